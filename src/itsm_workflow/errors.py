@@ -1,0 +1,295 @@
+"""Every error the library raises, as one tree.
+
+::
+
+    ItsmWorkflowError
+    ├── DefinitionError             a workflow definition contradicts itself
+    ├── SettingsError               a setting is missing or cannot be right
+    ├── InvalidForm                 a change was asked for with wrong values
+    ├── TransitionRefused           the machine says no
+    ├── AlreadyApplied              the subject has an open change       (502)
+    ├── NotApproved                 the subject's change is not approved (504)
+    ├── ChangeNotFound              no change goes by that name
+    ├── AmbiguousChange             several changes go by that name
+    ├── ServiceNotFound             the gateway lists no such service    (503)
+    ├── CallbackRejected            a callback was not believed
+    │   └── CallbackTokenInvalid    the server's token did not verify    (501)
+    ├── StorageError
+    │   ├── StorageConflict         somebody else wrote first
+    │   ├── StorageUnavailable      the store cannot be reached or written
+    │   ├── StorageCorrupt          what is stored cannot be true
+    │   └── StorageSchemaError      the store was written by a newer version
+    └── GatewayError
+        ├── GatewayUnavailable      nothing was sent
+        ├── GatewayTimeout          no answer in time: the outcome is unknown
+        ├── GatewayRefused          the gateway answered no
+        └── GatewayProtocolError    the answer is not the gateway's language
+
+Each error carries its facts as attributes, a stable dotted ``code``, and (where the log platform had one)
+its ``platform_code``. All survive pickling, since task queues ship them between processes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class ItsmWorkflowError(Exception):
+    """Base of every error of this library."""
+
+    code: ClassVar[str] = "itsm_workflow.error"
+    platform_code: ClassVar[int | None] = None
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.__dict__.update(facts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from message and facts, so that subclasses may choose their own constructor."""
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(cls: type[ItsmWorkflowError], args: tuple[object, ...], facts: dict[str, object]) -> ItsmWorkflowError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class DefinitionError(ItsmWorkflowError):
+    """A workflow definition contradicts itself; the message names the culprit."""
+
+    code = "definition.invalid"
+
+
+class SettingsError(ItsmWorkflowError):
+    """A setting is missing or cannot be right; the message names the variable that sets it."""
+
+    code = "settings.invalid"
+
+
+class InvalidForm(ItsmWorkflowError):
+    """A change was asked for with wrong values; every problem is listed at once.
+
+    Attributes:
+        problems: One ``(field, value, rule)`` for each thing that is wrong.
+    """
+
+    code = "form.invalid"
+    problems: tuple[tuple[str, str, str], ...]
+
+    def __init__(self, problems: Iterable[tuple[str, str, str]]) -> None:
+        listed = tuple(problems)
+        lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed)
+        super().__init__(f"the form was refused, nothing was stored or sent: {lines}", problems=listed)
+
+
+class TransitionRefused(ItsmWorkflowError):
+    """The machine refused a trigger; nothing was changed.
+
+    Attributes:
+        state: The state in which the trigger was fired.
+        trigger: The trigger.
+        reason: Why it was refused.
+        allowed: The triggers that lead on from the state, sorted.
+    """
+
+    code = "machine.refused"
+    state: str
+    trigger: str
+    reason: str
+    allowed: tuple[str, ...]
+
+    def __init__(self, *, state: str, trigger: str, reason: str, allowed: Sequence[str] = ()) -> None:
+        possible = ", ".join(allowed) or "nothing"
+        super().__init__(
+            f"{trigger} was refused in state {state}: {reason}; allowed there: {possible}",
+            state=str(state),
+            trigger=str(trigger),
+            reason=reason,
+            allowed=tuple(map(str, allowed)),
+        )
+
+
+class AlreadyApplied(ItsmWorkflowError):
+    """The subject already has an open change; wait for it, withdraw it, or abandon it."""
+
+    code = "change.already_applied"
+    platform_code = 502
+    subject: str
+    change_id: str
+
+    def __init__(self, *, subject: str, change_id: str) -> None:
+        super().__init__(
+            f"subject {subject!r} already has an open change, {change_id}: wait until it ends, or withdraw it first",
+            subject=subject,
+            change_id=change_id,
+        )
+
+
+class NotApproved(ItsmWorkflowError):
+    """The subject has no approved change."""
+
+    code = "change.not_approved"
+    platform_code = 504
+    subject: str
+    state: str | None
+
+    def __init__(self, *, subject: str, state: str | None, why: str) -> None:
+        super().__init__(f"subject {subject!r} is not approved: {why}", subject=subject, state=state)
+
+
+class ChangeNotFound(ItsmWorkflowError):
+    """No change goes by that id, subject or sn."""
+
+    code = "change.not_found"
+    name: str
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"no change has the id, subject or sn {name!r}; `itsm-workflow list` shows all", name=name)
+
+
+class AmbiguousChange(ItsmWorkflowError):
+    """Several changes go by that name.
+
+    Attributes:
+        candidates: The ids of the changes that do.
+    """
+
+    code = "change.ambiguous"
+    name: str
+    candidates: tuple[str, ...]
+
+    def __init__(self, *, name: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"{name!r} names {len(candidates)} changes, give the id of one: {', '.join(candidates)}",
+            name=name,
+            candidates=tuple(candidates),
+        )
+
+
+class ServiceNotFound(ItsmWorkflowError):
+    """The gateway lists no service of the wanted kind."""
+
+    code = "gateway.service_not_found"
+    platform_code = 503
+
+
+class CallbackRejected(ItsmWorkflowError):
+    """A callback was not believed; the outside is never told which check failed."""
+
+    code = "callback.rejected"
+
+
+class CallbackTokenInvalid(CallbackRejected):
+    """The gateway says that the token in the callback is not its own."""
+
+    code = "callback.token_invalid"
+    platform_code = 501
+
+
+class StorageError(ItsmWorkflowError):
+    """Base of what can go wrong with a store."""
+
+    code = "storage.error"
+
+
+class StorageConflict(StorageError):
+    """Somebody else wrote first; reload and decide again.
+
+    Attributes:
+        change_id: The change whose write lost.
+        kind: ``version``, ``subject`` or ``ticket``.
+    """
+
+    code = "storage.conflict"
+    change_id: str
+    kind: str
+
+    def __init__(self, *, change_id: str, kind: str) -> None:
+        super().__init__(
+            f"the write of change {change_id} lost a race on its {kind}: reload it and try again",
+            change_id=change_id,
+            kind=kind,
+        )
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot be reached or written; if a commit raised it, the outcome is unknown: re-read."""
+
+    code = "storage.unavailable"
+
+
+class StorageCorrupt(StorageError):
+    """What is stored cannot be true (checksum, gap, unknown shape)."""
+
+    code = "storage.corrupt"
+
+
+class StorageSchemaError(StorageError):
+    """The store or a document in it was written by a newer version of this library."""
+
+    code = "storage.schema"
+
+
+class GatewayError(ItsmWorkflowError):
+    """A call to the ticket gateway did not bring an answer that counts.
+
+    Attributes:
+        endpoint: The endpoint's name, e.g. ``create_ticket``.
+        remote_code: The code of the gateway's envelope, a number or a word, if there was one.
+        status: The HTTP status, if there was one.
+        request_id: Our id of the call, to be found in the gateway's log.
+    """
+
+    code = "gateway.error"
+    endpoint: str
+    remote_code: int | str | None
+    status: int | None
+    request_id: str
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        endpoint: str,
+        request_id: str = "",
+        remote_code: int | str | None = None,
+        status: int | None = None,
+    ) -> None:
+        facts = [f"code {remote_code}" if remote_code is not None else "", f"HTTP {status}" if status else ""]
+        detail = ", ".join([*filter(None, facts), f"request {request_id}" if request_id else ""]).strip(", ")
+        super().__init__(
+            f"{endpoint}: {message}" + (f" ({detail})" if detail else ""),
+            endpoint=endpoint,
+            request_id=request_id,
+            remote_code=remote_code,
+            status=status,
+        )
+
+
+class GatewayUnavailable(GatewayError):
+    """Nothing was sent: name lookup, connect or TLS failed. Safe to send again."""
+
+    code = "gateway.unavailable"
+
+
+class GatewayTimeout(GatewayError):
+    """No complete answer in time. The request may have been carried out."""
+
+    code = "gateway.timeout"
+
+
+class GatewayRefused(GatewayError):
+    """The gateway answered, well-formed, with ``result: false``."""
+
+    code = "gateway.refused"
+
+
+class GatewayProtocolError(GatewayError):
+    """The answer is not a BlueKing envelope. The request may have been carried out."""
+
+    code = "gateway.protocol"

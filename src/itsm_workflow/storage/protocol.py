@@ -1,0 +1,235 @@
+"""The storage port: what a backend promises, and the plain values that it keeps.
+
+A backend never sees a class or a definition of this library other than the values below: strings, integers and None.
+Every sentence of these docstrings is a promise that ``itsm_workflow.testing.StorageConformance`` tests.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROTOCOL_VERSION = 1
+"""Raised when a sentence of the port changes; a backend of another version is refused when it is opened."""
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One change as it is stored.
+
+    Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive.
+
+    Attributes:
+        id: Unique.
+        workflow: The name of the definition.
+        state: The state's value.
+        attention: The reason why a person should look, or None.
+        version: Starts at 1, one higher with each write.
+        seq: The number of entries in the history, which are numbered 1 to ``seq``.
+        subject: What the change is about.
+        open_subject: Workflow and subject while the change holds its subject, else None. Unique.
+        ticket_key: Gateway name and ticket id, or None. Unique.
+        ticket_sn: The ticket's number, or None. Indexed, **not** unique: one sn can name two tickets.
+        due_at: When to look next, or None.
+        created_at: The time of the first entry.
+        updated_at: The time of the last entry.
+        form: What was asked, canonical JSON. In a write, None leaves the stored text as it is.
+        document: All that no column holds, canonical JSON.
+    """
+
+    id: str
+    workflow: str
+    state: str
+    attention: str | None
+    version: int
+    seq: int
+    subject: str
+    open_subject: str | None
+    ticket_key: str | None
+    ticket_sn: str | None
+    due_at: int | None
+    created_at: int
+    updated_at: int
+    form: str | None
+    document: str
+
+
+@attrs.frozen(kw_only=True)
+class EntryRow:
+    """One line of a change's history as it is stored. Never changed, never deleted."""
+
+    change_id: str
+    seq: int
+    at: int
+    trigger: str
+    source: str
+    dest: str
+    actor: str
+    document: str
+
+
+@attrs.frozen(kw_only=True)
+class Write:
+    """One change's next row and the entries that lead to it.
+
+    Attributes:
+        row: The row as it shall be. ``row.version == expected_version + 1``.
+        expected_version: 0 creates; otherwise the version that the writer has read.
+        entries: Numbered on from the stored ``seq``; ``row.seq`` is the last number. May be empty: then only
+            ``due_at`` and ``version`` move, and ``updated_at`` stays.
+    """
+
+    row: Row
+    expected_version: int
+    entries: tuple[EntryRow, ...] = ()
+
+
+class ConflictKind(enum.StrEnum):
+    """Why a write lost. Where several hold, the first in this order is told."""
+
+    VERSION = "version"
+    SUBJECT = "subject"
+    TICKET = "ticket"
+
+
+@attrs.frozen(kw_only=True)
+class Conflict:
+    """A write that lost; nothing of it was stored.
+
+    Attributes:
+        kind: What it lost on.
+        change_id: The id of the write that lost.
+        holder: For ``subject`` and ``ticket``, the id of the change that holds it, if the backend can tell.
+    """
+
+    kind: ConflictKind
+    change_id: str
+    holder: str | None = None
+
+
+class Order(enum.StrEnum):
+    """The three orders in which a query can be read; ties are broken by id."""
+
+    ID = "id"
+    DUE_AT = "due_at"
+    UPDATED_AT = "updated_at"
+
+
+@attrs.frozen(kw_only=True)
+class Cursor:
+    """Where the last page ended: the ordering value of its last row (None when ordered by id) and that row's id."""
+
+    value: int | None
+    id: str
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """Which rows to find. None means "any"; an empty tuple means "none".
+
+    Attributes:
+        due_before: Rows with ``due_at`` at or before this time. Rows without ``due_at`` never match.
+        updated_before: Rows with ``updated_at`` at or before this time.
+        order: Ordered by due_at, rows without one are left out.
+        after: Continue behind this cursor.
+        limit: At most so many rows, at least 1.
+    """
+
+    ids: tuple[str, ...] | None = None
+    workflow: str | None = None
+    states: tuple[str, ...] | None = None
+    attention: tuple[str, ...] | None = None
+    subject: str | None = None
+    ticket_sns: tuple[str, ...] | None = None
+    due_before: int | None = None
+    updated_before: int | None = None
+    order: Order = Order.ID
+    after: Cursor | None = None
+    limit: int = 100
+
+
+@attrs.frozen(kw_only=True)
+class Rows:
+    """One page. ``next`` is the cursor for the page behind it, or None if this was the last."""
+
+    rows: tuple[Row, ...]
+    next: Cursor | None = None
+
+
+@attrs.frozen(kw_only=True)
+class EntryRows:
+    """One page of history, oldest first. ``next_seq`` goes into ``after_seq`` for more, or is None."""
+
+    entries: tuple[EntryRow, ...]
+    next_seq: int | None = None
+
+
+@runtime_checkable
+class StorageBackend(Protocol):
+    """A place where changes are kept.
+
+    Methods are synchronous. One backend object is shared by the threads of a process; the store behind it is shared by
+    processes. Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``.
+    """
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Store each write or say why not, and make all that were stored durable before returning.
+
+        The answer has the length and the order of the writes: None for a write that was stored, else its conflict.
+        Each write succeeds or conflicts independently of the others, in any order the backend likes. A write is
+        stored whole, row and entries, or not at all.
+
+        Raises:
+            ValueError: Two writes of one id, a version that is not ``expected_version + 1``, entries that do not
+                number on to ``row.seq``, a size or character the backend cannot keep. Checked before anything is
+                stored, so that one bad write cannot fail a batch half-way.
+            StorageUnavailable: The outcome is *unknown*: reopen and read again before acting on it.
+        """
+        ...
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Return the row of that id as of the last commit, with its form, or None."""
+        ...
+
+    def find(self, query: Query, /) -> Rows:
+        """Return one page of the rows that match.
+
+        Read page by page, a row that matches throughout is never left out; only a row that itself changed between
+        two pages can be met twice or missed.
+        """
+        ...
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        """Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections. Closing twice is fine; any other call afterwards raises StorageUnavailable."""
+        ...
+
+
+def check_writes(writes: Sequence[Write]) -> None:
+    """Refuse a batch that no backend may store; each backend calls this first.
+
+    Raises:
+        ValueError: As promised by `StorageBackend.commit`.
+    """
+    seen: set[str] = set()
+    for write in writes:
+        row = write.row
+        if row.id in seen:
+            raise ValueError(f"two writes of change {row.id!r} in one commit")
+        seen.add(row.id)
+        if row.version != write.expected_version + 1:
+            raise ValueError(f"change {row.id!r}: version {row.version} does not follow {write.expected_version}")
+        first = row.seq - len(write.entries) + 1
+        numbers = [entry.seq for entry in write.entries]
+        if numbers != list(range(first, row.seq + 1)) or any(e.change_id != row.id for e in write.entries):
+            raise ValueError(f"change {row.id!r}: entries {numbers} do not number on to seq {row.seq}")
+        if write.expected_version == 0 and (first != 1 or row.form is None):
+            raise ValueError(f"change {row.id!r}: a new change brings its form and its whole history")
