@@ -1,0 +1,203 @@
+"""The gateway port: what a ticket system must answer, in closed types.
+
+A gateway never decides and never stores. Reads raise `GatewayError`; a create never raises, since every way it can end
+is one of four answers that the workflow must tell apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.change import Attempt, Form, Ticket
+    from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+
+
+@attrs.frozen(kw_only=True)
+class CreateRequest:
+    """What to create.
+
+    Attributes:
+        form: What was asked; already checked by `TicketGateway.check_form`.
+        attempt: Its key must travel with the ticket and be searchable; its creator is the ticket's creator.
+        callback_url: Where the gateway shall call back, or None.
+        callback_headers: Headers that it shall send then. They hold a secret: never log them.
+    """
+
+    form: Form
+    attempt: Attempt
+    callback_url: str | None
+    callback_headers: Mapping[str, str] = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Created:
+    """The gateway answered with the ticket."""
+
+    id: str
+    sn: str
+    url: str
+
+
+@attrs.frozen(kw_only=True)
+class NotSent:
+    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key."""
+
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class Refused:
+    """The ticket system itself answered no. It may still have created the ticket: one look-up decides."""
+
+    remote_code: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class Unknown:
+    """Everything else. There may be a ticket."""
+
+    problem: str
+
+
+CreateAnswer = Created | NotSent | Refused | Unknown
+
+
+@attrs.frozen(kw_only=True)
+class FoundTicket:
+    """A ticket that a look-up by key brought, confirmed to carry the key and the creator."""
+
+    id: str
+    sn: str
+    url: str
+    title: str
+    creator: str
+
+
+@attrs.frozen(kw_only=True)
+class TicketResult:
+    """One row of the results: how a ticket stands and whether it was approved.
+
+    Attributes:
+        approve_result: Means approved only together with ``status`` finished; else it says nothing.
+    """
+
+    ticket_id: str
+    sn: str
+    status: TicketStatus
+    word: str
+    approve_result: bool
+    closed_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """A service that tickets can be filed with."""
+
+    id: str
+    name: str
+
+
+@runtime_checkable
+class TicketGateway(Protocol):
+    """A ticket system.
+
+    Attributes:
+        name: Stored with each ticket, e.g. ``bk_itsm``; letters, digits and underscores.
+    """
+
+    name: str
+
+    def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
+        """Return every ``(field, value, rule)`` that this gateway would refuse in the form. Sends nothing."""
+        ...
+
+    def service(self) -> str:
+        """Return the service that a ticket would be filed with now.
+
+        Raises:
+            ServiceNotFound: None is configured and none can be found.
+        """
+        ...
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Return the exact body that `create` would send. Sends nothing."""
+        ...
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Send the request once, on a fresh connection, and classify what came of it. Never raises a GatewayError."""
+        ...
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Return what the gateway says of exactly this ticket id: its page and its result.
+
+        The result may be a destructive read: the caller has stored its intent.
+
+        Raises:
+            GatewayError: It could not be asked, or answered something else.
+        """
+        ...
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Return the results by ticket id; tickets that the gateway does not know are left out. Destructive like `read`."""
+        ...
+
+    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return all tickets that carry the attempt's key and creator.
+
+        Raises:
+            GatewayError: It could not be asked; that is not "none".
+        """
+        ...
+
+    def find_by_sn(self, sn: str) -> Sequence[FoundTicket]:
+        """Return all tickets of that sn, whatever key they carry."""
+        ...
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Withdraw the ticket on behalf of its creator. Already ended is not an error.
+
+        Raises:
+            GatewayError: Not done, or unknown whether.
+        """
+        ...
+
+    def services(self) -> Sequence[Service]:
+        """Return the services that tickets can be filed with."""
+        ...
+
+
+@runtime_checkable
+class SupportsUndelivered(Protocol):
+    """A gateway that lists the callbacks it could not deliver."""
+
+    def undelivered(self) -> Sequence[str]:
+        """Return the sns of such tickets, of whatever system. Reading clears nothing."""
+        ...
+
+
+@runtime_checkable
+class SupportsTokenCheck(Protocol):
+    """A gateway that can say whether a callback's token is its own."""
+
+    def verify_token(self, token: str) -> bool:
+        """Return whether it is. The token is not bound to a ticket, so True proves little and False something."""
+        ...
+
+
+@runtime_checkable
+class SupportsSuspend(Protocol):
+    """A gateway whose tickets can be suspended and resumed."""
+
+    def suspend(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Suspend the ticket."""
+        ...
+
+    def resume(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Resume the ticket."""
+        ...

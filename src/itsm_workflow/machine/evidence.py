@@ -1,0 +1,201 @@
+"""Evidence: the typed facts that a trigger must bring. Stored with the entry that it caused."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import NOTHING
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from itsm_workflow.change import AttentionReason, Form
+
+
+class TicketStatus(enum.StrEnum):
+    """What a gateway's status words come down to. ``other`` is never final."""
+
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    FINISHED = "finished"
+    TERMINATED = "terminated"
+    REVOKED = "revoked"
+    OTHER = "other"
+
+
+ENDED = frozenset({TicketStatus.FINISHED, TicketStatus.TERMINATED, TicketStatus.REVOKED})
+
+
+class Channel(enum.StrEnum):
+    """How a ticket became known."""
+
+    ANSWER = "answer"
+    LOOKUP = "lookup"
+    CALLBACK = "callback"
+    OPERATOR = "operator"
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """A person, or a program on its own account, wants something."""
+
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Drafted:
+    """What is asked: the first form, or a revised one."""
+
+    form: Form
+
+
+@attrs.frozen(kw_only=True)
+class Submission:
+    """The one send that is wanted: its key, and who sends it for whom to which service."""
+
+    key: str
+    creator: str
+    service: str
+    owner: str
+
+
+@attrs.frozen(kw_only=True)
+class AttemptMark:
+    """What a worker did, or is about to do, about attempt ``number``."""
+
+    number: int
+    owner: str
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class LookupNoted:
+    """A look-up that brought no ticket.
+
+    Attributes:
+        answered: True if the gateway answered that there is none, False if it could not be asked.
+    """
+
+    number: int
+    answered: bool
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketConfirmed:
+    """A ticket that is ours: the key it carries and its creator were seen, or it came as the answer to our send."""
+
+    gateway: str
+    id: str
+    sn: str
+    url: str
+    key: str
+    creator: str
+    channel: Channel
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """The gateway itself answered no to our create, and a look-up right after it found no ticket."""
+
+    number: int
+    owner: str
+    remote_code: int
+    message: str
+    looked_up: bool
+
+
+@attrs.frozen(kw_only=True)
+class CallbackHeard:
+    """A callback that carried our credential. What its body says is not believed.
+
+    Attributes:
+        digest: SHA-256 of the body's facts without the server's token, to know a repeat.
+    """
+
+    sn: str
+    digest: str
+    number: int
+
+
+@attrs.frozen(kw_only=True)
+class Undelivered:
+    """The gateway lists our ticket among the callbacks that it could not deliver."""
+
+    sn: str
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """What the gateway said of one ticket at a time.
+
+    Attributes:
+        status: From the ticket's own page (get_ticket_info), mapped.
+        word: The gateway's own status word.
+        result_status: The status that came with the result, mapped; None if no result was read.
+        approve_result: The result; None if it was not read.
+        approval_step: Whether an approval step was seen; None if that could not be read.
+        step_running: Whether a step of the flow is still running; None if that could not be read.
+        decision: The value of the form's decision field, if the definition wants one.
+        ambiguous: Several tickets carry this sn, so that what is read by sn alone could not be read.
+        closed_by: Who touched the ticket last.
+    """
+
+    ticket_id: str
+    sn: str
+    status: TicketStatus
+    word: str
+    seen_at: dt.datetime
+    result_status: TicketStatus | None = None
+    approve_result: bool | None = None
+    approval_step: bool | None = None
+    step_running: bool | None = None
+    decision: str | None = None
+    ambiguous: bool = False
+    closed_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class LateTicket:
+    """A ticket that carries our key and is not the one that the change is bound to."""
+
+    gateway: str
+    id: str
+    sn: str
+
+
+@attrs.frozen(kw_only=True)
+class Concern:
+    """Why a person should look."""
+
+    reason: AttentionReason
+    facts: Mapping[str, str] = NOTHING
+
+
+@attrs.frozen(kw_only=True)
+class EffectResult:
+    """How one delivery of an effect went.
+
+    Attributes:
+        attempt: The number of this delivery, from 1.
+        error: Empty if it was done.
+        final: A failure that no repeat can mend, e.g. a name that is not registered.
+    """
+
+    effect: str
+    attempt: int
+    error: str = ""
+    final: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class EffectRetry:
+    """A person wants a parked effect tried again."""
+
+    effect: str
+    reason: str = ""
