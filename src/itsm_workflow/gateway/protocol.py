@@ -70,13 +70,18 @@ CreateAnswer = Created | NotSent | Refused | Unknown
 
 @attrs.frozen(kw_only=True)
 class FoundTicket:
-    """A ticket that a look-up by key brought, confirmed to carry the key and the creator."""
+    """A ticket that a look-up brought.
+
+    Attributes:
+        key: The attempt's key if the ticket was seen to carry it, else empty.
+    """
 
     id: str
     sn: str
     url: str
     title: str
     creator: str
+    key: str
 
 
 @attrs.frozen(kw_only=True)
@@ -148,15 +153,19 @@ class TicketGateway(Protocol):
         ...
 
     def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return all tickets that carry the attempt's key and creator.
+        """Return all tickets that carry the attempt's key; their creator is for the caller to compare.
 
         Raises:
             GatewayError: It could not be asked; that is not "none".
         """
         ...
 
-    def find_by_sn(self, sn: str) -> Sequence[FoundTicket]:
-        """Return all tickets of that sn, whatever key they carry."""
+    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return all tickets of that sn; ``key`` is set on those that carry the attempt's.
+
+        Raises:
+            GatewayError: It could not be asked; that is not "none".
+        """
         ...
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
