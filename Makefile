@@ -1,0 +1,73 @@
+# Two commands are enough to begin: `make demo` and `make test`. Each does the set-up that it needs.
+# Needs GNU make 3.81 or newer and Python 3.11 or newer; PYTHON=/path/to/python picks another one.
+
+PYTHON ?=
+ARGS ?=
+BIN := .venv/bin
+UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --quiet
+
+export PYTHON
+unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
+
+.PHONY: help demo test check lint types imports docs packaging coverage requirements clean install-demo install-dev
+
+help:
+	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
+	@echo "make test          run the tests"
+	@echo "make check         lint, types, import contracts, documentation, packaging"
+	@echo "make docs          build the documentation into docs/_build/html"
+	@echo "make coverage      run the tests and measure what they reach"
+	@echo "make requirements  pin the newest versions again (needs a package index)"
+	@echo "make clean         remove .venv and everything that was built"
+	@echo "ARGS=... is passed on to demo, test and coverage, PYTHON=... picks the interpreter."
+
+demo: install-demo
+	@$(BIN)/itsm-workflow demo $(ARGS)
+
+test: install-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: install-dev
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: lint types imports docs packaging
+
+lint: install-dev
+	@echo "==> ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+
+types: install-dev
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+imports: install-dev
+	@echo "==> import contracts"
+	@$(BIN)/lint-imports
+
+docs: install-dev
+	@echo "==> documentation"
+	@$(BIN)/python -m sphinx -n -W -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+packaging: install-dev
+	@echo "==> source distribution and wheel"
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . >dist.log 2>&1 || { cat dist.log; rm -f dist.log; exit 1; }
+	@rm -f dist.log
+	@$(BIN)/check-wheel-contents dist/*.whl
+
+requirements: install-dev
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(UV_OPTIONS) --upgrade --extra cli --group build pyproject.toml -c requirements/dev.txt -o requirements/demo.txt
+
+clean:
+	rm -rf .venv dist build docs/_build .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+install-demo:
+	@requirements/install demo
+
+install-dev:
+	@requirements/install dev
