@@ -1,0 +1,51 @@
+"""What holds for every test: no settings from outside, no connection that leaves the machine, named Hypothesis profiles."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OUTSIDE = ("BKAPP_", "BKPAAS_", "BK_", "APP_CODE", "ITSM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+hypothesis.settings.register_profile("fast", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "socket.connect":
+        return
+    opened, address = arguments
+    if not isinstance(opened, socket.socket) or opened.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    host = address[0] if isinstance(address, tuple) else ""
+    try:
+        inside = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        inside = host == "localhost"
+    if not inside:
+        message = f"a test tried to connect to {host}; tests talk to this machine only"
+        raise PermissionError(message)
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Take the settings of the surrounding environment away, also from the processes that tests start."""
+    taken = {name: value for name, value in os.environ.items() if name.upper().startswith(OUTSIDE)}
+    for name in taken:
+        del os.environ[name]
+    yield
+    os.environ.update(taken)
