@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
+WITHDRAW = "withdraw"
+"""The name of the built-in effect that withdraws the ticket."""
+
 
 class Phase(enum.StrEnum):
     """How far a submission's one send has come."""
@@ -156,16 +159,11 @@ class Suspicion:
 
 @attrs.frozen(kw_only=True)
 class HeardCallback:
-    """The last authentic callback: a hint, kept to know a repeat.
-
-    Attributes:
-        looked: Whether the gateway was read since.
-    """
+    """The last authentic callback: a hint, kept to know a repeat."""
 
     sn: str
     digest: str
     at: dt.datetime
-    looked: bool = False
 
 
 @attrs.frozen(kw_only=True)

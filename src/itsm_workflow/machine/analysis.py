@@ -1,0 +1,109 @@
+"""What can be wrong with a table, found when it is built."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check(definition: WorkflowDefinition) -> None:
+    """Refuse a definition that contradicts itself.
+
+    Raises:
+        DefinitionError: Lists everything that is wrong, each with the state or trigger that is the culprit.
+    """
+    problems = [
+        problem
+        for find in (_names, _unknown_states, _unreachable, _dead_ends, _ways_out, _overlaps, _evidence, _due)
+        for problem in find(definition)
+    ]
+    if problems:
+        raise DefinitionError(
+            f"workflow {definition.name!r} cannot work: " + "; ".join(problems), problems=tuple(problems)
+        )
+
+
+def _names(definition: WorkflowDefinition) -> Iterator[str]:
+    named = [("workflow", definition.name), *(("state", state.value) for state in definition.states)]
+    named += [("trigger", row.trigger.value) for row in definition.transitions]
+    for kind, name in dict.fromkeys(named):
+        if not _NAME.fullmatch(name):
+            yield f"{kind} {name!r}: names are lower_snake"
+
+
+def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
+    used = {state for row in definition.transitions for state in (*row.sources, row.dest) if state is not None}
+    roles = {getattr(definition.roles, part) for part in ("asking", "waiting", "undelivered", "granted", "refused")}
+    for state in sorted(used | roles | {definition.initial} | definition.final | set(definition.due)):
+        if not isinstance(state, definition.states):
+            yield f"state {state!s} is used and is no member of {definition.states.__name__}"
+
+
+def _unreachable(definition: WorkflowDefinition) -> Iterator[str]:
+    reached, frontier = set(), [definition.initial]
+    while frontier:
+        state = frontier.pop()
+        if state not in reached:
+            reached.add(state)
+            frontier += [row.dest for row in moves(definition) if state in row.sources and row.dest is not None]
+    for state in definition.states:
+        if state not in reached:
+            yield f"state {state.value} is unreachable from {definition.initial.value}"
+
+
+def _dead_ends(definition: WorkflowDefinition) -> Iterator[str]:
+    for state in definition.states:
+        leaves = any(state in row.sources and row.dest != state for row in moves(definition))
+        if not leaves and state not in definition.final:
+            yield f"state {state.value} is a dead end: it has no way out and is not final"
+
+
+def _ways_out(definition: WorkflowDefinition) -> Iterator[str]:
+    for row in moves(definition):
+        for state in sorted(definition.final.intersection(row.sources)):
+            yield f"final state {state.value} has a way out: {row.trigger.value}"
+
+
+def _overlaps(definition: WorkflowDefinition) -> Iterator[str]:
+    for one, other in itertools.combinations(definition.transitions, 2):
+        shared = sorted(set(one.sources) & set(other.sources))
+        if one.trigger == other.trigger and shared and _may_both_hold(one, other):
+            states = ", ".join(state.value for state in shared)
+            yield f"trigger {one.trigger.value} has two transitions in {states} whose guards can both hold"
+
+
+def _may_both_hold(one: Transition, other: Transition) -> bool:
+    if not set(one.evidence_types) & set(other.evidence_types):
+        return False
+    return one.guard is other.guard or any(guard.__name__ == "always" for guard in (one.guard, other.guard))
+
+
+def _evidence(definition: WorkflowDefinition) -> Iterator[str]:
+    kinds = {kind for row in definition.transitions for kind in row.evidence_types}
+    for one, other in itertools.combinations(sorted(kinds, key=lambda kind: kind.__qualname__), 2):
+        if one.__name__ == other.__name__:
+            yield f"two evidence types are named {one.__name__}; stored entries could not tell them apart"
+    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+        if not hasattr(kind, "__attrs_attrs__"):
+            yield f"evidence type {kind.__name__} is no attrs class, so that it cannot be stored"
+
+
+def _due(definition: WorkflowDefinition) -> Iterator[str]:
+    for state in definition.states:
+        if state not in definition.final and state not in definition.due:
+            yield f"state {state.value} waits and has no due rule: nobody would ever look at it"
+
+
+def moves(definition: WorkflowDefinition) -> Iterator[Transition]:
+    """Yield the rows that lead to a state, leaving out those that only add facts."""
+    return (row for row in definition.transitions if row.dest is not None)

@@ -1,0 +1,166 @@
+"""The workflow of a collector's change request: the one table that everything else is derived from."""
+
+from __future__ import annotations
+
+import enum
+
+from itsm_workflow.machine import due, guards, updates
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
+
+
+class State(enum.StrEnum):
+    """Where a change request stands."""
+
+    DRAFT = "draft"
+    APPLYING = "applying"
+    PENDING = "pending"
+    FAILED_CALLBACK = "failed_callback"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Trigger(enum.StrEnum):
+    """What moves a change request, or adds a fact to it."""
+
+    REVISE = "revise"
+    SUBMIT = "submit"
+    MARK_SENDING = "mark_sending"
+    MARK_UNSENT = "mark_unsent"
+    MARK_UNKNOWN = "mark_unknown"
+    NOTE_LOOKUP = "note_lookup"
+    RECORD_TICKET = "record_ticket"
+    REFUSE = "refuse"
+    RESEND = "resend"
+    RECEIVE_CALLBACK = "receive_callback"
+    FAIL_CALLBACK = "fail_callback"
+    RESUME = "resume"
+    SUSPECT_ENDING = "suspect_ending"
+    APPROVE = "approve"
+    REJECT = "reject"
+    RECORD_CONTRADICTION = "record_contradiction"
+    REQUEST_WITHDRAWAL = "request_withdrawal"
+    ABANDON = "abandon"
+    RAISE_ATTENTION = "raise_attention"
+    CLEAR_ATTENTION = "clear_attention"
+    DELIVER_EFFECT = "deliver_effect"
+    FAIL_EFFECT = "fail_effect"
+    RETRY_EFFECT = "retry_effect"
+
+
+LABELS = {
+    State.DRAFT: {"zh": "草稿", "en": "Draft"},
+    State.APPLYING: {"zh": "提单中", "en": "Filing the ticket"},
+    State.PENDING: {"zh": "待审批", "en": "Waiting for approval"},
+    State.FAILED_CALLBACK: {"zh": "回调失败", "en": "Callback not delivered"},
+    State.APPROVED: {"zh": "已通过", "en": "Approved"},
+    State.REJECTED: {"zh": "未通过", "en": "Not approved"},
+}
+
+COLLECTOR_ROLES = Roles(
+    asking=State.APPLYING,
+    waiting=State.PENDING,
+    undelivered=State.FAILED_CALLBACK,
+    granted=State.APPROVED,
+    refused=State.REJECTED,
+)
+
+
+def approval_table(
+    states: type[enum.StrEnum], initial: enum.StrEnum, final: frozenset[enum.StrEnum], roles: Roles, approval: ApprovalPolicy
+) -> tuple[Transition, ...]:
+    """Return the transitions of an approval among the given states; a host adds its own rows behind them."""
+    T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
+    draft, asking, waiting, failed = initial, roles.asking, roles.waiting, roles.undelivered
+    granted, refused = roles.granted, roles.refused
+    every, watched = tuple(states), (waiting, failed)
+    submitted = tuple(state for state in states if state is not draft)
+    settled = (draft, *(state for state in states if state in final))
+    is_approved, is_refused = guards.is_approved(approval), guards.is_refused(approval)
+    repeated = guards.confirms_outcome(approval)
+    # fmt: off
+    return (
+        row(trigger=T.REVISE, sources=(draft,), dest=None, evidence=ev.Drafted,
+            update=updates.revised, note="another form"),
+        row(trigger=T.SUBMIT, sources=(draft,), dest=asking, evidence=ev.Submission,
+            update=updates.submitted, note="claims the subject"),
+        row(trigger=T.MARK_SENDING, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.is_queued, update=updates.sending, note="durable before the first byte"),
+        row(trigger=T.MARK_UNSENT, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.is_sending_by_owner, update=updates.unsent, note="no byte left"),
+        row(trigger=T.MARK_UNKNOWN, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.may_be_unknown, update=updates.unknown, note="there may be a ticket"),
+        row(trigger=T.NOTE_LOOKUP, sources=(asking,), dest=None, evidence=ev.LookupNoted,
+            guard=guards.is_unknown, update=updates.looked_up, note="no ticket found, counted"),
+        row(trigger=T.RECORD_TICKET, sources=(asking,), dest=waiting, evidence=ev.TicketConfirmed,
+            guard=guards.ticket_is_ours, update=updates.recorded, note="key and creator match"),
+        row(trigger=T.RECORD_TICKET, sources=watched, dest=None, evidence=ev.TicketConfirmed,
+            guard=guards.ticket_is_known, note="the same ticket again"),
+        row(trigger=T.REFUSE, sources=(asking,), dest=draft, evidence=ev.Refusal,
+            guard=guards.answered_no, update=updates.refused, note="the subject is free again"),
+        row(trigger=T.RESEND, sources=(asking,), dest=None, evidence=ev.Decision,
+            guard=guards.may_resend, update=updates.requeued, note="same key, next number"),
+        row(trigger=T.RECEIVE_CALLBACK, sources=submitted, dest=None, evidence=ev.CallbackHeard,
+            guard=guards.callback_names_an_attempt, update=updates.heard, note="a hint: look now"),
+        row(trigger=T.FAIL_CALLBACK, sources=(waiting,), dest=failed, evidence=ev.Undelivered,
+            guard=guards.callback_was_undelivered, note="listed as not delivered"),
+        row(trigger=T.RESUME, sources=(failed,), dest=waiting, evidence=ev.Snapshot,
+            guard=guards.ticket_is_open, update=updates.resumed, note="still open"),
+        row(trigger=T.RESUME, sources=(waiting,), dest=None, evidence=ev.Snapshot,
+            guard=guards.suspicion_is_gone, update=updates.resumed, note="revived"),
+        row(trigger=T.SUSPECT_ENDING, sources=watched, dest=None, evidence=ev.Snapshot,
+            guard=guards.ending_is_new, update=updates.suspected, note="withdrawn or terminated: look again"),
+        row(trigger=T.APPROVE, sources=watched, dest=granted, evidence=ev.Snapshot,
+            guard=is_approved, update=updates.approved, note="finished, approved, by an approval step"),
+        row(trigger=T.APPROVE, sources=(granted,), dest=None, evidence=ev.Snapshot,
+            guard=repeated, note="the same again"),
+        row(trigger=T.REJECT, sources=watched, dest=refused, evidence=ev.Snapshot,
+            guard=is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
+        row(trigger=T.REJECT, sources=(refused,), dest=None, evidence=ev.Snapshot,
+            guard=repeated, note="the same again"),
+        row(trigger=T.RECORD_CONTRADICTION, sources=settled, dest=None, evidence=(ev.Snapshot, ev.LateTicket),
+            guard=guards.is_contradiction, update=updates.contradicted, note="recorded and alarmed, never flipped"),
+        row(trigger=T.REQUEST_WITHDRAWAL, sources=(asking, *watched), dest=None, evidence=ev.Decision,
+            update=updates.withdrawal_planned, note="plans the effect withdraw"),
+        row(trigger=T.ABANDON, sources=(draft,), dest=refused, evidence=ev.Decision,
+            update=updates.abandoned, note="given up"),
+        row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,
+            guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket known"),
+        row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
+            update=updates.attention_raised, note="a person should look"),
+        row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
+            guard=guards.has_attention, update=updates.attention_cleared, note="a person has looked"),
+        row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
+            guard=guards.effect_is_planned, update=updates.effect_delivered, note="work done"),
+        row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
+            guard=guards.effect_is_planned, update=updates.effect_failed, note="work failed, counted"),
+        row(trigger=T.RETRY_EFFECT, sources=every, dest=None, evidence=ev.EffectRetry,
+            guard=guards.effect_is_parked, update=updates.effect_retried, note="a person wants it tried again"),
+    )
+    # fmt: on
+
+
+def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
+    """Return the collector workflow with a rule of approval of one's own."""
+    final = frozenset({State.APPROVED, State.REJECTED})
+    return WorkflowDefinition(
+        name="collector_change",
+        version=1,
+        states=State,
+        initial=State.DRAFT,
+        final=final,
+        roles=COLLECTOR_ROLES,
+        transitions=approval_table(State, State.DRAFT, final, COLLECTOR_ROLES, approval),
+        approval=approval,
+        due={
+            State.DRAFT: waits_for_a_person,
+            State.APPLYING: due.asking_due,
+            State.PENDING: due.waiting_due,
+            State.FAILED_CALLBACK: due.undelivered_due,
+        },
+        labels=LABELS,
+    )
+
+
+COLLECTOR_CHANGE = collector_change()

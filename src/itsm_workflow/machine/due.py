@@ -1,0 +1,92 @@
+"""When a change falls due: a function of its state, what is known of it, and whether it was just looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+
+
+def next_due(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool
+) -> dt.datetime | None:
+    """Return when to look at the change next, or None if only a trigger from outside leads on.
+
+    Args:
+        definition: The change's definition.
+        change: The change as it will be stored.
+        now: The time of the commit.
+        policy: The timings in force.
+        looked: Whether the gateway was asked for this commit; then a hint that was heard before is used up.
+    """
+    if change.state in definition.final:
+        moments = [sweep_due(change, now, policy, looked=looked)]
+    else:
+        moments = [definition.due[definition.states(change.state)](change, now, policy, looked=looked)]
+    moments += [
+        effect.due_at if effect.name != WITHDRAW else withdrawal_due(change, effect.due_at, policy)
+        for effect in change.effects
+        if effect.status is EffectStatus.PLANNED
+    ]
+    known = [moment for moment in moments if moment is not None]
+    return min(known) if known else None
+
+
+def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Fall due by phase: when a queued send may go, a silent sender's lease ends, or the next look-up is."""
+    attempt = change.attempt
+    if attempt is None:
+        return now
+    if attempt.phase is Phase.QUEUED:
+        return attempt.not_before or now
+    if attempt.phase is Phase.SENDING:
+        return (attempt.marked_at or now) + policy.send_lease
+    since = attempt.unknown_since or now
+    if change.heard is not None and not looked:
+        return change.heard.at
+    if attempt.looks < len(policy.lookups):
+        return since + policy.lookups[attempt.looks]
+    return now + policy.late_look if now < since + policy.sweep_for else None
+
+
+def waiting_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Fall due at once on a hint, then ever more slowly; after the quiet time if an ending is suspected."""
+    if change.heard is not None and not looked:
+        return change.heard.at
+    if change.suspicion is not None:
+        believed = change.suspicion.since + policy.quiet
+        return believed if believed > now or not looked else now + policy.quiet
+    if change.heard is None:
+        return now + policy.poll
+    return now + min(max(policy.soon, now - change.heard.at), policy.poll)
+
+
+def undelivered_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Fall due at once: the gateway says that its ticket has ended."""
+    return waiting_due(change, now, policy, looked=looked) if looked or change.suspicion is not None else now
+
+
+def sweep_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Look on for some days at endings that can revive, and at creates that were unknown; at once on a late hint."""
+    ended, attempt, heard = change.ended_at, change.attempt, change.heard
+    if ended is not None and heard is not None and heard.at > ended and not looked:
+        return heard.at
+    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
+    was_unknown = attempt is not None and attempt.unknown_since is not None
+    if ended is None or not (can_revive or was_unknown) or now >= ended + policy.sweep_for:
+        return None
+    return now + policy.sweep_every
+
+
+def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) -> dt.datetime | None:
+    """Wait for the ticket, and until it is old enough that its flow has started."""
+    if change.ticket is None:
+        return None
+    return max(planned, change.ticket.recorded_at + policy.withdraw_age)

@@ -1,0 +1,201 @@
+"""Fires triggers: one shared `transitions.Machine` per definition, with no object ever registered on it. No I/O."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from transitions import Machine, MachineError
+
+from itsm_workflow.change import ChangeRequest, EffectStatus, Entry, PlannedEffect
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine.definition import FactMissingError, Facts
+from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.machine.updates import effect_id
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.change import Form
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+    from itsm_workflow.policy import Policy
+
+OPENING = "draft"
+"""The trigger's name in the first entry of every history."""
+
+_machines: weakref.WeakKeyDictionary[WorkflowDefinition, Machine] = weakref.WeakKeyDictionary()
+
+
+class _Token:
+    """The throw-away object that a trigger moves; it carries what the guards said, and which row moved it."""
+
+    __slots__ = ("reasons", "row", "state")
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        self.reasons: list[str] = []
+        self.row: Transition | None = None
+
+
+def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts) -> tuple[str, Transition]:
+    """Return the state that the trigger leads to, and the row of the table that does it.
+
+    Raises:
+        TransitionRefused: The table has no such row, the evidence is of another type, or every guard says no.
+    """
+    token = _Token(str(state))
+    event = _machine(definition).events.get(str(trigger))
+    if event is None:
+        known = ", ".join(sorted({row.trigger.value for row in definition.transitions}))
+        raise _refused(definition, state, trigger, f"the workflow has no such trigger; it has {known}")
+    try:
+        event.trigger(token, token, facts)
+    except MachineError as error:
+        reason = f"it leads nowhere from {state}"
+        raise _refused(definition, state, trigger, reason) from error
+    if token.row is None:
+        raise _refused(definition, state, trigger, " and ".join(dict.fromkeys(token.reasons)))
+    return token.state, token.row
+
+
+def open_change(  # noqa: PLR0913 - a constructor, all by keyword
+    definition: WorkflowDefinition, *, change_id: str, subject: str, form: Form, now: dt.datetime, actor: str
+) -> tuple[ChangeRequest, Entry]:
+    """Return a new change in the initial state, and the first entry of its history."""
+    change = ChangeRequest(
+        id=change_id,
+        workflow=definition.name,
+        definition_version=definition.version,
+        subject=subject,
+        state=definition.initial.value,
+        form=form,
+        created_at=now,
+        updated_at=now,
+    )
+    entry = Entry(
+        change_id=change_id,
+        seq=1,
+        at=now,
+        trigger=OPENING,
+        source="",
+        dest=change.state,
+        actor=actor,
+        evidence=Drafted(form=form),
+    )
+    return change, entry
+
+
+def fire(  # noqa: PLR0913 - the facts of one firing, all but the first three by keyword
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    trigger: str,
+    evidence: object,
+    *,
+    now: dt.datetime,
+    policy: Policy,
+    seq: int,
+    actor: str,
+    effects: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[ChangeRequest, Entry | None]:
+    """Return the change after the trigger, and the entry that tells of it.
+
+    The entry is None if the trigger only added facts and these were known already: nothing needs to be written.
+
+    Args:
+        definition: The workflow.
+        change: The change as it is.
+        trigger: The trigger's value.
+        evidence: What it brings.
+        now: The time of the firing.
+        policy: The timings in force.
+        seq: The number that the entry gets.
+        actor: On whose behalf.
+        effects: By state, the names of the effects to plan when it is entered.
+
+    Raises:
+        TransitionRefused: Nothing was changed.
+    """
+    facts = Facts(change=change, evidence=evidence, now=now, policy=policy, seq=seq, actor=actor)
+    state, row = step(definition, change.state, trigger, facts)
+    updated = row.update(facts)
+    if row.dest is None and updated == change:
+        return change, None
+    planned: tuple[PlannedEffect, ...] = ()
+    if row.dest is not None and state != change.state:
+        planned = tuple(_planned(change, seq, name, now, actor) for name in (effects or {}).get(state, ()))
+    before = {effect.id for effect in change.effects}
+    moved = attrs.evolve(updated, state=state, updated_at=now, effects=(*updated.effects, *planned))
+    entry = Entry(
+        change_id=change.id,
+        seq=seq,
+        at=now,
+        trigger=str(trigger),
+        source=change.state,
+        dest=state,
+        actor=actor,
+        evidence=evidence,
+        effects=tuple(effect.id for effect in moved.effects if effect.id not in before),
+    )
+    return moved, entry
+
+
+def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str, ...]:
+    """Return the triggers that the table has for the change's state; evidence decides whether one succeeds."""
+    return definition.triggers(change.state)
+
+
+def _planned(change: ChangeRequest, seq: int, name: str, now: dt.datetime, actor: str) -> PlannedEffect:
+    return PlannedEffect(
+        id=effect_id(change.id, seq, name), name=name, status=EffectStatus.PLANNED, due_at=now, actor=actor
+    )
+
+
+def _refused(definition: WorkflowDefinition, state: str, trigger: str, reason: str) -> TransitionRefused:
+    return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=definition.triggers(state))
+
+
+def _machine(definition: WorkflowDefinition) -> Machine:
+    machine = _machines.get(definition)
+    if machine is None:
+        # Two threads may both build it at first; either one serves, since a Machine holds no state of a change.
+        machine = Machine(
+            model=None,
+            states=[state.value for state in definition.states],
+            initial=definition.initial.value,
+            auto_transitions=False,
+            queued=False,
+            send_event=False,
+        )
+        for row in definition.transitions:
+            machine.add_transition(
+                row.trigger.value,
+                [source.value for source in row.sources],
+                None if row.dest is None else row.dest.value,
+                conditions=[_condition(row)],
+            )
+        _machines[definition] = machine
+    return machine
+
+
+def _condition(row: Transition) -> Callable[[_Token, Facts], Any]:
+    def holds(token: _Token, facts: Facts) -> bool:
+        reason = _reason(row, facts)
+        if reason is not None:
+            token.reasons.append(reason)
+            return False
+        token.row = row
+        return True
+
+    return holds
+
+
+def _reason(row: Transition, facts: Facts) -> str | None:
+    if not isinstance(facts.evidence, row.evidence_types):
+        wanted = " or ".join(kind.__name__ for kind in row.evidence_types)
+        return f"it needs {wanted} as evidence, not {type(facts.evidence).__name__}"
+    try:
+        return row.guard(facts)
+    except FactMissingError as missing:
+        return str(missing)

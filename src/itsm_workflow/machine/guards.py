@@ -1,0 +1,238 @@
+"""The guards of the collector table: each returns None, or the reason why not. Named so that a graph can show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import PlannedEffect
+    from itsm_workflow.machine.definition import Facts, Guard
+
+OUTCOMES = {
+    Verdict.APPROVED: Outcome.APPROVED,
+    Verdict.REFUSED: Outcome.REJECTED,
+    Verdict.WITHDRAWN: Outcome.WITHDRAWN,
+    Verdict.TERMINATED: Outcome.TERMINATED,
+}
+"""The outcome that each ending verdict means."""
+
+ANY_RULE = ApprovalPolicy()
+"""Tells open, withdrawn and terminated tickets apart; on these all rules agree."""
+
+_ENDINGS = {Verdict.WITHDRAWN: ev.TicketStatus.REVOKED, Verdict.TERMINATED: ev.TicketStatus.TERMINATED}
+
+
+def is_queued(facts: Facts) -> str | None:
+    """Nothing of this attempt was sent yet."""
+    return _attempt_is(facts, Phase.QUEUED)
+
+
+def is_sending_by_owner(facts: Facts) -> str | None:
+    """This worker marked this attempt and is sending it."""
+    return _attempt_is(facts, Phase.SENDING) or _same_owner(facts)
+
+
+def may_be_unknown(facts: Facts) -> str | None:
+    """The sender itself does not know, or it has been silent for longer than its lease."""
+    reason = _attempt_is(facts, Phase.SENDING)
+    if reason or not _same_owner(facts):
+        return reason
+    marked = facts.attempt.marked_at
+    if marked is not None and facts.now >= marked + facts.policy.send_lease:
+        return None
+    return "another worker is sending it and its lease has not run out"
+
+
+def is_unknown(facts: Facts) -> str | None:
+    """The outcome of this attempt is being looked up."""
+    return _attempt_is(facts, Phase.UNKNOWN)
+
+
+def answered_no(facts: Facts) -> str | None:
+    """The gateway answered this worker's send with no, and a look-up found no ticket."""
+    if not facts.expect(ev.Refusal).looked_up:
+        return "the gateway answered no, but whether a ticket exists was not looked up"
+    return is_sending_by_owner(facts)
+
+
+def may_resend(facts: Facts) -> str | None:
+    """A person decided, after the whole look-up schedule found nothing."""
+    attention = facts.change.attention
+    if facts.change.ticket is not None:
+        return "a ticket is known"
+    if attention is None or attention.reason is not AttentionReason.NOT_FOUND:
+        return "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+    return None if facts.attempt.phase is Phase.UNKNOWN else "the attempt is not unknown"
+
+
+def may_abandon(facts: Facts) -> str | None:
+    """No ticket is known, and whether one exists was found undecidable."""
+    if facts.change.ticket is not None:
+        return "a ticket is known: withdraw it"
+    if facts.change.attention is None:
+        return "a ticket may still turn up: wait for the look-ups to end in attention"
+    return None
+
+
+def ticket_is_ours(facts: Facts) -> str | None:
+    """The ticket carries this change's key and creator."""
+    attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
+    if ticket.key != attempt.key:
+        return "the ticket does not carry this change's key"
+    if ticket.creator != attempt.creator:
+        return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}"
+    return None
+
+
+def ticket_is_known(facts: Facts) -> str | None:
+    """It is the very ticket that the change is bound to."""
+    ticket, known = facts.expect(ev.TicketConfirmed), facts.ticket
+    if (ticket.gateway, ticket.id) == (known.gateway, known.id):
+        return None
+    return f"the change is bound to ticket {known.id}, not to {ticket.id}"
+
+
+def callback_names_an_attempt(facts: Facts) -> str | None:
+    """The credential was made for an attempt of this change."""
+    number = facts.expect(ev.CallbackHeard).number
+    return None if 1 <= number <= facts.attempt.number else f"this change has no attempt {number}"
+
+
+def callback_was_undelivered(facts: Facts) -> str | None:
+    """The gateway names our ticket's sn among the callbacks that it could not deliver."""
+    sn = facts.expect(ev.Undelivered).sn
+    return None if sn == facts.ticket.sn else "the undelivered callback is not about our ticket"
+
+
+def ticket_is_open(facts: Facts) -> str | None:
+    """The gateway shows our ticket, and it has not ended."""
+    return _of_our_ticket(facts) or _judged(facts, Verdict.OPEN)
+
+
+def suspicion_is_gone(facts: Facts) -> str | None:
+    """An ending was suspected, and the ticket is open again."""
+    return ticket_is_open(facts) if facts.change.suspicion else "no ending is suspected"
+
+
+def ending_is_new(facts: Facts) -> str | None:
+    """The ticket was withdrawn or terminated, and that is seen for the first time."""
+    snapshot, suspicion = facts.expect(ev.Snapshot), facts.change.suspicion
+    if suspicion is not None and suspicion.status == snapshot.status:
+        return f"already suspected since {suspicion.since:%Y-%m-%d %H:%M:%S}"
+    return _of_our_ticket(facts) or _judged(facts, *_ENDINGS)
+
+
+def is_approved(approval: ApprovalPolicy) -> Guard:
+    """Return the guard: our own ticket is approved by that rule."""
+
+    def ticket_is_approved(facts: Facts) -> str | None:
+        return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED, rule=approval)
+
+    return ticket_is_approved
+
+
+def is_refused(approval: ApprovalPolicy) -> Guard:
+    """Return the guard: our own ticket is refused by that rule, or has stayed withdrawn or terminated."""
+
+    def ticket_is_refused(facts: Facts) -> str | None:
+        reason = _of_our_ticket(facts)
+        verdict = approval.judge(facts.expect(ev.Snapshot))
+        if reason or verdict is Verdict.REFUSED:
+            return reason
+        suspicion = facts.change.suspicion
+        if isinstance(verdict, Doubt) or verdict not in _ENDINGS:
+            return _judged(facts, Verdict.REFUSED, rule=approval)
+        if suspicion is None or suspicion.status != _ENDINGS[verdict]:
+            return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
+        if facts.now < suspicion.since + facts.policy.quiet:
+            return f"the ticket was {verdict.value}, {facts.now - suspicion.since} ago: it could still revive"
+        return None
+
+    return ticket_is_refused
+
+
+def confirms_outcome(approval: ApprovalPolicy) -> Guard:
+    """Return the guard of a repeat: the snapshot says once more what ended the change."""
+
+    def ticket_says_the_same(facts: Facts) -> str | None:
+        reason = _of_our_ticket(facts)
+        verdict = approval.judge(facts.expect(ev.Snapshot))
+        if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.outcome):
+            return reason
+        return f"the change has ended as {facts.change.outcome}"
+
+    return ticket_says_the_same
+
+
+def is_contradiction(facts: Facts) -> str | None:
+    """The fact disagrees with where the change stands. Whether it is new is for the update."""
+    if isinstance(facts.evidence, ev.LateTicket):
+        known = facts.change.ticket
+        same = known is not None and (known.gateway, known.id) == (facts.evidence.gateway, facts.evidence.id)
+        return "it is the ticket that the change is bound to" if same else None
+    return _of_our_ticket(facts)
+
+
+def has_attention(facts: Facts) -> str | None:
+    """A person was asked to look."""
+    return None if facts.change.attention else "no attention is raised"
+
+
+def effect_is_planned(facts: Facts) -> str | None:
+    """The effect waits to be delivered, and this is the outcome of its next delivery."""
+    result = facts.expect(ev.EffectResult)
+    effect = _effect(facts, result.effect)
+    if effect is None:
+        return f"this change has no effect {result.effect}"
+    if effect.status is EffectStatus.DELIVERED:
+        return f"effect {effect.name} was delivered already"
+    if result.error and (effect.status is EffectStatus.PARKED or result.attempt != effect.attempts + 1):
+        return f"delivery {result.attempt} of effect {effect.name} has been counted already"
+    return None
+
+
+def effect_is_parked(facts: Facts) -> str | None:
+    """The effect was given up."""
+    wanted = facts.expect(ev.EffectRetry).effect
+    effect = _effect(facts, wanted)
+    if effect is None:
+        return f"this change has no effect {wanted}"
+    return None if effect.status is EffectStatus.PARKED else f"effect {effect.name} is {effect.status.value}"
+
+
+def _of_our_ticket(facts: Facts) -> str | None:
+    snapshot = facts.expect(ev.Snapshot)
+    if snapshot.ticket_id == facts.ticket.id:
+        return None
+    return f"the snapshot is of ticket {snapshot.ticket_id}, ours is {facts.ticket.id}"
+
+
+def _judged(facts: Facts, *wanted: Verdict, rule: ApprovalPolicy = ANY_RULE) -> str | None:
+    verdict = rule.judge(facts.expect(ev.Snapshot))
+    if isinstance(verdict, Doubt):
+        return f"the gateway's answers are in doubt ({verdict.reason.value}): {verdict.detail}"
+    if verdict in wanted:
+        return None
+    return f"the ticket is {verdict.value}, not {' or '.join(one.value for one in wanted)}"
+
+
+def _attempt_is(facts: Facts, phase: Phase) -> str | None:
+    mark = facts.evidence
+    number = mark.number if isinstance(mark, ev.AttemptMark | ev.LookupNoted | ev.Refusal) else 0
+    if facts.attempt.number != number:
+        return f"it is about attempt {number}, the change is at attempt {facts.attempt.number}"
+    return None if facts.attempt.phase is phase else f"the attempt is {facts.attempt.phase.value}, not {phase.value}"
+
+
+def _same_owner(facts: Facts) -> str | None:
+    mark = facts.evidence
+    owner = mark.owner if isinstance(mark, ev.AttemptMark | ev.Refusal) else ""
+    return None if facts.attempt.owner == owner else "another worker is sending it"
+
+
+def _effect(facts: Facts, effect_id: str) -> PlannedEffect | None:
+    return next((effect for effect in facts.change.effects if effect.id == effect_id), None)

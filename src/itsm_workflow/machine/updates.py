@@ -1,0 +1,249 @@
+"""The updates of the collector table: each returns the change with the evidence in it. The engine sets the state."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import (
+    WITHDRAW,
+    Attempt,
+    Attention,
+    AttentionReason,
+    EffectStatus,
+    HeardCallback,
+    Outcome,
+    Phase,
+    PlannedEffect,
+    Suspicion,
+    Ticket,
+)
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.guards import ANY_RULE, OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import Facts
+
+def revised(facts: Facts) -> ChangeRequest:
+    """Take the new form."""
+    return attrs.evolve(facts.change, form=facts.expect(ev.Drafted).form)
+
+
+def submitted(facts: Facts) -> ChangeRequest:
+    """Begin the first attempt, with nothing sent."""
+    wanted = facts.expect(ev.Submission)
+    attempt = Attempt(
+        key=wanted.key,
+        number=1,
+        phase=Phase.QUEUED,
+        creator=wanted.creator,
+        service=wanted.service,
+        owner=wanted.owner,
+        submitted_at=facts.now,
+    )
+    return attrs.evolve(facts.change, attempt=attempt, attention=None, heard=None)
+
+
+def sending(facts: Facts) -> ChangeRequest:
+    """Note who is about to send."""
+    owner = facts.expect(ev.AttemptMark).owner
+    return _attempt(facts, phase=Phase.SENDING, owner=owner, marked_at=facts.now, not_before=None, problem="")
+
+
+def unsent(facts: Facts) -> ChangeRequest:
+    """Queue the attempt again: nothing of it left."""
+    problem = facts.expect(ev.AttemptMark).problem
+    later = facts.now + facts.policy.unsent_retry
+    return _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, problem=problem)
+
+
+def unknown(facts: Facts) -> ChangeRequest:
+    """Begin to look the attempt up."""
+    problem = facts.expect(ev.AttemptMark).problem
+    return _attempt(facts, phase=Phase.UNKNOWN, unknown_since=facts.now, looks=0, problem=problem)
+
+
+def looked_up(facts: Facts) -> ChangeRequest:
+    """Count the look-up; when the schedule is used up, ask for a person in the same commit."""
+    note, attempt = facts.expect(ev.LookupNoted), facts.attempt
+    change = _attempt(facts, looks=attempt.looks + 1, problem=note.problem)
+    since = attempt.unknown_since or facts.now
+    if attempt.looks + 1 < len(facts.policy.lookups) or facts.now < since + facts.policy.lookups[-1]:
+        return change
+    reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
+    if change.attention and change.attention.reason in {reason, AttentionReason.NOT_FOUND, AttentionReason.DUPLICATE}:
+        return change
+    return _with_attention(facts, change, reason, {"key": attempt.key, "looks": str(attempt.looks + 1)})
+
+
+def recorded(facts: Facts) -> ChangeRequest:
+    """Bind the change to its ticket."""
+    found = facts.expect(ev.TicketConfirmed)
+    ticket = Ticket(
+        gateway=found.gateway,
+        id=found.id,
+        sn=found.sn,
+        url=found.url,
+        channel=found.channel.value,
+        recorded_at=facts.now,
+    )
+    return attrs.evolve(_attempt(facts, problem=""), ticket=ticket, attention=None)
+
+
+def refused(facts: Facts) -> ChangeRequest:
+    """Remember what the gateway said; nothing was filed."""
+    refusal = facts.expect(ev.Refusal)
+    problem = f"the gateway refused it (code {refusal.remote_code}): {refusal.message}"
+    return _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
+
+
+def requeued(facts: Facts) -> ChangeRequest:
+    """Begin the next attempt with the same key, so that any double is visible."""
+    change = _attempt(facts, number=facts.attempt.number + 1, phase=Phase.QUEUED, looks=0, marked_at=None, problem="")
+    return attrs.evolve(change, attention=None)
+
+
+def heard(facts: Facts) -> ChangeRequest:
+    """Remember the hint; one that was heard already changes nothing."""
+    callback, last = facts.expect(ev.CallbackHeard), facts.change.heard
+    if last is not None and last.digest == callback.digest:
+        return facts.change
+    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=facts.now)
+    return attrs.evolve(facts.change, heard=hint)
+
+
+def resumed(facts: Facts) -> ChangeRequest:
+    """Drop the suspicion, so that two looks that agree are also consecutive."""
+    return attrs.evolve(facts.change, suspicion=None)
+
+
+def suspected(facts: Facts) -> ChangeRequest:
+    """Begin to wait for the second quiet look."""
+    status = facts.expect(ev.Snapshot).status
+    return attrs.evolve(facts.change, suspicion=Suspicion(status=status.value, since=facts.now))
+
+
+def approved(facts: Facts) -> ChangeRequest:
+    """Note the approval."""
+    return _ended(facts, Outcome.APPROVED)
+
+
+def rejected(facts: Facts) -> ChangeRequest:
+    """Note why the ticket ended without approval."""
+    verdict = ANY_RULE.judge(facts.expect(ev.Snapshot))
+    outcome = next((OUTCOMES[known] for known in OUTCOMES if known == verdict), Outcome.REJECTED)
+    return _ended(facts, outcome)
+
+
+def abandoned(facts: Facts) -> ChangeRequest:
+    """Give up."""
+    return _ended(facts, Outcome.ABANDONED)
+
+
+def contradicted(facts: Facts) -> ChangeRequest:
+    """Record and alarm a contradicting fact once; the state stays."""
+    fact = facts.evidence
+    if isinstance(fact, ev.LateTicket):
+        name, reason = f"ticket {fact.gateway}:{fact.id}", AttentionReason.DUPLICATE
+        told = {"ticket": fact.id, "sn": fact.sn}
+    else:
+        snapshot = facts.expect(ev.Snapshot)
+        name, reason = f"{snapshot.word} {snapshot.approve_result}", AttentionReason.DISAGREEMENT
+        told = {"ticket": snapshot.ticket_id, "status": snapshot.word, "approved": str(snapshot.approve_result)}
+    if name in facts.change.contradictions:
+        return facts.change
+    change = attrs.evolve(facts.change, contradictions=(*facts.change.contradictions, name))
+    return _with_attention(facts, change, reason, told)
+
+
+def withdrawal_planned(facts: Facts) -> ChangeRequest:
+    """Plan the built-in effect; one that is still due is enough."""
+    if any(one.name == WITHDRAW and one.status is EffectStatus.PLANNED for one in facts.change.effects):
+        return facts.change
+    effect = PlannedEffect(
+        id=effect_id(facts.change.id, facts.seq, WITHDRAW),
+        name=WITHDRAW,
+        status=EffectStatus.PLANNED,
+        due_at=facts.now,
+        actor=facts.actor,
+    )
+    return attrs.evolve(facts.change, effects=(*facts.change.effects, effect))
+
+
+def attention_raised(facts: Facts) -> ChangeRequest:
+    """Ask for a person; the same reason and facts again change nothing."""
+    concern, current = facts.expect(ev.Concern), facts.change.attention
+    if current is not None and (current.reason, dict(current.facts)) == (concern.reason, dict(concern.facts)):
+        return facts.change
+    return _with_attention(facts, facts.change, concern.reason, concern.facts)
+
+
+def attention_cleared(facts: Facts) -> ChangeRequest:
+    """A person has looked."""
+    return attrs.evolve(facts.change, attention=None)
+
+
+def effect_delivered(facts: Facts) -> ChangeRequest:
+    """Note the delivery."""
+    change = _effect(facts, facts.expect(ev.EffectResult).effect, status=EffectStatus.DELIVERED, error="")
+    return _without_parked_attention(change)
+
+
+def effect_failed(facts: Facts) -> ChangeRequest:
+    """Count the failure; after too many, park the effect and ask for a person."""
+    result = facts.expect(ev.EffectResult)
+    parked = result.final or result.attempt >= facts.policy.effect_attempts
+    change = _effect(
+        facts,
+        result.effect,
+        status=EffectStatus.PARKED if parked else EffectStatus.PLANNED,
+        attempts=result.attempt,
+        due_at=facts.now + facts.policy.effect_wait(result.attempt),
+        error=result.error,
+    )
+    told = {"effect": result.effect, "error": result.error}
+    return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, told) if parked else change
+
+
+def effect_retried(facts: Facts) -> ChangeRequest:
+    """Begin to deliver a parked effect anew."""
+    wanted = facts.expect(ev.EffectRetry).effect
+    change = _effect(facts, wanted, status=EffectStatus.PLANNED, attempts=0, due_at=facts.now)
+    return _without_parked_attention(change)
+
+
+def effect_id(change_id: str, seq: int, name: str) -> str:
+    """Return the id of an effect: the same for every delivery, another for every entry that plans one."""
+    return f"{change_id}.{seq}.{name}"
+
+
+def _attempt(facts: Facts, **values: object) -> ChangeRequest:
+    return attrs.evolve(facts.change, attempt=attrs.evolve(facts.attempt, **values))
+
+
+def _effect(facts: Facts, wanted: str, **values: object) -> ChangeRequest:
+    effects = tuple(attrs.evolve(one, **values) if one.id == wanted else one for one in facts.change.effects)
+    return attrs.evolve(facts.change, effects=effects)
+
+
+def _ended(facts: Facts, outcome: Outcome) -> ChangeRequest:
+    return attrs.evolve(facts.change, outcome=outcome, ended_at=facts.now, attention=None)
+
+
+def _with_attention(
+    facts: Facts, change: ChangeRequest, reason: AttentionReason, told: Mapping[str, str]
+) -> ChangeRequest:
+    attention = Attention(reason=reason, since=facts.now, facts=MappingProxyType(dict(told)))
+    return attrs.evolve(change, attention=attention)
+
+
+def _without_parked_attention(change: ChangeRequest) -> ChangeRequest:
+    parked = any(one.status is EffectStatus.PARKED for one in change.effects)
+    if parked or change.attention is None or change.attention.reason is not AttentionReason.EFFECT_PARKED:
+        return change
+    return attrs.evolve(change, attention=None)

@@ -1,0 +1,73 @@
+"""Every timing of the library, as one value; nothing else in it waits for a constant."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import attrs
+
+
+def _seconds(default: float) -> dt.timedelta:
+    def not_negative(_instance: object, attribute: attrs.Attribute[dt.timedelta], value: dt.timedelta) -> None:
+        if not isinstance(value, dt.timedelta) or value < dt.timedelta():
+            raise ValueError(f"Policy.{attribute.name} must be a timedelta of at least 0, not {value!r}")
+
+    return attrs.field(default=dt.timedelta(seconds=default), validator=not_negative)
+
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """When to look, how long to wait, when to call a person.
+
+    Attributes:
+        freshness: A send is dropped (and queued again) if more time passed since it was marked: the process was
+            stopped in between, and another may have taken over.
+        send_lease: After this time a send whose owner is silent counts as unknown. Longer than the gateway's deadline.
+        unsent_retry: Wait before a send that provably never left is tried again.
+        lookups: When to look for a ticket whose create is unknown, counted from then. A match counts at once;
+            absence only after the last.
+        late_look: How often to look on after the schedule was used up.
+        sweep_every: How often an ended change is looked at again.
+        sweep_for: How long: for endings that can revive and creates that were unknown.
+        poll: How often a waiting change is looked at without a hint.
+        soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``.
+        quiet: How long a withdrawn or terminated ticket must stay so before it is believed.
+        withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
+        read_lease: How long a claimed look may take before another worker looks.
+        effect_lease: How long a delivery may take before another worker delivers again.
+        effect_backoff: Wait after the first failed delivery; doubles each time.
+        effect_backoff_cap: The longest such wait.
+        effect_attempts: Failed deliveries after which an effect is parked.
+        overdue: How old a waiting ticket may get before a person is told.
+    """
+
+    freshness: dt.timedelta = _seconds(2)
+    send_lease: dt.timedelta = _seconds(30)
+    unsent_retry: dt.timedelta = _seconds(30)
+    lookups: tuple[dt.timedelta, ...] = tuple(dt.timedelta(seconds=s) for s in (0, 1, 5, 30, 120, 240, 480))
+    late_look: dt.timedelta = _seconds(1 * HOUR)
+    sweep_every: dt.timedelta = _seconds(6 * HOUR)
+    sweep_for: dt.timedelta = _seconds(7 * DAY)
+    poll: dt.timedelta = _seconds(5 * MINUTE)
+    soon: dt.timedelta = _seconds(1)
+    quiet: dt.timedelta = _seconds(60)
+    withdraw_age: dt.timedelta = _seconds(5)
+    read_lease: dt.timedelta = _seconds(60)
+    effect_lease: dt.timedelta = _seconds(5 * MINUTE)
+    effect_backoff: dt.timedelta = _seconds(10)
+    effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)
+    effect_attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    overdue: dt.timedelta = _seconds(14 * DAY)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a look-up schedule that is empty or goes backwards."""
+        if not self.lookups or list(self.lookups) != sorted(self.lookups):
+            raise ValueError("Policy.lookups must name at least one time, in ascending order")
+
+    def effect_wait(self, failures: int) -> dt.timedelta:
+        """Return the wait after that many failed deliveries."""
+        doublings = min(failures - 1, 32)  # 2**32 times any wait is beyond every cap
+        return min(self.effect_backoff * 2**doublings, self.effect_backoff_cap)
