@@ -1,4 +1,4 @@
-"""What holds for every test: no settings from outside, no connection that leaves the machine, named Hypothesis profiles."""
+"""What holds for every test: no settings from outside, no connection that leaves the machine, Hypothesis profiles."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""Sphinx settings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+project = "itsm-workflow"
+author = "itsm-workflow contributors"
+project_copyright = "2026, itsm-workflow contributors"
+version = release = importlib.metadata.version("itsm-workflow")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+source_suffix = {".md": "markdown"}
+default_role = "code"  # docstrings quote names with single backticks
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_class_signature = "separated"
+autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
+autodoc_type_aliases = {name: f"itsm_workflow.change.{name}" for name in ("Attempt", "Form", "Ticket")}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attrs fields are members as well, and must not be described twice
+
+# Annotations name the standard library, whose inventory would have to be fetched: the build needs no network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|datetime|dt|enum|types|typing|attrs?)(\..*)?"),
+    ("py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Mapping|Sequence|Self)"),
+]
+
+html_theme = "furo"
+html_title = "itsm-workflow"
+html_show_sphinx = False
+html_copy_source = False
+
+
+def _attributes_have_no_type_prefix(
+    _app: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]
+) -> None:
+    """Keep napoleon from reading `Sent or not: it is being looked up.` as a type and its description."""
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
+def setup(app: Sphinx) -> None:
+    """Run before napoleon, whose handler has the default priority of 500."""
+    app.connect("autodoc-process-docstring", _attributes_have_no_type_prefix, priority=400)
