@@ -48,7 +48,7 @@ def _attributes_have_no_type_prefix(
 ) -> None:
     """Keep napoleon from reading `Sent or not: it is being looked up.` as a type and its description."""
     if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]  # an empty comment: the first line is not the sentence any more
 
 
 def setup(app: Sphinx) -> None:
