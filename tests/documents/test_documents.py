@@ -1,0 +1,111 @@
+"""What the documents say, and what no committed file says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+# Put together here, so that this file does not hold what it forbids.
+REGISTRIES = ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "proxy." + "golang.org"]
+MIRRORS = ["pypi" + ".tuna", "mirrors." + "aliyun", "mirrors." + "tencent", "mirrors." + "cloud.tencent"]
+PLACES = ["/" + place + "/" for place in ("work", "root", "home/[a-z]+", "Users/[A-Za-z]+", "opt/tools")]
+FORBIDDEN = re.compile("|".join([*map(re.escape, REGISTRIES + MIRRORS), rf"(?<![\w.\-/])(?:{'|'.join(PLACES)})"]))
+
+
+def committed() -> list[Path]:
+    """Return every file of the checkout that is committed, or would be."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=30)
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def documents() -> list[Path]:
+    """Return every Markdown file that people read."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """Return the fenced blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def test_there_is_something_to_scan() -> None:
+    """The scans below see the sources, the tests and the documents."""
+    seen = {path.relative_to(ROOT).as_posix() for path in committed()}
+    assert {"README.md", "pyproject.toml", "src/itsm_workflow/errors.py", "tests/conftest.py"} <= seen
+
+
+def test_no_committed_file_names_a_registry_or_a_machines_path() -> None:
+    """Nothing ties the project to one machine or to one source of packages."""
+    found = []
+    for path in committed():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match.group()}" for match in FORBIDDEN.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["see " + REGISTRIES[0], "https://files." + REGISTRIES[1], "in /" + "work/main", "'/home/" + "me/x'"]
+)
+def test_the_scan_finds_what_is_forbidden(text: str) -> None:
+    """The pattern matches what it is for."""
+    assert FORBIDDEN.search(text)
+
+
+@pytest.mark.parametrize("text", ["src/itsm_workflow/errors.py", "a work/life", "docs/root/x", "json:///path"])
+def test_the_scan_leaves_ordinary_text_alone(text: str) -> None:
+    """The pattern does not match what is fine."""
+    assert not FORBIDDEN.search(text)
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.name)
+def test_readme_begins_with_the_two_commands(path: Path) -> None:
+    """The first block that a reader meets holds the two commands and nothing else."""
+    assert blocks(path, "console")[0].splitlines() == ["$ make demo", "$ make test"]
+
+
+def test_both_readmes_show_the_same_example() -> None:
+    """The translation changes the words, not the code."""
+    english, chinese = (blocks(path, "python") for path in READMES)
+    assert len(english) == 1
+    assert english == chinese
+
+
+def test_both_readmes_have_the_same_sections() -> None:
+    """Each section of one has its twin in the other."""
+    english, chinese = (re.findall(r"^#+ ", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in READMES)
+    assert english == chinese
+
+
+def test_every_decision_is_linked_in_the_index() -> None:
+    """A decision that nobody can find was not written down."""
+    index = (ROOT / "docs" / "adr" / "index.md").read_text(encoding="utf-8")
+    assert DECISIONS
+    assert [path.stem for path in DECISIONS if f"\n{path.stem}\n" not in index] == []
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_every_decision_says_what_was_decided_and_whether_it_holds(path: Path) -> None:
+    """A decision record has its number, a status, a context, a decision and consequences."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"# {int(path.stem[:4])}. ")
+    assert re.search(r"^Status: (accepted|replaced by )", text, flags=re.MULTILINE)
+    headings = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert [wanted for wanted in ("Context", "Decision", "Consequences") if wanted not in headings] == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+    """A relative link names a file of the checkout."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []

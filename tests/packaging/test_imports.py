@@ -1,0 +1,43 @@
+"""What importing the library costs: nothing that only some hosts need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "celery",
+    "django",
+    "fastapi",
+    "flask",
+    "hypothesis",
+    "itsm_workflow_backends",
+    "pytest",
+    "requests",
+    "rich_click",
+    "starlette",
+    "urllib3",
+)
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that are loaded after the statement, in a fresh interpreter."""
+    program = (
+        f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("statement", ["import itsm_workflow", "from itsm_workflow import *"])
+def test_importing_the_library_loads_nothing_heavy(statement: str) -> None:
+    """Neither an HTTP client nor a host's framework nor a backend nor a test tool is loaded."""
+    assert sorted(loaded_by(statement) & set(HEAVY)) == []
+
+
+def test_the_probe_sees_what_is_loaded() -> None:
+    """A module that is imported is reported, so that an empty report means something."""
+    assert loaded_by("import urllib3") & set(HEAVY) == {"urllib3"}

@@ -1,0 +1,50 @@
+"""The pins: complete, hashed, and silent about where packages come from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PINS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Return versions by package."""
+    return dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    """Return the package names of requirement strings."""
+    return {re.split(r"[\[<>=~! ;]", requirement)[0].lower() for requirement in requirements}
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_every_pin_has_a_hash(path: Path) -> None:
+    """The installer refuses anything that is not exactly what was pinned."""
+    text = re.sub(r"#.*", "", path.read_text(encoding="utf-8")).replace("\\\n", " ")
+    bare = [line for line in text.splitlines() if line.strip() and "--hash=sha256:" not in line]
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_pins_name_no_address(path: Path) -> None:
+    """Which index serves the packages is the user's matter."""
+    assert re.findall(r"://|--index|--find-links|@ ", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_every_dependency_of_the_core_is_pinned(path: Path) -> None:
+    """A fresh environment has all that the core needs, and what an editable install needs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = names([*project["dependencies"], *project["optional-dependencies"]["cli"]]) | {"hatchling", "editables"}
+    assert sorted(needed - set(pinned(path))) == []
+
+
+def test_both_sets_pin_the_same_versions() -> None:
+    """`make demo` after `make test` changes nothing."""
+    small, large = pinned(ROOT / "requirements" / "demo.txt"), pinned(ROOT / "requirements" / "dev.txt")
+    assert small == {name: large[name] for name in small}
