@@ -6,15 +6,12 @@ updates of that table make one `ChangeRequest` out of another.
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import attrs
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Mapping
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import attrs
 
-from itsm_workflow.change import NOTHING
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Mapping
-
-    from itsm_workflow.change import AttentionReason, Form
+from itsm_workflow.change import NOTHING, AttentionReason, Form
 
 
 class TicketStatus(enum.StrEnum):

@@ -1,0 +1,201 @@
+"""Changes in a store: load one, fire triggers on it, commit. The only module that calls `StorageBackend.commit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.errors import AlreadyApplied, ChangeNotFound, StorageConflict
+from itsm_workflow.machine.due import next_due
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.storage.codec import START, Codec, Stored, digest
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest, Entry, Form
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.observe import Observers
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.settle import Step
+    from itsm_workflow.storage.protocol import Conflict, Query, StorageBackend, Write
+
+_PAGE = 500
+
+
+@attrs.frozen(kw_only=True)
+class Prepared:
+    """A write that was thought through and not committed yet.
+
+    Attributes:
+        write: What the store gets.
+        stored: What will be stored once the write succeeded.
+        entries: What will be new in the history.
+    """
+
+    write: Write
+    stored: Stored
+    entries: tuple[Entry, ...]
+
+
+class Journal:
+    """The changes of one workflow in one store.
+
+    Args:
+        storage: The store.
+        definition: The workflow.
+        policy: The timings in force.
+        clock: Tells the time of every entry.
+        effects: By state, the names of the effects to plan when it is entered.
+        observers: Are told after each commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: StorageBackend,
+        definition: WorkflowDefinition,
+        policy: Policy,
+        clock: Clock,
+        effects: Mapping[str, Sequence[str]],
+        observers: Observers,
+    ) -> None:
+        self.storage = storage
+        self.definition = definition
+        self.policy = policy
+        self.clock = clock
+        self._effects = effects
+        self._observers = observers
+        self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
+
+    def load(self, change_id: str) -> Stored:
+        """Return a change.
+
+        Raises:
+            ChangeNotFound: The store has none of that id.
+        """
+        row = self.storage.get(change_id)
+        if row is None:
+            raise ChangeNotFound(name=change_id)
+        return self._codec.read(row)
+
+    def page(self, query: Query) -> tuple[list[Stored], Query | None]:
+        """Return one page of changes, and the query for the next page or None."""
+        rows = self.storage.find(query)
+        return [self._codec.read(row) for row in rows.rows], attrs.evolve(query, after=rows.next) if rows.next else None
+
+    def find(self, query: Query) -> Iterator[Stored]:
+        """Yield all changes that match, page by page."""
+        following: Query | None = query
+        while following is not None:
+            page, following = self.page(following)
+            yield from page
+
+    def history(self, change_id: str) -> list[Entry]:
+        """Return the whole history, its chain of digests checked."""
+        found: list[Entry] = []
+        after, previous = 0, START
+        while True:
+            rows = self.storage.history(change_id, after, _PAGE)
+            found += self._codec.entries(rows.entries, previous=previous)
+            if rows.next_seq is None:
+                break
+            after, previous = rows.next_seq, digest(rows.entries[-1])
+        if not found:
+            raise ChangeNotFound(name=change_id)
+        return found
+
+    def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
+        """Prepare a new change, with triggers fired on it at once."""
+        now = self.clock.now()
+        change, entry = open_change(
+            self.definition, change_id=change_id, subject=subject, form=form, now=now, actor=actor
+        )
+        return self._prepared(None, change, [entry], steps, now, actor, looked=False)
+
+    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared | None:
+        """Prepare the firing of triggers in order; None if they add nothing to what is known.
+
+        Args:
+            stored: The change as it was read.
+            steps: What to fire.
+            actor: On whose behalf.
+            looked: The gateway was asked for this: then the time of the next look moves even if nothing is new.
+
+        Raises:
+            TransitionRefused: The machine refused one of them; nothing is prepared.
+        """
+        prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
+        moved = prepared.stored.due_at != stored.due_at
+        return prepared if prepared.entries or (looked and moved) else None
+
+    def claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
+        """Prepare a claim: the change falls due again at ``until``, unless an answer was stored by then."""
+        prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
+        return self._write(stored, prepared.stored.change, prepared.entries, until)
+
+    def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
+        """Store what was prepared, and tell the observers of what was stored."""
+        conflicts = self.storage.commit([one.write for one in prepared])
+        for one, conflict in zip(prepared, conflicts, strict=True):
+            if conflict is None:
+                for entry in one.entries:
+                    self._observers.on_entry(one.stored.change, entry)
+        return conflicts
+
+    def commit_one(self, prepared: Prepared) -> Stored:
+        """Store one change.
+
+        Raises:
+            AlreadyApplied: Its subject is held by another open change.
+            StorageConflict: Somebody else wrote first.
+        """
+        conflict = self.commit([prepared])[0]
+        if conflict is None:
+            return prepared.stored
+        if conflict.kind is ConflictKind.SUBJECT:
+            subject = prepared.stored.change.subject
+            raise AlreadyApplied(subject=subject, change_id=conflict.holder or "unknown")
+        raise StorageConflict(change_id=conflict.change_id, kind=conflict.kind.value)
+
+    def _prepared(  # noqa: PLR0917 - private, and each argument is another thing
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: list[Entry],
+        steps: Sequence[Step],
+        now: dt.datetime,
+        actor: str,
+        *,
+        looked: bool,
+    ) -> Prepared:
+        seq = (before.seq if before else 0) + len(entries)
+        for step in steps:
+            change, entry = fire(
+                self.definition,
+                change,
+                step.trigger,
+                step.evidence,
+                now=now,
+                policy=self.policy,
+                seq=seq + 1,
+                actor=actor,
+                effects=self._effects,
+            )
+            if entry is not None:
+                entries.append(entry)
+                seq += 1
+        due_at = next_due(self.definition, change, now, self.policy, looked=looked)
+        return self._write(before, change, tuple(entries), due_at)
+
+    def _write(
+        self, before: Stored | None, change: ChangeRequest, entries: tuple[Entry, ...], due_at: dt.datetime | None
+    ) -> Prepared:
+        held = f"{change.workflow}:{change.subject}" if self.definition.is_open(change) else None
+        write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
+        return Prepared(write=write, stored=stored, entries=entries)

@@ -1,0 +1,256 @@
+"""The one loop that moves every change, whoever calls: plan a question, commit the claim, ask, decide, fire, commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow import settle
+from itsm_workflow.change import WITHDRAW, AttentionReason
+from itsm_workflow.effects import EffectCall, describe
+from itsm_workflow.errors import GatewayError, StorageConflict, TransitionRefused
+from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect
+    from itsm_workflow.effects import EffectRegistry
+    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
+    from itsm_workflow.journal import Journal, Prepared
+    from itsm_workflow.observe import Observers
+    from itsm_workflow.settle import Answer, Question
+    from itsm_workflow.storage.codec import Stored
+
+GATEWAY = "gateway"
+"""The actor of what the gateway's answers decide."""
+
+WORKER = "worker"
+"""The actor of what the library does on its own."""
+
+_ROUNDS = 32
+_TRIES = 16
+
+
+class Loop:
+    """Moves changes on.
+
+    Args:
+        journal: The changes.
+        gateway: Is asked; decides nothing.
+        effects: What the host wants done.
+        observers: Are told of trouble that the loop handled.
+        address: Returns the callback URL and headers for a change's attempt.
+        owner: The token by which this process knows its own sends.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        gateway: TicketGateway,
+        effects: EffectRegistry,
+        observers: Observers,
+        address: Callable[[str, int], tuple[str | None, dict[str, str]]],
+        owner: str,
+    ) -> None:
+        self._journal = journal
+        self._gateway = gateway
+        self._effects = effects
+        self._observers = observers
+        self._address = address
+        self.owner = owner
+
+    def advance(self, change_id: str, *, forced: bool) -> Stored:
+        """Ask and decide until the change is no longer due.
+
+        Args:
+            change_id: The change.
+            forced: Ask once even if it is not due.
+
+        Raises:
+            ChangeNotFound: There is no such change.
+            StorageError: The store failed; what was claimed falls due again when its lease ends.
+        """
+        stored = self._journal.load(change_id)
+        for _ in range(_ROUNDS):
+            plan = self.plan(stored) if forced or self.is_due(stored) else None
+            if plan is None:
+                break
+            since = self._journal.clock.elapsed()
+            try:
+                claimed = self._journal.commit_one(self.claim(stored, plan))
+            except StorageConflict:
+                stored = self._journal.load(change_id)  # another worker moved it: see whether it is still due
+                forced = False
+                continue
+            stored = self.ask(claimed, plan.question, since)
+            # What a withdrawal brought about shows at once; nothing else is worth a look that is not due.
+            forced = isinstance(plan.question, Deliver) and _effect(claimed.change, plan.question).name == WITHDRAW
+        return stored
+
+    def is_due(self, stored: Stored) -> bool:
+        """Tell whether a change is due now."""
+        return stored.due_at is not None and stored.due_at <= self._journal.clock.now()
+
+    def plan(self, stored: Stored) -> Plan | None:
+        """Return the next question about a change, or None."""
+        journal = self._journal
+        return settle.plan(journal.definition, stored.change, journal.clock.now(), journal.policy, owner=self.owner)
+
+    def claim(self, stored: Stored, plan: Plan) -> Prepared:
+        """Prepare the commit that must be durable before the question is asked."""
+        policy, now = self._journal.policy, self._journal.clock.now()
+        until = now + (policy.effect_lease if isinstance(plan.question, Deliver) else policy.read_lease)
+        if isinstance(plan.question, Send):
+            until = now + policy.send_lease
+        return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
+
+    def ask(self, claimed: Stored, question: Question, since: float) -> Stored:
+        """Ask a claimed question, and store what the answer decides.
+
+        Args:
+            claimed: The change as the claim left it.
+            question: The question.
+            since: The clock's `elapsed` when the claim was begun.
+        """
+        change = claimed.change
+        if isinstance(question, Send):
+            return self.record(claimed, self._send(change, question, since), keep=True)
+        if isinstance(question, Lookup):
+            return self.record(claimed, self._look_up(change, question.sn), keep=False)
+        if isinstance(question, Read):
+            return self.record(claimed, self._read(change), keep=False)
+        if isinstance(question, Deliver):
+            return self._deliver(claimed, question)
+        if question.read:
+            claimed = self.record(claimed, self._read(change), keep=False)
+        if question.lookup:
+            claimed = self.record(claimed, self._look_up(change, None), keep=False)
+        return claimed
+
+    def record(self, claimed: Stored, answer: Answer, *, keep: bool) -> Stored:
+        """Store what an answer decides.
+
+        Args:
+            claimed: The change as the claim left it.
+            answer: The answer.
+            keep: Decide anew if another worker wrote meanwhile; otherwise the answer is out of date then and dropped.
+        """
+        journal, stored = self._journal, claimed
+        for _ in range(_TRIES):
+            steps = settle.decide(
+                journal.definition, stored.change, answer, journal.clock.now(), journal.policy, self._gateway.name
+            )
+            try:
+                prepared = journal.fire(stored, steps, actor=GATEWAY, looked=True)
+                return stored if prepared is None else journal.commit_one(prepared)
+            except TransitionRefused as refused:
+                self._observers.on_trouble(stored.change.id, refused)
+                return stored
+            except StorageConflict as conflict:
+                stored = journal.load(stored.change.id)
+                if conflict.kind == ConflictKind.TICKET:
+                    return self._tell_of_foreign_ticket(stored, steps)
+                if not keep:
+                    return stored
+        raise StorageConflict(change_id=stored.change.id, kind=ConflictKind.VERSION.value)
+
+    def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:
+        attempt = _attempt(change)
+        answer: CreateAnswer
+        stopped = self._journal.clock.elapsed() - since
+        if stopped > self._journal.policy.freshness.total_seconds():
+            answer = NotSent(problem=f"this worker was stopped for {stopped:.1f} s before it could send")
+        else:
+            url, headers = self._address(change.id, question.number)
+            request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
+            answer = self._gateway.create(request)
+        found = self._find(attempt)[0] if isinstance(answer, Refused) else None
+        return SendAnswer(
+            number=question.number,
+            owner=question.owner,
+            key=attempt.key,
+            creator=attempt.creator,
+            answer=answer,
+            found=found,
+        )
+
+    def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
+        attempt = _attempt(change)
+        found, problem = self._find(attempt)
+        if found == () and sn:
+            found, problem = self._find(attempt, sn)
+            channel = ev.Channel.CALLBACK
+        else:
+            channel = ev.Channel.LOOKUP
+        return LookupAnswer(number=attempt.number, found=found, channel=channel, problem=problem)
+
+    def _find(self, attempt: Attempt, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
+        try:
+            found = self._gateway.find_by_sn(sn, attempt) if sn else self._gateway.find_by_key(attempt)
+        except GatewayError as error:
+            return None, describe(error)
+        return tuple(one for one in found if one.key), ""
+
+    def _read(self, change: ChangeRequest) -> ReadAnswer:
+        if change.ticket is None:
+            return ReadAnswer(snapshot=None)
+        field = self._journal.definition.approval.decision_field
+        try:
+            return ReadAnswer(snapshot=self._gateway.read(change.ticket, decision_field=field))
+        except GatewayError as error:
+            self._observers.on_trouble(change.id, error)
+            return ReadAnswer(snapshot=None)
+
+    def _deliver(self, claimed: Stored, question: Deliver) -> Stored:
+        change, effect = claimed.change, _effect(claimed.change, question)
+        attempt = effect.attempts + 1
+        if effect.name == WITHDRAW:
+            error, final = self._withdraw(change, effect.actor), False
+        else:
+            call = EffectCall(id=effect.id, name=effect.name, attempt=attempt, change=change, actor=effect.actor)
+            error, final = self._effects.deliver(call)
+        result = ev.EffectResult(effect=effect.id, attempt=attempt, error=error, final=final)
+        step = Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, result)
+        stored = claimed
+        for _ in range(_TRIES):
+            try:
+                prepared = self._journal.fire(stored, [step], actor=WORKER)
+                return stored if prepared is None else self._journal.commit_one(prepared)
+            except TransitionRefused:
+                return stored  # another worker, which took over when our lease ended, has told of this delivery
+            except StorageConflict:
+                stored = self._journal.load(change.id)
+        raise StorageConflict(change_id=change.id, kind=ConflictKind.VERSION.value)
+
+    def _withdraw(self, change: ChangeRequest, actor: str) -> str:
+        if change.ticket is None:
+            return "no ticket is known"
+        try:
+            self._gateway.withdraw(
+                change.ticket, operator=_attempt(change).creator, reason=f"withdrawn by {actor or 'the applicant'}"
+            )
+        except GatewayError as error:
+            return describe(error)
+        return ""
+
+    def _tell_of_foreign_ticket(self, stored: Stored, steps: Sequence[Step]) -> Stored:
+        found = next((step.evidence for step in steps if isinstance(step.evidence, ev.TicketConfirmed)), None)
+        told = {"ticket": found.id, "sn": found.sn} if found else {}
+        concern = ev.Concern(reason=AttentionReason.DUPLICATE, facts={**told, "held_by": "another change"})
+        prepared = self._journal.fire(stored, [Step(Trigger.RAISE_ATTENTION, concern)], actor=WORKER, looked=True)
+        return stored if prepared is None else self._journal.commit_one(prepared)
+
+
+def _attempt(change: ChangeRequest) -> Attempt:
+    if change.attempt is None:  # only a change that was submitted is ever asked about
+        raise TransitionRefused(state=change.state, trigger=Trigger.MARK_SENDING, reason="it was never submitted")
+    return change.attempt
+
+
+def _effect(change: ChangeRequest, question: Deliver) -> PlannedEffect:
+    return next(effect for effect in change.effects if effect.id == question.effect)

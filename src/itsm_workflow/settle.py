@@ -1,0 +1,364 @@
+"""The judgement of the library, pure and total: `plan` names the one question to ask, `decide` what an answer means.
+
+Neither does I/O, and neither writes: they return triggers with evidence, and the machine may still refuse these. Both
+accept any change and any answer, however late, since answers overtake each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Doubt, Verdict
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.due import withdrawal_due
+from itsm_workflow.machine.guards import OUTCOMES
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from itsm_workflow.change import Attempt, ChangeRequest, Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+
+
+@attrs.frozen
+class Step:
+    """A trigger to fire, with its evidence."""
+
+    trigger: str
+    evidence: object
+
+
+# ---------------------------------------------------------------- questions
+
+
+@attrs.frozen(kw_only=True)
+class Send:
+    """Create the ticket, once. Marked durably before."""
+
+    number: int
+    owner: str
+
+
+@attrs.frozen(kw_only=True)
+class Lookup:
+    """Look for tickets that carry our key; with ``sn``, also for the ticket that a callback named."""
+
+    sn: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Read:
+    """Read our ticket."""
+
+
+@attrs.frozen(kw_only=True)
+class Sweep:
+    """Look at an ended change once more: read its ticket, and look for others that carry its key."""
+
+    read: bool
+    lookup: bool
+
+
+@attrs.frozen(kw_only=True)
+class Deliver:
+    """Deliver an effect."""
+
+    effect: str
+
+
+Question = Send | Lookup | Read | Sweep | Deliver
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What to ask, and what to fire in the commit that claims the asking."""
+
+    question: Question
+    claim: tuple[Step, ...] = ()
+
+
+# ---------------------------------------------------------------- answers
+
+
+@attrs.frozen(kw_only=True)
+class SendAnswer:
+    """What came of a send. After a refusal, ``found`` is the look-up that followed at once (None: it failed)."""
+
+    number: int
+    owner: str
+    key: str
+    creator: str
+    answer: CreateAnswer
+    found: Sequence[FoundTicket] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LookupAnswer:
+    """What a look-up brought; None: the gateway could not be asked."""
+
+    number: int
+    found: Sequence[FoundTicket] | None
+    channel: ev.Channel = ev.Channel.LOOKUP
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ReadAnswer:
+    """What the gateway said of our ticket; None: it could not be asked."""
+
+    snapshot: ev.Snapshot | None
+
+
+Answer = SendAnswer | LookupAnswer | ReadAnswer
+
+
+# ---------------------------------------------------------------- plan
+
+
+def plan(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, owner: str
+) -> Plan | None:
+    """Return the one question that would move the change, or None if there is nothing to ask.
+
+    Args:
+        definition: The change's definition.
+        change: The change.
+        now: The time.
+        policy: The timings in force.
+        owner: The token of the worker that would ask.
+    """
+    effect = _due_effect(change, now, policy)
+    if effect is not None:
+        return Plan(question=Deliver(effect=effect))
+    roles = definition.roles
+    if change.state == roles.asking and change.attempt is not None:
+        return _plan_asking(change, change.attempt, now, policy, owner)
+    if change.state in {roles.waiting, roles.undelivered}:
+        return Plan(question=Read())
+    if change.state in definition.final and change.ended_at is not None:
+        return _plan_sweep(change, change.ended_at, now, policy)
+    return None
+
+
+def _due_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> str | None:
+    for effect in change.effects:
+        if effect.status is EffectStatus.PLANNED:
+            due = withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at
+            if due is not None and due <= now:
+                return effect.id
+    return None
+
+
+def _plan_asking(
+    change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str
+) -> Plan | None:
+    mark = ev.AttemptMark(number=attempt.number, owner=owner)
+    sn = change.heard.sn if change.heard else None
+    if attempt.phase is Phase.QUEUED:
+        return Plan(question=Send(number=attempt.number, owner=owner), claim=(Step(Trigger.MARK_SENDING, mark),))
+    if attempt.phase is Phase.UNKNOWN:
+        return Plan(question=Lookup(sn=sn))
+    lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease
+    if lapsed:
+        silent = attrs.evolve(mark, problem="its sender went silent")
+        return Plan(question=Lookup(sn=sn), claim=(Step(Trigger.MARK_UNKNOWN, silent),))
+    # A callback proves that the gateway has the ticket, though our sender has not told yet.
+    return Plan(question=Lookup(sn=sn)) if sn else None
+
+
+def _plan_sweep(change: ChangeRequest, ended: dt.datetime, now: dt.datetime, policy: Policy) -> Plan | None:
+    late_hint = change.heard is not None and change.heard.at > ended
+    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
+    was_unknown = change.attempt is not None and change.attempt.unknown_since is not None
+    over = now >= ended + policy.sweep_for
+    read = change.ticket is not None and (late_hint or (can_revive and not over))
+    lookup = (was_unknown and not over) or (late_hint and change.ticket is None and change.attempt is not None)
+    return Plan(question=Sweep(read=read, lookup=lookup)) if read or lookup else None
+
+
+# ---------------------------------------------------------------- decide
+
+
+def decide(
+    definition: WorkflowDefinition, change: ChangeRequest, answer: Answer, now: dt.datetime, policy: Policy, gateway: str
+) -> tuple[Step, ...]:
+    """Return what to fire for an answer, in order; empty if it changes nothing.
+
+    Args:
+        definition: The change's definition.
+        change: The change as it is now, which need not be as it was when the question was asked.
+        answer: The answer.
+        now: The time.
+        policy: The timings in force.
+        gateway: The name of the gateway that answered.
+    """
+    if isinstance(answer, SendAnswer):
+        return _decide_send(definition, change, answer, gateway)
+    if isinstance(answer, LookupAnswer):
+        return _decide_lookup(definition, change, answer, gateway)
+    if answer.snapshot is None:
+        return ()
+    return _decide_read(definition, change, answer.snapshot, now, policy)
+
+
+def _decide_send(
+    definition: WorkflowDefinition, change: ChangeRequest, sent: SendAnswer, gateway: str
+) -> tuple[Step, ...]:
+    answer, mark = sent.answer, ev.AttemptMark(number=sent.number, owner=sent.owner)
+    if isinstance(answer, Created):
+        confirmed = ev.TicketConfirmed(
+            gateway=gateway,
+            id=answer.id,
+            sn=answer.sn,
+            url=answer.url,
+            key=sent.key,
+            creator=sent.creator,
+            channel=ev.Channel.ANSWER,
+        )
+        return _bind(definition, change, confirmed)
+    attempt = change.attempt
+    mine = attempt is not None and (attempt.number, attempt.owner) == (sent.number, sent.owner)
+    if change.state != definition.roles.asking or not mine or attempt is None or attempt.phase is not Phase.SENDING:
+        return ()
+    if isinstance(answer, NotSent):
+        return (Step(Trigger.MARK_UNSENT, attrs.evolve(mark, problem=answer.problem)),)
+    if isinstance(answer, Unknown):
+        return (Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=answer.problem)),)
+    return _decide_refused(definition, change, sent, answer, gateway)
+
+
+def _decide_refused(
+    definition: WorkflowDefinition, change: ChangeRequest, sent: SendAnswer, answer: Refused, gateway: str
+) -> tuple[Step, ...]:
+    problem = f"the gateway refused it (code {answer.remote_code})"
+    mark = ev.AttemptMark(number=sent.number, owner=sent.owner, problem=problem)
+    if sent.found is None:
+        return (Step(Trigger.MARK_UNKNOWN, mark),)
+    if not sent.found:
+        refusal = ev.Refusal(
+            number=sent.number,
+            owner=sent.owner,
+            remote_code=answer.remote_code,
+            message=answer.message,
+            looked_up=True,
+        )
+        return (Step(Trigger.REFUSE, refusal),)
+    found = LookupAnswer(number=sent.number, found=sent.found)
+    return (Step(Trigger.MARK_UNKNOWN, mark), *_decide_lookup(definition, change, found, gateway, marked=True))
+
+
+def _decide_lookup(
+    definition: WorkflowDefinition, change: ChangeRequest, looked: LookupAnswer, gateway: str, *, marked: bool = False
+) -> tuple[Step, ...]:
+    attempt = change.attempt
+    if attempt is None:
+        return ()
+    ours = {
+        one.id: one
+        for one in looked.found or ()
+        if one.key == attempt.key and one.creator == attempt.creator
+    }
+    if change.state != definition.roles.asking:
+        return tuple(step for one in ours.values() for step in _bind(definition, change, _confirm(one, looked, gateway)))
+    if len(ours) == 1:
+        return (Step(Trigger.RECORD_TICKET, _confirm(next(iter(ours.values())), looked, gateway)),)
+    if not marked and (attempt.phase is not Phase.UNKNOWN or attempt.number != looked.number):
+        return ()
+    problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
+    note = ev.LookupNoted(number=looked.number, answered=looked.found is not None, problem=problem)
+    noted = Step(Trigger.NOTE_LOOKUP, note)
+    return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours)))) if ours else (noted,)
+
+
+def _bind(
+    definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed
+) -> tuple[Step, ...]:
+    """Bind a ticket that carries a key of this change, or tell of it where it cannot be bound any more."""
+    ticket, attempt = change.ticket, change.attempt
+    if ticket is not None and _same(ticket, found):
+        return ()
+    ours = attempt is not None and found.key == attempt.key
+    if change.state == definition.roles.asking and ours:
+        return (Step(Trigger.RECORD_TICKET, found),)
+    if change.state == definition.initial or change.state in definition.final:
+        late = ev.LateTicket(gateway=found.gateway, id=found.id, sn=found.sn)
+        return (Step(Trigger.RECORD_CONTRADICTION, late),)
+    known = ticket.id if ticket else "none"
+    return (_concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted({known, found.id})), sn=found.sn),)
+
+
+def _confirm(found: FoundTicket, looked: LookupAnswer, gateway: str) -> ev.TicketConfirmed:
+    return ev.TicketConfirmed(
+        gateway=gateway,
+        id=found.id,
+        sn=found.sn,
+        url=found.url,
+        key=found.key,
+        creator=found.creator,
+        channel=looked.channel,
+    )
+
+
+def _decide_read(
+    definition: WorkflowDefinition, change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy
+) -> tuple[Step, ...]:
+    if change.ticket is None or snapshot.ticket_id != change.ticket.id:
+        return ()
+    verdict, roles = definition.approval.judge(snapshot), definition.roles
+    if change.state in definition.final:
+        return _decide_settled(change, snapshot, verdict)
+    if change.state not in {roles.waiting, roles.undelivered}:
+        return ()
+    if isinstance(verdict, Doubt):
+        return (_concern(verdict.reason, ticket=snapshot.ticket_id, detail=verdict.detail),)
+    if verdict is Verdict.APPROVED:
+        return (Step(Trigger.APPROVE, snapshot),)
+    if verdict is Verdict.REFUSED:
+        return (Step(Trigger.REJECT, snapshot),)
+    if verdict is Verdict.OPEN:
+        return _decide_open(definition, change, snapshot, now, policy)
+    suspicion = change.suspicion
+    if suspicion is None or suspicion.status != snapshot.status:
+        return (Step(Trigger.SUSPECT_ENDING, snapshot),)
+    return (Step(Trigger.REJECT, snapshot),) if now >= suspicion.since + policy.quiet else ()
+
+
+def _decide_open(
+    definition: WorkflowDefinition, change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy
+) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    if change.state == definition.roles.undelivered or change.suspicion is not None:
+        steps.append(Step(Trigger.RESUME, snapshot))
+    attention, ticket = change.attention, change.ticket
+    doubts = {AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP}
+    if attention is not None and attention.reason in doubts:
+        agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
+        steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
+    elif attention is None and ticket is not None and now >= ticket.recorded_at + policy.overdue:
+        steps.append(_concern(AttentionReason.OVERDUE, ticket=ticket.id, since=f"{ticket.recorded_at:%Y-%m-%d}"))
+    return tuple(steps)
+
+
+def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:
+    if isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is change.outcome:
+        return ()
+    # An ended ticket whose steps could not be read tells nothing new.
+    if verdict is Verdict.OPEN and snapshot.status in ev.ENDED and snapshot.step_running is not True:
+        return ()
+    return (Step(Trigger.RECORD_CONTRADICTION, snapshot),)
+
+
+def _same(ticket: Ticket, found: ev.TicketConfirmed) -> bool:
+    return (ticket.gateway, ticket.id) == (found.gateway, found.id)
+
+
+def _concern(reason: AttentionReason, **facts: str) -> Step:
+    return Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts=facts))

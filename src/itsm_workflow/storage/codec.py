@@ -1,0 +1,230 @@
+"""Changes and entries as stored rows, and back. The only place that knows both shapes.
+
+A row's document holds what no column holds. Each entry's document carries the digest of the entry before it, so that a
+history that was cut, edited or reordered is noticed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import ChangeRequest, Entry
+from itsm_workflow.clock import from_micros, to_micros
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
+from itsm_workflow.storage.protocol import EntryRow, Row, Write
+from itsm_workflow.storage.strict import canonical, explain, parse, strict_converter
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from itsm_workflow.change import Ticket
+
+SCHEMA = 1
+"""The version of the documents. A newer one is refused, an older one is migrated."""
+
+START = "0" * 64
+"""What the first entry of a history carries as the digest of the one before."""
+
+_COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    """A change as it was read, with what belongs to its row.
+
+    Attributes:
+        version: For compare-and-swap.
+        seq: The number of its last entry.
+        head: The digest of its last entry.
+        due_at: When it is due, or None.
+    """
+
+    change: ChangeRequest
+    version: int
+    seq: int
+    head: str
+    due_at: dt.datetime | None
+
+
+class Codec:
+    """Encodes and decodes the changes of one definition.
+
+    Args:
+        evidence: The evidence types by name; entries with other evidence are read as plain mappings.
+    """
+
+    def __init__(self, evidence: Mapping[str, type]) -> None:
+        self._evidence = dict(evidence)
+        self._converter = strict_converter()
+
+    def write(
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: Sequence[Entry],
+        due_at: dt.datetime | None,
+        *,
+        open_subject: str | None,
+    ) -> tuple[Write, Stored]:
+        """Return the write that stores the change, and what will have been stored by it."""
+        head, rows = (before.head if before else START), []
+        for entry in entries:
+            row = self._entry_row(entry, head)
+            head = digest(row)
+            rows.append(row)
+        version = (before.version if before else 0) + 1
+        seq = (before.seq if before else 0) + len(entries)
+        unchanged = before is not None and before.change.form == change.form
+        row = Row(
+            id=change.id,
+            workflow=change.workflow,
+            state=change.state,
+            attention=change.attention.reason.value if change.attention else None,
+            version=version,
+            seq=seq,
+            subject=change.subject,
+            open_subject=open_subject,
+            ticket_key=ticket_key(change.ticket) if change.ticket else None,
+            ticket_sn=change.sn,
+            due_at=None if due_at is None else to_micros(due_at),
+            created_at=to_micros(change.created_at),
+            updated_at=to_micros(change.updated_at),
+            form=None if unchanged else canonical(self._converter.unstructure(change.form)),
+            document=canonical({"schema": SCHEMA, "head": head, "change": self._document(change)}),
+        )
+        stored = Stored(change=change, version=version, seq=seq, head=head, due_at=due_at)
+        return Write(row=row, expected_version=version - 1, entries=tuple(rows)), stored
+
+    def read(self, row: Row) -> Stored:
+        """Return the change in a row.
+
+        Raises:
+            StorageSchemaError: A newer version of this library wrote it.
+            StorageCorrupt: It is not what this library writes; the error names the change and the field.
+        """
+        try:
+            document = _checked(parse(row.document), {"schema", "head", "change"}, f"change {row.id}")
+            head, values = document["head"], document["change"]
+            if not isinstance(head, str) or not isinstance(values, dict):
+                raise TypeError("head must be a string and change an object")  # noqa: TRY301 - one way to report
+            self._insert_columns(values, row)
+            change = self._converter.structure(values, ChangeRequest)
+        except StorageSchemaError:
+            raise
+        except Exception as error:
+            raise StorageCorrupt(
+                f"change {row.id} is stored in a shape that this version does not write: {explain(error)}",
+                change_id=row.id,
+            ) from None
+        due_at = None if row.due_at is None else from_micros(row.due_at)
+        return Stored(change=change, version=row.version, seq=row.seq, head=head, due_at=due_at)
+
+    def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:
+        """Return a run of history, its chain checked from ``previous`` on.
+
+        Raises:
+            StorageCorrupt: An entry was cut out, edited or reordered; the error names the first.
+        """
+        found = []
+        for row in rows:
+            where = f"entry {row.seq} of change {row.change_id}"
+            try:
+                document = _checked(parse(row.document), {"schema", "previous", "kind", "evidence", "effects"}, where)
+                if document["previous"] != previous:
+                    raise ValueError("it does not continue the entry before it")  # noqa: TRY301 - one way to report
+                found.append(self._entry(row, document))
+            except StorageSchemaError:
+                raise
+            except Exception as error:
+                raise StorageCorrupt(
+                    f"{where} is not what was written: {explain(error)}", change_id=row.change_id, seq=row.seq
+                ) from None
+            previous = digest(row)
+        return found
+
+    def _document(self, change: ChangeRequest) -> dict[str, object]:
+        values: dict[str, object] = self._converter.unstructure(change)
+        for column in _COLUMNS:
+            values.pop(column, None)
+        for part, columns in (("ticket", ("gateway", "id", "sn")), ("attention", ("reason",))):
+            held = values.get(part)
+            if isinstance(held, dict):
+                values[part] = {key: value for key, value in held.items() if key not in columns}
+        return values
+
+    @staticmethod
+    def _insert_columns(values: dict[str, object], row: Row) -> None:
+        if row.form is None:
+            raise ValueError("the form is missing")
+        values.update({name: getattr(row, name) for name in _COLUMNS})
+        values["form"] = parse(row.form)
+        ticket, attention = values.get("ticket"), values.get("attention")
+        if isinstance(ticket, dict) and row.ticket_key is not None:
+            gateway, _, ticket_id = row.ticket_key.partition(":")
+            values["ticket"] = {**ticket, "gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
+        if isinstance(attention, dict):
+            values["attention"] = {**attention, "reason": row.attention}
+
+    def _entry_row(self, entry: Entry, previous: str) -> EntryRow:
+        document = {
+            "schema": SCHEMA,
+            "previous": previous,
+            "kind": type(entry.evidence).__name__,
+            "evidence": self._converter.unstructure(entry.evidence),
+            "effects": list(entry.effects),
+        }
+        return EntryRow(
+            change_id=entry.change_id,
+            seq=entry.seq,
+            at=to_micros(entry.at),
+            trigger=entry.trigger,
+            source=entry.source,
+            dest=entry.dest,
+            actor=entry.actor,
+            document=canonical(document),
+        )
+
+    def _entry(self, row: EntryRow, document: Mapping[str, object]) -> Entry:
+        kind = self._evidence.get(str(document["kind"]))
+        evidence = document["evidence"]
+        return Entry(
+            change_id=row.change_id,
+            seq=row.seq,
+            at=from_micros(row.at),
+            trigger=row.trigger,
+            source=row.source,
+            dest=row.dest,
+            actor=row.actor,
+            evidence=evidence if kind is None else self._converter.structure(evidence, kind),
+            effects=self._converter.structure(document["effects"], tuple[str, ...]),
+        )
+
+
+def ticket_key(ticket: Ticket) -> str:
+    """Return what is unique of a ticket: its gateway's name, which has no colon, and its id."""
+    return f"{ticket.gateway}:{ticket.id}"
+
+
+def digest(row: EntryRow) -> str:
+    """Return the SHA-256 of an entry's whole row, in hexadecimal."""
+    return hashlib.sha256(canonical(list(attrs.astuple(row))).encode()).hexdigest()
+
+
+def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:
+    if not isinstance(document, dict):
+        raise TypeError("the document must be an object")
+    schema = document.get("schema")
+    if type(schema) is int and schema > SCHEMA:
+        raise StorageSchemaError(
+            f"{where} was written by a newer version of itsm-workflow (schema {schema}, this one knows {SCHEMA}): "
+            "upgrade before you open this store",
+            found=schema,
+            known=SCHEMA,
+        )
+    if schema != SCHEMA or set(document) != keys:
+        raise ValueError(f"the document must have schema {SCHEMA} and exactly {', '.join(sorted(keys))}")
+    return document

@@ -1,0 +1,147 @@
+"""One strict cattrs converter: nothing is coerced, nothing unknown is let in, and JSON has one spelling."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_origin
+
+from cattrs import Converter
+from cattrs.errors import BaseValidationError, StructureHandlerNotFoundError
+from cattrs.v import transform_error
+
+from itsm_workflow.clock import from_micros, to_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_DEPTH = 64
+
+
+def canonical(value: object) -> str:
+    """Return the one JSON text of a JSON value: sorted keys, no spaces, no NaN, characters as they are."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse(text: str) -> object:
+    """Return the JSON value of a text.
+
+    Raises:
+        ValueError: It is not JSON, has NaN or Infinity, or names a key twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("the JSON text is nested too deeply") from None
+
+
+def json_value(value: object, depth: int = _DEPTH) -> object:
+    """Return a JSON value as fresh lists and dicts.
+
+    Raises:
+        ValueError: It holds something that JSON cannot say exactly.
+    """
+    if depth == 0:
+        raise ValueError(f"is nested deeper than {_DEPTH} levels")
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        raise ValueError(f"{value} has no JSON form")
+    if isinstance(value, list | tuple):
+        return [json_value(item, depth - 1) for item in value]
+    if isinstance(value, dict | MappingProxyType):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("has a key that is no string")
+        return {key: json_value(item, depth - 1) for key, item in value.items()}
+    raise ValueError(f"is a {type(value).__name__}, which has no JSON form")
+
+
+def strict_converter() -> Converter:
+    """Return a converter that takes each JSON type for itself only, and times as integer microseconds."""
+    converter = Converter(omit_if_default=True, forbid_extra_keys=True, detailed_validation=True)
+    for kind in (bool, int, float, str):
+        # By identity: a hook for str itself would also catch every StrEnum and let unknown values in.
+        converter.register_structure_hook_func(_is(kind), _exactly(kind))
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
+    converter.register_structure_hook_func(_is_enum, _enum_member)
+    converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
+    converter.register_structure_hook_func(_is(dt.datetime), _time)
+    converter.register_unstructure_hook_func(_is(dt.datetime), to_micros)
+    converter.register_structure_hook_func(_is_mapping, _frozen_mapping(converter))
+    converter.register_unstructure_hook_func(_is_mapping, json_value)
+    return converter
+
+
+def explain(error: Exception) -> str:
+    """Return what a converter's error says, with the path of each field, without the values."""
+    if isinstance(error, BaseValidationError):
+        return "; ".join(transform_error(error, format_exception=lambda exc, _kind: _short(exc)))
+    return _short(error)
+
+
+def _short(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return "is missing"
+    if isinstance(error, StructureHandlerNotFoundError):
+        return "has a type that cannot be stored"
+    return str(error) or type(error).__name__
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a JSON object names a key twice")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is(wanted: type) -> Callable[[Any], bool]:
+    return lambda kind: kind is wanted
+
+
+def _exactly(wanted: type) -> Callable[[object, Any], object]:
+    def structure(value: object, _kind: object) -> object:
+        if type(value) is not wanted:
+            raise TypeError(f"must be of type {wanted.__name__}, not {type(value).__name__}")
+        return value
+
+    return structure
+
+
+def _is_enum(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+    return isinstance(kind, type) and issubclass(kind, enum.StrEnum)
+
+
+def _enum_member(value: object, kind: type[enum.StrEnum]) -> enum.StrEnum:
+    if type(value) is not str or value not in kind._value2member_map_:
+        raise ValueError(f"must be one of {', '.join(kind)}")
+    return kind(value)
+
+
+def _time(value: object, _kind: object) -> dt.datetime:
+    if type(value) is not int:
+        raise TypeError(f"must be integer microseconds, not {type(value).__name__}")
+    return from_micros(value)
+
+
+def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+    origin = get_origin(kind)
+    return getattr(origin, "__name__", "") in {"Mapping", "dict"}
+
+
+def _frozen_mapping(converter: Converter) -> Callable[[object, Any], Mapping[str, object]]:
+    def structure(value: object, kind: Any) -> Mapping[str, object]:  # noqa: ANN401 - an annotation
+        if type(value) is not dict:
+            raise TypeError(f"must be an object, not {type(value).__name__}")
+        _, item = kind.__args__
+        return MappingProxyType({key: converter.structure(one, item) for key, one in value.items()})
+
+    return structure
