@@ -1,0 +1,1 @@
+"""What lies between the library and a ticket system: the port, and the client of BK-ITSM under it."""

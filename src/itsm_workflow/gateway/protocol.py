@@ -24,13 +24,13 @@ class CreateRequest:
     Attributes:
         form: What was asked; already checked by `TicketGateway.check_form`.
         attempt: Its key must travel with the ticket and be searchable; its creator is the ticket's creator.
-        callback_url: Where the gateway shall call back, or None.
+        callback_url: Where the gateway shall call back, or None. By a setting it holds the secret instead.
         callback_headers: Headers that it shall send then. They hold a secret: never log them.
     """
 
     form: Form
     attempt: Attempt
-    callback_url: str | None
+    callback_url: str | None = attrs.field(repr=False)
     callback_headers: Mapping[str, str] = attrs.field(repr=False)
 
 
@@ -149,7 +149,7 @@ class TicketGateway(Protocol):
         ...
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id; tickets that the gateway does not know are left out. Destructive like `read`."""
+        """Return the results by ticket id, without those that the gateway does not know. Destructive like `read`."""
         ...
 
     def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:

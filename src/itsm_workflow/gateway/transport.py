@@ -1,0 +1,349 @@
+"""One HTTP exchange: the only module that knows requests and urllib3.
+
+What it promises, against any server: the exchange ends at its deadline; at most 1 MiB is held; no redirect is followed,
+no cookie kept, no proxy, netrc or certificate taken from the environment; certificates are checked. A call that failed
+says whether a byte of it may have left. No object of the libraries below leaves here, since theirs hold our headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import ssl
+import threading
+import time
+import zlib
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason
+from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
+
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer's body that are held, packed or unpacked."""
+_CHUNK = 1 << 14
+_POOL_SIZE = 10
+_FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+_MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
+_CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
+_GZIP = 31  # zlib's word for "a gzip header must be there"
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """One request, as it is sent.
+
+    Attributes:
+        endpoint: The endpoint's name, for errors.
+        request_id: Our id of the call, for errors.
+        headers: A `Secret` is revealed only into the socket.
+        connect_timeout: Seconds to wait for one connection.
+        read_timeout: Seconds to wait for one read or write.
+        deadline: Seconds that all of it may take.
+        fresh: Use a connection of its own, closed afterwards: a pooled one may be dead without our knowing.
+    """
+
+    endpoint: str
+    request_id: str
+    method: str
+    url: str
+    headers: Mapping[str, str | Secret] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
+    connect_timeout: float
+    read_timeout: float
+    deadline: float
+    fresh: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What came back, whatever the status.
+
+    Attributes:
+        headers: By lower-case name, without cookies.
+        body: Unpacked, at most `BODY_LIMIT` bytes.
+        elapsed: Seconds.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    elapsed: float
+
+
+@attrs.frozen
+class _Failure:
+    kind: type[GatewayError]
+    problem: str
+    status: int | None = None
+
+
+_current = threading.local()  # .exchange: what this thread is at, for connections that the libraries make and keep
+
+
+class _Response(http.client.HTTPResponse):
+    """Reads its status line, headers and body within the exchange's deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(DeadlineReader(sock, _current.exchange))
+
+
+class _PlainConnection(HTTPConnection):
+    """Notes when the first byte of a request is handed over, and why there is no connection."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return open_socket(self._dns_host, self.port, _current.exchange, self.socket_options or ())
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except Exception as error:
+            _current.exchange.problem = reason(error)
+            raise
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
+        exchange: Exchange = _current.exchange
+        if self.sock is None:
+            self.connect()
+        exchange.sent = True
+        whole = memoryview(data)
+        for start in range(0, len(whole), _CHUNK):  # TLS starts a time-out anew for each write
+            self.sock.settimeout(exchange.patience(exchange.read_timeout))
+            super().send(whole[start : start + _CHUNK])
+
+
+class _TLSConnection(_PlainConnection, HTTPSConnection):
+    """The same over TLS; the handshake is part of connecting."""
+
+
+class _TLSContext(ssl.SSLContext):
+    def wrap_socket(self, *args: Any, server_hostname: str | None = None, **kwargs: Any) -> ssl.SSLSocket:  # noqa: ANN401 - passed on as they are
+        """Name the host always: urllib3 1.26 leaves an address out, and then OpenSSL would have nothing to check."""
+        return super().wrap_socket(*args, server_hostname=server_hostname or _current.exchange.host, **kwargs)
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        self._tls = tls
+        super().__init__(pool_connections=2, pool_maxsize=size, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+
+
+class _Session(requests.Session):
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter(tls, size))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the base class's name
+        """Return None always: to prepare the next request, the library would read a redirect's whole body."""
+        return
+
+
+class _Pool:
+    """The connections of one process: after a fork, the parent's must not be touched."""
+
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        self.process = os.getpid()
+        self.session = _Session(tls, size)
+        self.slots = threading.BoundedSemaphore(size)
+
+
+class Transport:
+    """Sends requests; shared by threads, usable after a fork.
+
+    Args:
+        ca_bundle: A file or folder of certificates to trust; empty: those that requests ships.
+        pool_size: How many connections are kept, and how many exchanges may use them at once.
+        monotonic: Seconds that never go back.
+    """
+
+    def __init__(
+        self, *, ca_bundle: str = "", pool_size: int = _POOL_SIZE, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._trusted = ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
+        self._tls = _tls_context(self._trusted)
+        self._pool_size = pool_size
+        self._monotonic = monotonic
+        self._pool = _Pool(self._tls, pool_size)
+
+    def close(self) -> None:
+        """Close the kept connections; a later call opens new ones."""
+        if self._pool.process == os.getpid():
+            self._pool.session.close()
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and return the answer, of whatever status.
+
+        Raises:
+            GatewayUnavailable: Proven: nothing of the request was sent.
+            GatewayTimeout: No complete answer came. The request may have been carried out.
+            GatewayProtocolError: What came is not HTTP, or larger than is held. The request may have been carried out.
+        """
+        try:
+            outcome = self._exchange(request)
+        except BaseException as error:  # noqa: BLE001 - raised again, without what it saw
+            # An interrupt, a task's time limit: it came through frames that hold the headers in clear.
+            error.__cause__ = error.__context__ = None
+            raise error.with_traceback(None) from None
+        if isinstance(outcome, Answer):
+            return outcome
+        raise outcome.kind(
+            outcome.problem, endpoint=request.endpoint, request_id=request.request_id, status=outcome.status
+        )
+
+    def _exchange(self, request: Request) -> Answer | _Failure:
+        """Do it; what goes wrong is a value, so that no traceback passes through here."""
+        exchange = Exchange(
+            connect_timeout=request.connect_timeout,
+            read_timeout=request.read_timeout,
+            deadline=request.deadline,
+            monotonic=self._monotonic,
+        )
+        _current.exchange = exchange
+        try:
+            with self._session(exchange, fresh=request.fresh) as session:
+                if session is None:
+                    return _Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
+                with contextlib.closing(self._send(session, request)) as response:
+                    return _read(response, exchange)
+        except _FOREIGN as error:
+            return _failure(error, exchange)
+        finally:
+            del _current.exchange
+
+    def _send(self, session: _Session, request: Request) -> requests.Response:
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
+        }
+        headers |= {"Accept-Encoding": "gzip", "Connection": "close" if request.fresh else "keep-alive"}
+        prepared = requests.Request(request.method, request.url, headers=headers, data=request.body).prepare()
+        return session.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            proxies={},
+            verify=self._trusted,
+            timeout=(request.connect_timeout, request.read_timeout),
+        )
+
+    @contextlib.contextmanager
+    def _session(self, exchange: Exchange, *, fresh: bool) -> Iterator[_Session | None]:
+        if fresh:
+            with _Session(self._tls, 1) as session:
+                yield session
+            return
+        pool = self._pool
+        if pool.process != os.getpid():
+            pool = self._pool = _Pool(self._tls, self._pool_size)
+        if not pool.slots.acquire(timeout=min(exchange.patience(), threading.TIMEOUT_MAX)):
+            yield None
+            return
+        try:
+            yield pool.session
+        finally:
+            pool.slots.release()
+
+
+def _tls_context(trusted: str) -> _TLSContext:
+    # Not create_default_context: that one writes the session keys to a file if the environment says so.
+    context = _TLSContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if Path(trusted).is_dir():
+        context.load_verify_locations(capath=trusted)
+    else:
+        context.load_verify_locations(cafile=trusted)
+    return context
+
+
+def _failure(error: BaseException, exchange: Exchange) -> _Failure:
+    if not exchange.sent:
+        return _Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
+    chain = list(causes(error))
+    if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
+        return _Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
+    malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
+    if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
+        return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
+    return _Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
+
+
+def _read(response: requests.Response, exchange: Exchange) -> Answer | _Failure:
+    headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
+    packed = _read_packed(response, headers)
+    if isinstance(packed, _Failure):
+        return attrs.evolve(packed, status=response.status_code)
+    body = _unpack(packed, headers.get("content-encoding", "").strip().lower())
+    if isinstance(body, _Failure):
+        return attrs.evolve(body, status=response.status_code)
+    return Answer(status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed)
+
+
+def _read_packed(response: requests.Response, headers: Mapping[str, str]) -> bytes | _Failure:
+    stated = headers.get("content-length", "")
+    expected = int(stated) if stated.isascii() and stated.isdigit() and "transfer-encoding" not in headers else None
+    if (expected or 0) > BODY_LIMIT:
+        return _too_large()
+    parts, size = [], 0
+    # Read as packed: the library would unpack a whole chunk at once, whatever comes out of it.
+    while part := response.raw.read(_CHUNK, decode_content=False):
+        parts.append(part)
+        size += len(part)
+        if size > BODY_LIMIT:
+            return _too_large()
+    if size < (expected or 0) and response.status_code not in {204, 304}:  # older urllib3 does not look
+        return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
+    return b"".join(parts)
+
+
+def _unpack(packed: bytes, encoding: str) -> bytes | _Failure:
+    if encoding in {"", "identity"} or not packed:
+        return packed
+    if encoding not in {"gzip", "x-gzip"}:
+        return _Failure(GatewayProtocolError, "the answer is packed in a way that was not asked for")
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        body = unpacker.decompress(packed, BODY_LIMIT + 1)
+    except zlib.error:
+        return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
+    if len(body) > BODY_LIMIT:
+        return _too_large()
+    if not unpacker.eof or unpacker.unused_data:
+        return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
+    return body
+
+
+def _too_large() -> _Failure:
+    return _Failure(GatewayProtocolError, f"the answer is larger than {BODY_LIMIT} bytes; it may have been done")
