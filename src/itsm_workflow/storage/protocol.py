@@ -81,7 +81,7 @@ class Write:
         row: The row as it shall be. ``row.version == expected_version + 1``.
         expected_version: 0 creates; otherwise the version that the writer has read.
         entries: Numbered on from the stored ``seq``; ``row.seq`` is the last number. May be empty: then only
-            ``due_at`` and ``version`` move, and ``updated_at`` stays.
+            ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row says.
     """
 
     row: Row
@@ -186,8 +186,9 @@ class StorageBackend(Protocol):
 
         Raises:
             ValueError: Two writes of one id, a version that is not ``expected_version + 1``, entries that do not
-                number on to ``row.seq``, a size or character the backend cannot keep. Checked before anything is
-                stored, so that one bad write cannot fail a batch half-way.
+                number on to ``row.seq`` (or, where the version fits, from the stored one), a size or character the
+                backend cannot keep. Checked before anything is stored, so that one bad write cannot fail a batch
+                half-way.
             StorageUnavailable: The outcome is *unknown*: reopen and read again before acting on it.
         """
         ...
@@ -200,32 +201,56 @@ class StorageBackend(Protocol):
         """Return one page of the rows that match.
 
         Read page by page, a row that matches throughout is never left out; only a row that itself changed between
-        two pages can be met twice or missed.
+        two pages can be met twice or missed. Rows come whole, as `get` returns them.
+
+        Raises:
+            ValueError: A limit below 1, or a cursor that another order gave.
         """
         ...
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
-        """Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id."""
+        """Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id.
+
+        Raises:
+            ValueError: A limit below 1.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. Closing twice is fine; any other call afterwards raises StorageUnavailable."""
+        """Let go of files and connections.
+
+        Closing twice is fine; any other call afterwards raises StorageUnavailable.
+        """
         ...
+
+
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+"""No text of a row or an entry may be longer than this, in UTF-8."""
+
+_INTEGERS = range(-(2**63), 2**63)
+
+_ROW_TEXTS = ("id", "workflow", "state", "subject", "document")
+_ROW_OPTIONAL_TEXTS = ("attention", "open_subject", "ticket_key", "ticket_sn", "form")
+_ROW_INTEGERS = ("version", "seq", "created_at", "updated_at")
+_ENTRY_TEXTS = ("change_id", "trigger", "source", "dest", "actor", "document")
+_ENTRY_INTEGERS = ("seq", "at")
 
 
 def check_writes(writes: Sequence[Write]) -> None:
     """Refuse a batch that no backend may store; each backend calls this first.
 
     Raises:
-        ValueError: As promised by `StorageBackend.commit`.
+        ValueError: As promised by `StorageBackend.commit`; also NUL, a lone surrogate, a text over `MAX_TEXT_BYTES`, a
+            number over 64 bits, a value of another type.
     """
     seen: set[str] = set()
     for write in writes:
         row = write.row
+        _check_values(write)
         if row.id in seen:
             raise ValueError(f"two writes of change {row.id!r} in one commit")
         seen.add(row.id)
-        if row.version != write.expected_version + 1:
+        if write.expected_version < 0 or row.version != write.expected_version + 1:
             raise ValueError(f"change {row.id!r}: version {row.version} does not follow {write.expected_version}")
         first = row.seq - len(write.entries) + 1
         numbers = [entry.seq for entry in write.entries]
@@ -233,3 +258,73 @@ def check_writes(writes: Sequence[Write]) -> None:
             raise ValueError(f"change {row.id!r}: entries {numbers} do not number on to seq {row.seq}")
         if write.expected_version == 0 and (first != 1 or row.form is None):
             raise ValueError(f"change {row.id!r}: a new change brings its form and its whole history")
+
+
+def check_follows(write: Write, *, stored_seq: int) -> None:
+    """Refuse entries that leave a gap behind the stored ones; called once the version was found to fit.
+
+    Raises:
+        ValueError: As promised by `StorageBackend.commit`.
+    """
+    first = write.row.seq - len(write.entries) + 1
+    if first != stored_seq + 1:
+        raise ValueError(f"change {write.row.id!r}: entries from {first} do not follow the stored {stored_seq}")
+
+
+def check_query(query: Query) -> None:
+    """Refuse a query that no backend may answer; each backend calls this first.
+
+    Raises:
+        ValueError: As promised by `StorageBackend.find`.
+    """
+    check_limit(query.limit)
+    if query.after is not None and (query.after.value is None) != (query.order is Order.ID):
+        raise ValueError(f"the cursor {query.after} was not given by a query ordered by {query.order}")
+    for number in (query.due_before, query.updated_before, query.after.value if query.after else None):
+        if number is not None and number not in _INTEGERS:
+            raise ValueError(f"the time {number} does not fit into 64 bits")
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a page that cannot hold anything.
+
+    Raises:
+        ValueError: As promised by `StorageBackend.history`.
+    """
+    if limit not in range(1, 2**63 - 1):
+        raise ValueError(f"a page holds at least 1, not {limit}")
+
+
+def cursor_at(row: Row, order: Order) -> Cursor:
+    """Return the cursor that continues behind the row."""
+    value = {Order.ID: None, Order.DUE_AT: row.due_at, Order.UPDATED_AT: row.updated_at}[order]
+    return Cursor(value=value, id=row.id)
+
+
+def is_keepable(text: str) -> bool:
+    """Tell whether a store can keep this text, so whether it can name anything stored."""
+    try:
+        return "\0" not in text and len(text.encode()) <= MAX_TEXT_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_values(write: Write) -> None:
+    row = write.row
+    where = f"change {row.id!r}"
+    texts = [(name, getattr(row, name)) for name in _ROW_TEXTS]
+    texts += [(name, value) for name in _ROW_OPTIONAL_TEXTS if (value := getattr(row, name)) is not None]
+    numbers = [(name, getattr(row, name)) for name in _ROW_INTEGERS]
+    if row.due_at is not None:
+        numbers.append(("due_at", row.due_at))
+    for entry in write.entries:
+        texts += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_TEXTS]
+        numbers += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_INTEGERS]
+    for name, value in texts:
+        if not isinstance(value, str) or not is_keepable(value):
+            raise ValueError(
+                f"{where}: {name} is no text that can be kept: NUL, lone surrogate, or over {MAX_TEXT_BYTES} bytes"
+            )
+    for name, value in numbers:
+        if not isinstance(value, int) or isinstance(value, bool) or value not in _INTEGERS:
+            raise ValueError(f"{where}: {name} is no whole number of 64 bits: {value!r}")

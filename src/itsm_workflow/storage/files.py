@@ -1,0 +1,123 @@
+"""What every backend that keeps a file asks of the file system before it trusts a path.
+
+A store is a regular file under one name, readable by its owner only. Links are refused, so that nobody who can write to
+the directory can make the store write elsewhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Not every system has each of them. Without O_NONBLOCK, opening a FIFO would wait for a writer.
+SAFE_FLAGS = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+_ADVICE = {
+    errno.ENOENT: "its directory does not exist: create that first",
+    errno.ENOTDIR: "something on the way to it is a file, not a directory",
+    errno.EACCES: "this user may not write there: check the owner and the mode of the file and of its directory",
+    errno.EPERM: "the system does not permit it: check the attributes of the file and of its directory",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the quota is used up: free some space",
+    errno.EFBIG: "it would grow beyond the largest size that is allowed",
+    errno.ELOOP: "it is a symbolic link: give the path that it leads to",
+}
+
+
+@contextmanager
+def unavailable(doing: str, path: Path) -> Iterator[None]:
+    """Turn what the operating system says into StorageUnavailable with an advice."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+        raise StorageUnavailable(f"cannot {doing} {path}: {advice}", path=str(path)) from error
+
+
+def look_at(path: Path) -> os.stat_result | None:
+    """Return what stands at the path if it is a regular file with one name, or None if nothing stands there.
+
+    Raises:
+        StorageUnavailable: It is something else.
+    """
+    with unavailable("look at", path):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return None
+    kind = stat.S_IFMT(found.st_mode)
+    if kind != stat.S_IFREG:
+        what = _KINDS.get(kind, "no regular file")
+        raise StorageUnavailable(f"cannot use {path}: it is {what}, a store is a regular file", path=str(path))
+    if found.st_nlink > 1:
+        # A rename or a companion file beside one of the names would leave the other one behind.
+        raise StorageUnavailable(f"cannot use {path}: the file has {found.st_nlink} names (hard links)", path=str(path))
+    return found
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a store whose file or directory this user cannot write, before anything is opened.
+
+    Raises:
+        StorageUnavailable: As said.
+    """
+    real = os.access in os.supports_effective_ids
+    with unavailable("write to", path):
+        for place, mode in ((path, os.R_OK | os.W_OK), (path.parent, os.W_OK | os.X_OK)):
+            if not os.access(place, mode, effective_ids=real):
+                read_only = place.exists() and hasattr(os, "statvfs") and os.statvfs(place).f_flag & os.ST_RDONLY
+                raise OSError(errno.EROFS if read_only else errno.EACCES, "not writable", str(place))
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that only its owner can read, unless one is there.
+
+    Raises:
+        StorageUnavailable: The directory is missing or read-only, or the like.
+    """
+    with unavailable("create", path), suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600))
+        sync_directory(path.parent)
+
+
+def sync(descriptor: int) -> None:
+    """Make what was written durable, the whole way down to the medium."""
+    if sys.platform == "darwin":  # pragma: no cover  # there, fsync leaves the data in the drive's cache
+        import fcntl  # noqa: PLC0415  # exists on POSIX only
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:  # pragma: no cover  # Windows
+        os.fsync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new or renamed name in the directory durable."""
+    if os.name == "nt":  # pragma: no cover  # a directory cannot be opened there
+        return
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

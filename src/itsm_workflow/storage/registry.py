@@ -1,0 +1,94 @@
+"""Finding the backend that a storage URL names.
+
+Backends are found by the entry point group ``itsm_workflow.storage_backends``, whose names are URL schemes. Those that
+ship with this library are found in the same way as everybody else's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from itsm_workflow.errors import StorageError
+from itsm_workflow.storage.protocol import PROTOCOL_VERSION, StorageBackend
+from itsm_workflow.storage.url import scheme_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "itsm_workflow.storage_backends"
+
+
+class OpenableBackend(StorageBackend, Protocol):
+    """What a class behind an entry point offers beside the port.
+
+    Attributes:
+        protocol_version: The `PROTOCOL_VERSION` that it was written for.
+        abilities: What `itsm_workflow.testing.StorageConformance` may expect: ``"durable"`` if what was committed is
+            there when the store is opened again, ``"multi_process"`` if processes may share it.
+    """
+
+    protocol_version: ClassVar[int]
+    abilities: ClassVar[frozenset[str]]
+
+    @classmethod
+    def from_url(cls, url: str, /, **options: object) -> StorageBackend:
+        """Open the store that the URL names.
+
+        Raises:
+            StorageError: The URL is not written as this backend wants it; the message says how.
+        """
+        ...
+
+
+def open_storage(url: str, **options: object) -> StorageBackend:
+    """Open the store that a URL names.
+
+    Args:
+        url: ``memory://``, ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``json:///path``, or the URL of
+            any other installed backend.
+        options: Passed on to the backend's ``from_url``.
+
+    Raises:
+        StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
+            of the storage port, or it refuses the URL.
+    """
+    scheme = scheme_of(url)
+    backend = _load(_entry_point(scheme))
+    version = getattr(backend, "protocol_version", None)
+    if version != PROTOCOL_VERSION:
+        raise StorageError(
+            f"the {scheme} backend was written for version {version} of the storage port, this library has version "
+            f"{PROTOCOL_VERSION}: install releases of the two that fit each other",
+            scheme=scheme,
+        )
+    return backend.from_url(url, **options)
+
+
+def _entry_point(scheme: str) -> EntryPoint:
+    # Imported here to save start-up time: only an application that opens a store by URL needs it.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    installed = entry_points(group=GROUP)
+    found = {entry.value: entry for entry in installed if entry.name == scheme}
+    if not found:
+        known = sorted({entry.name for entry in installed})
+        near = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"did you mean {near[0]}://? " if near else ""
+        raise StorageError(
+            f"no storage backend is installed for {scheme}://; {hint}installed are: {', '.join(known) or 'none'}",
+            scheme=scheme,
+            known=tuple(known),
+        )
+    if len(found) > 1:
+        raise StorageError(f"several backends claim {scheme}://: {', '.join(sorted(found))}; uninstall all but one")
+    return next(iter(found.values()))
+
+
+def _load(entry: EntryPoint) -> type[OpenableBackend]:
+    try:
+        return cast("type[OpenableBackend]", entry.load())
+    except (ImportError, AttributeError) as error:
+        raise StorageError(
+            f"the {entry.name} backend, {entry.value}, cannot be imported: {error}", scheme=entry.name
+        ) from error

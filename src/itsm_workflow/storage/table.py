@@ -1,0 +1,207 @@
+"""The storage port over plain dictionaries: what a backend that keeps all its rows in memory shares with the others.
+
+It neither locks nor lasts; its owner does that.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import (
+    Conflict,
+    ConflictKind,
+    EntryRow,
+    EntryRows,
+    Order,
+    Query,
+    Row,
+    Rows,
+    Write,
+    check_follows,
+    cursor_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    Key = tuple[int, str]
+
+
+class Table:
+    """Rows, their history, and the values that only one row may hold.
+
+    Attributes:
+        rows: The rows by id.
+        hidden: Ids that are left out of what `find` answers, although they go on holding their unique values.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.hidden: set[str] = set()
+        self._entries: dict[str, list[EntryRow]] = {}
+        self._held: dict[str, tuple[str | None, str | None]] = {}
+        self._subjects: dict[str, str] = {}
+        self._tickets: dict[str, str] = {}
+        self._by_subject: dict[str, set[str]] = {}
+        self._by_sn: dict[str, set[str]] = {}
+        # Sorted when first asked for, then kept sorted: filling a table needs no order.
+        self._orders: dict[Order, list[Key]] = {}
+
+    def commit(self, writes: Sequence[Write]) -> list[Conflict | None]:
+        """Apply the writes one after the other; the checks that need no stored row were done before.
+
+        Raises:
+            ValueError: Entries leave a gap behind the stored ones; nothing was applied.
+        """
+        for write in writes:
+            old = self.rows.get(write.row.id)
+            if old is not None and old.version == write.expected_version:
+                check_follows(write, stored_seq=old.seq)
+        results = []
+        for write in writes:
+            conflict = self.judge(write)
+            if conflict is None:
+                self.apply(write)
+            results.append(conflict)
+        return results
+
+    def judge(self, write: Write) -> Conflict | None:
+        """Tell why the write would lose, or None."""
+        row = write.row
+        old = self.rows.get(row.id)
+        if (old.version if old else 0) != write.expected_version:
+            return Conflict(kind=ConflictKind.VERSION, change_id=row.id)
+        if old is not None and not write.entries:
+            return None
+        for kind, value, holders in (
+            (ConflictKind.SUBJECT, row.open_subject, self._subjects),
+            (ConflictKind.TICKET, row.ticket_key, self._tickets),
+        ):
+            holder = None if value is None else holders.get(value)
+            if holder is not None and holder != row.id:
+                return Conflict(kind=kind, change_id=row.id, holder=holder)
+        return None
+
+    def apply(self, write: Write) -> None:
+        """Store a write that was judged to win."""
+        row = write.row
+        old = self.rows.get(row.id)
+        if old is not None and not write.entries:
+            row = attrs.evolve(old, version=row.version, due_at=row.due_at)
+        elif old is not None and row.form is None:
+            row = attrs.evolve(row, form=old.form)
+        self.hold(row.id, row.open_subject, row.ticket_key)
+        self._index(old, row)
+        self.rows[row.id] = row
+        self._entries.setdefault(row.id, []).extend(write.entries)
+
+    def hold(self, change_id: str, open_subject: str | None, ticket_key: str | None) -> None:
+        """Let the change hold these two unique values, and no longer those that it held before."""
+        before = self._held.get(change_id, (None, None))
+        for old, new, holders in zip(before, (open_subject, ticket_key), (self._subjects, self._tickets), strict=True):
+            if old is not None and old != new:
+                holders.pop(old, None)
+            if new is not None:
+                holders[new] = change_id
+        self._held[change_id] = (open_subject, ticket_key)
+
+    def find(self, query: Query) -> Rows:
+        """Answer as `StorageBackend.find` promises."""
+        page: list[Row] = []
+        for row in self._in_order(query):
+            if row.id in self.hidden or not _matches(row, query):
+                continue
+            if len(page) == query.limit:
+                return Rows(rows=tuple(page), next=cursor_at(page[-1], query.order))
+            page.append(row)
+        return Rows(rows=tuple(page))
+
+    def history(self, change_id: str, after_seq: int, limit: int) -> EntryRows:
+        """Answer as `StorageBackend.history` promises."""
+        # Entries are numbered from 1, so the place of each is known.
+        first = max(after_seq, 0)
+        entries = self._entries.get(change_id, [])
+        page = tuple(entries[first : first + limit])
+        return EntryRows(entries=page, next_seq=page[-1].seq if page and first + limit < len(entries) else None)
+
+    def writes(self) -> Iterator[Write]:
+        """Yield each change with its whole history, as the one write that would create it."""
+        for row in self.rows.values():
+            yield Write(row=row, expected_version=row.version - 1, entries=tuple(self._entries[row.id]))
+
+    def _in_order(self, query: Query) -> Iterator[Row]:
+        named = self._named(query)
+        if named is None:
+            keys = self._order(query.order)
+        else:
+            keys = sorted(_keys((self.rows[name] for name in named), query.order))
+        cursor = query.after
+        start = bisect_right(keys, (cursor.value or 0, cursor.id)) if cursor else 0
+        bound = {Order.DUE_AT: query.due_before, Order.UPDATED_AT: query.updated_before}.get(query.order)
+        stop = len(keys) if bound is None else bisect_left(keys, (bound + 1, ""))
+        for place in range(start, stop):
+            yield self.rows[keys[place][1]]
+
+    def _named(self, query: Query) -> Iterable[str] | None:
+        """Return the ids to look at where the query names few, or None for all."""
+        if query.ids is not None:
+            return self.rows.keys() & set(query.ids)
+        if query.ticket_sns is not None:
+            return {name for sn in query.ticket_sns for name in self._by_sn.get(sn, ())}
+        if query.subject is not None:
+            return self._by_subject.get(query.subject, ())
+        return None
+
+    def _order(self, order: Order) -> list[Key]:
+        keys = self._orders.get(order)
+        if keys is None:
+            keys = self._orders[order] = sorted(_keys(self.rows.values(), order))
+        return keys
+
+    def _index(self, old: Row | None, new: Row) -> None:
+        for order, keys in self._orders.items():
+            before, after = None if old is None else _key(old, order), _key(new, order)
+            if before == after:
+                continue
+            if before is not None:
+                del keys[bisect_left(keys, before)]
+            if after is not None:
+                insort(keys, after)
+        _move(self._by_subject, new.id, None if old is None else old.subject, new.subject)
+        _move(self._by_sn, new.id, None if old is None else old.ticket_sn, new.ticket_sn)
+
+
+def _move(index: dict[str, set[str]], change_id: str, before: str | None, after: str | None) -> None:
+    if before == after:
+        return
+    if before is not None:
+        index[before].discard(change_id)
+    if after is not None:
+        index.setdefault(after, set()).add(change_id)
+
+
+def _key(row: Row, order: Order) -> Key | None:
+    if order is Order.ID:
+        return 0, row.id
+    value = row.due_at if order is Order.DUE_AT else row.updated_at
+    return None if value is None else (value, row.id)
+
+
+def _keys(rows: Iterable[Row], order: Order) -> Iterator[Key]:
+    return (key for row in rows if (key := _key(row, order)) is not None)
+
+
+def _matches(row: Row, query: Query) -> bool:
+    return (
+        (query.ids is None or row.id in query.ids)
+        and (query.workflow is None or row.workflow == query.workflow)
+        and (query.states is None or row.state in query.states)
+        and (query.attention is None or row.attention in query.attention)
+        and (query.subject is None or row.subject == query.subject)
+        and (query.ticket_sns is None or row.ticket_sn in query.ticket_sns)
+        and (query.due_before is None or (row.due_at is not None and row.due_at <= query.due_before))
+        and (query.updated_before is None or row.updated_at <= query.updated_before)
+    )

@@ -1,0 +1,141 @@
+"""The storage port over one SQLite file: a commit is one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from itsm_workflow.storage.protocol import (
+    PROTOCOL_VERSION,
+    Conflict,
+    ConflictKind,
+    EntryRows,
+    Query,
+    Row,
+    Rows,
+    Write,
+    check_follows,
+    check_limit,
+    check_query,
+    check_writes,
+    cursor_at,
+    is_keepable,
+)
+from itsm_workflow.storage.url import path_of
+from itsm_workflow_backends.sqlite import _queries as sql
+from itsm_workflow_backends.sqlite._connections import Connections
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from os import PathLike
+
+_LAST_SEQ = 2**63 - 1
+
+
+class SQLiteBackend:
+    """Changes in one SQLite file (WAL, one sync per commit) on a local disk of this machine.
+
+    The file is made, readable by its owner only, if there is none; its directory must exist.
+    """
+
+    protocol_version: ClassVar[int] = PROTOCOL_VERSION
+    abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
+
+    def __init__(self, path: str | PathLike[str], *, timeout: float = 30.0) -> None:
+        """Open the store.
+
+        Args:
+            path: The file.
+            timeout: For how many seconds a write waits for those of others.
+
+        Raises:
+            StorageUnavailable: The path cannot be used; nothing was changed.
+            StorageCorrupt: It is damaged, or not a store of this library.
+            StorageSchemaError: A newer version wrote it.
+        """
+        self._connections = Connections(Path(path).absolute(), timeout=timeout)
+
+    @classmethod
+    def from_url(cls, url: str, /, *, timeout: float = 30.0) -> Self:
+        """Open the store at ``sqlite:///relative/path`` or ``sqlite:////absolute/path``."""
+        return cls(path_of(url), timeout=timeout)
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Store the writes in one transaction, see `StorageBackend.commit`."""
+        check_writes(writes)
+        with self._connections.writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            stored = _stored_versions(connection, writes)
+            # Every write is judged before its first statement, so one that loses has left nothing to undo.
+            results = [_write(connection, write, stored.get(write.row.id, 0)) for write in writes]
+            connection.execute("COMMIT" if None in results else "ROLLBACK")
+        return results
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Return the row of that id, see `StorageBackend.get`."""
+        with self._connections.reading() as connection:
+            if not is_keepable(change_id):
+                return None
+            values = connection.execute(sql.SELECT_ROW, (change_id,)).fetchone()
+        return None if values is None else sql.to_row(values)
+
+    def find(self, query: Query, /) -> Rows:
+        """Return one page of rows, see `StorageBackend.find`."""
+        check_query(query)
+        with self._connections.reading() as connection:
+            selected = sql.select_page(query)
+            if selected is None:
+                return Rows(rows=())
+            read = connection.execute(*selected).fetchall()
+        rows = tuple(map(sql.to_row, read[: query.limit]))
+        return Rows(rows=rows, next=cursor_at(rows[-1], query.order) if len(read) > query.limit else None)
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        """Return one page of history, see `StorageBackend.history`."""
+        check_limit(limit)
+        with self._connections.reading() as connection:
+            if not is_keepable(change_id):
+                return EntryRows(entries=())
+            after = min(max(after_seq, 0), _LAST_SEQ)
+            read = connection.execute(sql.SELECT_ENTRIES, (change_id, after, limit + 1)).fetchall()
+        entries = tuple(map(sql.to_entry, read[:limit]))
+        return EntryRows(entries=entries, next_seq=entries[-1].seq if len(read) > limit else None)
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        self._connections.close()
+
+
+def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) -> dict[str, int]:
+    stored: dict[str, int] = {}
+    for write in writes:
+        found = connection.execute(sql.SELECT_VERSION, (write.row.id,)).fetchone()
+        if found is not None:
+            stored[write.row.id], seq = found
+            if stored[write.row.id] == write.expected_version:
+                check_follows(write, stored_seq=seq)
+    return stored
+
+
+def _write(connection: sqlite3.Connection, write: Write, stored_version: int) -> Conflict | None:
+    """Judge one write and store it if it wins."""
+    row = write.row
+    if stored_version != write.expected_version:
+        return Conflict(kind=ConflictKind.VERSION, change_id=row.id)
+    if stored_version and not write.entries:
+        connection.execute(sql.CLAIM_ROW, (row.version, row.due_at, row.id))
+        return None
+    for kind, statement, value in (
+        (ConflictKind.SUBJECT, sql.SELECT_SUBJECT_HOLDER, row.open_subject),
+        (ConflictKind.TICKET, sql.SELECT_TICKET_HOLDER, row.ticket_key),
+    ):
+        holder = None if value is None else connection.execute(statement, (value, row.id)).fetchone()
+        if holder is not None:
+            return Conflict(kind=kind, change_id=row.id, holder=holder[0])
+    if stored_version:
+        connection.execute(sql.UPDATE_ROW, sql.update_values(row))
+    else:
+        connection.execute(sql.INSERT_ROW, sql.insert_values(row))
+    connection.executemany(sql.INSERT_ENTRY, map(sql.entry_values, write.entries))
+    return None

@@ -1,0 +1,47 @@
+"""The one place where what ``sqlite3`` raises becomes an error of the library."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PRIMARY = 0xFF
+_CORRUPT = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        # "No such table" and the like: the statements are fixed, so the tables are not those that were made.
+        sqlite3.SQLITE_ERROR,
+        # Under the write lock, after the checks, a constraint can only fail on what is stored already.
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process held it locked for too long",
+    sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    sqlite3.SQLITE_READONLY: "it is read-only: check the mode of the file and of its directory",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it exists and who may read it",
+    sqlite3.SQLITE_IOERR: "reading or writing failed: check the disk",
+}
+
+
+def translate(error: sqlite3.Error, path: Path, doing: str, *, outcome: str = "") -> StorageError:
+    """Return the error to raise instead.
+
+    Args:
+        error: What ``sqlite3`` raised.
+        path: The file.
+        doing: What was attempted, as in "cannot <doing>".
+        outcome: A clause on what is known about the attempt.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__)}
+    if code in _CORRUPT or "decode to UTF-8" in str(error):
+        return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
+    return StorageUnavailable(f"cannot {doing} {path}: {_ADVICE.get(code, error)}{outcome}", **facts)

@@ -1,0 +1,112 @@
+"""The SQL of the port: rows to parameters, and a query to one statement."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row, is_keepable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Value = str | int | None
+
+_ROW_COLUMNS = tuple(field.name for field in attrs.fields(Row))
+_ENTRY_COLUMNS = tuple(field.name for field in attrs.fields(EntryRow))
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+# The names come from the two classes above, never from outside.
+SELECT_ROWS = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes"  # noqa: S608
+SELECT_ROW = f"{SELECT_ROWS} WHERE id = ?"
+INSERT_ROW = f"INSERT INTO changes ({_listed(_ROW_COLUMNS)}) VALUES ({', '.join('?' * len(_ROW_COLUMNS))})"  # noqa: S608
+UPDATE_ROW = (
+    f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _ROW_COLUMNS if column not in {'id', 'form'})}, "  # noqa: S608
+    "form = coalesce(?, form) WHERE id = ?"
+)
+CLAIM_ROW = "UPDATE changes SET version = ?, due_at = ? WHERE id = ?"
+INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.join('?' * len(_ENTRY_COLUMNS))})"  # noqa: S608
+SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+SELECT_VERSION = "SELECT version, seq FROM changes WHERE id = ?"
+SELECT_SUBJECT_HOLDER = "SELECT id FROM changes WHERE open_subject = ? AND id <> ?"
+SELECT_TICKET_HOLDER = "SELECT id FROM changes WHERE ticket_key = ? AND id <> ?"
+
+
+def insert_values(row: Row) -> tuple[Value, ...]:
+    """Return what `INSERT_ROW` takes."""
+    return tuple(getattr(row, column) for column in _ROW_COLUMNS)
+
+
+def update_values(row: Row) -> tuple[Value, ...]:
+    """Return what `UPDATE_ROW` takes."""
+    values = tuple(getattr(row, column) for column in _ROW_COLUMNS if column not in {"id", "form"})
+    return (*values, row.form, row.id)
+
+
+def entry_values(entry: EntryRow) -> tuple[Value, ...]:
+    """Return what `INSERT_ENTRY` takes."""
+    return tuple(getattr(entry, column) for column in _ENTRY_COLUMNS)
+
+
+def to_row(values: Sequence[Value]) -> Row:
+    """Return the row that a statement of `SELECT_ROWS` read."""
+    return Row(**dict(zip(_ROW_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
+
+
+def to_entry(values: Sequence[Value]) -> EntryRow:
+    """Return the entry that `SELECT_ENTRIES` read."""
+    return EntryRow(**dict(zip(_ENTRY_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
+
+
+def select_page(query: Query) -> tuple[str, list[Value]] | None:
+    """Return the statement and its parameters that read one row more than the page, or None if nothing can match."""
+    named = (query.workflow, query.subject, query.after.id if query.after else None)
+    if not all(text is None or is_keepable(text) for text in named):
+        return None
+    terms: list[str] = []
+    values: list[Value] = []
+    _narrow(query, terms, values)
+    if query.order is Order.DUE_AT:
+        terms.append("due_at IS NOT NULL")
+    if query.after is not None:
+        _continue_behind(query.after, query.order, terms, values)
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    order = "id" if query.order is Order.ID else f"{query.order.value}, id"
+    return f"{SELECT_ROWS}{where} ORDER BY {order} LIMIT ?", [*values, query.limit + 1]
+
+
+def _narrow(query: Query, terms: list[str], values: list[Value]) -> None:
+    for term, value in (
+        ("workflow = ?", query.workflow),
+        ("subject = ?", query.subject),
+        ("due_at <= ?", query.due_before),
+        ("updated_at <= ?", query.updated_before),
+    ):
+        if value is not None:
+            terms.append(term)
+            values.append(value)
+    for column, several in (
+        ("id", query.ids),
+        ("state", query.states),
+        ("attention", query.attention),
+        ("ticket_sn", query.ticket_sns),
+    ):
+        if several is not None:
+            # One parameter however many there are. A text that cannot be stored is left out: it would end at its NUL.
+            terms.append(f"{column} IS NOT NULL AND {column} IN (SELECT value FROM json_each(?))")  # noqa: S608
+            values.append(json.dumps([text for text in several if is_keepable(text)]))
+
+
+def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: list[Value]) -> None:
+    if order is Order.ID:
+        terms.append("id > ?")
+        values.append(cursor.id)
+    else:
+        terms.append(f"({order.value}, id) > (?, ?)")
+        values += [cursor.value, cursor.id]
