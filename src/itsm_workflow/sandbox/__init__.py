@@ -1,0 +1,44 @@
+"""A BK-ITSM 2 stand-in over real HTTP, for tests and for trying things by hand; standard library only.
+
+It behaves as BK-ITSM 2.7 was seen to behave, its oddities included: success that only means a row exists, decisions
+that take effect later, a read that forgets, callbacks sent once. What it does later is data
+(:mod:`~itsm_workflow.sandbox.ledger`), so a simulation can drive the same model with its own clock.
+"""
+
+from __future__ import annotations
+
+from itsm_workflow.sandbox.control import control
+from itsm_workflow.sandbox.endpoints import Api, Reply
+from itsm_workflow.sandbox.faults import Armed, Fault, Faults, Kind
+from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.refusals import Refusal
+from itsm_workflow.sandbox.request import Request
+from itsm_workflow.sandbox.server import Sandbox
+from itsm_workflow.sandbox.services import DEFAULT_SERVICES, FieldSpec, Service, self_finishing
+from itsm_workflow.sandbox.ticket import CallbackAttempt, Draft, Outcome, Outgoing, Status, TicketView, Transition
+
+__all__ = [
+    "DEFAULT_SERVICES",
+    "Api",
+    "Armed",
+    "Behaviour",
+    "CallbackAttempt",
+    "Draft",
+    "Fault",
+    "Faults",
+    "FieldSpec",
+    "Kind",
+    "Ledger",
+    "Outcome",
+    "Outgoing",
+    "Refusal",
+    "Reply",
+    "Request",
+    "Sandbox",
+    "Service",
+    "Status",
+    "TicketView",
+    "Transition",
+    "control",
+    "self_finishing",
+]

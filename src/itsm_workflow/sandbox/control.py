@@ -1,0 +1,175 @@
+"""The small HTTP surface by which another process steers a sandbox. Loopback only; it shows no token.
+
+==========================================  ===========================================================
+``GET  /_sandbox/ledger/``                  every ticket, the failed list, calls per endpoint, what is planned
+``POST /_sandbox/approve/``                 ``{"sn": …, "approver": …, "remark": …}``; also ``reject``
+``POST /_sandbox/withdraw/``                ``{"sn": …, "operator": …}``; also ``suspend``, ``resume``, ``terminate``
+``POST /_sandbox/duplicate_sn/``            ``{"sn": …}``: a foreign ticket under the same number
+``POST /_sandbox/faults/``                  a :class:`~itsm_workflow.sandbox.faults.Fault` as JSON; answers its ``id``
+``GET  /_sandbox/faults/``                  every armed fault and what it met
+``GET  /_sandbox/faults/?id=1&wait=5``      one fault, waiting up to so many seconds until it applied to a call
+``POST /_sandbox/release/``                 ``{"id": 1}`` lets held answers go; with ``"drop": true`` closes them
+``POST /_sandbox/clear/``                   disarms every fault
+==========================================  ===========================================================
+
+``sn`` may be a ticket's integer id, which alone is unambiguous. Answers are JSON: HTTP 200, 400 for what makes no
+sense, 404 for what does not exist, 409 for what BK-ITSM would refuse, 403 from elsewhere than this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+
+from itsm_workflow.sandbox.faults import Fault, Kind
+from itsm_workflow.sandbox.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.sandbox.server import Sandbox
+
+PREFIX = "/_sandbox/"
+LONGEST_WAIT = 60.0
+_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_ANSWERS: dict[type[Exception], int] = {
+    Refusal: 409,
+    LookupError: 404,
+    TimeoutError: 409,
+    ValueError: 400,
+    TypeError: 400,
+}
+
+
+def is_local(client: str, host: str) -> bool:
+    """Tell whether a request comes from this machine and was meant for it.
+
+    Args:
+        client: the peer's address.
+        host: the Host header; a web page that tricks a browser into calling names another one.
+    """
+    try:
+        return ipaddress.ip_address(client).is_loopback and urlsplit(f"//{host}").hostname in _NAMES
+    except ValueError:
+        return False
+
+
+def control(sandbox: Sandbox, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
+    """Serve one request of the surface.
+
+    Returns:
+        HTTP status and JSON body.
+    """
+    action = _ACTIONS.get((method, path.removeprefix(PREFIX).strip("/")))
+    if action is None:
+        return 404, _json({"error": f"There is no {method} {path} here."})
+    try:
+        given = json.loads(body) if body else {}
+        if not isinstance(given, dict):
+            raise TypeError("The body must be a JSON object.")  # noqa: TRY301 - answered like every other nonsense
+        return 200, _json(action(sandbox, {**dict(parse_qsl(query)), **given}))
+    except (Refusal, LookupError, OSError, ValueError, TypeError) as error:
+        status = next((code for kind, code in _ANSWERS.items() if isinstance(error, kind)), 500)
+        return status, _json({"error": str(error)})
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    """Turn values of the ledger into what JSON can hold; times become ISO 8601 with their zone."""
+    kind = type(value)
+    if attrs.has(kind):
+        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8")
+
+
+def _ledger(sandbox: Sandbox, _given: Mapping[str, Any]) -> object:
+    with sandbox.locked() as ledger:
+        return {
+            "now": plain(ledger.now()),
+            "tickets": plain(ledger.tickets()),
+            "failed_callbacks": ledger.failed_callbacks(),
+            "requests": dict(ledger.requests),
+            "planned": [{"due": plain(due), "what": what} for due, what in ledger.schedule.pending()],
+        }
+
+
+def _decide(name: str) -> Callable[[Sandbox, Mapping[str, Any]], object]:
+    def decide(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+        act: Callable[..., Any] = getattr(sandbox, name)
+        return plain(act(_sn(given), approver=given.get("approver"), remark=str(given.get("remark", ""))))
+
+    return decide
+
+
+def _operate(name: str) -> Callable[[Sandbox, Mapping[str, Any]], object]:
+    def operate(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+        act: Callable[..., Any] = getattr(sandbox, name)
+        return plain(act(_sn(given), operator=given.get("operator")))
+
+    return operate
+
+
+def _duplicate(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+    return plain(sandbox.duplicate_sn(_sn(given)))
+
+
+def _sn(given: Mapping[str, Any]) -> str | int:
+    sn = given.get("sn")
+    if not isinstance(sn, (str, int)):
+        raise TypeError("The body must name a ticket as sn: its number, or its integer id.")
+    return sn
+
+
+def _arm(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+    return sandbox.faults.add(Fault(**{**given, "kind": Kind(str(given.get("kind")))})).describe()
+
+
+def _faults(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+    if "id" not in given:
+        return [armed.describe() for armed in sandbox.faults.armed()]
+    armed = sandbox.faults.find(int(given["id"]))
+    armed.wait_reached(min(float(given.get("wait", 0)), LONGEST_WAIT))
+    return armed.describe()
+
+
+def _release(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+    armed = sandbox.faults.find(int(given.get("id", 0)))
+    if given.get("drop"):
+        armed.drop()
+    else:
+        armed.release()
+    return armed.describe()
+
+
+def _clear(sandbox: Sandbox, _given: Mapping[str, Any]) -> object:
+    sandbox.faults.clear()
+    return []
+
+
+_ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Mapping[str, Any]], object]] = {
+    ("GET", "ledger"): _ledger,
+    ("POST", "approve"): _decide("approve"),
+    ("POST", "reject"): _decide("reject"),
+    **{("POST", name): _operate(name) for name in ("withdraw", "suspend", "resume", "terminate")},
+    ("POST", "duplicate_sn"): _duplicate,
+    ("GET", "faults"): _faults,
+    ("POST", "faults"): _arm,
+    ("POST", "release"): _release,
+    ("POST", "clear"): _clear,
+}

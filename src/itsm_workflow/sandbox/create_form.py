@@ -1,0 +1,189 @@
+"""What create_ticket accepts: the checks of BK-ITSM in its order, from a parsed body to a draft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.sandbox.refusals import invalid, not_created, unexpected
+from itsm_workflow.sandbox.services import BUILTIN_APPROVAL
+from itsm_workflow.sandbox.ticket import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.sandbox.services import Service
+
+TITLE_COLUMN = 128
+TAG_COLUMN = 32
+DYNAMIC_NAME = 32
+DYNAMIC_VALUE = 1024
+DYNAMIC_TYPES = frozenset({"STRING", "INT", "LINK"})
+NO_SERVICE = "{'服务': ErrorDetail(string='服务不存在，请联系管理员！', code='invalid')}"
+
+
+def read_create(body: Mapping[str, Any], *, user: str, services: Mapping[int, Service]) -> Draft:
+    """Check the body of a create.
+
+    Args:
+        body: the parsed JSON object.
+        user: the gateway's user, who becomes the creator when none is named.
+        services: what can be filed under.
+
+    Raises:
+        Refusal: 3900003 for the ticket form, 3900004 for all the rest; ``uses_number`` tells a refusal by the
+            database, which costs a ticket number.
+    """
+    service = _service(body, services)
+    creator = _text(body.get("creator", user), "creator")
+    meta = body.get("meta", {})
+    if not isinstance(meta, dict):
+        text = f"'{type(meta).__name__}' object has no attribute 'get'"
+        raise unexpected(text)
+    values = _values(body.get("fields", []))
+    tag = _text(body["tag"], "tag") if "tag" in body else None
+    _check_form(service, values)
+    dynamic = tuple(_dynamic(field) for field in _list(body.get("dynamic_fields") or []))
+    _check_columns(values, tag, creator)
+    return Draft(
+        title=values["title"],
+        creator=creator,
+        service=service,
+        values=values,
+        approvers=_approvers(service, values),
+        tag=tag,
+        meta=meta,
+        dynamic=dynamic,
+    )
+
+
+def _service(body: Mapping[str, Any], services: Mapping[int, Service]) -> Service:
+    if body.get("fast_approval"):
+        return next(service for service in services.values() if service.name == BUILTIN_APPROVAL)
+    service = find_service(body.get("service_id"), services)
+    if service is None:
+        raise unexpected(NO_SERVICE)
+    return service
+
+
+def find_service(service_id: object, services: Mapping[int, Service]) -> Service | None:
+    """Find the service of an id as it came over the wire.
+
+    Returns:
+        The service; None when the id is missing or nobody's.
+
+    Raises:
+        Refusal: 3900004, the id is no number.
+    """
+    if service_id is None or service_id == "":
+        return None
+    return services.get(read_id(service_id))
+
+
+def read_id(value: object) -> int:
+    """Read a number that may be written as text.
+
+    Raises:
+        Refusal: 3900004, it is no number.
+    """
+    try:
+        return int(value)  # type: ignore[call-overload,no-any-return]  # whatever JSON holds; the rest is TypeError
+    except (TypeError, ValueError) as error:
+        text = f"Field 'id' expected a number but got {value!r}."
+        raise unexpected(text) from error
+
+
+def _text(value: object, name: str) -> str:
+    if isinstance(value, (dict, list, bool)) or value is None or not str(value).strip():
+        text = f"{{'{name}': [ErrorDetail(string='该字段不能为空。', code='blank')]}}"
+        raise unexpected(text)
+    return str(value).strip()
+
+
+def _list(value: object) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    text = "string indices must be integers" if value is not None else "'NoneType' object is not iterable"
+    raise unexpected(text)
+
+
+def _values(fields: object) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for field in _list(fields):
+        if not isinstance(field, dict):
+            text = "string indices must be integers"
+            raise unexpected(text)
+        for name in ("key", "value"):
+            if name not in field:
+                raise unexpected(repr(name))
+        values[str(field["key"])] = field["value"]
+    if "title" not in values:
+        raise unexpected(repr("title"))
+    return values
+
+
+def _check_form(service: Service, values: Mapping[str, Any]) -> None:
+    missing = [field.key for field in service.form if field.required and field.key not in values]
+    if missing:
+        text = f"单据创建失败，缺少参数：{missing}"
+        raise not_created(text)
+    known = {field.key: field for field in service.form}
+    for key, value in values.items():
+        field = known.get(key)
+        if field is None:
+            if service.open_form:
+                continue
+            text = f"未找到提单节点找到对应的字段, key={key}"
+            raise not_created(text)
+        if field.required and (value is None or value == ""):
+            text = f"【{field.name}】为必填项"
+            raise not_created(text)
+        if not isinstance(value, str):
+            text = f"【{field.name}】类型错误"
+            raise not_created(text)
+    if len(values["title"]) > TITLE_COLUMN:
+        # The text claims 120; the check lets 128 pass.
+        text = "标题不能超过120个字符"
+        raise not_created(text)
+
+
+def _dynamic(field: object) -> tuple[str, str, str]:
+    if not isinstance(field, dict):
+        text = "无效数据。期待为字典类型。"
+        raise invalid(text)
+    name, kind, value = (_text(field.get(key), key) for key in ("name", "type", "value"))
+    if kind not in DYNAMIC_TYPES:
+        text = f"“{kind}” 不是合法选项。"
+        raise invalid(text)
+    if len(name) > DYNAMIC_NAME or len(value) > DYNAMIC_VALUE:
+        text = "请确保这个字段不能过长。"
+        raise invalid(text)
+    return name, kind, value
+
+
+def _check_columns(values: Mapping[str, Any], tag: str | None, creator: str) -> None:
+    for column, text in (("title", values["title"]), ("tag", tag or ""), ("creator", creator)):
+        if _beyond_three_bytes(text):
+            message = f'(1366, "Incorrect string value for column `bk_itsm`.`ticket_ticket`.`{column}` at row 1")'
+            raise unexpected(message, uses_number=True)
+    if tag is not None and len(tag) > TAG_COLUMN:
+        message = "(1406, \"Data too long for column 'tag' at row 1\")"
+        raise unexpected(message, uses_number=True)
+    if any(_beyond_three_bytes(str(value)) for value in values.values()):
+        # Written after the ticket's row, which the server then deletes again.
+        text = "单据创建失败"
+        raise not_created(text, uses_number=True)
+
+
+def _beyond_three_bytes(text: str) -> bool:
+    """Tell whether a text needs four-byte UTF-8, which the recorded server's columns do not hold."""
+    return any(character > "\uffff" for character in text)
+
+
+def _approvers(service: Service, values: Mapping[str, Any]) -> tuple[str, ...]:
+    if not service.approval:
+        return ()
+    named = values.get("APPROVER")
+    if not isinstance(named, str):
+        return service.approvers
+    # Split at commas and nothing else: after "alice, bob" the second approver is " bob", whom nobody is.
+    return tuple(name for name in named.split(",") if name)

@@ -1,0 +1,183 @@
+"""Sending callbacks as BK-ITSM does, over real HTTP: once, with no signature, and certificates unchecked."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import zlib
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+import attrs
+
+from itsm_workflow.sandbox.ticket import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow.sandbox.ticket import Outgoing
+
+GOOD_STATUS = frozenset({200, 201})
+AS_GET = frozenset({301, 302, 303})
+AS_IS = frozenset({307, 308})
+MOST_REDIRECTS = 30
+LARGEST_ANSWER = 1 << 20
+_FIRST_HEADERS = {
+    "User-Agent": "python-requests/2.27.1",
+    "Accept-Encoding": "gzip, deflate",
+    "Accept": "*/*",
+    "Connection": "keep-alive",
+}
+
+
+@attrs.frozen
+class Delivery:
+    """What became of one sending, with a note that holds nothing of the callback itself."""
+
+    outcome: Outcome
+    note: str
+
+
+@attrs.frozen(kw_only=True)
+class _Message:
+    method: str
+    url: SplitResult
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
+
+
+class Courier:
+    """Sends callbacks, and lets go of all of them when closed.
+
+    Args:
+        timeout: seconds without a byte after which a receiver is given up, so that closing never hangs; the real
+            server waits for ever.
+    """
+
+    def __init__(self, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._open: set[http.client.HTTPConnection] = set()
+        self._closed = False
+        # The real server checks no certificate, and a client that relies on TLS must find that out here.
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
+
+    def close(self) -> None:
+        """Break off every sending; it ends as lost, like one whose worker was killed."""
+        with self._lock:
+            self._closed = True
+            connections = list(self._open)
+        for connection in connections:
+            sock = connection.sock
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def send(self, outgoing: Outgoing) -> Delivery:
+        """Send one callback and judge the answer.
+
+        Acknowledged is HTTP 200 or 201 with a JSON object whose ``code`` is the number 0, also at the end of
+        redirects; everything else failed.
+        """
+        try:
+            status, body = self._follow(_first_message(outgoing))
+        except (OSError, ValueError, http.client.HTTPException, zlib.error) as error:
+            if self._closed:
+                return Delivery(Outcome.LOST, "broken off")
+            return Delivery(Outcome.FAILED, type(error).__name__)
+        if status not in GOOD_STATUS:
+            return Delivery(Outcome.FAILED, f"HTTP {status}")
+        if not _acknowledges(body):
+            return Delivery(Outcome.FAILED, f"HTTP {status} without code 0")
+        return Delivery(Outcome.DELIVERED, f"HTTP {status}")
+
+    def _follow(self, message: _Message) -> tuple[int, bytes]:
+        for _ in range(MOST_REDIRECTS):
+            status, location, body = self._exchange(message)
+            if not location or status not in AS_GET | AS_IS:
+                return status, body
+            message = _redirected(message, location, status)
+        raise ValueError("too many redirects")
+
+    def _exchange(self, message: _Message) -> tuple[int, str | None, bytes]:
+        with self._connection(message.url) as connection:
+            target = quote(message.url.path or "/", safe="%/:=&~+!$,;'@()*[]")
+            query = f"?{quote(message.url.query, safe='%/:=&?~+!$,;@()*[]')}" if message.url.query else ""
+            connection.putrequest(message.method, target + query, skip_accept_encoding=True)
+            for name, value in message.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders(message.body)
+            answer = connection.getresponse()
+            raw = answer.read(LARGEST_ANSWER)
+            return answer.status, answer.getheader("Location"), _unpacked(raw, answer.getheader("Content-Encoding"))
+
+    @contextmanager
+    def _connection(self, url: SplitResult) -> Iterator[http.client.HTTPConnection]:
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ValueError("not a URL that can be called")
+        connection = (
+            http.client.HTTPSConnection(url.hostname, url.port, timeout=self._timeout, context=self._tls)
+            if url.scheme == "https"
+            else http.client.HTTPConnection(url.hostname, url.port, timeout=self._timeout)
+        )
+        with self._lock:
+            if self._closed:
+                raise ConnectionAbortedError("the sandbox is closed")
+            self._open.add(connection)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+
+def _first_message(outgoing: Outgoing) -> _Message:
+    # ASCII-escaped, with the separators of json.dumps: byte for byte the form that the real server sends.
+    body = json.dumps(outgoing.body).encode("ascii")
+    headers = dict(_FIRST_HEADERS)
+    extra = outgoing.headers
+    if not isinstance(extra, dict):
+        raise ValueError("headers that are no object")  # noqa: TRY004 - one kind for all that cannot be sent
+    for name, value in extra.items():
+        if not isinstance(value, str) or "\r" in value or "\n" in value:
+            raise ValueError("a header that cannot be sent")
+        headers = {known: kept for known, kept in headers.items() if known.lower() != name.lower()}
+        headers[name] = value
+    headers.setdefault("Content-Length", str(len(body)))
+    if "content-type" not in {name.lower() for name in headers}:
+        headers["Content-Type"] = "application/json"
+    return _Message(method="POST", url=urlsplit(outgoing.url), headers=headers, body=body)
+
+
+def _redirected(message: _Message, location: str, status: int) -> _Message:
+    url = urlsplit(urljoin(message.url.geturl(), location))
+    dropped = {"content-length", "content-type"} if status in AS_GET else set()
+    if url.netloc != message.url.netloc:
+        dropped |= {"authorization"}
+    headers = {name: value for name, value in message.headers.items() if name.lower() not in dropped}
+    method, body = ("GET", None) if status in AS_GET else (message.method, message.body)
+    return _Message(method=method, url=url, headers=headers, body=body)
+
+
+def _unpacked(raw: bytes, encoding: str | None) -> bytes:
+    if encoding in {"gzip", "deflate"}:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, LARGEST_ANSWER)
+    return raw
+
+
+def _acknowledges(body: bytes) -> bool:
+    try:
+        content: Any = json.loads(body)
+    except ValueError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    code = content.get("code")
+    return isinstance(code, (int, float)) and not isinstance(code, bool) and code == 0

@@ -1,0 +1,83 @@
+"""The answers of the server as values: envelopes, pages of HTML, and the bare sentences around them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.sandbox.refusals import Refusal
+
+GATEWAY_ONLY = "This API can only be accessed through API gateway"
+_HTML = "text/html; charset=utf-8"
+_PAGE = """<!DOCTYPE html>
+<html xmlns="http://www.w3.org/1999/xhtml">
+<head>
+<meta http-equiv="Content-Type" content="text/html; charset=utf-8" />
+<title>{title}</title>
+</head>
+<body>
+    <h1>{heading}</h1>
+</body>
+</html>
+"""
+
+
+@attrs.frozen
+class Answer:
+    """One HTTP answer, without the headers that the HTTP server adds by itself."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+
+def _answer(status: int, content_type: str, body: str, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"Content-Type": content_type, **named}, body.encode("utf-8"))
+
+
+def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> Answer:
+    """Write a JSON envelope; always HTTP 200, also for errors."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return _answer(
+        200, "application/json", text, Allow=allow, Vary="Accept-Language, Cookie", Content_Language=language
+    )
+
+
+def success(data: object) -> dict[str, Any]:
+    """Build the envelope of a success; nothing to say is an empty list."""
+    return {"result": True, "code": 0, "message": "success", "data": [] if data is None else data}
+
+
+def refused(refusal: Refusal) -> dict[str, Any]:
+    """Build the envelope of a refusal, whose order of keys differs between the two kinds of code."""
+    if isinstance(refusal.code, str):
+        return {"result": False, "data": None, "code": refusal.code, "message": refusal.message}
+    return {"result": False, "code": refusal.code, "data": None, "message": refusal.message}
+
+
+def not_through_gateway(language: str) -> Answer:
+    """Answer a request without the gateway's credentials: HTTP 403 and a sentence."""
+    return _answer(403, _HTML, GATEWAY_ONLY, Vary="Accept-Language, Cookie", Content_Language=language)
+
+
+def broken_page(language: str = "zh-cn") -> Answer:
+    """Answer what the server breaks over: HTTP 200 and a page of HTML."""
+    page = _PAGE.format(title="应用异常(500页)", heading="应用出现异常")
+    return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
+
+
+def missing_page(language: str) -> Answer:
+    """Answer a path that nothing serves: HTTP 200 and a page of HTML."""
+    page = _PAGE.format(title="页面找不到（404页）", heading="页面找不到了")
+    return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
+
+
+def moved(location: str) -> Answer:
+    """Answer a path without its trailing slash: HTTP 301 and nothing else."""
+    return _answer(301, _HTML, "", Location=location)

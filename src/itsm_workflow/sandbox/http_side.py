@@ -1,0 +1,188 @@
+"""The HTTP server of a sandbox: reads requests, lets faults have their way, writes answers."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import struct
+import sys
+import threading
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.sandbox.control import PREFIX, control, is_local
+from itsm_workflow.sandbox.endpoints import endpoint_of
+from itsm_workflow.sandbox.envelope import Answer, broken_page
+from itsm_workflow.sandbox.faults import Kind
+from itsm_workflow.sandbox.index_page import index_page
+from itsm_workflow.sandbox.request import Request
+
+if TYPE_CHECKING:
+    from itsm_workflow.sandbox.faults import Armed
+    from itsm_workflow.sandbox.server import Sandbox
+
+LARGEST_BODY = 4 << 20
+_JSON = "application/json; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+
+
+class Listener(ThreadingHTTPServer):
+    """Listens for a sandbox; knows its connections, so that closing need not wait for idle clients."""
+
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        super().__init__(address, Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for this machine's name, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def hear(self, connection: socket.socket) -> None:
+        """Remember an open connection."""
+        with self._lock:
+            self._connections.add(connection)
+
+    def forget(self, connection: socket.socket) -> None:
+        """Forget a connection that ended."""
+        with self._lock:
+            self._connections.discard(connection)
+
+    def hang_up(self) -> None:
+        """Break off every open connection; their threads then end."""
+        self.closing.set()
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's signature
+        """Stay quiet about clients that went away; they are what this server is for."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "nginx"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    # Head and body leave in one piece; two would wait for each other's acknowledgement.
+    wbufsize = 1 << 16
+    server: Listener
+
+    def setup(self) -> None:
+        """Announce the connection."""
+        super().setup()
+        self.server.hear(self.connection)
+
+    def finish(self) -> None:
+        """Take the connection off the list."""
+        self.server.forget(self.connection)
+        super().finish()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: paths hold ticket numbers, and the ledger counts."""
+
+    def serve(self) -> None:
+        """Serve one request, as the fault armed for it says."""
+        path, _, query = self.path.partition("?")
+        if path == "/" or path.startswith(PREFIX):
+            self._serve_person(path, query)
+            return
+        armed = self.server.sandbox.faults.take(endpoint_of(path))
+        if armed is not None and armed.fault.kind is Kind.RESET:
+            armed.reached.set()
+            self._reset()
+            return
+        body = self._read_body()
+        if body is None:
+            return
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(method=self.command, path=path, query=query, headers=headers, body=body)
+        if armed is None:
+            self._write(self.server.sandbox.serve(request))
+        else:
+            self._misbehave(armed, request)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server looks for these
+
+    def _misbehave(self, armed: Armed, request: Request) -> None:
+        fault, sandbox = armed.fault, self.server.sandbox
+        done = fault.processed or fault.kind in {Kind.LOSE_ANSWER, Kind.HOLD}
+        answer = sandbox.serve(request, eager=fault.kind is Kind.EARLY_CALLBACK) if done else None
+        armed.answer = answer
+        armed.reached.set()
+        if fault.kind is Kind.STATUS:
+            answer = _plain(fault.status)
+        elif fault.kind is Kind.HTML:
+            answer = broken_page()
+        elif fault.kind is Kind.DELAY:
+            self.server.closing.wait(fault.seconds)
+            answer = answer or sandbox.serve(request)
+        if answer is None or fault.kind is Kind.LOSE_ANSWER or (fault.kind is Kind.HOLD and not armed.hold()):
+            self.close_connection = True
+            return
+        self._write(answer)
+
+    def _serve_person(self, path: str, query: str) -> None:
+        body = self._read_body()
+        if body is None:
+            return
+        sandbox = self.server.sandbox
+        if not is_local(self.client_address[0], self.headers.get("Host", "")):
+            self._write(Answer(403, {"Content-Type": _JSON}, b'{"error": "Only for this machine."}'))
+        elif path == "/":
+            self._write(Answer(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))
+        else:
+            status, content = control(sandbox, self.command, path, query, body)
+            self._write(Answer(status, {"Content-Type": _JSON}, content))
+
+    def _read_body(self) -> bytes | None:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdigit():
+            status = 411
+        elif int(length) > LARGEST_BODY:
+            status = 413
+        else:
+            return self.rfile.read(int(length))
+        self.close_connection = True
+        self._write(_plain(status))
+        return None
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.server.forget(self.connection)
+        # Zero linger: the peer sees a reset, not an end.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.close(self.connection.detach())
+
+    def _write(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(answer.body)
+        self.wfile.flush()
+
+
+def _plain(status: int) -> Answer:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Error"
+    page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>"
+    return Answer(status, {"Content-Type": _HTML}, page.encode("ascii"))

@@ -1,0 +1,377 @@
+"""The one model of BK-ITSM: tickets, their flows, the day counter, the list of failed callbacks.
+
+Pure Python: no I/O, no thread, no clock of its own. What happens later (a flow that starts, a decision that takes
+effect) is planned in a :class:`~itsm_workflow.sandbox.schedule.Schedule` and happens when a driver calls
+:meth:`Ledger.run_due`; callbacks come out as :class:`~itsm_workflow.sandbox.ticket.Outgoing` values which the driver
+delivers and reports back with :meth:`Ledger.record_delivery`. A driver with virtual time replays a run exactly.
+Not thread-safe: whoever shares a ledger between threads holds a lock around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.sandbox import tokens
+from itsm_workflow.sandbox.refusals import Unforeseen, no_ticket
+from itsm_workflow.sandbox.schedule import Schedule
+from itsm_workflow.sandbox.services import DEFAULT_SERVICES
+from itsm_workflow.sandbox.ticket import (
+    CallbackAttempt,
+    Decision,
+    Draft,
+    LogLine,
+    Outcome,
+    Outgoing,
+    Phase,
+    Status,
+    Ticket,
+    TicketView,
+    Transition,
+)
+from itsm_workflow.sandbox.times import callback_text, day_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+    from random import Random
+
+    from itsm_workflow.sandbox.services import Service
+
+SUBMIT_STEP = "提单"
+APPROVAL_STEP = "内置审批节点"
+
+
+@attrs.frozen(kw_only=True)
+class Behaviour:
+    """What differs between one BK-ITSM and another, and between one moment and the next.
+
+    Attributes:
+        start_delay: seconds from a create to its approval step (the submit step shows at half of it).
+        decision_delay: seconds from a decision's "success" to its effect and callback.
+        revive_chance: how likely a withdrawal before the flow has started leaves an approval step that runs, 0 to 1.
+        race_window: seconds within which two requests count as sent at the same instant, so that both are answered
+            from the state before either; 0 for a server that is never raced.
+        jam_chance: how likely two simultaneous approvals by one person leave a ticket that nobody can decide, 0 to 1.
+        api_account: the account that may withdraw anybody's ticket.
+        site: the address in ticket URLs, without a slash at its end.
+    """
+
+    start_delay: float = 0.5
+    decision_delay: float = 0.2
+    revive_chance: float = 1.0
+    race_window: float = 0.0
+    jam_chance: float = 0.0
+    api_account: str = "admin"
+    site: str = "http://itsm.example.com"
+
+
+class Ledger:
+    """Every ticket, and everything that ever happened to it.
+
+    Args:
+        clock: tells the time as an aware UTC datetime.
+        random: source of tokens, field keys and chances; the same seed replays the same run.
+        behaviour: delays and chances.
+        services: what tickets can be filed under.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        behaviour: Behaviour | None = None,
+        services: Iterable[Service] = DEFAULT_SERVICES,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.random = random
+        self.schedule = Schedule()
+        self.requests: Counter[str] = Counter()
+        self.services = {service.id: service for service in services}
+        self.stale_page: list[Ticket] | None = None
+        self._clock = clock
+        self._install = f"{random.getrandbits(64):x}"
+        self._tickets: list[Ticket] = []
+        self._failed: dict[str, None] = {}
+        self._outbox: list[Outgoing] = []
+        self._days: Counter[str] = Counter()
+        self._ids = 0
+        self._fields = 0
+        self._comments = 0
+
+    def now(self) -> datetime:
+        """Tell the time by the clock it was given."""
+        return self._clock()
+
+    # --- Finding -------------------------------------------------------------------------------------------------
+
+    def tickets(self) -> tuple[TicketView, ...]:
+        """Copy every ticket, oldest first."""
+        return tuple(ticket.view() for ticket in self._tickets)
+
+    def newest_first(self) -> list[Ticket]:
+        """List the live records, newest first, as every list of BK-ITSM is ordered."""
+        return self._tickets[::-1]
+
+    def by_id(self, ticket_id: int) -> Ticket:
+        """Find the ticket of an id.
+
+        Raises:
+            LookupError: there is none.
+        """
+        for ticket in self._tickets:
+            if ticket.id == ticket_id:
+                return ticket
+        message = f"The sandbox holds no ticket with id {ticket_id}."
+        raise LookupError(message)
+
+    def by_sn(self, sn: object) -> list[Ticket]:
+        """Find every ticket of a number, newest first; case and blanks at the end do not count."""
+        wanted = collate(sn)
+        return [ticket for ticket in self.newest_first() if collate(ticket.sn) == wanted]
+
+    def one(self, sn: object) -> Ticket:
+        """Find the ticket of a number as an endpoint does.
+
+        Raises:
+            Refusal: 3900022, nobody has that number.
+            Unforeseen: several tickets have it.
+        """
+        found = self.by_sn(sn)
+        if not found:
+            raise no_ticket()
+        if len(found) > 1:
+            message = f"get() returned more than one Ticket -- it returned {len(found)}!"
+            raise Unforeseen(message)
+        return found[0]
+
+    def step_keys(self, service: Service) -> tuple[str, str, str]:
+        """Name the three fields of a service's approval step: verdict, optional remark, required remark.
+
+        The keys are random per install, so a client must read them from get_ticket_status.
+        """
+        return tuple(self._random_key(f"{service.id}.{n}") for n in range(3))  # type: ignore[return-value]  # exactly 3
+
+    # --- Filing --------------------------------------------------------------------------------------------------
+
+    def file(self, draft: Draft, *, eager: bool = False) -> Ticket:
+        """Store a ticket whose flow starts later.
+
+        Args:
+            draft: a create that passed every check.
+            eager: run the flow to its end at once, approved by its first approver if it has one, so that the
+                callback exists before the answer to the create does (:meth:`collect` hands it out).
+        """
+        ticket = self._store(draft, self.draw_number())
+        if eager:
+            self._open_submit_step(ticket)
+            self._start(ticket)
+            if ticket.step_running:
+                at = self.now()
+                ticket.pending = Decision(approver=ticket.processors[0], approved=True, remark="", at=at)
+                self.take_effect(ticket, ticket.pending)
+            return ticket
+        delay = self.behaviour.start_delay
+        self.plan(delay / 2, f"{ticket.sn} shows its submit step", lambda: self._open_submit_step(ticket))
+        self.plan(delay, f"{ticket.sn} starts its flow", lambda: self._start(ticket))
+        return ticket
+
+    def duplicate(self, original: Ticket, *, title: str, creator: str) -> Ticket:
+        """Store somebody else's ticket under a number that is taken, as after a loss of the day counter.
+
+        The foreign ticket runs, has the original's approvers, no tag and no callback.
+        """
+        draft = Draft(
+            title=title,
+            creator=creator,
+            service=original.service,
+            values={**original.draft.values, "title": title},
+            approvers=original.draft.approvers,
+        )
+        ticket = self._store(draft, original.sn)
+        ticket.foreign = True
+        self._open_submit_step(ticket)
+        self._start(ticket)
+        return ticket
+
+    def draw_number(self) -> str:
+        """Draw the next number of the local day; one drawn for a create that then fails is gone."""
+        day = day_text(self.now())
+        self._days[day] += 1
+        return f"REQ{day}{self._days[day]:06d}"
+
+    def _store(self, draft: Draft, sn: str) -> Ticket:
+        self._ids += 1
+        now = self.now()
+        ticket = Ticket(
+            id=self._ids,
+            sn=sn,
+            draft=draft,
+            first_field_id=self._fields + 1,
+            created_at=now,
+            update_at=now,
+            updated_by=[draft.creator],
+            dynamic_keys=tuple(self._random_key(f"{self._ids}.{name}") for name, _, _ in draft.dynamic),
+        )
+        self._fields += len(draft.dynamic) + len(draft.values) + 8
+        self._tickets.append(ticket)
+        self.note(ticket, "create")
+        return ticket
+
+    def _random_key(self, salt: str) -> str:
+        digest = hashlib.sha256(f"{self._install}.{salt}".encode()).hexdigest()
+        return "f" + digest[:31]
+
+    # --- The flow ------------------------------------------------------------------------------------------------
+
+    def plan(self, delay: float, what: str, action: Callable[[], None]) -> None:
+        """Plan something for a number of seconds from now."""
+        self.schedule.add(self.now() + timedelta(seconds=delay), what, action)
+
+    def run_due(self) -> list[Outgoing]:
+        """Let everything happen that is due by the clock.
+
+        Returns:
+            The callbacks this caused, which the caller delivers.
+        """
+        self.schedule.run(self.now())
+        return self.collect()
+
+    def collect(self) -> list[Outgoing]:
+        """Take the callbacks that wait for somebody to deliver them."""
+        taken, self._outbox = self._outbox, []
+        return taken
+
+    def _open_submit_step(self, ticket: Ticket) -> None:
+        if ticket.phase is Phase.CREATED:
+            ticket.phase = Phase.SUBMITTING
+
+    def _start(self, ticket: Ticket) -> None:
+        if ticket.phase is not Phase.SUBMITTING:
+            return
+        creator, now = ticket.draft.creator, self.now()
+        ticket.logs.append(LogLine(operator=creator, at=now, message="流程开始.", source="WEB"))
+        submitted = f"{creator} 处理【{SUBMIT_STEP}】"
+        ticket.logs.append(LogLine(operator=creator, at=now, message=submitted, source="WEB", state_type="NORMAL"))
+        if ticket.service.approval:
+            ticket.phase = Phase.APPROVING
+            return
+        callback = self.end(ticket, Status.FINISHED, "flow without approval", approve_result=True)
+        self._outbox.extend(callback)
+
+    def take_effect(self, ticket: Ticket, decision: Decision) -> None:
+        """Let a decision end its ticket, unless something else ended or changed it meanwhile."""
+        if ticket.pending is not decision:
+            return
+        ticket.decided = decision
+        verdict = "通过" if decision.approved else "拒绝"
+        message = f"{decision.approver} 已处理【{APPROVAL_STEP}】({verdict})"
+        ticket.logs.append(
+            LogLine(operator=decision.approver, at=decision.at, message=message, source="API", state_type="APPROVAL")
+        )
+        self.sign(ticket, decision.approver)
+        callback = self.end(
+            ticket, Status.FINISHED, "approve" if decision.approved else "reject", approve_result=decision.approved
+        )
+        self._outbox.extend(callback)
+
+    def end(self, ticket: Ticket, status: Status, cause: str, *, approve_result: bool = False) -> list[Outgoing]:
+        """End a ticket.
+
+        Returns:
+            Its callback, if it has a URL to send one to.
+        """
+        bare = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
+        ticket.status, ticket.approve_result = status, approve_result
+        ticket.pending, ticket.stuck, ticket.suspensions = None, False, 0
+        ticket.phase = Phase.OVER
+        ticket.end_at = self.touch(ticket)
+        if status is not Status.REVOKED:
+            self._comments += 1
+            ticket.comment_id = str(self._comments)
+        ticket.logs.append(LogLine(operator="", at=ticket.end_at, message="流程结束.", source="SYS"))
+        self.note(ticket, cause)
+        return self.compose(ticket, bare=bare)
+
+    def sign(self, ticket: Ticket, person: str) -> None:
+        """Remember a person among those who changed the ticket."""
+        if person not in ticket.updated_by:
+            ticket.updated_by.append(person)
+
+    def touch(self, ticket: Ticket) -> datetime:
+        """Move the ticket's time of change, which never goes back."""
+        ticket.update_at = max(ticket.update_at, self.now())
+        return ticket.update_at
+
+    def note(self, ticket: Ticket, cause: str) -> None:
+        """Write where the ticket stands into its history."""
+        ticket.transitions.append(
+            Transition(at=self.now(), status=ticket.status, approve_result=ticket.approve_result, cause=cause)
+        )
+
+    # --- Callbacks -----------------------------------------------------------------------------------------------
+
+    def compose(self, ticket: Ticket, *, bare: bool = False) -> list[Outgoing]:
+        """Write the callback for where the ticket stands; none for a ticket without a callback_url.
+
+        Args:
+            ticket: whose callback.
+            bare: no commas around updated_by, as for a ticket withdrawn before its flow started.
+        """
+        if not ticket.callback_url:
+            return []
+        number = len(ticket.callbacks) + 1
+        people = ",".join(ticket.updated_by)
+        decided = ticket.decided
+        body = {
+            "title": ticket.draft.title,
+            "current_status": ticket.status.value,
+            "sn": ticket.sn,
+            "ticket_url": f"{self.behaviour.site}/weixin/#/ticket/{ticket.id}/",
+            "update_at": callback_text(ticket.update_at),
+            "updated_by": people if bare else f",{people},",
+            "approve_result": ticket.approve_result,
+            "token": tokens.issue(self.random),
+            "last_approver": decided.approver if decided and ticket.status is Status.FINISHED else "",
+        }
+        ticket.callbacks.append(
+            CallbackAttempt(number=number, at=self.now(), status=ticket.status, approve_result=ticket.approve_result)
+        )
+        headers = ticket.draft.meta.get("headers") or {}
+        return [
+            Outgoing(
+                ticket_id=ticket.id, sn=ticket.sn, number=number, url=ticket.callback_url, headers=headers, body=body
+            )
+        ]
+
+    def record_delivery(self, outgoing: Outgoing, outcome: Outcome, *, note: str = "", times_sent: int = 1) -> None:
+        """Write down what became of a callback; a failed one puts the number on the failed list.
+
+        A lost one (the server's worker died over it) leaves no trace there. A later good one takes nothing off it.
+        """
+        ticket = self.by_id(outgoing.ticket_id)
+        index = outgoing.number - 1
+        ticket.callbacks[index] = attrs.evolve(
+            ticket.callbacks[index], outcome=outcome, note=note, times_sent=times_sent
+        )
+        if outcome is Outcome.FAILED:
+            self._failed[ticket.sn] = None
+
+    def failed_callbacks(self) -> list[str]:
+        """List the numbers whose callback failed; reading clears nothing."""
+        return list(self._failed)
+
+    def forget_failed(self, sns: Iterable[object]) -> None:
+        """Take numbers off the failed list: exact text only, unlike the look-up of tickets."""
+        for sn in sns:
+            self._failed.pop(str(sn), None)
+
+
+def collate(text: object) -> str:
+    """Fold a text as the server's database compares it: no case, no blanks at the end."""
+    return str(text).rstrip(" ").casefold() if text is not None else "\0"

@@ -1,0 +1,210 @@
+"""The endpoints that read tickets. One of them, ticket_approval_result, also forgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.sandbox import rendering
+from itsm_workflow.sandbox.ledger import APPROVAL_STEP, collate
+from itsm_workflow.sandbox.paging import page_of
+from itsm_workflow.sandbox.refusals import Unforeseen, bad_parameter, unexpected
+from itsm_workflow.sandbox.ticket import Phase, Status
+from itsm_workflow.sandbox.times import parse_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from itsm_workflow.sandbox.ledger import Ledger
+    from itsm_workflow.sandbox.request import Request
+    from itsm_workflow.sandbox.ticket import Ticket
+
+_TIMES = ("create_at__gte", "create_at__lte", "end_at__gte", "end_at__lte")
+_FILTERS = (
+    "sns",
+    "creator",
+    *_TIMES,
+    "service_id__in",
+    "bk_biz_id__in",
+    "current_status__in",
+    "tag",
+    "project_key",
+    "username",
+)
+
+
+def get_ticket_status(ledger: Ledger, request: Request) -> object:
+    """Answer the status and the running steps of one ticket."""
+    return rendering.status(ledger, ledger.one(request.parameters.get("sn")))
+
+
+def get_ticket_info(ledger: Ledger, request: Request) -> object:
+    """Answer everything of one ticket, form values included."""
+    return rendering.info(ledger, ledger.one(request.parameters.get("sn")))
+
+
+def get_ticket_logs(ledger: Ledger, request: Request) -> object:
+    """Answer what happened to one ticket."""
+    asked = request.parameters
+    return rendering.logs(ledger, ledger.one(asked.get("sn")), detailed=asked.get("show_type") == "complex")
+
+
+def ticket_approval_result(ledger: Ledger, request: Request) -> object:
+    """Answer the results of several tickets, and take the numbers asked for off the failed list."""
+    asked = _iterable(request.body_object().get("sn"))
+    if not asked:
+        message = "wrong number of arguments for 'hdel' command"
+        raise Unforeseen(message)
+    rows = [rendering.result(ledger, ticket) for ticket in _numbered(ledger, asked)]
+    ledger.forget_failed(asked)
+    return rows
+
+
+def get_tickets(ledger: Ledger, request: Request) -> object:
+    """Answer a page of the tickets that match; what it does not know as a filter it ignores."""
+    body = request.body_object()
+    filtered = any(body.get(name) for name in _FILTERS)
+    found = _filter(ledger, body) if filtered else ledger.newest_first()
+    if not filtered and ledger.stale_page is not None:
+        # The server process once kept this list on the class, and it answers every call without a filter since.
+        found = ledger.stale_page
+    page = page_of(
+        found,
+        lambda ticket: rendering.listed(ledger, ticket),
+        url=address(request),
+        query=request.query,
+        body=body,
+    )
+    if page is not None:
+        return page
+    if not filtered:
+        ledger.stale_page = found
+    return [rendering.listed(ledger, ticket) for ticket in found]
+
+
+def get_tickets_by_user(ledger: Ledger, request: Request) -> object:
+    """Answer a page of one person's tickets, the only list that shows ``meta``."""
+    asked = request.parameters
+    user = asked.get("username") or asked.get("user")
+    if user is None:
+        text = "user 为必填项"
+        raise bad_parameter(text)
+    view = asked.get("view_type", "")
+    found = [ticket for ticket in ledger.newest_first() if _concerns(ticket, user, view)]
+    page = page_of(
+        found,
+        lambda ticket: rendering.listed_for(ticket, user),
+        url=address(request),
+        query=request.query,
+        body={},
+    )
+    return page if page is not None else [rendering.listed_for(ticket, user) for ticket in found]
+
+
+def callback_failed_ticket(ledger: Ledger, _request: Request) -> object:
+    """Answer the numbers whose callback failed and that nobody has asked for since."""
+    return ledger.failed_callbacks()
+
+
+def get_approver(ledger: Ledger, request: Request) -> object:
+    """Answer who has decided in a step; empty until somebody has."""
+    ticket = _known(ledger, request)
+    if not _has_step(ticket, request.parameters.get("state_id")):
+        text = "Status matching query does not exist."
+        raise unexpected(text)
+    return {"approver": ",".join(ticket.signed)}
+
+
+def get_approve_node_result(ledger: Ledger, request: Request) -> object:
+    """Answer what was decided in a step that is over."""
+    ticket = _known(ledger, request)
+    sn, state = request.parameters.get("sn"), request.parameters.get("state_id")
+    if not _has_step(ticket, state):
+        text = f"sn[{sn}], state[{state}] 未查到对应的节点状态"
+        raise bad_parameter(text)
+    decided = ticket.decided
+    if decided is None:
+        text = f"sn[{sn}], state[{state}] 当前节点状态为非结束状态"
+        raise bad_parameter(text)
+    return {
+        "name": APPROVAL_STEP,
+        "processed_user": decided.approver,
+        "approve_result": decided.approved,
+        "approve_remark": decided.remark,
+    }
+
+
+def address(request: Request) -> str:
+    """Write the absolute address of the endpoint a request came to."""
+    return f"http://{request.headers.get('host', '127.0.0.1')}{request.path}"
+
+
+def _known(ledger: Ledger, request: Request) -> Ticket:
+    sn = request.parameters.get("sn")
+    if not ledger.by_sn(sn):
+        text = f"sn[{sn}]对应的单据不存在！"
+        raise bad_parameter(text)
+    return ledger.one(sn)
+
+
+def _has_step(ticket: Ticket, state: str | None) -> bool:
+    reached = ticket.phase in {Phase.APPROVING, Phase.OVER} and ticket.service.approval
+    return reached and state == str(ticket.service.approval_state)
+
+
+def _iterable(value: object) -> list[Any]:
+    """Take a value apart as Python iterates it, since the server does: a text becomes its characters."""
+    if isinstance(value, (list, str, dict)):
+        return list(value)
+    name = "NoneType" if value is None else type(value).__name__
+    message = f"'{name}' object is not iterable"
+    raise Unforeseen(message)
+
+
+def _numbered(ledger: Ledger, sns: Iterable[object]) -> list[Ticket]:
+    wanted = {collate(sn) for sn in sns if isinstance(sn, str)}
+    return [ticket for ticket in ledger.newest_first() if collate(ticket.sn) in wanted]
+
+
+def _filter(ledger: Ledger, body: Mapping[str, Any]) -> list[Ticket]:
+    try:
+        times = {name: parse_filter(body[name]) for name in _TIMES if body.get(name)}
+        members = {
+            name: _iterable(body[name])
+            for name in ("sns", "service_id__in", "bk_biz_id__in", "current_status__in")
+            if body.get(name)
+        }
+    except ValueError as error:
+        raise Unforeseen(str(error)) from error
+    found = _numbered(ledger, members["sns"]) if "sns" in members else ledger.newest_first()
+    return [ticket for ticket in found if _matches(ticket, body, times, members)]
+
+
+def _matches(ticket: Ticket, body: Mapping[str, Any], times: Mapping[str, Any], members: Mapping[str, Any]) -> bool:
+    created, end = ticket.created_at, ticket.end_at
+    username = body.get("username")
+    return all(
+        (
+            not body.get("creator") or ticket.draft.creator == body["creator"],
+            not body.get("tag") or ticket.draft.tag == str(body["tag"]),
+            not body.get("project_key") or str(body["project_key"]) == "0",
+            "service_id__in" not in members or str(ticket.service.id) in map(str, members["service_id__in"]),
+            "bk_biz_id__in" not in members or "-1" in map(str, members["bk_biz_id__in"]),
+            "current_status__in" not in members or ticket.status.value in members["current_status__in"],
+            "create_at__gte" not in times or created >= times["create_at__gte"],
+            "create_at__lte" not in times or created <= times["create_at__lte"],
+            "end_at__gte" not in times or (end is not None and end >= times["end_at__gte"]),
+            "end_at__lte" not in times or (end is not None and end <= times["end_at__lte"]),
+            not username or (ticket.status is Status.RUNNING and username in ticket.processors),
+        )
+    )
+
+
+def _concerns(ticket: Ticket, user: str, view: str) -> bool:
+    waiting = user in ticket.processors and not ticket.ended
+    if view in {"my_todo", "my_approval"}:
+        return waiting
+    if view == "my_created":
+        return user == ticket.draft.creator
+    if view == "my_history":
+        return user in ticket.updated_by
+    return waiting or user in ticket.updated_by or user == ticket.draft.creator
