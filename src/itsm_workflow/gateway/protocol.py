@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Attempt, Form, Ticket
     from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+    from itsm_workflow.settings import Settings
 
 
 @attrs.frozen(kw_only=True)
@@ -210,3 +211,23 @@ class SupportsSuspend(Protocol):
     def resume(self, ticket: Ticket, *, operator: str, reason: str) -> None:
         """Resume the ticket."""
         ...
+
+
+@runtime_checkable
+class SupportsPages(Protocol):
+    """A gateway whose tickets have a page that can be embedded."""
+
+    def iframe_url(self, ticket: Ticket) -> str:
+        """Return the URL of that page, or an empty text if the gateway names none that may be shown.
+
+        Raises:
+            GatewayError: It could not be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class CarriesSettings(Protocol):
+    """A gateway that was made from settings; a workflow takes the callback's address and the key prefix from there."""
+
+    settings: Settings

@@ -136,9 +136,20 @@ class _TLSConnection(_PlainConnection, HTTPSConnection):
 
 
 class _TLSContext(ssl.SSLContext):
-    def wrap_socket(self, *args: Any, server_hostname: str | None = None, **kwargs: Any) -> ssl.SSLSocket:  # noqa: ANN401 - passed on as they are
+    def wrap_socket(  # noqa: PLR0917 - as in the base class
+        self,
+        sock: socket.socket,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as in the base class
+        do_handshake_on_connect: bool = True,  # noqa: FBT001, FBT002 - as in the base class
+        suppress_ragged_eofs: bool = True,  # noqa: FBT001, FBT002 - as in the base class
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
         """Name the host always: urllib3 1.26 leaves an address out, and then OpenSSL would have nothing to check."""
-        return super().wrap_socket(*args, server_hostname=server_hostname or _current.exchange.host, **kwargs)
+        name = server_hostname or _current.exchange.host
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname=name, session=session
+        )
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
