@@ -76,34 +76,50 @@ class Table:
             return Conflict(kind=ConflictKind.VERSION, change_id=row.id)
         if old is not None and not write.entries:
             return None
-        for kind, value, holders in (
-            (ConflictKind.SUBJECT, row.open_subject, self._subjects),
-            (ConflictKind.TICKET, row.ticket_key, self._tickets),
-        ):
-            holder = None if value is None else holders.get(value)
+        for kind, holder in zip((ConflictKind.SUBJECT, ConflictKind.TICKET), self.holders(row), strict=True):
             if holder is not None and holder != row.id:
                 return Conflict(kind=kind, change_id=row.id, holder=holder)
         return None
+
+    def holders(self, row: Row) -> tuple[str | None, str | None]:
+        """Return the ids of the changes that hold the row's open subject and its ticket key."""
+        return (
+            None if row.open_subject is None else self._subjects.get(row.open_subject),
+            None if row.ticket_key is None else self._tickets.get(row.ticket_key),
+        )
 
     def apply(self, write: Write) -> None:
         """Store a write that was judged to win."""
         row = write.row
         old = self.rows.get(row.id)
         if old is not None and not write.entries:
-            row = attrs.evolve(old, version=row.version, due_at=row.due_at)
-        elif old is not None and row.form is None:
+            self.claim(row.id, row.version, row.due_at)
+            return
+        if old is not None and row.form is None:
             row = attrs.evolve(row, form=old.form)
-        self.hold(row.id, row.open_subject, row.ticket_key)
-        self._index(old, row)
-        self.rows[row.id] = row
+        self.put(row)
         self._entries.setdefault(row.id, []).extend(write.entries)
+
+    def put(self, row: Row) -> None:
+        """Let this be the change's row, whatever it was before."""
+        self.hold(row.id, row.open_subject, row.ticket_key)
+        self._index(self.rows.get(row.id), row)
+        self.rows[row.id] = row
+
+    def claim(self, change_id: str, version: int, due_at: int | None) -> None:
+        """Move the two columns that a write without entries moves."""
+        self.put(attrs.evolve(self.rows[change_id], version=version, due_at=due_at))
+
+    def held(self, change_id: str) -> tuple[str | None, str | None]:
+        """Return the open subject and the ticket key that the change holds."""
+        return self._held.get(change_id, (None, None))
 
     def hold(self, change_id: str, open_subject: str | None, ticket_key: str | None) -> None:
         """Let the change hold these two unique values, and no longer those that it held before."""
-        before = self._held.get(change_id, (None, None))
+        before = self.held(change_id)
         for old, new, holders in zip(before, (open_subject, ticket_key), (self._subjects, self._tickets), strict=True):
-            if old is not None and old != new:
-                holders.pop(old, None)
+            if old is not None and old != new and holders.get(old) == change_id:
+                del holders[old]
             if new is not None:
                 holders[new] = change_id
         self._held[change_id] = (open_subject, ticket_key)

@@ -1,0 +1,8 @@
+"""Changes in one file of JSON lines, readable by eye and by ``jq``, shared by the processes of one machine."""
+
+from __future__ import annotations
+
+from itsm_workflow_backends.json_file._backend import JSONFileBackend
+from itsm_workflow_backends.json_file._repair import Repair
+
+__all__ = ["JSONFileBackend", "Repair"]

@@ -1,0 +1,197 @@
+"""The lines of the file.
+
+The first line tells the format; each further line is one commit::
+
+    {"format":"itsm-workflow changes","schema":1,"first":1,"check":"…"}
+    {"names":{"number":1,"bytes":2345,"holds":[["id","open subject","ticket key"]]},"names_check":"…",
+     "changes":[{"row":{…},"entries":[…]}, {"id":"…","version":7,"due_at":…}],"check":"…"}
+
+``check`` is a digest of the line up to itself. ``names`` has a digest of its own, so that damage to the rest of a line,
+its end included, can still be laid to the changes in it; ``bytes`` is the length of what follows ``names_check``.
+Commits are numbered without a gap, from ``first`` on. A change is a row with its new entries, or only what a write
+without entries moves.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Self, cast
+
+import attrs
+
+from itsm_workflow.storage.protocol import EntryRow, Row, Write, check_writes
+from itsm_workflow_backends.json_file._embedding import embed, extract, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMAT = "itsm-workflow changes"
+SCHEMA = 1
+
+_DIGITS = 16
+_NAMES = b'{"names":'
+_NAMES_CHECK = b',"names_check":"'
+_CHANGES = b'","changes":'
+_CHECK = b',"check":"'
+_END = b'"}\n'
+_FOOT = len(_CHECK) + _DIGITS + len(_END)
+
+
+@attrs.frozen
+class Header:
+    """The first line. ``first`` is the number of the first commit in the file."""
+
+    schema: int
+    first: int
+
+
+@attrs.frozen
+class Claim:
+    """A write without entries."""
+
+    id: str
+    version: int
+    due_at: int | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Return what a write of this row moves if it brings no entries."""
+        return cls(row.id, row.version, row.due_at)
+
+
+@attrs.frozen
+class Names:
+    """What a line is about: its number, and what each change in it holds when it is done.
+
+    Attributes:
+        holds: Id, open subject and ticket key of each change.
+    """
+
+    number: int
+    holds: tuple[tuple[str, str | None, str | None], ...]
+
+
+@attrs.frozen
+class Line:
+    """What stands between two offsets of the file.
+
+    Attributes:
+        end: The offset behind it.
+        names: None if it cannot be told what the line was about.
+        changes: None if the line is damaged.
+    """
+
+    end: int
+    names: Names | None
+    changes: tuple[Write | Claim, ...] | None
+
+
+def encode_header(first: int) -> bytes:
+    """Return the first line of a file whose commits are numbered from ``first`` on."""
+    text = write({"format": FORMAT, "schema": SCHEMA, "first": first}).encode()[:-1]
+    return text + _CHECK + _digest(text) + _END
+
+
+def decode_header(line: bytes) -> Header | None:
+    """Return what the first line says, or None if it is no intact first line of any version of this format."""
+    text = line[:-_FOOT]
+    if not line.endswith(_CHECK + _digest(text) + _END):
+        return None
+    try:
+        fields = json.loads(line)
+        known = fields["format"] == FORMAT
+        header = Header(schema=int(fields["schema"]), first=int(fields.get("first", 1)))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return header if known else None
+
+
+def encode_commit(names: Names, changes: Sequence[Write | Claim]) -> bytes:
+    """Return one commit as a line."""
+    tail = _CHANGES + write([_encode_change(change) for change in changes]).encode()
+    fields = {"number": names.number, "bytes": len(tail) + _FOOT, "holds": names.holds}
+    # In ASCII, so that no damage can make it undecodable.
+    head = _NAMES + write(fields, ascii_only=True).encode()
+    text = head + _NAMES_CHECK + _digest(head) + tail
+    return text + _CHECK + _digest(text) + _END
+
+
+def decode_line(data: bytes, start: int) -> Line | None:
+    """Return what stands at the offset, or None if it is the beginning of a line only."""
+    head = _decode_names(data, start)
+    if head is None:
+        newline = data.find(b"\n", start)
+        return None if newline < 0 else Line(newline + 1, None, None)
+    names, changes_at, end = head
+    if end > len(data):
+        return None
+    foot = end - _FOOT
+    changes = None
+    if data[foot:end] == _CHECK + _digest(data[start:foot]) + _END:
+        changes = _decode_changes(data[changes_at + len(_CHANGES) : foot])
+    return Line(end, names, changes)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_DIGITS // 2).hexdigest().encode()
+
+
+def _decode_names(data: bytes, start: int) -> tuple[Names, int, int] | None:
+    """Return the names, where the changes begin and where the line ends, or None if that cannot be trusted."""
+    if not data.startswith(_NAMES, start):
+        return None
+    mark = data.find(_NAMES_CHECK, start)
+    check_at = mark + len(_NAMES_CHECK)
+    changes_at = check_at + _DIGITS
+    if mark < 0 or data[check_at:changes_at] != _digest(data[start:mark]):
+        return None
+    try:
+        fields = json.loads(data[start + len(_NAMES) : mark])
+        names = Names(int(fields["number"]), tuple((a, b, c) for a, b, c in fields["holds"]))
+        return names, changes_at, changes_at + int(fields["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _encode_change(change: Write | Claim) -> dict[str, object]:
+    if isinstance(change, Claim):
+        return attrs.asdict(change)
+    row = {field.name: getattr(change.row, field.name) for field in attrs.fields(Row)}
+    form, document = row.pop("form"), row.pop("document")
+    if form is not None:
+        embed(row, "form", form)
+    embed(row, "document", document)
+    return {"row": row, "entries": [_encode_entry(entry) for entry in change.entries]}
+
+
+def _encode_entry(entry: EntryRow) -> dict[str, object]:
+    fields = {field.name: getattr(entry, field.name) for field in attrs.fields(EntryRow)}
+    del fields["change_id"]
+    embed(fields, "document", fields.pop("document"))
+    return fields
+
+
+def _decode_changes(text: bytes) -> tuple[Write | Claim, ...] | None:
+    # The digest was right, so a wrong shape was written so, by hand or by a defect. It is damage all the same.
+    try:
+        return tuple(_decode_change(fields) for fields in json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _decode_change(fields: dict[str, object]) -> Write | Claim:
+    if "row" not in fields:
+        match fields:
+            case {"id": str(change_id), "version": int(version), "due_at": int() | None as due_at}:
+                return Claim(change_id, version, due_at)
+        raise TypeError("neither a row nor a claim")
+    columns = cast("dict[str, object]", fields["row"])
+    row = Row(form=extract(columns, "form"), document=extract(columns, "document"), **columns)  # type: ignore[arg-type]
+    entries = tuple(
+        EntryRow(change_id=row.id, document=extract(entry, "document"), **entry)  # type: ignore[arg-type]
+        for entry in cast("list[dict[str, object]]", fields["entries"])  # check_writes looks at each
+    )
+    change = Write(row=row, expected_version=row.version - 1, entries=entries)
+    check_writes([change])
+    return change

@@ -1,0 +1,178 @@
+"""From the lines of the file to its rows, and what cannot be read of them.
+
+A damaged line whose names are intact quarantines the changes that it names: they are known to be other than the last
+rows read. Damage that cannot be laid to a change may concern each of them. Bytes at the end that are no whole line are
+what a crash left of a commit that nobody was told of; the next commit overwrites them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
+from itsm_workflow.storage.table import Table
+from itsm_workflow_backends.json_file._format import SCHEMA, Claim, Header, Line, Names, decode_header, decode_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from itsm_workflow.storage.protocol import Write
+
+
+@attrs.define
+class Replay:
+    """What the file says up to an offset.
+
+    Attributes:
+        path: The file, for messages.
+        end: The offset behind the last whole line.
+        next_number: What the next commit is numbered.
+        lost: How many commits are missing as a whole.
+        quarantined: For each change that cannot be read, why.
+        unattributed: Damage that may concern any change.
+        table: The rows, those in quarantine as they were before the damage.
+    """
+
+    path: Path
+    end: int = 0
+    next_number: int = 1
+    lost: int = 0
+    quarantined: dict[str, str] = attrs.field(factory=dict)
+    unattributed: list[str] = attrs.field(factory=list)
+    table: Table = attrs.field(factory=Table)
+
+    def begin(self, data: bytes) -> None:
+        """Read the file from its first byte.
+
+        Raises:
+            StorageCorrupt: Neither its first line nor any other is one of ours.
+            StorageSchemaError: It was written by a newer version.
+        """
+        first_end = data.find(b"\n") + 1
+        header = decode_header(data[:first_end])
+        if header is None:
+            header = self._without_header(data, first_end)
+        if header.schema > SCHEMA:
+            raise StorageSchemaError(
+                f"{self.path} was written with schema {header.schema}, this version of itsm-workflow knows {SCHEMA} "
+                "and left it as it is: install a newer itsm-workflow",
+                path=str(self.path),
+                found=header.schema,
+                known=SCHEMA,
+            )
+        self.next_number = header.first
+        self.end = first_end
+        self.feed(data[first_end:])
+
+    def feed(self, data: bytes) -> None:
+        """Read on from `end`."""
+        # A crash of the machine can leave a file longer than what was written to it, filled up with NUL.
+        data = data.rstrip(b"\0")
+        start, offset = 0, self.end
+        while start < len(data) and (line := decode_line(data, start)) is not None:
+            self._read(line, offset + start)
+            start = line.end
+        self.end = offset + start
+
+    def hide(self) -> None:
+        """Leave what is in quarantine out of what the table finds."""
+        self.table.hidden = set(self.quarantined)
+
+    def check(self, change_id: str) -> None:
+        """Refuse to tell anything of a change in quarantine.
+
+        Raises:
+            StorageCorrupt: It is.
+        """
+        if change_id in self.quarantined:
+            raise StorageCorrupt(
+                f"change {change_id} cannot be read: {self.quarantined[change_id]}; {self.advice()}",
+                path=str(self.path),
+                change_id=change_id,
+            )
+
+    def check_writable(self, changes: Iterable[str]) -> None:
+        """Refuse to write to changes in quarantine, or at all if any change may be other than it seems.
+
+        Raises:
+            StorageCorrupt: As said; nothing was stored.
+        """
+        if self.unattributed:
+            raise StorageCorrupt(
+                f"{self.path} can only be read: {self.unattributed[0]}; {self.advice()}", path=str(self.path)
+            )
+        for change_id in changes:
+            self.check(change_id)
+
+    def advice(self) -> str:
+        """Return what a person should do about damage."""
+        return f"restore {self.path} from a copy, or run `itsm-workflow storage repair`, which keeps the original"
+
+    def _without_header(self, data: bytes, first_end: int) -> Header:
+        line = decode_line(data, first_end) if first_end else None
+        if line is None or line.names is None:
+            raise StorageCorrupt(
+                f"{self.path} is not a store of this library, or nothing of it is left: it was left as it is, restore "
+                "it from a copy or give another path",
+                path=str(self.path),
+            )
+        self.unattributed.append("its first line is damaged")
+        return Header(schema=SCHEMA, first=line.names.number)
+
+    def _read(self, line: Line, offset: int) -> None:
+        names = line.names
+        if names is None:
+            self.unattributed.append(f"the line at byte {offset} is damaged beyond telling which change it was about")
+            return
+        if names.number < self.next_number:
+            self.unattributed.append(f"the line at byte {offset} repeats commit {names.number}")
+            return
+        if names.number > self.next_number:
+            missing = names.number - self.next_number
+            self.lost += missing
+            self.unattributed.append(f"{missing} commit(s) before byte {offset} are missing")
+        self.next_number = names.number + 1
+        if line.changes is None:
+            for change_id, _, _ in names.holds:
+                self.quarantined.setdefault(change_id, f"the line at byte {offset} is damaged")
+        else:
+            for change in line.changes:
+                self._apply(change, offset)
+        self._hold(names)
+
+    def _apply(self, change: Write | Claim, offset: int) -> None:
+        change_id = change.id if isinstance(change, Claim) else change.row.id
+        if change_id in self.quarantined:
+            return
+        if not self._follows(change):
+            self.quarantined[change_id] = f"a write before the line at byte {offset} is missing"
+        elif isinstance(change, Claim):
+            self.table.claim(change_id, change.version, change.due_at)
+        else:
+            conflict = self.table.judge(attrs.evolve(change, expected_version=self._version(change_id)))
+            if conflict is not None and conflict.holder is not None:
+                # That one must have let go of it, in a line that is missing.
+                self.quarantined.setdefault(conflict.holder, f"a write before the line at byte {offset} is missing")
+            self.table.apply(change)
+
+    def _follows(self, change: Write | Claim) -> bool:
+        row = self.table.rows.get(change.id if isinstance(change, Claim) else change.row.id)
+        if isinstance(change, Claim):
+            return row is not None and change.version == row.version + 1
+        first = change.row.seq - len(change.entries) + 1
+        if row is None:
+            return first == 1 and change.row.form is not None
+        return change.row.version == row.version + 1 and first == row.seq + 1
+
+    def _version(self, change_id: str) -> int:
+        row = self.table.rows.get(change_id)
+        return row.version if row else 0
+
+    def _hold(self, names: Names) -> None:
+        """Let changes in quarantine hold what they are known to hold, so that nobody else is given it."""
+        for change_id, open_subject, ticket_key in names.holds:
+            if change_id in self.quarantined:
+                self.table.hold(change_id, open_subject, ticket_key)
