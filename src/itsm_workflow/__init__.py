@@ -1,0 +1,81 @@
+"""Change requests that wait for an approval ticket, as explicit state machines with pluggable storage.
+
+Names are loaded when they are first used, so that importing the package costs little and loads no HTTP library,
+no storage backend and no host framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest, Entry, Form
+    from itsm_workflow.collector import CollectorForm
+    from itsm_workflow.effects import Effect, EffectCall
+    from itsm_workflow.errors import ItsmWorkflowError
+    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+    from itsm_workflow.machine.approval import ApprovalPolicy
+    from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.settings import Settings
+    from itsm_workflow.storage.registry import open_storage
+    from itsm_workflow.workflow import Workflow
+
+__all__ = [
+    "COLLECTOR_CHANGE",
+    "ApprovalPolicy",
+    "BkItsmGateway",
+    "ChangeRequest",
+    "CollectorForm",
+    "Effect",
+    "EffectCall",
+    "Entry",
+    "Form",
+    "ItsmWorkflowError",
+    "Policy",
+    "Settings",
+    "State",
+    "Transition",
+    "Trigger",
+    "Workflow",
+    "WorkflowDefinition",
+    "open_storage",
+]
+
+_HOMES = {
+    "COLLECTOR_CHANGE": "machine.collector",
+    "ApprovalPolicy": "machine.approval",
+    "BkItsmGateway": "gateway.bk_itsm",
+    "ChangeRequest": "change",
+    "CollectorForm": "collector",
+    "Effect": "effects",
+    "EffectCall": "effects",
+    "Entry": "change",
+    "Form": "change",
+    "ItsmWorkflowError": "errors",
+    "Policy": "policy",
+    "Settings": "settings",
+    "State": "machine.collector",
+    "Transition": "machine.definition",
+    "Trigger": "machine.collector",
+    "Workflow": "workflow",
+    "WorkflowDefinition": "machine.definition",
+    "open_storage": "storage.registry",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
+    """Load a public name from its home, or the version from the installed distribution."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("itsm-workflow")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'itsm_workflow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"itsm_workflow.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -219,6 +219,26 @@ class ChangeRequest:
     contradictions: tuple[str, ...] = ()
     data: Mapping[str, object] = NOTHING
 
+    def expect_attempt(self) -> Attempt:
+        """Return the attempt of a change that was submitted.
+
+        Raises:
+            ValueError: It never was.
+        """
+        if self.attempt is None:
+            raise ValueError(f"change {self.id} was never submitted")
+        return self.attempt
+
+    def expect_ticket(self) -> Ticket:
+        """Return the ticket of a change that is bound to one.
+
+        Raises:
+            ValueError: No ticket is known.
+        """
+        if self.ticket is None:
+            raise ValueError(f"change {self.id} has no ticket")
+        return self.ticket
+
     @property
     def sn(self) -> str | None:
         """The ticket's number, or None while no ticket is known."""

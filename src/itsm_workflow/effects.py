@@ -61,9 +61,13 @@ class EffectRegistry:
         self._by_name: dict[str, Effect] = {}
         for state, listed in effects.items():
             if state not in set(definition.states):
-                raise DefinitionError(f"effects name state {state!r}; {definition.name} has {', '.join(definition.states)}")
+                raise DefinitionError(
+                    f"effects name state {state!r}; {definition.name} has {', '.join(definition.states)}"
+                )
             if state == definition.initial:
-                raise DefinitionError(f"effects of the initial state {state} would never run: it is not entered by a trigger")
+                raise DefinitionError(
+                    f"effects of the initial state {state} would never run: it is not entered by a trigger"
+                )
             for effect in listed:
                 if effect.name == WITHDRAW or effect.name in self._by_name:
                     taken = "the library's own" if effect.name == WITHDRAW else "the name of another effect"

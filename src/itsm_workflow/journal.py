@@ -34,13 +34,24 @@ class Prepared:
 
     Attributes:
         write: What the store gets.
+        before: The change as it was read; None for a new one.
         stored: What will be stored once the write succeeded.
         entries: What will be new in the history.
+        looked: Whether the gateway was asked for it.
     """
 
     write: Write
+    before: Stored | None
     stored: Stored
     entries: tuple[Entry, ...]
+    looked: bool
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to store: an entry, or after a look another time of the next look."""
+        return bool(self.entries) or (
+            self.looked and self.before is not None and self.before.due_at != self.stored.due_at
+        )
 
 
 class Journal:
@@ -118,8 +129,8 @@ class Journal:
         )
         return self._prepared(None, change, [entry], steps, now, actor, looked=False)
 
-    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared | None:
-        """Prepare the firing of triggers in order; None if they add nothing to what is known.
+    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared:
+        """Prepare the firing of triggers in order.
 
         Args:
             stored: The change as it was read.
@@ -130,14 +141,12 @@ class Journal:
         Raises:
             TransitionRefused: The machine refused one of them; nothing is prepared.
         """
-        prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
-        moved = prepared.stored.due_at != stored.due_at
-        return prepared if prepared.entries or (looked and moved) else None
+        return self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
 
     def claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
         """Prepare a claim: the change falls due again at ``until``, unless an answer was stored by then."""
         prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
-        return self._write(stored, prepared.stored.change, prepared.entries, until)
+        return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
 
     def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
         """Store what was prepared, and tell the observers of what was stored."""
@@ -149,12 +158,14 @@ class Journal:
         return conflicts
 
     def commit_one(self, prepared: Prepared) -> Stored:
-        """Store one change.
+        """Store one change; without news nothing is written.
 
         Raises:
             AlreadyApplied: Its subject is held by another open change.
             StorageConflict: Somebody else wrote first.
         """
+        if prepared.before is not None and not prepared.is_news:
+            return prepared.before
         conflict = self.commit([prepared])[0]
         if conflict is None:
             return prepared.stored
@@ -191,11 +202,17 @@ class Journal:
                 entries.append(entry)
                 seq += 1
         due_at = next_due(self.definition, change, now, self.policy, looked=looked)
-        return self._write(before, change, tuple(entries), due_at)
+        return self._write(before, change, tuple(entries), due_at, looked=looked)
 
     def _write(
-        self, before: Stored | None, change: ChangeRequest, entries: tuple[Entry, ...], due_at: dt.datetime | None
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: tuple[Entry, ...],
+        due_at: dt.datetime | None,
+        *,
+        looked: bool,
     ) -> Prepared:
         held = f"{change.workflow}:{change.subject}" if self.definition.is_open(change) else None
         write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
-        return Prepared(write=write, stored=stored, entries=entries)
+        return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)

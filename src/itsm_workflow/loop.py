@@ -11,7 +11,7 @@ from itsm_workflow.errors import GatewayError, StorageConflict, TransitionRefuse
 from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step
+from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
 from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Loop:
                 stored = self._journal.load(change_id)  # another worker moved it: see whether it is still due
                 forced = False
                 continue
-            stored = self.ask(claimed, plan.question, since)
+            stored, _ = self.ask(claimed, plan.question, since)
             # What a withdrawal brought about shows at once; nothing else is worth a look that is not due.
             forced = isinstance(plan.question, Deliver) and _effect(claimed.change, plan.question).name == WITHDRAW
         return stored
@@ -109,28 +109,32 @@ class Loop:
             until = now + policy.send_lease
         return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
 
-    def ask(self, claimed: Stored, question: Question, since: float) -> Stored:
+    def ask(self, claimed: Stored, question: Question, since: float) -> tuple[Stored, bool]:
         """Ask a claimed question, and store what the answer decides.
 
         Args:
             claimed: The change as the claim left it.
             question: The question.
             since: The clock's `elapsed` when the claim was begun.
+
+        Returns:
+            The change as it is stored then, and whether the question was answered.
         """
         change = claimed.change
         if isinstance(question, Send):
-            return self.record(claimed, self._send(change, question, since), keep=True)
-        if isinstance(question, Lookup):
-            return self.record(claimed, self._look_up(change, question.sn), keep=False)
-        if isinstance(question, Read):
-            return self.record(claimed, self._read(change), keep=False)
+            sent = self._send(change, question, since)
+            return self.record(claimed, sent, keep=True), not isinstance(sent.answer, NotSent)
         if isinstance(question, Deliver):
             return self._deliver(claimed, question)
-        if question.read:
-            claimed = self.record(claimed, self._read(change), keep=False)
-        if question.lookup:
-            claimed = self.record(claimed, self._look_up(change, None), keep=False)
-        return claimed
+        answers: list[ReadAnswer | LookupAnswer] = []
+        if isinstance(question, Read) or (isinstance(question, Sweep) and question.read):
+            answers.append(self._read(change))
+        if isinstance(question, Lookup) or (isinstance(question, Sweep) and question.lookup):
+            answers.append(self._look_up(change, question.sn if isinstance(question, Lookup) else None))
+        stored = claimed
+        for answer in answers:
+            stored = self.record(stored, answer, keep=False)
+        return stored, all(_answered(answer) for answer in answers)
 
     def record(self, claimed: Stored, answer: Answer, *, keep: bool) -> Stored:
         """Store what an answer decides.
@@ -146,8 +150,7 @@ class Loop:
                 journal.definition, stored.change, answer, journal.clock.now(), journal.policy, self._gateway.name
             )
             try:
-                prepared = journal.fire(stored, steps, actor=GATEWAY, looked=True)
-                return stored if prepared is None else journal.commit_one(prepared)
+                return journal.commit_one(journal.fire(stored, steps, actor=GATEWAY, looked=True))
             except TransitionRefused as refused:
                 self._observers.on_trouble(stored.change.id, refused)
                 return stored
@@ -160,7 +163,7 @@ class Loop:
         raise StorageConflict(change_id=stored.change.id, kind=ConflictKind.VERSION.value)
 
     def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:
-        attempt = _attempt(change)
+        attempt = change.expect_attempt()
         answer: CreateAnswer
         stopped = self._journal.clock.elapsed() - since
         if stopped > self._journal.policy.freshness.total_seconds():
@@ -180,7 +183,7 @@ class Loop:
         )
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
-        attempt = _attempt(change)
+        attempt = change.expect_attempt()
         found, problem = self._find(attempt)
         if found == () and sn:
             found, problem = self._find(attempt, sn)
@@ -206,7 +209,7 @@ class Loop:
             self._observers.on_trouble(change.id, error)
             return ReadAnswer(snapshot=None)
 
-    def _deliver(self, claimed: Stored, question: Deliver) -> Stored:
+    def _deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
         change, effect = claimed.change, _effect(claimed.change, question)
         attempt = effect.attempts + 1
         if effect.name == WITHDRAW:
@@ -219,10 +222,12 @@ class Loop:
         stored = claimed
         for _ in range(_TRIES):
             try:
-                prepared = self._journal.fire(stored, [step], actor=WORKER)
-                return stored if prepared is None else self._journal.commit_one(prepared)
+                return self._journal.commit_one(self._journal.fire(stored, [step], actor=WORKER)), not error
             except TransitionRefused:
-                return stored  # another worker, which took over when our lease ended, has told of this delivery
+                return (
+                    stored,
+                    not error,
+                )  # another worker, which took over when our lease ended, has told of this delivery
             except StorageConflict:
                 stored = self._journal.load(change.id)
         raise StorageConflict(change_id=change.id, kind=ConflictKind.VERSION.value)
@@ -232,7 +237,9 @@ class Loop:
             return "no ticket is known"
         try:
             self._gateway.withdraw(
-                change.ticket, operator=_attempt(change).creator, reason=f"withdrawn by {actor or 'the applicant'}"
+                change.ticket,
+                operator=change.expect_attempt().creator,
+                reason=f"withdrawn by {actor or 'the applicant'}",
             )
         except GatewayError as error:
             return describe(error)
@@ -242,14 +249,12 @@ class Loop:
         found = next((step.evidence for step in steps if isinstance(step.evidence, ev.TicketConfirmed)), None)
         told = {"ticket": found.id, "sn": found.sn} if found else {}
         concern = ev.Concern(reason=AttentionReason.DUPLICATE, facts={**told, "held_by": "another change"})
-        prepared = self._journal.fire(stored, [Step(Trigger.RAISE_ATTENTION, concern)], actor=WORKER, looked=True)
-        return stored if prepared is None else self._journal.commit_one(prepared)
+        raised = [Step(Trigger.RAISE_ATTENTION, concern)]
+        return self._journal.commit_one(self._journal.fire(stored, raised, actor=WORKER, looked=True))
 
 
-def _attempt(change: ChangeRequest) -> Attempt:
-    if change.attempt is None:  # only a change that was submitted is ever asked about
-        raise TransitionRefused(state=change.state, trigger=Trigger.MARK_SENDING, reason="it was never submitted")
-    return change.attempt
+def _answered(answer: ReadAnswer | LookupAnswer) -> bool:
+    return (answer.snapshot if isinstance(answer, ReadAnswer) else answer.found) is not None
 
 
 def _effect(change: ChangeRequest, question: Deliver) -> PlannedEffect:

@@ -157,9 +157,7 @@ def _due_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> str 
     return None
 
 
-def _plan_asking(
-    change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str
-) -> Plan | None:
+def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str) -> Plan | None:
     mark = ev.AttemptMark(number=attempt.number, owner=owner)
     sn = change.heard.sn if change.heard else None
     if attempt.phase is Phase.QUEUED:
@@ -188,7 +186,12 @@ def _plan_sweep(change: ChangeRequest, ended: dt.datetime, now: dt.datetime, pol
 
 
 def decide(
-    definition: WorkflowDefinition, change: ChangeRequest, answer: Answer, now: dt.datetime, policy: Policy, gateway: str
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    answer: Answer,
+    now: dt.datetime,
+    policy: Policy,
+    gateway: str,
 ) -> tuple[Step, ...]:
     """Return what to fire for an answer, in order; empty if it changes nothing.
 
@@ -261,13 +264,11 @@ def _decide_lookup(
     attempt = change.attempt
     if attempt is None:
         return ()
-    ours = {
-        one.id: one
-        for one in looked.found or ()
-        if one.key == attempt.key and one.creator == attempt.creator
-    }
+    ours = {one.id: one for one in looked.found or () if one.key == attempt.key and one.creator == attempt.creator}
     if change.state != definition.roles.asking:
-        return tuple(step for one in ours.values() for step in _bind(definition, change, _confirm(one, looked, gateway)))
+        return tuple(
+            step for one in ours.values() for step in _bind(definition, change, _confirm(one, looked, gateway))
+        )
     if len(ours) == 1:
         return (Step(Trigger.RECORD_TICKET, _confirm(next(iter(ours.values())), looked, gateway)),)
     if not marked and (attempt.phase is not Phase.UNKNOWN or attempt.number != looked.number):
@@ -278,9 +279,7 @@ def _decide_lookup(
     return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours)))) if ours else (noted,)
 
 
-def _bind(
-    definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed
-) -> tuple[Step, ...]:
+def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed) -> tuple[Step, ...]:
     """Bind a ticket that carries a key of this change, or tell of it where it cannot be bound any more."""
     ticket, attempt = change.ticket, change.attempt
     if ticket is not None and _same(ticket, found):

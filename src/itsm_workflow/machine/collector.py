@@ -68,7 +68,11 @@ COLLECTOR_ROLES = Roles(
 
 
 def approval_table(
-    states: type[enum.StrEnum], initial: enum.StrEnum, final: frozenset[enum.StrEnum], roles: Roles, approval: ApprovalPolicy
+    states: type[enum.StrEnum],
+    initial: enum.StrEnum,
+    final: frozenset[enum.StrEnum],
+    roles: Roles,
+    approval: ApprovalPolicy,
 ) -> tuple[Transition, ...]:
     """Return the transitions of an approval among the given states; a host adds its own rows behind them."""
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names

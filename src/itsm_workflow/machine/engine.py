@@ -60,7 +60,7 @@ def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts)
     return token.state, token.row
 
 
-def open_change(  # noqa: PLR0913 - a constructor, all by keyword
+def open_change(
     definition: WorkflowDefinition, *, change_id: str, subject: str, form: Form, now: dt.datetime, actor: str
 ) -> tuple[ChangeRequest, Entry]:
     """Return a new change in the initial state, and the first entry of its history."""
@@ -87,7 +87,7 @@ def open_change(  # noqa: PLR0913 - a constructor, all by keyword
     return change, entry
 
 
-def fire(  # noqa: PLR0913 - the facts of one firing, all but the first three by keyword
+def fire(
     definition: WorkflowDefinition,
     change: ChangeRequest,
     trigger: str,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts
 
+
 def revised(facts: Facts) -> ChangeRequest:
     """Take the new form."""
     return attrs.evolve(facts.change, form=facts.expect(ev.Drafted).form)

@@ -115,7 +115,7 @@ class Codec:
             change = self._converter.structure(values, ChangeRequest)
         except StorageSchemaError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a foreign shape provokes means the same
             raise StorageCorrupt(
                 f"change {row.id} is stored in a shape that this version does not write: {explain(error)}",
                 change_id=row.id,
@@ -139,7 +139,7 @@ class Codec:
                 found.append(self._entry(row, document))
             except StorageSchemaError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 raise StorageCorrupt(
                     f"{where} is not what was written: {explain(error)}", change_id=row.change_id, seq=row.seq
                 ) from None

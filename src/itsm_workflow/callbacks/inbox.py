@@ -1,0 +1,144 @@
+"""The inbox: an authentic callback becomes one durable hint, is answered in milliseconds, and only then looked into."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+
+from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
+from itsm_workflow.errors import (
+    CallbackTokenInvalid,
+    ChangeNotFound,
+    GatewayError,
+    ItsmWorkflowError,
+    StorageConflict,
+    StorageError,
+    TransitionRefused,
+)
+from itsm_workflow.gateway.protocol import SupportsTokenCheck
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.callbacks.credential import CallbackAddress
+    from itsm_workflow.callbacks.receive import Callback
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.loop import Loop
+    from itsm_workflow.observe import Observers
+
+AfterCallback = Literal["background", "inline", "later"]
+"""When a callback's change is looked into: in a thread, before answering, or when it is reconciled."""
+
+_TRIES = 16
+_THREADS = 2
+
+
+class Inbox:
+    """Receives callbacks.
+
+    Args:
+        journal: The changes.
+        loop: Looks into a change that was called back.
+        gateway: Checks the server's own token, if it can.
+        observers: Are told of a token that is not the server's.
+        address: Knows our credentials; None: this workflow takes no callbacks.
+        after: When to look: ``background``, ``inline``, ``later``, or a function that queues the change's id.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        loop: Loop,
+        gateway: TicketGateway,
+        observers: Observers,
+        address: CallbackAddress | None,
+        after: AfterCallback | Callable[[str], object],
+    ) -> None:
+        self._journal = journal
+        self._loop = loop
+        self._gateway = gateway
+        self._observers = observers
+        self._address = address
+        self._after = after
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = threading.Lock()
+
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Make an authentic callback's change due, durably, and answer. Asks the gateway nothing, unless ``inline``."""
+        if self._address is None:
+            return refusal(401, "not a callback of this application")
+        callback = read_callback(self._address, method=method, path=path, headers=headers, body=body)
+        if isinstance(callback, Answer):
+            return callback
+        try:
+            news = self._hear(callback)
+        except ChangeNotFound:
+            return refusal(401, "not a callback of this application")
+        except TransitionRefused:
+            return ACCEPTED  # a draft: its submission was refused, so that there is nothing to look into
+        except StorageError as error:
+            self._observers.on_trouble(callback.change_id, error)
+            return refusal(503, "not stored: list it as not delivered")
+        if news:
+            self._look(callback)
+        return ACCEPTED
+
+    def close(self) -> None:
+        """Wait for looks that were begun in the background."""
+        with self._pool_lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+    def _hear(self, callback: Callback) -> bool:
+        heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
+        for _ in range(_TRIES):
+            stored = self._journal.load(callback.change_id)
+            prepared = self._journal.fire(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
+            if not prepared.is_news:
+                return False
+            try:
+                self._journal.commit_one(prepared)
+            except StorageConflict:
+                continue  # something else was stored meanwhile: it may have been this very callback
+            return True
+        raise StorageConflict(change_id=callback.change_id, kind="version")
+
+    def _look(self, callback: Callback) -> None:
+        if callable(self._after):
+            self._after(callback.change_id)
+        elif self._after == "inline":
+            self._look_into(callback)
+        elif self._after == "background":
+            with self._pool_lock:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="itsm-workflow-callback")
+                self._pool.submit(self._look_into, callback)
+
+    def _look_into(self, callback: Callback) -> None:
+        try:
+            self._check_token(callback)
+            self._loop.advance(callback.change_id, forced=False)
+        except ItsmWorkflowError as error:
+            self._observers.on_trouble(callback.change_id, error)  # it stays due: reconcile looks again
+
+    def _check_token(self, callback: Callback) -> None:
+        """Tell observers if the server says that the token is not its own; the look decides all the same."""
+        if not isinstance(self._gateway, SupportsTokenCheck):
+            return
+        try:
+            passed = self._gateway.verify_token(callback.token.reveal())
+        except GatewayError as error:
+            self._observers.on_trouble(callback.change_id, error)
+            return
+        if not passed:
+            wrong = CallbackTokenInvalid(
+                "the callback carried our credential and a token that the server does not know as its own"
+            )
+            self._observers.on_trouble(callback.change_id, wrong)

@@ -1,0 +1,112 @@
+"""An inbound callback, from bytes to a hint: size, credential, shape, in that order. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.callbacks.credential import read_address
+from itsm_workflow.errors import CallbackRejected
+from itsm_workflow.secrets import Secret
+from itsm_workflow.storage.strict import canonical, json_value, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.callbacks.credential import CallbackAddress
+
+MAX_BODY = 16 * 1024
+"""Bytes; a callback of BK-ITSM has about 400."""
+
+_DEPTH = 8
+_TEXTS = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "token")
+_SN = re.compile(r"[!-~]{1,64}")
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What to answer over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Callback:
+    """An authentic callback. Everything in its body is hearsay.
+
+    Attributes:
+        sn: What the body says.
+        digest: SHA-256 of the body's facts without the token, to know a repeat.
+        token: The server's own token; never stored, logged or queued.
+    """
+
+    change_id: str
+    number: int
+    sn: str
+    digest: str
+    token: Secret
+
+
+def read_callback(
+    address: CallbackAddress, *, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Callback | Answer:
+    """Return the callback in a request, or the answer that refuses it.
+
+    Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
+    """
+    if method != "POST":
+        return refusal(405, "POST only")
+    if len(body) > MAX_BODY:
+        return refusal(413, f"a callback has at most {MAX_BODY} bytes")
+    named = read_address(path, headers)
+    if not address.holds(named):
+        return refusal(401, "not a callback of this application")
+    try:
+        facts = _facts(body)
+    except ValueError as error:
+        return refusal(400, str(error))
+    token = Secret(str(facts.pop("token")))
+    digest = hashlib.sha256(canonical(facts).encode()).hexdigest()
+    return Callback(change_id=named.change_id, number=named.number, sn=str(facts["sn"]), digest=digest, token=token)
+
+
+ACCEPTED = Answer(
+    status=200,
+    headers={"Content-Type": "application/json"},
+    body=b'{"result": true, "code": 0, "message": "success", "data": null}',
+)
+"""What the gateway counts as delivered."""
+
+
+def refusal(status: int, message: str) -> Answer:
+    """Return an answer that the gateway counts as not delivered; it says nothing of any change."""
+    code = CallbackRejected.platform_code or 501
+    body = json.dumps({"result": False, "code": code, "message": message, "data": None})
+    return Answer(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
+
+
+def _facts(body: bytes) -> dict[str, object]:
+    try:
+        facts = json_value(parse(body.decode()), _DEPTH)
+    except ValueError:
+        raise ValueError("the body is not JSON text in UTF-8") from None
+    if not isinstance(facts, dict):
+        raise ValueError("the body is no JSON object")  # noqa: TRY004 - every refusal of a body is a ValueError
+    wrong = [name for name in _TEXTS if not isinstance(facts.get(name), str)]
+    wrong += [] if isinstance(facts.get("approve_result"), bool) else ["approve_result"]
+    wrong += [] if isinstance(facts.get("last_approver", ""), str) else ["last_approver"]
+    if wrong:
+        raise ValueError(f"missing or of the wrong type: {', '.join(wrong)}")
+    if not _SN.fullmatch(str(facts["sn"])):
+        raise ValueError("sn: not a ticket's number")
+    # Only what the gateway documents is looked at, so that unknown keys neither harm nor count as news.
+    known = {name: facts[name] for name in (*_TEXTS, "approve_result")}
+    if any("\ud800" <= character <= "\udfff" for text in known.values() if isinstance(text, str) for character in text):
+        raise ValueError("the body has characters that are no text")
+    return known

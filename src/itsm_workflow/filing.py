@@ -1,0 +1,193 @@
+"""Filing: from what a host asks to a ticket, with the intent durable before the first byte is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.form import check_subject, make_form
+from itsm_workflow.gateway.protocol import CreateRequest
+from itsm_workflow.identity import ulid
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Send, Step
+from itsm_workflow.storage.protocol import Order, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.change import Form
+    from itsm_workflow.form import Asked
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.loop import Loop
+    from itsm_workflow.storage.codec import Stored
+
+_TRIES = 16
+
+
+class Filing:
+    """Drafts, revises and submits changes.
+
+    Args:
+        journal: The changes.
+        loop: Sends, and looks up what came of a send.
+        gateway: Checks forms.
+        key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
+        entropy: Where ids and keys get their random bytes from.
+    """
+
+    def __init__(
+        self, *, journal: Journal, loop: Loop, gateway: TicketGateway, key_prefix: str, entropy: Callable[[int], bytes]
+    ) -> None:
+        self._journal = journal
+        self._loop = loop
+        self._gateway = gateway
+        self._key_prefix = key_prefix
+        self._entropy = entropy
+
+    def check(self, subject: object, asked: Asked) -> Form:
+        """Return the form that was asked for.
+
+        Raises:
+            InvalidForm: Something in it would be refused; all problems are listed.
+        """
+        problems = list(check_subject(subject))
+        try:
+            form = make_form(**asked)
+        except InvalidForm as error:
+            raise InvalidForm([*problems, *error.problems]) from None
+        problems += self._gateway.check_form(form)
+        if problems:
+            raise InvalidForm(problems)
+        return form
+
+    def preview(
+        self, form: Form, address: Callable[[str, int], tuple[str | None, dict[str, str]]]
+    ) -> Mapping[str, object]:
+        """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
+        change_id = self._new_id()
+        draft = self._journal.draft(
+            change_id=change_id, subject="preview", form=form, actor="", steps=[self._submission(form)]
+        )
+        url, headers = address(change_id, 1)
+        request = CreateRequest(
+            form=form,
+            attempt=draft.stored.change.expect_attempt(),
+            callback_url=url,
+            callback_headers=dict.fromkeys(headers, "***"),
+        )
+        return self._gateway.preview(request)
+
+    def draft(self, subject: str, form: Form, actor: str) -> Stored:
+        """Store a draft; it claims nothing."""
+        prepared = self._journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
+        return self._journal.commit_one(prepared)
+
+    def revise(self, change_id: str, form: Form, actor: str) -> Stored:
+        """Store another form of a draft."""
+        stored = self._journal.load(change_id)
+        revised = [Step(Trigger.REVISE, ev.Drafted(form=form))]
+        return self._journal.commit_one(self._journal.fire(stored, revised, actor=actor))
+
+    def submit(self, change_id: str, actor: str) -> Stored:
+        """Submit a draft and send it.
+
+        Raises:
+            TransitionRefused: It is no draft.
+            AlreadyApplied: Another change of its subject is open.
+        """
+        stored = self._journal.load(change_id)
+        form = stored.change.form
+        problems = self._gateway.check_form(form)
+        if problems:
+            raise InvalidForm(problems)
+        since = self._journal.clock.elapsed()
+        prepared = self._journal.fire(stored, self._to_sending(form), actor=actor)
+        return self._send(self._journal.commit_one(prepared), since)
+
+    def apply(self, subject: str, form: Form, actor: str) -> Stored:
+        """Draft and submit in one commit, or revise and submit the draft that the subject has.
+
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+        """
+        journal = self._journal
+        for _ in range(_TRIES):
+            draft = self._draft_of(subject)
+            since, steps = journal.clock.elapsed(), self._to_sending(form)
+            if draft is None:
+                prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
+            else:
+                prepared = journal.fire(draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
+            try:
+                return self._send(journal.commit_one(prepared), since)
+            except StorageConflict:
+                continue  # somebody submitted or revised the draft: look again what the subject has
+        raise StorageConflict(change_id=draft.change.id if draft else subject, kind="version")
+
+    def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None) -> ev.TicketConfirmed:
+        """Return the evidence that binds a ticket which a person found.
+
+        Raises:
+            TransitionRefused: The gateway shows no such ticket, or several.
+        """
+        change = self._journal.load(change_id).change
+        found = [] if change.attempt is None else self._gateway.find_by_sn(sn, change.attempt)
+        matching = [one for one in found if ticket_id in {None, one.id}]
+        if change.attempt is None or len(matching) != 1:
+            ids = ", ".join(one.id for one in found) or "none"
+            wanted = f"ticket {sn}" + (f" with id {ticket_id}" if ticket_id else "")
+            reason = f"the gateway shows {len(matching)} of {wanted}; ids with that number: {ids}"
+            raise TransitionRefused(
+                state=change.state,
+                trigger=Trigger.RECORD_TICKET,
+                reason=reason,
+                allowed=self._journal.definition.triggers(change.state),
+            )
+        ticket = matching[0]
+        return ev.TicketConfirmed(
+            gateway=self._gateway.name,
+            id=ticket.id,
+            sn=ticket.sn,
+            url=ticket.url,
+            key=change.attempt.key,
+            creator=ticket.creator,
+            channel=ev.Channel.OPERATOR,
+            problem="" if ticket.key else "the person's word: the gateway does not show the key on it",
+        )
+
+    def _send(self, marked: Stored, since: float) -> Stored:
+        attempt = marked.change.expect_attempt()
+        stored, _ = self._loop.ask(marked, Send(number=attempt.number, owner=attempt.owner), since)
+        return self._loop.advance(stored.change.id, forced=False) if self._loop.is_due(stored) else stored
+
+    def _to_sending(self, form: Form) -> list[Step]:
+        mark = ev.AttemptMark(number=1, owner=self._loop.owner)
+        return [self._submission(form), Step(Trigger.MARK_SENDING, mark)]
+
+    def _submission(self, form: Form) -> Step:
+        submission = ev.Submission(
+            key=self._key_prefix + self._new_id(),
+            creator=form.applicant,
+            service=self._gateway.service(),
+            owner=self._loop.owner,
+        )
+        return Step(Trigger.SUBMIT, submission)
+
+    def _draft_of(self, subject: str) -> Stored | None:
+        """Return the subject's newest draft, or None.
+
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+        """
+        definition, draft = self._journal.definition, None
+        for stored in self._journal.find(Query(workflow=definition.name, subject=subject, order=Order.ID)):
+            if definition.is_open(stored.change):
+                raise AlreadyApplied(subject=subject, change_id=stored.change.id)
+            if stored.change.state == definition.initial:
+                draft = stored
+        return draft
+
+    def _new_id(self) -> str:
+        return ulid(self._journal.clock.now(), self._entropy)

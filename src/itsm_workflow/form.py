@@ -1,0 +1,130 @@
+"""What a host hands in, made into a `Form`: types checked, every problem told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Required, TypedDict
+
+from itsm_workflow.change import Form
+from itsm_workflow.errors import InvalidForm
+from itsm_workflow.storage.strict import json_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Problem = tuple[str, str, str]
+"""Field, value as shown to a person, and the rule it breaks."""
+
+_SHOWN = 60
+
+
+class Asked(TypedDict, total=False):
+    """What a host asks for.
+
+    Attributes:
+        title: The ticket's title.
+        applicant: Who asks; becomes the ticket's creator.
+        approvers: Who shall decide, where the gateway's service does not say it.
+        content: What the approver reads; by default the fields.
+        fields: The form's fields by key, JSON values.
+    """
+
+    title: Required[str]
+    applicant: Required[str]
+    approvers: Iterable[str]
+    content: str
+    fields: Mapping[str, object] | None
+
+
+def make_form(
+    *,
+    title: object = None,
+    applicant: object = None,
+    approvers: object = (),
+    content: object = "",
+    fields: object = None,
+) -> Form:
+    """Return the form. Takes anything, since its types are what it checks.
+
+    Raises:
+        InvalidForm: A value is of the wrong type or not storable; lists all such values.
+    """
+    names = tuple(approvers) if isinstance(approvers, list | tuple | set | frozenset) else approvers
+    problems = [
+        *_text("title", title),
+        *_text("applicant", applicant),
+        *([] if content == "" else _text("content", content)),
+        *_approvers(names),
+        *_fields(fields),
+    ]
+    if problems or not isinstance(names, tuple) or not isinstance(fields, Mapping | None):
+        raise InvalidForm(problems)
+    return Form(
+        title=str(title),
+        applicant=str(applicant),
+        approvers=names,
+        content=str(content),
+        fields=MappingProxyType({key: json_value(value) for key, value in (fields or {}).items()}),
+    )
+
+
+def check_subject(subject: object) -> Sequence[Problem]:
+    """Return what is wrong with a subject."""
+    return _text("subject", subject, limit=200)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: one line, not too long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
+    if not isinstance(value, str):
+        return [(field, shown(value), f"must be text, not {type(value).__name__}")]
+    if not value.strip():
+        return [(field, shown(value), "must not be empty")]
+    if len(value) > limit:
+        return [(field, shown(value), f"must have at most {limit} characters")]
+    return _storable(field, value)
+
+
+def _storable(field: str, value: str) -> list[Problem]:
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        return [(field, shown(value), "must not have NUL characters or lone surrogates")]
+    return []
+
+
+def _approvers(names: object) -> list[Problem]:
+    if not isinstance(names, tuple):
+        return [("approvers", shown(names), 'must be a list of user names, e.g. ["bob"]')]
+    return [problem for number, name in enumerate(names) for problem in _text(f"approvers[{number}]", name)]
+
+
+def _fields(fields: object) -> list[Problem]:
+    if fields is None:
+        return []
+    if not isinstance(fields, Mapping):
+        return [("fields", shown(fields), "must be a mapping of form keys to values")]
+    problems: list[Problem] = []
+    for key, value in fields.items():
+        if not isinstance(key, str) or not key:
+            problems.append(("fields", shown(key), "keys must be text"))
+            continue
+        try:
+            json_value(value)
+        except ValueError as error:
+            problems.append((f"fields.{key}", shown(value), str(error)))
+        problems += _unstorable_texts(f"fields.{key}", value)
+    return problems
+
+
+def _unstorable_texts(field: str, value: object) -> list[Problem]:
+    if isinstance(value, str):
+        return _storable(field, value)
+    if isinstance(value, list | tuple):
+        return [problem for one in value for problem in _unstorable_texts(field, one)]
+    if isinstance(value, dict):
+        return [problem for pair in value.items() for one in pair for problem in _unstorable_texts(field, one)]
+    return []

@@ -1,0 +1,81 @@
+"""A workflow drawn as text: a Mermaid state diagram or a Markdown table, from the same rows that fire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.machine.analysis import moves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow.change import Entry
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+FORMATS = ("mermaid", "table")
+
+
+@attrs.frozen(kw_only=True)
+class Graph:
+    """A workflow, and the path of one change through it.
+
+    ``f"{graph:mermaid}"`` and ``f"{graph:table}"`` give the text; ``str(graph)`` is the Mermaid text.
+
+    Attributes:
+        path: The change's history; its moves are numbered in the picture, its states are marked.
+    """
+
+    definition: WorkflowDefinition
+    path: Sequence[Entry] = ()
+
+    def __format__(self, spec: str) -> str:
+        if spec in {"", "mermaid"}:
+            return _mermaid(self.definition, self.path)
+        if spec == "table":
+            return _table(self.definition)
+        raise ValueError(f"a graph has no format {spec!r}; it has {', '.join(FORMATS)}")
+
+    def __str__(self) -> str:
+        return format(self, "mermaid")
+
+
+def _mermaid(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
+    steps: dict[tuple[str, str, str], list[str]] = {}
+    moved = [entry for entry in path if entry.source != entry.dest]
+    for number, entry in enumerate(moved):
+        steps.setdefault((entry.source, entry.trigger, entry.dest), []).append(str(number))
+    lines = ["---", f"title: {definition.name}", "---", "stateDiagram-v2", "    direction LR"]
+    lines.append(f"    [*] --> {definition.initial.value}")
+    for source, trigger, dest in _edges(definition):
+        taken = steps.get((source, trigger, dest))
+        lines.append(f"    {source} --> {dest} : {trigger}" + (f" (step {', '.join(taken)})" if taken else ""))
+    lines += [f"    {state.value} --> [*]" for state in definition.states if state in definition.final]
+    if path:
+        current = path[-1].dest
+        visited = [state.value for state in definition.states if any(entry.dest == state for entry in path)]
+        lines += [
+            "    classDef visited fill:#dbeafe,stroke:#1d4ed8,color:#111827",
+            "    classDef current fill:#1d4ed8,stroke:#1e3a8a,color:#ffffff",
+            *(f"    class {state} visited" for state in visited if state != current),
+            f"    class {current} current",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _edges(definition: WorkflowDefinition) -> Iterator[tuple[str, str, str]]:
+    for row in moves(definition):
+        for source in row.sources:
+            yield source.value, row.trigger.value, row.dest.value if row.dest else source.value
+
+
+def _table(definition: WorkflowDefinition) -> str:
+    lines = ["| trigger | from | to | evidence | guard | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in definition.transitions:
+        sources = "any" if len(row.sources) == len(definition.states) else ", ".join(one.value for one in row.sources)
+        evidence = " or ".join(kind.__name__ for kind in row.evidence_types)
+        guard = "" if row.guard.__name__ == "always" else row.guard.__name__
+        cells = (row.trigger.value, sources, row.dest.value if row.dest else "=", evidence, guard, row.note)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

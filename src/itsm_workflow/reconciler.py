@@ -1,0 +1,213 @@
+"""One pass over all that is due: claim a page in one commit, ask the gateway in batches, store what the answers decide.
+
+A plain function: cron, a management command, a scheduler or a task queue call it. Several may run at once; each due
+change is claimed by one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.clock import to_micros
+from itsm_workflow.errors import GatewayError, StorageConflict
+from itsm_workflow.gateway.protocol import SupportsUndelivered
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Read, ReadAnswer, Step
+from itsm_workflow.storage.protocol import Order, Query
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.loop import Loop
+    from itsm_workflow.observe import Observers
+    from itsm_workflow.settle import Plan
+    from itsm_workflow.storage.codec import Stored
+
+PAGE = 100
+"""How many changes are claimed in one commit."""
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What a pass did. ``due == moved + unchanged + busy + failed``.
+
+    Attributes:
+        due: Changes that were due and looked at.
+        moved: Their history has new entries.
+        unchanged: The gateway was asked, and nothing is new.
+        busy: Another worker moved them first.
+        failed: Their question was not answered, or their effect failed; they fall due again.
+        undelivered: Changes that the gateway listed as called back in vain.
+        seconds: How long it took.
+        finished: False if ``limit`` ended the pass before all that was due had been looked at.
+    """
+
+    due: int = 0
+    moved: int = 0
+    unchanged: int = 0
+    busy: int = 0
+    failed: int = 0
+    undelivered: int = 0
+    seconds: float = 0.0
+    finished: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Reconciler:
+    """Passes over one workflow's due changes."""
+
+    journal: Journal
+    loop: Loop
+    gateway: TicketGateway
+    observers: Observers
+
+    def run(self, *, limit: int | None = None, progress: Callable[[Report], object] | None = None) -> Report:
+        """Look at what is due now, oldest first.
+
+        Args:
+            limit: Look at most at so many changes.
+            progress: Is called with the report so far, after each page.
+        """
+        began, now = self.journal.clock.elapsed(), self.journal.clock.now()
+        report = Report(undelivered=self._mark_undelivered())
+        for page in self._pages(now, limit):
+            counted = [self._count(before, outcome) for before, outcome in self._settle(page)]
+            report = attrs.evolve(
+                report,
+                due=report.due + len(counted),
+                **{
+                    kind: getattr(report, kind) + counted.count(kind)
+                    for kind in ("moved", "unchanged", "busy", "failed")
+                },
+                seconds=self.journal.clock.elapsed() - began,
+                finished=limit is None or report.due + len(counted) < limit,
+            )
+            if progress is not None:
+                progress(report)
+        return attrs.evolve(report, seconds=self.journal.clock.elapsed() - began)
+
+    def _pages(self, due_before: dt.datetime, limit: int | None) -> Iterator[list[Stored]]:
+        # The cut is the time at which the pass began: what falls due meanwhile belongs to the next one.
+        micros = to_micros(due_before)
+        following: Query | None = Query(
+            workflow=self.journal.definition.name, due_before=micros, order=Order.DUE_AT, limit=PAGE
+        )
+        left = limit
+        while following is not None and left != 0:
+            page, following = self.journal.page(
+                following if left is None else attrs.evolve(following, limit=min(PAGE, left))
+            )
+            left = None if left is None else left - len(page)
+            if page:
+                yield page
+
+    def _settle(self, page: Sequence[Stored]) -> Iterator[tuple[Stored, tuple[Stored, bool] | None]]:
+        """Yield each change of a page as it was, and as it is with whether it was answered; None if another took it."""
+        plans = [(stored, self.loop.plan(stored)) for stored in page]
+        since = self.journal.clock.elapsed()
+        asked = [(stored, plan, self.loop.claim(stored, plan)) for stored, plan in plans if plan is not None]
+        conflicts = self.journal.commit([claim for _, _, claim in asked])
+        for stored, plan in plans:
+            if plan is None:
+                yield stored, self._rest(stored)
+        claimed = []
+        for (stored, plan, claim), conflict in zip(asked, conflicts, strict=True):
+            if conflict is None:
+                claimed.append((stored, plan, claim.stored))
+            else:
+                yield stored, None
+        results = self._results([now for _, plan, now in claimed if isinstance(plan.question, Read)])
+        for stored, plan, now in claimed:
+            yield stored, self._answer(now, plan, results, since)
+
+    def _rest(self, stored: Stored) -> tuple[Stored, bool] | None:
+        """Move the due time of a change about which there is nothing to ask."""
+        try:
+            return self.journal.commit_one(self.journal.fire(stored, (), actor="reconciler", looked=True)), True
+        except StorageConflict:
+            return None
+
+    def _answer(
+        self, claimed: Stored, plan: Plan, results: Mapping[str, TicketResult], since: float
+    ) -> tuple[Stored, bool] | None:
+        ticket = claimed.change.ticket
+        result = results.get(ticket.id) if ticket and isinstance(plan.question, Read) else None
+        try:
+            if result is not None and result.status not in ev.ENDED:
+                answer = ReadAnswer(snapshot=_open_snapshot(result, self.journal.clock.now()))
+                outcome = self.loop.record(claimed, answer, keep=False), True
+            else:
+                outcome = self.loop.ask(claimed, plan.question, since)
+            stored, answered = outcome
+            return (
+                (self.loop.advance(stored.change.id, forced=False), answered) if self.loop.is_due(stored) else outcome
+            )
+        except StorageConflict:
+            return None
+
+    def _results(self, claimed: Sequence[Stored]) -> Mapping[str, TicketResult]:
+        """Ask for many results at once; only our own tickets, since the read is destructive."""
+        tickets = [stored.change.ticket for stored in claimed if stored.change.ticket]
+        if len(tickets) < 2:  # noqa: PLR2004 - a single ticket is read in full anyway
+            return {}
+        try:
+            return self.gateway.results(tickets)
+        except GatewayError as error:
+            self.observers.on_trouble("", error)
+            return {}
+
+    def _mark_undelivered(self) -> int:
+        """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
+        if not isinstance(self.gateway, SupportsUndelivered):
+            return 0
+        try:
+            listed = list(dict.fromkeys(self.gateway.undelivered()))
+        except GatewayError as error:
+            self.observers.on_trouble("", error)
+            return 0
+        definition, marked = self.journal.definition, 0
+        for sns in _batches(listed):
+            query = Query(
+                workflow=definition.name, states=(definition.roles.waiting.value,), ticket_sns=tuple(sns), limit=PAGE
+            )
+            prepared = [
+                self.journal.fire(
+                    stored, [Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))], actor="gateway"
+                )
+                for stored in self.journal.find(query)
+            ]
+            marked += self.journal.commit(prepared).count(None)
+        return marked
+
+    @staticmethod
+    def _count(before: Stored, outcome: tuple[Stored, bool] | None) -> str:
+        if outcome is None:
+            return "busy"
+        after, answered = outcome
+        if not answered:
+            return "failed"
+        return "moved" if after.seq > before.seq else "unchanged"
+
+
+def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:
+    """Return the snapshot of a ticket that has not ended; its page would tell nothing more."""
+    return ev.Snapshot(
+        ticket_id=result.ticket_id,
+        sn=result.sn,
+        status=result.status,
+        word=result.word,
+        seen_at=now,
+        result_status=result.status,
+        approve_result=result.approve_result,
+        closed_by=result.closed_by,
+    )
+
+
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (items[start : start + PAGE] for start in range(0, len(items), PAGE))

@@ -1,0 +1,162 @@
+"""The changes of one workflow, to be read. Needs a store and no gateway."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
+
+import attrs
+
+from itsm_workflow.change import Outcome
+from itsm_workflow.clock import to_micros
+from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
+from itsm_workflow.machine.engine import allowed
+from itsm_workflow.machine.graph import Graph
+from itsm_workflow.status import status_of, why
+from itsm_workflow.storage.protocol import Query
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterable, Iterator
+
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.status import Status
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Records:
+    """Reads a workflow's changes.
+
+    Args:
+        journal: The changes.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @property
+    def definition(self) -> WorkflowDefinition:
+        """The state machine."""
+        return self._journal.definition
+
+    def get(self, change_id: str) -> ChangeRequest:
+        """Return a change by its id.
+
+        Raises:
+            ChangeNotFound: There is no such change.
+        """
+        return self._journal.load(change_id).change
+
+    def resolve(self, name: str) -> ChangeRequest:
+        """Return the one change that goes by an id, a subject or a ticket's sn.
+
+        Raises:
+            ChangeNotFound: None does.
+            AmbiguousChange: Several do; it lists their ids.
+        """
+        named = {
+            stored.change.id: stored.change
+            for query in (Query(ids=(name,)), Query(subject=name), Query(ticket_sns=(name,)))
+            for stored in self._journal.find(attrs.evolve(query, workflow=self.definition.name))
+        }
+        if not named:
+            raise ChangeNotFound(name=name)
+        if len(named) > 1:
+            raise AmbiguousChange(name=name, candidates=sorted(named))
+        return next(iter(named.values()))
+
+    def find(
+        self,
+        *,
+        states: Iterable[str] | None = None,
+        attention: Iterable[str] | None = None,
+        subject: str | None = None,
+        sn: str | None = None,
+        older_than: dt.timedelta | None = None,
+    ) -> Iterator[ChangeRequest]:
+        """Yield the changes that match, oldest first, read page by page.
+
+        Args:
+            states: In one of these states.
+            attention: With attention for one of these reasons.
+            subject: About this.
+            sn: Bound to a ticket of this number.
+            older_than: Whose last entry is at least so old.
+        """
+        query = Query(
+            workflow=self.definition.name,
+            states=None if states is None else tuple(map(str, states)),
+            attention=None if attention is None else tuple(map(str, attention)),
+            subject=subject,
+            ticket_sns=None if sn is None else (sn,),
+            updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
+        )
+        return (stored.change for stored in self._journal.find(query))
+
+    def history(self, change_id: str) -> list[Entry]:
+        """Return a change's whole history, oldest entry first, its chain of digests checked.
+
+        Raises:
+            ChangeNotFound: There is no such change.
+            StorageCorrupt: The history is not what was written.
+        """
+        return self._journal.history(change_id)
+
+    def allowed(self, change_id: str) -> tuple[str, ...]:
+        """Return the triggers that lead on from where the change stands; their evidence decides whether they may."""
+        return allowed(self.definition, self.get(change_id))
+
+    def status(self, change_id: str) -> Status:
+        """Return what a page shows of a change."""
+        return status_of(self.definition, self.get(change_id), None)
+
+    def why(self, change_id: str) -> str:
+        """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
+        return why(self.definition, self._journal.load(change_id), self._journal.clock.now())
+
+    def graph(self, change_id: str | None = None) -> Graph:
+        """Return the workflow as a graph, with the path of one change if one is given."""
+        return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())
+
+    @overload
+    def require_approved(self, subject: str) -> ChangeRequest: ...
+
+    @overload
+    def require_approved(self, subject: Callable[P, str]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def require_approved(
+        self, subject: str | Callable[P, str]
+    ) -> ChangeRequest | Callable[[Callable[P, R]], Callable[P, R]]:
+        """Return the subject's newest submitted change if it was approved: the one line before anything is started.
+
+        With a function instead of a subject, return a decorator: the function is called with the decorated
+        function's arguments and returns the subject.
+
+        Raises:
+            NotApproved: It was not; the error says why.
+        """
+        if isinstance(subject, str):
+            return self._approved(subject)
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            @functools.wraps(function)
+            def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+                self._approved(subject(*args, **kwargs))
+                return function(*args, **kwargs)
+
+            return guarded
+
+        return decorate
+
+    def _approved(self, subject: str) -> ChangeRequest:
+        asked = [change for change in self.find(subject=subject) if change.attempt is not None]
+        newest = max(asked, key=lambda change: change.expect_attempt().submitted_at, default=None)
+        if newest is None:
+            raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
+        if newest.outcome is not Outcome.APPROVED:
+            raise NotApproved(subject=subject, state=newest.state, why=self.why(newest.id))
+        return newest

@@ -1,0 +1,119 @@
+"""What a page shows of a change, and one sentence that says what it is waiting for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import EffectStatus, Phase
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from itsm_workflow.change import Attention, ChangeRequest, Form
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.storage.codec import Stored
+
+
+@attrs.frozen(kw_only=True)
+class Status:
+    """What a page shows of a change. The form is beside our own facts, never merged over them.
+
+    Attributes:
+        labels: The state's name for people, by language (``zh``, ``en``).
+        ticket_url: The ticket's page, or None.
+        iframe_ticket_url: The ticket's page for embedding, or None.
+    """
+
+    id: str
+    subject: str
+    state: str
+    labels: Mapping[str, str]
+    sn: str | None
+    ticket_url: str | None
+    iframe_ticket_url: str | None
+    outcome: str | None
+    attention: Attention | None
+    form: Form
+
+
+def status_of(definition: WorkflowDefinition, change: ChangeRequest, iframe_ticket_url: str | None) -> Status:
+    """Return what a page shows of a change."""
+    return Status(
+        id=change.id,
+        subject=change.subject,
+        state=change.state,
+        labels=definition.labels.get(definition.states(change.state), {}),
+        sn=change.sn,
+        ticket_url=change.ticket_url or None,
+        iframe_ticket_url=iframe_ticket_url,
+        outcome=change.outcome.value if change.outcome else None,
+        attention=change.attention,
+        form=change.form,
+    )
+
+
+ADVICE = {
+    "not_found": "look for it in the ticket system, then record_ticket, resend or abandon",
+    "duplicate": "look at the tickets named in the facts; withdraw the wrong one there, then clear the attention",
+    "lookup_failed": "check the gateway; the look-ups go on",
+    "ambiguous_sn": "look at the ticket in the ticket system by its id",
+    "no_approval_step": "the service's flow asks nobody: give it an approval step, then withdraw and apply anew",
+    "disagreement": "compare the ticket with the facts; clear the attention when it is understood",
+    "overdue": "remind the approvers, or withdraw",
+    "effect_parked": "mend what failed, then retry the effect",
+}
+"""What a person can do about each reason of attention."""
+
+
+def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str:
+    """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
+    change = stored.change
+    parts = [_waits_for(definition, change)]
+    if change.attention is not None:
+        told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
+        reason = change.attention.reason.value
+        parts.append(f"a person should look ({reason}{': ' + told if told else ''}): {ADVICE[reason]}")
+    planned = [effect for effect in change.effects if effect.status is EffectStatus.PLANNED]
+    parts += [
+        f"effect {one.name} is due{f', it failed {one.attempts} times' if one.attempts else ''}" for one in planned
+    ]
+    parts.append(_next_look(stored, now))
+    return f"{change.subject} ({change.id}) {'; '.join(parts)}."
+
+
+def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
+    roles, ticket, attempt = definition.roles, change.ticket, change.attempt
+    where = f"ticket {ticket.sn}" if ticket else "its ticket"
+    if change.state == definition.initial:
+        said = f", {attempt.problem}" if attempt and attempt.problem else ""
+        return f"is a draft and waits to be submitted{said}"
+    if change.state == roles.asking and attempt is not None:
+        words = {
+            Phase.QUEUED: "waits to be filed",
+            Phase.SENDING: "is being filed",
+            Phase.UNKNOWN: f"may have been filed, its ticket is looked up by key {attempt.key}",
+        }
+        said = f" ({attempt.problem})" if attempt.problem else ""
+        return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
+    if change.outcome is not None:
+        ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
+        return f"ended as {change.outcome.value}{ended}" + (f" by {where}" if ticket else "")
+    if change.suspicion is not None:
+        return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
+    approvers = ", ".join(change.form.approvers) or "its approvers"
+    since = f" since {_at(ticket.recorded_at)}" if ticket else ""
+    lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""
+    return f"waits for {approvers} to decide {where}{since}{lost}"
+
+
+def _next_look(stored: Stored, now: dt.datetime) -> str:
+    if stored.due_at is None:
+        return "nothing more is due"
+    return "it is due now" if stored.due_at <= now else f"the next look is at {_at(stored.due_at)}"
+
+
+def _at(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

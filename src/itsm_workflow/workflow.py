@@ -1,0 +1,334 @@
+"""The door: everything a host does with change requests, on one object."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Self, Unpack
+
+from itsm_workflow.callbacks.credential import CallbackAddress
+from itsm_workflow.callbacks.inbox import Inbox
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.effects import EffectRegistry
+from itsm_workflow.errors import GatewayError, StorageConflict
+from itsm_workflow.filing import Filing
+from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
+from itsm_workflow.identity import ulid
+from itsm_workflow.journal import Journal
+from itsm_workflow.loop import Loop
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.observe import Observers
+from itsm_workflow.policy import Policy
+from itsm_workflow.reconciler import Reconciler
+from itsm_workflow.records import Records
+from itsm_workflow.settle import Step
+from itsm_workflow.status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.callbacks.inbox import AfterCallback
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.effects import Effect
+    from itsm_workflow.form import Asked
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.observe import Observer
+    from itsm_workflow.reconciler import Report
+    from itsm_workflow.settings import Settings
+    from itsm_workflow.status import Status
+    from itsm_workflow.storage.protocol import StorageBackend
+
+_TRIES = 16
+
+
+class Workflow(Records):
+    """Files change requests as tickets, and moves them until they end. Reading them is in `Records`.
+
+    Threads may share one object; processes share the store.
+
+    Args:
+        storage: Where changes are kept.
+        gateway: The ticket system.
+        definition: The state machine.
+        effects: What to do once a state is entered, by state.
+        policy: All timings.
+        settings: Where callbacks arrive and which prefix keys have; by default the gateway's own settings.
+        callbacks: Whether to ask for callbacks; without them only `reconcile` finds out what was decided.
+        after_callback: When a callback's change is looked into: in a ``background`` thread, ``inline`` before it is
+            answered, ``later`` by `reconcile`, or a function that puts the change's id into a task queue.
+        observers: Are told of every entry, and of trouble that reached no caller.
+        clock: Tells the time.
+        entropy: Gives random bytes for ids and keys.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: StorageBackend,
+        gateway: TicketGateway,
+        definition: WorkflowDefinition = COLLECTOR_CHANGE,
+        effects: Mapping[str, Sequence[Effect]] | None = None,
+        policy: Policy | None = None,
+        settings: Settings | None = None,
+        callbacks: bool = True,
+        after_callback: AfterCallback | Callable[[str], object] = "background",
+        observers: Sequence[Observer] = (),
+        clock: Clock | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.policy = policy or Policy()
+        self._gateway = gateway
+        self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
+        self._callbacks = callbacks and self._settings is not None
+        self._clock = clock or SystemClock()
+        registry, told = EffectRegistry(definition, effects or {}), Observers(observers)
+        journal = Journal(
+            storage=storage,
+            definition=definition,
+            policy=self.policy,
+            clock=self._clock,
+            effects=registry.names,
+            observers=told,
+        )
+        super().__init__(journal)
+        self._loop = Loop(
+            journal=journal,
+            gateway=gateway,
+            effects=registry,
+            observers=told,
+            address=self._make_address,
+            owner=ulid(self._clock.now(), entropy),
+        )
+        self._filing = Filing(
+            journal=journal,
+            loop=self._loop,
+            gateway=gateway,
+            key_prefix=self._settings.key_prefix if self._settings else "",
+            entropy=entropy,
+        )
+        self._address = self._callback_address()
+        self._inbox = Inbox(
+            journal=journal,
+            loop=self._loop,
+            gateway=gateway,
+            observers=told,
+            address=self._address,
+            after=after_callback,
+        )
+        self._reconciler = Reconciler(journal=journal, loop=self._loop, gateway=gateway, observers=told)
+
+    # ---------------------------------------------------------------- asking
+
+    def apply(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
+        """File a change: store the intent, send it once, store what came of it.
+
+        A draft that the subject has is revised and submitted; otherwise a new change is made. The outcome of the send
+        may be unknown: then the change comes back in ``applying``, and is looked up by key until it is found.
+
+        Args:
+            subject: What the change is about.
+            actor: Who is doing this, for the history; the applicant by default.
+            asked: ``title``, ``applicant``, and optionally ``approvers``, ``content`` and ``fields``: see `Asked`.
+
+        Raises:
+            InvalidForm: Nothing was stored or sent; lists all problems.
+            AlreadyApplied: A change of the subject is open.
+            ServiceNotFound: The gateway has no service to file it with.
+            SettingsError: A setting that is needed to file is missing.
+            StorageError: The store failed; nothing was sent unless the change is there, in ``applying``.
+        """
+        form = self._filing.check(subject, asked)
+        self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
+        return self._filing.apply(subject, form, actor or form.applicant).change
+
+    def preview(self, *, subject: str, **asked: Unpack[Asked]) -> Mapping[str, object]:
+        """Return the body that `apply` would send, with an example of a key. Nothing is sent or written.
+
+        Raises:
+            InvalidForm: Lists all problems.
+        """
+        form = self._filing.check(subject, asked)
+        return self._filing.preview(form, self._make_address)
+
+    def draft(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
+        """Store a draft. It claims nothing, and a subject may have several.
+
+        Raises:
+            InvalidForm: Nothing was stored; lists all problems.
+        """
+        form = self._filing.check(subject, asked)
+        return self._filing.draft(subject, form, actor or form.applicant).change
+
+    def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
+        """Give a draft another form.
+
+        Raises:
+            InvalidForm: The draft stays as it is; lists all problems.
+            TransitionRefused: It is no draft.
+        """
+        form = self._filing.check(self.get(change_id).subject, asked)
+        return self._filing.revise(change_id, form, actor or form.applicant).change
+
+    def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
+        """Submit a draft and send it; like `apply` from there on.
+
+        Raises:
+            TransitionRefused: It is no draft.
+            AlreadyApplied: Another change of its subject is open.
+        """
+        self._make_address(change_id, 1)
+        return self._filing.submit(change_id, actor or self.get(change_id).form.applicant).change
+
+    # ---------------------------------------------------------------- moving on
+
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Take a callback from the gateway, and return what to answer. Never raises for what came in.
+
+        Args:
+            method: The HTTP method.
+            path: The path as requested; a prefix under which the host mounted the route does no harm.
+            headers: The request's headers.
+            body: The body as received, at most 16 KiB.
+        """
+        return self._inbox.receive(method=method, path=path, headers=headers, body=body)
+
+    def settle(self, change_id: str) -> ChangeRequest:
+        """Bring one change to what the gateway says now, and deliver its effects that are due.
+
+        A gateway that cannot be asked is no error here: observers are told, and the change stays due.
+
+        Raises:
+            ChangeNotFound: There is no such change.
+        """
+        return self._loop.advance(change_id, forced=True).change
+
+    def reconcile(self, *, limit: int | None = None, progress: Callable[[Report], object] | None = None) -> Report:
+        """Bring every change that is due to what the gateway says; call it every few minutes.
+
+        Args:
+            limit: Look at most at so many changes.
+            progress: Is called with the report so far, after each page.
+        """
+        return self._reconciler.run(limit=limit, progress=progress)
+
+    def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
+        """Fire a trigger, and deliver what it made due.
+
+        Raises:
+            TransitionRefused: Nothing was changed.
+            ChangeNotFound: There is no such change.
+        """
+        for _ in range(_TRIES):
+            stored = self._journal.load(change_id)
+            prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
+            try:
+                stored = self._journal.commit_one(prepared)
+            except StorageConflict:
+                continue  # somebody else moved it: the trigger is judged anew
+            return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
+        raise StorageConflict(change_id=change_id, kind="version")
+
+    # ---------------------------------------------------------------- what a person decides
+
+    def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
+
+        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later.
+
+        Raises:
+            TransitionRefused: It is a draft, or has ended.
+        """
+        return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+
+    def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Send once more with the same key, after the look-ups showed that there is no ticket.
+
+        Raises:
+            TransitionRefused: There may be a ticket.
+        """
+        return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
+
+    def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Give up a draft, or a submission whose ticket was not found.
+
+        Raises:
+            TransitionRefused: A ticket is known, or may still turn up.
+        """
+        return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
+
+    def record_ticket(self, change_id: str, *, sn: str, actor: str, ticket_id: str | None = None) -> ChangeRequest:
+        """Bind the change to a ticket that a person found.
+
+        Args:
+            change_id: The change.
+            sn: The ticket's number.
+            actor: Who found it; asserts that it is the change's own if the gateway does not show its key.
+            ticket_id: The ticket's id, needed if several tickets have that number.
+
+        Raises:
+            TransitionRefused: The gateway shows no such ticket, several, or one of another creator.
+            GatewayError: The gateway could not be asked.
+        """
+        confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id)
+        return self.fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
+
+    def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Deliver a parked effect once more.
+
+        Raises:
+            TransitionRefused: It is not parked.
+        """
+        evidence = ev.EffectRetry(effect=effect_id, reason=reason)
+        return self.fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
+
+    def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Note that a person has looked.
+
+        Raises:
+            TransitionRefused: No attention is raised.
+        """
+        return self.fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
+
+    # ---------------------------------------------------------------- reading
+
+    def status(self, change_id: str, *, live: bool = False) -> Status:
+        """Return what a page shows of a change.
+
+        Args:
+            change_id: The change.
+            live: Ask the gateway for the page to embed; a gateway that cannot be asked leaves it None.
+        """
+        change, iframe = self.get(change_id), ""
+        if live and change.ticket is not None and isinstance(self._gateway, SupportsPages):
+            with contextlib.suppress(GatewayError):
+                iframe = self._gateway.iframe_url(change.ticket)
+        return status_of(self.definition, change, iframe or None)
+
+    def close(self) -> None:
+        """Wait for looks in the background, and let go of the store."""
+        self._inbox.close()
+        self._journal.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _make_address(self, change_id: str, number: int) -> tuple[str | None, dict[str, str]]:
+        if not self._callbacks or self._settings is None:
+            return None, {}
+        if self._address is None:
+            self._settings.require("callback_host", "callback_keys")
+            return None, {}
+        return self._address.make(change_id, number)
+
+    def _callback_address(self) -> CallbackAddress | None:
+        settings = self._settings
+        if not self._callbacks or settings is None or not settings.callback_host or not settings.callback_keys:
+            return None
+        return CallbackAddress(host=settings.callback_host, keys=settings.callback_keys)
