@@ -147,7 +147,12 @@ class Loop:
         journal, stored = self._journal, claimed
         for _ in range(_TRIES):
             steps = settle.decide(
-                journal.definition, stored.change, answer, journal.clock.now(), journal.policy, self._gateway.name
+                journal.definition,
+                stored.change,
+                answer,
+                journal.clock.now(),
+                journal.policy,
+                gateway=self._gateway.name,
             )
             try:
                 return journal.commit_one(journal.fire(stored, steps, actor=GATEWAY, looked=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -12,6 +11,7 @@ from itsm_workflow.machine.approval import ApprovalPolicy
 
 if TYPE_CHECKING:
     import datetime as dt
+    import enum
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.change import Attempt, ChangeRequest, Ticket

@@ -1,8 +1,4 @@
-"""The judgement of the library, pure and total: `plan` names the one question to ask, `decide` what an answer means.
-
-Neither does I/O, and neither writes: they return triggers with evidence, and the machine may still refuse these. Both
-accept any change and any answer, however late, since answers overtake each other.
-"""
+"""What an answer means for a change as it is now."""
 
 from __future__ import annotations
 
@@ -10,179 +6,22 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Doubt, Verdict
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.due import withdrawal_due
 from itsm_workflow.machine.guards import OUTCOMES
+from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
+    from itsm_workflow.change import ChangeRequest, Ticket
+    from itsm_workflow.gateway.protocol import FoundTicket
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
-
-
-@attrs.frozen
-class Step:
-    """A trigger to fire, with its evidence."""
-
-    trigger: str
-    evidence: object
-
-
-# ---------------------------------------------------------------- questions
-
-
-@attrs.frozen(kw_only=True)
-class Send:
-    """Create the ticket, once. Marked durably before."""
-
-    number: int
-    owner: str
-
-
-@attrs.frozen(kw_only=True)
-class Lookup:
-    """Look for tickets that carry our key; with ``sn``, also for the ticket that a callback named."""
-
-    sn: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Read:
-    """Read our ticket."""
-
-
-@attrs.frozen(kw_only=True)
-class Sweep:
-    """Look at an ended change once more: read its ticket, and look for others that carry its key."""
-
-    read: bool
-    lookup: bool
-
-
-@attrs.frozen(kw_only=True)
-class Deliver:
-    """Deliver an effect."""
-
-    effect: str
-
-
-Question = Send | Lookup | Read | Sweep | Deliver
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What to ask, and what to fire in the commit that claims the asking."""
-
-    question: Question
-    claim: tuple[Step, ...] = ()
-
-
-# ---------------------------------------------------------------- answers
-
-
-@attrs.frozen(kw_only=True)
-class SendAnswer:
-    """What came of a send. After a refusal, ``found`` is the look-up that followed at once (None: it failed)."""
-
-    number: int
-    owner: str
-    key: str
-    creator: str
-    answer: CreateAnswer
-    found: Sequence[FoundTicket] | None = None
-
-
-@attrs.frozen(kw_only=True)
-class LookupAnswer:
-    """What a look-up brought; None: the gateway could not be asked."""
-
-    number: int
-    found: Sequence[FoundTicket] | None
-    channel: ev.Channel = ev.Channel.LOOKUP
-    problem: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class ReadAnswer:
-    """What the gateway said of our ticket; None: it could not be asked."""
-
-    snapshot: ev.Snapshot | None
-
-
-Answer = SendAnswer | LookupAnswer | ReadAnswer
-
-
-# ---------------------------------------------------------------- plan
-
-
-def plan(
-    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, owner: str
-) -> Plan | None:
-    """Return the one question that would move the change, or None if there is nothing to ask.
-
-    Args:
-        definition: The change's definition.
-        change: The change.
-        now: The time.
-        policy: The timings in force.
-        owner: The token of the worker that would ask.
-    """
-    effect = _due_effect(change, now, policy)
-    if effect is not None:
-        return Plan(question=Deliver(effect=effect))
-    roles = definition.roles
-    if change.state == roles.asking and change.attempt is not None:
-        return _plan_asking(change, change.attempt, now, policy, owner)
-    if change.state in {roles.waiting, roles.undelivered}:
-        return Plan(question=Read())
-    if change.state in definition.final and change.ended_at is not None:
-        return _plan_sweep(change, change.ended_at, now, policy)
-    return None
-
-
-def _due_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> str | None:
-    for effect in change.effects:
-        if effect.status is EffectStatus.PLANNED:
-            due = withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at
-            if due is not None and due <= now:
-                return effect.id
-    return None
-
-
-def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str) -> Plan | None:
-    mark = ev.AttemptMark(number=attempt.number, owner=owner)
-    sn = change.heard.sn if change.heard else None
-    if attempt.phase is Phase.QUEUED:
-        return Plan(question=Send(number=attempt.number, owner=owner), claim=(Step(Trigger.MARK_SENDING, mark),))
-    if attempt.phase is Phase.UNKNOWN:
-        return Plan(question=Lookup(sn=sn))
-    lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease
-    if lapsed:
-        silent = attrs.evolve(mark, problem="its sender went silent")
-        return Plan(question=Lookup(sn=sn), claim=(Step(Trigger.MARK_UNKNOWN, silent),))
-    # A callback proves that the gateway has the ticket, though our sender has not told yet.
-    return Plan(question=Lookup(sn=sn)) if sn else None
-
-
-def _plan_sweep(change: ChangeRequest, ended: dt.datetime, now: dt.datetime, policy: Policy) -> Plan | None:
-    late_hint = change.heard is not None and change.heard.at > ended
-    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
-    was_unknown = change.attempt is not None and change.attempt.unknown_since is not None
-    over = now >= ended + policy.sweep_for
-    read = change.ticket is not None and (late_hint or (can_revive and not over))
-    lookup = (was_unknown and not over) or (late_hint and change.ticket is None and change.attempt is not None)
-    return Plan(question=Sweep(read=read, lookup=lookup)) if read or lookup else None
-
-
-# ---------------------------------------------------------------- decide
+    from itsm_workflow.settle.questions import Answer
 
 
 def decide(

@@ -1,0 +1,79 @@
+"""Which question would move a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.due import withdrawal_due
+from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from itsm_workflow.change import Attempt, ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+
+
+def plan(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, owner: str
+) -> Plan | None:
+    """Return the one question that would move the change, or None if there is nothing to ask.
+
+    Args:
+        definition: The change's definition.
+        change: The change.
+        now: The time.
+        policy: The timings in force.
+        owner: The token of the worker that would ask.
+    """
+    effect = _due_effect(change, now, policy)
+    if effect is not None:
+        return Plan(question=Deliver(effect=effect))
+    roles = definition.roles
+    if change.state == roles.asking and change.attempt is not None:
+        return _plan_asking(change, change.attempt, now, policy, owner)
+    if change.state in {roles.waiting, roles.undelivered}:
+        return Plan(question=Read())
+    if change.state in definition.final and change.ended_at is not None:
+        return _plan_sweep(change, change.ended_at, now, policy)
+    return None
+
+
+def _due_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> str | None:
+    for effect in change.effects:
+        if effect.status is EffectStatus.PLANNED:
+            due = withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at
+            if due is not None and due <= now:
+                return effect.id
+    return None
+
+
+def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str) -> Plan | None:
+    mark = ev.AttemptMark(number=attempt.number, owner=owner)
+    sn = change.heard.sn if change.heard else None
+    if attempt.phase is Phase.QUEUED:
+        return Plan(question=Send(number=attempt.number, owner=owner), claim=(Step(Trigger.MARK_SENDING, mark),))
+    if attempt.phase is Phase.UNKNOWN:
+        return Plan(question=Lookup(sn=sn))
+    lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease
+    if lapsed:
+        silent = attrs.evolve(mark, problem="its sender went silent")
+        return Plan(question=Lookup(sn=sn), claim=(Step(Trigger.MARK_UNKNOWN, silent),))
+    # A callback proves that the gateway has the ticket, though our sender has not told yet.
+    return Plan(question=Lookup(sn=sn)) if sn else None
+
+
+def _plan_sweep(change: ChangeRequest, ended: dt.datetime, now: dt.datetime, policy: Policy) -> Plan | None:
+    late_hint = change.heard is not None and change.heard.at > ended
+    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
+    was_unknown = change.attempt is not None and change.attempt.unknown_since is not None
+    over = now >= ended + policy.sweep_for
+    read = change.ticket is not None and (late_hint or (can_revive and not over))
+    lookup = (was_unknown and not over) or (late_hint and change.ticket is None and change.attempt is not None)
+    return Plan(question=Sweep(read=read, lookup=lookup)) if read or lookup else None

@@ -1,0 +1,106 @@
+"""What the loop asks about a change, what comes back, and what is fired for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.machine import evidence as ev
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
+
+
+@attrs.frozen
+class Step:
+    """A trigger to fire, with its evidence."""
+
+    trigger: str
+    evidence: object
+
+
+# ---------------------------------------------------------------- questions
+
+
+@attrs.frozen(kw_only=True)
+class Send:
+    """Create the ticket, once. Marked durably before."""
+
+    number: int
+    owner: str
+
+
+@attrs.frozen(kw_only=True)
+class Lookup:
+    """Look for tickets that carry our key; with ``sn``, also for the ticket that a callback named."""
+
+    sn: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Read:
+    """Read our ticket."""
+
+
+@attrs.frozen(kw_only=True)
+class Sweep:
+    """Look at an ended change once more: read its ticket, and look for others that carry its key."""
+
+    read: bool
+    lookup: bool
+
+
+@attrs.frozen(kw_only=True)
+class Deliver:
+    """Deliver an effect."""
+
+    effect: str
+
+
+Question = Send | Lookup | Read | Sweep | Deliver
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What to ask, and what to fire in the commit that claims the asking."""
+
+    question: Question
+    claim: tuple[Step, ...] = ()
+
+
+# ---------------------------------------------------------------- answers
+
+
+@attrs.frozen(kw_only=True)
+class SendAnswer:
+    """What came of a send. After a refusal, ``found`` is the look-up that followed at once (None: it failed)."""
+
+    number: int
+    owner: str
+    key: str
+    creator: str
+    answer: CreateAnswer
+    found: Sequence[FoundTicket] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LookupAnswer:
+    """What a look-up brought; None: the gateway could not be asked."""
+
+    number: int
+    found: Sequence[FoundTicket] | None
+    channel: ev.Channel = ev.Channel.LOOKUP
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ReadAnswer:
+    """What the gateway said of our ticket; None: it could not be asked."""
+
+    snapshot: ev.Snapshot | None
+
+
+Answer = SendAnswer | LookupAnswer | ReadAnswer
