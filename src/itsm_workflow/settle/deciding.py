@@ -30,6 +30,7 @@ def decide(
     answer: Answer,
     now: dt.datetime,
     policy: Policy,
+    *,
     gateway: str,
 ) -> tuple[Step, ...]:
     """Return what to fire for an answer, in order; empty if it changes nothing.
