@@ -10,7 +10,7 @@ import json
 import math
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -133,8 +133,10 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
     Raises:
         GatewayProtocolError: It does not fit; the error names the places by our own words for them.
     """
+    if kind is object:
+        return cast("T", data)
     try:
-        return data if kind is object else _converter.structure(data, kind)
+        return _converter.structure(data, kind)
     except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError, ValueError, TypeError) as error:
         places = _places(error)
     raise GatewayProtocolError(

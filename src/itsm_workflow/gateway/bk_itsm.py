@@ -1,0 +1,240 @@
+"""BK-ITSM 2 behind the gateway port.
+
+A ticket is known by its id alone: BK-ITSM gives one number to two tickets when its counter is lost, and then answers
+for either. What is read or done by number is checked to be about our id first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.errors import (
+    GatewayError,
+    GatewayProtocolError,
+    GatewayRefused,
+    GatewayUnavailable,
+    ServiceNotFound,
+    SettingsError,
+)
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.auth import RequestContext
+from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
+from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of
+from itsm_workflow.gateway.bk_itsm_search import TicketSearch
+from itsm_workflow.gateway.bk_itsm_wire import (
+    CALLBACK_FAILED_TICKET,
+    CREATE_TICKET,
+    GET_SERVICES,
+    OPERATE_TICKET,
+    TOKEN_VERIFY,
+    TicketRow,
+)
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Service, Unknown
+from itsm_workflow.machine.evidence import ENDED, TicketStatus
+from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.change import Attempt, Form, Ticket
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketResult
+    from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.settings import Settings
+
+_SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
+_APP_CODES = range(3_900_000, 4_000_000)  # BK-ITSM's own; any other number is the gateway's
+_MAX_URL = 2048
+
+
+class BkItsmGateway:
+    """BK-ITSM 2: `TicketGateway` with all its optional abilities. Shared by threads.
+
+    Args:
+        settings: Where it is and who we are.
+        clock: The wall-clock time of what is seen.
+        client: Calls the gateway; by default one of its own.
+
+    Raises:
+        SettingsError: The settings are for another generation of ITSM.
+    """
+
+    name = "bk_itsm"
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, client: ApiClient | None = None) -> None:
+        if settings.version != "v2":
+            source = settings.sources.get("version", "argument")
+            raise SettingsError(
+                f"this gateway speaks to BK-ITSM 2, but the version is {settings.version} (from {source}): "
+                "set BKAPP_ITSM_VERSION=v2"
+            )
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._client = client or ApiClient(settings, clock=self._clock)
+        self._search = TicketSearch(self._client, key_in_title=settings.key_in_title)
+        self._reader = TicketReader(self._client, self._search, now=self._clock.now)
+
+    # ---------------------------------------------------------------- filing
+
+    def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
+        """Return every ``(field, value, rule)`` that BK-ITSM would refuse, or accept and get wrong."""
+        return check_form(form, self.settings)
+
+    def service(self) -> str:
+        """Return the number of the configured service, or ``fast_approval``.
+
+        Raises:
+            ServiceNotFound: None is configured, or not exactly one goes by the configured name.
+            GatewayError: The name could not be looked up.
+        """
+        if self.settings.service_id:
+            return self.settings.service_id
+        if self.settings.fast_approval:
+            return FAST_APPROVAL
+        name = self.settings.service_name
+        if not name:
+            raise ServiceNotFound(
+                "no service is configured: set BKAPP_ITSM_SERVICE_ID, BKAPP_ITSM_SERVICE_NAME "
+                "or BKAPP_ITSM_FAST_APPROVAL=true"
+            )
+        listed = self.services()
+        matches = [service.id for service in listed if service.name == name]
+        if len(matches) != 1:
+            known = ", ".join(sorted({service.name for service in listed})) or "none"
+            raise ServiceNotFound(
+                f"{len(matches)} services are named {name!r}, set BKAPP_ITSM_SERVICE_ID; the gateway lists: {known}"
+            )
+        return matches[0]
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Return the exact body of create_ticket; the values of the callback's headers show as stars."""
+        return shown_body(build_body(request, self.settings))
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Send the request once and classify what came of it; what is not proven is unknown."""
+        creator = RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
+        try:
+            reply = self._client.exchange(CREATE_TICKET, build_body(request, self.settings), context=creator)
+        except GatewayUnavailable as error:
+            return NotSent(problem=str(error))
+        except GatewayError as error:
+            return Unknown(problem=str(error))
+        except ValueError as error:
+            return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
+        if isinstance(reply, GatewayRefused):
+            code = reply.remote_code
+            if isinstance(code, int) and code in _APP_CODES:
+                return Refused(remote_code=code, message=_remote_message(reply))
+            return Unknown(problem=str(reply))
+        if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
+            return Unknown(problem=f"create_ticket: the answer names no ticket (request {reply.request_id})")
+        return Created(id=str(reply.data.id), sn=reply.data.sn, url=self._page_url(reply.data.ticket_url))
+
+    # ---------------------------------------------------------------- reading
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Return what BK-ITSM says of exactly this ticket id; see `TicketReader.read` for the order and why."""
+        return self._reader.read(ticket, decision_field=decision_field)
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Return the results by ticket id. Takes the tickets off the list of undelivered callbacks."""
+        return self._reader.results(tickets)
+
+    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return all tickets that carry the attempt's key; ``key`` is set where key and creator were seen to match."""
+        return [self._found(row, attempt.key if seen else "") for row, seen in self._search.by_key(attempt)]
+
+    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return all tickets of that sn; ``key`` is set where the attempt's key and creator were seen to match."""
+        return [self._found(row, attempt.key if seen else "") for row, seen in self._search.by_sn(sn, attempt)]
+
+    def services(self) -> Sequence[Service]:
+        """Return the services that tickets can be filed with."""
+        return [Service(id=str(row.id), name=row.name) for row in self._client.call(GET_SERVICES, {})]
+
+    def undelivered(self) -> Sequence[str]:
+        """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
+        return self._client.call(CALLBACK_FAILED_TICKET, {})
+
+    def verify_token(self, token: str) -> bool:
+        """Return whether a callback's token is the server's own. It is bound to no ticket, so True proves little."""
+        sealed = Secret(token)
+        del token  # a traceback of what follows may be shown with its variables
+        reply = self._client.exchange(TOKEN_VERIFY, {"token": sealed})
+        if not isinstance(reply, GatewayRefused):
+            return reply.data.is_passed
+        # The server answers a few malformed tokens with an error of its own instead of false.
+        if isinstance(reply.remote_code, int) and reply.remote_code in _APP_CODES:
+            return False
+        raise reply
+
+    def iframe_url(self, ticket: Ticket) -> str:
+        """Return the ticket's page for embedding, or an empty text if none may be shown."""
+        return self._page_url(self._reader.page(ticket).iframe_ticket_url)
+
+    # ---------------------------------------------------------------- acting
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Withdraw the ticket; one that has ended is left alone."""
+        self._operate(ticket, "WITHDRAW", operator, reason, done=ENDED)
+
+    def suspend(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Suspend the ticket, unless it is: a second suspension succeeds, and then nothing resumes the ticket."""
+        self._operate(ticket, "SUSPEND", operator, reason, done=frozenset({TicketStatus.SUSPENDED}))
+
+    def resume(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Resume the ticket, unless it is running."""
+        self._operate(ticket, "UNSUSPEND", operator, reason, done=frozenset({TicketStatus.RUNNING}))
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+
+    def _operate(
+        self, ticket: Ticket, action: str, operator: str, reason: str, *, done: frozenset[TicketStatus]
+    ) -> None:
+        """Act by number, once the number is known to be our ticket's alone; a refusal is judged by where it stands."""
+        if self._status(ticket) in done:
+            return
+        params = {
+            "sn": ticket.sn,
+            "operator": operator,
+            "action_type": action,
+            "action_message": reason.strip() or f"by {operator}",  # the server wants some
+        }
+        reply = self._client.exchange(OPERATE_TICKET, params, context=RequestContext(operator=operator))
+        if isinstance(reply, GatewayRefused) and self._status(ticket) not in done:
+            raise reply
+
+    def _status(self, ticket: Ticket) -> TicketStatus:
+        page = self._reader.page(ticket)
+        if isinstance(page, TicketRow):
+            raise GatewayProtocolError(
+                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint=OPERATE_TICKET.name
+            )
+        return status_of(page.current_status)
+
+    def _found(self, row: TicketRow, key: str) -> FoundTicket:
+        url = self._page_url(row.ticket_url)
+        return FoundTicket(id=str(row.id), sn=row.sn, url=url, title=row.title, creator=row.creator, key=key)
+
+    def _page_url(self, url: object) -> str:
+        """Return a ticket's page if it is one that may be shown, else an empty text."""
+        if not isinstance(url, str) or len(url) > _MAX_URL or not url.isprintable() or set(url) & set(" \"'<>\\`"):
+            return ""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            return ""
+        if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
+            return ""
+        allowed = self.settings.ticket_hosts
+        return url if not allowed or host in allowed else ""
+
+
+def _remote_message(refused: GatewayRefused) -> str:
+    return str(vars(refused).get("remote_message", ""))

@@ -1,0 +1,199 @@
+"""Reading one BK-ITSM ticket, and the results of many, by id although the server answers by number."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
+from itsm_workflow.gateway.api import Reply
+from itsm_workflow.gateway.bk_itsm_wire import (
+    GET_TICKET_INFO,
+    GET_TICKET_LOGS,
+    GET_TICKET_STATUS,
+    TICKET_APPROVAL_RESULT,
+    TicketRow,
+)
+from itsm_workflow.gateway.envelope import clean
+from itsm_workflow.gateway.protocol import TicketResult
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.api import ApiClient
+    from itsm_workflow.gateway.bk_itsm_search import TicketSearch
+    from itsm_workflow.gateway.bk_itsm_wire import LogLine, OpenStep, ResultRow, TicketPage
+
+BATCH = 50
+_WORDS = {
+    "RUNNING": TicketStatus.RUNNING,
+    "SUSPENDED": TicketStatus.SUSPENDED,
+    "FINISHED": TicketStatus.FINISHED,
+    "TERMINATED": TicketStatus.TERMINATED,
+    "REVOKED": TicketStatus.REVOKED,
+}
+# The id in a page's address: `.../#/ticket/detail?id=12` from the API, `.../#/ticket/12/` on a mobile page.
+_ID_IN_URL = re.compile(r"(?:[?&]id=|/ticket/)([0-9]{1,19})(?=[/?&#]|$)")
+_APPROVAL_TYPE, _APPROVAL_NAME, _APPROVAL_CODE = "RADIO", "审批意见", "APPROVE_RESULT"
+_APPROVAL_STATE, _STEP_RUNNING = "APPROVAL", "RUNNING"
+
+
+def status_of(word: str) -> TicketStatus:
+    """Return what a status word comes down to; one that is not known is never final."""
+    return _WORDS.get(word, TicketStatus.OTHER)
+
+
+def ticket_id_in(url: str) -> str:
+    """Return the ticket id that a ticket page's address holds; empty if it holds none, or two that differ."""
+    found = set(_ID_IN_URL.findall(url))
+    return found.pop() if len(found) == 1 else ""
+
+
+class TicketReader:
+    """Reads tickets.
+
+    Args:
+        client: Calls the gateway.
+        search: Tells who else carries a number.
+        now: The wall-clock time.
+    """
+
+    def __init__(self, client: ApiClient, search: TicketSearch, *, now: Callable[[], dt.datetime]) -> None:
+        self._client = client
+        self._search = search
+        self._now = now
+
+    def read(self, ticket: Ticket, *, decision_field: str | None) -> Snapshot:
+        """Return what BK-ITSM says of exactly this ticket id.
+
+        The page is read first, the result last. An ended page can then only meet a result that was made after the end:
+        in the other order, a ticket approved in between would show as finished and refused. And the result takes the
+        ticket off the list of undelivered callbacks, so nothing that may fail comes after it.
+
+        Raises:
+            GatewayError: It could not be asked, or the number is not our ticket's.
+        """
+        page = self.page(ticket)
+        status = status_of(page.current_status)
+        step, running = (None, None) if isinstance(page, TicketRow) else self._steps(page, status)
+        result = self.results([ticket]).get(ticket.id)
+        return Snapshot(
+            ticket_id=ticket.id,
+            sn=ticket.sn,
+            status=status,
+            word=clean(page.current_status, limit=64),
+            seen_at=self._now(),
+            result_status=None if result is None else result.status,
+            approve_result=None if result is None else result.approve_result,
+            approval_step=step,
+            step_running=running,
+            decision=None if isinstance(page, TicketRow) else _decision(page, decision_field),
+            ambiguous=isinstance(page, TicketRow),
+            closed_by=_people(page.updated_by),
+        )
+
+    def page(self, ticket: Ticket) -> TicketPage | TicketRow:
+        """Return the ticket's page; its row of the list if several tickets, ours among them, carry its number.
+
+        Raises:
+            GatewayError: It could not be asked, or our ticket does not carry the number.
+        """
+        reply = self._client.exchange(GET_TICKET_INFO, {"sn": ticket.sn})
+        if isinstance(reply, Reply) and str(reply.data.id) == ticket.id:
+            return reply.data
+        # The server fails on a number that two tickets carry, with a word for a code. What it says is not looked at.
+        if isinstance(reply, GatewayRefused) and isinstance(reply.remote_code, int):
+            raise reply
+        rows = {str(row.id): row for row in self._search.of_sn(ticket.sn)}
+        if ticket.id in rows and len(rows) > 1:
+            return rows[ticket.id]
+        if isinstance(reply, GatewayRefused):
+            raise reply
+        raise GatewayProtocolError(
+            f"{ticket.sn} is not the number of ticket {ticket.id}",
+            endpoint=GET_TICKET_INFO.name,
+            request_id=reply.request_id,
+        )
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Return the results by ticket id; what the server leaves out, or tells in two ways, is left out.
+
+        Raises:
+            GatewayError: It could not be asked; some of the tickets may be off the list of undelivered callbacks.
+        """
+        wanted = {ticket.id: ticket.sn for ticket in tickets}
+        numbers = list(dict.fromkeys(wanted.values()))
+        found: dict[str, TicketResult] = {}
+        torn: set[str] = set()
+        for start in range(0, len(numbers), BATCH):
+            for row in self._client.call(TICKET_APPROVAL_RESULT, {"sn": numbers[start : start + BATCH]}):
+                result = _result(row)
+                if wanted.get(result.ticket_id) != result.sn:
+                    continue  # another ticket of one of our numbers
+                if found.setdefault(result.ticket_id, result) != result:
+                    torn.add(result.ticket_id)
+        return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
+
+    def _steps(self, page: TicketPage, status: TicketStatus) -> tuple[bool | None, bool]:
+        """Return whether an approval step was seen, and whether any step still runs.
+
+        The page's own fields prove no step: they are those of the whole flow, made before it starts, and the verdict
+        among them reads "true" from the beginning. So what was done is read of a finished ticket, and what is open of
+        any other; a withdrawn one may have a step that started after the withdrawal.
+        """
+        running = any(step.status == _STEP_RUNNING for step in page.current_steps)
+        if status is TicketStatus.FINISHED:
+            logs = self._client.exchange(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
+            if isinstance(logs, GatewayRefused):
+                return None, running
+            return any(_is_approval(line) for line in logs.data.logs), running
+        reply = self._client.exchange(GET_TICKET_STATUS, {"sn": page.sn})
+        if isinstance(reply, GatewayRefused):
+            return None, running
+        steps = reply.data.current_steps
+        return any(map(_asks_for_approval, steps)), running or any(step.status == _STEP_RUNNING for step in steps)
+
+
+def _asks_for_approval(step: OpenStep) -> bool:
+    codes = [field.meta.get("code") for field in step.fields if isinstance(field.meta, dict)]
+    return _APPROVAL_CODE in codes
+
+
+def _is_approval(line: LogLine) -> bool:
+    return line.from_state_type == _APPROVAL_STATE or _approval_form(line.form_data)
+
+
+def _approval_form(fields: Any) -> bool:  # noqa: ANN401 - a list of fields, or an empty object
+    return isinstance(fields, list) and any(
+        isinstance(field, dict) and (field.get("type"), field.get("name")) == (_APPROVAL_TYPE, _APPROVAL_NAME)
+        for field in fields
+    )
+
+
+def _result(row: ResultRow) -> TicketResult:
+    return TicketResult(
+        ticket_id=ticket_id_in(row.ticket_url),
+        sn=row.sn,
+        status=status_of(row.current_status),
+        word=clean(row.current_status, limit=64),
+        approve_result=row.approve_result,
+        closed_by=_people(row.updated_by),
+    )
+
+
+def _decision(page: TicketPage, key: str | None) -> str | None:
+    """Return the decision field's text; None if it is not there, no text, or there in two ways."""
+    if key is None:
+        return None
+    values = [field.value for field in page.fields if field.key == key]
+    if not values or any(value != values[0] for value in values):
+        return None
+    return values[0] if isinstance(values[0], str) else None
+
+
+def _people(names: str) -> str:
+    """Return user names without the commas that the server puts around them."""
+    return clean(names.strip(","))

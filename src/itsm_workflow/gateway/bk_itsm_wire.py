@@ -1,0 +1,240 @@
+"""BK-ITSM 2 on the wire: its endpoints, with the server's real methods and paths, and the shapes of their data.
+
+Only what is used is named; the gateway's other keys are ignored. A shape says what must be there for an answer to
+count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from itsm_workflow.gateway.api import Endpoint
+
+
+@attrs.frozen(kw_only=True)
+class CreatedTicket:
+    """The data of create_ticket."""
+
+    id: int
+    sn: str
+    ticket_url: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Field:
+    """A field of a ticket's form, or of a step that was done."""
+
+    key: str
+    type: str = ""
+    name: str = ""
+    value: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """A step of the flow that is current."""
+
+    name: str = ""
+    status: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketPage:
+    """The data of get_ticket_info."""
+
+    id: int
+    sn: str
+    title: str
+    current_status: str
+    creator: str
+    current_steps: tuple[Step, ...]
+    fields: tuple[Field, ...]
+    updated_by: str = ""
+    iframe_ticket_url: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class StepField:
+    """A field that a current step asks for."""
+
+    key: str = ""
+    meta: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class OpenStep:
+    """A current step, with the fields it asks for."""
+
+    status: str = ""
+    fields: tuple[StepField, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TicketStatusPage:
+    """The data of get_ticket_status."""
+
+    current_status: str
+    current_steps: tuple[OpenStep, ...]
+
+
+@attrs.frozen(kw_only=True)
+class LogLine:
+    """One line of a ticket's log; ``form_data`` is a list of fields, or an empty object."""
+
+    from_state_type: str = ""
+    form_data: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class TicketLogs:
+    """The data of get_ticket_logs."""
+
+    logs: tuple[LogLine, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ResultRow:
+    """One row of ticket_approval_result."""
+
+    sn: str
+    ticket_url: str
+    current_status: str
+    approve_result: bool
+    updated_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketRow:
+    """One row of get_tickets."""
+
+    id: int
+    sn: str
+    title: str
+    creator: str
+    current_status: str
+    ticket_url: Any = None
+    iframe_ticket_url: Any = None
+    updated_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketList:
+    """The data of get_tickets."""
+
+    count: int
+    total_page: int
+    items: tuple[TicketRow, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ServiceRow:
+    """One row of get_services."""
+
+    id: int
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class TokenVerdict:
+    """The data of token/verify."""
+
+    is_passed: bool
+
+
+CREATE_TICKET = Endpoint(
+    name="create_ticket",
+    method="POST",
+    path="create_ticket/",
+    answer=CreatedTicket,
+    fresh_connection=True,
+    description="Create a ticket.",
+)
+OPERATE_TICKET = Endpoint(
+    name="operate_ticket",
+    method="POST",
+    path="operate_ticket/",
+    answer=object,
+    fresh_connection=True,
+    description="Withdraw, suspend, resume or terminate a ticket.",
+)
+GET_TICKET_INFO = Endpoint(
+    name="get_ticket_info",
+    method="GET",
+    path="get_ticket_info/",
+    answer=TicketPage,
+    idempotent=True,
+    description="Read a ticket's page: status, creator, form.",
+)
+GET_TICKET_STATUS = Endpoint(
+    name="get_ticket_status",
+    method="GET",
+    path="get_ticket_status/",
+    answer=TicketStatusPage,
+    idempotent=True,
+    description="Read a ticket's status and what its current steps ask for.",
+)
+GET_TICKET_LOGS = Endpoint(
+    name="get_ticket_logs",
+    method="GET",
+    path="get_ticket_logs/",
+    answer=TicketLogs,
+    idempotent=True,
+    description="Read what happened to a ticket.",
+)
+GET_TICKETS = Endpoint(
+    name="get_tickets",
+    method="POST",
+    path="get_tickets/",
+    answer=TicketList,
+    idempotent=True,
+    description="Search tickets.",
+)
+# A destructive read, yet idempotent: what the first one took off the list of undelivered callbacks stays off, and the
+# rows are the same.
+TICKET_APPROVAL_RESULT = Endpoint(
+    name="ticket_approval_result",
+    method="POST",
+    path="ticket_approval_result/",
+    answer=tuple[ResultRow, ...],
+    idempotent=True,
+    description="Read the results of tickets; takes them off the list of undelivered callbacks.",
+)
+CALLBACK_FAILED_TICKET = Endpoint(
+    name="callback_failed_ticket",
+    method="GET",
+    path="callback_failed_ticket/",
+    answer=tuple[str, ...],
+    idempotent=True,
+    description="List the tickets whose callback was not delivered, of all systems.",
+)
+TOKEN_VERIFY = Endpoint(
+    name="token_verify",
+    method="POST",
+    path="token/verify/",
+    answer=TokenVerdict,
+    idempotent=True,
+    description="Ask whether a callback's token is the server's own.",
+)
+GET_SERVICES = Endpoint(
+    name="get_services",
+    method="GET",
+    path="get_services/",
+    answer=tuple[ServiceRow, ...],
+    idempotent=True,
+    description="List the services.",
+)
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    CREATE_TICKET,
+    OPERATE_TICKET,
+    GET_TICKET_INFO,
+    GET_TICKET_STATUS,
+    GET_TICKET_LOGS,
+    GET_TICKETS,
+    TICKET_APPROVAL_RESULT,
+    CALLBACK_FAILED_TICKET,
+    TOKEN_VERIFY,
+    GET_SERVICES,
+)
