@@ -71,13 +71,15 @@ def unknown(facts: Facts) -> ChangeRequest:
 
 def looked_up(facts: Facts) -> ChangeRequest:
     """Count the look-up; when the schedule is used up, ask for a person in the same commit."""
-    note, attempt = facts.expect(ev.LookupNoted), facts.attempt
+    note, attempt, attention = facts.expect(ev.LookupNoted), facts.attempt, facts.change.attention
+    if attention is not None and attention.reason is AttentionReason.NOT_FOUND:
+        return facts.change  # a person knows already: one more empty look-up is no news
     change = _attempt(facts, looks=attempt.looks + 1, problem=note.problem)
     since = attempt.unknown_since or facts.now
     if attempt.looks + 1 < len(facts.policy.lookups) or facts.now < since + facts.policy.lookups[-1]:
         return change
     reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
-    if change.attention and change.attention.reason in {reason, AttentionReason.NOT_FOUND, AttentionReason.DUPLICATE}:
+    if attention is not None and attention.reason in {reason, AttentionReason.DUPLICATE}:
         return change
     return _with_attention(facts, change, reason, {"key": attempt.key, "looks": str(attempt.looks + 1)})
 
