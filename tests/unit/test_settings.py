@@ -1,0 +1,272 @@
+"""What the settings read, refuse and never show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
+
+APP_SECRET = "canary-app-secret-0123456789"
+ENOUGH = {
+    "BKAPP_ITSM_APP_CODE": "bk_flow",
+    "BKAPP_ITSM_APP_SECRET": APP_SECRET,
+    "BKAPP_ITSM_GATEWAY_URL": "https://bkapi.example.com/api/c/compapi/v2/itsm",
+}
+
+
+def make(**given: object) -> Settings:
+    """Return settings that are complete, with some fields given."""
+    return Settings.from_env(ENOUGH, **given)
+
+
+def problems_of(environ: dict[str, str], **given: object) -> dict[str, str]:
+    """Return what the settings refuse, by variable."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ, **given)
+    return dict(caught.value.problems)  # type: ignore[attr-defined] # a fact of this error
+
+
+class TestReading:
+    """Where each value comes from."""
+
+    def test_three_variables_are_enough(self) -> None:
+        """Code, secret and gateway have no default; everything else has one."""
+        settings = make()
+
+        assert ("bk_flow", Secret(APP_SECRET)) == (settings.app_code, settings.app_secret)
+        assert settings.timeout == (3.05, 10.0)
+        assert settings.deadline == 20.0
+        assert settings.store == "sqlite:///itsm-workflow.db"
+        assert settings.key_in_title
+
+    def test_the_root_ends_with_a_slash(self) -> None:
+        """Endpoints' paths are appended as they are."""
+        assert make().gateway_url == "https://bkapi.example.com/api/c/compapi/v2/itsm/"
+
+    @pytest.mark.parametrize("field", [name for name, names in VARIABLES.items() if len(names) > 1])
+    def test_the_first_variable_of_a_chain_wins(self, field: str) -> None:
+        """Ours beats the platform's, for every field that has both."""
+        values = {"app_code": "a", "service_id": "7", "timeout": "5", "gateway_url": "https://a.example.com"}
+        names = VARIABLES[field]
+
+        settings = Settings.from_env({**ENOUGH, **{name: values.get(field, "x" * 40) for name in names}})
+
+        assert settings.sources[field] == names[0]
+
+    @pytest.mark.parametrize("name", ["BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE"])
+    def test_the_platform_may_name_the_application(self, name: str) -> None:
+        """Each alias is read when ours is not set."""
+        environ = {key: value for key, value in ENOUGH.items() if key != "BKAPP_ITSM_APP_CODE"}
+
+        settings = Settings.from_env({**environ, name: "platform"})
+
+        assert ("platform", name) == (settings.app_code, settings.sources["app_code"])
+
+    def test_the_framework_key_is_no_app_secret(self) -> None:
+        """SECRET_KEY is never sent to a gateway."""
+        environ = {key: value for key, value in ENOUGH.items() if key != "BKAPP_ITSM_APP_SECRET"}
+
+        assert any("APP_SECRET" in name for name in problems_of({**environ, "SECRET_KEY": "django"}))
+
+    @pytest.mark.parametrize(
+        ("name", "value", "root"),
+        [
+            ("ITSM_APIGATEWAY_ROOT_V2", "https://a.example.com/v2/itsm/", "https://a.example.com/v2/itsm/"),
+            ("BK_COMPONENT_API_URL", "https://a.example.com", "https://a.example.com/api/c/compapi/v2/itsm/"),
+            ("BK_API_URL_TMPL", "https://{api_name}.example.com", "https://bk-itsm.example.com/prod/v2/itsm/"),
+            ("BK_API_URL_TMPL", "https://e.com/api/{gateway_name}/", "https://e.com/api/bk-itsm/prod/v2/itsm/"),
+        ],
+    )
+    def test_the_gateway_root_from_what_the_platform_says(self, name: str, value: str, root: str) -> None:
+        """Each way the platform names its gateways becomes the root of ITSM's endpoints."""
+        environ = {key: text for key, text in ENOUGH.items() if key != "BKAPP_ITSM_GATEWAY_URL"}
+
+        assert Settings.from_env({**environ, name: value}).gateway_url == root
+
+    @pytest.mark.parametrize(("text", "pair"), [("7", (7.0, 7.0)), ("1.5, 30", (1.5, 30.0))])
+    def test_one_number_or_two_for_the_timeout(self, text: str, pair: tuple[float, float]) -> None:
+        """One number is both connect and read."""
+        assert Settings.from_env({**ENOUGH, "BKAPP_ITSM_TIMEOUT": text}).timeout == pair
+
+    def test_an_argument_beats_a_variable(self) -> None:
+        """And the sources say so."""
+        settings = make(app_code="argued")
+
+        assert (settings.app_code, settings.sources["app_code"]) == ("argued", "argument")
+        assert settings.sources["store"] == "default"
+
+    def test_an_empty_variable_is_not_set(self) -> None:
+        """Deployment templates leave variables empty; the next of the chain is read."""
+        settings = Settings.from_env({**ENOUGH, "BKAPP_ITSM_APP_CODE": " ", "APP_CODE": "next"})
+
+        assert settings.app_code == "next"
+
+    def test_a_variable_of_the_next_generation_means_v4(self) -> None:
+        """Unless the version is said."""
+        present = {**ENOUGH, "BK_ITSM4_SYSTEM_TOKEN": "t"}
+
+        assert Settings.from_env(present).version == "v4"
+        assert Settings.from_env({**present, "BKAPP_ITSM_VERSION": "v2"}).version == "v2"
+
+    def test_callback_keys_come_newest_first(self) -> None:
+        """In the order written, each a secret."""
+        new, old = "n" * 32, "o" * 32
+
+        keys = Settings.from_env({**ENOUGH, "BKAPP_ITSM_CALLBACK_KEYS": f"{new}, {old}"}).callback_keys
+
+        assert (Secret(new), Secret(old)) == keys
+
+
+class TestRefusing:
+    """What cannot be right is told by the name that sets it."""
+
+    def test_everything_that_is_wrong_is_told_at_once(self) -> None:
+        """One run of a deployment finds all of it."""
+        found = problems_of(
+            {
+                "BKAPP_ITSM_TIMEOUT": "soon",
+                "BKAPP_ITSM_GATEWAY_URL": "http://itsm.example.com/",
+                "BKAPP_ITSM_CALLBACK_KEYS": "short",
+                "BKAPP_ITSM_KEY_PREFIX": "too-long",
+                "BKAPP_ITSM_VERSION": "v3",
+                "BKAPP_ITSM_ALLOW_HTTP": "perhaps",
+                "BKAPP_ITSM_SERVICE_ID": "five",
+                "BKAPP_ITSM_CA_BUNDLE": "/nowhere/ca.pem",
+            }
+        )
+
+        assert {
+            "BKAPP_ITSM_TIMEOUT",
+            "BKAPP_ITSM_GATEWAY_URL",
+            "BKAPP_ITSM_CALLBACK_KEYS",
+            "BKAPP_ITSM_KEY_PREFIX",
+            "BKAPP_ITSM_VERSION",
+            "BKAPP_ITSM_ALLOW_HTTP",
+            "BKAPP_ITSM_SERVICE_ID",
+            "BKAPP_ITSM_CA_BUNDLE",
+            "BKAPP_ITSM_APP_CODE (or BK_APP_CODE, BKPAAS_APP_ID, APP_CODE)",
+            "BKAPP_ITSM_APP_SECRET (or BK_APP_SECRET, BKPAAS_APP_SECRET)",
+        } == set(found)
+
+    def test_the_variable_that_was_read_is_named(self) -> None:
+        """Not the first of the chain: the one to mend."""
+        environ = {key: text for key, text in ENOUGH.items() if key != "BKAPP_ITSM_GATEWAY_URL"}
+
+        assert list(problems_of({**environ, "ITSM_APIGATEWAY_ROOT_V2": "ftp://x"})) == ["ITSM_APIGATEWAY_ROOT_V2"]
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://itsm.example.com/",
+            "https://user:pw@itsm.example.com/",
+            "https://itsm.example.com/?a=1",
+            "https://itsm.example.com/#a",
+            "https:///v2/itsm/",
+            "file:///etc/passwd",
+            "https://itsm.example.com:port/",
+            "https://itsm.example.com/{api_name}/",
+            "https://itsm example.com/",
+        ],
+    )
+    @pytest.mark.parametrize("name", ["BKAPP_ITSM_GATEWAY_URL", "BKAPP_ITSM_CALLBACK_HOST"])
+    def test_an_address_that_cannot_be_right(self, name: str, url: str) -> None:
+        """Plain text, credentials, queries and other schemes are refused for the gateway and the callback alike."""
+        assert list(problems_of({**ENOUGH, name: url})) == [name]
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:8901", "localhost", "[::1]:80", "127.9.9.9"])
+    def test_plain_http_reaches_this_machine(self, host: str) -> None:
+        """A stand-in on loopback needs no certificate."""
+        assert make(gateway_url=f"http://{host}/v2/itsm/").gateway_url == f"http://{host}/v2/itsm/"
+
+    def test_plain_http_elsewhere_by_a_setting_alone(self) -> None:
+        """It has to be asked for."""
+        url = "http://itsm.example.com/"
+
+        assert make(gateway_url=url, allow_http=True).gateway_url == url
+
+    def test_a_callback_key_is_not_derived_from_the_app_secret(self) -> None:
+        """Whoever holds the one must not hold the other."""
+        found = problems_of({**ENOUGH, "BKAPP_ITSM_CALLBACK_KEYS": f"{APP_SECRET}-and-something-behind"})
+
+        assert list(found) == ["BKAPP_ITSM_CALLBACK_KEYS"]
+
+    def test_a_secret_given_as_text_is_refused(self) -> None:
+        """It would show itself in the settings' repr."""
+        with pytest.raises(SettingsError, match="must be a Secret"):
+            Settings(app_code="a", app_secret=APP_SECRET, gateway_url="https://e.com")  # type: ignore[arg-type] # the case
+
+    def test_a_service_and_fast_approval_exclude_each_other(self) -> None:
+        """Which one would be used would be a guess."""
+        assert list(problems_of({**ENOUGH, "BKAPP_ITSM_FAST_APPROVAL": "on", "BKAPP_ITSM_SERVICE_ID": "5"})) == [
+            "BKAPP_ITSM_FAST_APPROVAL"
+        ]
+
+    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1,2,3", "0,5"])
+    def test_times_are_above_zero_and_end(self, seconds: str) -> None:
+        """No time-out at all is no setting."""
+        assert "BKAPP_ITSM_TIMEOUT" in problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds})
+
+    def test_what_only_callbacks_need_is_asked_for_then(self) -> None:
+        """A host that only polls sets no callback address."""
+        settings = make()
+
+        with pytest.raises(SettingsError, match=r"BKAPP_ITSM_CALLBACK_HOST.*BKAPP_ITSM_CALLBACK_KEYS"):
+            settings.require("callback_host", "callback_keys")
+        make(callback_host="https://a.example.com", callback_keys=(Secret("k" * 32),)).require(
+            "callback_host", "callback_keys"
+        )
+
+
+class TestNotShowing:
+    """Secrets stay inside."""
+
+    def test_no_secret_in_repr_or_sources(self) -> None:
+        """Settings may be printed."""
+        settings = make(callback_keys=(Secret("k" * 32),), store="postgresql://me:pw@db/itsm")
+
+        shown = f"{settings!r}{settings}{dict(settings.sources)}"
+
+        assert APP_SECRET not in shown
+        assert "kkkk" not in shown
+        assert "pw@db" not in shown
+
+    def test_no_secret_in_the_error_or_its_traceback(self) -> None:
+        """A report of the error may show every frame's variables."""
+        with pytest.raises(SettingsError) as caught:
+            Settings.from_env({**ENOUGH, "BKAPP_ITSM_TIMEOUT": "x"})
+
+        trace, shown = caught.value.__traceback__, str(caught.value)
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != __file__:
+                shown += repr(trace.tb_frame.f_locals)
+            trace = trace.tb_next
+        assert APP_SECRET not in shown
+
+
+def test_a_misspelt_variable_is_told_with_the_nearest_one() -> None:
+    """A typing error sets nothing, and says nothing by itself."""
+    environ = {"BKAPP_ITSM_TIMEOUTS": "5", "BKAPP_ITSM_STORE": "x", "OTHER": "y"}
+
+    assert unknown_variables(environ) == [("BKAPP_ITSM_TIMEOUTS", "BKAPP_ITSM_TIMEOUT")]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("localhost", True), ("::1", True), ("localhost.evil.com", False), ("10.0.0.1", False)]
+)
+def test_loopback_is_told_by_name_alone(host: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    """Nothing is looked up, so nobody can answer for another machine."""
+    assert expected == is_loopback(host)
+
+
+def test_reading_settings_loads_no_http_library() -> None:
+    """Start-up stays cheap, and so does the port."""
+    code = "import sys, itsm_workflow.settings, itsm_workflow.gateway.protocol; print('requests' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
