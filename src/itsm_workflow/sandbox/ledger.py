@@ -286,7 +286,7 @@ class Ledger:
         Returns:
             Its callback, if it has a URL to send one to.
         """
-        bare = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
+        bare = status is Status.REVOKED and ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
         ticket.status, ticket.approve_result = status, approve_result
         ticket.pending, ticket.stuck, ticket.suspensions = None, False, 0
         ticket.phase = Phase.OVER
