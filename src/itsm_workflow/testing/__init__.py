@@ -1,0 +1,34 @@
+"""What is shipped for the tests of those who build on this library.
+
+Nothing here is imported by the library itself. Each name is loaded when it is first asked for, so that a test run that
+needs one of them does not pay for pytest's and Hypothesis's others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from itsm_workflow.testing.conformance import StorageConformance, broken_promises
+
+__all__ = ["StorageConformance", "broken_promises"]
+
+_HOMES = {
+    "StorageConformance": "itsm_workflow.testing.conformance",
+    "broken_promises": "itsm_workflow.testing.conformance",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what was asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home not in sys.modules:
+        import pytest  # noqa: PLC0415  # only those who ask for a test class have it installed
+
+        # Or a failing assert of the kit would show no values.
+        pytest.register_assert_rewrite(home)
+    return getattr(importlib.import_module(home), name)

@@ -1,0 +1,258 @@
+"""Promises of `StorageBackend.commit` and `StorageBackend.get`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Conflict, ConflictKind
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._rows import NOW, claim, create, entry, follow, present, stored, whole_history
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import Row, StorageBackend, Write
+
+
+class CommitPromises(Promises):
+    """One writer at a time."""
+
+    @promise()
+    def test_every_column_is_read_back(self, backend: StorageBackend) -> None:
+        """What was written is what is read.
+
+        Port: "Return the row of that id as of the last commit, with its form, or None."
+        """
+        write = create("c1", attention="overdue", open_subject="o", ticket_key="k", ticket_sn="n", due_at=NOW + 9)
+        assert backend.get("c1") is None
+        assert backend.commit([write]) == [None]
+        assert backend.get("c1") == write.row
+        assert whole_history(backend, "c1") == list(write.entries)
+
+    @promise()
+    def test_the_last_commit_is_read(self, backend: StorageBackend) -> None:
+        """A second write replaces every column.
+
+        Port: "Return the row of that id as of the last commit, with its form, or None."
+        """
+        first = stored(backend, create("c1", attention="overdue", ticket_sn="n", due_at=NOW))
+        second = follow(
+            first, state="pending", attention=None, ticket_sn="m", due_at=None, form='{"title":"b"}', document='{"d":1}'
+        )
+        assert backend.commit([second]) == [None]
+        assert backend.get("c1") == second.row
+
+    @promise()
+    def test_the_answer_fits_the_writes(self, backend: StorageBackend) -> None:
+        """Each write has its answer at its place, and no writes have none.
+
+        Port: "The answer has the length and the order of the writes: None for a write that was stored, else its
+        conflict."
+        """
+        stored(backend, create("c2"))
+        assert backend.commit([]) == []
+        answer = backend.commit([create("c3"), create("c2"), create("c1")])
+        assert answer == [None, Conflict(kind=ConflictKind.VERSION, change_id="c2"), None]
+
+    @promise()
+    def test_a_stale_version_loses(self, backend: StorageBackend) -> None:
+        """Whoever has read an older version is told so.
+
+        Port: "0 creates; otherwise the version that the writer has read."
+        """
+        first = stored(backend, create("c1"))
+        second = stored(backend, follow(first, state="pending"))
+        lost = [Conflict(kind=ConflictKind.VERSION, change_id="c1")]
+        assert backend.commit([follow(first, state="rejected")]) == lost
+        assert backend.commit([create("c1", state="rejected")]) == lost
+        assert backend.commit([follow(attrs.evolve(second, version=7))]) == lost
+        assert backend.commit([claim(first, NOW)]) == lost
+        assert backend.get("c1") == second
+
+    @promise()
+    def test_only_a_creating_write_creates(self, backend: StorageBackend) -> None:
+        """A write of a change that is not there loses on its version.
+
+        Port: "0 creates; otherwise the version that the writer has read."
+        """
+        unknown = create("c1").row
+        lost = [Conflict(kind=ConflictKind.VERSION, change_id="c1")]
+        assert backend.commit([follow(unknown)]) == lost
+        assert backend.commit([claim(unknown, NOW)]) == lost
+        assert backend.get("c1") is None
+        assert whole_history(backend, "c1") == []
+
+    @promise()
+    def test_what_loses_leaves_no_trace(self, backend: StorageBackend) -> None:
+        """Row, history and the values that are unique stay as they were.
+
+        Port: "A write that lost; nothing of it was stored."
+        """
+        stored(backend, create("holder", open_subject="taken", ticket_key="taken"))
+        first = stored(backend, create("c1", entries=2))
+        losers = (
+            create("c1", open_subject="free", ticket_key="free"),
+            follow(first, open_subject="taken", ticket_key="free"),
+            follow(first, open_subject="free", ticket_key="taken"),
+            create("new", open_subject="taken", ticket_key="free"),
+            create("new", open_subject="free", ticket_key="taken"),
+        )
+        for write in losers:
+            assert [write.row.id] == [conflict.change_id for conflict in backend.commit([write]) if conflict]
+        assert backend.get("c1") == first
+        assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
+        assert backend.get("new") is None
+        assert whole_history(backend, "new") == []
+        # Nobody holds what the losers asked for.
+        assert backend.commit([create("c2", open_subject="free", ticket_key="free")]) == [None]
+
+    @promise()
+    def test_winners_and_losers_of_one_commit(self, backend: StorageBackend) -> None:
+        """A loser takes nobody with it.
+
+        Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
+        """
+        stale = stored(backend, create("stale"))
+        stored(backend, follow(stale))
+        stored(backend, create("holder", open_subject="s", ticket_key="t"))
+        batch = [
+            create("a"),
+            follow(stale),
+            create("b", open_subject="s"),
+            create("c", ticket_key="t"),
+            create("d"),
+        ]
+        kinds = [conflict and conflict.kind for conflict in backend.commit(batch)]
+        assert kinds == [None, ConflictKind.VERSION, ConflictKind.SUBJECT, ConflictKind.TICKET, None]
+        assert [backend.get(name) is not None for name in "abcd"] == [True, False, False, True]
+
+    @promise()
+    def test_one_open_change_per_subject(self, backend: StorageBackend) -> None:
+        """A subject is held until it is let go of, and by one change only.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        first = stored(backend, create("c1", open_subject="collector/1"))
+        (conflict,) = backend.commit([create("c2", open_subject="collector/1")])
+        _assert_lost(conflict, ConflictKind.SUBJECT, "c2", "c1")
+        assert backend.commit([create("c2", open_subject="collector/2"), create("c3"), create("c4")]) == [None] * 3
+        (conflict,) = backend.commit([follow(present(backend, "c3"), open_subject="collector/1")])
+        _assert_lost(conflict, ConflictKind.SUBJECT, "c3", "c1")
+        first = stored(backend, follow(first))
+        stored(backend, follow(first, open_subject=None))
+        assert backend.commit([create("c5", open_subject="collector/1")]) == [None]
+
+    @promise()
+    def test_one_commit_cannot_open_a_subject_twice(self, backend: StorageBackend) -> None:
+        """Writes of one commit are held against each other too.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        answer = backend.commit([create(name, open_subject="s") for name in ("c1", "c2", "c3")])
+        assert sorted((c and c.kind.value for c in answer), key=lambda kind: kind or "") == [None, "subject", "subject"]
+        assert [backend.get(name) is not None for name in ("c1", "c2", "c3")] == [c is None for c in answer]
+
+    @promise()
+    def test_a_ticket_belongs_to_one_change(self, backend: StorageBackend) -> None:
+        """A ticket cannot be bound a second time, but again by its own change.
+
+        Port: "Gateway name and ticket id, or None. Unique."
+        """
+        first = stored(backend, create("c1"))
+        first = stored(backend, follow(first, ticket_key="bk_itsm/17"))
+        stored(backend, follow(first, ticket_key="bk_itsm/17"))
+        (conflict,) = backend.commit([create("c2", ticket_key="bk_itsm/17")])
+        _assert_lost(conflict, ConflictKind.TICKET, "c2", "c1")
+
+    @promise()
+    def test_one_sn_can_name_two_tickets(self, backend: StorageBackend) -> None:
+        """The number is no key.
+
+        Port: "The ticket's number, or None. Indexed, **not** unique: one sn can name two tickets."
+        """
+        writes = [create("c1", ticket_key="g/1", ticket_sn="REQ1"), create("c2", ticket_key="g/2", ticket_sn="REQ1")]
+        assert backend.commit(writes) == [None, None]
+
+    @promise()
+    def test_the_first_reason_is_told(self, backend: StorageBackend) -> None:
+        """Version before subject before ticket.
+
+        Port: "Why a write lost. Where several hold, the first in this order is told."
+        """
+        stored(backend, create("s", open_subject="s"))
+        stored(backend, create("t", ticket_key="t"))
+        stale = stored(backend, create("c1"))
+        stored(backend, follow(stale))
+        (conflict,) = backend.commit([follow(stale, open_subject="s", ticket_key="t")])
+        _assert_lost(conflict, ConflictKind.VERSION, "c1", None)
+        (conflict,) = backend.commit([create("c2", ticket_key="t", open_subject="s")])
+        _assert_lost(conflict, ConflictKind.SUBJECT, "c2", "s")
+
+    @promise()
+    def test_a_write_without_entries_only_moves_when_it_is_due(self, backend: StorageBackend) -> None:
+        """Claiming and polling leave no mark on the change.
+
+        Port: "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row
+        says."
+        """
+        row = stored(backend, create("c1", due_at=NOW, open_subject="s"))
+        moved = stored(backend, claim(row, NOW + 60_000_001))
+        assert moved == attrs.evolve(row, version=2, due_at=NOW + 60_000_001)
+        careless = claim(attrs.evolve(moved, updated_at=1, state="approved", form=None, document="[]"), None)
+        assert stored(backend, careless) == attrs.evolve(row, version=3, due_at=None)
+        assert [line.seq for line in whole_history(backend, "c1")] == [1]
+
+    @promise()
+    def test_no_form_leaves_the_form(self, backend: StorageBackend) -> None:
+        """The form is written when it changes.
+
+        Port: "What was asked, canonical JSON. In a write, None leaves the stored text as it is."
+        """
+        row = stored(backend, create("c1", form='{"title":"a"}'))
+        row = stored(backend, follow(row, form=None, state="pending"))
+        assert (row.form, row.state) == ('{"title":"a"}', "pending")
+        assert stored(backend, follow(row, form='{"title":"b"}')).form == '{"title":"b"}'
+
+    @promise()
+    def test_a_bad_write_stores_nothing(self, backend: StorageBackend) -> None:
+        """A batch with a write that cannot be is refused as a whole.
+
+        Port: "Checked before anything is stored, so that one bad write cannot fail a batch half-way."
+        """
+        row = stored(backend, create("c1", entries=2))
+        for name, batch in _bad_batches(row).items():
+            try:
+                backend.commit([create("good"), *batch])
+            except ValueError:
+                pass
+            else:
+                raise AssertionError(f"{name}: no ValueError")
+            assert backend.get("good") is None, name
+            assert backend.get("c1") == row, name
+        assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
+        assert backend.commit([create("good"), follow(row)]) == [None, None]
+
+
+def _assert_lost(conflict: Conflict | None, kind: ConflictKind, change_id: str, holder: str | None) -> None:
+    assert conflict is not None
+    assert (kind, change_id) == (conflict.kind, conflict.change_id)
+    # A backend that cannot tell the holder says None.
+    assert conflict.holder in {holder, None}
+
+
+def _bad_batches(row: Row) -> dict[str, list[Write]]:
+    good = follow(row)
+    return {
+        "two writes of one id": [good, good],
+        "a version too high": [attrs.evolve(good, row=attrs.evolve(good.row, version=5))],
+        "a gap in the entries": [attrs.evolve(good, entries=(entry(row.id, 3), entry(row.id, 5)))],
+        "entries of another change": [attrs.evolve(good, entries=(entry("c2", 3),))],
+        "a seq without its entry": [attrs.evolve(good, entries=())],
+        "entries that do not follow the stored ones": [follow(attrs.evolve(row, seq=7))],
+        "a new change without its form": [create("c3", form=None)],
+        "a new change without its first entry": [attrs.evolve(create("c3", entries=2), entries=(entry("c3", 2),))],
+        "NUL": [create("c3", subject="a\0b")],
+        "a lone surrogate": [create("c3", document='"\ud800"')],
+        "a text of 5 MiB": [create("c3", document=f'"{"x" * (5 << 20)}"')],
+        "a number of 65 bits": [create("c3", due_at=1 << 64)],
+    }

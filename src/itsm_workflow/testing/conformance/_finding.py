@@ -1,0 +1,183 @@
+"""Promises of `StorageBackend.find`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Cursor, Order, Query
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, pages, present, stored
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import StorageBackend
+
+_NAMES = tuple("abcdefghij")
+
+
+class FindPromises(Promises):
+    """Which rows are found, in which order, on which page."""
+
+    @promise()
+    def test_none_is_any_and_empty_is_none(self, backend: StorageBackend) -> None:
+        """Each field narrows, all of them together.
+
+        Port: "Which rows to find. None means "any"; an empty tuple means "none"."
+        """
+        backend.commit(
+            [
+                create("a", workflow="w", state="draft", subject="s", ticket_sn="n"),
+                create("b", workflow="w", state="pending", subject="t", attention="overdue", ticket_sn="n"),
+                create("c", workflow="v", state="pending", subject="s", attention="not_found"),
+                create("d", workflow="v", state="approved", subject="t"),
+            ]
+        )
+        assert list("abcd") == found(backend)
+        assert list("ad") == found(backend, ids=("d", "a", "nobody", "a"))
+        assert list("ab") == found(backend, workflow="w")
+        assert list("abc") == found(backend, states=("draft", "pending"))
+        assert list("bc") == found(backend, attention=("overdue", "not_found"))
+        assert list("ac") == found(backend, subject="s")
+        assert list("ab") == found(backend, ticket_sns=("n", "m"))
+        assert found(backend, workflow="w", states=("pending",), subject="t", ticket_sns=("n",)) == ["b"]
+        assert found(backend, workflow="w", subject="nothing") == []
+        for field in ("ids", "states", "attention", "ticket_sns"):
+            assert found(backend, **{field: ()}) == [], field
+
+    @promise()
+    def test_due_before(self, backend: StorageBackend) -> None:
+        """Due is what is due now, to the microsecond.
+
+        Port: "Rows with ``due_at`` at or before this time. Rows without ``due_at`` never match."
+        """
+        backend.commit([create("late", due_at=NOW - 1), create("now", due_at=NOW), create("soon", due_at=NOW + 1)])
+        backend.commit([create("never")])
+        assert found(backend, due_before=NOW) == ["late", "now"]
+        assert found(backend, due_before=NOW, order=Order.DUE_AT) == ["late", "now"]
+        assert found(backend, due_before=NOW, order=Order.UPDATED_AT) == ["late", "now"]
+        assert found(backend, due_before=2**63 - 1) == ["late", "now", "soon"]
+
+    @promise()
+    def test_updated_before(self, backend: StorageBackend) -> None:
+        """What has rested since then.
+
+        Port: "Rows with ``updated_at`` at or before this time."
+        """
+        backend.commit([create(name, updated_at=NOW + step) for name, step in (("a", 1), ("b", 0), ("c", -1))])
+        assert found(backend, updated_before=NOW) == ["b", "c"]
+        assert found(backend, updated_before=NOW, order=Order.UPDATED_AT) == ["c", "b"]
+
+    @promise()
+    def test_the_three_orders(self, backend: StorageBackend) -> None:
+        """Earliest first, and of those at one time the lowest id.
+
+        Port: "The three orders in which a query can be read; ties are broken by id."
+        """
+        backend.commit([create("b", due_at=5, updated_at=8), create("c", due_at=5, updated_at=9)])
+        backend.commit([create("a", due_at=5, updated_at=9), create("d", due_at=-4, updated_at=10)])
+        for limit in (1, 2, 3, 100):
+            assert list("abcd") == found(backend, limit=limit)
+            assert list("dabc") == found(backend, order=Order.DUE_AT, limit=limit)
+            assert list("bacd") == found(backend, order=Order.UPDATED_AT, limit=limit)
+
+    @promise()
+    def test_what_is_never_due_is_left_out_by_due(self, backend: StorageBackend) -> None:
+        """A row without a time has no place in an order by time.
+
+        Port: "Ordered by due_at, rows without one are left out."
+        """
+        backend.commit([create("never"), create("once", due_at=0)])
+        assert found(backend, order=Order.DUE_AT) == ["once"]
+
+    @promise()
+    def test_pages_end(self, backend: StorageBackend) -> None:
+        """The last page says that it is the last one, also when it is full.
+
+        Port: "One page. ``next`` is the cursor for the page behind it, or None if this was the last."
+        """
+        assert backend.find(Query(limit=1)).next is None
+        backend.commit([create(name, due_at=NOW) for name in _NAMES])
+        for order, value in ((Order.ID, None), (Order.DUE_AT, NOW), (Order.UPDATED_AT, NOW + 1)):
+            sizes = [len(page.rows) for page in pages(backend, Query(order=order, limit=5))]
+            assert sizes == [5, 5], order
+            sizes = [len(page.rows) for page in pages(backend, Query(order=order, limit=4))]
+            assert sizes == [4, 4, 2], order
+            assert backend.find(Query(order=order, limit=4)).next == Cursor(value=value, id="d"), order
+
+    @promise()
+    def test_rows_are_whole(self, backend: StorageBackend) -> None:
+        """What is found need not be read once more.
+
+        Port: "Rows come whole, as `get` returns them."
+        """
+        row = stored(backend, create("a", due_at=NOW))
+        row = stored(backend, follow(row, form=None, attention="overdue"))
+        for order in Order:
+            assert (row,) == backend.find(Query(order=order)).rows
+
+    @promise()
+    def test_nothing_is_left_out_while_others_change(self, backend: StorageBackend) -> None:
+        """Rows that come, go and move between two pages push no other row off its page.
+
+        Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
+        between two pages can be met twice or missed."
+        """
+        for order in Order:
+            # Every second row changes behind the reader's back; the others, at even places, stay as they are.
+            names = [f"{order.value}{place:02}" for place in range(12)]
+            writes = [create(name, due_at=place, updated_at=place) for place, name in enumerate(names)]
+            backend.commit([attrs.evolve(w, row=attrs.evolve(w.row, workflow=order.value)) for w in writes])
+            met: list[str] = []
+            query = Query(workflow=order.value, states=("applying",), order=order, limit=2)
+            for page_number, page in enumerate(pages(backend, query)):
+                met += [row.id for row in page.rows]
+                self._disturb(backend, order, names[1::2], page_number)
+            steady = names[::2]
+            assert steady == [name for name in met if name in steady], order
+
+    def _disturb(self, backend: StorageBackend, order: Order, names: list[str], number: int) -> None:
+        """Let one row leave the query, one move to the front, one to the end, and one come in at the front."""
+        gone, front, end = (present(backend, names[(number + step) % len(names)]) for step in (0, 2, 4))
+        backend.commit(
+            [
+                follow(gone, state="approved", updated_at=gone.updated_at),
+                follow(front, due_at=-1000, updated_at=-1000, state="applying"),
+                follow(end, due_at=1000, updated_at=1000, state="applying"),
+                create(f"{order.value}!{number}", workflow=order.value, due_at=-number, updated_at=-number),
+            ]
+        )
+
+    @promise()
+    def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
+        """A mistake is told, not answered.
+
+        Port: "A limit below 1, or a cursor that another order gave."
+        """
+        for query in (
+            Query(limit=0),
+            Query(limit=-1),
+            Query(after=Cursor(value=5, id="a")),
+            Query(order=Order.DUE_AT, after=Cursor(value=None, id="a")),
+        ):
+            try:
+                backend.find(query)
+            except ValueError:
+                continue
+            raise AssertionError(f"no ValueError for {query}")
+
+    @promise()
+    def test_a_name_that_nothing_can_have(self, backend: StorageBackend) -> None:
+        """What comes from outside may hold anything; it names nothing, and is no error.
+
+        Port: "Return the row of that id as of the last commit, with its form, or None."
+        """
+        stored(backend, create("a", subject="a", ticket_sn="a"))
+        for name in ("a\0b", "a\0", "\0", "\ud800", "a' OR ''='", "a%", "_", '["a"]'):
+            assert backend.get(name) is None
+            assert backend.history(name).entries == ()
+            assert found(backend, ids=(name,)) == []
+            assert found(backend, subject=name) == []
+            assert found(backend, states=(name,), workflow=name) == []
+            assert found(backend, ticket_sns=(name,)) == []
+            assert found(backend, ticket_sns=(name, "a")) == ["a"]

@@ -1,0 +1,93 @@
+"""Promises of `StorageBackend.history`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._rows import claim, create, entry, follow, stored, whole_history
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import StorageBackend
+
+
+class HistoryPromises(Promises):
+    """Each change's entries, without a gap."""
+
+    @promise()
+    def test_entries_are_numbered_without_a_gap(self, backend: StorageBackend) -> None:
+        """However many entries a write brings.
+
+        Port: "The number of entries in the history, which are numbered 1 to ``seq``."
+        """
+        row = stored(backend, create("c1", entries=3))
+        stored(backend, create("c2", entries=2))
+        row = stored(backend, follow(row, entries=2))
+        row = stored(backend, claim(row, 5))
+        row = stored(backend, follow(row, entries=1))
+        assert row.seq == 6
+        assert [entry("c1", seq) for seq in range(1, 7)] == whole_history(backend, "c1")
+        assert [entry("c2", seq) for seq in range(1, 3)] == whole_history(backend, "c2")
+
+    @promise()
+    def test_a_change_can_begin_without_entries(self, backend: StorageBackend) -> None:
+        """Then its history is empty, and grows from there.
+
+        Port: "The number of entries in the history, which are numbered 1 to ``seq``."
+        """
+        row = stored(backend, create("c1", entries=0, open_subject="s"))
+        assert whole_history(backend, "c1") == []
+        assert (row.version, row.seq) == (1, 0)
+        stored(backend, follow(row))
+        assert [entry("c1", 1)] == whole_history(backend, "c1")
+
+    @promise()
+    def test_an_entry_stays_as_it_is(self, backend: StorageBackend) -> None:
+        """What was recorded is not recorded anew.
+
+        Port: "One line of a change's history as it is stored. Never changed, never deleted."
+        """
+        row = stored(backend, create("c1", entries=2))
+        before = whole_history(backend, "c1")
+        for state in ("pending", "failed_callback", "pending", "approved"):
+            row = stored(backend, follow(row, state=state, open_subject=None))
+        assert before == whole_history(backend, "c1")[:2]
+
+    @promise()
+    def test_a_page_of_history(self, backend: StorageBackend) -> None:
+        """From any place on, as many as asked for.
+
+        Port: "Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id."
+        """
+        stored(backend, create("c1", entries=5))
+        assert [line.seq for line in backend.history("c1").entries] == [1, 2, 3, 4, 5]
+        assert [line.seq for line in backend.history("c1", after_seq=2, limit=2).entries] == [3, 4]
+        assert [line.seq for line in backend.history("c1", 4, 9).entries] == [5]
+        for change_id, after_seq in (("c1", 5), ("c1", 2**70), ("c2", 0), ("", 0)):
+            page = backend.history(change_id, after_seq)
+            assert (page.entries, page.next_seq) == ((), None)
+
+    @promise()
+    def test_pages_of_history_lead_on(self, backend: StorageBackend) -> None:
+        """Each page tells where the next one begins, the last one that there is none.
+
+        Port: "One page of history, oldest first. ``next_seq`` goes into ``after_seq`` for more, or is None."
+        """
+        stored(backend, create("c1", entries=6))
+        for limit in (1, 2, 3, 4, 6, 7):
+            assert [line.seq for line in whole_history(backend, "c1", limit=limit)] == [1, 2, 3, 4, 5, 6], limit
+        assert backend.history("c1", limit=6).next_seq is None
+        assert backend.history("c1", limit=5).next_seq == 5
+
+    @promise()
+    def test_a_page_that_cannot_be(self, backend: StorageBackend) -> None:
+        """A page of nothing leads nowhere.
+
+        Port: "A limit below 1."
+        """
+        for limit in (0, -1):
+            try:
+                backend.history("c1", limit=limit)
+            except ValueError:
+                continue
+            raise AssertionError(f"no ValueError for the limit {limit}")

@@ -1,0 +1,111 @@
+"""Promises about what outlives an object, a process, and its sudden death."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.protocol import Query
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._processes import Other, check_prefix, write_on
+from itsm_workflow.testing.conformance._rows import claim, create, follow, found, present, stored, whole_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.storage.protocol import StorageBackend
+
+_ACKNOWLEDGED = 25
+
+
+class LastingPromises(Promises):
+    """Closing, opening anew, dying."""
+
+    @promise()
+    def test_a_closed_backend_does_nothing(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """Each call says that the store was closed.
+
+        Port: "Closing twice is fine; any other call afterwards raises StorageUnavailable."
+        """
+        backend = open_backend()
+        stored(backend, create("c1"))
+        backend.close()
+        backend.close()
+        for call in (
+            lambda: backend.commit([create("c2")]),
+            lambda: backend.get("c1"),
+            lambda: backend.find(Query()),
+            lambda: backend.history("c1"),
+        ):
+            try:
+                call()
+            except StorageUnavailable:
+                continue
+            raise AssertionError("a call on a closed backend did not raise StorageUnavailable")
+
+    @promise("durable")
+    def test_opened_anew_everything_is_there(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """Rows, history, order, and what is unique.
+
+        Port: "Store each write or say why not, and make all that were stored durable before returning."
+        """
+        backend = open_backend()
+        row = stored(backend, create("c1", open_subject="s", ticket_key="t", due_at=7))
+        row = stored(backend, follow(row, entries=2, form='{"title":"b"}'))
+        row = stored(backend, claim(row, 9))
+        history = whole_history(backend, "c1")
+        backend.close()
+        backend = open_backend()
+        try:
+            assert backend.get("c1") == row
+            assert whole_history(backend, "c1") == history
+            assert found(backend, due_before=9) == ["c1"]
+            kinds = [
+                c and c.kind for c in backend.commit([create("c2", open_subject="s"), create("c3", ticket_key="t")])
+            ]
+            assert kinds == ["subject", "ticket"]
+        finally:
+            backend.close()
+
+    @promise("durable")
+    def test_two_objects_see_each_others_commits(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """As soon as a commit has returned, whoever reads sees it.
+
+        Port: "Return the row of that id as of the last commit, with its form, or None."
+        """
+        one, other = open_backend(), open_backend()
+        try:
+            row = stored(one, create("c1"))
+            for number in range(20):
+                writer, reader = (one, other) if number % 2 else (other, one)
+                row = stored(writer, follow(row))
+                assert reader.get("c1") == row
+                assert len(whole_history(reader, "c1")) == row.seq
+        finally:
+            one.close()
+            other.close()
+
+    @promise("durable", "multi_process")
+    def test_a_killed_process_loses_nothing_that_it_was_told(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """After SIGKILL in the midst of writing, each commit that had returned is there, and none is there by half.
+
+        Port: "Store each write or say why not, and make all that were stored durable before returning."
+        """
+        writer = Other(write_on, open_backend, "c1")
+        try:
+            told = [writer.hear() for _ in range(_ACKNOWLEDGED)]
+            told += writer.kill()
+        finally:
+            writer.close()
+        backend = open_backend()
+        try:
+            version = check_prefix(backend, "c1")
+            # One more may have been stored before anybody was told.
+            assert version in {told[-1], told[-1] + 1}
+            assert len(found(backend)) == version
+            for name in found(backend):
+                assert len(whole_history(backend, name)) == present(backend, name).seq
+            # And the store works on.
+            stored(backend, follow(present(backend, "c1")))
+        finally:
+            backend.close()

@@ -1,0 +1,110 @@
+"""Short ways to say what a test writes and reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from itsm_workflow.storage.protocol import Rows, StorageBackend
+
+NOW = 1_790_000_000_123_457
+"""A time whose last digit is lost by whoever keeps milliseconds, or microseconds in a float of seconds."""
+
+
+def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # noqa: ANN401  # any column
+    """Return one line of history."""
+    plain = EntryRow(
+        change_id=change_id,
+        seq=seq,
+        at=NOW + seq,
+        trigger="submit",
+        source="draft",
+        dest="applying",
+        actor="alice",
+        document=f'{{"line":{seq}}}',
+    )
+    return attrs.evolve(plain, **columns)
+
+
+def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # noqa: ANN401  # any column
+    """Return the write of a new change with so many entries."""
+    row = Row(
+        id=change_id,
+        workflow="collector",
+        state="applying",
+        attention=None,
+        version=1,
+        seq=entries,
+        subject=f"subject of {change_id}",
+        open_subject=None,
+        ticket_key=None,
+        ticket_sn=None,
+        due_at=None,
+        created_at=NOW,
+        updated_at=NOW + entries,
+        form='{"title":"接入 nginx 日志"}',
+        document="{}",
+    )
+    lines = tuple(entry(change_id, seq) for seq in range(1, entries + 1))
+    return Write(row=attrs.evolve(row, **columns), expected_version=0, entries=lines)
+
+
+def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # noqa: ANN401  # any column
+    """Return the write that leads on from a stored row with so many entries."""
+    seq = row.seq + entries
+    following = attrs.evolve(row, version=row.version + 1, seq=seq, updated_at=NOW + seq)
+    lines = tuple(entry(row.id, number) for number in range(row.seq + 1, seq + 1))
+    return Write(row=attrs.evolve(following, **columns), expected_version=row.version, entries=lines)
+
+
+def claim(row: Row, due_at: int | None) -> Write:
+    """Return the write that only moves when the change is due."""
+    return Write(row=attrs.evolve(row, version=row.version + 1, due_at=due_at), expected_version=row.version)
+
+
+def stored(backend: StorageBackend, write: Write) -> Row:
+    """Commit a write that must win and return the row as it is then."""
+    assert backend.commit([write]) == [None]
+    return present(backend, write.row.id)
+
+
+def present(backend: StorageBackend, change_id: str) -> Row:
+    """Return a row that must be there."""
+    row = backend.get(change_id)
+    assert row is not None, f"get({change_id!r}) returned None"
+    return row
+
+
+def whole_history(backend: StorageBackend, change_id: str, *, limit: int = 1000) -> list[EntryRow]:
+    """Return all entries, read page by page."""
+    entries: list[EntryRow] = []
+    after: int | None = 0
+    while after is not None:
+        page = backend.history(change_id, after_seq=after, limit=limit)
+        assert len(page.entries) <= limit
+        assert page.next_seq is None or page.next_seq > after, "a page that leads nowhere"
+        entries += page.entries
+        after = page.next_seq
+    return entries
+
+
+def pages(backend: StorageBackend, query: Query) -> Iterator[Rows]:
+    """Yield page by page what the query finds."""
+    page = backend.find(query)
+    yield page
+    while page.next is not None:
+        assert page.rows, "an empty page that says there is more"
+        page = backend.find(attrs.evolve(query, after=page.next))
+        yield page
+
+
+def found(backend: StorageBackend, **query: Any) -> list[str]:  # noqa: ANN401  # any field of Query
+    """Return the ids of all rows that the query finds, in its order."""
+    return [row.id for page in pages(backend, Query(**query)) for row in page.rows]

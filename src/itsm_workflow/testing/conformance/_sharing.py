@@ -1,0 +1,154 @@
+"""Promises to many writers at once: threads of one process, and processes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from itsm_workflow.storage.protocol import ConflictKind
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._processes import (
+    claim_due,
+    claimed,
+    count_up,
+    open_subjects,
+    together,
+)
+from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, present, stored, whole_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.storage.protocol import StorageBackend, Write
+
+Answer = TypeVar("Answer")
+
+_THREADS = 8
+_ROUNDS = 20
+
+
+class SharingPromises(Promises):
+    """Races, each of which has exactly one winner."""
+
+    @promise()
+    def test_one_thread_wins_each_version(self, backend: StorageBackend) -> None:
+        """Eight threads that have read the same version: one writes, seven are told.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        stored(backend, create("c1"))
+
+        for _ in range(_ROUNDS):
+            write = follow(present(backend, "c1"))
+            kinds = in_threads(lambda write=write: _kind(backend, write))  # type: ignore[misc]
+            assert (kinds.count(None), kinds.count(ConflictKind.VERSION)) == (1, _THREADS - 1)
+        assert present(backend, "c1").version == _ROUNDS + 1
+        assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, _ROUNDS + 2)]
+
+    @promise()
+    def test_one_thread_opens_each_subject(self, backend: StorageBackend) -> None:
+        """A double click makes one change.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        for number in range(_ROUNDS):
+            writes = iter([create(f"{number}-{thread}", open_subject=str(number)) for thread in range(_THREADS)])
+            kinds = in_threads(lambda writes=writes: _kind(backend, next(writes)))  # type: ignore[misc]
+            assert (kinds.count(None), kinds.count(ConflictKind.SUBJECT)) == (1, _THREADS - 1)
+
+    @promise()
+    def test_threads_claim_each_due_row_once(self, backend: StorageBackend) -> None:
+        """Two workers that find the same rows share them out.
+
+        Port: "0 creates; otherwise the version that the writer has read."
+        """
+        names = [f"c{number:03}" for number in range(60)]
+        backend.commit([create(name, due_at=NOW - number) for number, name in enumerate(names)])
+        mine = in_threads(lambda: claimed(backend, NOW), threads=2)
+        assert names == sorted(mine[0] + mine[1])
+
+    @promise()
+    def test_a_reader_never_sees_half_a_write(self, backend: StorageBackend) -> None:
+        """Whoever sees the row sees the entries that led to it.
+
+        Port: "A write is stored whole, row and entries, or not at all."
+        """
+        stored(backend, create("c1"))
+        done = threading.Event()
+
+        def write() -> int:
+            try:
+                for _ in range(60):
+                    stored(backend, follow(present(backend, "c1"), entries=3))
+            finally:
+                done.set()
+            return 0
+
+        def read() -> int:
+            torn = 0
+            while not done.is_set():
+                seq = present(backend, "c1").seq
+                lines = whole_history(backend, "c1", limit=50)
+                torn += len(lines) < seq or len(lines) % 3 != 1
+            return torn
+
+        with ThreadPoolExecutor(3) as pool:
+            assert [future.result() for future in map(pool.submit, (write, read, read))] == [0, 0, 0]
+
+    @promise("multi_process")
+    def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """Four processes write 25 times each to one change: that is 100 writes, and no gap.
+
+        Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
+        """
+        backend = open_backend()
+        try:
+            stored(backend, create("c1"))
+            together(count_up, open_backend, [("c1", 25)] * 4)
+            assert present(backend, "c1").version == 101
+            assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, 102)]
+        finally:
+            backend.close()
+
+    @promise("multi_process")
+    def test_one_process_opens_each_subject(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """The store refuses the second change, whoever asks, and whoever made the file.
+
+        Port: "Workflow and subject while the change holds its subject, else None. Unique."
+        """
+        reports = together(open_subjects, open_backend, [("a", 20), ("b", 20), ("c", 20)])
+        assert sorted(number for won, _ in reports for number in won) == list(range(20))
+        assert {kind for _, kinds in reports for kind in kinds} <= {"subject"}
+
+    @promise("multi_process")
+    def test_processes_claim_each_due_row_once(self, open_backend: Callable[[], StorageBackend]) -> None:
+        """Two workers on one machine share out what is due.
+
+        Port: "0 creates; otherwise the version that the writer has read."
+        """
+        backend = open_backend()
+        try:
+            names = [f"c{number:03}" for number in range(60)]
+            backend.commit([create(name, due_at=NOW - number) for number, name in enumerate(names)])
+            first, second = together(claim_due, open_backend, [(NOW,), (NOW,)])
+            assert names == sorted(first + second)
+        finally:
+            backend.close()
+
+
+def _kind(backend: StorageBackend, write: Write) -> ConflictKind | None:
+    (conflict,) = backend.commit([write])
+    return conflict.kind if conflict else None
+
+
+def in_threads(work: Callable[[], Answer], *, threads: int = _THREADS) -> list[Answer]:
+    """Let threads do the same at the same time, and return what each got."""
+    start = threading.Barrier(threads)
+
+    def run() -> Answer:
+        start.wait(30)
+        return work()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [future.result() for future in [pool.submit(run) for _ in range(threads)]]

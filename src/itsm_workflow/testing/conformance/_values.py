@@ -1,0 +1,116 @@
+"""Promises about the values themselves: that they come back as they were given."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.testing.conformance._base import Promises, promise
+from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import StorageBackend
+
+TEXTS = (
+    "",
+    "接入 nginx 日志 — naïve café",
+    "👩\u200d🚒 🏳️\u200d🌈 \U0010ffff",
+    "line\nbreaks\r\nand\ttabs \u2028\u2029\x7f\x01",
+    "quotes ' \" ` ; -- % \\ \\u0041 {} []",
+    "e\u0301 is not \u00e9",
+    "  spaces  ",
+)
+
+DOCUMENTS = (
+    "{}",
+    "[]",
+    "null",
+    '"text"',
+    '{"b":1,"a":2}',
+    '{ "spaced" : [ 1, 2 ] }',
+    '{"same":1,"same":2}',
+    '{"big":123456789012345678901234567890,"bigger":' + "9" * 5000 + "}",
+    '{"floats":[1.0,1.10,1e2,1E400,-0.0,0.1]}',
+    '{"escaped":"\\u63a5\\u5165 \\ud800 \\/"}',
+    '{"no":NaN}',
+    "[" * 300 + "]" * 300,
+    json.dumps({text: [text] for text in TEXTS}, ensure_ascii=False),
+)
+
+
+class ValuePromises(Promises):
+    """What is given back is what was given, to the last character."""
+
+    @promise()
+    def test_ids_are_case_sensitive(self, backend: StorageBackend) -> None:
+        """Names that differ in case, accents or spaces are different names.
+
+        Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
+        """
+        names = ["A", "a", "a ", "A\u030a", "\u00c4", "\u00e4", "\u00c5", "\u212b", "\uff41"]
+        assert backend.commit([create(name, open_subject=name, ticket_key=name) for name in names]) == [None] * 9
+        for name in names:
+            assert present(backend, name).id == name
+            assert [name] == [line.change_id for line in whole_history(backend, name)]
+            assert [name] == found(backend, ids=(name,))
+        assert found(backend) == sorted(names)
+
+    @promise()
+    def test_times_are_exact(self, backend: StorageBackend) -> None:
+        """Not one microsecond is lost, a thousand years from now neither.
+
+        Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
+        """
+        for number, time in enumerate((NOW, NOW + 1, 0, -1, 33_000_000_000_000_001, 2**63 - 1, -(2**63))):
+            row = create(f"c{number}", created_at=time, updated_at=time, due_at=time).row
+            lines = (entry(row.id, 1, at=time),)
+            assert stored(backend, attrs.evolve(create(row.id), row=row, entries=lines)) == row
+            assert whole_history(backend, row.id) == list(lines)
+
+    @promise()
+    def test_texts_are_exact(self, backend: StorageBackend) -> None:
+        """Whatever people write and paste comes back.
+
+        Port: "A backend never sees a class or a definition of this library other than the values below: strings,
+        integers and None."
+        """
+        for number, text in enumerate(TEXTS):
+            row = create(
+                f"c{number}",
+                workflow=text,
+                state=text,
+                attention=text,
+                subject=text,
+                open_subject=text,
+                ticket_key=text,
+            ).row
+            row = attrs.evolve(row, ticket_sn=text)
+            line = entry(row.id, 1, trigger=text, source=text, dest=text, actor=text)
+            assert stored(backend, attrs.evolve(create(row.id), row=row, entries=(line,))) == row
+            assert whole_history(backend, row.id) == [line]
+            assert [row.id] == found(backend, subject=text, workflow=text, states=(text,), ticket_sns=(text,))
+
+    @promise()
+    def test_documents_are_exact(self, backend: StorageBackend) -> None:
+        """A document is a text to a backend: it is not read, tidied or rounded.
+
+        Port: "All that no column holds, canonical JSON."
+        """
+        for number, text in enumerate(DOCUMENTS):
+            write = create(f"c{number}", form=text, document=text)
+            write = attrs.evolve(write, entries=(entry(write.row.id, 1, document=text),))
+            assert stored(backend, write) == write.row
+            assert whole_history(backend, write.row.id) == list(write.entries)
+
+    @promise()
+    def test_a_long_document(self, backend: StorageBackend) -> None:
+        """One mebibyte is no size that a backend may refuse.
+
+        Port: "All that no column holds, canonical JSON."
+        """
+        text = json.dumps({"paths": ["/var/log/接入/" + "x" * 1000] * 1024}, ensure_ascii=False)
+        row = stored(backend, create("c1", document=text, form=text))
+        assert (text, text) == (row.document, row.form)
+        assert stored(backend, follow(row, state="pending")).document == text

@@ -1,0 +1,26 @@
+"""The SQLite backend keeps every promise of the port."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.storage import open_storage
+from itsm_workflow.testing import StorageConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from itsm_workflow.storage import StorageBackend
+
+
+class TestSQLite(StorageConformance):
+    """One file, opened by its URL."""
+
+    @pytest.fixture
+    def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
+        """Return what opens the file of this test."""
+        return partial(open_storage, f"sqlite:///{tmp_path}/store.db")
