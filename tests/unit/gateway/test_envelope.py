@@ -1,0 +1,221 @@
+"""What counts as an answer, and what does not."""
+
+from __future__ import annotations
+
+import enum
+import json
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.gateway.envelope import MAX_DEPTH, Refusal, Success, clean, decode, parse_json, read_envelope
+from itsm_workflow.gateway.transport import Answer
+
+HOSTILE = "\x1b[31m\r\nlevel=ERROR \u202eevil\u2028\x00"
+
+
+def answer(body: bytes | str | dict[str, Any], status: int = 200) -> Answer:
+    """Return an answer as it came off the wire."""
+    raw = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+    return Answer(status=status, headers=MappingProxyType({}), body=raw, elapsed=0.0)
+
+
+def read(body: bytes | str | dict[str, Any], status: int = 200) -> Success | Refusal:
+    """Read an envelope."""
+    return read_envelope(answer(body, status), endpoint="e", request_id="r")
+
+
+class TestEnvelope:
+    """HTTP 200, a JSON object, ``result`` exactly true."""
+
+    @pytest.mark.parametrize("code", [0, "0", "20000", None, 7])
+    def test_success_is_result_true_whatever_the_code(self, code: object) -> None:
+        """The generations disagree on the code; none is wrong about ``result``."""
+        assert read({"result": True, "code": code, "data": [1]}) == Success(code=code, data=[1])  # type: ignore[arg-type] # all cases
+
+    @pytest.mark.parametrize("code", [3900004, "SERVER_500_ERROR"])
+    def test_a_refusal_keeps_its_code_and_its_type(self, code: int | str) -> None:
+        """A number proves that the application itself answered, a word does not."""
+        assert read({"result": False, "code": code, "data": None, "message": "no"}) == Refusal(code=code, message="no")
+
+    @pytest.mark.parametrize("result", ["true", "false", 1, 0, None, [], {"a": 1}])
+    def test_a_result_that_is_no_boolean_counts_for_nothing(self, result: object) -> None:
+        """Neither success nor refusal: the text "false" is true elsewhere."""
+        with pytest.raises(GatewayProtocolError):
+            read({"result": result, "code": 0, "data": {}})
+
+    @pytest.mark.parametrize("status", [100, 201, 202, 204, 301, 302, 400, 403, 404, 429, 500, 502, 503])
+    def test_another_status_counts_for_nothing(self, status: int) -> None:
+        """Even with a perfect body."""
+        with pytest.raises(GatewayProtocolError) as caught:
+            read({"result": True, "code": 0, "data": {}}, status)
+
+        assert caught.value.status == status
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"null",
+            b"[]",
+            b'"text"',
+            b"<html>login</html>",
+            b'{"result": true, "code": 0, "data": {}',
+            b'{"result": true, "result": false, "code": 0}',
+            b'{"result": true, "code": NaN}',
+            b'{"result": true, "code": 0, "data": Infinity}',
+            b'{"result": true, "code": 0, "data": 1e999}',
+            b'{"result": true, "code": 0, "data": ' + b"9" * 5000 + b"}",
+            b'{"result": true, "code": 0, "data": "\\ud800"}',
+            b'{"result": true, "code": 0, "data": {"\\udfff": 1}}',
+            b'{"result": true, "code": 0, "data": "\xff"}',
+            b"\xef\xbb\xbf" + b'{"result": true, "code": 0}',
+            '{"result": true, "code": 0}'.encode("utf-16"),
+            b'{"result": true, "code": 0, "data": ' + b"[" * 100 + b"]" * 100 + b"}",
+            b'{"result": true, "code": 0, "data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            b'{"result": true, "code": true}',
+            b'{"result": true, "code": [0]}',
+            b'{"result": true, "code": 0.0}',
+            b'{"result": false, "message": "no code"}',
+            b'{"result": false, "code": 3900004, "message": {"not": "text"}}',
+            b'{"data": {}}',
+        ],
+    )
+    def test_what_is_no_envelope_is_an_error_of_ours(self, body: bytes) -> None:
+        """Whatever comes, the caller sees one kind of error, which quotes nothing of it."""
+        with pytest.raises(GatewayProtocolError) as caught:
+            read(body)
+
+        assert "login" not in str(caught.value)
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_end_in_an_envelope_or_our_error(self, body: bytes) -> None:
+        """No other error escapes."""
+        try:
+            found = read(body)
+        except GatewayProtocolError:
+            return
+        assert isinstance(found, Success | Refusal)
+
+    @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**50), 10**50) | st.text(), st.lists))
+    def test_values_come_through_as_they_are(self, value: object) -> None:
+        """Being strict changes nothing in what is allowed."""
+        assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+    def test_as_deep_as_allowed(self) -> None:
+        """The depth is counted from the object itself."""
+        inside = MAX_DEPTH - 1
+
+        assert isinstance(read(b'{"result": true, "data": ' + b"[" * inside + b"]" * inside + b"}"), Success)
+        with pytest.raises(GatewayProtocolError):
+            read(b'{"result": true, "data": ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}")
+
+
+class TestForeignText:
+    """What the gateway says may be shown to people, made harmless."""
+
+    def test_a_message_is_one_short_clean_line(self) -> None:
+        """No control, no line end, no direction mark; cut."""
+        found = read({"result": False, "code": 1, "message": HOSTILE + "x" * 500})
+
+        assert isinstance(found, Refusal)
+        assert len(found.message) == 200
+        assert found.message.isprintable()
+        assert found.message.startswith("[31m level=ERROR evil x")
+
+    @given(st.text())
+    def test_cleaning_is_final(self, text: str) -> None:
+        """Cleaning what is clean changes nothing, and nothing unprintable is left."""
+        once = clean(text)
+
+        assert once == clean(once)
+        assert once.isprintable()
+
+    def test_a_word_for_a_code_is_cleaned_too(self) -> None:
+        """It goes into errors and logs."""
+        found = read({"result": False, "code": HOSTILE, "message": ""})
+
+        assert isinstance(found, Refusal)
+        assert str(found.code).isprintable()
+
+
+class Colour(enum.StrEnum):
+    """An enum of texts, as a wire type may have."""
+
+    RED = "red"
+
+
+@attrs.frozen(kw_only=True)
+class Leaf:
+    """A wire type with one of each."""
+
+    id: int
+    sure: bool = False
+    name: str | None = None
+    share: float = 0.0
+    colour: Colour = Colour.RED
+    whatever: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Tree:
+    """A wire type that holds others."""
+
+    leaves: tuple[Leaf, ...]
+
+
+class TestDecoding:
+    """From JSON values to our types, as they are or not at all."""
+
+    def test_what_fits_is_taken_and_strangers_are_ignored(self) -> None:
+        """A gateway may add keys at any time."""
+        data = {
+            "leaves": [{"id": 1, "sure": True, "name": "n", "colour": "red", "whatever": {"a": []}, "new": 1}],
+            "x": 1,
+        }
+
+        expected = Tree(leaves=(Leaf(id=1, sure=True, name="n", whatever={"a": []}),))
+        assert expected == decode(data, Tree, endpoint="e", request_id="r")
+
+    @pytest.mark.parametrize(
+        ("data", "place"),
+        [
+            ({"leaves": [{"id": "1"}]}, "data.leaves.id"),
+            ({"leaves": [{"id": True}]}, "data.leaves.id"),
+            ({"leaves": [{"id": 1.0}]}, "data.leaves.id"),
+            ({"leaves": [{"id": 1, "sure": "false"}]}, "data.leaves.sure"),
+            ({"leaves": [{"id": 1, "sure": 0}]}, "data.leaves.sure"),
+            ({"leaves": [{"id": 1, "name": 5}]}, "data.leaves.name"),
+            ({"leaves": [{"id": 1, "name": ["a"]}]}, "data.leaves.name"),
+            ({"leaves": [{"id": 1, "share": 1}]}, "data.leaves.share"),
+            ({"leaves": [{"id": 1, "colour": "blue"}]}, "data.leaves.colour"),
+            ({"leaves": [{}]}, "data.leaves.id"),
+            ({"leaves": [[]]}, "data.leaves"),
+            ({"leaves": "abc"}, "data.leaves"),
+            ({"leaves": {"id": 1}}, "data.leaves"),
+            ({"leaves": None}, "data.leaves"),
+            ({}, "data.leaves"),
+            ([], "data"),
+            (None, "data"),
+            ("leaves", "data"),
+        ],
+    )
+    def test_what_does_not_fit_is_named_by_its_place(self, data: object, place: str) -> None:
+        """Nothing is made to fit, and no value is quoted."""
+        with pytest.raises(GatewayProtocolError, match=rf"not as agreed at {place} \(") as caught:
+            decode(data, Tree, endpoint="e", request_id="r")
+
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+
+    def test_a_list_is_a_list(self) -> None:
+        """Neither a text nor an object passes for one."""
+        assert decode(["a"], tuple[str, ...], endpoint="e", request_id="r") == ("a",)
+        for wrong in ("a", {"a": 1}, None, [1]):
+            with pytest.raises(GatewayProtocolError):
+                decode(wrong, tuple[str, ...], endpoint="e", request_id="r")
