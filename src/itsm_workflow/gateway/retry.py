@@ -110,13 +110,14 @@ def _last(state: tenacity.RetryCallState) -> Answer:
 
 
 class _Schedule:
-    """One call's attempts; the wait is drawn when stopping is asked about, so that none starts that cannot end."""
+    """One call's attempts. Newer tenacity asks for the wait before it asks whether to stop: both see the same draw."""
 
     def __init__(self, policy: RetryPolicy, seconds: float, pace: Pace) -> None:
         self._policy = policy
         self._pace = pace
         self._ends_at = pace.monotonic() + seconds
-        self._next = 0.0
+        self._drawn_for = 0
+        self._drawn = 0.0
 
     @property
     def left(self) -> float:
@@ -125,14 +126,19 @@ class _Schedule:
     def stop(self, state: tenacity.RetryCallState) -> bool:
         if state.attempt_number >= self._policy.attempts:
             return True
-        bound = min(self._policy.first_wait * 2 ** (state.attempt_number - 1), self._policy.longest_wait)
-        self._next = max(self._pace.draw(bound), self._retry_after(state))
-        if not (self._policy.wait and _waiting.get()):
-            self._next = 0.0
-        return self._pace.monotonic() + self._next >= self._ends_at
+        # No attempt is waited for that could not end in time.
+        return self._pace.monotonic() + self.wait(state) >= self._ends_at
 
-    def wait(self, _: tenacity.RetryCallState) -> float:
-        return self._next
+    def wait(self, state: tenacity.RetryCallState) -> float:
+        if self._drawn_for != state.attempt_number:
+            self._drawn_for, self._drawn = state.attempt_number, self._draw(state)
+        return self._drawn
+
+    def _draw(self, state: tenacity.RetryCallState) -> float:
+        if not (self._policy.wait and _waiting.get()):
+            return 0.0
+        bound = min(self._policy.first_wait * 2 ** (state.attempt_number - 1), self._policy.longest_wait)
+        return max(self._pace.draw(bound), self._retry_after(state))
 
     def sleep(self, seconds: float) -> None:
         if seconds > 0:

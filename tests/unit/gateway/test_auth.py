@@ -1,0 +1,62 @@
+"""The headers that tell who calls."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from itsm_workflow.gateway.auth import BACKGROUND, RequestContext, headers
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import Settings
+
+SETTINGS = Settings(app_code="bk_flow", app_secret=Secret("canary"), gateway_url="https://e.com/", tenant="system")
+
+
+def claims(context: RequestContext) -> object:
+    """Return what the gateway's own header says."""
+    header = headers(SETTINGS, context, "r")["X-Bkapi-Authorization"]
+    assert isinstance(header, Secret)
+    return json.loads(header.reveal())
+
+
+def test_nobody_in_particular_is_the_api_user() -> None:
+    """Background work names no person."""
+    assert claims(BACKGROUND) == {"bk_app_code": "bk_flow", "bk_app_secret": "canary", "bk_username": "admin"}
+
+
+def test_a_person_and_their_login() -> None:
+    """Both editions' logins go along when they are given."""
+    context = RequestContext(user="alice", bk_token=Secret("t1"), bk_ticket=Secret("t2"))
+
+    expected = {"bk_app_code": "bk_flow", "bk_app_secret": "canary", "bk_username": "alice"}
+    assert claims(context) == {**expected, "bk_token": "t1", "bk_ticket": "t2"}
+
+
+def test_an_access_token_stands_for_all() -> None:
+    """The gateway knows application and user by it."""
+    assert claims(RequestContext(user="alice", access_token=Secret("a1"))) == {"access_token": "a1"}
+
+
+def test_ids_tenant_and_language() -> None:
+    """A call can be found in the gateway's log, and speaks the context's language."""
+    found = headers(SETTINGS, RequestContext(tenant="t9", language="en"), "r1")
+
+    assert (found["X-Request-Id"], found["X-DATA-REQUEST-ID"]) == ("r1", "r1")
+    assert (found["X-Bk-Tenant-Id"], found["blueking-language"]) == ("t9", "en")
+    assert headers(SETTINGS, BACKGROUND, "r1")["X-Bk-Tenant-Id"] == "system"
+
+
+def test_no_secret_shows() -> None:
+    """The headers may stand in a frame that is reported."""
+    shown = repr(headers(SETTINGS, RequestContext(bk_token=Secret("t1canary")), "r"))
+
+    assert "canary" not in shown
+    assert "t1" not in shown
+
+
+@pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "中文", "a\x00"])
+def test_a_name_that_cannot_stand_in_a_header_is_refused(text: str) -> None:
+    """No header is added by a name."""
+    with pytest.raises(ValueError, match="cannot stand in a header"):
+        headers(SETTINGS, RequestContext(tenant=text), "r")
