@@ -1,0 +1,69 @@
+"""What these tests stand on: settings with short times, a change that is being filed, a ticket."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from itsm_workflow.change import Attempt, Form, Phase, Ticket
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL
+from itsm_workflow.gateway.protocol import CreateRequest
+from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import Settings
+
+APP_SECRET = "canary-app-secret"
+CREDENTIAL = "canary-credential"
+TOKEN = "canary-server-token"
+CANARIES = (APP_SECRET, CREDENTIAL, TOKEN)
+NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
+
+
+def settings(url: str, **given: object) -> Settings:
+    """Return settings for the built-in service of a gateway."""
+    fixed: dict[str, Any] = {
+        "app_code": "bk_flow",
+        "app_secret": Secret(APP_SECRET),
+        "gateway_url": url,
+        "fast_approval": "service_id" not in given,
+        "timeout": (1.0, 1.0),
+        "deadline": 1.0,
+    }
+    return Settings(**fixed | given)
+
+
+def gateway(url: str, *, retry: RetryPolicy = NO_RETRY, **given: object) -> BkItsmGateway:
+    """Return an adapter that tries once, unless told otherwise."""
+    wanted = settings(url, **given)
+    return BkItsmGateway(wanted, client=ApiClient(wanted, retry=retry))
+
+
+def attempt(**given: object) -> Attempt:
+    """Return an attempt that is being sent."""
+    fixed: dict[str, Any] = {
+        "key": "pre01M87NCF7BNR8G5Q97GV755PZN",
+        "number": 1,
+        "phase": Phase.SENDING,
+        "creator": "alice",
+        "service": FAST_APPROVAL,
+        "owner": "o",
+        "submitted_at": NOW,
+    }
+    return Attempt(**fixed | given)
+
+
+def create_request(of: Attempt | None = None, title: str = "接入 nginx 日志") -> CreateRequest:
+    """Return what to create."""
+    return CreateRequest(
+        form=Form(title=title, applicant="alice", approvers=("bob",)),
+        attempt=of or attempt(),
+        callback_url=f"https://me.example.com/callback/{CREDENTIAL}",
+        callback_headers={"Authorization": CREDENTIAL},
+    )
+
+
+def ticket(ticket_id: str = "7", sn: str = "REQ20261125000007") -> Ticket:
+    """Return a ticket that a change is bound to."""
+    return Ticket(gateway="bk_itsm", id=ticket_id, sn=sn, url="", channel="answer", recorded_at=NOW)

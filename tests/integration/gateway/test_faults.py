@@ -1,0 +1,288 @@
+"""Whatever a server does, a call ends in time, in one error of ours, and a create in one of four answers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.gateway.retry import RetryPolicy
+from tests.integration.gateway.fault_server import (
+    CREATED,
+    Connection,
+    FaultServer,
+    answering,
+    in_turn,
+    packed,
+    response,
+    sending,
+    success,
+)
+from tests.integration.gateway.places import create_request, gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Serve = Callable[[Connection], None]
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b'{"result": true'
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+MEGABYTE = b"x" * (1 << 20)
+OK = success(CREATED)
+
+
+def ask(body: bytes | object, **shape: object) -> Serve:
+    """Return a server that answers every request with this."""
+    return answering(response(body, **shape))  # type: ignore[arg-type] # passed on
+
+
+UNKNOWN: dict[str, tuple[Serve, type[GatewayError]]] = {
+    "reset before the request is read": (Connection.reset, GatewayTimeout),
+    "reset after the request is read": (in_turn(Connection.reset), GatewayTimeout),
+    "closed without an answer": (in_turn(), GatewayTimeout),
+    "closed within the status line": (in_turn(sending(b"HTTP/1.1 2")), GatewayProtocolError),
+    "closed within the headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nContent-Len")), GatewayProtocolError),
+    "half a body, then closed": (in_turn(sending(HALF)), GatewayTimeout),
+    "half a chunk, then closed": (in_turn(sending(CHUNKED + b"ff\r\n{}")), GatewayTimeout),
+    "a chunk without a length": (in_turn(sending(CHUNKED + b"zz\r\n{}")), GatewayTimeout),
+    "half a body, then reset": (in_turn(sending(HALF), Connection.reset), GatewayTimeout),
+    "silence": (in_turn(Connection.hold), GatewayTimeout),
+    "silence before the request is read": (Connection.hold, GatewayTimeout),
+    "dripping status line": (in_turn(lambda connection: connection.drip(b"HHHH")), GatewayTimeout),
+    "dripping headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nX: "), lambda each: each.drip(b"zz")), GatewayTimeout),
+    "dripping body": (in_turn(sending(HALF), lambda connection: connection.drip(b"  ")), GatewayTimeout),
+    "endless provisional answers": (in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")), GatewayTimeout),
+    "endless headers": (
+        in_turn(sending(b"HTTP/1.1 200 OK\r\n"), lambda connection: connection.flood(b"A: b\r\n")),
+        GatewayProtocolError,
+    ),
+    "endless body": (
+        in_turn(sending(CHUNKED), lambda connection: connection.flood(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")),
+        GatewayProtocolError,
+    ),
+    "a body until closed, endless": (
+        in_turn(sending(b"HTTP/1.1 200 OK\r\n\r\n"), lambda connection: connection.flood(MEGABYTE)),
+        GatewayProtocolError,
+    ),
+    "a body that is said to be huge": (ask(b"{}", length=1 << 30), GatewayProtocolError),
+    "a bomb": (
+        ask(packed(b" " * (50 << 20)), headers=("Content-Encoding: gzip",)),
+        GatewayProtocolError,
+    ),
+    "bad gzip": (ask(b"not gzip at all", headers=("Content-Encoding: gzip",)), GatewayProtocolError),
+    "half a gzip": (
+        ask(packed(b'{"result": true}')[:-9], headers=("Content-Encoding: gzip",)),
+        GatewayProtocolError,
+    ),
+    "a packing nobody asked for": (ask(b"{}", headers=("Content-Encoding: br",)), GatewayProtocolError),
+    "no HTTP": (in_turn(sending(b"SSH-2.0-OpenSSH\r\n")), GatewayProtocolError),
+    "204": (ask(b"", status="204 No Content"), GatewayProtocolError),
+    "201 with a good body": (ask(OK, status="201 Created"), GatewayProtocolError),
+    "400 with a good body": (ask(OK, status="400 Bad Request"), GatewayProtocolError),
+    "403 in plain words": (ask(b"no jwt", status="403 Forbidden"), GatewayProtocolError),
+    "500": (ask(b"", status="500 Internal Server Error"), GatewayProtocolError),
+    "502 page": (ask(b"<html>", status="502 Bad Gateway"), GatewayProtocolError),
+    "a login page": (ask(b"<!DOCTYPE html><html>login</html>"), GatewayProtocolError),
+    "an empty body": (ask(b""), GatewayProtocolError),
+    "a list": (ask([]), GatewayProtocolError),
+    "a text": (ask("success"), GatewayProtocolError),
+    "no result": (ask({"code": 0, "data": CREATED}), GatewayProtocolError),
+    'result "true"': (ask({**OK, "result": "true"}), GatewayProtocolError),
+    'result "false"': (ask({"result": "false", "code": 3900004, "message": ""}), GatewayProtocolError),
+    "result 1": (ask({**OK, "result": 1}), GatewayProtocolError),
+    "refused without a code": (ask({"result": False, "message": "no"}), GatewayProtocolError),
+    "data null": (ask(success(None)), GatewayProtocolError),
+    "no sn": (ask(success({"id": 7})), GatewayProtocolError),
+    "sn a number": (ask(success({"id": 7, "sn": 20261125000007})), GatewayProtocolError),
+    "id a text": (ask(success({**CREATED, "id": "7"})), GatewayProtocolError),
+    "id true": (ask(success({**CREATED, "id": True})), GatewayProtocolError),
+    "UTF-16": (ask('{"result": true}'.encode("utf-16")), GatewayProtocolError),
+    "a byte order mark": (ask(b"\xef\xbb\xbf" + b'{"result": true}'), GatewayProtocolError),
+    "bad UTF-8": (ask(b'{"result": true, "message": "\xff"}'), GatewayProtocolError),
+    "deep JSON": (ask(b'{"result": true, "data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"), GatewayProtocolError),
+    "NaN": (ask(b'{"result": true, "code": 0, "data": {"id": NaN}}'), GatewayProtocolError),
+    "a key twice": (ask(b'{"result": false, "result": true, "code": 0, "data": {}}'), GatewayProtocolError),
+    "a number without end": (ask(b'{"result": true, "code": ' + b"1" * 9999 + b"}"), GatewayProtocolError),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_fault_after_sending_leaves_a_create_unknown_and_ends_in_time(name: str) -> None:
+    """Bytes may have left, so there may be a ticket; and nobody waits longer than the deadline."""
+    fault, kind = UNKNOWN[name]
+    with FaultServer(fault) as server:
+        client = gateway(server.url)
+        started = time.monotonic()
+        outcome = client.create(create_request())
+        took = time.monotonic() - started
+
+        assert isinstance(outcome, Unknown), outcome
+        assert took < 1.5
+        assert server.connections == 1
+        with pytest.raises(kind) as caught:
+            client.verify_token("t")
+        assert type(caught.value) is kind
+        client.close()
+
+
+class TestProvenNotSent:
+    """Only what happens before the first byte is safe to send again."""
+
+    def test_nobody_listens(self) -> None:
+        """Connection refused."""
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+
+        assert isinstance(gateway(url).create(create_request()), NotSent)
+
+    def test_no_such_name(self) -> None:
+        """The name lookup failed."""
+        outcome = gateway("https://no-such-host.invalid/").create(create_request())
+
+        assert isinstance(outcome, NotSent)
+        assert "could not be resolved" in outcome.problem
+
+    def test_nobody_accepts(self) -> None:
+        """The queue of a listener is full, so that a connection is never made."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            waiting = []
+            for _ in range(8):
+                sock = socket.socket()
+                sock.settimeout(0)
+                sock.connect_ex(listener.getsockname())
+                waiting.append(sock)
+            started = time.monotonic()
+            outcome = gateway(url).create(create_request())
+            took = time.monotonic() - started
+            for sock in waiting:
+                sock.close()
+
+        assert isinstance(outcome, NotSent), outcome
+        assert took < 1.5
+
+    def test_a_read_says_unavailable(self) -> None:
+        """The same for calls that may be tried again."""
+        with pytest.raises(GatewayUnavailable):
+            gateway("https://no-such-host.invalid/").services()
+
+
+class TestAnswered:
+    """What the gateway itself said."""
+
+    def test_created(self) -> None:
+        """HTTP 200, result true, a whole id and a number that looks like one."""
+        with FaultServer(ask(OK)) as server:
+            outcome = gateway(server.url).create(create_request())
+
+        assert outcome == Created(id="7", sn="REQ20261125000007", url=str(CREATED["ticket_url"]))
+
+    @pytest.mark.parametrize("packing", ["gzip", "x-gzip"])
+    def test_created_in_a_packed_answer(self, packing: str) -> None:
+        """A gateway may pack."""
+        body = packed(response(OK).partition(b"\r\n\r\n")[2])
+        with FaultServer(ask(body, headers=(f"Content-Encoding: {packing}",))) as server:
+            assert isinstance(gateway(server.url).create(create_request()), Created)
+
+    @pytest.mark.parametrize("url", [None, 5, "javascript:alert(1)", "https://user@evil.example.com/", "https://a b/"])
+    def test_a_page_that_may_not_be_shown_is_left_out(self, url: object) -> None:
+        """The ticket counts all the same."""
+        with FaultServer(ask(success({**CREATED, "ticket_url": url}))) as server:
+            assert gateway(server.url).create(create_request()) == Created(id="7", sn="REQ20261125000007", url="")
+
+    def test_a_page_of_a_host_that_is_not_listed_is_left_out(self) -> None:
+        """By a setting."""
+        with FaultServer(ask(OK)) as server:
+            listed = gateway(server.url, ticket_hosts=("itsm.example.com",)).create(create_request())
+            other = gateway(server.url, ticket_hosts=("other.example.com",)).create(create_request())
+
+        assert isinstance(listed, Created)
+        assert listed.url == CREATED["ticket_url"]
+        assert isinstance(other, Created)
+        assert other.url == ""
+
+    @pytest.mark.parametrize(
+        "sn", ["", "req20261125000007", "REQ1", "REQ20261125000007 ", "../../etc", "REQ" + "1" * 99]
+    )
+    def test_a_number_that_looks_like_none_proves_nothing(self, sn: str) -> None:
+        """It might be anybody's answer."""
+        with FaultServer(ask(success({**CREATED, "sn": sn}))) as server:
+            assert isinstance(gateway(server.url).create(create_request()), Unknown)
+
+    @pytest.mark.parametrize("code", [3900000, 3900003, 3900004, 3999999])
+    def test_refused_by_the_ticket_system_itself(self, code: int) -> None:
+        """One look-up decides."""
+        body = {"result": False, "code": code, "data": None, "message": "title:\n请输入\x1b[0m"}
+        with FaultServer(ask(body)) as server:
+            outcome = gateway(server.url).create(create_request())
+
+        assert outcome == Refused(remote_code=code, message="title: 请输入 [0m")
+
+    @pytest.mark.parametrize("code", [0, 1, 400, 3899999, 4000000, "3900004", "METHOD_NOT_ALLOWED", "SERVER_500_ERROR"])
+    def test_refused_by_something_between_is_unknown(self, code: int | str) -> None:
+        """A gateway's code, or a word, does not prove that the ticket system has finished with it."""
+        with FaultServer(ask({"result": False, "code": code, "data": None, "message": "no"})) as server:
+            assert isinstance(gateway(server.url).create(create_request()), Unknown)
+
+    def test_a_refused_read_keeps_the_code_and_the_cleaned_words(self) -> None:
+        """The words are an attribute for people; the error's own text has none of them."""
+        body = {"result": False, "code": 3900022, "data": None, "message": "没有找到\n对应的单据"}
+        with FaultServer(ask(body)) as server, pytest.raises(GatewayRefused) as caught:
+            gateway(server.url).services()
+
+        assert caught.value.remote_code == 3900022
+        assert vars(caught.value)["remote_message"] == "没有找到 对应的单据"
+        assert "单据" not in str(caught.value)
+
+
+class TestRepeating:
+    """What may be sent twice, and what may not."""
+
+    def test_a_read_is_tried_again(self) -> None:
+        """A gateway that was busy answers the second time."""
+        seen: list[bytes] = []
+        busy, good = response(b"", status="503 Busy"), response(success([{"id": 5, "name": "five"}]))
+        with FaultServer(answering(busy, busy, good, seen=seen)) as server:
+            listed = gateway(server.url, retry=RetryPolicy(wait=False)).services()
+
+        assert [service.id for service in listed] == ["5"]
+        assert len(seen) == 3
+
+    @pytest.mark.parametrize("status", ["429 Slow", "502 Bad", "503 Busy", "504 Late"])
+    def test_a_create_is_sent_once_whatever_the_policy(self, status: str) -> None:
+        """At every layer."""
+        seen: list[bytes] = []
+        with FaultServer(answering(response(b"", status=status, headers=("Retry-After: 0",)), seen=seen)) as server:
+            outcome = gateway(server.url, retry=RetryPolicy(attempts=9, wait=False)).create(create_request())
+
+        assert isinstance(outcome, Unknown)
+        assert len(seen) == 1
+
+    def test_a_create_that_broke_is_not_sent_again(self) -> None:
+        """A kept connection that dies looks just like this, which is why a create never uses one."""
+        with FaultServer(in_turn(Connection.reset)) as server:
+            client = gateway(server.url, retry=RetryPolicy(attempts=9, wait=False))
+            outcome = client.create(create_request())
+
+            assert isinstance(outcome, Unknown)
+            assert server.connections == 1
+
+    def test_reads_share_a_connection_and_a_create_has_its_own(self) -> None:
+        """Kept alive for reads; opened and closed for what must not be doubled."""
+        services, created = response(success([])), response(OK)
+        with FaultServer(answering(services, services, created, services)) as server:
+            client = gateway(server.url)
+            client.services()
+            client.services()
+            assert server.connections == 1
+            client.create(create_request())
+            assert server.connections == 2
+            client.services()
+            assert server.connections == 2
+            client.close()
