@@ -86,9 +86,13 @@ class Filing:
 
     def revise(self, change_id: str, form: Form, actor: str) -> Stored:
         """Store another form of a draft."""
-        stored = self._journal.load(change_id)
-        revised = [Step(Trigger.REVISE, ev.Drafted(form=form))]
-        return self._journal.commit_one(self._journal.fire(stored, revised, actor=actor))
+        journal, revised = self._journal, [Step(Trigger.REVISE, ev.Drafted(form=form))]
+        for _ in range(_TRIES):
+            try:
+                return journal.commit_one(journal.fire(journal.load(change_id), revised, actor=actor))
+            except StorageConflict:
+                continue  # somebody revised or submitted it: see whether it still is a draft
+        raise StorageConflict(change_id=change_id, kind="version")
 
     def submit(self, change_id: str, actor: str) -> Stored:
         """Submit a draft and send it.
@@ -97,14 +101,20 @@ class Filing:
             TransitionRefused: It is no draft.
             AlreadyApplied: Another change of its subject is open.
         """
-        stored = self._journal.load(change_id)
-        form = stored.change.form
-        problems = self._gateway.check_form(form)
-        if problems:
-            raise InvalidForm(problems)
-        since = self._journal.clock.elapsed()
-        prepared = self._journal.fire(stored, self._to_sending(form), actor=actor)
-        return self._send(self._journal.commit_one(prepared), since)
+        for _ in range(_TRIES):
+            stored = self._journal.load(change_id)
+            form = stored.change.form
+            problems = self._gateway.check_form(form)
+            if problems:
+                raise InvalidForm(problems)
+            since = self._journal.clock.elapsed()
+            prepared = self._journal.fire(stored, self._to_sending(form), actor=actor)
+            try:
+                marked = self._journal.commit_one(prepared)
+            except StorageConflict:
+                continue  # somebody revised or submitted it: see whether it still is a draft
+            return self._send(marked, since)
+        raise StorageConflict(change_id=change_id, kind="version")
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
         """Draft and submit in one commit, or revise and submit the draft that the subject has.
@@ -121,9 +131,10 @@ class Filing:
             else:
                 prepared = journal.fire(draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
             try:
-                return self._send(journal.commit_one(prepared), since)
+                marked = journal.commit_one(prepared)
             except StorageConflict:
                 continue  # somebody submitted or revised the draft: look again what the subject has
+            return self._send(marked, since)
         raise StorageConflict(change_id=draft.change.id if draft else subject, kind="version")
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None) -> ev.TicketConfirmed:

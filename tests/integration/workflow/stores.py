@@ -1,0 +1,8 @@
+"""The stores that a promise is tested on."""
+
+from __future__ import annotations
+
+import pytest
+
+EVERY_STORE = pytest.mark.parametrize("store_kind", ["memory", "sqlite", "json"])
+SHARED_STORE = pytest.mark.parametrize("store_kind", ["sqlite", "json"])
