@@ -70,14 +70,15 @@ def prepare(recording: Recording, stage: Stage) -> dict[str, str]:
     Returns:
         The sandbox's number for each recorded one, in upper case.
     """
+    listing = recording.endpoint in LISTS
     if recording.endpoint == "callback_failed_ticket":
         known = _failed(recording, stage)
-    elif recording.endpoint in LISTS:
+    elif listing and "immediately" not in recording.words:
         known = _listed(recording, stage)
     else:
-        # At the recorded moment itself, since a ticket just created must not get older.
+        # At the recorded moment itself, since what was just done must not get older.
         stage.set_time(recording.at)
-        return _single(recording, stage)
+        return _listed(recording, stage) if listing else _single(recording, stage)
     stage.set_time(recording.at)
     return known
 

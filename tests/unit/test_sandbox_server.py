@@ -1,0 +1,355 @@
+"""The sandbox as a server: paths, credentials, life and death, and the surface for other processes."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.sandbox import Request, Sandbox, Status
+from itsm_workflow.sandbox.control import is_local, plain
+from tests.contract.receiver import Receiver
+from tests.contract.stage import Cast, Stage, Standing, front
+from tests.unit.test_sandbox_acting import AT
+from tests.unit.test_sandbox_faults import CREATE
+
+if TYPE_CHECKING:
+    from tests.contract.recorded import Json
+
+
+def jwt(**payload: object) -> str:
+    """Make what looks like a gateway's JWT."""
+
+    def part(content: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'RS512'})}.{part(payload)}.signature"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("GET", "/openapi/service/get_services/", 200, "application/json"),
+        ("GET", "/v2/itsm/get_services/", 200, "application/json"),
+        ("GET", "/api/c/compapi/v2/itsm/get_services/", 200, "application/json"),
+        ("GET", "/openapi/service/get_services", 301, "text/html; charset=utf-8"),
+        ("GET", "/v2/itsm/no_such_thing/", 200, "text/html; charset=utf-8"),
+        ("GET", "/openapi/ticket/get_services/", 200, "text/html; charset=utf-8"),
+        ("GET", "/openapi/ticket/two/words/", 200, "text/html; charset=utf-8"),
+        ("GET", "/openapi/nothing_here", 200, "text/html; charset=utf-8"),
+        ("PUT", "/openapi/ticket/create_ticket/", 200, "application/json"),
+        ("DELETE", "/openapi/ticket/no_such_thing/", 200, "application/json"),
+    ],
+)
+def test_paths(method: str, path: str, status: int, kind: str) -> None:
+    """Known ones answer on both addresses, others with a page, and all with HTTP 200 or 301."""
+    with Stage(AT) as stage:
+        heard = stage.send(method, path, front({}))
+
+    assert (status, kind) == (heard.status, heard.headers["Content-Type"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "kind"),
+    [
+        ({}, 403, "text/html; charset=utf-8"),
+        ({"X-Bkapi-Authorization": "nonsense"}, 403, "text/html; charset=utf-8"),
+        ({"X-Bkapi-Authorization": '{"bk_app_code": "app"}'}, 403, "text/html; charset=utf-8"),
+        ({"X-Bkapi-Authorization": '{"bk_app_code": "app", "bk_app_secret": "s"}'}, 200, "application/json"),
+        ({"X-Bkapi-Authorization": '{"access_token": "t"}'}, 200, "application/json"),
+        ({"X-Bkapi-JWT": "aaa.bbb.ccc"}, 200, "text/html; charset=utf-8"),
+        ({"X-Bkapi-JWT": "aaa"}, 200, "text/html; charset=utf-8"),
+        ({"X-Bkapi-JWT": jwt(app={"app_code": "app"})}, 200, "application/json"),
+    ],
+)
+def test_credentials(headers: dict[str, str], status: int, kind: str) -> None:
+    """A gateway's credentials or its JWT let in; none is HTTP 403, a broken JWT a page."""
+    with Stage(AT) as stage:
+        heard = stage.send("GET", "/v2/itsm/get_services/", headers)
+
+    assert (status, kind) == (heard.status, heard.headers["Content-Type"])
+
+
+def test_a_sandbox_can_do_without_credentials() -> None:
+    """``require_authorization=False`` lets everybody in."""
+    with Stage(AT, require_authorization=False) as stage:
+        assert stage.send("GET", "/v2/itsm/get_services/").status == 200
+
+
+@pytest.mark.parametrize("user", [{"bk_username": "carol"}, {"username": "carol"}])
+def test_the_jwt_names_the_user(user: dict[str, str]) -> None:
+    """Who creates, when the body names nobody."""
+    headers = {"X-Bkapi-JWT": jwt(user=user), "Content-Type": "application/json"}
+    unnamed = {key: value for key, value in CREATE.items() if key != "creator"}
+    with Stage(AT) as stage:
+        stage.send("POST", "/openapi/ticket/create_ticket/", headers, json.dumps(unnamed))
+
+        assert stage.sandbox.tickets()[0].creator == "carol"
+
+
+def test_a_request_keeps_its_secrets() -> None:
+    """Neither headers nor body show in a repr."""
+    request = Request(method="POST", path="/x", headers={"x-bkapi-authorization": "hush"}, body=b"hush")
+
+    assert "hush" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Transfer-Encoding": "chunked"}, 411), ({"Content-Length": "many"}, 411), ({"Content-Length": "9999999"}, 413)],
+)
+def test_bodies_it_will_not_read(headers: dict[str, str], status: int) -> None:
+    """No length or too much of it; the connection ends there."""
+    with Stage(AT) as stage, closing(http.client.HTTPConnection(*_address(stage.sandbox), timeout=5)) as connection:
+        for path in ("/v2/itsm/get_tickets/", "/_sandbox/approve/"):
+            connection.putrequest("POST", path)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            assert (status, "close") == (answer.status, answer.getheader("Connection"))
+            answer.read()
+            connection.close()
+
+
+def _address(sandbox: Sandbox) -> tuple[str, int]:
+    host, port = sandbox.root.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def test_idle_connections_do_not_hold_up_closing() -> None:
+    """A client that keeps its connection open sees it end."""
+    sandbox = Sandbox().start()
+    with socket.create_connection(_address(sandbox), timeout=5) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(16).startswith(b"HTTP/1.1 200")
+        sandbox.close()
+        while idle.recv(4096):
+            pass
+
+    sandbox.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("itsm-sandbox")]
+
+
+def test_a_sandbox_starts_once_and_has_an_address_then() -> None:
+    """Misuse is said plainly; closing one that never started does nothing."""
+    sandbox = Sandbox()
+    sandbox.close()
+    with pytest.raises(RuntimeError, match="started"):
+        _ = sandbox.url
+    with sandbox, pytest.raises(RuntimeError, match="once"):
+        sandbox.start()
+
+
+def test_time_passes_by_itself() -> None:
+    """Driven, a ticket goes its way: ``approve`` waits for the step, ``wait`` for what is looked for."""
+    with Receiver() as receiver, Sandbox(start_delay=0.05, decision_delay=0.05) as sandbox:
+        body = {**CREATE, "meta": {"callback_url": receiver.url}}
+        request = urllib.request.Request(  # noqa: S310 - this machine
+            f"{sandbox.url}create_ticket/",
+            data=json.dumps(body).encode(),
+            headers={**front({}), "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - this machine
+            sn = json.load(answer)["data"]["sn"]
+        sandbox.approve(sn, remark="fine")
+        ended = sandbox.wait(lambda ledger: [one for one in ledger.tickets() if one.approve_result])
+        sandbox.wait(lambda ledger: ledger.tickets()[0].callbacks[0].outcome == "delivered")
+
+        assert (ended[0].current_status, sandbox.ticket(sn).callbacks[0].outcome) == (Status.FINISHED, "delivered")
+        assert sn == receiver.wait(1)[0].json["sn"]
+
+
+def test_waiting_ends_in_time() -> None:
+    """What never comes is a TimeoutError."""
+    with Sandbox() as sandbox, pytest.raises(TimeoutError, match=r"0\.05 s"):
+        sandbox.wait(lambda ledger: ledger.tickets(), timeout=0.05)
+
+
+def test_unknown_tickets_are_not_found() -> None:
+    """By number and by id."""
+    with Sandbox() as sandbox:
+        for name in ("REQ19990101000001", 7):
+            with pytest.raises(LookupError):
+                sandbox.ticket(name)
+
+
+def test_a_background_callback_of_another_ticket_does_not_hold_up_a_request() -> None:
+    """What fell due meanwhile is delivered on its own."""
+    with Receiver() as receiver, Stage(AT) as stage:
+        receiver.hold.clear()
+        stage.ticket(Standing.DECIDED, Cast(meta={"callback_url": receiver.url}))
+        stage.now = stage.now.replace(minute=59)
+
+        assert stage.get("get_services").status == 200
+        receiver.wait(1)
+
+
+# --- The surface for other processes ------------------------------------------------------------------------------
+
+
+def steer(stage: Stage, path: str, body: object = None) -> Json:
+    """Call the control surface and return the JSON it answers."""
+    raw = None if body is None else json.dumps(body)
+    heard = stage.send(
+        "GET" if body is None else "POST", f"/_sandbox/{path}", {"Content-Type": "application/json"}, raw
+    )
+    return {"status": heard.status, "json": heard.json}
+
+
+def test_another_process_decides_tickets() -> None:
+    """Approve, reject, withdraw, suspend, resume, terminate, duplicate: by number or id."""
+    with Stage(AT) as stage:
+        tickets = [stage.ticket(Standing.STARTED) for _ in range(5)]
+        steer(stage, "approve/", {"sn": tickets[0], "approver": "bob", "remark": "yes"})
+        steer(stage, "reject/", {"sn": 2})
+        steer(stage, "withdraw/", {"sn": tickets[2]})
+        steer(stage, "terminate/", {"sn": tickets[3], "operator": "bob"})
+        steer(stage, "suspend/", {"sn": tickets[4]})
+        suspended = stage.sandbox.tickets()[4].current_status
+        resumed = steer(stage, "resume/", {"sn": tickets[4]})["json"]
+        steer(stage, "duplicate_sn/", {"sn": 5})
+        stage.pass_time()
+        shown = steer(stage, "ledger/")["json"]
+
+    assert [(one["current_status"], one["approve_result"]) for one in shown["tickets"]] == [
+        ("FINISHED", True),
+        ("FINISHED", False),
+        ("REVOKED", False),
+        ("TERMINATED", False),
+        ("RUNNING", False),
+        ("RUNNING", False),
+    ]
+    assert (suspended, resumed["current_status"]) == ("SUSPENDED", "RUNNING")
+    assert {"now", "tickets", "failed_callbacks", "requests", "planned"} == set(shown)
+
+
+def test_the_ledger_shown_holds_no_token() -> None:
+    """Nor the headers and the address that a ticket's callbacks use."""
+    with Receiver() as receiver, Stage(AT) as stage:
+        meta = {"callback_url": f"{receiver.url}/hush", "headers": {"X": "hush"}}
+        stage.ticket(Standing.APPROVED, Cast(meta=meta))
+        token = receiver.wait(1)[0].json["token"]
+        stage.ticket(Standing.CREATED)
+        shown = json.dumps(steer(stage, "ledger/")["json"])
+
+    assert "hush" not in shown
+    assert token not in shown
+    assert "shows its submit step" in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("nothing/", None, 404),
+        ("ledger/", {}, 404),
+        ("approve/", {}, 400),
+        ("approve/", [], 400),
+        ("approve/", {"sn": "REQ19990101000001"}, 404),
+        ("approve/", {"sn": 1, "approver": "mallory"}, 409),
+        ("faults/", {"kind": "nonsense", "endpoint": "approve"}, 400),
+        ("faults/", {"kind": "reset", "endpoint": "approve", "surprise": 1}, 400),
+        ("release/", {"id": 5}, 404),
+        ("faults/?id=x", None, 400),
+    ],
+)
+def test_nonsense_is_told(path: str, body: object, status: int) -> None:
+    """400 for nonsense, 404 for what is not there, 409 for what BK-ITSM would refuse."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.STARTED)
+        heard = steer(stage, path, body)
+
+    assert status == heard["status"]
+    assert heard["json"]["error"]
+
+
+def test_a_body_that_is_no_json_is_told() -> None:
+    """As 400."""
+    with Stage(AT) as stage:
+        assert stage.send("POST", "/_sandbox/approve/", {}, "no").status == 400
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "local"),
+    [
+        ("127.0.0.1", "127.0.0.1:80", True),
+        ("::1", "[::1]:80", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "evil.example", False),
+        ("10.0.0.1", "127.0.0.1", False),
+        ("127.0.0.1", "", False),
+        ("nowhere", "localhost", False),
+    ],
+)
+def test_only_this_machine_may_steer(client: str, host: str, local: bool) -> None:  # noqa: FBT001 - a parameter
+    """Address and Host header must both be local."""
+    assert local == is_local(client, host)
+
+
+def test_a_strange_host_header_is_refused() -> None:
+    """As a rebound name in a browser sends it."""
+    with Stage(AT) as stage:
+        assert [
+            stage.send("GET", path, {"Host": "evil.example"}).status for path in ("/", "/_sandbox/ledger/")
+        ] == [403, 403]
+
+
+def test_the_page_for_people_escapes_what_clients_choose() -> None:
+    """A title with markup is shown, not run."""
+    with Stage(AT) as stage:
+        stage.ticket(Standing.APPROVED, Cast(title="<script>alert(1)</script>"))
+        stage.ticket(Standing.REJECTED)
+        page = stage.send("GET", "/").body.decode()
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert tuple(cell for cell in ("<td>yes</td>", "<td>no</td>") if cell in page) == ("<td>yes</td>", "<td>no</td>")
+
+
+def test_values_become_plain_json() -> None:
+    """Times carry their zone."""
+    assert plain({"at": AT, "all": (1, None)}) == {"at": "2026-11-24T18:30:00+00:00", "all": [1, None]}
+
+
+CHILD = """
+import json, sys, urllib.request
+root = sys.argv[1]
+def call(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(root + "/_sandbox/" + path, data=data), timeout=20) as answer:
+        return json.load(answer)
+number = call("faults/", {"kind": "hold", "endpoint": "create_ticket"})["id"]
+print("armed", flush=True)
+reached = call(f"faults/?id={number}&wait=20")["reached"]
+stored = len(call("ledger/")["tickets"])
+held = call("faults/")[0]["hits"]
+call("release/", {"id": number, "drop": len(sys.argv) > 2})
+call("clear/", {})
+print(json.dumps([reached, stored, held]))
+"""
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_real_other_process_holds_and_lets_go(dropped: bool) -> None:  # noqa: FBT001 - a parameter
+    """It arms a hold, learns that the ticket is stored, and releases or drops the answer."""
+    with Stage(AT) as stage:
+        command = [sys.executable, "-c", CHILD, stage.sandbox.root, *["drop"] * dropped]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "armed\n"
+            try:
+                answered = stage.post("create_ticket", CREATE).json["result"]
+            except http.client.RemoteDisconnected:
+                answered = False
+            told = json.loads(child.stdout.read())
+
+    assert ([True, 1, 1], not dropped) == (told, answered)
