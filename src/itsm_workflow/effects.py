@@ -52,11 +52,19 @@ class Effect:
 class EffectRegistry:
     """The effects of one workflow, by state and by name.
 
+    Args:
+        definition: The workflow.
+        effects: The effects by the state that plans them.
+        leave_unknown: Whether an effect of another name is some other process's to deliver; otherwise it is parked.
+
     Raises:
         DefinitionError: Two effects share a name, a state is unknown, or a name is taken by the library.
     """
 
-    def __init__(self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]]) -> None:
+    def __init__(
+        self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]], *, leave_unknown: bool = False
+    ) -> None:
+        self._leave_unknown = leave_unknown
         self.names: dict[str, tuple[str, ...]] = {}
         self._by_name: dict[str, Effect] = {}
         for state, listed in effects.items():
@@ -74,6 +82,10 @@ class EffectRegistry:
                     raise DefinitionError(f"effect {effect.name!r} of state {state}: that is {taken}")
                 self._by_name[effect.name] = effect
             self.names[str(state)] = tuple(effect.name for effect in listed)
+
+    def delivers(self, name: str) -> bool:
+        """Tell whether the effect is this process's to deliver."""
+        return not self._leave_unknown or name == WITHDRAW or name in self._by_name
 
     def deliver(self, call: EffectCall) -> tuple[str, bool]:
         """Do the work.

@@ -97,9 +97,15 @@ class Loop:
         return stored.due_at is not None and stored.due_at <= self._journal.clock.now()
 
     def plan(self, stored: Stored) -> Plan | None:
-        """Return the next question about a change, or None."""
-        journal = self._journal
-        return settle.plan(journal.definition, stored.change, journal.clock.now(), journal.policy, owner=self.owner)
+        """Return the next question about a change, or None.
+
+        A change with an effect that is due and another process's to deliver is left to that process as a whole.
+        """
+        journal, change = self._journal, stored.change
+        plan = settle.plan(journal.definition, change, journal.clock.now(), journal.policy, owner=self.owner)
+        if plan is None or not isinstance(plan.question, Deliver):
+            return plan
+        return plan if self._effects.delivers(_effect(change, plan.question).name) else None
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared:
         """Prepare the commit that must be durable before the question is asked."""

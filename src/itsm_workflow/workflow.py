@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from itsm_workflow.callbacks.credential import CallbackAddress
 from itsm_workflow.callbacks.inbox import Inbox
@@ -24,6 +24,7 @@ from itsm_workflow.reconciler import Reconciler
 from itsm_workflow.records import Records
 from itsm_workflow.settle import Step
 from itsm_workflow.status import status_of
+from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,9 @@ class Workflow(Records):
         gateway: The ticket system.
         definition: The state machine.
         effects: What to do once a state is entered, by state.
+        unknown_effects: What becomes of a stored effect that is not among them: ``park`` it and call a person, or
+            ``leave`` it, with its change, to another process. Entering a state plans the effects named here, and no
+            others: a process that leaves some unknown must not be the one that enters their states.
         policy: All timings.
         settings: Where callbacks arrive and which prefix keys have; by default the gateway's own settings.
         callbacks: Whether to ask for callbacks; without them only `reconcile` finds out what was decided.
@@ -72,6 +76,7 @@ class Workflow(Records):
         gateway: TicketGateway,
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
         effects: Mapping[str, Sequence[Effect]] | None = None,
+        unknown_effects: Literal["park", "leave"] = "park",
         policy: Policy | None = None,
         settings: Settings | None = None,
         callbacks: bool = True,
@@ -85,7 +90,8 @@ class Workflow(Records):
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
-        registry, told = EffectRegistry(definition, effects or {}), Observers(observers)
+        registry = EffectRegistry(definition, effects or {}, leave_unknown=unknown_effects == "leave")
+        told = Observers(observers)
         journal = Journal(
             storage=storage,
             definition=definition,
@@ -227,10 +233,12 @@ class Workflow(Records):
             prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
             try:
                 stored = self._journal.commit_one(prepared)
-            except StorageConflict:
+            except StorageConflict as conflict:
+                if conflict.kind == ConflictKind.TICKET:
+                    raise  # no repeat helps: another change holds the ticket
                 continue  # somebody else moved it: the trigger is judged anew
             return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
-        raise StorageConflict(change_id=change_id, kind="version")
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION)
 
     # ---------------------------------------------------------------- what a person decides
 
@@ -271,6 +279,7 @@ class Workflow(Records):
 
         Raises:
             TransitionRefused: The gateway shows no such ticket, several, or one of another creator.
+            StorageConflict: Another change is bound to that ticket.
             GatewayError: The gateway could not be asked.
         """
         confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id)
