@@ -238,7 +238,7 @@ class Workflow(Records):
                     raise  # no repeat helps: another change holds the ticket
                 continue  # somebody else moved it: the trigger is judged anew
             return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
-        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION)
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
 
     # ---------------------------------------------------------------- what a person decides
 

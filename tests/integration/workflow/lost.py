@@ -1,0 +1,52 @@
+"""Creates whose outcome is not known, and tickets that turn up without us."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.sandbox import Draft
+from tests.integration.workflow.office import SUBJECT, asked
+
+if TYPE_CHECKING:
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.sandbox import Armed
+    from tests.integration.workflow.office import Office
+
+
+def lose_every_answer(office: Office, kind: str, *, processed: bool) -> Armed:
+    """Let every create go wrong."""
+    faults = office.sandbox.faults
+    if kind == "reset":
+        return faults.reset("create_ticket", always=True)
+    if kind == "html":
+        return faults.html("create_ticket", processed=processed, always=True)
+    if kind == "lost":
+        return faults.lose_answer("create_ticket", always=True)
+    return faults.status("create_ticket", int(kind), processed=processed, always=True)
+
+
+def apply_in_vain(office: Office, workflow: Workflow) -> ChangeRequest:
+    """Apply with a create that is never carried out, and look it up until a person is called."""
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    use_up_lookups(office, workflow)
+    office.sandbox.faults.clear()
+    return workflow.get(change.id)
+
+
+def use_up_lookups(office: Office, workflow: Workflow) -> None:
+    """Reconcile at each time of the look-up schedule."""
+    before = 0.0
+    for wait in workflow.policy.lookups:
+        office.pass_time(wait.total_seconds() - before)
+        before = wait.total_seconds()
+        workflow.reconcile()
+
+
+def file_behind_our_back(office: Office, change: ChangeRequest, *, creator: str = "alice", key: str = "") -> int:
+    """Let a ticket with the change's key, or another one, turn up in the ticket system, and return its id."""
+    key = key or change.expect_attempt().key
+    title = f"{change.form.title} #{key[-8:]}"
+    with office.sandbox.locked() as ledger:
+        draft = Draft(title=title, creator=creator, service=ledger.services[2], approvers=("carol",), tag=key)
+        return ledger.file(draft).id

@@ -1,0 +1,239 @@
+"""What can come of a send: whatever is not proven is looked up by key, and nothing is ever sent twice on its own."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.change import AttentionReason, Phase
+from itsm_workflow.errors import AlreadyApplied
+from itsm_workflow.sandbox import DEFAULT_SERVICES, FieldSpec, Service
+from itsm_workflow.sandbox.services import TITLE
+from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
+from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.integration.workflow.stores import EVERY_STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.storage.protocol import Write
+
+STRICT_SERVICE = Service(
+    id=77, name="strict", form=(TITLE, FieldSpec(id=90, key="cluster", type="STRING", name="集群"))
+)
+
+
+@pytest.fixture
+def lost(office: Office) -> Iterator[tuple[Workflow, ChangeRequest]]:
+    """Apply, with a create that is never carried out and an outcome that is not known."""
+    workflow = office.workflow()
+    armed = lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    yield workflow, change
+    assert armed.hits == 1, "the create was sent again"
+
+
+@EVERY_STORE
+@pytest.mark.parametrize("kind", ["lost", "502", "html"])
+def test_ticket_whose_answer_is_lost_is_found_at_once(office: Office, kind: str) -> None:
+    """The look-up that follows binds the ticket before apply returns."""
+    workflow = office.workflow()
+    armed = lose_every_answer(office, kind, processed=True)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    ticket = office.only_ticket()
+    assert (State.PENDING, str(ticket.id), "lookup") == (
+        change.state,
+        change.expect_ticket().id,
+        change.expect_ticket().channel,
+    )
+    assert triggers(workflow, change) == ["draft", "submit", "mark_sending", "mark_unknown", "record_ticket"]
+    assert armed.hits == 1
+
+
+@pytest.mark.parametrize("kind", ["500", "502", "504", "404", "html", "reset"])
+def test_create_that_may_have_been_done_comes_back_as_unknown(office: Office, kind: str) -> None:
+    """Apply does not raise; the change is looked up by its key, at once and then on a schedule."""
+    workflow = office.workflow()
+    armed = lose_every_answer(office, kind, processed=False)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    attempt = change.expect_attempt()
+    assert (change.state, attempt.phase, attempt.looks) == (State.APPLYING, Phase.UNKNOWN, 1)
+    assert [body["tag"] for body in office.sandbox.bodies("get_tickets") if "tag" in body] == [attempt.key]
+    with pytest.raises(AlreadyApplied):
+        workflow.apply(subject=SUBJECT, **asked())
+    assert armed.hits == 1
+
+
+def test_lost_ticket_is_found_once_the_gateway_can_be_asked(office: Office) -> None:
+    """A look-up that fails proves nothing and is tried again."""
+    workflow = office.workflow()
+    office.sandbox.faults.lose_answer("create_ticket")
+    office.sandbox.faults.status("get_tickets", 503, always=True)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+
+    office.sandbox.faults.clear()
+    office.pass_time(1)
+    report = workflow.reconcile()
+
+    assert (report.due, report.moved) == (1, 1)
+    assert workflow.get(change.id).expect_ticket().id == str(office.only_ticket().id)
+
+
+def test_refused_create_frees_the_subject_and_keeps_the_reason(store_url: str) -> None:
+    """The change is a draft again; applying with what was missing submits that draft."""
+    with Office(store_url, services=(*DEFAULT_SERVICES, STRICT_SERVICE)) as office:
+        workflow = office.workflow(office.settings(fast_approval=False, service_id="77"))
+
+        refused = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={}))
+
+        assert (refused.state, office.sandbox.tickets()) == (State.DRAFT, ())
+        assert "3900003" in refused.expect_attempt().problem
+        assert "cluster" in workflow.why(refused.id)
+        assert triggers(workflow, refused) == ["draft", "submit", "mark_sending", "refuse"]
+
+        change = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={"cluster": "gz-1"}))
+
+        assert (change.id, change.state) == (refused.id, State.PENDING)
+        assert change.expect_attempt().key != refused.expect_attempt().key
+        assert office.only_ticket().sn == change.sn
+
+
+def test_refusal_of_a_create_that_was_carried_out_is_not_believed(office: Office) -> None:
+    """BK-ITSM also says no when it made the ticket and failed afterwards: one look-up decides."""
+    workflow = office.workflow()
+    no = b'{"result": false, "code": 3900004, "data": null, "message": "too late"}'
+    office.sandbox.twist["create_ticket"] = lambda answer: attrs.evolve(answer, body=no)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert (change.state, change.expect_ticket().id) == (State.PENDING, str(office.only_ticket().id))
+
+
+def test_refusal_that_cannot_be_looked_up_stays_unknown(office: Office) -> None:
+    """Without the look-up nobody knows whether there is a ticket."""
+    workflow = office.workflow()
+    no = b'{"result": false, "code": 3900004, "data": null, "message": "too late"}'
+    office.sandbox.twist["create_ticket"] = lambda answer: attrs.evolve(answer, body=no)
+    office.sandbox.faults.status("get_tickets", 502, always=True)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+
+
+@EVERY_STORE
+def test_create_that_cannot_connect_is_queued_and_sent_later_with_its_key(office: Office) -> None:
+    """Nothing left, so sending again is safe: one ticket, under the first key."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+    offline = office.workflow(office.settings(gateway_url=nobody))
+    change = offline.apply(subject=SUBJECT, **asked())
+    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.QUEUED)
+
+    workflow = office.workflow()
+    assert workflow.reconcile().due == 0
+    office.pass_time(30)
+    report = workflow.reconcile()
+
+    sent = workflow.get(change.id)
+    assert (report.moved, sent.state, sent.expect_attempt().number) == (1, State.PENDING, 1)
+    assert office.only_ticket().tag == change.expect_attempt().key
+
+
+def test_worker_that_was_stopped_after_its_mark_sends_nothing(office: Office) -> None:
+    """Another worker may have taken over meanwhile: the send is queued again, and goes out later, once."""
+    workflow = office.workflow()
+
+    def stop(_: Sequence[Write]) -> None:
+        office.store.after = lambda _: None
+        office.clock.advance(3)
+
+    office.store.after = stop
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert (change.expect_attempt().phase, office.sandbox.bodies("create_ticket")) == (Phase.QUEUED, [])
+    office.pass_time(30)
+    workflow.reconcile()
+    assert workflow.get(change.id).sn == office.only_ticket().sn
+
+
+def test_used_up_lookups_call_a_person_and_send_nothing(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """Absence is believed after the whole schedule only, and even then nothing is sent again."""
+    workflow, change = lost
+    office.pass_time(479)
+    workflow.reconcile()
+    assert workflow.get(change.id).attention is None
+
+    use_up_lookups(office, workflow)
+
+    now = workflow.get(change.id)
+    attention = now.attention
+    assert attention is not None
+    assert (now.state, attention.reason) == (State.APPLYING, AttentionReason.NOT_FOUND)
+    assert attention.facts["key"] == change.expect_attempt().key
+    for _ in range(30):
+        office.pass_time(3600)
+        workflow.reconcile()
+    assert office.sandbox.tickets() == ()
+
+
+def test_lookups_that_all_failed_call_a_person_too(office: Office) -> None:
+    """That the gateway could not be asked is another reason than that there is no ticket."""
+    workflow = office.workflow()
+    lose_every_answer(office, "502", processed=False)
+    office.sandbox.faults.status("get_tickets", 502, always=True)
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    use_up_lookups(office, workflow)
+
+    attention = workflow.get(change.id).attention
+    assert attention is not None
+    assert attention.reason == AttentionReason.LOOKUP_FAILED
+
+
+def test_ticket_that_is_born_late_is_adopted(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """The look-ups go on after a person was called; a match counts whenever it is seen, and clears the attention."""
+    workflow, change = lost
+    use_up_lookups(office, workflow)
+    born = str(file_behind_our_back(office, change))
+
+    office.pass_time(3600)
+    workflow.reconcile()
+
+    adopted = workflow.get(change.id)
+    assert (adopted.state, adopted.expect_ticket().id, adopted.attention) == (State.PENDING, born, None)
+
+
+def test_two_tickets_with_one_key_call_a_person(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """Neither is chosen; both are named."""
+    workflow, change = lost
+    born = [str(file_behind_our_back(office, change)) for _ in range(2)]
+
+    office.pass_time(1)
+    workflow.reconcile()
+
+    attention = workflow.get(change.id).attention
+    assert attention is not None
+    assert (attention.reason, attention.facts["tickets"]) == (AttentionReason.DUPLICATE, ", ".join(born))
+
+
+def test_ticket_of_another_creator_is_not_adopted(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """Whoever copied the key did not file our ticket."""
+    workflow, change = lost
+    file_behind_our_back(office, change, creator="mallory")
+
+    office.pass_time(1)
+    workflow.reconcile()
+
+    assert workflow.get(change.id).ticket is None

@@ -1,0 +1,200 @@
+"""What a person decides when the library cannot know: resend, abandon, bind a ticket that was found."""
+
+from __future__ import annotations
+
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.change import AttentionReason, Outcome, Phase
+from itsm_workflow.errors import StorageConflict, TransitionRefused
+from tests.integration.workflow.lost import apply_in_vain, file_behind_our_back, lose_every_answer
+from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+
+
+def test_resend_keeps_the_key_and_raises_the_number(office: Office) -> None:
+    """A double would be visible; here there is one ticket."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+
+    sent = workflow.resend(change.id, actor="ops", reason="the gateway's log shows no create")
+
+    attempt = sent.expect_attempt()
+    assert (sent.state, attempt.number, attempt.key) == (State.PENDING, 2, change.expect_attempt().key)
+    assert (sent.attention, office.only_ticket().tag) == (None, attempt.key)
+    url = office.sandbox.bodies("create_ticket")[-1]["meta"]["callback_url"]
+    assert url.endswith(f"/{change.id}/2/")
+
+
+def test_callback_of_a_resent_ticket_is_believed(office: Office) -> None:
+    """Its credential is that of the second attempt."""
+    workflow = office.workflow()
+    change = workflow.resend(apply_in_vain(office, workflow).id, actor="ops")
+
+    office.approve(change)
+
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_resend_is_refused_while_there_may_be_a_ticket(office: Office) -> None:
+    """Before the look-ups have shown that there is none, a resend could make a second one."""
+    workflow = office.workflow()
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    with pytest.raises(TransitionRefused, match="second ticket"):
+        workflow.resend(change.id, actor="ops")
+
+    assert workflow.get(change.id).expect_attempt().number == 1
+
+
+def test_abandon_ends_the_change_and_frees_the_subject(office: Office) -> None:
+    """The subject can be applied for anew."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+
+    ended = workflow.abandon(change.id, actor="ops", reason="not needed any more")
+
+    assert (ended.state, ended.outcome) == (State.REJECTED, Outcome.ABANDONED)
+    assert workflow.history(change.id)[-1].actor == "ops"
+    assert workflow.apply(subject=SUBJECT, **asked()).state == State.PENDING
+
+
+def test_abandon_is_refused_while_a_ticket_may_turn_up_or_is_there(office: Office) -> None:
+    """A ticket would be left behind that nobody watches."""
+    workflow = office.workflow()
+    armed = lose_every_answer(office, "502", processed=False)
+    lost = workflow.apply(subject=SUBJECT, **asked())
+    with pytest.raises(TransitionRefused, match="may still turn up"):
+        workflow.abandon(lost.id, actor="ops")
+    assert armed.hits == 1
+    office.sandbox.faults.clear()
+
+    filed = workflow.apply(subject="another", **asked())
+    with pytest.raises(TransitionRefused):
+        workflow.abandon(filed.id, actor="ops")
+    assert workflow.get(filed.id).state == State.PENDING
+
+
+def test_ticket_that_turns_up_after_the_end_is_told_once(office: Office) -> None:
+    """The change stays ended; a person is called, and the same ticket is no news the next time."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    workflow.abandon(change.id, actor="ops")
+    born = str(file_behind_our_back(office, change))
+
+    for _ in range(3):
+        office.pass_time(6 * 3600)
+        workflow.reconcile()
+
+    now = workflow.get(change.id)
+    assert now.attention is not None
+    assert (now.state, now.outcome, now.attention.reason) == (
+        State.REJECTED,
+        Outcome.ABANDONED,
+        AttentionReason.DUPLICATE,
+    )
+    assert now.attention.facts["ticket"] == born
+    assert triggers(workflow, change).count("record_contradiction") == 1
+
+
+def test_abandoned_change_is_looked_at_for_a_week_only(office: Office) -> None:
+    """Then nothing more is due."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    workflow.abandon(change.id, actor="ops")
+
+    for _ in range(8 * 4):
+        office.pass_time(6 * 3600)
+        workflow.reconcile()
+    calls = len(office.sandbox.calls)
+    office.pass_time(30 * 86400)
+
+    assert workflow.reconcile().due == 0
+    assert [call.endpoint for call in office.sandbox.calls[calls:]] == ["callback_failed_ticket"]
+    assert "nothing more is due" in workflow.why(change.id)
+
+
+def test_ticket_that_a_person_found_is_bound(office: Office) -> None:
+    """By its number; the gateway shows our key on it."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    born = file_behind_our_back(office, change)
+    sn = office.sandbox.ticket(born).sn
+
+    bound = workflow.record_ticket(change.id, sn=sn, actor="ops")
+
+    ticket = bound.expect_ticket()
+    assert (bound.state, ticket.id, ticket.channel, bound.attention) == (State.PENDING, str(born), "operator", None)
+    assert workflow.history(change.id)[-1].actor == "ops"
+
+
+def test_ticket_of_another_creator_is_not_bound(office: Office) -> None:
+    """Not even on a person's word."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    sn = office.sandbox.ticket(file_behind_our_back(office, change, creator="mallory")).sn
+
+    with pytest.raises(TransitionRefused, match="mallory"):
+        workflow.record_ticket(change.id, sn=sn, actor="ops")
+
+    assert workflow.get(change.id) == change
+
+
+def test_ticket_that_the_gateway_does_not_know_is_not_bound(office: Office) -> None:
+    """A wrong number binds nothing."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+
+    with pytest.raises(TransitionRefused, match="shows 0 of ticket REQ20260101000001"):
+        workflow.record_ticket(change.id, sn="REQ20260101000001", actor="ops")
+
+
+def test_of_two_tickets_with_one_number_the_one_with_the_id_is_bound(office: Office) -> None:
+    """A number alone is refused, and the ids are listed."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    born = file_behind_our_back(office, change)
+    ours = office.sandbox.ticket(born)
+    foreign = office.sandbox.duplicate_sn(born)
+
+    with pytest.raises(TransitionRefused) as caught:
+        workflow.record_ticket(change.id, sn=ours.sn, actor="ops")
+    assert {str(ours.id), str(foreign.id)} <= set(caught.value.reason.replace(",", "").split())
+
+    bound = workflow.record_ticket(change.id, sn=ours.sn, ticket_id=str(ours.id), actor="ops")
+    assert bound.expect_ticket().id == str(ours.id)
+
+
+def test_ticket_that_another_change_holds_is_not_bound(office: Office) -> None:
+    """A ticket belongs to one change; the error says what the write lost on."""
+    workflow = office.workflow()
+    holder = workflow.apply(subject="another", **asked())
+    change = apply_in_vain(office, workflow)
+
+    with pytest.raises(StorageConflict) as caught:
+        workflow.record_ticket(change.id, sn=holder.sn or "", actor="ops")
+
+    assert (caught.value.kind, caught.value.change_id) == ("ticket", change.id)
+    assert workflow.get(change.id) == change
+
+
+def test_ticket_cannot_be_bound_to_a_draft(office: Office) -> None:
+    """A draft was never sent, so no ticket can be its own."""
+    workflow = office.workflow()
+    holder = workflow.apply(subject="another", **asked())
+    draft = workflow.draft(subject=SUBJECT, **asked())
+
+    with pytest.raises(TransitionRefused):
+        workflow.record_ticket(draft.id, sn=holder.sn or "", actor="ops")
+
+
+def test_attention_is_cleared_by_a_person(office: Office) -> None:
+    """Once; there is nothing to clear then."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+
+    cleared = workflow.clear_attention(change.id, actor="ops", reason="seen")
+
+    assert (cleared.attention, cleared.expect_attempt().phase) == (None, Phase.UNKNOWN)
+    with pytest.raises(TransitionRefused):
+        workflow.clear_attention(change.id, actor="ops")
