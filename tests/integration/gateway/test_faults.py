@@ -40,8 +40,14 @@ def ask(body: bytes | object, **shape: object) -> Serve:
     return answering(response(body, **shape))  # type: ignore[arg-type] # passed on
 
 
+def reset_unread(connection: Connection) -> None:
+    """Break off once the first byte is there, without reading it: earlier, nothing would have been sent."""
+    connection.sock.recv(1, socket.MSG_PEEK)
+    connection.reset()
+
+
 UNKNOWN: dict[str, tuple[Serve, type[GatewayError]]] = {
-    "reset before the request is read": (Connection.reset, GatewayTimeout),
+    "reset before the request is read": (reset_unread, GatewayTimeout),
     "reset after the request is read": (in_turn(Connection.reset), GatewayTimeout),
     "closed without an answer": (in_turn(), GatewayTimeout),
     "closed within the status line": (in_turn(sending(b"HTTP/1.1 2")), GatewayProtocolError),
