@@ -1,0 +1,370 @@
+"""An independent check of a store against what the ticket system and the host recorded on their own.
+
+It shares no counter and no reader with the workflow: it reads stored rows and entries through the storage port, the
+tickets of a ledger (the sandbox, or anything that lists tickets in the same shape), and the host's own log of
+deliveries, and recomputes every figure from these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.sandbox.ticket import Status
+from itsm_workflow.storage.protocol import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.sandbox.ticket import TicketView
+    from itsm_workflow.storage.protocol import EntryRow, Row, StorageBackend
+
+_PAGE = 500
+_START = "0" * 64
+_OPENING = "draft"
+_TITLE_SUFFIX = 8
+_ACCEPTED = range(200, 300)
+_HEARD = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "approve_result")
+
+
+class TicketLedger(Protocol):
+    """The ticket system's own record of its tickets; a `Sandbox` is one."""
+
+    def tickets(self) -> Sequence[TicketView]:
+        """Return every ticket, oldest first."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """One line of the host's own log: an effect that it carried out.
+
+    Attributes:
+        effect: The effect's id; a repeat has the same.
+        name: The effect's name.
+        change: The change's id.
+    """
+
+    effect: str
+    name: str
+    change: str
+
+
+@attrs.frozen(kw_only=True)
+class Forged:
+    """A callback that was forged, and what it was answered.
+
+    Attributes:
+        what: What was forged about it, for people.
+        status: The HTTP status of the answer.
+        body: What was sent; an entry that holds its digest proves that it was believed to be authentic.
+    """
+
+    what: str
+    status: int
+    body: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class AuditReport:
+    """What was found.
+
+    Attributes:
+        requests: Changes in the store, and those that were asked for and are not there.
+        by_state: How many changes stand in each state.
+        by_outcome: How many ended for each reason; those that have not ended are not in it.
+        keys: Correlation keys that were submitted.
+        tickets_created: Tickets of the ledger that carry one of these keys.
+        duplicate_tickets: Keys that more than one ticket carries.
+        lost_requests: Changes that are not stored, and tickets whose change knows nothing of them.
+        illegal_transitions: Entries, or rows, that the definition's table does not allow or the ledger does not back.
+        effects_expected: Effects that are due because their state was entered.
+        effects_delivered: Effects in the host's log, repeats counted once.
+        forged_accepted: Forged callbacks that were acknowledged, or left an entry.
+        findings: One sentence for each violation, with the ids.
+    """
+
+    requests: int
+    by_state: Mapping[str, int]
+    by_outcome: Mapping[str, int]
+    keys: int
+    tickets_created: int
+    duplicate_tickets: int
+    lost_requests: int
+    illegal_transitions: int
+    effects_expected: int
+    effects_delivered: int
+    forged_accepted: int
+    findings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+@attrs.frozen(kw_only=True)
+class _Case:
+    """One change as it is stored, its documents parsed without the library's own reader."""
+
+    row: Row
+    entries: tuple[EntryRow, ...]
+    document: Mapping[str, Any]
+    documents: tuple[Mapping[str, Any], ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """Every correlation key that the change was ever submitted with."""
+        return [str(_evidence(one).get("key")) for one in self.documents if one.get("kind") == "Submission"]
+
+    def entered(self, state: str) -> int:
+        """Return how often the change came into a state from another."""
+        return sum(entry.dest == state and entry.source not in {"", state} for entry in self.entries)
+
+
+def audit(
+    storage: StorageBackend,
+    ledger: TicketLedger,
+    *,
+    definition: WorkflowDefinition = COLLECTOR_CHANGE,
+    gateway: str = "bk_itsm",
+    asked: Iterable[str] = (),
+    effects_expected: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    deliveries: Iterable[Delivery] = (),
+    forged: Iterable[Forged] = (),
+) -> AuditReport:
+    """Recompute everything from what was recorded, and name each violation.
+
+    Args:
+        storage: The store.
+        ledger: The ticket system's own record.
+        definition: The workflow whose changes are checked.
+        gateway: The name that tickets of this ledger are stored with.
+        asked: The subjects that the caller asked a change for.
+        effects_expected: By state, the names of the effects that entering it makes due.
+        deliveries: The host's own log, in any order, with repeats.
+        forged: Every forged callback that was sent.
+    """
+    cases = list(_read(storage, definition))
+    tickets = {str(ticket.id): ticket for ticket in ledger.tickets()}
+    keys = {key: case.row.id for case in cases for key in case.keys}
+    carried = _carried(tickets.values(), keys)
+    forgeries = list(forged)
+
+    missing = [
+        f"lost: a change of {subject} was asked for and is not stored"
+        for subject in sorted(set(asked) - {case.row.subject for case in cases})
+    ]
+    duplicates = [
+        f"duplicate: key {key} of change {keys[key]} is carried by tickets {', '.join(sorted(ids))}"
+        for key, ids in sorted(carried.items())
+        if len(ids) > 1
+    ]
+    lost = missing + [found for case in cases for found in _lost(case, carried, tickets, gateway)]
+    illegal = [found for case in cases for found in _illegal(definition, case, tickets, gateway)]
+    expected, delivered, effects = _effects(cases, effects_expected, deliveries)
+    accepted = list(_accepted(cases, forgeries))
+    return AuditReport(
+        requests=len(cases) + len(missing),
+        by_state=_counted(case.row.state for case in cases),
+        by_outcome=_counted(str(case.document.get("outcome") or "") for case in cases),
+        keys=len(keys),
+        tickets_created=sum(map(len, carried.values())),
+        duplicate_tickets=len(duplicates),
+        lost_requests=len(lost),
+        illegal_transitions=len(illegal),
+        effects_expected=expected,
+        effects_delivered=delivered,
+        forged_accepted=len(accepted),
+        findings=(*duplicates, *lost, *illegal, *effects, *accepted),
+    )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read(storage: StorageBackend, definition: WorkflowDefinition) -> Iterator[_Case]:
+    following: Query | None = Query(workflow=definition.name, limit=_PAGE)
+    while following is not None:
+        page = storage.find(following)
+        for row in page.rows:
+            entries = tuple(_history(storage, row.id))
+            yield _Case(
+                row=row,
+                entries=entries,
+                document=_object(_parsed(row.document).get("change")),
+                documents=tuple(_parsed(entry.document) for entry in entries),
+            )
+        following = attrs.evolve(following, after=page.next) if page.next else None
+
+
+def _history(storage: StorageBackend, change_id: str) -> Iterator[EntryRow]:
+    after: int | None = 0
+    while after is not None:
+        page = storage.history(change_id, after, _PAGE)
+        yield from page.entries
+        after = page.next_seq
+
+
+def _parsed(text: str | bytes) -> Mapping[str, Any]:
+    try:
+        return _object(json.loads(text))
+    except ValueError:
+        return {}
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _evidence(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(document.get("evidence"))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return {word: count for word, count in sorted(Counter(words).items()) if word}
+
+
+# ---------------------------------------------------------------- tickets
+
+
+def _carried(tickets: Iterable[TicketView], keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return the ids of the tickets that carry each key: as their tag or, where that was dropped, in their title."""
+    by_suffix = {f"#{key[-_TITLE_SUFFIX:]}": key for key in keys}
+    known = set(by_suffix.values())
+    found: dict[str, list[str]] = defaultdict(list)
+    for ticket in tickets:
+        key = ticket.tag if ticket.tag in known else by_suffix.get(ticket.title.rpartition(" ")[2])
+        if key is not None:
+            found[key].append(str(ticket.id))
+    return found
+
+
+def _lost(
+    case: _Case, carried: Mapping[str, Sequence[str]], tickets: Mapping[str, TicketView], gateway: str
+) -> Iterator[str]:
+    row, bound = case.row, _bound(case, gateway)
+    if bound is not None and bound not in tickets:
+        yield f"lost: change {row.id} is bound to ticket {bound}, which the ledger does not have"
+    for key in case.keys:
+        ids = carried.get(key, ())
+        if ids and bound not in ids and row.attention is None:
+            yield f"lost: ticket {', '.join(sorted(ids))} carries key {key}, change {row.id} knows nothing of it"
+
+
+def _bound(case: _Case, gateway: str) -> str | None:
+    name, _, ticket_id = (case.row.ticket_key or "").partition(":")
+    return ticket_id if name == gateway else None
+
+
+# ---------------------------------------------------------------- histories
+
+
+def _illegal(
+    definition: WorkflowDefinition, case: _Case, tickets: Mapping[str, TicketView], gateway: str
+) -> Iterator[str]:
+    row, before = case.row, None
+    for number, (entry, document) in enumerate(zip(case.entries, case.documents, strict=True), start=1):
+        said = f"illegal: entry {entry.seq} of change {row.id} ({entry.trigger}: {entry.source} to {entry.dest})"
+        for problem in _breaks(definition, number, before, entry, document):
+            yield f"{said} {problem}"
+        if entry.dest == definition.roles.granted and entry.source != entry.dest:
+            problem = _not_backed(tickets.get(_bound(case, gateway) or ""), document)
+            if problem:
+                yield f"{said} {problem}"
+        before = entry
+    last = case.entries[-1] if case.entries else None
+    if last is None or (row.seq, row.state) != (last.seq, last.dest):
+        told = f"entry {last.seq} in {last.dest}" if last else "nothing"
+        yield f"illegal: change {row.id} stands at entry {row.seq} in {row.state}, its history ends with {told}"
+    elif _parsed(row.document).get("head") != _digest(list(attrs.astuple(last))):
+        yield f"illegal: the digest in change {row.id} is not that of its last entry"
+
+
+def _breaks(
+    definition: WorkflowDefinition, number: int, before: EntryRow | None, entry: EntryRow, document: Mapping[str, Any]
+) -> Iterator[str]:
+    if entry.seq != number:
+        yield f"should be number {number}"
+    if document.get("previous") != (_digest(list(attrs.astuple(before))) if before else _START):
+        yield "does not carry the digest of the entry before it"
+    if before is None:
+        if (entry.trigger, entry.source, entry.dest) != (_OPENING, "", definition.initial):
+            yield f"does not open a history in {definition.initial.value}"
+        return
+    if entry.source != before.dest:
+        yield f"starts elsewhere than in {before.dest}, where the entry before it led"
+    if entry.at < before.at:
+        yield f"is {before.at - entry.at} µs older than the entry before it"
+    if entry.source in definition.final and entry.dest != entry.source:
+        yield "leads out of a state that is final"
+    rows = [row for row in definition.rows(entry.source, entry.trigger) if (row.dest or entry.source) == entry.dest]
+    if not rows:
+        yield "is in no row of the table"
+    elif document.get("kind") not in {kind.__name__ for row in rows for kind in row.evidence_types}:
+        yield f"brings {document.get('kind')} as evidence"
+
+
+def _not_backed(ticket: TicketView | None, document: Mapping[str, Any]) -> str:
+    if ticket is None:
+        return "approves without a ticket of the ledger"
+    if _evidence(document).get("ticket_id") != str(ticket.id):
+        return f"approves on account of another ticket than {ticket.id}"
+    if ticket.current_status is not Status.FINISHED or not ticket.approve_result:
+        return f"approves, and the ledger says that ticket {ticket.id} is {_stands(ticket)}"
+    return ""
+
+
+def _stands(ticket: TicketView) -> str:
+    return ticket.current_status.value + (" and approved" if ticket.approve_result else " and not approved")
+
+
+# ---------------------------------------------------------------- effects and callbacks
+
+
+def _effects(
+    cases: Sequence[_Case], names: Mapping[str, Sequence[str]], deliveries: Iterable[Delivery]
+) -> tuple[int, int, list[str]]:
+    expected = Counter(
+        {(case.row.id, name): case.entered(state) for case in cases for state in names for name in names[state]}
+    )
+    delivered: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in deliveries:
+        delivered[one.change, one.name].add(one.effect)
+    findings = []
+    for change, name in sorted({*expected, *delivered}):
+        wanted, ids = expected[change, name], delivered[change, name]
+        if len(ids) != wanted:
+            findings.append(
+                f"effect: {name} of change {change} is due {wanted} times and was delivered {len(ids)} times"
+                + (f" ({', '.join(sorted(ids))})" if ids else "")
+            )
+    return expected.total(), sum(map(len, delivered.values())), findings
+
+
+def _accepted(cases: Sequence[_Case], forged: Iterable[Forged]) -> Iterator[str]:
+    heard = {
+        str(_evidence(document).get("digest")): entry
+        for case in cases
+        for entry, document in zip(case.entries, case.documents, strict=True)
+        if document.get("kind") == "CallbackHeard"
+    }
+    for one in forged:
+        body = _parsed(one.body)
+        entry = heard.get(_digest({name: body[name] for name in _HEARD if name in body}))
+        if entry is not None:
+            yield f"forged: a callback ({one.what}) became entry {entry.seq} of change {entry.change_id}"
+        elif one.status in _ACCEPTED:
+            yield f"forged: a callback ({one.what}) was acknowledged with HTTP {one.status}"

@@ -1,0 +1,213 @@
+"""The demonstration: twenty changes against a BK-ITSM stand-in, with everything going wrong that can, and an audit.
+
+Real HTTP both ways, real processes, a real store; only the timings are short. Used by ``itsm-workflow demo``.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.audit import AuditReport, audit
+from itsm_workflow.change import Outcome
+from itsm_workflow.demo import report
+from itsm_workflow.demo.host import EFFECTS, POLICY
+from itsm_workflow.demo.scenarios import SCENARIOS, Scenario
+from itsm_workflow.demo.stage import Ask, NotAsExpectedError, Stage, expect
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.machine.collector import State
+from itsm_workflow.sandbox import Refusal
+from itsm_workflow.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from itsm_workflow.change import ChangeRequest
+
+__all__ = ["SEED", "DemoResult", "Ending", "Scenario", "Stage", "run"]
+
+SEED = 20261125
+SPOTLIGHT = "kill -9"
+"""The scenario whose history and path are shown."""
+
+_LOGS = (
+    *("nginx 访问日志", "订单服务日志", "支付网关日志", "MySQL 慢查询", "Kafka 审计日志", "登录审计", "搜索服务日志"),
+    *("推荐引擎日志", "短信网关日志", "容器标准输出", "Redis 慢日志", "防火墙日志", "CDN 回源日志", "库存服务日志"),
+    *("消息推送日志", "JVM 垃圾回收", "DNS 查询日志", "网关错误日志", "定时任务日志", "主机系统日志"),
+)
+_APPLICANTS = ("alice", "liuwei", "zhangmin")
+_APPROVERS = ("bob", "carol")
+_SETBACKS = (NotAsExpectedError, ItsmWorkflowError, Refusal, TimeoutError, LookupError, ValueError, OSError)
+
+
+@attrs.frozen(kw_only=True)
+class Ending:
+    """How one change ended.
+
+    Attributes:
+        change: As it was stored in the end; None if it never was.
+        problem: What did not happen as the scenario says, empty if all did.
+        seconds: How long it took.
+    """
+
+    scenario: Scenario
+    ask: Ask
+    change: ChangeRequest | None
+    problem: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class DemoResult:
+    """What the demonstration came to.
+
+    Attributes:
+        store: The URL of the store, which stays.
+    """
+
+    endings: tuple[Ending, ...]
+    audit: AuditReport
+    seconds: float
+    store: str
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What did not end as its scenario says."""
+        return tuple(f"{one.ask.subject} ({one.scenario.name}): {one.problem}" for one in self.endings if one.problem)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every scenario ended as it says and the audit found nothing, else 1."""
+        return 0 if self.audit.ok and not self.problems else 1
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figures, all of them the audit's, as a JSON object."""
+        return {
+            "requests": self.audit.requests,
+            "by_state": dict(self.audit.by_state),
+            "tickets_created": self.audit.tickets_created,
+            "duplicate_tickets": self.audit.duplicate_tickets,
+            "lost_requests": self.audit.lost_requests,
+            "illegal_transitions": self.audit.illegal_transitions,
+            "effects_delivered": self.audit.effects_delivered,
+            "effects_expected": self.audit.effects_expected,
+            "forged_accepted": self.audit.forged_accepted,
+            "seconds": round(self.seconds, 3),
+            "store": self.store,
+        }
+
+
+def run(
+    *,
+    folder: pathlib.Path | None = None,
+    seed: int = SEED,
+    show: Callable[[str], object],
+    scenarios: Sequence[Scenario] = SCENARIOS,
+    before_audit: Callable[[Stage], object] | None = None,
+) -> DemoResult:
+    """Drive the changes, show what happens, and audit what is left.
+
+    Args:
+        folder: Where the store and the host's log are kept; by default a new temporary folder. It stays.
+        seed: Decides ids, and what the stand-in draws.
+        show: Is called with each line to show.
+        scenarios: What to drive, in order.
+        before_audit: Is called once the host is silent and before the audit looks.
+
+    Raises:
+        FileExistsError: The folder holds a store already.
+    """
+    began = time.monotonic()
+    folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="itsm-workflow-demo-"))
+    with Stage(folder=folder, seed=seed) as stage:
+        opening = report.opening(
+            requests=len(scenarios),
+            gateway=stage.sandbox.url,
+            callbacks=stage.port.url,
+            store=stage.store,
+            policy=POLICY,
+        )
+        _show_all(show, opening)
+        endings = []
+        for number, scenario in enumerate(scenarios, start=1):
+            ending = _play(stage, scenario, _ask(number))
+            endings.append(ending)
+            show(_progress(number, len(scenarios), ending))
+        show("")
+        _show_all(show, _pictures(stage, endings))
+        stage.silence()
+        if before_audit is not None:
+            before_audit(stage)
+        found = _audit(stage)
+        result = DemoResult(endings=tuple(endings), audit=found, seconds=time.monotonic() - began, store=stage.store)
+    _show_all(show, report.closing(found, result.problems, seconds=result.seconds, store=result.store))
+    return result
+
+
+def _ask(number: int) -> Ask:
+    return Ask(
+        subject=f"collector-{number:02}",
+        title=f"接入 {_LOGS[(number - 1) % len(_LOGS)]}",
+        applicant=_APPLICANTS[number % len(_APPLICANTS)],
+        approvers=_APPROVERS,
+    )
+
+
+def _play(stage: Stage, scenario: Scenario, ask: Ask) -> Ending:
+    began, problem = time.monotonic(), ""
+    try:
+        scenario.drive(stage, ask)
+        _check(scenario, stage.until_ended(ask))
+    except _SETBACKS as error:
+        problem = f"{type(error).__name__}: {error}"
+    # What a scenario that failed half-way armed must not hit the next one.
+    stage.sandbox.faults.clear()
+    change = next(iter(stage.workflow.find(subject=ask.subject)), None)
+    return Ending(scenario=scenario, ask=ask, change=change, problem=problem, seconds=time.monotonic() - began)
+
+
+def _check(scenario: Scenario, change: ChangeRequest) -> None:
+    state = State.APPROVED if scenario.ending is Outcome.APPROVED else State.REJECTED
+    stands = (change.state, change.outcome, change.attention)
+    expect(stands == (state, scenario.ending, None), f"{state}, {scenario.ending}, no attention; it is {stands}")
+
+
+def _audit(stage: Stage) -> AuditReport:
+    storage = open_storage(stage.store)
+    try:
+        return audit(
+            storage,
+            stage.sandbox,
+            asked=stage.asked,
+            effects_expected=EFFECTS,
+            deliveries=stage.deliveries.read(),
+            forged=stage.forged,
+        )
+    finally:
+        storage.close()
+
+
+def _progress(number: int, of: int, ending: Ending) -> str:
+    change = ending.change
+    ended = "not stored" if change is None else str(change.outcome or change.state)
+    shows = f"! {ending.problem}" if ending.problem else ending.scenario.shows
+    return report.progress(number, of, seconds=ending.seconds, ended=ended, title=ending.ask.title, shows=shows)
+
+
+def _pictures(stage: Stage, endings: Sequence[Ending]) -> Iterator[str]:
+    """Yield the table of all changes, and of one its history and its path through the state graph."""
+    yield from report.overview((one.scenario.name, one.change, one.ask.subject) for one in endings)
+    shown = sorted(endings, key=lambda one: one.scenario.name != SPOTLIGHT)
+    for one in shown[:1]:
+        if one.change is not None:
+            yield from report.history(one.change, one.scenario.name, stage.workflow.history(one.change.id))
+            yield from report.graph(format(stage.workflow.graph(one.change.id), "mermaid"), one.change.subject)
+
+
+def _show_all(show: Callable[[str], object], lines: Iterator[str]) -> None:
+    for line in lines:
+        show(line)

@@ -1,0 +1,145 @@
+"""The host application of the demonstration: its timings, the work it does on approval, the workflow that it builds.
+
+Nothing here knows what will go wrong. Two more processes build the same host to show that a second one takes over.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.audit import Delivery
+from itsm_workflow.effects import Effect
+from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.machine.collector import State
+from itsm_workflow.policy import Policy
+from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.observe import Observer
+    from itsm_workflow.settings import Settings
+
+EFFECT = "start_collection"
+EFFECTS = {State.APPROVED.value: (EFFECT,)}
+
+
+def _seconds(*numbers: float) -> tuple[dt.timedelta, ...]:
+    return tuple(dt.timedelta(seconds=number) for number in numbers)
+
+
+def _second(number: float) -> dt.timedelta:
+    return dt.timedelta(seconds=number)
+
+
+POLICY = Policy(
+    send_lease=_second(2),
+    unsent_retry=_second(0.5),
+    lookups=_seconds(0, 0.2, 0.5, 1),
+    poll=_second(2),
+    soon=_second(0.2),
+    quiet=_second(1),
+    withdraw_age=_second(0.6),
+    read_lease=_second(2),
+    effect_lease=_second(5),
+    effect_backoff=_second(0.3),
+)
+"""Minutes shortened to moments, so that all of it is seen within half a minute."""
+
+DEADLINE = 1.5
+"""Seconds that one call of the gateway may take; less than `POLICY.send_lease`, as in production."""
+
+
+class NotStartedError(Exception):
+    """The collection could not be started this time."""
+
+
+class Deliveries:
+    """The work of the host, starting a collection, and its own append-only log of that: one JSON line each.
+
+    Args:
+        path: The log.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._failing: set[str] = set()
+
+    def fail_next(self, subject: str) -> None:
+        """Let the next start for that subject fail."""
+        with self._lock:
+            self._failing.add(subject)
+
+    def start_collection(self, call: EffectCall) -> None:
+        """Do the work, durably, before returning.
+
+        Raises:
+            NotStartedError: It was to fail this time.
+        """
+        subject = call.change.subject
+        with self._lock:
+            if subject in self._failing:
+                self._failing.discard(subject)
+                raise NotStartedError(f"the collection of {subject} did not start")
+            line = {"effect": call.id, "name": call.name, "change": call.change.id, "attempt": call.attempt}
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                os.fsync(log.fileno())
+
+    def read(self) -> list[Delivery]:
+        """Return what was logged, by whatever process."""
+        if not self.path.exists():
+            return []
+        lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return [Delivery(effect=line["effect"], name=line["name"], change=line["change"]) for line in lines]
+
+
+@attrs.frozen(kw_only=True)
+class Host:
+    """A workflow with its gateway, to be closed together."""
+
+    workflow: Workflow
+    gateway: BkItsmGateway
+
+    def close(self) -> None:
+        """Wait for what runs in the background, then let go of the store and of all connections."""
+        self.workflow.close()
+        self.gateway.close()
+
+
+def open_host(
+    settings: Settings,
+    deliveries: Deliveries,
+    *,
+    observers: Sequence[Observer] = (),
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> Host:
+    """Build the workflow of these settings.
+
+    Args:
+        settings: Where store, gateway and callbacks are.
+        deliveries: What is done on approval.
+        observers: Are told of every entry.
+        entropy: Gives random bytes for ids and keys.
+    """
+    gateway = BkItsmGateway(settings)
+    workflow = Workflow(
+        storage=open_storage(settings.store),
+        gateway=gateway,
+        effects={State.APPROVED: [Effect(EFFECT, deliveries.start_collection)]},
+        policy=POLICY,
+        observers=observers,
+        entropy=entropy,
+    )
+    return Host(workflow=workflow, gateway=gateway)
