@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 CALLBACKS = [recording for recording in recordings() if recording.is_callback]
+# A throw-away key and a certificate for another host name, made for this test; they protect nothing.
 CERTIFICATE = Path(__file__).parent / "self_signed.pem"
 STANDARD = {"Host", "User-Agent", "Accept-Encoding", "Accept", "Connection", "Content-Length", "Content-Type"}
 WORDS = ("current_status", "approve_result", "last_approver", "title")

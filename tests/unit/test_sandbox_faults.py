@@ -169,7 +169,7 @@ def test_a_lost_callback(stage: Stage, listed: bool) -> None:  # noqa: FBT001 - 
 
 def test_a_late_callback_does_not_hold_up_a_withdrawal(stage: Stage) -> None:
     """The API call answers first."""
-    stage.sandbox.faults.callback_late(0.1)
+    stage.sandbox.faults.callback_late(0.5)
     with Receiver() as receiver:
         sn = stage.ticket(Standing.STARTED, Cast(meta={"callback_url": receiver.url}))
 
@@ -224,7 +224,7 @@ def test_numbers_out_of_range_are_refused() -> None:
     """There is no call before the first and no time before now."""
     for changes in ({"nth": 0}, {"seconds": -1.0}):
         with pytest.raises(ValueError, match=">="):
-            Fault(kind=Kind.DELAY, endpoint="get_tickets", **changes)  # type: ignore[arg-type]  # by name
+            Fault(kind=Kind.DELAY, endpoint="get_tickets", **changes)
 
 
 def test_an_unknown_fault_is_not_found() -> None:

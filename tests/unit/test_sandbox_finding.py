@@ -96,9 +96,13 @@ def test_no_page_size_gives_a_bare_list_that_stays(stage: Stage, size: object) -
     old = stage.ticket(Standing.CREATED)
     bare = stage.post("get_tickets", {"page_size": size}).json["data"]
     new = stage.ticket(Standing.CREATED)
+    stage.sandbox.withdraw(old)
+
+    stale = stage.post("get_tickets", {}).json["data"]["items"]
 
     assert [old] == [item["sn"] for item in bare]
-    assert ([old], [new, old]) == (found(stage), found(stage, creator="admin"))
+    assert [(old, "RUNNING")] == [(item["sn"], item["current_status"]) for item in stale]
+    assert [new, old] == found(stage, creator="admin")
 
 
 def test_a_bare_list_with_a_filter_leaves_no_trace(stage: Stage) -> None:

@@ -295,12 +295,22 @@ def test_only_this_machine_may_steer(client: str, host: str, local: bool) -> Non
     assert local == is_local(client, host)
 
 
+def test_a_web_page_from_elsewhere_may_not_steer() -> None:
+    """A browser names the page that calls; only one of this machine is heard."""
+    with Stage(AT) as stage:
+        origins = ("https://evil.example", "null", "http://127.0.0.1:9")
+        statuses = [stage.send("GET", "/_sandbox/ledger/", {"Origin": origin}).status for origin in origins]
+
+    assert statuses == [403, 403, 200]
+
+
 def test_a_strange_host_header_is_refused() -> None:
     """As a rebound name in a browser sends it."""
     with Stage(AT) as stage:
-        assert [
-            stage.send("GET", path, {"Host": "evil.example"}).status for path in ("/", "/_sandbox/ledger/")
-        ] == [403, 403]
+        assert [stage.send("GET", path, {"Host": "evil.example"}).status for path in ("/", "/_sandbox/ledger/")] == [
+            403,
+            403,
+        ]
 
 
 def test_the_page_for_people_escapes_what_clients_choose() -> None:

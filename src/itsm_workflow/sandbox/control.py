@@ -46,15 +46,18 @@ _ANSWERS: dict[type[Exception], int] = {
 }
 
 
-def is_local(client: str, host: str) -> bool:
+def is_local(client: str, host: str, origin: str | None = None) -> bool:
     """Tell whether a request comes from this machine and was meant for it.
 
     Args:
         client: the peer's address.
-        host: the Host header; a web page that tricks a browser into calling names another one.
+        host: the Host header; a rebound name in a browser differs.
+        origin: the Origin header, by which a browser names the page that calls, if one does.
     """
     try:
-        return ipaddress.ip_address(client).is_loopback and urlsplit(f"//{host}").hostname in _NAMES
+        called = urlsplit(f"//{host}").hostname in _NAMES
+        calling = origin is None or urlsplit(origin).hostname in _NAMES
+        return ipaddress.ip_address(client).is_loopback and called and calling
     except ValueError:
         return False
 

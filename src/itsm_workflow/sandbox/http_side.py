@@ -140,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         sandbox = self.server.sandbox
-        if not is_local(self.client_address[0], self.headers.get("Host", "")):
+        if not is_local(self.client_address[0], self.headers.get("Host", ""), self.headers.get("Origin")):
             self._write(Answer(403, {"Content-Type": _JSON}, b'{"error": "Only for this machine."}'))
         elif path == "/":
             self._write(Answer(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -93,7 +93,7 @@ class Ledger:
         self.schedule = Schedule()
         self.requests: Counter[str] = Counter()
         self.services = {service.id: service for service in services}
-        self.stale_page: list[Ticket] | None = None
+        self.stale_rows: list[dict[str, Any]] | None = None
         self._clock = clock
         self._install = f"{random.getrandbits(64):x}"
         self._tickets: list[Ticket] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from itsm_workflow.sandbox.refusals import Unforeseen
@@ -10,15 +10,15 @@ from itsm_workflow.sandbox.refusals import Unforeseen
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from itsm_workflow.sandbox.ticket import Ticket
+Item = TypeVar("Item")
 
 DEFAULT_SIZE = 10
 LARGEST_SIZE = 10_000
 
 
 def page_of(
-    tickets: Sequence[Ticket],
-    show: Callable[[Ticket], dict[str, Any]],
+    tickets: Sequence[Item],
+    show: Callable[[Item], dict[str, Any]],
     *,
     url: str,
     query: str,

@@ -63,10 +63,12 @@ def get_tickets(ledger: Ledger, request: Request) -> object:
     """Answer a page of the tickets that match; what it does not know as a filter it ignores."""
     body = request.body_object()
     filtered = any(body.get(name) for name in _FILTERS)
+    if not filtered and ledger.stale_rows is not None:
+        # The server process once kept these rows on the class, and answers every call without a filter from them.
+        rows = ledger.stale_rows
+        page = page_of(rows, dict, url=address(request), query=request.query, body=body)
+        return page if page is not None else rows
     found = _filter(ledger, body) if filtered else ledger.newest_first()
-    if not filtered and ledger.stale_page is not None:
-        # The server process once kept this list on the class, and it answers every call without a filter since.
-        found = ledger.stale_page
     page = page_of(
         found,
         lambda ticket: rendering.listed(ledger, ticket),
@@ -76,9 +78,10 @@ def get_tickets(ledger: Ledger, request: Request) -> object:
     )
     if page is not None:
         return page
+    rows = [rendering.listed(ledger, ticket) for ticket in found]
     if not filtered:
-        ledger.stale_page = found
-    return [rendering.listed(ledger, ticket) for ticket in found]
+        ledger.stale_rows = rows
+    return rows
 
 
 def get_tickets_by_user(ledger: Ledger, request: Request) -> object:
