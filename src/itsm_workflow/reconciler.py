@@ -74,9 +74,9 @@ class Reconciler:
             limit: Look at most at so many changes.
             progress: Is called with the report so far, after each page.
         """
-        began, now = self.journal.clock.elapsed(), self.journal.clock.now()
+        began = self.journal.clock.elapsed()
         report = Report(undelivered=self._mark_undelivered())
-        for page in self._pages(now, limit):
+        for page in self._pages(self.journal.clock.now(), limit):
             counted = [self._count(before, outcome) for before, outcome in self._settle(page)]
             report = attrs.evolve(
                 report,
@@ -93,7 +93,7 @@ class Reconciler:
         return attrs.evolve(report, seconds=self.journal.clock.elapsed() - began)
 
     def _pages(self, due_before: dt.datetime, limit: int | None) -> Iterator[list[Stored]]:
-        # The cut is the time at which the pass began: what falls due meanwhile belongs to the next one.
+        # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
         micros = to_micros(due_before)
         following: Query | None = Query(
             workflow=self.journal.definition.name, due_before=micros, order=Order.DUE_AT, limit=PAGE
