@@ -84,6 +84,11 @@ class Reply:
         return json.loads(self.body)["code"]
 
 
+class _Listener(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = False
+
+
 class Door:
     """A listening port that hands what comes in to a workflow, as a host's route does."""
 
@@ -100,8 +105,7 @@ class Door:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
+        self._server = _Listener(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
