@@ -3,7 +3,7 @@
 ::
 
     with Sandbox() as sandbox:
-        gateway = ...                      # a client with sandbox.url as its gateway root
+        gateway = BkItsmGateway(sandbox.settings())
         sandbox.approve("REQ20261125000001")
         sandbox.wait(lambda ledger: ledger.tickets()[0].approve_result)
 """
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.delivery import Courier, Delivery
 from itsm_workflow.sandbox.endpoints import Api
 from itsm_workflow.sandbox.faults import CALLBACK, Faults, Kind
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.sandbox.services import Service
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView
+    from itsm_workflow.settings import Settings
 
 Found = TypeVar("Found")
 
@@ -117,7 +120,7 @@ class Sandbox:
         if self._listener is not None:
             raise RuntimeError("A sandbox starts once.")
         self._listener = Listener(self._address, self)
-        self._spawn("listen", lambda: self._listen(ACCEPT_POLL))
+        self._spawn("listen", partial(self._listener.serve_forever, ACCEPT_POLL))
         if self._drive:
             self._spawn("drive", self._run)
         return self
@@ -167,6 +170,10 @@ class Sandbox:
         Endpoints follow directly: ``sandbox.url + "create_ticket/"``.
         """
         return f"{self.root}/v2/itsm/"
+
+    def settings(self, **given: object) -> Settings:
+        """Return a client's settings for this sandbox; ``given`` are fields of `Settings` that shall be otherwise."""
+        return settings_for(self.url, **given)
 
     # --- Looking -------------------------------------------------------------------------------------------------
 
@@ -324,10 +331,6 @@ class Sandbox:
             self._deliver(callback)
         with self._changed:
             return ticket.view()
-
-    def _listen(self, poll: float) -> None:
-        if self._listener is not None:
-            self._listener.serve_forever(poll)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -1,0 +1,29 @@
+"""What a client must be told to use a sandbox."""
+
+from __future__ import annotations
+
+import secrets
+
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import Settings
+
+NOWHERE = "http://127.0.0.1:9"
+"""A callback host at which nobody listens: the port of the discard service."""
+
+
+def settings_for(url: str, **given: object) -> Settings:
+    """Return settings for the gateway root of a sandbox, with secrets made up for this once.
+
+    Args:
+        url: The gateway root, `Sandbox.url`.
+        given: Fields of `Settings` that shall be otherwise, such as ``callback_host``.
+    """
+    chosen = {
+        "app_code": "sandbox_client",
+        "app_secret": Secret(secrets.token_urlsafe(32)),
+        "gateway_url": url,
+        "fast_approval": not (given.get("service_id") or given.get("service_name")),
+        "callback_host": NOWHERE,
+        "callback_keys": (Secret(secrets.token_urlsafe(32)),),
+    }
+    return Settings.from_env({}, **{**chosen, **given})
