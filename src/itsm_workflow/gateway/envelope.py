@@ -139,6 +139,7 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
         return _converter.structure(data, kind)
     except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError, ValueError, TypeError) as error:
         places = _places(error)
+    del data  # a gateway may have sent back what it got, and a traceback may be shown with its variables
     raise GatewayProtocolError(
         f"the answer's data is not as agreed at {places}", endpoint=endpoint, request_id=request_id, status=_OK
     )

@@ -104,6 +104,11 @@ class _Response(http.client.HTTPResponse):
         self.fp.close()
         self.fp = io.BufferedReader(DeadlineReader(sock, _current.exchange))
 
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.defects or self.headers.get_payload():  # urllib3 would write the unreadable part into its log
+            raise http.client.HTTPException("the headers cannot be read")
+
 
 class _PlainConnection(HTTPConnection):
     """Notes when the first byte of a request is handed over, and why there is no connection."""
