@@ -300,8 +300,6 @@ class Sandbox:
             self._deliver(outgoing)
         return reply.answer
 
-    # --- Inside --------------------------------------------------------------------------------------------------
-
     def _find(self, sn: str | int) -> Ticket:
         if isinstance(sn, int):
             return self.ledger.by_id(sn)
