@@ -59,7 +59,7 @@ def create_request(of: Attempt | None = None, title: str = "接入 nginx 日志"
     return CreateRequest(
         form=Form(title=title, applicant="alice", approvers=("bob",)),
         attempt=of or attempt(),
-        callback_url=f"https://me.example.com/callback/{CREDENTIAL}",
+        callback_url=f"http://127.0.0.1:9/callback/{CREDENTIAL}",  # nobody listens
         callback_headers={"Authorization": CREDENTIAL},
     )
 

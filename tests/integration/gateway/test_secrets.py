@@ -178,7 +178,7 @@ class TestAuditLine:
 
         (line,) = self.lines(caplog)
         assert json.loads(line.itsm_params)["meta"] == {
-            "callback_url": "https://me.example.com/***",
+            "callback_url": "http://127.0.0.1/***",
             "headers": "***",
         }
 
