@@ -1,0 +1,389 @@
+"""A gateway that answers well-formed and wrong: nothing is believed that was not asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import attrs
+import pytest
+
+from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, SettingsError
+from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.machine.evidence import TicketStatus
+from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
+from tests.integration.gateway.places import attempt, gateway, settings, ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Data = object
+    Script = dict[str, Callable[[dict[str, Any]], Data]]
+
+MINE = attempt()
+MARK = " #GV755PZN"
+SN = "REQ20261125000007"
+
+
+class Refusal(Exception):
+    """Answer with an envelope of this code instead."""
+
+
+def scripted(script: Script, asked: list[tuple[str, dict[str, Any]]] | None = None) -> Callable[[Connection], None]:
+    """Return a server whose endpoints answer with what their function makes of the parameters."""
+
+    def serve(connection: Connection) -> None:
+        while request := connection.read_request():
+            head, _, body = request.partition(b"\r\n\r\n")
+            target, _, query = head.split(b" ")[1].decode().partition("?")
+            name = target.removeprefix("/v2/itsm/").rstrip("/")
+            params = json.loads(body) if body else {key: values[0] for key, values in parse_qs(query).items()}
+            if asked is not None:
+                asked.append((name, params))
+            try:
+                envelope = success(script[name](params))
+            except Refusal as refusal:
+                envelope = {"result": False, "code": refusal.args[0], "data": None, "message": ""}
+            connection.send(response(envelope))
+
+    return serve
+
+
+def row(ticket_id: int, *, title: str = f"t{MARK}", creator: str = "alice", sn: str = SN) -> dict[str, Any]:
+    """Return a row of get_tickets."""
+    return {
+        "id": ticket_id,
+        "sn": sn,
+        "title": title,
+        "creator": creator,
+        "current_status": "RUNNING",
+        "ticket_url": f"https://itsm.example.com/#/ticket/detail?id={ticket_id}",
+        "updated_by": ",admin,alice,",
+    }
+
+
+def listed(rows: list[dict[str, Any]], *, count: int | None = None, pages: int = 1) -> dict[str, Any]:
+    """Return a page of get_tickets."""
+    return {"page": 1, "total_page": pages, "count": len(rows) if count is None else count, "items": rows}
+
+
+def page(**given: object) -> dict[str, Any]:
+    """Return the data of get_ticket_info."""
+    fixed = {"id": 7, "sn": SN, "title": f"t{MARK}", "current_status": "FINISHED", "creator": "alice"}
+    return {**fixed, "current_steps": [], "fields": [], "updated_by": ",admin,alice,", **given}
+
+
+def result(ticket_id: int = 7, **given: object) -> dict[str, Any]:
+    """Return a row of ticket_approval_result."""
+    url = f"https://itsm.example.com/#/ticket/detail?id={ticket_id}"
+    return {"sn": SN, "ticket_url": url, "current_status": "FINISHED", "approve_result": True, **given}
+
+
+APPROVED_LOG = {"logs": [{"from_state_type": "APPROVAL", "form_data": []}]}
+
+
+def reading(**script: Callable[[dict[str, Any]], Data]) -> Script:
+    """Return a script for a ticket that was approved, but for what is given."""
+    return {
+        "get_ticket_info": lambda _: page(),
+        "get_ticket_status": lambda _: {"current_status": "RUNNING", "current_steps": []},
+        "get_ticket_logs": lambda _: APPROVED_LOG,
+        "ticket_approval_result": lambda _: [result()],
+        "get_tickets": lambda _: listed([row(7)]),
+        **script,
+    }
+
+
+class TestFinding:
+    """Rows are ours for what they show, not for having been searched for."""
+
+    def test_a_gateway_that_drops_the_tag(self) -> None:
+        """It answers with everybody's tickets; then the creator's own are looked through, in the server's time zone."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+
+        def search(params: dict[str, Any]) -> object:
+            if "creator" in params:
+                return listed([row(7), row(8, title="another of hers")])
+            return listed([row(9, title="a stranger's", creator="bob"), row(8, title="another of hers")], pages=900)
+
+        with FaultServer(scripted({"get_tickets": search}, asked)) as server:
+            found = gateway(server.url).find_by_key(MINE)
+
+        assert [(one.id, one.key) for one in found] == [("7", MINE.key)]
+        window = asked[-1][1]
+        assert (window["create_at__gte"], window["create_at__lte"]) == ("2026-11-23 20:00:00", "2026-11-25 20:00:00")
+        assert len(asked) == 3  # one page, one probe, one window
+        assert all(params.keys() - {"page", "page_size"} for _, params in asked)
+
+    def test_a_gateway_that_drops_the_tag_and_has_nothing_of_ours(self) -> None:
+        """None is none."""
+
+        def search(params: dict[str, Any]) -> object:
+            return listed([] if "creator" in params else [row(9, title="a stranger's", creator="bob")])
+
+        with FaultServer(scripted({"get_tickets": search})) as server:
+            assert gateway(server.url).find_by_key(MINE) == []
+
+    def test_a_create_that_lost_its_tag(self) -> None:
+        """The search for the tag finds nothing; the title still does."""
+
+        def search(params: dict[str, Any]) -> object:
+            return listed([row(7)] if "creator" in params else [])
+
+        with FaultServer(scripted({"get_tickets": search})) as server:
+            assert [one.key for one in gateway(server.url).find_by_key(MINE)] == [MINE.key]
+
+    def test_a_tagged_ticket_whose_title_was_edited(self) -> None:
+        """The tag was seen to distinguish, so it is told; the title does not show the key, so it has none."""
+
+        def search(params: dict[str, Any]) -> object:
+            return listed([row(7, title="edited"), row(6)] if params.get("tag") == MINE.key else [])
+
+        with FaultServer(scripted({"get_tickets": search})) as server:
+            found = gateway(server.url).find_by_key(MINE)
+
+        assert {(one.id, one.key) for one in found} == {("7", ""), ("6", MINE.key)}
+
+    def test_without_the_key_in_titles_a_dropped_tag_cannot_be_made_up_for(self) -> None:
+        """That is not "none": it could not be asked."""
+        with FaultServer(scripted({"get_tickets": lambda _: listed([row(9, title="any")])})) as server:
+            client = gateway(server.url, key_in_title=False)
+
+            with pytest.raises(GatewayProtocolError, match="ignores the search for a tag"):
+                client.find_by_key(MINE)
+
+    def test_pages_that_shift_while_they_are_read(self) -> None:
+        """A newer ticket pushes rows on to the next page: shown twice, told once."""
+        pages = {1: listed([row(3), row(2)], count=3, pages=2), 2: listed([row(2), row(1)], count=4, pages=2)}
+
+        with FaultServer(scripted({"get_tickets": lambda params: pages[params["page"]]})) as server:
+            assert [one.id for one in gateway(server.url).find_by_key(MINE)] == ["3", "2", "1"]
+
+    def test_pages_that_repeat_do_not_add_up(self) -> None:
+        """A gateway that always shows the first page has not shown all."""
+        with FaultServer(scripted({"get_tickets": lambda _: listed([row(3), row(2)], count=4, pages=2)})) as server:
+            client = gateway(server.url)
+
+            with pytest.raises(GatewayProtocolError, match="do not add up"):
+                client.find_by_key(MINE)
+
+    def test_pages_without_end(self) -> None:
+        """Are not read without end."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+        forever = scripted({"get_tickets": lambda params: listed([row(params["page"])], count=9, pages=10**9)}, asked)
+
+        with FaultServer(forever) as server:
+            client = gateway(server.url)
+            with pytest.raises(GatewayProtocolError, match="more than 50 pages"):
+                client.find_by_key(MINE)
+        assert len(asked) == 50
+
+    def test_a_gateway_that_ignores_the_number(self) -> None:
+        """Its rows are anybody's."""
+        with FaultServer(scripted({"get_tickets": lambda _: listed([row(7), row(8, sn="REQ1")])})) as server:
+            client = gateway(server.url)
+
+            with pytest.raises(GatewayProtocolError, match="ignores the search for a number"):
+                client.find_by_sn(SN, MINE)
+
+
+class TestReading:
+    """Our id, or nothing."""
+
+    def test_the_page_is_read_before_the_result(self) -> None:
+        """So that an end met by a result is a result made after it, and what forgets comes last."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+        with FaultServer(scripted(reading(), asked)) as server:
+            snapshot = gateway(server.url).read(ticket())
+
+        assert [name for name, _ in asked] == ["get_ticket_info", "get_ticket_logs", "ticket_approval_result"]
+        assert (snapshot.approve_result, snapshot.approval_step, snapshot.closed_by) == (True, True, "admin,alice")
+
+    @pytest.mark.parametrize("code", [3900022, 3900004, 1])
+    def test_a_page_that_cannot_be_read_forgets_nothing(self, code: int) -> None:
+        """The result is not asked for."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal(code)
+
+        with FaultServer(scripted(reading(get_ticket_info=refuse), asked)) as server, pytest.raises(GatewayRefused):
+            gateway(server.url).read(ticket())
+        assert [name for name, _ in asked] == ["get_ticket_info"]
+
+    def test_a_page_of_another_ticket(self) -> None:
+        """Whatever it says, it is not about ours."""
+        script = reading(get_ticket_info=lambda _: page(id=8), get_tickets=lambda _: listed([row(8)]))
+        with FaultServer(scripted(script)) as server:
+            client = gateway(server.url)
+            with pytest.raises(GatewayProtocolError, match="is not the number of ticket 7"):
+                client.read(ticket())
+
+    def test_a_word_for_a_code_without_a_second_ticket(self) -> None:
+        """The server fails for another reason: the refusal stands."""
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal("SERVER_500_ERROR")
+
+        with FaultServer(scripted(reading(get_ticket_info=refuse))) as server, pytest.raises(GatewayRefused):
+            gateway(server.url).read(ticket())
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [],
+            [result(8)],
+            [result(sn="REQ20261125000008")],
+            [result(ticket_url="")],
+            [result(ticket_url="https://itsm.example.com/#/ticket/detail?id=77")],
+            [result(ticket_url="https://itsm.example.com/#/ticket/8/?id=7")],
+            [result(), result(approve_result=False)],
+        ],
+    )
+    def test_a_result_that_is_not_clearly_ours_is_none(self, rows: list[dict[str, Any]]) -> None:
+        """Missing, of another id or number, without one, or told in two ways."""
+        with FaultServer(scripted(reading(ticket_approval_result=lambda _: rows))) as server:
+            snapshot = gateway(server.url).read(ticket())
+
+        assert (snapshot.result_status, snapshot.approve_result) == (None, None)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://itsm.example.com/#/ticket/detail?id=7",
+            "https://itsm.example.com/o/bk_itsm/#/ticket/detail?project=0&id=7&from=x",
+            "https://itsm.example.com/weixin/#/ticket/7/",
+            "https://itsm.example.com/weixin/#/ticket/7",
+        ],
+    )
+    def test_ours_among_others_twice_and_in_any_order(self, url: str) -> None:
+        """Told by the id in the page's address, of either kind."""
+        rows = [result(8, approve_result=False), result(ticket_url=url), result(ticket_url=url)]
+        with FaultServer(scripted(reading(ticket_approval_result=lambda _: rows))) as server:
+            assert gateway(server.url).read(ticket()).approve_result is True
+
+    @pytest.mark.parametrize("word", ["NEW", "RESOLVED", "finished", "FINISHED ", "", "完成"])
+    def test_a_word_that_is_not_known_is_no_end(self, word: str) -> None:
+        """Only the five exact words mean anything."""
+        with FaultServer(scripted(reading(get_ticket_info=lambda _: page(current_status=word)))) as server:
+            assert gateway(server.url).read(ticket()).status is TicketStatus.OTHER
+
+    @pytest.mark.parametrize(
+        ("logs", "seen"),
+        [
+            ([], False),
+            ([{"from_state_type": "NORMAL", "form_data": {}}], False),
+            ([{"message": "alice 已处理【内置审批节点】(通过)"}], False),
+            ([{"from_state_type": "APPROVAL"}], True),
+            ([{"form_data": [{"type": "RADIO", "name": "审批意见"}]}], True),
+        ],
+    )
+    def test_an_approval_step_is_seen_in_what_was_done(self, logs: list[dict[str, Any]], seen: bool) -> None:  # noqa: FBT001 - a case
+        """By its type or its form, never by words; the page's own fields prove nothing."""
+        fields = [{"key": "x", "type": "RADIO", "name": "审批意见", "value": "true"}]
+        script = reading(get_ticket_info=lambda _: page(fields=fields), get_ticket_logs=lambda _: {"logs": logs})
+        with FaultServer(scripted(script)) as server:
+            assert gateway(server.url).read(ticket()).approval_step is seen
+
+    def test_logs_that_are_refused_leave_the_step_open(self) -> None:
+        """Not seen is not the same as not there."""
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal("SERVER_500_ERROR")
+
+        with FaultServer(scripted(reading(get_ticket_logs=refuse))) as server:
+            assert gateway(server.url).read(ticket()).approval_step is None
+
+    def test_a_withdrawn_ticket_whose_step_runs(self) -> None:
+        """The page may miss it; what is open is asked for separately."""
+        step = {"status": "RUNNING", "fields": [{"key": "x", "meta": {"code": "APPROVE_RESULT"}}]}
+        script = reading(
+            get_ticket_info=lambda _: page(current_status="REVOKED"),
+            get_ticket_status=lambda _: {"current_status": "REVOKED", "current_steps": [step]},
+        )
+        with FaultServer(scripted(script)) as server:
+            snapshot = gateway(server.url).read(ticket())
+
+        assert (snapshot.status, snapshot.step_running, snapshot.approval_step) == (TicketStatus.REVOKED, True, True)
+
+    @pytest.mark.parametrize(
+        ("values", "decision"),
+        [
+            (["true"], "true"),
+            (["true", "true"], "true"),
+            (["true", "false"], None),
+            ([True], None),
+            ([None], None),
+            ([], None),
+        ],
+    )
+    def test_a_decision_is_one_text(self, values: list[object], decision: str | None) -> None:
+        """A boolean is no text, and two answers are none."""
+        fields = [{"key": "approval_result", "value": value} for value in values]
+        with FaultServer(scripted(reading(get_ticket_info=lambda _: page(fields=fields)))) as server:
+            assert gateway(server.url).read(ticket(), decision_field="approval_result").decision == decision
+
+
+class TestActing:
+    """Only on our own ticket."""
+
+    def test_a_number_that_is_another_ticket_s_is_not_withdrawn(self) -> None:
+        """The server would withdraw whichever carries it."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+        script = reading(get_ticket_info=lambda _: page(id=8), get_tickets=lambda _: listed([row(8)]))
+        with FaultServer(scripted(script, asked)) as server, pytest.raises(GatewayProtocolError):
+            gateway(server.url).withdraw(ticket(), operator="alice", reason="r")
+        assert "operate_ticket" not in [name for name, _ in asked]
+
+    def test_a_refusal_is_fine_where_the_ticket_has_ended_meanwhile(self) -> None:
+        """Somebody was faster."""
+        pages = iter([page(current_status="RUNNING"), page(current_status="TERMINATED")])
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal(3900004)
+
+        script = reading(get_ticket_info=lambda _: next(pages), operate_ticket=refuse)
+        with FaultServer(scripted(script)) as server:
+            gateway(server.url).withdraw(ticket(), operator="alice", reason="r")
+
+    def test_a_reason_is_always_given(self) -> None:
+        """The server does nothing without one."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+        script = reading(get_ticket_info=lambda _: page(current_status="RUNNING"), operate_ticket=lambda _: [])
+        with FaultServer(scripted(script, asked)) as server:
+            gateway(server.url).withdraw(ticket(), operator="alice", reason=" ")
+
+        assert asked[-1] == (
+            "operate_ticket",
+            {"sn": SN, "operator": "alice", "action_type": "WITHDRAW", "action_message": "by alice"},
+        )
+
+
+class TestToken:
+    """A token is the server's own, or it is not, or that could not be asked."""
+
+    def test_an_application_error_is_a_no(self) -> None:
+        """The server answers some malformed tokens so."""
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal(3900004)
+
+        with FaultServer(scripted({"token/verify": refuse})) as server:
+            assert gateway(server.url).verify_token("t") is False
+
+    @pytest.mark.parametrize("code", [1, "METHOD_NOT_ALLOWED"])
+    def test_another_refusal_is_no_verdict(self, code: object) -> None:
+        """A gateway that says no says nothing of the token."""
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal(code)
+
+        with FaultServer(scripted({"token/verify": refuse})) as server, pytest.raises(GatewayRefused):
+            gateway(server.url).verify_token("t")
+
+
+def test_settings_of_the_next_generation_are_refused() -> None:
+    """This adapter would speak the wrong language."""
+    with pytest.raises(SettingsError, match="BKAPP_ITSM_VERSION=v2"):
+        BkItsmGateway(attrs.evolve(settings("http://127.0.0.1:1/"), version="v4"))
