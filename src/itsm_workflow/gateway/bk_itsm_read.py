@@ -16,7 +16,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
 )
 from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import TicketResult
-from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -77,9 +77,12 @@ class TicketReader:
             GatewayError: It could not be asked, or the number is not our ticket's.
         """
         page = self.page(ticket)
-        status = status_of(page.current_status)
-        step, running = (None, None) if isinstance(page, TicketRow) else self._steps(page, status)
+        steps = self._steps(page)
         result = self.results([ticket]).get(ticket.id)
+        if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
+            page = self.page(ticket)  # it ended between the two; if the page still disagrees, that is a fact
+            steps = self._steps(page)
+        status, (step, running) = status_of(page.current_status), steps
         return Snapshot(
             ticket_id=ticket.id,
             sn=ticket.sn,
@@ -137,15 +140,17 @@ class TicketReader:
                     torn.add(result.ticket_id)
         return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
 
-    def _steps(self, page: TicketPage, status: TicketStatus) -> tuple[bool | None, bool]:
+    def _steps(self, page: TicketPage | TicketRow) -> tuple[bool | None, bool | None]:
         """Return whether an approval step was seen, and whether any step still runs.
 
         The page's own fields prove no step: they are those of the whole flow, made before it starts, and the verdict
         among them reads "true" from the beginning. So what was done is read of a finished ticket, and what is open of
         any other; a withdrawn one may have a step that started after the withdrawal.
         """
+        if isinstance(page, TicketRow):
+            return None, None
         running = any(step.status == _STEP_RUNNING for step in page.current_steps)
-        if status is TicketStatus.FINISHED:
+        if status_of(page.current_status) is TicketStatus.FINISHED:
             logs = self._client.exchange(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
             if isinstance(logs, GatewayRefused):
                 return None, running

@@ -1,0 +1,79 @@
+"""The order in which a ticket is read, and what a reading means that something happened in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from itsm_workflow.change import Ticket
+from itsm_workflow.gateway.api import Reply
+from itsm_workflow.gateway.bk_itsm_read import TicketReader
+from itsm_workflow.gateway.bk_itsm_wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
+from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+
+NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+TICKET = Ticket(gateway="bk_itsm", id="12", sn="REQ20261125000012", url="", channel="answer", recorded_at=NOW)
+URL = "http://itsm.example.com/#/ticket/detail?id=12"
+
+
+class Script:
+    """Stands for the client: answers page reads from a list, results with the last word."""
+
+    def __init__(self, pages: list[str], result: str) -> None:
+        self.pages = pages
+        self.result = result
+        self.asked: list[str] = []
+
+    def exchange(self, endpoint: Any, _params: object) -> Any:
+        self.asked.append(endpoint.name)
+        if endpoint.name == "get_ticket_info":
+            word = self.pages.pop(0)
+            data: object = TicketPage(
+                id=12,
+                sn=TICKET.sn,
+                title="t",
+                current_status=word,
+                creator="alice",
+                current_steps=(),
+                fields=(),
+            )
+        elif endpoint.name == "get_ticket_logs":
+            data = TicketLogs(logs=(LogLine(from_state_type="APPROVAL"),))
+        else:
+            data = TicketStatusPage(current_steps=())
+        return Reply(data=data, request_id="r")
+
+    def call(self, endpoint: Any, _params: object) -> Any:
+        self.asked.append(endpoint.name)
+        return [
+            ResultRow(sn=TICKET.sn, ticket_url=URL, current_status=self.result, approve_result=True, updated_by="bob")
+        ]
+
+
+def read(script: Script) -> tuple[list[str], Verdict | Doubt]:
+    """Read the ticket; return what was asked, and what the snapshot says."""
+    reader = TicketReader(script, None, now=lambda: NOW)  # type: ignore[arg-type]  # stands for both
+    return script.asked, ApprovalPolicy().judge(reader.read(TICKET, decision_field=None))
+
+
+def test_a_ticket_that_ends_between_page_and_result_is_read_again() -> None:
+    """The page was older than the result: no disagreement is alarmed, the second page decides."""
+    asked, verdict = read(Script(["RUNNING", "FINISHED"], "FINISHED"))
+    assert asked.count("get_ticket_info") == 2
+    assert verdict is Verdict.APPROVED
+
+
+def test_a_page_that_goes_on_to_disagree_is_a_disagreement() -> None:
+    """The result says ended, the page read after it says running: a person is told."""
+    _, verdict = read(Script(["RUNNING", "RUNNING"], "FINISHED"))
+    assert isinstance(verdict, Doubt)
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "SUSPENDED"])
+def test_an_open_ticket_is_read_once(word: str) -> None:
+    """Page and result agree that the ticket is open: nothing is asked twice."""
+    asked, verdict = read(Script([word], word))
+    assert asked == ["get_ticket_info", "get_ticket_status", "ticket_approval_result"]
+    assert verdict is Verdict.OPEN
