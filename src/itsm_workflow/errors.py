@@ -94,7 +94,7 @@ class TransitionRefused(ItsmWorkflowError):
         state: The state in which the trigger was fired.
         trigger: The trigger.
         reason: Why it was refused.
-        allowed: The triggers that lead on from the state, sorted.
+        allowed: The triggers that the table has for the state, in its order.
     """
 
     code = "machine.refused"

@@ -83,9 +83,11 @@ def _overlaps(definition: WorkflowDefinition) -> Iterator[str]:
 
 
 def _may_both_hold(one: Transition, other: Transition) -> bool:
-    if not set(one.evidence_types) & set(other.evidence_types):
+    pairs = itertools.product(one.evidence_types, other.evidence_types)
+    if not any(issubclass(kind, like) or issubclass(like, kind) for kind, like in pairs):
         return False
-    return one.guard is other.guard or any(guard.__name__ == "always" for guard in (one.guard, other.guard))
+    names = {getattr(guard, "__name__", "") for guard in (one.guard, other.guard)}
+    return one.guard is other.guard or "always" in names
 
 
 def _evidence(definition: WorkflowDefinition) -> Iterator[str]:

@@ -63,7 +63,7 @@ class ApprovalPolicy:
         return finished and snapshot.approve_result is False and self.decision_field is None
 
     def _finished(self, snapshot: Snapshot) -> Verdict | Doubt:
-        if snapshot.approve_result is None:
+        if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
             return Doubt(reason=AttentionReason.DISAGREEMENT, detail="the ticket finished and its result is missing")
         if self.decision_field is not None:
             wanted = "true" if snapshot.approve_result else "false"

@@ -136,9 +136,9 @@ def approval_table(
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
             guard=guards.has_attention, update=updates.attention_cleared, note="a person has looked"),
         row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_is_planned, update=updates.effect_delivered, note="work done"),
+            guard=guards.effect_was_done, update=updates.effect_delivered, note="work done"),
         row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_is_planned, update=updates.effect_failed, note="work failed, counted"),
+            guard=guards.effect_has_failed, update=updates.effect_failed, note="work failed, counted"),
         row(trigger=T.RETRY_EFFECT, sources=every, dest=None, evidence=ev.EffectRetry,
             guard=guards.effect_is_parked, update=updates.effect_retried, note="a person wants it tried again"),
     )

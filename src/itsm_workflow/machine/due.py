@@ -9,7 +9,7 @@ from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
 if TYPE_CHECKING:
     import datetime as dt
 
-    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
 
@@ -30,11 +30,7 @@ def next_due(
         moments = [sweep_due(change, now, policy, looked=looked)]
     else:
         moments = [definition.due[definition.states(change.state)](change, now, policy, looked=looked)]
-    moments += [
-        effect.due_at if effect.name != WITHDRAW else withdrawal_due(change, effect.due_at, policy)
-        for effect in change.effects
-        if effect.status is EffectStatus.PLANNED
-    ]
+    moments += [_effect_due(change, effect, policy) for effect in change.effects]
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
 
@@ -53,6 +49,9 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
         return change.heard.at
     if attempt.looks < len(policy.lookups):
         return since + policy.lookups[attempt.looks]
+    last = since + policy.lookups[-1]
+    if now < last:  # hints and people used the schedule up early; absence still counts only at its end
+        return last
     return now + policy.late_look if now < since + policy.sweep_for else None
 
 
@@ -90,3 +89,24 @@ def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) 
     if change.ticket is None:
         return None
     return max(planned, change.ticket.recorded_at + policy.withdraw_age)
+
+
+def is_delivering(change: ChangeRequest, due_at: dt.datetime | None, now: dt.datetime, policy: Policy) -> bool:
+    """Tell whether an effect is in delivery: only the claim of a delivery makes a change due later than its effects.
+
+    Args:
+        change: The change.
+        due_at: When it is stored to be due.
+        now: The time.
+        policy: The timings in force.
+    """
+    if due_at is None or due_at <= now:
+        return False
+    moments = [_effect_due(change, effect, policy) for effect in change.effects]
+    return any(moment is not None and moment < due_at and moment <= due_at - policy.effect_lease for moment in moments)
+
+
+def _effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:
+    if effect.status is not EffectStatus.PLANNED:
+        return None
+    return withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at

@@ -45,8 +45,10 @@ def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts)
     Raises:
         TransitionRefused: The table has no such row, the evidence is of another type, or every guard says no.
     """
-    token = _Token(str(state))
-    event = _machine(definition).events.get(str(trigger))
+    token, machine = _Token(str(state)), _machine(definition)
+    if token.state not in machine.states:
+        raise _refused(definition, state, trigger, f"workflow {definition.name} has no such state")
+    event = machine.events.get(str(trigger))
     if event is None:
         known = ", ".join(sorted({row.trigger.value for row in definition.transitions}))
         raise _refused(definition, state, trigger, f"the workflow has no such trigger; it has {known}")

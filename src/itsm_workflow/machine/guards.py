@@ -182,17 +182,21 @@ def has_attention(facts: Facts) -> str | None:
     return None if facts.change.attention else "no attention is raised"
 
 
-def effect_is_planned(facts: Facts) -> str | None:
-    """The effect waits to be delivered, and this is the outcome of its next delivery."""
+def effect_was_done(facts: Facts) -> str | None:
+    """The effect was not delivered before, and this delivery did its work, however late."""
+    result = facts.expect(ev.EffectResult)
+    return f"the delivery failed: {result.error}" if result.error else _undelivered(facts, result)
+
+
+def effect_has_failed(facts: Facts) -> str | None:
+    """The effect waits to be delivered, and its next delivery failed."""
     result = facts.expect(ev.EffectResult)
     effect = _effect(facts, result.effect)
-    if effect is None:
-        return f"this change has no effect {result.effect}"
-    if effect.status is EffectStatus.DELIVERED:
-        return f"effect {effect.name} was delivered already"
-    if result.error and (effect.status is EffectStatus.PARKED or result.attempt != effect.attempts + 1):
+    if not result.error:
+        return "the delivery did its work: no error is told"
+    if effect is not None and (effect.status is EffectStatus.PARKED or result.attempt != effect.attempts + 1):
         return f"delivery {result.attempt} of effect {effect.name} has been counted already"
-    return None
+    return _undelivered(facts, result)
 
 
 def effect_is_parked(facts: Facts) -> str | None:
@@ -202,6 +206,13 @@ def effect_is_parked(facts: Facts) -> str | None:
     if effect is None:
         return f"this change has no effect {wanted}"
     return None if effect.status is EffectStatus.PARKED else f"effect {effect.name} is {effect.status.value}"
+
+
+def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
+    effect = _effect(facts, result.effect)
+    if effect is None:
+        return f"this change has no effect {result.effect}"
+    return f"effect {effect.name} was delivered already" if effect.status is EffectStatus.DELIVERED else None
 
 
 def _of_our_ticket(facts: Facts) -> str | None:

@@ -1,0 +1,237 @@
+"""Hypothesis strategies for the values of the library, sensible or not; few names, so that values meet."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from hypothesis import strategies as st
+
+from itsm_workflow.change import (
+    WITHDRAW,
+    Attempt,
+    Attention,
+    AttentionReason,
+    ChangeRequest,
+    EffectStatus,
+    Entry,
+    Form,
+    HeardCallback,
+    Outcome,
+    Phase,
+    PlannedEffect,
+    Suspicion,
+    Ticket,
+)
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Unknown
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import State, Trigger
+from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Mapping
+
+    from hypothesis.strategies import SearchStrategy
+
+    from itsm_workflow.settle import Answer
+
+NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
+
+texts = st.text(max_size=8)
+moments = st.datetimes(dt.datetime(2024, 5, 1), dt.datetime(2024, 6, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - the bounds of st.datetimes are naive
+whenever = st.datetimes(timezones=st.just(dt.UTC), allow_imaginary=False)
+ids = st.sampled_from(["1", "2", "3"])
+sns = st.sampled_from(["S1", "S2"])
+keys = st.sampled_from(["K1", "K2"])
+people = st.sampled_from(["alice", "bob"])
+owners = st.sampled_from(["w1", "w2"])
+numbers = st.integers(1, 3)
+digests = st.sampled_from(["d1", "d2"])
+effect_ids = st.sampled_from(["C1.1.start", "C1.2.start", "C1.2.withdraw"])
+flags = st.booleans()
+json_values: SearchStrategy[Any] = st.recursive(
+    st.none() | flags | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    """Return a strategy that also draws None."""
+    return st.none() | strategy
+
+
+def frozen(values: SearchStrategy[Any]) -> SearchStrategy[Mapping[str, Any]]:
+    """Return a strategy of read-only mappings from texts to such values."""
+    return st.dictionaries(texts, values, max_size=3).map(MappingProxyType)
+
+
+def enums(kind: type[enum.StrEnum]) -> SearchStrategy[Any]:
+    """Return a strategy of an enum's members."""
+    return st.sampled_from(list(kind))
+
+
+forms = st.builds(
+    Form,
+    title=texts,
+    applicant=people,
+    approvers=st.lists(people, max_size=2).map(tuple),
+    content=texts,
+    fields=frozen(json_values),
+)
+attempts = st.builds(
+    Attempt,
+    key=keys,
+    number=numbers,
+    phase=enums(Phase),
+    creator=people,
+    service=texts,
+    owner=owners,
+    submitted_at=moments,
+    marked_at=optional(moments),
+    not_before=optional(moments),
+    unknown_since=optional(moments),
+    looks=st.integers(0, 9),
+    problem=texts,
+)
+tickets = st.builds(
+    Ticket,
+    gateway=st.just("bk_itsm"),
+    id=ids,
+    sn=sns,
+    url=texts,
+    channel=enums(ev.Channel).map(str),
+    recorded_at=moments,
+)
+attentions = st.builds(Attention, reason=enums(AttentionReason), since=moments, facts=frozen(texts))
+suspicions = st.builds(Suspicion, status=enums(ev.TicketStatus).map(lambda one: one.value), since=moments)
+hints = st.builds(HeardCallback, sn=sns, digest=digests, at=moments)
+planned_effects = st.builds(
+    PlannedEffect,
+    id=effect_ids,
+    name=st.sampled_from(["start", WITHDRAW]),
+    status=enums(EffectStatus),
+    due_at=moments,
+    attempts=st.integers(0, 9),
+    error=texts,
+    actor=people,
+)
+changes = st.builds(
+    ChangeRequest,
+    id=st.just("C1"),
+    workflow=st.just("collector_change"),
+    definition_version=st.just(1),
+    subject=texts,
+    state=enums(State).map(lambda one: one.value),
+    form=forms,
+    created_at=moments,
+    updated_at=moments,
+    attempt=optional(attempts),
+    ticket=optional(tickets),
+    attention=optional(attentions),
+    outcome=optional(enums(Outcome)),
+    ended_at=optional(moments),
+    suspicion=optional(suspicions),
+    heard=optional(hints),
+    effects=st.lists(planned_effects, max_size=2).map(tuple),
+    contradictions=st.lists(texts, max_size=2).map(tuple),
+    data=frozen(json_values),
+)
+"""Changes of any shape that the types allow, whether the machine could make them or not."""
+
+snapshots = st.builds(
+    ev.Snapshot,
+    ticket_id=ids,
+    sn=sns,
+    status=enums(ev.TicketStatus),
+    word=texts,
+    seen_at=moments,
+    result_status=optional(enums(ev.TicketStatus)),
+    approve_result=optional(flags),
+    approval_step=optional(flags),
+    step_running=optional(flags),
+    decision=optional(st.sampled_from(["true", "false", "True", ""])),
+    ambiguous=flags,
+    closed_by=texts,
+)
+endings = st.builds(
+    lambda seen, status, result: attrs.evolve(seen, status=status, result_status=result or status, decision="true"),
+    snapshots,
+    st.sampled_from(sorted(ev.ENDED)),
+    st.sampled_from([None, None, None, ev.TicketStatus.FINISHED]),
+)
+"""Looks at tickets that ended; mostly the gateway's two answers agree."""
+decided = st.builds(
+    lambda seen, approved: attrs.evolve(
+        seen, status=ev.TicketStatus.FINISHED, approve_result=approved, approval_step=True, ambiguous=False
+    ),
+    endings,
+    flags,
+)
+"""Looks at tickets that somebody decided; mostly nothing is in doubt."""
+confirmations = st.builds(
+    ev.TicketConfirmed,
+    gateway=st.just("bk_itsm"),
+    id=ids,
+    sn=sns,
+    url=texts,
+    key=keys,
+    creator=people,
+    channel=enums(ev.Channel),
+    problem=texts,
+)
+EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
+    ev.Decision: st.builds(ev.Decision, reason=texts),
+    ev.Drafted: st.builds(ev.Drafted, form=forms),
+    ev.Submission: st.builds(ev.Submission, key=keys, creator=people, service=texts, owner=owners),
+    ev.AttemptMark: st.builds(ev.AttemptMark, number=numbers, owner=owners, problem=texts),
+    ev.LookupNoted: st.builds(ev.LookupNoted, number=numbers, answered=flags, problem=texts),
+    ev.TicketConfirmed: confirmations,
+    ev.Refusal: st.builds(
+        ev.Refusal, number=numbers, owner=owners, remote_code=st.integers(), message=texts, looked_up=flags
+    ),
+    ev.CallbackHeard: st.builds(ev.CallbackHeard, sn=sns, digest=digests, number=st.integers(0, 3)),
+    ev.Undelivered: st.builds(ev.Undelivered, sn=sns),
+    ev.Snapshot: snapshots | endings | decided,
+    ev.LateTicket: st.builds(ev.LateTicket, gateway=st.just("bk_itsm"), id=ids, sn=sns),
+    ev.Concern: st.builds(ev.Concern, reason=enums(AttentionReason), facts=frozen(texts)),
+    ev.EffectResult: st.builds(
+        ev.EffectResult, effect=effect_ids, attempt=st.integers(0, 9), error=st.just("") | texts, final=flags
+    ),
+    ev.EffectRetry: st.builds(ev.EffectRetry, effect=effect_ids, reason=texts),
+}
+"""For each type of evidence, a strategy of its instances."""
+
+evidence: SearchStrategy[Any] = st.one_of(*EVIDENCE.values())
+entries = st.builds(
+    Entry,
+    change_id=st.just("C1"),
+    seq=st.just(1),
+    at=moments,
+    trigger=enums(Trigger).map(str),
+    source=enums(State).map(str),
+    dest=enums(State).map(str),
+    actor=texts,
+    evidence=evidence,
+    effects=st.lists(effect_ids, max_size=2).map(tuple),
+)
+
+found_tickets = st.builds(FoundTicket, id=ids, sn=sns, url=texts, title=texts, creator=people, key=keys | st.just(""))
+findings = optional(st.lists(found_tickets, max_size=3).map(tuple))
+create_answers = st.one_of(
+    st.builds(Created, id=ids, sn=sns, url=texts),
+    st.builds(NotSent, problem=texts),
+    st.builds(Refused, remote_code=st.integers(), message=texts),
+    st.builds(Unknown, problem=texts),
+)
+answers: SearchStrategy[Answer] = st.one_of(
+    st.builds(
+        SendAnswer, number=numbers, owner=owners, key=keys, creator=people, answer=create_answers, found=findings
+    ),
+    st.builds(LookupAnswer, number=numbers, found=findings, channel=enums(ev.Channel), problem=texts),
+    st.builds(ReadAnswer, snapshot=optional(snapshots | endings | decided)),
+)
+"""Answers to any question, about this change or another, in time or late."""

@@ -1,0 +1,130 @@
+"""Changes in every situation, made by firing the triggers that lead there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, PlannedEffect
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.change import Entry
+
+NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
+POLICY = Policy()
+ID = "01HY2V8Q0000000000000000AB"
+FORM = Form(title="Collect access logs", applicant="alice", approvers=("bob",))
+START: Mapping[str, tuple[str, ...]] = {State.APPROVED: ("start",)}
+
+Fired = tuple[str, object]
+MadeT = TypeVar("MadeT")
+
+
+def later(seconds: float) -> dt.datetime:
+    """Return the time so many seconds after the example's change was drafted."""
+    return NOW + dt.timedelta(seconds=seconds)
+
+
+def after(change: ChangeRequest, *fired: Fired, at: float = 0, seq: int = 9) -> ChangeRequest:
+    """Return the change after some triggers."""
+    for trigger, evidence in fired:
+        change, _ = told(change, trigger, evidence, at=at, seq=seq)
+    return change
+
+
+def told(
+    change: ChangeRequest, trigger: str, evidence: object, *, at: float = 0, seq: int = 9, policy: Policy = POLICY
+) -> tuple[ChangeRequest, Entry | None]:
+    """Return what one trigger makes of the change, and its entry."""
+    return fire(
+        COLLECTOR_CHANGE, change, trigger, evidence, now=later(at), policy=policy, seq=seq, actor="carol", effects=START
+    )
+
+
+def filled(kind: Callable[..., MadeT], values: Mapping[str, object], **usual: object) -> MadeT:
+    """Return an instance with the given values, and the usual ones elsewhere."""
+    return kind(**{**usual, **values})
+
+
+def mark(**values: object) -> ev.AttemptMark:
+    """Return what the worker w1 says of attempt 1."""
+    return filled(ev.AttemptMark, values, number=1, owner="w1")
+
+
+def submission(**values: object) -> ev.Submission:
+    """Return a submission under key K1."""
+    return filled(ev.Submission, values, key="K1", creator="alice", service="17", owner="w1")
+
+
+def confirmed(**values: object) -> ev.TicketConfirmed:
+    """Return our ticket, number 7, as the answer to our send."""
+    usual = {"gateway": "bk_itsm", "id": "7", "sn": "REQ7", "url": "https://itsm.example.com/7"}
+    return filled(ev.TicketConfirmed, values, **usual, key="K1", creator="alice", channel=ev.Channel.ANSWER)
+
+
+def snapshot(status: ev.TicketStatus = ev.TicketStatus.RUNNING, /, **values: object) -> ev.Snapshot:
+    """Return a look at our ticket; by default it is running and nothing else is known."""
+    word = status.value.upper()
+    return filled(ev.Snapshot, values, ticket_id="7", sn="REQ7", status=status, word=word, seen_at=NOW)
+
+
+def finished(*, approved: bool, **values: object) -> ev.Snapshot:
+    """Return a look at our ticket after somebody decided."""
+    agreed = {"result_status": ev.TicketStatus.FINISHED, "approve_result": approved, "approval_step": True}
+    return snapshot(ev.TicketStatus.FINISHED, **{**agreed, **values})
+
+
+def withdrawn(**values: object) -> ev.Snapshot:
+    """Return a look at our ticket after it was withdrawn, with no step running."""
+    return snapshot(ev.TicketStatus.REVOKED, **{"step_running": False, **values})
+
+
+def terminated(**values: object) -> ev.Snapshot:
+    """Return a look at our ticket after it was terminated, with no step running."""
+    return snapshot(ev.TicketStatus.TERMINATED, **{"step_running": False, **values})
+
+
+def planned(status: EffectStatus = EffectStatus.PLANNED, /, **values: object) -> PlannedEffect:
+    """Return an effect named start."""
+    return filled(PlannedEffect, values, id="E1", name="start", status=status, due_at=NOW)
+
+
+def opened() -> tuple[ChangeRequest, Entry]:
+    """Return a draft with its first entry."""
+    return open_change(COLLECTOR_CHANGE, change_id=ID, subject="collector-1", form=FORM, now=NOW, actor="alice")
+
+
+DRAFT = opened()[0]
+QUEUED = after(DRAFT, (Trigger.SUBMIT, submission()))
+SENDING = after(QUEUED, (Trigger.MARK_SENDING, mark()))
+UNKNOWN = after(SENDING, (Trigger.MARK_UNKNOWN, mark(problem="the connection was reset")))
+EXHAUSTED = after(
+    after(UNKNOWN, *[(Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True))] * 6),
+    (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)),
+    at=480,
+)
+PENDING = after(SENDING, (Trigger.RECORD_TICKET, confirmed()), at=1)
+SUSPECTED = after(PENDING, (Trigger.SUSPECT_ENDING, withdrawn()), at=10)
+FAILED_CALLBACK = after(PENDING, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=10)
+APPROVED = after(PENDING, (Trigger.APPROVE, finished(approved=True)), at=20)
+REJECTED = after(PENDING, (Trigger.REJECT, finished(approved=False)), at=20)
+WITHDRAWN = after(SUSPECTED, (Trigger.REJECT, withdrawn()), at=100)
+ABANDONED = after(EXHAUSTED, (Trigger.ABANDON, ev.Decision(reason="not wanted any more")), at=500)
+
+
+def with_attention(change: ChangeRequest, reason: AttentionReason = AttentionReason.OVERDUE) -> ChangeRequest:
+    """Return the change with a person asked to look."""
+    return after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason)))
+
+
+def with_effect(change: ChangeRequest, effect: PlannedEffect | None = None) -> ChangeRequest:
+    """Return the change with one effect, by default E1, planned."""
+    return attrs.evolve(change, effects=(effect or planned(),))

@@ -1,0 +1,277 @@
+"""A definition that contradicts itself is refused when it is built, and the culprit is named."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
+from itsm_workflow.machine.evidence import Decision, Snapshot, Undelivered
+from tests.unit.machine.examples import filled
+
+if TYPE_CHECKING:
+    from itsm_workflow.machine.definition import Facts
+
+
+class Step(enum.StrEnum):
+    """The states of a small workflow."""
+
+    NEW = "new"
+    ASKING = "asking"
+    WAITING = "waiting"
+    LOST = "lost"
+    DONE = "done"
+    DENIED = "denied"
+
+
+class Alien(enum.StrEnum):
+    """States of somebody else."""
+
+    MARS = "mars"
+
+
+class Spaced(enum.StrEnum):
+    """States of which one has no name that could be stored."""
+
+    NEW = "new"
+    BAD = "Bad State"
+
+
+class Word(enum.StrEnum):
+    """The triggers of a small workflow."""
+
+    ASK = "ask"
+    SENT = "sent"
+    LOSE = "lose"
+    FIND = "find"
+    GRANT = "grant"
+    DENY = "deny"
+    SHOUT = "SHOUT"
+
+
+@attrs.frozen
+class Narrow(Decision):
+    """Evidence that is also evidence of another type."""
+
+
+class Loose:
+    """Evidence that cannot be stored."""
+
+
+ROLES = Roles(asking=Step.ASKING, waiting=Step.WAITING, undelivered=Step.LOST, granted=Step.DONE, refused=Step.DENIED)
+
+
+def move(trigger: enum.StrEnum, source: enum.StrEnum, dest: enum.StrEnum | None, **values: object) -> Transition:
+    """Return a row of the table."""
+    return filled(Transition, values, trigger=trigger, sources=(source,), dest=dest, evidence=Decision)
+
+
+ROWS = (
+    move(Word.ASK, Step.NEW, Step.ASKING),
+    move(Word.SENT, Step.ASKING, Step.WAITING),
+    move(Word.LOSE, Step.WAITING, Step.LOST),
+    move(Word.FIND, Step.LOST, Step.WAITING),
+    move(Word.GRANT, Step.WAITING, Step.DONE),
+    move(Word.DENY, Step.WAITING, Step.DENIED),
+)
+WAITS = dict.fromkeys((Step.NEW, Step.ASKING, Step.WAITING, Step.LOST), waits_for_a_person)
+
+
+def small(*added: Transition, **values: object) -> WorkflowDefinition:
+    """Return a small workflow that works, apart from what the case adds or changes."""
+    return filled(
+        WorkflowDefinition,
+        values,
+        name="small",
+        version=1,
+        states=Step,
+        initial=Step.NEW,
+        final=frozenset({Step.DONE, Step.DENIED}),
+        roles=ROLES,
+        transitions=ROWS + added,
+        due=WAITS,
+    )
+
+
+def without(trigger: Word) -> tuple[Transition, ...]:
+    """Return the rows without those of a trigger."""
+    return tuple(row for row in ROWS if row.trigger != trigger)
+
+
+def holds_sometimes(facts: Facts) -> str | None:
+    """Be some guard."""
+    return None if facts.actor else "nobody did it"
+
+
+def holds_never(_facts: Facts) -> str | None:
+    """Be another guard."""
+    return "never"
+
+
+def problems(*added: Transition, **values: object) -> tuple[str, ...]:
+    """Return what is found wrong."""
+    with pytest.raises(DefinitionError) as caught:
+        small(*added, **values)
+    found: tuple[str, ...] = vars(caught.value)["problems"]
+    assert all(problem in str(caught.value) for problem in found)
+    assert repr(values.get("name", "small")) in str(caught.value)
+    return found
+
+
+def test_a_workflow_that_works_is_accepted() -> None:
+    """The cases below differ from one that is right in one thing each."""
+    assert small().triggers("new") == ("ask",)
+
+
+def test_a_state_that_nothing_leads_to_is_named() -> None:
+    """A state is reached, or it is a mistake."""
+    assert problems(transitions=without(Word.DENY)) == ("state denied is unreachable from new",)
+
+
+def test_an_internal_row_does_not_reach_a_state() -> None:
+    """A row that stays where it is leads nowhere."""
+    stays = move(Word.DENY, Step.DENIED, None)
+
+    assert problems(transitions=(*without(Word.DENY), stays)) == ("state denied is unreachable from new",)
+
+
+def test_a_state_without_a_way_out_is_named() -> None:
+    """What is not final must lead on."""
+    found = problems(transitions=without(Word.FIND))
+
+    assert found == ("state lost is a dead end: it has no way out and is not final",)
+
+
+def test_a_loop_is_no_way_out() -> None:
+    """A row back to the same state does not lead on."""
+    loop = move(Word.FIND, Step.LOST, Step.LOST)
+    found = problems(transitions=(*without(Word.FIND), loop))
+
+    assert found == ("state lost is a dead end: it has no way out and is not final",)
+
+
+def test_a_way_out_of_a_final_state_is_named() -> None:
+    """What has ended stays ended."""
+    assert problems(move(Word.FIND, Step.DONE, Step.WAITING)) == ("final state done has a way out: find",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({}, {}, id="neither has a guard"),
+        pytest.param({"guard": holds_sometimes}, {}, id="one has no guard"),
+        pytest.param({"guard": holds_sometimes}, {"guard": holds_sometimes}, id="the same guard twice"),
+        pytest.param({}, {"evidence": (Undelivered, Decision)}, id="types that overlap"),
+        pytest.param({}, {"evidence": Narrow}, id="a type that is also of the other type"),
+        pytest.param({"evidence": Narrow}, {}, id="the same the other way round"),
+        pytest.param({"guard": functools.partial(holds_sometimes)}, {"guard": always}, id="a guard without a name"),
+    ],
+)
+def test_two_rows_that_can_both_hold_are_named(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Which row fires must never depend on their order."""
+    rows = (move(Word.SHOUT, Step.LOST, Step.WAITING, **one), move(Word.SHOUT, Step.LOST, None, **other))
+    found = problems(*rows)
+
+    assert "trigger SHOUT has two transitions in lost whose guards can both hold" in found
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(
+            (
+                move(Word.FIND, Step.WAITING, None, guard=holds_sometimes),
+                move(Word.FIND, Step.WAITING, None, guard=holds_never),
+            ),
+            id="guards that differ",
+        ),
+        pytest.param((move(Word.FIND, Step.WAITING, None),), id="other states"),
+        pytest.param((move(Word.LOSE, Step.WAITING, None, evidence=Snapshot),), id="types that differ"),
+        pytest.param((move(Word.SENT, Step.WAITING, None),), id="another trigger"),
+    ],
+)
+def test_rows_that_exclude_each_other_are_accepted(rows: tuple[Transition, ...]) -> None:
+    """A trigger may have several rows where facts tell them apart."""
+    assert len(ROWS) + len(rows) == len(small(*rows).transitions)
+
+
+def test_a_state_that_waits_without_a_due_rule_is_named() -> None:
+    """Nobody would ever look at it."""
+    rules = {state: rule for state, rule in WAITS.items() if state is not Step.LOST}
+
+    assert problems(due=rules) == ("state lost waits and has no due rule: nobody would ever look at it",)
+
+
+def test_evidence_that_cannot_be_stored_is_named() -> None:
+    """Evidence is an attrs class."""
+    found = problems(move(Word.FIND, Step.WAITING, None, evidence=Loose))
+
+    assert found == ("evidence type Loose is no attrs class, so that it cannot be stored",)
+
+
+def test_two_evidence_types_of_one_name_are_named() -> None:
+    """An entry is read back by the name of its evidence."""
+    double = attrs.make_class("Decision", [])
+    found = problems(move(Word.FIND, Step.WAITING, None, evidence=double))
+
+    assert found == ("two evidence types are named Decision; stored entries could not tell them apart",)
+
+
+@pytest.mark.parametrize("name", ["", "Small", "small-one", "1small", "small one", "klein\n", "größe"])
+def test_a_name_that_is_not_lower_snake_is_named(name: str) -> None:
+    """Names are stored, put into URLs and drawn in graphs."""
+    assert (f"workflow {name!r}: names are lower_snake",) == problems(name=name)
+
+
+def test_names_of_states_and_triggers_count_as_well() -> None:
+    """Each bad name is told once, however often it is used."""
+    rows = (
+        move(Word.SHOUT, Step.WAITING, None, guard=holds_never),
+        move(Word.SHOUT, Step.LOST, None, guard=holds_never),
+    )
+
+    assert problems(*rows) == ("trigger 'SHOUT': names are lower_snake",)
+    assert "state 'Bad State': names are lower_snake" in problems(states=Spaced)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"transitions": (*ROWS, move(Word.FIND, Alien.MARS, Step.WAITING))}, id="left by a row"),
+        pytest.param({"transitions": (*ROWS, move(Word.FIND, Step.WAITING, Alien.MARS))}, id="led to by a row"),
+        pytest.param({"final": frozenset({Step.DONE, Step.DENIED, Alien.MARS})}, id="final"),
+        pytest.param({"due": {**WAITS, Alien.MARS: waits_for_a_person}}, id="due"),
+        pytest.param({"roles": attrs.evolve(ROLES, undelivered=Alien.MARS)}, id="undelivered"),
+        pytest.param({"roles": attrs.evolve(ROLES, asking=Alien.MARS)}, id="asking"),
+        pytest.param({"roles": attrs.evolve(ROLES, waiting=Alien.MARS)}, id="waiting"),
+        pytest.param({"roles": attrs.evolve(ROLES, granted=Alien.MARS)}, id="granted"),
+        pytest.param({"roles": attrs.evolve(ROLES, refused=Alien.MARS)}, id="refused"),
+    ],
+)
+def test_a_foreign_state_is_named(values: dict[str, Any]) -> None:
+    """Every state that is used is one of the workflow's own."""
+    assert "state mars is used and is no member of Step" in problems(**values)
+
+
+def test_a_foreign_initial_state_is_named() -> None:
+    """Also where it begins; then nothing is reached."""
+    found = problems(initial=Alien.MARS)
+
+    assert "state mars is used and is no member of Step" in found
+    assert "state new is unreachable from mars" in found
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    """Whoever writes a definition mends it in one round."""
+    found = problems(name="Bad", transitions=without(Word.DENY), due={})
+
+    assert (
+        "workflow 'Bad': names are lower_snake",
+        "state denied is unreachable from new",
+        *(f"state {state} waits and has no due rule: nobody would ever look at it" for state in WAITS),
+    ) == found

@@ -1,0 +1,164 @@
+"""The rule of approval: two answers of the gateway that agree, and a step in which somebody approved."""
+
+from __future__ import annotations
+
+import itertools
+
+import attrs
+import pytest
+from hypothesis import given
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from tests.strategies import decided, endings, snapshots
+from tests.unit.machine.examples import finished, snapshot, terminated, withdrawn
+
+PLAIN, WITH_FIELD = ApprovalPolicy(), ApprovalPolicy(decision_field="approval_result")
+FINISHED, REVOKED, TERMINATED = ev.TicketStatus.FINISHED, ev.TicketStatus.REVOKED, ev.TicketStatus.TERMINATED
+RUNNING, SUSPENDED, OTHER = ev.TicketStatus.RUNNING, ev.TicketStatus.SUSPENDED, ev.TicketStatus.OTHER
+
+
+def agrees(snapshot: ev.Snapshot, *, approved: bool) -> bool:
+    """Tell whether both answers say that the ticket finished with that result."""
+    return (snapshot.status, snapshot.result_status, snapshot.approve_result) == (FINISHED, FINISHED, approved)
+
+
+@given(seen=snapshots | endings | decided)
+def test_every_snapshot_is_judged_and_only_a_verified_one_approves(seen: ev.Snapshot) -> None:
+    """Approved exactly if finished in both answers, result true, a step seen, one ticket, and the field if wanted."""
+    verified = agrees(seen, approved=True) and seen.approval_step is True and not seen.ambiguous
+
+    for rule, field in ((PLAIN, True), (WITH_FIELD, seen.decision == "true")):
+        judged = rule.judge(seen)
+        assert isinstance(judged, Verdict | Doubt)
+        assert (verified and field) == (judged is Verdict.APPROVED)
+
+
+@given(seen=snapshots | endings | decided)
+def test_only_an_end_that_both_answers_tell_refuses(seen: ev.Snapshot) -> None:
+    """Refused exactly if finished in both answers with the result false, and the field says so if wanted."""
+    refused = agrees(seen, approved=False)
+
+    assert refused == (PLAIN.judge(seen) is Verdict.REFUSED)
+    with_field = refused and seen.decision == "false" and not seen.ambiguous
+    assert with_field == (WITH_FIELD.judge(seen) is Verdict.REFUSED)
+
+
+@given(seen=snapshots | endings | decided)
+def test_a_ticket_counts_as_withdrawn_or_terminated_only_when_nothing_runs(seen: ev.Snapshot) -> None:
+    """Exactly if its page says so, no step runs, and no result contradicts."""
+    for status, verdict in ((REVOKED, Verdict.WITHDRAWN), (TERMINATED, Verdict.TERMINATED)):
+        quiet = seen.status is status and seen.step_running is False and not seen.ambiguous
+        told = quiet and seen.result_status in {None, status}
+        assert told == (PLAIN.judge(seen) is verdict) == (WITH_FIELD.judge(seen) is verdict)
+
+
+def test_all_combinations_of_two_answers_have_a_verdict() -> None:
+    """Every status of the page with every status of the result, without an approval or a refusal that one lacks."""
+    results: list[ev.TicketStatus | None] = [None, *ev.TicketStatus]
+    for status, result, approve in itertools.product(ev.TicketStatus, results, (None, True, False)):
+        judged = PLAIN.judge(
+            snapshot(status, result_status=result, approve_result=approve, approval_step=True, step_running=False)
+        )
+        if judged in {Verdict.APPROVED, Verdict.REFUSED}:
+            assert (FINISHED, FINISHED, judged is Verdict.APPROVED) == (status, result, approve)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        pytest.param(finished(approved=True), Verdict.APPROVED, id="approved"),
+        pytest.param(finished(approved=False), Verdict.REFUSED, id="refused"),
+        pytest.param(finished(approved=False, approval_step=None), Verdict.REFUSED, id="a refusal needs no step"),
+        pytest.param(finished(approved=False, ambiguous=True), Verdict.REFUSED, id="a refusal read by id"),
+        pytest.param(snapshot(), Verdict.OPEN, id="running"),
+        pytest.param(snapshot(RUNNING, approve_result=True, result_status=RUNNING), Verdict.OPEN, id="not yet"),
+        pytest.param(snapshot(SUSPENDED), Verdict.OPEN, id="suspended"),
+        pytest.param(snapshot(OTHER), Verdict.OPEN, id="a status of one's own"),
+        pytest.param(snapshot(SUSPENDED, result_status=RUNNING), Verdict.OPEN, id="two open answers differ"),
+        pytest.param(snapshot(RUNNING, ambiguous=True), Verdict.OPEN, id="open, and an sn that is shared"),
+        pytest.param(withdrawn(), Verdict.WITHDRAWN, id="withdrawn"),
+        pytest.param(withdrawn(result_status=REVOKED, approve_result=True), Verdict.WITHDRAWN, id="its flag is noise"),
+        pytest.param(withdrawn(step_running=True), Verdict.OPEN, id="withdrawn and revived"),
+        pytest.param(withdrawn(step_running=None), Verdict.OPEN, id="withdrawn, steps not read"),
+        pytest.param(terminated(), Verdict.TERMINATED, id="terminated"),
+        pytest.param(terminated(step_running=True), Verdict.OPEN, id="terminated and revived"),
+    ],
+)
+def test_verdicts(seen: ev.Snapshot, verdict: Verdict) -> None:
+    """What a snapshot says, case by case."""
+    assert verdict is PLAIN.judge(seen)
+
+
+STRANGE = [
+    pytest.param(
+        finished(approved=True, approval_step=False), AttentionReason.NO_APPROVAL_STEP, id="finished, nobody asked"
+    ),
+    pytest.param(
+        finished(approved=True, approval_step=None), AttentionReason.NO_APPROVAL_STEP, id="finished, steps not read"
+    ),
+    pytest.param(finished(approved=True, ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="approved, shared sn"),
+    pytest.param(withdrawn(ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="withdrawn, shared sn"),
+    pytest.param(snapshot(FINISHED), AttentionReason.DISAGREEMENT, id="finished without a result"),
+    pytest.param(
+        finished(approved=True, result_status=None), AttentionReason.DISAGREEMENT, id="a flag without its status"
+    ),
+    pytest.param(finished(approved=True, result_status=RUNNING), AttentionReason.DISAGREEMENT, id="result behind"),
+    pytest.param(finished(approved=True, result_status=REVOKED), AttentionReason.DISAGREEMENT, id="two ends"),
+    pytest.param(
+        snapshot(RUNNING, result_status=FINISHED, approve_result=True), AttentionReason.DISAGREEMENT, id="result ahead"
+    ),
+    pytest.param(withdrawn(result_status=FINISHED), AttentionReason.DISAGREEMENT, id="withdrawn, result finished"),
+]
+
+
+@pytest.mark.parametrize(("seen", "reason"), STRANGE)
+def test_what_cannot_be_relied_on_is_doubt(seen: ev.Snapshot, reason: AttentionReason) -> None:
+    """The ticket seems to have ended and a person should look: nothing is concluded."""
+    judged = PLAIN.judge(seen)
+
+    assert isinstance(judged, Doubt)
+    assert reason is judged.reason
+    assert judged.detail
+
+
+@pytest.mark.parametrize("value", ["true", "false", 1, 0, "", [True]])
+def test_a_result_that_is_no_boolean_neither_approves_nor_refuses(value: object) -> None:
+    """A host that fires with a word or a number for the result is not believed either."""
+    judged = PLAIN.judge(attrs.evolve(finished(approved=True), approve_result=value))  # type: ignore[arg-type]  # wrong on purpose
+
+    assert isinstance(judged, Doubt)
+
+
+@pytest.mark.parametrize(
+    ("approved", "decision", "agreed"),
+    [
+        (True, "true", True),
+        (True, "false", False),
+        (True, None, False),
+        (True, "True", False),
+        (True, "", False),
+        (False, "false", True),
+        (False, "true", False),
+        (False, None, False),
+    ],
+)
+def test_a_decision_field_must_say_the_same(*, approved: bool, decision: str | None, agreed: bool) -> None:
+    """With a decision field, its exact text must agree with the result; else it is a doubt that names the field."""
+    judged = WITH_FIELD.judge(finished(approved=approved, decision=decision))
+
+    if agreed:
+        assert (Verdict.APPROVED if approved else Verdict.REFUSED) is judged
+    else:
+        assert isinstance(judged, Doubt)
+        assert AttentionReason.DISAGREEMENT is judged.reason
+        assert f"the result is {str(approved).lower()}, the field approval_result is not" == judged.detail
+
+
+def test_a_refusal_under_a_shared_sn_needs_its_field() -> None:
+    """The field is read by sn alone, so that it cannot be read here."""
+    judged = WITH_FIELD.judge(finished(approved=False, ambiguous=True, decision="false"))
+
+    assert isinstance(judged, Doubt)
+    assert AttentionReason.AMBIGUOUS_SN is judged.reason

@@ -1,0 +1,90 @@
+"""The collector workflow is the one that the architecture describes."""
+
+from __future__ import annotations
+
+import pytest
+
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, LABELS, State, Trigger, collector_change
+from tests.unit.machine.examples import APPROVED, DRAFT, PENDING, QUEUED, REJECTED
+from tests.unit.machine.table import FINAL, LEADS, STATES
+
+
+def test_there_are_exactly_six_states() -> None:
+    """Draft, applying, pending, failed callback, approved, rejected, and nothing else."""
+    assert tuple(state.value for state in State) == STATES
+    assert frozenset(FINAL) == COLLECTOR_CHANGE.final
+    assert State.DRAFT is COLLECTOR_CHANGE.initial
+
+
+def test_triggers_are_those_of_the_architecture() -> None:
+    """No trigger more, none less, in that order."""
+    assert list(LEADS) == [trigger.value for trigger in Trigger]
+
+
+def test_each_trigger_leads_where_the_architecture_says() -> None:
+    """The table, state by state, is the one that was designed: what moves, and what only adds facts."""
+    found: dict[str, dict[str, str]] = {trigger: {} for trigger in LEADS}
+    for row in COLLECTOR_CHANGE.transitions:
+        for state in row.sources:
+            found[row.trigger.value][state.value] = row.dest.value if row.dest else "="
+
+    assert {trigger: dict(rows) for trigger, rows in LEADS.items()} == found
+
+
+def test_each_state_and_trigger_has_one_row() -> None:
+    """The collector's table needs no two rows for one trigger in one state."""
+    pairs = [(state, row.trigger) for row in COLLECTOR_CHANGE.transitions for state in row.sources]
+
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_no_way_leads_out_of_an_end() -> None:
+    """Approved and rejected are left by nothing."""
+    leaving = [row for row in COLLECTOR_CHANGE.transitions if row.dest and set(row.sources) & COLLECTOR_CHANGE.final]
+
+    assert leaving == []
+
+
+@pytest.mark.parametrize("trigger", ["approve", "reject", "resume", "suspect_ending"])
+def test_what_the_gateway_decides_needs_a_snapshot(trigger: str) -> None:
+    """Only what was read from the gateway decides on a ticket."""
+    kinds = {kind for row in COLLECTOR_CHANGE.transitions if row.trigger == trigger for kind in row.evidence_types}
+
+    assert {ev.Snapshot} == kinds
+
+
+def test_each_state_has_a_name_in_both_languages() -> None:
+    """People read Chinese or English, and no two states look alike."""
+    assert set(State) == set(LABELS)
+    for language in ("zh", "en"):
+        assert len(State) == len({names[language] for names in LABELS.values()})
+
+
+def test_the_subject_is_held_from_submission_to_the_end() -> None:
+    """A draft holds nothing; what has ended lets go."""
+    held = [COLLECTOR_CHANGE.is_open(change) for change in (DRAFT, QUEUED, PENDING, APPROVED, REJECTED)]
+
+    assert held == [False, True, True, False, False]
+
+
+def test_a_rule_of_approval_of_ones_own_is_used() -> None:
+    """The definition judges by the rule that it was made with."""
+    rule = ApprovalPolicy(decision_field="approval_result")
+
+    assert rule is collector_change(rule).approval
+    assert ApprovalPolicy() == COLLECTOR_CHANGE.approval
+
+
+def test_evidence_types_are_known_by_name() -> None:
+    """Every type of evidence that the table names can be read back by its name."""
+    assert ev.Snapshot is COLLECTOR_CHANGE.evidence_types["Snapshot"]
+    assert ev.LateTicket is COLLECTOR_CHANGE.evidence_types["LateTicket"]
+    assert all(kind.__name__ == name for name, kind in COLLECTOR_CHANGE.evidence_types.items())
+
+
+def test_rows_are_found_by_state_and_trigger() -> None:
+    """A host can ask the definition for what would fire."""
+    assert [row.dest for row in COLLECTOR_CHANGE.rows("applying", "record_ticket")] == ["pending"]
+    assert COLLECTOR_CHANGE.rows("approved", "submit") == ()

@@ -1,0 +1,54 @@
+"""Facts: what guards and updates may look at."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from itsm_workflow.machine.collector import State
+from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
+from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
+from tests.unit.machine.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
+
+FACTS = Facts(change=PENDING, evidence=Decision(reason="why not"), now=NOW, policy=POLICY, seq=3, actor="carol")
+
+
+def test_evidence_of_the_expected_type_is_returned() -> None:
+    """A guard gets the evidence with its type."""
+    assert FACTS.evidence is FACTS.expect(Decision)
+
+
+def test_evidence_of_another_type_is_missing() -> None:
+    """The reason names both types."""
+    with pytest.raises(FactMissingError, match=r"^it needs Undelivered, not Decision$"):
+        FACTS.expect(Undelivered)
+
+
+def test_attempt_and_ticket_are_given_if_known() -> None:
+    """A guard need not handle None."""
+    assert PENDING.attempt is FACTS.attempt
+    assert PENDING.ticket is FACTS.ticket
+
+
+def test_an_attempt_or_a_ticket_that_is_not_known_is_missing() -> None:
+    """The reason says which."""
+    with pytest.raises(FactMissingError, match=r"^the change was never submitted$"):
+        _ = attrs.evolve(FACTS, change=DRAFT).attempt
+    with pytest.raises(FactMissingError, match=r"^the change has no ticket$"):
+        _ = attrs.evolve(FACTS, change=QUEUED).ticket
+
+
+def test_defaults_hold_and_change_nothing() -> None:
+    """A row without a guard or an update is complete."""
+    row = Transition(trigger=State.DRAFT, sources=(State.DRAFT,), dest=None, evidence=(Decision, Concern))
+
+    assert (always, unchanged) == (row.guard, row.update)
+    assert (row.guard(FACTS), row.update(FACTS)) == (None, PENDING)
+    assert (Decision, Concern) == row.evidence_types
+    assert (Decision,) == attrs.evolve(row, evidence=Decision).evidence_types
+
+
+def test_what_waits_for_a_person_is_never_due() -> None:
+    """Looked at or not."""
+    assert waits_for_a_person(PENDING, NOW, POLICY, looked=True) is None
+    assert waits_for_a_person(PENDING, NOW, POLICY, looked=False) is None

@@ -1,0 +1,119 @@
+"""When a change falls due, by its state and what is known of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import attrs
+import pytest
+
+from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.due import asking_due, next_due
+from tests.unit.machine import examples as x
+
+DAY = 86400
+UNSENT = x.after(x.SENDING, (Trigger.MARK_UNSENT, x.mark(problem="refused")), at=5)
+REVIVED = x.after(x.SUSPECTED, (Trigger.RESUME, x.snapshot()), at=30)
+FOUND_LATE = x.after(x.UNKNOWN, (Trigger.RECORD_TICKET, x.confirmed()), at=9)
+APPROVED_LATE = x.with_effect(
+    x.after(FOUND_LATE, (Trigger.APPROVE, x.finished(approved=True)), at=20), x.planned(EffectStatus.DELIVERED)
+)
+APPROVED_DONE = x.with_effect(x.APPROVED, x.planned(EffectStatus.DELIVERED))
+
+
+def heard(change: ChangeRequest, at: float) -> ChangeRequest:
+    """Return the change after a callback."""
+    return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)))
+
+
+def looks(change: ChangeRequest, done: int) -> ChangeRequest:
+    """Return the change with so many look-ups behind it."""
+    return attrs.evolve(change, attempt=attrs.evolve(change.expect_attempt(), looks=done))
+
+
+def withdrawing(change: ChangeRequest, at: float = 0) -> ChangeRequest:
+    """Return the change with a withdrawal that was asked for."""
+    return x.with_effect(change, x.planned(id="W1", name=WITHDRAW, due_at=x.later(at)))
+
+
+CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
+    "a draft waits for a person": (x.DRAFT, 5, False, None),
+    "a queued send goes now": (x.QUEUED, 5, False, 5),
+    "an unsent one waits": (UNSENT, 6, False, 35),
+    "a sender has its lease": (x.SENDING, 5, False, 30),
+    "the first look-up is at once": (x.UNKNOWN, 5, True, 0),
+    "the second a second later": (looks(x.UNKNOWN, 1), 5, True, 1),
+    "the last at the end of the schedule": (looks(x.UNKNOWN, 6), 130, True, 480),
+    "a hint brings a look-up at once": (heard(looks(x.UNKNOWN, 4), 50), 60, False, 50),
+    "a hint is used up by a look-up": (heard(looks(x.UNKNOWN, 4), 50), 60, True, 120),
+    "a schedule used up early still ends in time": (looks(x.UNKNOWN, 9), 60, True, 480),
+    "after the schedule each hour": (looks(x.UNKNOWN, 7), 480, True, 480 + 3600),
+    "for seven days": (looks(x.UNKNOWN, 7), 7 * DAY, True, None),
+    "a ticket is polled": (x.PENDING, 10, True, 310),
+    "a hint is looked into at once": (heard(x.PENDING, 20), 25, False, 20),
+    "soon again after a hint that showed nothing": (heard(x.PENDING, 20), 20.5, True, 21.5),
+    "then ever more slowly": (heard(x.PENDING, 20), 60, True, 100),
+    "but never more slowly than by polling": (heard(x.PENDING, 20), 9000, True, 9300),
+    "a suspicion is looked at after the quiet time": (x.SUSPECTED, 30, True, 70),
+    "one whose quiet time is over at once": (x.SUSPECTED, 80, False, 70),
+    "one that was not believed waits once more": (x.SUSPECTED, 80, True, 140),
+    "what revived is polled": (REVIVED, 30, True, 330),
+    "a callback that was lost is looked into at once": (x.FAILED_CALLBACK, 12, False, 12),
+    "and polled then": (x.FAILED_CALLBACK, 12, True, 312),
+    "with a suspicion after the quiet time": (
+        x.after(x.SUSPECTED, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=20),
+        25,
+        False,
+        70,
+    ),
+    "an approval by a known send is final": (APPROVED_DONE, 30, True, None),
+    "a refusal as well": (x.REJECTED, 30, True, None),
+    "a withdrawal can revive": (x.WITHDRAWN, 100, True, 100 + 6 * 3600),
+    "for seven days as well": (x.WITHDRAWN, 100 + 7 * DAY, True, None),
+    "a send that was unknown may have made another ticket": (APPROVED_LATE, 30, True, 30 + 6 * 3600),
+    "an abandoned one as well": (x.ABANDONED, 600, True, 600 + 6 * 3600),
+    "a late hint is looked into": (heard(APPROVED_DONE, 50), 60, False, 50),
+    "and used up": (heard(APPROVED_DONE, 50), 60, True, None),
+    "an early hint is no late one": (heard(APPROVED_DONE, 15), 60, False, None),
+    "an effect is due": (x.with_effect(x.APPROVED, x.planned(due_at=x.later(44))), 30, False, 44),
+    "a parked one is not": (x.with_effect(x.APPROVED, x.planned(EffectStatus.PARKED)), 30, False, None),
+    "the first of two moments counts": (x.with_effect(x.PENDING, x.planned(due_at=x.later(44))), 30, True, 44),
+    "whichever it is": (x.with_effect(x.PENDING, x.planned(due_at=x.later(4444))), 30, True, 330),
+    "a withdrawal waits for the ticket": (withdrawing(looks(x.UNKNOWN, 3)), 5, True, 30),
+    "and until it is five seconds old": (withdrawing(x.PENDING), 3, True, 6),
+    "but no longer": (withdrawing(x.PENDING, at=50), 50, True, 50),
+    "in a draft that was refused an effect is due too": (x.with_effect(x.DRAFT), 9, False, 0),
+}
+
+
+@pytest.mark.parametrize(("change", "at", "looked", "due"), CASES.values(), ids=CASES)
+def test_due(*, change: ChangeRequest, at: float, looked: bool, due: float | None) -> None:
+    """Seconds after the draft, case by case."""
+    found = next_due(COLLECTOR_CHANGE, change, x.later(at), x.POLICY, looked=looked)
+
+    assert (None if due is None else x.later(due)) == found
+
+
+def test_an_attempt_that_lost_its_times_is_due_at_once() -> None:
+    """A stored change that could not be made is looked at rather than forgotten."""
+    change = attrs.evolve(x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), marked_at=None))
+    unknown = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), unknown_since=None))
+
+    assert asking_due(attrs.evolve(x.QUEUED, attempt=None), x.NOW, x.POLICY, looked=False) == x.NOW
+    assert x.later(31) == asking_due(change, x.later(1), x.POLICY, looked=False)
+    assert x.later(1) == asking_due(unknown, x.later(1), x.POLICY, looked=False)
+
+
+def test_absence_is_found_on_time_however_often_a_person_looked() -> None:
+    """Looking at a change again and again must not put off the moment at which a person is asked to look."""
+    change, now = x.UNKNOWN, 0.0
+    for _ in range(12):
+        now += 2
+        change = x.after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)), at=now)
+    due = next_due(COLLECTOR_CHANGE, change, x.later(now), x.POLICY, looked=True)
+
+    assert x.NOW + dt.timedelta(seconds=480) == due
+    last = x.after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)), at=480)
+    assert last.attention is not None

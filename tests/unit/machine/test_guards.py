@@ -1,0 +1,369 @@
+"""Each guard: when it holds, and the reason that it gives when not."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Outcome
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import guards
+from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.definition import Facts, Guard
+from tests.unit.machine import examples as x
+
+PLAIN = ApprovalPolicy()
+APPROVES, REFUSES, CONFIRMS = guards.is_approved(PLAIN), guards.is_refused(PLAIN), guards.confirms_outcome(PLAIN)
+WITH_FIELD = ApprovalPolicy(decision_field="approval_result")
+WANTED = ev.Decision()
+OTHER_TICKET = "the snapshot is of ticket 8, ours is 7"
+PARKED = EffectStatus.PARKED
+DELIVERED = EffectStatus.DELIVERED
+
+Case = tuple[Guard, ChangeRequest, object, float, str | None]
+
+
+def judged(guard: Guard, change: ChangeRequest, evidence: object, at: float = 0) -> str | None:
+    """Return what the guard says."""
+    facts = Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol")
+    return guard(facts)
+
+
+def looked(number: int = 1) -> ev.LookupNoted:
+    """Return a look-up that found nothing."""
+    return ev.LookupNoted(number=number, answered=True)
+
+
+def no(**values: object) -> ev.Refusal:
+    """Return the gateway's no to this worker's send, looked up."""
+    return x.filled(ev.Refusal, values, number=1, owner="w1", remote_code=3900003, message="no", looked_up=True)
+
+
+def done(effect: str = "E1", attempt: int = 1, error: str = "") -> ev.EffectResult:
+    """Return how a delivery went."""
+    return ev.EffectResult(effect=effect, attempt=attempt, error=error)
+
+
+def effect(status: EffectStatus = EffectStatus.PLANNED, **values: object) -> ChangeRequest:
+    """Return an approved change with one effect."""
+    return x.with_effect(x.APPROVED, x.planned(status, **values))
+
+
+ANOTHER_ATTEMPT = "it is about attempt 2, the change is at attempt 1"
+ANOTHER_WORKER = "another worker is sending it"
+
+ATTEMPTS: dict[str, Case] = {
+    "queued": (guards.is_queued, x.QUEUED, x.mark(), 0, None),
+    "queued, another attempt": (guards.is_queued, x.QUEUED, x.mark(number=2), 0, ANOTHER_ATTEMPT),
+    "queued, no mark": (guards.is_queued, x.QUEUED, WANTED, 0, "it is about attempt 0, the change is at attempt 1"),
+    "queued, sending": (guards.is_queued, x.SENDING, x.mark(), 0, "the attempt is sending, not queued"),
+    "sending": (guards.is_sending_by_owner, x.SENDING, x.mark(), 0, None),
+    "sending by another": (guards.is_sending_by_owner, x.SENDING, x.mark(owner="w2"), 0, ANOTHER_WORKER),
+    "sending, another attempt": (guards.is_sending_by_owner, x.SENDING, x.mark(number=2), 0, ANOTHER_ATTEMPT),
+    "sending, queued": (guards.is_sending_by_owner, x.QUEUED, x.mark(), 0, "the attempt is queued, not sending"),
+    "unknown to its sender": (guards.may_be_unknown, x.SENDING, x.mark(), 0, None),
+    "unknown, lease runs": (
+        guards.may_be_unknown,
+        x.SENDING,
+        x.mark(owner="w2"),
+        29.999999,
+        "another worker is sending it and its lease has not run out",
+    ),
+    "unknown, lease over": (guards.may_be_unknown, x.SENDING, x.mark(owner="w2"), 30, None),
+    "unknown, never marked": (
+        guards.may_be_unknown,
+        attrs.evolve(x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), marked_at=None)),
+        x.mark(owner="w2"),
+        99,
+        "another worker is sending it and its lease has not run out",
+    ),
+    "unknown, queued": (guards.may_be_unknown, x.QUEUED, x.mark(), 0, "the attempt is queued, not sending"),
+    "looked up": (guards.is_unknown, x.UNKNOWN, looked(), 0, None),
+    "looked up, another attempt": (guards.is_unknown, x.UNKNOWN, looked(2), 0, ANOTHER_ATTEMPT),
+    "looked up, sending": (guards.is_unknown, x.SENDING, looked(), 0, "the attempt is sending, not unknown"),
+    "no": (guards.answered_no, x.SENDING, no(), 0, None),
+    "no, not looked up": (
+        guards.answered_no,
+        x.SENDING,
+        no(looked_up=False),
+        0,
+        "the gateway answered no, but whether a ticket exists was not looked up",
+    ),
+    "no to another": (guards.answered_no, x.SENDING, no(owner="w2"), 0, ANOTHER_WORKER),
+    "no to another attempt": (guards.answered_no, x.SENDING, no(number=2), 0, ANOTHER_ATTEMPT),
+    "no, unknown": (guards.answered_no, x.UNKNOWN, no(), 0, "the attempt is unknown, not sending"),
+}
+
+PEOPLE: dict[str, Case] = {
+    "resend": (guards.may_resend, x.EXHAUSTED, WANTED, 0, None),
+    "resend, ticket": (guards.may_resend, x.PENDING, WANTED, 0, "a ticket is known"),
+    "resend, too early": (
+        guards.may_resend,
+        x.UNKNOWN,
+        WANTED,
+        0,
+        "a resend could make a second ticket: the look-ups have not shown yet that there is none",
+    ),
+    "resend, look-ups failed": (
+        guards.may_resend,
+        x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED),
+        WANTED,
+        0,
+        "a resend could make a second ticket: the look-ups have not shown yet that there is none",
+    ),
+    "resend, sending": (
+        guards.may_resend,
+        x.with_attention(x.SENDING, AttentionReason.NOT_FOUND),
+        WANTED,
+        0,
+        "the attempt is not unknown",
+    ),
+    "abandon": (guards.may_abandon, x.EXHAUSTED, WANTED, 0, None),
+    "abandon, ticket": (guards.may_abandon, x.PENDING, WANTED, 0, "a ticket is known: withdraw it"),
+    "abandon, too early": (
+        guards.may_abandon,
+        x.UNKNOWN,
+        WANTED,
+        0,
+        "a ticket may still turn up: wait for the look-ups to end in attention",
+    ),
+    "attention": (guards.has_attention, x.EXHAUSTED, WANTED, 0, None),
+    "no attention": (guards.has_attention, x.PENDING, WANTED, 0, "no attention is raised"),
+}
+
+TICKETS: dict[str, Case] = {
+    "ours": (guards.ticket_is_ours, x.SENDING, x.confirmed(), 0, None),
+    "another key": (
+        guards.ticket_is_ours,
+        x.SENDING,
+        x.confirmed(key="K2"),
+        0,
+        "the ticket does not carry this change's key",
+    ),
+    "no key": (
+        guards.ticket_is_ours,
+        x.SENDING,
+        x.confirmed(key=""),
+        0,
+        "the ticket does not carry this change's key",
+    ),
+    "another creator": (
+        guards.ticket_is_ours,
+        x.SENDING,
+        x.confirmed(creator="bob"),
+        0,
+        "the ticket was created by 'bob', not by 'alice'",
+    ),
+    "known": (guards.ticket_is_known, x.PENDING, x.confirmed(), 0, None),
+    "another id": (
+        guards.ticket_is_known,
+        x.PENDING,
+        x.confirmed(id="8"),
+        0,
+        "the change is bound to ticket 7, not to 8",
+    ),
+    "another gateway": (
+        guards.ticket_is_known,
+        x.PENDING,
+        x.confirmed(gateway="other"),
+        0,
+        "the change is bound to ticket 7, not to 7",
+    ),
+    "callback": (
+        guards.callback_names_an_attempt,
+        x.QUEUED,
+        ev.CallbackHeard(sn="REQ7", digest="d", number=1),
+        0,
+        None,
+    ),
+    "callback, attempt 0": (
+        guards.callback_names_an_attempt,
+        x.QUEUED,
+        ev.CallbackHeard(sn="REQ7", digest="d", number=0),
+        0,
+        "this change has no attempt 0",
+    ),
+    "callback, attempt 2": (
+        guards.callback_names_an_attempt,
+        x.QUEUED,
+        ev.CallbackHeard(sn="REQ7", digest="d", number=2),
+        0,
+        "this change has no attempt 2",
+    ),
+    "undelivered": (guards.callback_was_undelivered, x.PENDING, ev.Undelivered(sn="REQ7"), 0, None),
+    "undelivered, not ours": (
+        guards.callback_was_undelivered,
+        x.PENDING,
+        ev.Undelivered(sn="REQ8"),
+        0,
+        "the undelivered callback is not about our ticket",
+    ),
+}
+
+NOT_OPEN = "the ticket is approved, not open"
+DOUBT = "the gateway's answers are in doubt (no_approval_step): the ticket ended as approved and nobody was asked"
+SUSPECTED_SINCE = "already suspected since 2024-05-17 08:00:10"
+BELIEVED_LATER = "the ticket was withdrawn: that is believed after a second look, 0:01:00 later"
+TERMINATED_LATER = BELIEVED_LATER.replace("withdrawn", "terminated")
+
+ENDINGS: dict[str, Case] = {
+    "open": (guards.ticket_is_open, x.FAILED_CALLBACK, x.snapshot(), 0, None),
+    "open, another ticket": (guards.ticket_is_open, x.PENDING, x.snapshot(ticket_id="8"), 0, OTHER_TICKET),
+    "open, approved": (guards.ticket_is_open, x.PENDING, x.finished(approved=True), 0, NOT_OPEN),
+    "revived": (guards.suspicion_is_gone, x.SUSPECTED, x.snapshot(), 0, None),
+    "nothing suspected": (guards.suspicion_is_gone, x.PENDING, x.snapshot(), 0, "no ending is suspected"),
+    "still withdrawn": (
+        guards.suspicion_is_gone,
+        x.SUSPECTED,
+        x.withdrawn(),
+        0,
+        "the ticket is withdrawn, not open",
+    ),
+    "new ending": (guards.ending_is_new, x.PENDING, x.withdrawn(), 0, None),
+    "another ending": (guards.ending_is_new, x.SUSPECTED, x.terminated(), 0, None),
+    "the same ending": (guards.ending_is_new, x.SUSPECTED, x.withdrawn(), 99, SUSPECTED_SINCE),
+    "ending of another": (guards.ending_is_new, x.PENDING, x.withdrawn(ticket_id="8"), 0, OTHER_TICKET),
+    "no such ending": (
+        guards.ending_is_new,
+        x.PENDING,
+        x.snapshot(),
+        0,
+        "the ticket is open, not withdrawn or terminated",
+    ),
+    "approved": (APPROVES, x.PENDING, x.finished(approved=True), 0, None),
+    "approved, another ticket": (APPROVES, x.PENDING, x.finished(approved=True, ticket_id="8"), 0, OTHER_TICKET),
+    "approved, doubt": (APPROVES, x.PENDING, x.finished(approved=True, approval_step=False), 0, DOUBT),
+    "approved, refused": (
+        APPROVES,
+        x.PENDING,
+        x.finished(approved=False),
+        0,
+        "the ticket is refused, not approved",
+    ),
+    "approved, field missing": (
+        guards.is_approved(WITH_FIELD),
+        x.PENDING,
+        x.finished(approved=True),
+        0,
+        "the gateway's answers are in doubt (disagreement): the result is true, the field approval_result is not",
+    ),
+    "approved, field": (guards.is_approved(WITH_FIELD), x.PENDING, x.finished(approved=True, decision="true"), 0, None),
+    "refused": (REFUSES, x.PENDING, x.finished(approved=False), 0, None),
+    "refused, another ticket": (REFUSES, x.PENDING, x.finished(approved=False, ticket_id="8"), 0, OTHER_TICKET),
+    "refused, open": (REFUSES, x.PENDING, x.snapshot(), 0, "the ticket is open, not refused"),
+    "refused, doubt": (REFUSES, x.PENDING, x.finished(approved=True, approval_step=False), 0, DOUBT),
+    "withdrawn, first look": (REFUSES, x.PENDING, x.withdrawn(), 99, BELIEVED_LATER),
+    "withdrawn, was terminated": (
+        REFUSES,
+        x.SUSPECTED,
+        x.terminated(),
+        99,
+        TERMINATED_LATER,
+    ),
+    "withdrawn, too early": (
+        REFUSES,
+        x.SUSPECTED,
+        x.withdrawn(),
+        69,
+        "the ticket was withdrawn, 0:00:59 ago: it could still revive",
+    ),
+    "withdrawn, quiet": (REFUSES, x.SUSPECTED, x.withdrawn(), 70, None),
+    "approved again": (CONFIRMS, x.APPROVED, x.finished(approved=True), 0, None),
+    "rejected again": (CONFIRMS, x.REJECTED, x.finished(approved=False), 0, None),
+    "withdrawn again": (CONFIRMS, x.WITHDRAWN, x.withdrawn(), 0, None),
+    "not the same": (CONFIRMS, x.APPROVED, x.finished(approved=False), 0, "the change has ended as approved"),
+    "open again": (CONFIRMS, x.APPROVED, x.snapshot(), 0, "the change has ended as approved"),
+    "in doubt now": (CONFIRMS, x.APPROVED, x.snapshot(ev.TicketStatus.FINISHED), 0, "the change has ended as approved"),
+    "again, another ticket": (CONFIRMS, x.APPROVED, x.finished(approved=True, ticket_id="8"), 0, OTHER_TICKET),
+    "contradiction": (guards.is_contradiction, x.APPROVED, x.finished(approved=False), 0, None),
+    "contradiction of another": (guards.is_contradiction, x.APPROVED, x.snapshot(ticket_id="8"), 0, OTHER_TICKET),
+    "late ticket": (guards.is_contradiction, x.APPROVED, ev.LateTicket(gateway="bk_itsm", id="8", sn="S"), 0, None),
+    "late ticket, none bound": (
+        guards.is_contradiction,
+        x.ABANDONED,
+        ev.LateTicket(gateway="bk_itsm", id="7", sn="S"),
+        0,
+        None,
+    ),
+    "the bound ticket": (
+        guards.is_contradiction,
+        x.APPROVED,
+        ev.LateTicket(gateway="bk_itsm", id="7", sn="S"),
+        0,
+        "it is the ticket that the change is bound to",
+    ),
+}
+
+NO_EFFECT = "this change has no effect E2"
+COUNTED = "of effect start has been counted already"
+EFFECTS: dict[str, Case] = {
+    "done": (guards.effect_was_done, effect(), done(), 0, None),
+    "done, unknown": (guards.effect_was_done, effect(), done("E2"), 0, NO_EFFECT),
+    "done twice": (guards.effect_was_done, effect(DELIVERED), done(), 0, "effect start was delivered already"),
+    "done late": (guards.effect_was_done, effect(attempts=3), done(attempt=2), 0, None),
+    "done after it was parked": (guards.effect_was_done, effect(PARKED, attempts=8), done(attempt=8), 0, None),
+    "done, and it failed": (guards.effect_was_done, effect(), done(error="boom"), 0, "the delivery failed: boom"),
+    "failed": (guards.effect_has_failed, effect(attempts=2), done(attempt=3, error="boom"), 0, None),
+    "failed, unknown": (guards.effect_has_failed, effect(), done("E2", error="b"), 0, NO_EFFECT),
+    "failed, and it was done": (
+        guards.effect_has_failed,
+        effect(),
+        done(),
+        0,
+        "the delivery did its work: no error is told",
+    ),
+    "failed after it was done": (
+        guards.effect_has_failed,
+        effect(DELIVERED),
+        done(error="boom"),
+        0,
+        "effect start was delivered already",
+    ),
+    "failed twice": (
+        guards.effect_has_failed,
+        effect(attempts=1),
+        done(attempt=1, error="boom"),
+        0,
+        f"delivery 1 {COUNTED}",
+    ),
+    "failed after it was parked": (
+        guards.effect_has_failed,
+        effect(PARKED, attempts=8),
+        done(attempt=9, error="boom"),
+        0,
+        f"delivery 9 {COUNTED}",
+    ),
+    "retry": (guards.effect_is_parked, effect(PARKED), ev.EffectRetry(effect="E1"), 0, None),
+    "retry, unknown": (
+        guards.effect_is_parked,
+        effect(),
+        ev.EffectRetry(effect="E2"),
+        0,
+        "this change has no effect E2",
+    ),
+    "retry, planned": (guards.effect_is_parked, effect(), ev.EffectRetry(effect="E1"), 0, "effect start is planned"),
+}
+
+CASES = {**ATTEMPTS, **PEOPLE, **TICKETS, **ENDINGS, **EFFECTS}
+
+
+@pytest.mark.parametrize(("guard", "change", "evidence", "at", "reason"), CASES.values(), ids=CASES)
+def test_guards(guard: Guard, change: ChangeRequest, evidence: object, at: float, reason: str | None) -> None:
+    """It holds, or it says why not, in words that a person understands."""
+    assert reason == judged(guard, change, evidence, at)
+
+
+def test_every_guard_of_the_table_has_cases_both_ways() -> None:
+    """No guard of the collector's table is left out above."""
+    names = {row.guard.__name__ for row in COLLECTOR_CHANGE.transitions} - {"always"}
+    held = {guard.__name__ for guard, _, _, _, reason in CASES.values() if reason is None}
+    refused = {guard.__name__ for guard, _, _, _, reason in CASES.values() if reason is not None}
+
+    assert names == held & names
+    assert names == refused & names
+
+
+def test_each_outcome_of_a_ticket_has_a_verdict() -> None:
+    """Only abandoning is no verdict of the gateway."""
+    assert set(Outcome) - {Outcome.ABANDONED} == set(guards.OUTCOMES.values())

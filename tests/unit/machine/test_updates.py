@@ -1,0 +1,389 @@
+"""Each update: the change with the evidence in it, and nothing else of it touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow.change import (
+    WITHDRAW,
+    AttentionReason,
+    EffectStatus,
+    HeardCallback,
+    Outcome,
+    Phase,
+    PlannedEffect,
+    Suspicion,
+    Ticket,
+)
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import updates
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.definition import Facts
+from itsm_workflow.policy import Policy
+from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import Update
+
+WANTED = ev.Decision(reason="please")
+PARKED = EffectStatus.PARKED
+
+
+def updated(update: Update, change: ChangeRequest, evidence: object, at: float = 0) -> ChangeRequest:
+    """Return the change after the update."""
+    return update(Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol"))
+
+
+def differences(before: ChangeRequest, after: ChangeRequest) -> dict[str, Any]:
+    """Return what is new, field by field; fields of the attempt by their own name."""
+    found = {
+        field.name: getattr(after, field.name)
+        for field in attrs.fields(type(before))
+        if getattr(before, field.name) != getattr(after, field.name)
+    }
+    if before.attempt and after.attempt and before.attempt != after.attempt:
+        del found["attempt"]
+        for field in attrs.fields(type(before.attempt)):
+            value = getattr(after.attempt, field.name)
+            if value != getattr(before.attempt, field.name):
+                found[f"attempt.{field.name}"] = value
+    return found
+
+
+def test_revised_takes_the_new_form() -> None:
+    """The whole form is replaced."""
+    form = attrs.evolve(x.FORM, title="Collect all logs", content="all of them")
+
+    assert {"form": form} == differences(x.DRAFT, updated(updates.revised, x.DRAFT, ev.Drafted(form=form)))
+
+
+def test_submitted_begins_the_first_attempt() -> None:
+    """Queued, numbered 1, nothing marked; what a refused submission left behind is gone."""
+    hint = HeardCallback(sn="REQ1", digest="d", at=x.NOW)
+    refused = attrs.evolve(x.with_attention(x.DRAFT), heard=hint, attempt=x.UNKNOWN.attempt)
+    change = updated(updates.submitted, refused, x.submission(key="K2"), at=5)
+
+    attempt = change.expect_attempt()
+    begun = (attempt.key, attempt.number, attempt.phase, attempt.creator, attempt.service, attempt.owner)
+    assert begun == ("K2", 1, Phase.QUEUED, "alice", "17", "w1")
+    assert (x.later(5), None, None, None, 0, "") == (
+        attempt.submitted_at,
+        attempt.marked_at,
+        attempt.not_before,
+        attempt.unknown_since,
+        attempt.looks,
+        attempt.problem,
+    )
+    assert (change.attention, change.heard) == (None, None)
+
+
+def test_sending_notes_who_and_when() -> None:
+    """The mark names its worker; what held the send back is gone."""
+    waiting = x.after(x.SENDING, (Trigger.MARK_UNSENT, x.mark(problem="refused")), at=1)
+    change = updated(updates.sending, waiting, x.mark(owner="w2"), at=40)
+
+    assert {
+        "attempt.phase": Phase.SENDING,
+        "attempt.owner": "w2",
+        "attempt.marked_at": x.later(40),
+        "attempt.not_before": None,
+        "attempt.problem": "",
+    } == differences(waiting, change)
+
+
+def test_unsent_queues_again_later() -> None:
+    """Nothing left, so that it may go again after the pause of the policy."""
+    change = updated(updates.unsent, x.SENDING, x.mark(problem="connection refused"), at=2)
+
+    assert {
+        "attempt.phase": Phase.QUEUED,
+        "attempt.marked_at": None,
+        "attempt.not_before": x.later(32),
+        "attempt.problem": "connection refused",
+    } == differences(x.SENDING, change)
+
+
+def test_unknown_begins_the_look_ups() -> None:
+    """The schedule counts from here."""
+    change = updated(updates.unknown, x.SENDING, x.mark(problem="reset"), at=3)
+
+    assert {
+        "attempt.phase": Phase.UNKNOWN,
+        "attempt.unknown_since": x.later(3),
+        "attempt.problem": "reset",
+    } == differences(x.SENDING, change)
+
+
+def looks(change: ChangeRequest, done: int) -> ChangeRequest:
+    """Return the change with so many look-ups behind it."""
+    return attrs.evolve(change, attempt=attrs.evolve(change.expect_attempt(), looks=done))
+
+
+@pytest.mark.parametrize(("done", "at"), [(0, 0), (5, 480), (6, 479.9), (20, 10)])
+def test_absence_counts_only_after_the_whole_schedule(done: int, at: float) -> None:
+    """Neither enough look-ups too soon nor enough time with too few of them makes a ticket absent."""
+    change = updated(updates.looked_up, looks(x.UNKNOWN, done), ev.LookupNoted(number=1, answered=True), at=at)
+
+    assert done + 1 == change.expect_attempt().looks
+    assert change.attention is None
+
+
+@pytest.mark.parametrize(
+    ("answered", "reason"), [(True, AttentionReason.NOT_FOUND), (False, AttentionReason.LOOKUP_FAILED)]
+)
+def test_the_last_look_up_asks_for_a_person(*, answered: bool, reason: AttentionReason) -> None:
+    """In the same update, with the key to look for."""
+    note = ev.LookupNoted(number=1, answered=answered, problem="nothing there")
+    change = updated(updates.looked_up, looks(x.UNKNOWN, 6), note, at=480)
+
+    assert change.attention is not None
+    assert (reason, x.later(480)) == (change.attention.reason, change.attention.since)
+    assert dict(change.attention.facts) == {"key": "K1", "looks": "7"}
+    assert change.expect_attempt().problem == "nothing there"
+
+
+@pytest.mark.parametrize(
+    ("before", "answered", "after"),
+    [
+        (AttentionReason.NOT_FOUND, True, AttentionReason.NOT_FOUND),
+        (AttentionReason.NOT_FOUND, False, AttentionReason.NOT_FOUND),
+        (AttentionReason.DUPLICATE, True, AttentionReason.DUPLICATE),
+        (AttentionReason.LOOKUP_FAILED, False, AttentionReason.LOOKUP_FAILED),
+        (AttentionReason.LOOKUP_FAILED, True, AttentionReason.NOT_FOUND),
+        (AttentionReason.OVERDUE, True, AttentionReason.NOT_FOUND),
+    ],
+)
+def test_what_is_known_of_absence_is_not_forgotten(
+    *, before: AttentionReason, answered: bool, after: AttentionReason
+) -> None:
+    """A later look-up that fails does not hide that the ticket was not found, nor that there were two."""
+    change = x.with_attention(looks(x.UNKNOWN, 7), before)
+    again = updated(updates.looked_up, change, ev.LookupNoted(number=1, answered=answered), at=4000)
+
+    assert again.attention is not None
+    assert after is again.attention.reason
+    assert (before is after) == (again.attention == change.attention)
+
+
+def test_a_look_up_without_a_beginning_counts_from_now() -> None:
+    """A stored attempt that lost the time of its mark is looked up all the same."""
+    lost = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), unknown_since=None, looks=6))
+
+    assert updated(updates.looked_up, lost, ev.LookupNoted(number=1, answered=True), at=9000).attention is None
+
+
+def test_recorded_binds_the_ticket() -> None:
+    """The ticket and how it was found; a person who was asked to look is done."""
+    change = updated(updates.recorded, x.EXHAUSTED, x.confirmed(channel=ev.Channel.OPERATOR), at=600)
+    ticket = Ticket(
+        gateway="bk_itsm",
+        id="7",
+        sn="REQ7",
+        url="https://itsm.example.com/7",
+        channel="operator",
+        recorded_at=x.later(600),
+    )
+
+    assert {"ticket": ticket, "attention": None} == differences(x.EXHAUSTED, change)
+
+
+def test_refused_says_what_the_gateway_said() -> None:
+    """The draft tells why it was not filed."""
+    refusal = ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no such service", looked_up=True)
+    change = updated(updates.refused, x.SENDING, refusal)
+
+    assert differences(x.SENDING, change) == {
+        "attempt.phase": Phase.QUEUED,
+        "attempt.marked_at": None,
+        "attempt.problem": "the gateway refused it (code 3900003): no such service",
+    }
+
+
+def test_requeued_keeps_the_key_and_raises_the_number() -> None:
+    """So that a double would be visible; the look-ups begin anew."""
+    change = updated(updates.requeued, x.EXHAUSTED, WANTED)
+
+    assert differences(x.EXHAUSTED, change) == {
+        "attempt.number": 2,
+        "attempt.phase": Phase.QUEUED,
+        "attempt.looks": 0,
+        "attempt.marked_at": None,
+        "attention": None,
+    }
+
+
+def test_heard_keeps_the_last_hint() -> None:
+    """A repeat changes nothing; another hint replaces the last."""
+    first = updated(updates.heard, x.PENDING, ev.CallbackHeard(sn="REQ7", digest="d1", number=1), at=1)
+    second = updated(updates.heard, first, ev.CallbackHeard(sn="REQ7", digest="d2", number=1), at=2)
+
+    assert {"heard": HeardCallback(sn="REQ7", digest="d1", at=x.later(1))} == differences(x.PENDING, first)
+    assert first is updated(updates.heard, first, ev.CallbackHeard(sn="REQ8", digest="d1", number=1), at=2)
+    assert {"heard": HeardCallback(sn="REQ7", digest="d2", at=x.later(2))} == differences(first, second)
+
+
+def test_suspected_and_resumed() -> None:
+    """A suspicion is noted with its time, and dropped."""
+    suspected = updated(updates.suspected, x.PENDING, x.terminated(), at=4)
+
+    assert {"suspicion": Suspicion(status="terminated", since=x.later(4))} == differences(x.PENDING, suspected)
+    assert updated(updates.resumed, suspected, x.snapshot()) == x.PENDING
+
+
+@pytest.mark.parametrize(
+    ("update", "evidence", "outcome"),
+    [
+        (updates.approved, x.finished(approved=True), Outcome.APPROVED),
+        (updates.rejected, x.finished(approved=False), Outcome.REJECTED),
+        (updates.rejected, x.withdrawn(), Outcome.WITHDRAWN),
+        (updates.rejected, x.terminated(), Outcome.TERMINATED),
+        (updates.abandoned, WANTED, Outcome.ABANDONED),
+    ],
+)
+def test_an_end_has_an_outcome_and_a_time(update: Update, evidence: object, outcome: Outcome) -> None:
+    """And nobody needs to look any more."""
+    before = x.with_attention(x.PENDING)
+
+    assert {"outcome": outcome, "ended_at": x.later(8), "attention": None} == differences(
+        before, updated(update, before, evidence, at=8)
+    )
+
+
+def test_contradicted_records_each_fact_once() -> None:
+    """A late ticket and a snapshot are told apart, each alarms once, and the state stays."""
+    late = ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8")
+    first = updated(updates.contradicted, x.APPROVED, late, at=1)
+    second = updated(updates.contradicted, first, x.finished(approved=False), at=2)
+
+    assert first.contradictions == ("ticket bk_itsm:8",)
+    assert first.attention is not None
+    assert (
+        first.attention.reason,
+        dict(first.attention.facts),
+    ) == (AttentionReason.DUPLICATE, {"ticket": "8", "sn": "REQ8"})
+    assert (*first.contradictions, "FINISHED False") == second.contradictions
+    assert second.attention is not None
+    assert AttentionReason.DISAGREEMENT is second.attention.reason
+    assert dict(second.attention.facts) == {"ticket": "7", "status": "FINISHED", "approved": "False"}
+    assert second is updated(updates.contradicted, second, late, at=3)
+    assert second is updated(updates.contradicted, second, x.finished(approved=False), at=3)
+
+
+def test_withdrawal_is_planned_once_at_a_time() -> None:
+    """One that is still due is enough; after it was done or parked, another can be asked for."""
+    first = updated(updates.withdrawal_planned, x.PENDING, WANTED, at=1)
+    effect = PlannedEffect(
+        id=f"{x.ID}.9.withdraw", name=WITHDRAW, status=EffectStatus.PLANNED, due_at=x.later(1), actor="carol"
+    )
+
+    assert {"effects": (effect,)} == differences(x.PENDING, first)
+    assert first is updated(updates.withdrawal_planned, first, WANTED, at=2)
+    done = x.with_effect(first, attrs.evolve(effect, status=EffectStatus.DELIVERED))
+    assert len(updated(updates.withdrawal_planned, done, WANTED, at=2).effects) == 2
+
+
+def test_attention_is_raised_anew_only_for_news() -> None:
+    """The same reason with the same facts keeps its time."""
+    concern = ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"})
+    raised = updated(updates.attention_raised, x.PENDING, concern, at=1)
+    more = updated(updates.attention_raised, raised, attrs.evolve(concern, facts={"tickets": "7, 9"}), at=2)
+
+    assert raised is updated(updates.attention_raised, raised, concern, at=2)
+    assert raised.attention is not None
+    assert x.later(1) == raised.attention.since
+    assert more.attention is not None
+    assert x.later(2) == more.attention.since
+    assert updated(updates.attention_cleared, more, WANTED) == x.PENDING
+
+
+def with_effects(*statuses: EffectStatus) -> ChangeRequest:
+    """Return an approved change with effects E1, E2 and so on; attention for the parked ones."""
+    effects = tuple(x.planned(status, id=f"E{number}") for number, status in enumerate(statuses, start=1))
+    change = attrs.evolve(x.APPROVED, effects=effects)
+    return x.with_attention(change, AttentionReason.EFFECT_PARKED) if PARKED in statuses else change
+
+
+def result(effect: str = "E1", attempt: int = 1, error: str = "", *, final: bool = False) -> ev.EffectResult:
+    """Return how a delivery went."""
+    return ev.EffectResult(effect=effect, attempt=attempt, error=error, final=final)
+
+
+def test_effect_delivered() -> None:
+    """Only that effect, and its last error is gone."""
+    before = attrs.evolve(x.APPROVED, effects=(x.planned(error="boom", attempts=1), x.planned(id="E2")))
+    change = updated(updates.effect_delivered, before, result(attempt=2))
+
+    assert (x.planned(EffectStatus.DELIVERED, attempts=1), x.planned(id="E2")) == change.effects
+
+
+def test_effect_failed_waits_longer_each_time_and_is_parked_at_last() -> None:
+    """10 s, 20 s, 40 s and so on; the eighth failure parks it and asks for a person."""
+    change, waits = with_effects(EffectStatus.PLANNED), []
+    for attempt in range(1, 9):
+        change = updated(updates.effect_failed, change, result(attempt=attempt, error="boom"))
+        [effect] = change.effects
+        waits.append((effect.due_at - x.NOW).total_seconds())
+        assert (attempt, "boom", attempt == 8) == (effect.attempts, effect.error, effect.status is PARKED)
+        assert (attempt == 8) == (change.attention is not None)
+
+    assert waits == [10, 20, 40, 80, 160, 320, 640, 1280]
+    assert change.attention is not None
+    assert dict(change.attention.facts) == {"effect": "E1", "error": "boom"}
+
+
+def test_a_failure_that_no_repeat_mends_parks_at_once() -> None:
+    """A name that is not registered is not tried eight times."""
+    change = updated(
+        updates.effect_failed, with_effects(EffectStatus.PLANNED), result(error="no such name", final=True)
+    )
+
+    assert PARKED is change.effects[0].status
+    assert change.attention is not None
+    assert AttentionReason.EFFECT_PARKED is change.attention.reason
+
+
+def test_effect_retried_begins_anew() -> None:
+    """Due now, with no failures counted, and the person is done."""
+    change = updated(updates.effect_retried, with_effects(PARKED), ev.EffectRetry(effect="E1"), at=7)
+
+    assert (x.planned(due_at=x.later(7)),) == change.effects
+    assert change.attention is None
+
+
+@pytest.mark.parametrize("update", [updates.effect_delivered, updates.effect_retried])
+def test_attention_for_parked_effects_stays_while_one_is_parked(update: Update) -> None:
+    """And attention for another reason stays anyway."""
+    evidence = ev.EffectRetry(effect="E1") if update is updates.effect_retried else result()
+    two = updated(update, with_effects(PARKED, PARKED), evidence)
+    other = updated(update, x.with_attention(with_effects(PARKED), AttentionReason.DUPLICATE), evidence)
+
+    assert two.attention is not None
+    assert other.attention is not None
+    assert AttentionReason.DUPLICATE is other.attention.reason
+    assert updated(update, with_effects(PARKED), evidence).attention is None
+
+
+def test_effect_ids_are_the_same_for_each_delivery() -> None:
+    """Change, entry and name; nothing random."""
+    assert updates.effect_id("C1", 4, "start") == "C1.4.start"
+
+
+def test_a_short_schedule_is_kept_as_well() -> None:
+    """With one look-up at once, the first empty one asks for a person."""
+    policy = Policy(lookups=(x.later(0) - x.NOW,))
+    facts = Facts(
+        change=x.UNKNOWN,
+        evidence=ev.LookupNoted(number=1, answered=True),
+        now=x.NOW,
+        policy=policy,
+        seq=9,
+        actor="",
+    )
+    attention = updates.looked_up(facts).attention
+
+    assert attention is not None
+    assert AttentionReason.NOT_FOUND is attention.reason
