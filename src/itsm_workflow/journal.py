@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.errors import AlreadyApplied, ChangeNotFound, StorageConflict
-from itsm_workflow.machine.due import next_due
+from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.storage.codec import START, Codec, Stored, digest
@@ -148,6 +148,10 @@ class Journal:
         prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
         return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
 
+    def is_delivering(self, stored: Stored, now: dt.datetime) -> bool:
+        """Tell whether a worker holds the change to deliver an effect."""
+        return is_delivering(stored.change, stored.due_at, now, self.policy)
+
     def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
         """Store what was prepared, and tell the observers of what was stored."""
         conflicts = self.storage.commit([one.write for one in prepared])
@@ -202,6 +206,8 @@ class Journal:
                 entries.append(entry)
                 seq += 1
         due_at = next_due(self.definition, change, now, self.policy, looked=looked)
+        if before is not None and self.is_delivering(before, now) and not _told_of_effects(before.change, change):
+            due_at = before.due_at  # what else became due waits for the delivery, or for the end of its lease
         return self._write(before, change, tuple(entries), due_at, looked=looked)
 
     def _write(
@@ -216,3 +222,7 @@ class Journal:
         held = f"{change.workflow}:{change.subject}" if self.definition.is_open(change) else None
         write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
         return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)
+
+
+def _told_of_effects(before: ChangeRequest, after: ChangeRequest) -> bool:
+    return before.effects != after.effects[: len(before.effects)]

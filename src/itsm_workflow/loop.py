@@ -99,10 +99,13 @@ class Loop:
     def plan(self, stored: Stored) -> Plan | None:
         """Return the next question about a change, or None.
 
-        A change with an effect that is due and another process's to deliver is left to that process as a whole.
+        A change with an effect that another worker is delivering, or that is due and another process's to deliver, is
+        left to that one as a whole.
         """
-        journal, change = self._journal, stored.change
-        plan = settle.plan(journal.definition, change, journal.clock.now(), journal.policy, owner=self.owner)
+        journal, change, now = self._journal, stored.change, self._journal.clock.now()
+        if journal.is_delivering(stored, now):
+            return None
+        plan = settle.plan(journal.definition, change, now, journal.policy, owner=self.owner)
         if plan is None or not isinstance(plan.question, Deliver):
             return plan
         return plan if self._effects.delivers(_effect(change, plan.question).name) else None

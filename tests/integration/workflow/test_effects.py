@@ -1,0 +1,324 @@
+"""Effects: planned with the state, delivered at least once under a lease, always with the same id."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import Effect, EffectCall, State
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
+from itsm_workflow.errors import DefinitionError, TransitionRefused
+from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.integration.workflow.places import PATIENCE
+from tests.integration.workflow.stores import EVERY_STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow import ChangeRequest, Workflow
+
+
+class Work:
+    """What a host does when a change is approved; fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.calls: list[EffectCall] = []
+        self.failures = failures
+        self.inside: Callable[[], object] = lambda: None
+
+    def __call__(self, call: EffectCall) -> None:
+        """Do it."""
+        self.calls.append(call)
+        self.inside()
+        if len(self.calls) <= self.failures:
+            raise ConnectionError(f"the collector's host does not answer, call {len(self.calls)}")
+
+    @property
+    def seen(self) -> list[tuple[str, int]]:
+        """Ids and attempts, in order."""
+        return [(call.id, call.attempt) for call in self.calls]
+
+
+class Killed(BaseException):
+    """Ends a worker as a kill does: nothing of it runs any further."""
+
+
+def opened(office: Office, work: Callable[[EffectCall], object], *, after_callback: str = "inline") -> Workflow:
+    """Open a workflow that starts a collection once a change is approved."""
+    effects = {State.APPROVED: [Effect("start_collection", work)]}
+    return office.workflow(effects=effects, after_callback=after_callback)
+
+
+def approved(office: Office, workflow: Workflow) -> ChangeRequest:
+    """Apply, let it be approved, and return the change as it is then."""
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    return workflow.get(change.id)
+
+
+@EVERY_STORE
+def test_effect_is_delivered_once(office: Office) -> None:
+    """Also though callbacks repeat and reconciling goes on."""
+    work = Work()
+    workflow = opened(office, work)
+
+    change = approved(office, workflow)
+    office.door.knock(office.door.knocks[-1])
+    for _ in range(3):
+        office.pass_time(3600)
+        workflow.reconcile()
+
+    entry = next(one for one in workflow.history(change.id) if one.trigger == "approve")
+    assert [(call.id, call.attempt, call.name) for call in work.calls] == [(entry.effects[0], 1, "start_collection")]
+    assert work.calls[0].change.state == State.APPROVED
+    assert [(one.status, one.error) for one in workflow.get(change.id).effects] == [(EffectStatus.DELIVERED, "")]
+
+
+@EVERY_STORE
+def test_effect_that_fails_is_delivered_again_with_its_id(office: Office) -> None:
+    """Later, and ever later; the change stays approved all the while."""
+    work = Work(failures=2)
+    workflow = opened(office, work)
+
+    change = approved(office, workflow)
+    assert (change.state, change.effects[0].attempts) == (State.APPROVED, 1)
+    assert "it failed 1 times" in workflow.why(change.id)
+    assert workflow.reconcile().due == 0
+    office.pass_time(10)
+    assert workflow.reconcile().failed == 1
+    office.pass_time(10)
+    assert workflow.reconcile().due == 0
+    office.pass_time(10)
+    workflow.reconcile()
+
+    assert [attempt for _, attempt in work.seen] == [1, 2, 3]
+    assert len({effect for effect, _ in work.seen}) == 1
+    assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
+
+
+def test_effect_that_fails_too_often_is_parked_and_calls_a_person(office: Office) -> None:
+    """It is not tried again on its own; retrying it is a person's decision."""
+    work = Work(failures=8)
+    workflow = opened(office, work)
+    change = approved(office, workflow)
+    for _ in range(20):
+        office.pass_time(3600)
+        workflow.reconcile()
+
+    parked = workflow.get(change.id)
+    assert parked.attention is not None
+    assert (len(work.calls), parked.state, parked.attention.reason) == (
+        8,
+        State.APPROVED,
+        AttentionReason.EFFECT_PARKED,
+    )
+    assert parked.attention.facts["effect"] == work.calls[0].id
+    assert "call 8" in parked.attention.facts["error"]
+
+    mended = workflow.retry_effect(change.id, parked.effects[0].id, actor="ops", reason="the host is back")
+    assert (mended.effects[0].status, mended.attention) == (EffectStatus.DELIVERED, None)
+    assert len({effect for effect, _ in work.seen}) == 1
+    with pytest.raises(TransitionRefused):
+        workflow.retry_effect(change.id, parked.effects[0].id, actor="ops")
+
+
+def test_effect_that_nobody_registered_is_parked_at_once(office: Office) -> None:
+    """A process without it must not pretend that it was done."""
+    work = Work(failures=1)
+    change = approved(office, opened(office, work))
+    other = office.workflow()
+    office.pass_time(10)
+
+    other.reconcile()
+
+    parked = other.get(change.id)
+    assert parked.attention is not None
+    assert (parked.effects[0].status, parked.attention.reason) == (EffectStatus.PARKED, AttentionReason.EFFECT_PARKED)
+    assert "start_collection" in parked.attention.facts["error"]
+
+
+def test_effect_that_nobody_registered_can_be_left_to_the_process_that_knows_it(office: Office) -> None:
+    """The change stays due for it."""
+    work = Work(failures=1)
+    workflow = opened(office, work)
+    change = approved(office, workflow)
+    other = office.workflow(unknown_effects="leave")
+    office.pass_time(10)
+
+    other.reconcile()
+    assert other.get(change.id).effects[0].status == EffectStatus.PLANNED
+    workflow.settle(change.id)
+
+    assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
+
+
+@EVERY_STORE
+def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office: Office) -> None:
+    """Between the work and its record nothing is known, so it is done again under the same id."""
+    work, again = Work(), Work()
+
+    def die() -> None:
+        raise Killed
+
+    work.inside = die
+    dying, other = opened(office, work, after_callback="later"), opened(office, again, after_callback="later")
+    change = dying.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    with pytest.raises(Killed):
+        dying.reconcile()
+
+    office.pass_time(290)
+    assert other.reconcile().due == 0
+    office.pass_time(10)
+    other.reconcile()
+
+    assert (len(work.calls), again.seen) == (1, work.seen)
+    assert other.get(change.id).effects[0].status == EffectStatus.DELIVERED
+
+
+def test_effect_in_delivery_is_nobody_elses_to_deliver(office: Office) -> None:
+    """Neither a callback, nor somebody who settles, nor a pass delivers it a second time while its lease lasts."""
+    work, other_work = Work(), Work()
+    workflow, other = opened(office, work), opened(office, other_work)
+
+    def meddle() -> None:
+        office.door.knock(office.door.knocks[-1].saying(update_at="2026-03-02 23:59:59"))
+        other.settle(work.calls[0].change.id)
+        other.reconcile()
+
+    work.inside = meddle
+    office.door.receive = workflow.receive
+    change = approved(office, workflow)
+
+    assert (len(work.calls), other_work.calls) == (1, [])
+    assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
+    assert triggers(workflow, change).count("receive_callback") == 2
+
+
+def test_workers_deliver_a_due_effect_once(office: Office) -> None:
+    """Several at once; one of them claims it."""
+    work = Work(failures=1)
+    workflow = opened(office, work)
+    change = approved(office, workflow)
+    office.pass_time(10)
+    inside, barrier = threading.Event(), threading.Barrier(4)
+    work.inside = lambda: inside.wait(PATIENCE)
+
+    def look() -> None:
+        barrier.wait(PATIENCE)
+        workflow.reconcile()
+        inside.set()
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+    assert [attempt for _, attempt in work.seen] == [1, 2]
+    assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
+
+
+def test_effects_of_a_state_are_delivered_in_order_and_alone(office: Office) -> None:
+    """One that fails holds up nobody else's."""
+    first, second = Work(failures=1), Work()
+    effects = {State.APPROVED: [Effect("first", first), Effect("second", second)]}
+    workflow = office.workflow(effects=effects)
+
+    change = approved(office, workflow)
+
+    assert (len(first.calls), len(second.calls)) == (1, 1)
+    assert [one.status for one in workflow.get(change.id).effects] == [EffectStatus.PLANNED, EffectStatus.DELIVERED]
+
+
+def test_two_effects_of_one_name_are_refused_when_the_workflow_is_made(office: Office) -> None:
+    """A stored name must mean one thing."""
+    with pytest.raises(DefinitionError, match="start_collection"):
+        office.workflow(effects={state: [Effect("start_collection", print)] for state in ("approved", "rejected")})
+
+
+@EVERY_STORE
+def test_withdrawal_waits_until_the_ticket_is_old_enough(office: Office) -> None:
+    """A ticket withdrawn before its flow has started could revive; then two quiet looks end the change."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    planned = workflow.withdraw(change.id, actor="alice", reason="wrong host")
+    assert [(one.name, one.status) for one in planned.effects] == [(WITHDRAW, EffectStatus.PLANNED)]
+    workflow.settle(change.id)
+    assert office.sandbox.bodies("operate_ticket") == []
+
+    office.pass_time(5)
+    workflow.reconcile()
+    assert [body["operator"] for body in office.sandbox.bodies("operate_ticket")] == ["alice"]
+    assert workflow.get(change.id).state == State.PENDING
+    office.pass_time(61)
+    workflow.reconcile()
+
+    ended = workflow.get(change.id)
+    assert (ended.state, ended.outcome, office.only_ticket().current_status) == (
+        State.REJECTED,
+        Outcome.WITHDRAWN,
+        "REVOKED",
+    )
+    assert ended.effects[0].status == EffectStatus.DELIVERED
+
+
+def test_withdrawal_waits_for_a_ticket_that_is_not_known_yet(office: Office) -> None:
+    """Asked for while the ticket is looked up, it is done once there is one."""
+    workflow = office.workflow()
+    office.sandbox.faults.lose_answer("create_ticket")
+    office.sandbox.faults.status("get_tickets", 502, always=True)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    workflow.withdraw(change.id, actor="alice")
+    office.sandbox.faults.clear()
+
+    for seconds in (1, 6, 61):
+        office.pass_time(seconds)
+        workflow.reconcile()
+
+    assert workflow.get(change.id).outcome == Outcome.WITHDRAWN
+    assert office.only_ticket().current_status == "REVOKED"
+
+
+def test_withdrawal_that_comes_too_late_lets_the_approval_stand(office: Office) -> None:
+    """The ticket ended before it could be withdrawn: that is no error, and the gateway's word counts."""
+    workflow = office.workflow(after_callback="later")
+    change = workflow.apply(subject=SUBJECT, **asked())
+    workflow.withdraw(change.id, actor="alice")
+    office.approve(change)
+    office.pass_time(5)
+
+    workflow.reconcile()
+
+    assert office.sandbox.bodies("operate_ticket") == []
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_withdrawal_that_the_gateway_fails_is_tried_again(office: Office) -> None:
+    """Like every effect."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    workflow.withdraw(change.id, actor="alice")
+    office.sandbox.faults.status("operate_ticket", 502)
+    office.pass_time(5)
+    workflow.reconcile()
+    assert workflow.get(change.id).effects[0].attempts == 1
+
+    office.pass_time(10)
+    workflow.reconcile()
+
+    assert office.only_ticket().current_status == "REVOKED"
+
+
+def test_withdrawal_of_a_draft_is_refused(office: Office) -> None:
+    """A draft has no ticket; it is abandoned."""
+    workflow = office.workflow()
+    draft = workflow.draft(subject=SUBJECT, **asked())
+
+    with pytest.raises(TransitionRefused):
+        workflow.withdraw(draft.id, actor="alice")
+
+    assert workflow.abandon(draft.id, actor="alice").outcome == Outcome.ABANDONED
