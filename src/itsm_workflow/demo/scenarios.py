@@ -50,31 +50,29 @@ class Scenario:
 
 def approved(stage: Stage, ask: Ask) -> None:
     """Approve; the callback is a hint, and the ticket, read again, decides."""
-    change = stage.file(ask)
-    expect(change.state == State.PENDING, "pending once the gateway has answered")
-    stage.sandbox.approve(_sn(change))
+    stage.sandbox.approve(_sn(stage.pending(ask)))
 
 
 def approved_by_second(stage: Stage, ask: Ask) -> None:
     """Let the second of two approvers approve."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.sandbox.approve(_sn(change), approver=ask.approvers[-1])
 
 
 def rejected(stage: Stage, ask: Ask) -> None:
     """Reject."""
-    stage.sandbox.reject(_sn(stage.file(ask)), remark="quota exceeded")
+    stage.sandbox.reject(_sn(stage.pending(ask)), remark="quota exceeded")
 
 
 def withdrawn_here(stage: Stage, ask: Ask) -> None:
     """Withdraw through the library, which waits until the ticket's flow has started."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.workflow.withdraw(change.id, actor=ask.applicant, reason="no longer needed")
 
 
 def withdrawn_there(stage: Stage, ask: Ask) -> None:
     """Withdraw on the ticket's own page; that is believed after a second quiet look."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.withdraw(_sn(change))
     stage.until(ask, lambda seen: seen.suspicion, "suspected to have ended")
@@ -82,14 +80,14 @@ def withdrawn_there(stage: Stage, ask: Ask) -> None:
 
 def terminated(stage: Stage, ask: Ask) -> None:
     """Terminate, as an approver may."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.terminate(_sn(change))
 
 
 def suspended(stage: Stage, ask: Ask) -> None:
     """Suspend, look, resume and approve; nobody calls back about a suspension."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.suspend(_sn(change))
     expect(stage.workflow.settle(change.id).state == State.PENDING, "a suspended ticket leaves the change pending")
@@ -115,8 +113,8 @@ def never_created(stage: Stage, ask: Ask) -> None:
     stage.file(ask)
     change = stage.until(ask, lambda seen: seen.attention, "given attention")
     expect(change.attention and change.attention.reason is AttentionReason.NOT_FOUND, "attention: not found")
-    change = stage.workflow.resend(change.id, actor=OPERATOR, reason="the proxy's log shows that nothing arrived")
-    expect(change.state == State.PENDING, "pending after the resend")
+    stage.workflow.resend(change.id, actor=OPERATOR, reason="the proxy's log shows that nothing arrived")
+    change = stage.until(ask, lambda seen: seen.ticket, "filed by the resend")
     stage.sandbox.approve(_sn(change))
 
 
@@ -151,7 +149,7 @@ def killed(stage: Stage, ask: Ask) -> None:
 
 def callback_lost(stage: Stage, ask: Ask) -> None:
     """Lose the callback; the gateway lists it as not delivered, where a reconcile finds it."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.sandbox.faults.callback_lost(listed=True)
     stage.sandbox.approve(_sn(change))
     stage.until_ended(ask)
@@ -160,7 +158,7 @@ def callback_lost(stage: Stage, ask: Ask) -> None:
 
 def callback_vanished(stage: Stage, ask: Ask) -> None:
     """Lose the callback without a trace; the next poll finds the decision."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.sandbox.faults.callback_lost(listed=False)
     stage.sandbox.approve(_sn(change))
     stage.until_ended(ask)
@@ -169,7 +167,7 @@ def callback_vanished(stage: Stage, ask: Ask) -> None:
 
 def callback_twice(stage: Stage, ask: Ask) -> None:
     """Send the callback twice: one entry, one approval, one effect."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.sandbox.faults.callback_twice()
     stage.sandbox.approve(_sn(change))
     stage.until_ended(ask)
@@ -180,7 +178,7 @@ def callback_twice(stage: Stage, ask: Ask) -> None:
 
 def callback_forged(stage: Stage, ask: Ask) -> None:
     """Forge callbacks in several ways, with a token that the server vouches for: all are refused, nothing is asked."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     ticket = stage.step_open(change)
     url, headers = stage.callback_target(change)
     body = _lie(ticket, stage, "2001-01-01 00:00:00.000001")
@@ -200,7 +198,7 @@ def callback_forged(stage: Stage, ask: Ask) -> None:
 
 def callback_lies(stage: Stage, ask: Ask) -> None:
     """Call back with the true credential and a body that says approved: it is heard, and not believed."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     ticket = stage.step_open(change)
     url, headers = stage.callback_target(change)
     status, _ = stage.call_back(url, headers, _lie(ticket, stage, "2001-01-01 00:00:00.000002"))
@@ -215,7 +213,7 @@ def callback_lies(stage: Stage, ask: Ask) -> None:
 
 def shared_number(stage: Stage, ask: Ask) -> None:
     """Give our ticket's number to a foreign ticket and approve that one; only then is ours decided, by its id."""
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.step_open(change)
     foreign = stage.sandbox.duplicate_sn(_sn(change))
     stage.sandbox.approve(foreign.id)
@@ -227,7 +225,7 @@ def shared_number(stage: Stage, ask: Ask) -> None:
 def effect_fails(stage: Stage, ask: Ask) -> None:
     """Let the work fail once: it is done again under the same id, and the approval stands."""
     stage.deliveries.fail_next(ask.subject)
-    change = stage.file(ask)
+    change = stage.pending(ask)
     stage.sandbox.approve(_sn(change))
     stage.until_ended(ask)
     expect(Trigger.FAIL_EFFECT in stage.triggers(ask), "the first delivery failed")

@@ -150,6 +150,11 @@ class Stage:
             subject=ask.subject, title=ask.title, applicant=ask.applicant, approvers=ask.approvers
         )
 
+    def pending(self, ask: Ask) -> ChangeRequest:
+        """Apply for a change and wait until it has its ticket, which on a slow machine takes a look-up or two."""
+        change = self.file(ask)
+        return change if change.ticket else self.until(ask, lambda seen: seen.ticket, "filed")
+
     def change(self, ask: Ask) -> ChangeRequest:
         """Return the change as it is stored.
 
