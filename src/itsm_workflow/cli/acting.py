@@ -1,0 +1,200 @@
+"""The commands that act: they need the gateway, and to know what follows from an approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from itsm_workflow.change import EffectStatus, Phase
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, clean, note
+from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.reading import json_option, print_change, resolved
+from itsm_workflow.cli.troubles import troubles
+from itsm_workflow.cli.values import field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.change import ChangeRequest, PlannedEffect
+    from itsm_workflow.workflow import Workflow
+
+_actor = click.option("--actor", required=True, help="Who decides this, for the history.")
+_reason = click.option("--reason", required=True, help="Why, for the history.")
+
+
+@click.command()
+@click.option("--subject", required=True, help="What the change is about, such as a collector's id.")
+@click.option("--title", required=True, help="The ticket's title.")
+@click.option("--applicant", required=True, help="Who asks; becomes the ticket's creator.")
+@click.option("--approver", "approvers", multiple=True, help="Who shall decide; may be repeated.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    type=field,
+    metavar="KEY=VALUE",
+    help="A field: JSON if it is JSON, else text; repeatable.",
+)
+@click.option("--content", default="", help="What the approver reads; by default the fields.")
+@click.option("--actor", help="Who files it, for the history; by default the applicant.")
+@click.option("--dry-run", is_flag=True, help="Print the body that would be sent; send and store nothing.")
+@json_option
+@placed
+def apply(
+    place: Place,
+    approvers: tuple[str, ...],
+    fields: tuple[tuple[str, object], ...],
+    actor: str | None,
+    *,
+    dry_run: bool,
+    in_json: bool,
+    **asked: Any,  # noqa: ANN401 - subject, title, applicant and content are texts
+) -> Exit:
+    """File a change: store the intent, send it once, store what came of it."""
+    keys = [key for key, _ in fields]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise click.UsageError(f"--field names {', '.join(twice)} more than once")
+    asked |= {"approvers": approvers, "fields": dict(fields)}
+    with troubles(), place.workflow(stored=not dry_run) as workflow:
+        if dry_run:
+            as_json(dict(workflow.preview(**asked)))
+            return Exit.DONE
+        change = workflow.apply(actor=actor, **asked)
+        print_change(workflow, change, in_json=in_json)
+        return _filed(workflow, change)
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@_actor
+@_reason
+@json_option
+@placed
+def withdraw(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Ask the gateway to withdraw the ticket; the change ends when the gateway shows it withdrawn."""
+    return _act(place, name, in_json, lambda workflow, one: workflow.withdraw(one.id, actor=actor, reason=reason))
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@_actor
+@_reason
+@json_option
+@placed
+def resend(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Send once more with the same key, after the look-ups showed that there is no ticket."""
+    with troubles(), place.workflow() as workflow:
+        change = workflow.resend(resolved(workflow, name).id, actor=actor, reason=reason)
+        print_change(workflow, change, in_json=in_json)
+        return _filed(workflow, change)
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@_actor
+@_reason
+@json_option
+@placed
+def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Give up a draft, or a submission whose ticket was not found."""
+    return _act(place, name, in_json, lambda workflow, one: workflow.abandon(one.id, actor=actor, reason=reason))
+
+
+@click.command("record-ticket")
+@click.argument("name", metavar="ID")
+@click.option("--sn", required=True, help="The ticket's number.")
+@click.option("--ticket-id", help="The ticket's id; needed if several tickets have that number.")
+@_actor
+@json_option
+@placed
+def record_ticket(place: Place, name: str, sn: str, ticket_id: str | None, actor: str, *, in_json: bool) -> Exit:
+    """Bind a change to a ticket that a person found."""
+
+    def record(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
+        return workflow.record_ticket(change.id, sn=sn, ticket_id=ticket_id, actor=actor)
+
+    return _act(place, name, in_json, record)
+
+
+@click.command("clear-attention")
+@click.argument("name", metavar="ID")
+@_actor
+@_reason
+@json_option
+@placed
+def clear_attention(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Note that a person has looked."""
+    return _act(
+        place, name, in_json, lambda workflow, one: workflow.clear_attention(one.id, actor=actor, reason=reason)
+    )
+
+
+@click.command("retry-effect")
+@click.argument("name", metavar="ID")
+@click.argument("effect")
+@_actor
+@click.option("--reason", default="", help="Why, for the history.")
+@json_option
+@placed
+def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Deliver a parked effect once more, by its name or id."""
+    with troubles(), place.workflow() as workflow:
+        change = resolved(workflow, name)
+        effect_id = _effect_of(change, effect).id
+        change = workflow.retry_effect(change.id, effect_id, actor=actor, reason=reason)
+        print_change(workflow, change, in_json=in_json)
+        retried = next(one for one in change.effects if one.id == effect_id)
+    if retried.status is EffectStatus.DELIVERED:
+        return Exit.DONE
+    if retried.error and retried.attempts:
+        note(f"itsm-workflow: effect {retried.name} failed again: {clean(retried.error)}")
+        return Exit.FAILED
+    note(f"itsm-workflow: effect {retried.name} is due; the application that knows it delivers it with its next pass")
+    return Exit.DONE
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@json_option
+@placed
+def settle(place: Place, name: str, *, in_json: bool) -> Exit:
+    """Bring one change to what the gateway says now, and deliver its effects that are due."""
+    return _act(place, name, in_json, lambda workflow, change: workflow.settle(change.id))
+
+
+def _act(
+    place: Place,
+    name: str,
+    in_json: bool,  # noqa: FBT001 - passed on as it came
+    action: Callable[[Workflow, ChangeRequest], ChangeRequest],
+) -> Exit:
+    with troubles() as shown, place.workflow() as workflow:
+        print_change(workflow, action(workflow, resolved(workflow, name)), in_json=in_json)
+    return Exit.GATEWAY if shown.gateway else Exit.DONE
+
+
+def _filed(workflow: Workflow, change: ChangeRequest) -> Exit:
+    """Return what came of a send, as an exit code."""
+    if change.state == workflow.definition.initial:
+        note("itsm-workflow: the gateway refused the ticket; the change is a draft again")
+        return Exit.GATEWAY
+    if change.state != workflow.definition.roles.asking:
+        return Exit.DONE
+    if change.expect_attempt().phase is Phase.QUEUED:
+        note("itsm-workflow: nothing was sent yet; `itsm-workflow reconcile` files the stored change")
+        return Exit.GATEWAY
+    note("itsm-workflow: whether there is a ticket is not known yet; `itsm-workflow reconcile` finds out")
+    return Exit.PARTLY
+
+
+def _effect_of(change: ChangeRequest, wanted: str) -> PlannedEffect:
+    """Return the effect of that id, or the newest of that name, a parked one first."""
+    named = [one for one in change.effects if wanted in {one.id, one.name}]
+    parked = [one for one in named if one.status is EffectStatus.PARKED]
+    if not named:
+        known = ", ".join(f"{one.name} ({one.status.value})" for one in change.effects) or "none"
+        raise click.UsageError(f"change {change.id} has no effect {wanted!r}; it has {known}")
+    return (parked or named)[-1]

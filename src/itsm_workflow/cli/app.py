@@ -1,0 +1,98 @@
+"""The command as a whole: its group, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from itsm_workflow.cli import acting, keeping, reading, reconciling, trying
+from itsm_workflow.cli.exits import Exit, exit_of
+from itsm_workflow.cli.output import clean, note
+from itsm_workflow.errors import InvalidForm, ItsmWorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "itsm-workflow"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="itsm-workflow", prog_name=NAME)
+def group() -> None:
+    """File change requests as tickets in BK-ITSM, and look after them until they end."""
+
+
+for _command in (
+    trying.demo,
+    trying.sandbox,
+    acting.apply,
+    reading.list_changes,
+    reading.show,
+    reading.history,
+    reading.why,
+    reading.graph,
+    reconciling.reconcile,
+    acting.settle,
+    acting.withdraw,
+    acting.resend,
+    acting.abandon,
+    acting.record_ticket,
+    acting.retry_effect,
+    acting.clear_attention,
+    keeping.storage,
+):
+    group.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code. Nothing that a user can bring about ends in a traceback."""
+    _let_every_text_through()
+    try:
+        code = group.main(args=arguments, prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        code = _usage(error)
+    except ItsmWorkflowError as error:
+        _tell(error)
+        code = exit_of(error)
+    except BrokenPipeError:
+        _close_quietly()  # whoever read this has seen enough
+        code = Exit.DONE
+    except (click.Abort, KeyboardInterrupt):
+        code = Exit.INTERRUPTED
+    return int(code or 0)
+
+
+def _usage(error: click.ClickException) -> int:
+    note(f"{NAME}: " + "\n".join(map(clean, error.format_message().splitlines())))
+    ctx = getattr(error, "ctx", None)
+    if ctx is not None:
+        note(f"`{ctx.command_path} --help` shows how it is used")
+    return error.exit_code
+
+
+def _tell(error: ItsmWorkflowError) -> None:
+    if isinstance(error, InvalidForm):
+        note(f"{NAME}: the form was refused, nothing was stored or sent:")
+        for field, value, rule in error.problems:
+            note(clean(f"  {field}: {rule}" + (f" (it is {value})" if value else "")))
+    else:
+        note(f"{NAME}: {clean(error)}")
+
+
+def _let_every_text_through() -> None:
+    """Print what the terminal's encoding lacks as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_quietly() -> None:
+    """Let go of a pipe that nobody reads, so that the interpreter does not complain of it when it ends."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stdout.fileno())
+    os.close(quiet)

@@ -1,0 +1,60 @@
+"""What the command's exit code says, and which error leads to which."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import (
+    AmbiguousChange,
+    DefinitionError,
+    GatewayError,
+    InvalidForm,
+    ServiceNotFound,
+    SettingsError,
+    StorageConflict,
+    StorageCorrupt,
+    StorageError,
+    StorageSchemaError,
+    StorageUnavailable,
+)
+
+if TYPE_CHECKING:
+    from itsm_workflow.errors import ItsmWorkflowError
+
+
+class Exit(enum.IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    FAILED = 1
+    """Found something, or was refused by the machine."""
+    USAGE = 2
+    """Asked in a way that cannot be answered: arguments, settings, form."""
+    GATEWAY = 3
+    """The gateway could not be reached, or refused."""
+    STORAGE = 4
+    """The store could not be reached, or was written by a newer version."""
+    PARTLY = 5
+    """Done in part; the rest is tried again by a later pass."""
+    INTERRUPTED = 130
+
+
+_CODES: tuple[tuple[type[ItsmWorkflowError], Exit], ...] = (
+    (StorageConflict, Exit.FAILED),
+    (StorageUnavailable, Exit.STORAGE),
+    (StorageCorrupt, Exit.STORAGE),
+    (StorageSchemaError, Exit.STORAGE),
+    (StorageError, Exit.USAGE),  # what is left of these: the URL names no backend, or is not written as it wants
+    (GatewayError, Exit.GATEWAY),
+    (ServiceNotFound, Exit.GATEWAY),
+    (SettingsError, Exit.USAGE),
+    (DefinitionError, Exit.USAGE),
+    (InvalidForm, Exit.USAGE),
+    (AmbiguousChange, Exit.USAGE),
+)
+
+
+def exit_of(error: ItsmWorkflowError) -> Exit:
+    """Return the exit code that an error leads to."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)

@@ -1,0 +1,90 @@
+"""What is printed, and where: data to standard output, everything else to standard error.
+
+Texts of a form come from people and travel to a terminal, so nothing in them may steer it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from typing import TYPE_CHECKING
+
+import rich_click as click
+from rich.cells import cell_len, set_cell_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_GAP = "  "
+_LEAST = 20
+_ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNESCAPED_CONTROLS = re.compile("[\x7f-\x9f]")
+
+
+def data(text: str) -> None:
+    """Print what was asked for."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a remark."""
+    click.echo(text, err=True)
+
+
+def as_json(value: object) -> None:
+    """Print a JSON value."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    # JSON leaves these as they are, and some terminals obey them.
+    data(_UNESCAPED_CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
+
+
+def clean(text: object) -> str:
+    """Return a text as one line in which nothing steers a terminal."""
+    return "".join(
+        each.encode("unicode_escape").decode() if unicodedata.category(each) in _ESCAPED or each in _BIDI else each
+        for each in str(text)
+    )
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in columns that align, wide characters included; the last column is cut at a terminal's edge."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+    room = None
+    if sys.stdout.isatty():
+        taken = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+        room = max(_LEAST, shutil.get_terminal_size().columns - taken)
+    data(_bold(_aligned(headers, widths, room)))
+    for row in cells:
+        data(_aligned(row, widths, room))
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print named values, one on a line; a value of several lines is indented."""
+    known = [(name, str(value)) for name, value in pairs if value is not None and value != ""]
+    width = max((cell_len(name) for name, _ in known), default=0)
+    for name, value in known:
+        lines = [clean(line) for line in value.splitlines()]
+        data(f"{_bold(set_cell_size(name, width))}{_GAP}" + f"\n{' ' * width}{_GAP}".join(lines))
+
+
+def colour() -> bool:
+    """Tell whether standard output may be coloured."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
+    *firsts, last = cells
+    if room is not None and cell_len(last) > room:
+        last = set_cell_size(last, room - 1) + "…"
+    padded = [set_cell_size(cell, width) for cell, width in zip(firsts, widths[:-1], strict=True)]
+    return _GAP.join([*padded, last]).rstrip()
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True) if colour() else text

@@ -1,0 +1,186 @@
+"""Where a command finds changes: a store, or the application whose workflow it is."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import rich_click as click
+from click.core import ParameterSource
+
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
+from itsm_workflow.journal import Journal
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.observe import Observers
+from itsm_workflow.policy import Policy
+from itsm_workflow.records import Records
+from itsm_workflow.settings import VARIABLES, Settings
+from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.storage.url import path_of, scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.workflow import Workflow
+
+R = TypeVar("R")
+
+APP_VARIABLE = "BKAPP_ITSM_WORKFLOW_APP"
+NO_APP = "none"
+DEFAULT_STORE = str(attrs.fields(Settings).store.default)
+_FILES = frozenset({"sqlite", "json"})
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where the changes are.
+
+    Attributes:
+        store: The store's URL.
+        app: ``module:name`` of what makes the workflow, ``none`` if there is no such application, or empty: not said.
+    """
+
+    store: str
+    app: str
+
+    @property
+    def has_app(self) -> bool:
+        """Whether an application makes the workflow."""
+        return self.app not in {"", NO_APP}
+
+    @contextlib.contextmanager
+    def records(self) -> Iterator[Records]:
+        """Open the changes to read them; without an application only the store is needed."""
+        if self.has_app:
+            with self._app() as workflow:
+                yield workflow
+            return
+        _must_exist(self.store)
+        with contextlib.closing(open_storage(self.store)) as storage:
+            yield _records(storage)
+
+    @contextlib.contextmanager
+    def workflow(self, *, stored: bool = True) -> Iterator[Workflow]:
+        """Open the workflow to act.
+
+        Args:
+            stored: Whether changes are needed; otherwise a store in memory does.
+        """
+        if self.has_app:
+            with self._app() as workflow:
+                yield workflow
+            return
+        if stored and not self.app:
+            raise click.UsageError(
+                "what follows from an approval is not known here: name the application whose effects do, with "
+                f"--app module:name or {APP_VARIABLE}; or say --app {NO_APP} if nothing follows"
+            )
+        with _own_workflow(self.store if stored else "memory://") as workflow:
+            yield workflow
+
+    @contextlib.contextmanager
+    def _app(self) -> Iterator[Workflow]:
+        workflow = _load(self.app)
+        try:
+            yield workflow
+        finally:
+            workflow.close()
+
+
+def placed(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options that say where the changes are; the command is called with a `Place`."""
+
+    @click.option(
+        "--store",
+        envvar=VARIABLES["store"][0],
+        default=DEFAULT_STORE,
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        help="The store, such as sqlite:///changes.db or json:///changes.jsonl.",
+    )
+    @click.option(
+        "--app",
+        envvar=APP_VARIABLE,
+        default="",
+        show_envvar=True,
+        metavar="MODULE:NAME",
+        help=f"A Workflow of your application, or a function that makes one; {NO_APP!r} if no effects follow.",
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(ctx: click.Context, /, *, store: str, app: str, **rest: Any) -> R:  # noqa: ANN401 - a command's options
+        typed = {name: ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("store", "app")}
+        if typed["store"] and typed["app"] and app != NO_APP:
+            raise click.UsageError("--app brings its own store: leave --store out")
+        if typed["store"] and not typed["app"] and app != NO_APP:
+            app = ""  # what is typed beats what the environment says, and an application would bring its own store
+        return command(place=Place(store=store, app=app.strip()), **rest)
+
+    return wrapped
+
+
+def _records(storage: StorageBackend) -> Records:
+    journal = Journal(
+        storage=storage,
+        definition=COLLECTOR_CHANGE,
+        policy=Policy(),
+        clock=SystemClock(),
+        effects={},
+        observers=Observers(),
+    )
+    return Records(journal)
+
+
+@contextlib.contextmanager
+def _own_workflow(store: str) -> Iterator[Workflow]:
+    # Imported here to save start-up time: commands that only read need no HTTP client.
+    from itsm_workflow.gateway.bk_itsm import BkItsmGateway  # noqa: PLC0415
+    from itsm_workflow.workflow import Workflow  # noqa: PLC0415
+
+    settings = Settings.from_env()
+    with contextlib.closing(BkItsmGateway(settings)) as gateway, contextlib.closing(open_storage(store)) as storage:
+        yield Workflow(
+            storage=storage,
+            gateway=gateway,
+            callbacks=bool(settings.callback_host and settings.callback_keys),
+            unknown_effects="leave",
+        )
+
+
+def _must_exist(url: str) -> None:
+    """Refuse to make a new store where one is only to be read: a typing error would look like an empty store."""
+    if scheme_of(url) in _FILES and not path_of(url).exists():
+        path = path_of(url)
+        raise StorageUnavailable(f"there is no store at {path}; name it by --store or {VARIABLES['store'][0]}")
+
+
+def _load(app: str) -> Workflow:
+    from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
+
+    module, separator, name = app.partition(":")
+    if not separator or not module or not name:
+        raise click.UsageError(f"--app {app!r} is not written as module:name, such as shop.itsm:make_workflow")
+    here = str(pathlib.Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # as every command does that is given an application by name
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        made = found if isinstance(found, Workflow) else found()
+    except ItsmWorkflowError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise click.UsageError(f"--app {app} cannot be loaded: {said}") from error
+    if not isinstance(made, Workflow):
+        raise click.UsageError(f"--app {app} gives a {type(made).__name__}, not a Workflow")
+    return made

@@ -1,0 +1,48 @@
+"""Trouble that the library handles by itself, shown on standard error while a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from itsm_workflow.cli.output import clean, note
+from itsm_workflow.errors import GatewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOGGER = "itsm_workflow"
+
+
+class Troubles(logging.Handler):
+    """Prints each trouble in a line of its own, and remembers whether the gateway was one.
+
+    The log is where these are told of whoever made the workflow, a host's own application included.
+
+    Attributes:
+        gateway: Whether the gateway could not be asked, or refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.gateway = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one trouble."""
+        if record.name != _LOGGER:
+            return  # the gateway's client has a log of its own, call by call
+        told = record.args if isinstance(record.args, tuple) else ()
+        self.gateway = self.gateway or any(isinstance(one, GatewayError) for one in told)
+        note(f"itsm-workflow: {clean(record.getMessage().removeprefix('no change: '))}")
+
+
+@contextlib.contextmanager
+def troubles() -> Iterator[Troubles]:
+    """Show trouble until the end of the block."""
+    shown, logger = Troubles(), logging.getLogger(_LOGGER)
+    logger.addHandler(shown)
+    try:
+        yield shown
+    finally:
+        logger.removeHandler(shown)

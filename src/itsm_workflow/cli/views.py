@@ -1,0 +1,112 @@
+"""Changes and entries as JSON documents, whose keys are a promise, and as short texts for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import Form
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+_HIDDEN = frozenset({"owner", "digest", "seen_at", "number", "url"})
+_LONGEST = 60
+
+
+def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[str, object]:
+    """Return a change as a JSON object; its keys are documented and stay."""
+    ticket, attempt = change.ticket, change.attempt
+    return {
+        "id": change.id,
+        "workflow": change.workflow,
+        "subject": change.subject,
+        "state": change.state,
+        "labels": plain(definition.labels.get(definition.states(change.state), {})),
+        "outcome": plain(change.outcome),
+        "sn": change.sn,
+        "ticket_id": ticket.id if ticket else None,
+        "ticket_url": change.ticket_url or None,
+        "title": change.form.title,
+        "applicant": change.form.applicant,
+        "approvers": list(change.form.approvers),
+        "content": change.form.content,
+        "fields": plain(change.form.fields),
+        "attention": plain(change.attention),
+        "attempt": {
+            "key": attempt.key,
+            "number": attempt.number,
+            "phase": attempt.phase.value,
+            "problem": attempt.problem,
+        }
+        if attempt
+        else None,
+        "effects": plain(change.effects),
+        "created_at": plain(change.created_at),
+        "updated_at": plain(change.updated_at),
+        "ended_at": plain(change.ended_at),
+    }
+
+
+def entry_view(entry: Entry) -> dict[str, object]:
+    """Return an entry as a JSON object; the keys of ``evidence`` depend on its type, which ``kind`` names."""
+    return {
+        "seq": entry.seq,
+        "at": plain(entry.at),
+        "trigger": entry.trigger,
+        "from": entry.source,
+        "to": entry.dest,
+        "actor": entry.actor,
+        "kind": type(entry.evidence).__name__ if attrs.has(type(entry.evidence)) else "",
+        "evidence": plain(entry.evidence),
+        "effects": list(entry.effects),
+    }
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON; times in ISO 8601, UTC, to the millisecond."""
+    kind: type = type(value)
+    if attrs.has(kind):
+        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def moment(value: dt.datetime | None) -> str:
+    """Return a time for people, in UTC."""
+    return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" if value else ""
+
+
+def told(evidence: object) -> str:
+    """Return what an entry's evidence says, in a few words; what is only for programs is left out."""
+    kind: type = type(evidence)
+    if attrs.has(kind):
+        pairs = [
+            (field.name, getattr(evidence, field.name))
+            for field in attrs.fields(kind)
+            if field.name not in _HIDDEN and getattr(evidence, field.name) != field.default
+        ]
+    else:
+        pairs = list(evidence.items()) if isinstance(evidence, Mapping) else []
+    return ", ".join(f"{name} {_short(value)}" for name, value in pairs if value is not None and value != "")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Form):
+        value = value.title
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_short(item)}" for name, item in value.items())
+    text = str(plain(value))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
