@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.errors import AlreadyApplied, ChangeNotFound, StorageConflict
+from itsm_workflow.errors import (
+    AlreadyApplied,
+    ChangeNotFound,
+    StorageConflict,
+    StorageCorrupt,
+    StorageSchemaError,
+)
 from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from itsm_workflow.observe import Observers
     from itsm_workflow.policy import Policy
     from itsm_workflow.settle import Step
-    from itsm_workflow.storage.protocol import Conflict, Query, StorageBackend, Write
+    from itsm_workflow.storage.protocol import Conflict, Query, Row, StorageBackend, Write
 
 _PAGE = 500
 
@@ -95,17 +101,41 @@ class Journal:
             raise ChangeNotFound(name=change_id)
         return self._codec.read(row)
 
-    def page(self, query: Query) -> tuple[list[Stored], Query | None]:
-        """Return one page of changes, and the query for the next page or None."""
-        rows = self.storage.find(query)
-        return [self._codec.read(row) for row in rows.rows], attrs.evolve(query, after=rows.next) if rows.next else None
+    def pages(self, query: Query, *, most: int | None = None) -> Iterator[list[Stored]]:
+        """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
+
+        Args:
+            query: What to find; its limit is the size of a page.
+            most: Look at most at so many.
+        """
+        for rows in self._pages(query, most):
+            page = []
+            for row in rows:
+                try:
+                    page.append(self._codec.read(row))
+                except (StorageCorrupt, StorageSchemaError) as error:
+                    self._observers.on_trouble(row.id, error)
+            yield page
 
     def find(self, query: Query) -> Iterator[Stored]:
-        """Yield all changes that match, page by page."""
+        """Yield all changes that match, page by page.
+
+        Raises:
+            StorageCorrupt: One of them cannot be read.
+            StorageSchemaError: A newer version wrote one of them.
+        """
+        for rows in self._pages(query):
+            yield from map(self._codec.read, rows)
+
+    def _pages(self, query: Query, most: int | None = None) -> Iterator[tuple[Row, ...]]:
         following: Query | None = query
-        while following is not None:
-            page, following = self.page(following)
-            yield from page
+        left = most
+        while following is not None and left != 0:
+            size = query.limit if left is None else min(query.limit, left)
+            found = self.storage.find(attrs.evolve(following, limit=size))
+            left = None if left is None else left - len(found.rows)
+            following = attrs.evolve(query, after=found.next) if found.next else None
+            yield found.rows
 
     def history(self, change_id: str) -> list[Entry]:
         """Return the whole history, its chain of digests checked."""

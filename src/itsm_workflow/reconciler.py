@@ -1,5 +1,7 @@
 """One pass over all that is due: claim a page in one commit, ask the gateway in batches, store what the answers decide.
 
+What changes the world, a send or an effect, is claimed and done one at a time.
+
 A plain function: cron, a management command, a scheduler or a task queue call it. Several may run at once; each due
 change is claimed by one of them.
 """
@@ -15,7 +17,7 @@ from itsm_workflow.errors import GatewayError, StorageConflict
 from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.settle import Read, ReadAnswer, Step
+from itsm_workflow.settle import Deliver, Read, ReadAnswer, Send, Step
 from itsm_workflow.storage.protocol import Order, Query
 
 if TYPE_CHECKING:
@@ -94,28 +96,21 @@ class Reconciler:
 
     def _pages(self, due_before: dt.datetime, limit: int | None) -> Iterator[list[Stored]]:
         # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
-        micros = to_micros(due_before)
-        following: Query | None = Query(
-            workflow=self.journal.definition.name, due_before=micros, order=Order.DUE_AT, limit=PAGE
+        query = Query(
+            workflow=self.journal.definition.name, due_before=to_micros(due_before), order=Order.DUE_AT, limit=PAGE
         )
-        left = limit
-        while following is not None and left != 0:
-            page, following = self.journal.page(
-                following if left is None else attrs.evolve(following, limit=min(PAGE, left))
-            )
-            left = None if left is None else left - len(page)
-            if page:
-                yield page
+        return filter(None, self.journal.pages(query, most=limit))
 
     def _settle(self, page: Sequence[Stored]) -> Iterator[tuple[Stored, tuple[Stored, bool] | None]]:
         """Yield each change of a page as it was, and as it is with whether it was answered; None if another took it."""
         plans = [(stored, self.loop.plan(stored)) for stored in page]
         since = self.journal.clock.elapsed()
-        asked = [(stored, plan, self.loop.claim(stored, plan)) for stored, plan in plans if plan is not None]
+        asked = [
+            (stored, plan, self.loop.claim(stored, plan))
+            for stored, plan in plans
+            if plan is not None and not isinstance(plan.question, Send | Deliver)
+        ]
         conflicts = self.journal.commit([claim for _, _, claim in asked])
-        for stored, plan in plans:
-            if plan is None:
-                yield stored, self._rest(stored)
         claimed = []
         for (stored, plan, claim), conflict in zip(asked, conflicts, strict=True):
             if conflict is None:
@@ -125,6 +120,20 @@ class Reconciler:
         results = self._results([now for _, plan, now in claimed if isinstance(plan.question, Read)])
         for stored, plan, now in claimed:
             yield stored, self._answer(now, plan, results, since)
+        for stored, plan in plans:
+            if plan is None:
+                yield stored, self._rest(stored)
+            elif isinstance(plan.question, Send | Deliver):
+                yield stored, self._act(stored, plan)
+
+    def _act(self, stored: Stored, plan: Plan) -> tuple[Stored, bool] | None:
+        """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
+        since = self.journal.clock.elapsed()
+        try:
+            claimed = self.journal.commit_one(self.loop.claim(stored, plan))
+        except StorageConflict:
+            return None
+        return self._answer(claimed, plan, {}, since)
 
     def _rest(self, stored: Stored) -> tuple[Stored, bool] | None:
         """Move the due time of a change about which there is nothing to ask."""
@@ -180,7 +189,8 @@ class Reconciler:
                 self.journal.fire(
                     stored, [Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))], actor="gateway"
                 )
-                for stored in self.journal.find(query)
+                for page in self.journal.pages(query)
+                for stored in page
             ]
             marked += self.journal.commit(prepared).count(None)
         return marked
