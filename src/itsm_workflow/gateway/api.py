@@ -11,6 +11,7 @@ import logging
 import random
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -25,7 +26,7 @@ from itsm_workflow.gateway.transport import Answer, Request, Transport
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.auth import RequestContext
@@ -246,8 +247,8 @@ def encode_json(value: object) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
-    if hasattr(value, "items"):  # a mapping that is no dict
-        return dict(value.items())
+    if isinstance(value, Mapping):  # one that is no dict
+        return dict(value)
     raise TypeError(type(value).__name__)
 
 
@@ -274,7 +275,7 @@ def _redacted(key: str, value: Any) -> object:  # noqa: ANN401 - JSON
         return _origin(value.reveal() if isinstance(value, Secret) else value)
     if isinstance(value, Secret) or any(word in key.lower() for word in _SECRET_KEYS):
         return _STARS
-    if hasattr(value, "items"):
+    if isinstance(value, Mapping):
         return {str(name): _redacted(str(name), each) for name, each in [*value.items()][:_LOGGED_ITEMS]}
     if isinstance(value, list | tuple):
         return [_redacted(key, each) for each in value[:_LOGGED_ITEMS]]

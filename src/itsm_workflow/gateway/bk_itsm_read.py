@@ -71,7 +71,8 @@ class TicketReader:
 
         The page is read first, the result last. An ended page can then only meet a result that was made after the end:
         in the other order, a ticket approved in between would show as finished and refused. And the result takes the
-        ticket off the list of undelivered callbacks, so nothing that may fail comes after it.
+        ticket off the list of undelivered callbacks, so it waits until the rest was read. Only a page that the ticket's
+        end overtook is read once more.
 
         Raises:
             GatewayError: It could not be asked, or the number is not our ticket's.

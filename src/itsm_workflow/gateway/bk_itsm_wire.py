@@ -75,7 +75,6 @@ class OpenStep:
 class TicketStatusPage:
     """The data of get_ticket_status."""
 
-    current_status: str
     current_steps: tuple[OpenStep, ...]
 
 

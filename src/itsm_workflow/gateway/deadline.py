@@ -162,7 +162,7 @@ def reason(error: BaseException) -> str:
         if isinstance(cause, TimeoutError):
             return "no connection in time"
         if isinstance(cause, ssl.SSLError):
-            return f"the TLS handshake failed: {cause.reason or type(cause).__name__}"
+            return f"the TLS handshake failed: {getattr(cause, 'reason', None) or type(cause).__name__}"
         if isinstance(cause, OSError) and cause.strerror:
             return f"no connection: {cause.strerror}"
     return f"no connection: {type(error).__name__}"

@@ -6,6 +6,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayTimeout, GatewayUnavailable
@@ -173,6 +174,17 @@ class TestProvenNotSent:
         assert isinstance(outcome, NotSent), outcome
         assert took < 1.5
 
+    def test_a_request_that_cannot_be_written(self) -> None:
+        """A stored form that JSON has no word for is never half sent."""
+        request = create_request()
+        odd = attrs.evolve(
+            request,
+            form=attrs.evolve(request.form, fields={"f": float("nan")}),
+            attempt=attrs.evolve(request.attempt, service="5"),
+        )
+
+        assert isinstance(gateway("http://127.0.0.1:1/").create(odd), NotSent)
+
     def test_a_read_says_unavailable(self) -> None:
         """The same for calls that may be tried again."""
         with pytest.raises(GatewayUnavailable):
@@ -196,7 +208,9 @@ class TestAnswered:
         with FaultServer(ask(body, headers=(f"Content-Encoding: {packing}",))) as server:
             assert isinstance(gateway(server.url).create(create_request()), Created)
 
-    @pytest.mark.parametrize("url", [None, 5, "javascript:alert(1)", "https://user@evil.example.com/", "https://a b/"])
+    @pytest.mark.parametrize(
+        "url", [None, 5, "javascript:alert(1)", "https://user@evil.example.com/", "https://a b/", "https://[::1/"]
+    )
     def test_a_page_that_may_not_be_shown_is_left_out(self, url: object) -> None:
         """The ticket counts all the same."""
         with FaultServer(ask(success({**CREATED, "ticket_url": url}))) as server:

@@ -295,6 +295,17 @@ class TestReading:
         with FaultServer(scripted(reading(get_ticket_logs=refuse))) as server:
             assert gateway(server.url).read(ticket()).approval_step is None
 
+    def test_open_steps_that_are_refused_leave_the_step_open(self) -> None:
+        """The same for a ticket that has not ended."""
+
+        def refuse(_: dict[str, Any]) -> object:
+            raise Refusal("SERVER_500_ERROR")
+
+        script = reading(get_ticket_info=lambda _: page(current_status="RUNNING"), get_ticket_status=refuse)
+        script["ticket_approval_result"] = lambda _: [result(current_status="RUNNING", approve_result=False)]
+        with FaultServer(scripted(script)) as server:
+            assert gateway(server.url).read(ticket()).approval_step is None
+
     def test_a_withdrawn_ticket_whose_step_runs(self) -> None:
         """The page may miss it; what is open is asked for separately."""
         step = {"status": "RUNNING", "fields": [{"key": "x", "meta": {"code": "APPROVE_RESULT"}}]}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trustme
 
+from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
+from itsm_workflow.gateway.transport import Request, Transport
 from tests.integration.gateway.fault_server import CREATED, Connection, FaultServer, answering, response, success
 from tests.integration.gateway.places import create_request, gateway
 
@@ -81,6 +86,10 @@ class TestRefused:
 
         assert isinstance(outcome, NotSent)
         assert seen == []
+
+    def test_a_folder_without_our_authority_trusts_nobody(self, authority: trustme.CA, tmp_path: Path) -> None:
+        """A folder takes the place of the usual authorities, as a file does."""
+        self.check(context_of(authority.issue_cert("127.0.0.1")), tmp_path, "certificate was refused")
 
     def test_a_server_that_speaks_no_tls(self) -> None:
         """Plain text is no handshake."""
@@ -249,6 +258,39 @@ class TestElsewhere:
 
         assert len(seen) == 2
         assert b"cookie" not in seen[1].lower()
+
+
+def test_a_call_that_finds_no_free_connection_was_not_sent() -> None:
+    """Waiting for one counts against the deadline like any other wait."""
+    with FaultServer(Connection.hold) as server:
+        transport = Transport(pool_size=1)
+        request = Request(
+            endpoint="e",
+            request_id="r",
+            method="GET",
+            url=server.url,
+            headers={},
+            body=None,
+            connect_timeout=5.0,
+            read_timeout=5.0,
+            deadline=5.0,
+        )
+
+        def hang() -> None:
+            with contextlib.suppress(GatewayTimeout):
+                transport.send(request)
+
+        first = threading.Thread(target=hang)
+        first.start()
+        ends_at = time.monotonic() + 5
+        while server.connections == 0 and time.monotonic() < ends_at:
+            time.sleep(0.01)
+
+        with pytest.raises(GatewayUnavailable, match="no connection was free"):
+            transport.send(attrs.evolve(request, deadline=0.1))
+        assert server.connections == 1
+    first.join()
+    transport.close()
 
 
 def test_threads_share_the_connections_and_no_more() -> None:

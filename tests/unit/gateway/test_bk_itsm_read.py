@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from itsm_workflow.gateway.api import Reply
 from itsm_workflow.gateway.bk_itsm_read import TicketReader
 from itsm_workflow.gateway.bk_itsm_wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+
+if TYPE_CHECKING:
+    from itsm_workflow.gateway.api import Endpoint
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 TICKET = Ticket(gateway="bk_itsm", id="12", sn="REQ20261125000012", url="", channel="answer", recorded_at=NOW)
@@ -26,7 +29,8 @@ class Script:
         self.result = result
         self.asked: list[str] = []
 
-    def exchange(self, endpoint: Any, _params: object) -> Any:
+    def exchange(self, endpoint: Endpoint[object], _params: object) -> Reply[object]:
+        """Answer with the next page, and with what belongs to any."""
         self.asked.append(endpoint.name)
         if endpoint.name == "get_ticket_info":
             word = self.pages.pop(0)
@@ -45,7 +49,8 @@ class Script:
             data = TicketStatusPage(current_steps=())
         return Reply(data=data, request_id="r")
 
-    def call(self, endpoint: Any, _params: object) -> Any:
+    def call(self, endpoint: Endpoint[object], _params: object) -> list[ResultRow]:
+        """Answer with the result."""
         self.asked.append(endpoint.name)
         return [
             ResultRow(sn=TICKET.sn, ticket_url=URL, current_status=self.result, approve_result=True, updated_by="bob")
