@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import BkItsmGateway, Effect, Settings, State, Workflow, open_storage
+from itsm_workflow import BkItsmGateway, Effect, State, Workflow, open_storage
 from itsm_workflow.audit import AuditReport, Delivery, Forged, audit
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.sandbox import Sandbox
-from itsm_workflow.secrets import Secret
 from itsm_workflow.storage.protocol import EntryRow, Write
 
 if TYPE_CHECKING:
@@ -32,17 +31,9 @@ class Scene:
     """A workflow, its store, and a stand-in whose ledger is the other side of the books."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        settings = Settings(
-            app_code="test",
-            app_secret=Secret("made-up"),
-            gateway_url=sandbox.url,
-            fast_approval=True,
-            callback_host="http://127.0.0.1:9",  # the discard port: nobody is called back, nobody needs it
-            callback_keys=(Secret("k" * 32),),
-        )
         self.sandbox = sandbox
         self.storage = open_storage("memory://")
-        self.gateway = BkItsmGateway(settings)
+        self.gateway = BkItsmGateway(sandbox.settings())
         self.deliveries: list[Delivery] = []
         self.workflow = Workflow(
             storage=self.storage,
