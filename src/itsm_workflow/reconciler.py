@@ -120,11 +120,11 @@ class Reconciler:
         results = self._results([now for _, plan, now in claimed if isinstance(plan.question, Read)])
         for stored, plan, now in claimed:
             yield stored, self._answer(now, plan, results, since)
-        for stored, plan in plans:
-            if plan is None:
+        for stored, other in plans:
+            if other is None:
                 yield stored, self._rest(stored)
-            elif isinstance(plan.question, Send | Deliver):
-                yield stored, self._act(stored, plan)
+            elif isinstance(other.question, Send | Deliver):
+                yield stored, self._act(stored, other)
 
     def _act(self, stored: Stored, plan: Plan) -> tuple[Stored, bool] | None:
         """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
