@@ -1,0 +1,97 @@
+"""What the tests of the command line share: a stand-in of BK-ITSM, a store, and ways to run the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from itsm_workflow.sandbox import Sandbox
+
+COMMAND = (sys.executable, "-m", "itsm_workflow")
+PATIENCE = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class Done:
+    """What a run of the command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """The JSON that was printed."""
+        return json.loads(self.out)
+
+
+@attrs.frozen(kw_only=True)
+class Office:
+    """A stand-in of BK-ITSM, a store, and the settings that lead to both.
+
+    Attributes:
+        variables: The settings, as a host's environment has them.
+    """
+
+    sandbox: Sandbox
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+    variables: dict[str, str]
+
+    def run(self, *arguments: str) -> Done:
+        """Run the command in this process."""
+        self.capture.readouterr()
+        code = main(arguments)
+        printed = self.capture.readouterr()
+        return Done(code=code, out=printed.out, err=printed.err)
+
+    def run_process(self, *arguments: str, **more: str) -> Done:
+        """Run the command as a process of its own, with more settings."""
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.variables, **more},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
+        """Start the command as a process that goes on."""
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            **more,
+        )
+
+    def apply(self, subject: str, title: str = "接入 nginx 日志") -> dict[str, Any]:
+        """File a change, and return it as the command prints it."""
+        done = self.run(
+            *("apply", "--subject", subject, "--title", title, "--applicant", "alice", "--approver", "bob", "--json")
+        )
+        assert done.code == 0, done.err
+        return dict(done.json)
+
+    def decide(self, sn: str, *, approve: bool) -> None:
+        """Let the approver decide, and wait until it has taken effect."""
+        decide = self.sandbox.approve if approve else self.sandbox.reject
+        ticket = decide(sn).id
+        self.sandbox.wait(lambda ledger: ledger.by_id(ticket).ended)

@@ -1,0 +1,191 @@
+"""The commands that read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.cells import cell_len
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.graph import Graph
+from tests.integration.cli.office import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.integration.cli.office import Office
+
+CHANGE_KEYS = [
+    *("id", "workflow", "subject", "state", "labels", "outcome", "sn", "ticket_id", "ticket_url", "title"),
+    *("applicant", "approvers", "content", "fields", "attention", "attempt", "effects"),
+    *("created_at", "updated_at", "ended_at"),
+]
+
+
+def test_reading_needs_nothing_but_the_store(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the gateway is asked for, since none is needed."""
+    change = office.apply("collector-42")
+    for name in office.variables:
+        monkeypatch.delenv(name)
+    store = ("--store", office.variables["BKAPP_ITSM_STORE"])
+    for command in (("list",), ("show", change["id"]), ("history", change["id"]), ("why", change["id"])):
+        assert (command, office.run(*command, *store).code) == (command, 0)
+    assert office.run("graph", "--request", change["id"], *store).code == 0
+
+
+def test_reading_loads_no_http_client(office: Office) -> None:
+    """A command that only reads starts without what talks to the gateway."""
+    office.apply("collector-42")
+    program = "import sys; from itsm_workflow.cli import main; main(['list']); print('requests' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, encoding="utf-8", timeout=PATIENCE
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_columns_of_a_list_align_under_wide_characters(office: Office) -> None:
+    """Each title begins in the same cell, whatever stands before it."""
+    office.apply("采集项-四十二", "接入日志")
+    office.apply("collector-43", "plain")
+    header, first, second = office.run("list").out.splitlines()
+    columns = {cell_len(line[: line.index(title)]) for line, title in ((first, "接入日志"), (second, "plain"))}
+    assert columns == {cell_len(header[: header.index("title")])}
+
+
+def test_a_list_is_filtered(office: Office) -> None:
+    """By state, subject, age and attention, in the store."""
+    old = office.apply("collector-1")
+    new = office.apply("collector-2")
+    office.decide(old["sn"], approve=True)
+    assert office.run("settle", old["id"]).code == 0
+
+    def ids(*filters: str) -> list[str]:
+        return [change["id"] for change in office.run("list", "--json", *filters).json]
+
+    assert ids() == [old["id"], new["id"]]
+    assert ids("--state", "approved", "--state", "rejected") == [old["id"]]
+    assert ids("--subject", "collector-2") == [new["id"]]
+    assert ids("--older-than", "1h") == []
+    assert ids("--older-than", "0s") == [old["id"], new["id"]]
+    assert ids("--attention") == []
+    assert ids("--reason", "overdue") == []
+
+
+def test_a_list_says_that_there_is_more(office: Office) -> None:
+    """A limit never hides changes in silence."""
+    for number in range(3):
+        office.apply(f"collector-{number}")
+    done = office.run("list", "--limit", "2", "--json")
+    assert [change["subject"] for change in done.json] == ["collector-0", "collector-1"]
+    assert "--limit shows more" in done.err
+    assert office.run("list", "--limit", "3").err == ""
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (("--state", "pendign"), "states are draft, applying, pending"),
+        (("--older-than", "1 hour"), "is no age"),
+        (("--limit", "0"), "x>=1"),
+    ],
+)
+def test_a_filter_that_cannot_be_meant_is_a_usage_error(office: Office, filters: tuple[str, ...], said: str) -> None:
+    """It is told what would be right, rather than shown an empty list."""
+    office.apply("collector-42")
+    done = office.run("list", *filters)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_change_goes_by_id_subject_or_sn(office: Office) -> None:
+    """Whichever is at hand; unknown names are found out."""
+    change = office.apply("collector-42")
+    for name in (change["id"], "collector-42", change["sn"]):
+        assert office.run("show", name, "--json").json["id"] == change["id"]
+    done = office.run("show", "collector-41")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        "itsm-workflow: no change has the id, subject or sn 'collector-41'; `itsm-workflow list` shows all"
+    ]
+
+
+def test_a_name_of_several_changes_lists_them(office: Office) -> None:
+    """The one that is meant can be picked from what is printed."""
+    first = office.apply("collector-42")
+    office.decide(first["sn"], approve=False)
+    office.run("settle", first["id"])
+    second = office.apply("collector-42")
+    done = office.run("show", "collector-42")
+    assert (done.code, done.out) == (2, "")
+    for change, state in ((first, "rejected"), (second, "pending")):
+        assert f"{change['id']}  {state}  {change['sn']}" in done.err
+
+
+def test_show_prints_documented_keys(office: Office) -> None:
+    """The keys of a change, what may happen to it, and the sentence."""
+    office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", "--field", "n=1")
+    shown = office.run("show", "s", "--json").json
+    assert list(shown) == [*CHANGE_KEYS, "allowed", "why"]
+    assert shown["fields"] == {"n": 1}
+    assert shown["labels"] == {"zh": "待审批", "en": "Waiting for approval"}
+    made = dt.datetime.fromisoformat(shown["created_at"])
+    assert abs(dt.datetime.now(dt.UTC) - made) < dt.timedelta(minutes=1)
+    text = office.run("show", "s").out
+    for expected in (shown["id"], shown["sn"], "pending 待审批", "waits for bob to decide", "approve, reject"):
+        assert expected in text
+
+
+def test_history_tells_each_entry(office: Office) -> None:
+    """What was done, by whom, and what was known."""
+    change = office.apply("collector-42")
+    entries = office.run("history", change["id"], "--json").json
+    assert [entry["trigger"] for entry in entries] == ["draft", "submit", "mark_sending", "record_ticket"]
+    assert [(entry["seq"], entry["from"], entry["to"]) for entry in entries][-1] == (4, "applying", "pending")
+    assert entries[-1]["kind"] == "TicketConfirmed"
+    assert entries[-1]["evidence"]["sn"] == change["sn"]
+    lines = office.run("history", change["sn"]).out.splitlines()
+    assert len(lines) == 5
+    assert f"sn {change['sn']}" in lines[-1]
+
+
+def test_graph_draws_the_workflow_without_a_store(office: Office) -> None:
+    """The picture of the machine is the same for everybody."""
+    assert office.run("graph").out == str(Graph(definition=COLLECTOR_CHANGE))
+    assert office.run("graph", "--format", "table").out == format(Graph(definition=COLLECTOR_CHANGE), "table")
+    assert not (office.folder / "changes.db").exists()
+
+
+def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
+    """Where it stands is lit, and the text can go into a file."""
+    change = office.apply("collector-42")
+    done = office.run("graph", "--request", change["sn"], "-o", "now.mmd")
+    assert (done.code, done.out) == (0, "")
+    assert "    class pending current" in (office.folder / "now.mmd").read_text(encoding="utf-8").splitlines()
+    assert office.run("graph", "-o", "no/such/folder.mmd").code == 1
+
+
+def test_a_store_that_is_not_there_is_not_made(office: Office) -> None:
+    """A typing error in a URL does not look like an empty store."""
+    done = office.run("list", "--store", "sqlite:///mistyped.db")
+    assert (done.code, done.out) == (4, "")
+    assert "there is no store at" in done.err
+    assert not (office.folder / "mistyped.db").exists()
+
+
+@pytest.mark.parametrize(("url", "code"), [("redis://x", 2), ("changes.db", 2), ("sqlite:///notes.txt", 4)])
+def test_a_store_that_cannot_be_opened_is_told_in_one_line(office: Office, url: str, code: int) -> None:
+    """A URL that is none is wrong usage; a file that is no store is the store's trouble."""
+    (office.folder / "notes.txt").write_text("not a store, and long enough to look at\n" * 40, encoding="utf-8")
+    done = office.run("list", "--store", url)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("itsm-workflow: ")
+    assert "Traceback" not in done.err
+
+
+def test_the_view_of_a_change_holds_no_other_keys(office: Office) -> None:
+    """What list, show and apply print has one shape."""
+    change = office.apply("collector-42")
+    assert list(change) == CHANGE_KEYS
+    assert list(office.run("list", "--json").json[0]) == CHANGE_KEYS
