@@ -284,9 +284,14 @@ class GatewayTimeout(GatewayError):
 
 
 class GatewayRefused(GatewayError):
-    """The gateway answered, well-formed, with ``result: false``."""
+    """The gateway answered, well-formed, with ``result: false``.
+
+    Attributes:
+        remote_message: What it said, cleaned and cut short; in the language of the gateway, for people only.
+    """
 
     code = "gateway.refused"
+    remote_message: str = ""
 
 
 class GatewayProtocolError(GatewayError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _DEPTH = 64
+_BITS = 1024  # beyond a double's range, other readers of JSON see infinity
 
 
 def canonical(value: object) -> str:
@@ -46,6 +47,8 @@ def json_value(value: object, depth: int = _DEPTH) -> object:
     """
     if depth == 0:
         raise ValueError(f"is nested deeper than {_DEPTH} levels")
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        raise ValueError(f"is a whole number of more than {_BITS} bits")
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -65,13 +68,14 @@ def strict_converter() -> Converter:
     """Return a converter that takes each JSON type for itself only, and times as integer microseconds."""
     converter = Converter(omit_if_default=True, forbid_extra_keys=True, detailed_validation=True)
     for kind in (bool, int, float, str):
-        # By identity: a hook for str itself would also catch every StrEnum and let unknown values in.
-        converter.register_structure_hook_func(_is(kind), _exactly(kind))
+        # By class: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
+        converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
     converter.register_structure_hook_func(_is_enum, _enum_member)
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
     converter.register_structure_hook_func(_is(dt.datetime), _time)
     converter.register_unstructure_hook_func(_is(dt.datetime), to_micros)
+    converter.register_structure_hook_func(_is_tuple, _from_list(converter))
     converter.register_structure_hook_func(_is_mapping, _frozen_mapping(converter))
     converter.register_unstructure_hook_func(_is_mapping, json_value)
     return converter
@@ -108,7 +112,9 @@ def _is(wanted: type) -> Callable[[Any], bool]:
 
 
 def _exactly(wanted: type) -> Callable[[object, Any], object]:
-    def structure(value: object, _kind: object) -> object:
+    def structure(value: object, kind: Any) -> object:  # noqa: ANN401 - an annotation
+        if _is_enum(kind):  # a subclass of str, so that it comes here as well
+            return _enum_member(value, kind)
         if type(value) is not wanted:
             raise TypeError(f"must be of type {wanted.__name__}, not {type(value).__name__}")
         return value
@@ -130,6 +136,20 @@ def _time(value: object, _kind: object) -> dt.datetime:
     if type(value) is not int:
         raise TypeError(f"must be integer microseconds, not {type(value).__name__}")
     return from_micros(value)
+
+
+def _is_tuple(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+    return get_origin(kind) is tuple
+
+
+def _from_list(converter: Converter) -> Callable[[object, Any], tuple[object, ...]]:
+    def structure(value: object, kind: Any) -> tuple[object, ...]:  # noqa: ANN401 - an annotation
+        # cattrs alone would take the characters of a string, or the keys of an object.
+        if type(value) is not list:
+            raise TypeError(f"must be a list, not {type(value).__name__}")
+        return tuple(converter.structure(value, list[kind.__args__[0]]))
+
+    return structure
 
 
 def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
