@@ -142,6 +142,8 @@ def audit(
 ) -> AuditReport:
     """Recompute everything from what was recorded, and name each violation.
 
+    Call it when nothing is on its way: an effect that is still being retried counts as not delivered.
+
     Args:
         storage: The store.
         ledger: The ticket system's own record.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import pathlib
 import sqlite3
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,10 +17,12 @@ import pytest
 
 from itsm_workflow import demo
 from itsm_workflow.audit import Forged
-from itsm_workflow.change import Outcome
+from itsm_workflow.change import Entry, Outcome
 from itsm_workflow.demo import report
 from itsm_workflow.demo.scenarios import SCENARIOS, Scenario
 from itsm_workflow.demo.stage import Stage, expect
+from itsm_workflow.errors import StorageError
+from itsm_workflow.machine.evidence import AttemptMark, Decision, EffectRetry
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
 from itsm_workflow.storage.registry import open_storage
 
@@ -313,3 +317,82 @@ def test_a_scenario_that_fails_does_not_end_the_others(tmp_path: pathlib.Path) -
     assert (result.audit.requests, result.audit.lost_requests) == (2, 1)
     assert [one.change is None for one in result.endings] == [True, False]
     assert result.endings[1].problem == ""
+
+
+def test_what_does_not_happen_in_time_is_told_with_its_reason(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that nobody decides does not hang the run; the problem says what it waits for."""
+    monkeypatch.setattr("itsm_workflow.demo.stage.PATIENCE", 0.2)
+    undecided = Scenario("undecided", "nothing", Stage.pending, Outcome.APPROVED)
+    lines: list[str] = []
+    result = demo.run(folder=tmp_path, show=lines.append, scenarios=[undecided])
+    assert result.exit_code == 1
+    assert "collector-01 was not ended within 0 s" in result.problems[0]
+    assert "waits for bob, carol to decide ticket" in result.problems[0]
+    assert any(line.startswith("1 requests = 1 pending; 1 tickets for 1 keys, 0 duplicates") for line in lines)
+
+
+def test_a_second_process_may_also_apply(tmp_path: pathlib.Path) -> None:
+    """The process that is killed elsewhere does its work when it is left alone."""
+
+    def applied_elsewhere(stage: Stage, ask: Ask) -> None:
+        stage.asked.append(ask.subject)
+        expect(stage.spawn("apply", ask).wait(20) == 0, "the other process applies")
+        stage.sandbox.approve(stage.change(ask).expect_ticket().sn)
+
+    elsewhere = Scenario("elsewhere", "nothing", applied_elsewhere, Outcome.APPROVED)
+    result = demo.run(folder=tmp_path, show=lambda _: None, scenarios=[elsewhere])
+    assert (result.problems, result.exit_code) == ((), 0)
+
+
+def test_a_stage_that_cannot_open_leaves_nothing_running(tmp_path: pathlib.Path) -> None:
+    """The stand-in and the port are closed again when the store cannot be opened."""
+    stage = Stage(folder=tmp_path, seed=1)
+    (tmp_path / "changes.db").write_text("no database at all, but long enough to be looked at" * 100)
+    with pytest.raises(StorageError), stage:
+        pytest.fail("the stage opened")
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("itsm-", "demo-"))] == []
+
+
+# ---------------------------------------------------------------- texts
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("abc", 5, "abc  "),
+        ("接入", 5, "接入 "),
+        ("接入日志", 5, "接入…"),
+        ("接入日志", 6, "接入… "),
+        ("e\N{COMBINING ACUTE ACCENT}", 2, "e\N{COMBINING ACUTE ACCENT} "),
+    ],
+)
+def test_columns_count_what_a_terminal_shows(text: str, width: int, shown: str) -> None:
+    """A wide character takes two columns, a combining one none; what does not fit ends with an ellipsis."""
+    assert report.pad(text, width) == shown
+    assert report.display_width(shown) == width
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        (AttemptMark(number=2, owner="x", problem="no route"), "no route"),
+        (Decision(reason="no longer needed"), "reason no longer needed"),
+        (EffectRetry(effect="e"), "effect e"),
+        ({"host": "value"}, "{'host': 'value'}"),
+    ],
+)
+def test_each_kind_of_evidence_is_told_in_a_few_words(evidence: object, said: str) -> None:
+    """Kinds that a host made itself are told as well."""
+    entry = Entry(
+        change_id="c",
+        seq=1,
+        at=dt.datetime(2026, 11, 25, tzinfo=dt.UTC),
+        trigger="t",
+        source="",
+        dest="draft",
+        actor="a",
+        evidence=evidence,
+    )
+    assert report.facts(entry) == said

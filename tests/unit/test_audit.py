@@ -168,7 +168,6 @@ def test_nothing_is_found_in_a_good_store(scene: Scene) -> None:
         forged_accepted=0,
         findings=(),
     )
-    assert scene.audit().ok
 
 
 def test_histories_longer_than_a_page_are_read_whole(scene: Scene) -> None:
@@ -392,19 +391,8 @@ def test_a_forged_callback_that_became_an_entry_is_found(scene: Scene) -> None:
     change = scene.apply("called")
     with scene.sandbox.locked() as ledger:
         meta = ledger.by_id(int(change.expect_ticket().id)).draft.meta
-    body = json.dumps(
-        {
-            "title": "接入日志",
-            "current_status": "FINISHED",
-            "sn": change.sn,
-            "ticket_url": "",
-            "update_at": "2026-11-25 10:00:00",
-            "updated_by": "bob",
-            "approve_result": True,
-            "token": "secret",
-            "last_approver": "bob",
-        }
-    ).encode()
+    texts = dict.fromkeys(("title", "current_status", "ticket_url", "update_at", "updated_by", "token"), "text")
+    body = json.dumps({**texts, "sn": change.sn, "approve_result": True, "last_approver": "bob"}).encode()
     answer = scene.workflow.receive(method="POST", path=meta["callback_url"], headers=meta["headers"], body=body)
     assert answer.status == 200
     report = scene.audit(forged=[Forged(what="planted", status=401, body=body)])

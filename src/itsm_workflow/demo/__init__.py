@@ -6,6 +6,7 @@ Real HTTP both ways, real processes, a real store; only the timings are short. U
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import tempfile
 import time
 from typing import TYPE_CHECKING
@@ -41,7 +42,10 @@ _LOGS = (
 )
 _APPLICANTS = ("alice", "liuwei", "zhangmin")
 _APPROVERS = ("bob", "carol")
-_SETBACKS = (NotAsExpectedError, ItsmWorkflowError, Refusal, TimeoutError, LookupError, ValueError, OSError)
+_SETBACKS = (
+    *(NotAsExpectedError, ItsmWorkflowError, Refusal),
+    *(TimeoutError, LookupError, ValueError, OSError, subprocess.SubprocessError),
+)
 
 
 @attrs.frozen(kw_only=True)
