@@ -124,7 +124,7 @@ def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.Ticke
     ticket, attempt = change.ticket, change.attempt
     if ticket is not None and _same(ticket, found):
         return ()
-    ours = attempt is not None and found.key == attempt.key
+    ours = attempt is not None and (found.key, found.creator) == (attempt.key, attempt.creator)
     if change.state == definition.roles.asking and ours:
         return (Step(Trigger.RECORD_TICKET, found),)
     if change.state == definition.initial or change.state in definition.final:

@@ -1,0 +1,156 @@
+"""What a look at our ticket means."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.settle import ReadAnswer, Step, decide
+from tests.unit.machine import examples as x
+
+FORTNIGHT = 14 * 86400 + 1
+APPROVED, REFUSED = x.finished(approved=True), x.finished(approved=False)
+LOST_AND_SUSPECTED = x.after(x.SUSPECTED, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=20)
+ENDED_UNREAD = x.withdrawn(step_running=None)
+
+
+def decided(change: ChangeRequest, snapshot: ev.Snapshot | None, at: float = 30) -> tuple[Step, ...]:
+    """Return what a snapshot decides."""
+    answer = ReadAnswer(snapshot=snapshot)
+    return decide(COLLECTOR_CHANGE, change, answer, x.later(at), x.POLICY, gateway="bk_itsm")
+
+
+WATCHED = [x.PENDING, x.FAILED_CALLBACK, x.SUSPECTED, x.with_attention(x.PENDING, AttentionReason.DISAGREEMENT)]
+
+
+@pytest.mark.parametrize("change", WATCHED)
+def test_what_the_gateway_decided_ends_the_change(change: ChangeRequest) -> None:
+    """Attention and suspicion never block it."""
+    assert (Step(Trigger.APPROVE, APPROVED),) == decided(change, APPROVED)
+    assert (Step(Trigger.REJECT, REFUSED),) == decided(change, REFUSED)
+
+
+@pytest.mark.parametrize("change", WATCHED)
+def test_doubt_asks_for_a_person(change: ChangeRequest) -> None:
+    """The change stays where it is, and the reason says what is odd."""
+    seen = x.finished(approved=True, approval_step=False)
+    facts = {"ticket": "7", "detail": "the ticket ended as approved and nobody was asked"}
+    concern = ev.Concern(reason=AttentionReason.NO_APPROVAL_STEP, facts=facts)
+
+    assert (Step(Trigger.RAISE_ATTENTION, concern),) == decided(change, seen)
+
+
+def test_the_rule_of_the_definition_judges() -> None:
+    """With a decision field, an approval that lacks it is a doubt."""
+    definition = collector_change(ApprovalPolicy(decision_field="approval_result"))
+    answer = ReadAnswer(snapshot=APPROVED)
+    steps = decide(definition, x.PENDING, answer, x.later(30), x.POLICY, gateway="bk_itsm")
+
+    assert [step.trigger for step in steps] == [Trigger.RAISE_ATTENTION]
+
+
+@pytest.mark.parametrize("seen", [x.withdrawn(), x.terminated()], ids=["withdrawn", "terminated"])
+def test_an_ending_that_can_revive_needs_a_second_quiet_look(seen: ev.Snapshot) -> None:
+    """Suspected first; believed 60 s later, not a moment before; another ending begins anew."""
+    suspected = x.after(x.PENDING, (Trigger.SUSPECT_ENDING, seen), at=10)
+    other = x.terminated() if seen.status is ev.TicketStatus.REVOKED else x.withdrawn()
+
+    assert (Step(Trigger.SUSPECT_ENDING, seen),) == decided(x.PENDING, seen)
+    assert (Step(Trigger.SUSPECT_ENDING, seen),) == decided(x.FAILED_CALLBACK, seen)
+    assert decided(suspected, seen, at=69.999) == ()
+    assert (Step(Trigger.REJECT, seen),) == decided(suspected, seen, at=70)
+    assert (Step(Trigger.SUSPECT_ENDING, other),) == decided(suspected, other, at=70)
+
+
+@pytest.mark.parametrize(
+    "seen", [x.snapshot(), x.withdrawn(step_running=True), ENDED_UNREAD], ids=["running", "revived", "steps not read"]
+)
+def test_an_open_ticket_resumes_what_seemed_lost(seen: ev.Snapshot) -> None:
+    """A callback that was not delivered, or a suspicion; else nothing is new."""
+    resumed = (Step(Trigger.RESUME, seen),)
+
+    assert (
+        resumed == decided(x.FAILED_CALLBACK, seen) == decided(x.SUSPECTED, seen) == decided(LOST_AND_SUSPECTED, seen)
+    )
+    assert decided(x.PENDING, seen) == ()
+
+
+@pytest.mark.parametrize(
+    "reason", [AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP]
+)
+def test_doubts_are_cleared_by_answers_that_agree_again(reason: AttentionReason) -> None:
+    """The ticket is open: what was odd has passed, also where the change resumes."""
+    agreed = Step(Trigger.CLEAR_ATTENTION, ev.Decision(reason="the gateway's answers agree again: the ticket is open"))
+    seen = x.snapshot()
+
+    assert (agreed,) == decided(x.with_attention(x.PENDING, reason), seen)
+    assert (Step(Trigger.RESUME, seen), agreed) == decided(x.with_attention(x.FAILED_CALLBACK, reason), seen)
+
+
+@pytest.mark.parametrize("reason", [AttentionReason.DUPLICATE, AttentionReason.EFFECT_PARKED, AttentionReason.OVERDUE])
+def test_other_attention_is_for_a_person_to_clear(reason: AttentionReason) -> None:
+    """An open ticket says nothing about it, nor is it replaced when the ticket is overdue."""
+    assert decided(x.with_attention(x.PENDING, reason), x.snapshot()) == ()
+    assert decided(x.with_attention(x.PENDING, reason), x.snapshot(), at=FORTNIGHT) == ()
+
+
+def test_a_ticket_that_nobody_decides_is_told_of() -> None:
+    """After fourteen days, not a second before, also where the change resumes."""
+    concern = ev.Concern(reason=AttentionReason.OVERDUE, facts={"ticket": "7", "since": "2024-05-17"})
+    overdue, seen = Step(Trigger.RAISE_ATTENTION, concern), x.snapshot()
+
+    assert decided(x.PENDING, seen, at=FORTNIGHT - 1) == ()
+    assert (overdue,) == decided(x.PENDING, seen, at=FORTNIGHT)
+    assert (Step(Trigger.RESUME, seen), overdue) == decided(x.FAILED_CALLBACK, seen, at=FORTNIGHT)
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        pytest.param(x.APPROVED, APPROVED, id="approved"),
+        pytest.param(x.REJECTED, REFUSED, id="refused"),
+        pytest.param(x.WITHDRAWN, x.withdrawn(), id="withdrawn"),
+        pytest.param(x.WITHDRAWN, ENDED_UNREAD, id="withdrawn, steps not read"),
+        pytest.param(x.APPROVED, x.terminated(step_running=None), id="terminated, steps not read"),
+    ],
+)
+def test_a_sweep_that_finds_nothing_new_is_quiet(change: ChangeRequest, seen: ev.Snapshot) -> None:
+    """The ticket says what ended the change, or nothing that could be read."""
+    assert decided(change, seen) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        pytest.param(x.APPROVED, REFUSED, id="approved, now refused"),
+        pytest.param(x.APPROVED, x.withdrawn(), id="approved, now withdrawn"),
+        pytest.param(x.REJECTED, APPROVED, id="refused, now approved"),
+        pytest.param(x.WITHDRAWN, APPROVED, id="withdrawn, then revived and approved"),
+        pytest.param(x.WITHDRAWN, x.withdrawn(step_running=True), id="withdrawn, and a step runs"),
+        pytest.param(x.WITHDRAWN, x.snapshot(), id="withdrawn, now running"),
+        pytest.param(x.WITHDRAWN, x.terminated(), id="withdrawn, now terminated"),
+        pytest.param(x.APPROVED, x.finished(approved=True, approval_step=False), id="approved, now in doubt"),
+    ],
+)
+def test_a_sweep_records_what_contradicts_the_end(change: ChangeRequest, seen: ev.Snapshot) -> None:
+    """Recorded and alarmed; the end is never flipped."""
+    assert (Step(Trigger.RECORD_CONTRADICTION, seen),) == decided(change, seen)
+
+
+@pytest.mark.parametrize("change", [x.DRAFT, x.QUEUED, x.PENDING, x.APPROVED])
+def test_no_answer_decides_nothing(change: ChangeRequest) -> None:
+    """A gateway that could not be asked has said nothing."""
+    assert decided(change, None) == ()
+
+
+@pytest.mark.parametrize("seen", [APPROVED, REFUSED, x.withdrawn(), x.snapshot()])
+def test_a_snapshot_of_another_ticket_decides_nothing(seen: ev.Snapshot) -> None:
+    """Nor does one for a change without a ticket, or in a state in which nobody waits for it."""
+    for change in (x.PENDING, x.FAILED_CALLBACK, x.APPROVED):
+        assert decided(change, attrs.evolve(seen, ticket_id="8")) == ()
+    assert decided(x.UNKNOWN, seen) == ()
+    assert decided(attrs.evolve(x.QUEUED, ticket=x.PENDING.ticket), seen) == ()

@@ -1,0 +1,225 @@
+"""What the answer to a send means, in time or late."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.gateway.protocol import CreateAnswer, Created, FoundTicket, NotSent, Refused, Unknown
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.settle import LookupAnswer, SendAnswer, Step, decide
+from tests.unit.machine import examples as x
+
+CREATED = Created(id="7", sn="REQ7", url="https://itsm.example.com/7")
+NOT_SENT = NotSent(problem="connection refused")
+REFUSED = Refused(remote_code=3900003, message="no such service")
+UNKNOWN = Unknown(problem="connection reset")
+RESUBMITTED = x.after(
+    x.after(
+        x.SENDING,
+        (
+            Trigger.REFUSE,
+            ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True),
+        ),
+    ),
+    (Trigger.SUBMIT, x.submission(key="K2")),
+    (Trigger.MARK_SENDING, x.mark()),
+)
+RESENT = x.after(x.EXHAUSTED, (Trigger.RESEND, ev.Decision()))
+REFUSED_DRAFT = x.after(
+    x.SENDING, (Trigger.REFUSE, ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True))
+)
+
+
+def decided(change: ChangeRequest, answer: CreateAnswer, **values: object) -> tuple[Step, ...]:
+    """Return what the answer to the send of worker w1, attempt 1, decides."""
+    sent = x.filled(SendAnswer, values, number=1, owner="w1", key="K1", creator="alice", answer=answer)
+    return decide(COLLECTOR_CHANGE, change, sent, x.later(30), x.POLICY, gateway="bk_itsm")
+
+
+def found(ticket_id: str = "7", **values: object) -> FoundTicket:
+    """Return a ticket that a look-up brought, by default ours."""
+    usual = {"sn": f"REQ{ticket_id}", "url": "https://itsm.example.com/7", "title": "", "creator": "alice", "key": "K1"}
+    return x.filled(FoundTicket, values, id=ticket_id, **usual)
+
+
+def concern(*tickets: str, **facts: str) -> Step:
+    """Return the step that tells of several tickets."""
+    told = {"tickets": ", ".join(tickets), **facts}
+    return Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.DUPLICATE, facts=told))
+
+
+def late(ticket_id: str = "7") -> Step:
+    """Return the step that records a ticket that came too late to be bound."""
+    evidence = ev.LateTicket(gateway="bk_itsm", id=ticket_id, sn=f"REQ{ticket_id}")
+    return Step(Trigger.RECORD_CONTRADICTION, evidence)
+
+
+@pytest.mark.parametrize("change", [x.SENDING, x.UNKNOWN, x.EXHAUSTED, RESENT, x.QUEUED])
+def test_the_ticket_of_our_send_is_bound_whatever_happened_meanwhile(change: ChangeRequest) -> None:
+    """A create that succeeded is never lost, also when another worker marked the attempt in between."""
+    assert (Step(Trigger.RECORD_TICKET, x.confirmed()),) == decided(change, CREATED)
+
+
+def test_a_ticket_of_an_earlier_key_is_told_of() -> None:
+    """The change was refused and submitted anew; then the first create turns out to have succeeded."""
+    assert (concern("7", "none", sn="REQ7"),) == decided(RESUBMITTED, CREATED)
+
+
+def test_a_ticket_of_another_creator_is_told_of() -> None:
+    """It carries the key of the change, and is not bound."""
+    assert (concern("7", "none", sn="REQ7"),) == decided(x.SENDING, CREATED, creator="mallory")
+
+
+@pytest.mark.parametrize("change", [x.ABANDONED, REFUSED_DRAFT, x.DRAFT])
+def test_a_ticket_that_comes_too_late_is_a_contradiction(change: ChangeRequest) -> None:
+    """An ended change or a draft is not flipped: the ticket is recorded and alarmed."""
+    assert (late(),) == decided(change, CREATED)
+
+
+@pytest.mark.parametrize("change", [x.PENDING, x.FAILED_CALLBACK, x.APPROVED, x.WITHDRAWN])
+def test_the_ticket_that_is_bound_already_is_no_news(change: ChangeRequest) -> None:
+    """The look-up was faster than the answer."""
+    assert decided(change, CREATED) == ()
+
+
+def test_a_second_ticket_is_told_of() -> None:
+    """Beside the one that is bound; in an ended change as a contradiction."""
+    second = Created(id="8", sn="REQ8", url="")
+
+    assert (concern("7", "8", sn="REQ8"),) == decided(x.PENDING, second)
+    assert (late("8"),) == decided(x.APPROVED, second)
+
+
+def test_what_never_left_is_queued_again() -> None:
+    """With the problem, for people."""
+    assert (Step(Trigger.MARK_UNSENT, x.mark(problem="connection refused")),) == decided(x.SENDING, NOT_SENT)
+
+
+def test_what_may_have_left_is_unknown() -> None:
+    """It is looked up from then on."""
+    assert (Step(Trigger.MARK_UNKNOWN, x.mark(problem="connection reset")),) == decided(x.SENDING, UNKNOWN)
+
+
+def test_a_refusal_is_believed_after_an_empty_look_up() -> None:
+    """The gateway said no and has no ticket."""
+    refusal = ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no such service", looked_up=True)
+
+    assert (Step(Trigger.REFUSE, refusal),) == decided(x.SENDING, REFUSED, found=())
+
+
+NOTED = x.mark(problem="the gateway refused it (code 3900003)")
+
+
+def test_a_refusal_whose_look_up_failed_is_unknown() -> None:
+    """The code alone proves nothing."""
+    assert (Step(Trigger.MARK_UNKNOWN, NOTED),) == decided(x.SENDING, REFUSED, found=None)
+
+
+def test_a_refusal_with_a_ticket_is_bound() -> None:
+    """The server failed half-way and has the ticket all the same."""
+    confirmed = x.confirmed(channel=ev.Channel.LOOKUP)
+    steps = (Step(Trigger.MARK_UNKNOWN, NOTED), Step(Trigger.RECORD_TICKET, confirmed))
+
+    assert steps == decided(x.SENDING, REFUSED, found=(found(),))
+
+
+def test_a_refusal_with_two_tickets_asks_for_a_person() -> None:
+    """Neither is bound."""
+    note = ev.LookupNoted(number=1, answered=True, problem="2 tickets carry its key")
+    steps = (Step(Trigger.MARK_UNKNOWN, NOTED), Step(Trigger.NOTE_LOOKUP, note), concern("7", "8"))
+
+    assert steps == decided(x.SENDING, REFUSED, found=(found("8"), found("7")))
+
+
+def test_a_refusal_with_a_strangers_ticket_is_looked_up_on() -> None:
+    """A ticket of another key does not count, and is not nothing either."""
+    note = ev.LookupNoted(number=1, answered=True, problem="no ticket carries its key")
+    steps = (Step(Trigger.MARK_UNKNOWN, NOTED), Step(Trigger.NOTE_LOOKUP, note))
+
+    assert steps == decided(x.SENDING, REFUSED, found=(found(key="K9"),))
+
+
+@pytest.mark.parametrize("answer", [NOT_SENT, UNKNOWN, REFUSED], ids=["not sent", "unknown", "refused"])
+@pytest.mark.parametrize(
+    ("change", "sent"),
+    [
+        pytest.param(x.SENDING, {"owner": "w2"}, id="another worker sends now"),
+        pytest.param(RESENT, {}, id="a resend was queued"),
+        pytest.param(x.QUEUED, {}, id="it was queued again"),
+        pytest.param(x.UNKNOWN, {}, id="it is unknown already"),
+        pytest.param(x.PENDING, {}, id="the ticket is bound"),
+        pytest.param(x.ABANDONED, {}, id="it was abandoned"),
+        pytest.param(REFUSED_DRAFT, {}, id="it is a draft again"),
+        pytest.param(x.DRAFT, {}, id="it was never submitted"),
+        pytest.param(attrs.evolve(x.QUEUED, attempt=None), {}, id="it lost its attempt"),
+    ],
+)
+def test_an_answer_without_a_ticket_that_comes_too_late_is_nothing(
+    change: ChangeRequest, sent: dict[str, object], answer: CreateAnswer
+) -> None:
+    """Only the worker and the attempt that are being sent may say how the send went."""
+    assert decided(change, answer, found=(), **sent) == ()
+
+
+# ---------------------------------------------------------------- look-ups
+
+
+def looked(change: ChangeRequest, *tickets: FoundTicket, **values: object) -> tuple[Step, ...]:
+    """Return what a look-up of attempt 1 decides."""
+    answer = x.filled(LookupAnswer, values, number=1, found=tickets)
+    return decide(COLLECTOR_CHANGE, change, answer, x.later(30), x.POLICY, gateway="bk_itsm")
+
+
+def noted(problem: str, *, answered: bool = True) -> Step:
+    """Return the step that counts a look-up."""
+    return Step(Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=answered, problem=problem))
+
+
+@pytest.mark.parametrize("change", [x.UNKNOWN, x.EXHAUSTED, x.SENDING, x.QUEUED, RESENT])
+@pytest.mark.parametrize("channel", [ev.Channel.LOOKUP, ev.Channel.CALLBACK])
+def test_a_match_is_bound_whenever_it_is_seen(change: ChangeRequest, channel: ev.Channel) -> None:
+    """Only absence needs to wait; strangers beside it do not matter."""
+    steps = looked(change, found("9", key=""), found(), found("8", creator="bob"), found(), channel=channel)
+
+    assert (Step(Trigger.RECORD_TICKET, x.confirmed(channel=channel)),) == steps
+
+
+def test_nothing_found_is_counted() -> None:
+    """As well as strangers and a gateway that could not be asked."""
+    assert (noted("no ticket carries its key"),) == looked(x.UNKNOWN)
+    assert (noted("no ticket carries its key"),) == looked(x.UNKNOWN, found(key="K9"), found(creator="bob"))
+    assert (noted("no answer", answered=False),) == looked(x.UNKNOWN, found=None, problem="no answer")
+
+
+def test_two_matches_are_counted_and_told_of() -> None:
+    """Neither is bound: which is the right one is for a person."""
+    assert (noted("2 tickets carry its key"), concern("7", "8")) == looked(x.UNKNOWN, found("8"), found("7"))
+
+
+@pytest.mark.parametrize("tickets", [(), (found("8"), found("7"))], ids=["none", "two"])
+@pytest.mark.parametrize("change", [x.SENDING, x.QUEUED, RESENT, x.DRAFT, attrs.evolve(x.QUEUED, attempt=None)])
+def test_absence_is_counted_only_for_the_attempt_that_was_looked_up(
+    change: ChangeRequest, tickets: tuple[FoundTicket, ...]
+) -> None:
+    """A look-up that was overtaken says nothing."""
+    assert looked(change, *tickets) == ()
+
+
+def test_absence_of_an_earlier_attempt_is_not_counted() -> None:
+    """The attempt was sent again and is unknown again."""
+    again = x.after(RESENT, (Trigger.MARK_SENDING, x.mark(number=2)), (Trigger.MARK_UNKNOWN, x.mark(number=2)))
+
+    assert looked(again) == ()
+    assert len(looked(again, number=2)) == 1
+
+
+def test_a_sweep_tells_of_every_ticket_that_is_not_the_bound_one() -> None:
+    """Late births are contradictions of an ended change, each for itself."""
+    assert looked(x.APPROVED, found()) == ()
+    assert (late("8"), late("9")) == looked(x.APPROVED, found(), found("8"), found("9"), found("5", key="K9"))
+    assert (late(),) == looked(x.ABANDONED, found())
+    assert looked(x.ABANDONED, found=None) == ()
+    assert (concern("7", "8", sn="REQ8"),) == looked(x.PENDING, found("8"), found())

@@ -1,0 +1,108 @@
+"""The one question that would move a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.settle import Deliver, Lookup, Plan, Read, Send, Step, Sweep, plan
+from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    from itsm_workflow.settle import Question
+
+DAY = 86400
+NO_MARK = attrs.evolve(x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), marked_at=None))
+RESENT = x.after(x.EXHAUSTED, (Trigger.RESEND, ev.Decision()))
+TERMINATED = x.after(
+    x.after(x.PENDING, (Trigger.SUSPECT_ENDING, x.terminated()), at=10), (Trigger.REJECT, x.terminated()), at=100
+)
+APPROVED_LATE = x.after(
+    x.after(x.UNKNOWN, (Trigger.RECORD_TICKET, x.confirmed()), at=9),
+    (Trigger.APPROVE, x.finished(approved=True)),
+    at=20,
+)
+
+
+def quiet(change: ChangeRequest) -> ChangeRequest:
+    """Return the change without effects."""
+    return attrs.evolve(change, effects=())
+
+
+def heard(change: ChangeRequest, at: float) -> ChangeRequest:
+    """Return the change after a callback that named REQ7."""
+    return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)))
+
+
+def asked(change: ChangeRequest, at: float) -> Plan | None:
+    """Return what worker w9 would ask."""
+    return plan(COLLECTOR_CHANGE, change, x.later(at), x.POLICY, owner="w9")
+
+
+CASES: dict[str, tuple[ChangeRequest, float, Question | None]] = {
+    "a draft has no question": (x.DRAFT, 5, None),
+    "an unknown send is looked up": (x.UNKNOWN, 5, Lookup()),
+    "by the number that a callback named as well": (heard(x.UNKNOWN, 2), 5, Lookup(sn="REQ7")),
+    "a sender is left alone": (x.SENDING, 5, None),
+    "unless a callback tells that there is a ticket": (heard(x.SENDING, 2), 5, Lookup(sn="REQ7")),
+    "a mark without a time never lapses": (NO_MARK, 9000, None),
+    "a waiting ticket is read": (x.PENDING, 5, Read()),
+    "one whose callback was lost as well": (x.FAILED_CALLBACK, 15, Read()),
+    "an approval is looked at no more": (quiet(x.APPROVED), 30, None),
+    "a refusal neither": (x.REJECTED, 30, None),
+    "a withdrawal could revive": (x.WITHDRAWN, 200, Sweep(read=True, lookup=False)),
+    "for seven days": (x.WITHDRAWN, 100 + 7 * DAY, None),
+    "a termination too": (TERMINATED, 200, Sweep(read=True, lookup=False)),
+    "a send that was unknown may have a second ticket": (quiet(APPROVED_LATE), 30, Sweep(read=False, lookup=True)),
+    "for seven days too": (quiet(APPROVED_LATE), 20 + 7 * DAY, None),
+    "an abandoned change may still get its ticket": (x.ABANDONED, 600, Sweep(read=False, lookup=True)),
+    "a hint after the end is read": (heard(quiet(x.APPROVED), 25), 30, Sweep(read=True, lookup=False)),
+    "also after the seven days": (heard(x.WITHDRAWN, 8 * DAY), 8 * DAY, Sweep(read=True, lookup=False)),
+    "a hint to a change without a ticket is looked up": (
+        heard(x.ABANDONED, 9 * DAY),
+        9 * DAY,
+        Sweep(read=False, lookup=True),
+    ),
+    "a hint from before the end is old": (heard(quiet(x.APPROVED), 15), 30, None),
+    "an end without a time is left alone": (attrs.evolve(x.WITHDRAWN, ended_at=None), 200, None),
+    "a submission that was lost is left alone": (attrs.evolve(x.QUEUED, attempt=None), 5, None),
+    "an effect comes first": (x.with_effect(x.PENDING), 5, Deliver(effect="E1")),
+    "in an ended change": (x.with_effect(x.APPROVED), 30, Deliver(effect="E1")),
+    "not before its time": (x.with_effect(x.PENDING, x.planned(due_at=x.later(6))), 5, Read()),
+    "nor when it is parked": (x.with_effect(x.PENDING, x.planned(EffectStatus.PARKED)), 5, Read()),
+    "nor when it is done": (x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED)), 5, Read()),
+    "a withdrawal waits for the ticket": (
+        x.with_effect(x.UNKNOWN, x.planned(name=WITHDRAW)),
+        5,
+        Lookup(),
+    ),
+    "and until it is five seconds old": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 5.9, Read()),
+    "but no longer": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 6, Deliver(effect="E1")),
+}
+
+
+@pytest.mark.parametrize(("change", "at", "question"), CASES.values(), ids=CASES)
+def test_questions(change: ChangeRequest, at: float, question: Question | None) -> None:
+    """What is asked, case by case; nothing needs to be written before."""
+    assert (None if question is None else Plan(question=question)) == asked(change, at)
+
+
+@pytest.mark.parametrize(("change", "number"), [(x.QUEUED, 1), (RESENT, 2)])
+def test_a_queued_send_is_marked_before(change: ChangeRequest, number: int) -> None:
+    """The claim of a send is the durable mark of this worker."""
+    mark = ev.AttemptMark(number=number, owner="w9")
+
+    assert asked(change, 5) == Plan(question=Send(number=number, owner="w9"), claim=(Step(Trigger.MARK_SENDING, mark),))
+
+
+def test_a_sender_whose_lease_ran_out_is_unknown_from_then_on() -> None:
+    """The claim of the look-up says so, at the end of the lease and not a moment before."""
+    mark = ev.AttemptMark(number=1, owner="w9", problem="its sender went silent")
+
+    assert asked(x.SENDING, 29.999) is None
+    assert asked(x.SENDING, 30) == Plan(question=Lookup(), claim=(Step(Trigger.MARK_UNKNOWN, mark),))
