@@ -76,16 +76,21 @@ def look_at(path: Path) -> os.stat_result | None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a store whose file or directory this user cannot write, before anything is opened.
+    """Refuse a place where this user cannot write, before anything is opened or made there.
+
+    Args:
+        path: The file, which need not exist yet.
 
     Raises:
-        StorageUnavailable: As said.
+        StorageUnavailable: The file or its directory cannot be written, or there is no such directory.
     """
     real = os.access in os.supports_effective_ids
     with unavailable("write to", path):
-        for place, mode in ((path, os.R_OK | os.W_OK), (path.parent, os.W_OK | os.X_OK)):
-            if not os.access(place, mode, effective_ids=real):
-                read_only = place.exists() and hasattr(os, "statvfs") and os.statvfs(place).f_flag & os.ST_RDONLY
+        found = look_at(path)
+        directory = path.parent.stat()
+        for place, status, mode in ((path, found, os.R_OK | os.W_OK), (path.parent, directory, os.W_OK | os.X_OK)):
+            if status is not None and not os.access(place, mode, effective_ids=real):
+                read_only = hasattr(os, "statvfs") and os.statvfs(place).f_flag & os.ST_RDONLY
                 raise OSError(errno.EROFS if read_only else errno.EACCES, "not writable", str(place))
 
 

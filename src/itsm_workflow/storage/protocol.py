@@ -204,7 +204,7 @@ class StorageBackend(Protocol):
         two pages can be met twice or missed. Rows come whole, as `get` returns them.
 
         Raises:
-            ValueError: A limit below 1, or a cursor that another order gave.
+            ValueError: A limit below 1, a cursor that another order gave, a time over 64 bits.
         """
         ...
 

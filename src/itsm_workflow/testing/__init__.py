@@ -20,15 +20,14 @@ _HOMES = {
     "broken_promises": "itsm_workflow.testing.conformance",
 }
 
+if "pytest" in sys.modules:
+    # Before anything below this package is imported, or a failing assert of the kit would show no values.
+    sys.modules["pytest"].register_assert_rewrite("itsm_workflow.testing.conformance")
+
 
 def __getattr__(name: str) -> object:
     """Load what was asked for."""
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if home not in sys.modules:
-        import pytest  # noqa: PLC0415  # only those who ask for a test class have it installed
-
-        # Or a failing assert of the kit would show no values.
-        pytest.register_assert_rewrite(home)
     return getattr(importlib.import_module(home), name)

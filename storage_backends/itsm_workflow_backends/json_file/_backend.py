@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
+
+import attrs
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import check_writable, look_at
@@ -40,6 +42,15 @@ logger = logging.getLogger(__name__)
 _COMPACT_AT = 1024 * 1024
 
 
+@attrs.define
+class _Opened:
+    """The file as it was last read, and how large it was when it held nothing obsolete."""
+
+    log: Log
+    replay: Replay
+    compacted_size: int
+
+
 class JSONFileBackend:
     """Changes in one file of JSON lines, synced once per commit, on a local disk of this machine.
 
@@ -68,12 +79,11 @@ class JSONFileBackend:
         self._timeout = timeout
         self._compact_at = compact_at
         self._closed = False
+        self._doubtful = False
         self._start()
-        found = look_at(self._path)
-        if found is not None:
-            check_writable(self._path)
+        check_writable(self._path)
         with self._mutex, self._lock.held():
-            if found is None and look_at(self._path) is None:
+            if look_at(self._path) is None:
                 replace(self._path, [encode_header(1)])
             self._catch_up()
 
@@ -96,27 +106,27 @@ class JSONFileBackend:
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes that win as one line, see `StorageBackend.commit`."""
         check_writes(writes)
-        with self._current(to_write=True) as replay:
-            replay.check_writable(write.row.id for write in writes)
+        with self._current(to_write=True) as opened:
+            opened.replay.check_writable(write.row.id for write in writes)
             try:
-                results = replay.table.commit(writes)
+                results = opened.replay.table.commit(writes)
                 won = [write for write, conflict in zip(writes, results, strict=True) if conflict is None]
                 if won:
-                    self._append(replay, won)
+                    self._append(opened, won)
             except ValueError:
                 raise
             except BaseException:
                 # The index may be ahead of the file now: read it again.
                 self._forget()
                 raise
-            self._compact_if_worth_it(replay)
+            self._compact_if_worth_it(opened)
         return results
 
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""
-        with self._current() as replay:
-            replay.check(change_id)
-            return replay.table.rows.get(change_id)
+        with self._current() as opened:
+            opened.replay.check(change_id)
+            return opened.replay.table.rows.get(change_id)
 
     def find(self, query: Query, /) -> Rows:
         """Return one page of the rows that can be read, see `StorageBackend.find`.
@@ -125,17 +135,17 @@ class JSONFileBackend:
             StorageCorrupt: The query names the id of a change that cannot be read.
         """
         check_query(query)
-        with self._current() as replay:
+        with self._current() as opened:
             for change_id in query.ids or ():
-                replay.check(change_id)
-            return replay.table.find(query)
+                opened.replay.check(change_id)
+            return opened.replay.table.find(query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
         check_limit(limit)
-        with self._current() as replay:
-            replay.check(change_id)
-            return replay.table.history(change_id, after_seq, limit)
+        with self._current() as opened:
+            opened.replay.check(change_id)
+            return opened.replay.table.history(change_id, after_seq, limit)
 
     def compact(self) -> None:
         """Rewrite the file without what later lines made obsolete; history stays.
@@ -144,9 +154,9 @@ class JSONFileBackend:
             StorageCorrupt: Something is damaged, and rewriting would lose what is left of it.
             StorageUnavailable: It cannot be written; the old file is still there.
         """
-        with self._current(to_write=True) as replay:
-            replay.check_writable(replay.quarantined)
-            self._compact(replay)
+        with self._current(to_write=True) as opened:
+            opened.replay.check_writable(opened.replay.quarantined)
+            self._compact(opened)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -159,55 +169,48 @@ class JSONFileBackend:
         self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._lock = Lock(self._path, timeout=self._timeout)
-        self._log: Log | None = None
-        self._replay = Replay(self._path)
-        self._compacted_size = 0
-        self._doubtful = False
+        self._opened: _Opened | None = None
 
     def _leave_parent(self) -> None:
         """In a forked child, start anew: offset, lock and index are those of the parent's threads."""
         if self._pid != os.getpid():
-            if self._log is not None:
-                self._log.close()
+            self._forget()
             self._start()
 
     @contextmanager
-    def _current(self, *, to_write: bool = False) -> Iterator[Replay]:
+    def _current(self, *, to_write: bool = False) -> Iterator[_Opened]:
         """Give the index, brought up to the file; to write, no other process may touch the file meanwhile."""
         self._leave_parent()
         with self._mutex:
             if self._closed:
                 raise StorageUnavailable(f"the store {self._path} was closed", path=str(self._path))
-            if not to_write and self._is_current():
-                yield self._replay
+            if not to_write and (opened := self._if_current()) is not None:
+                yield opened
                 return
             # A reader waits as well: a line counts when it is durable, which is when its writer lets go of the lock.
             with self._lock.held():
-                self._catch_up()
-                yield self._replay
+                yield self._catch_up()
 
-    def _is_current(self) -> bool:
-        found = look_at(self._path)
-        return (
-            found is not None
-            and self._log is not None
-            and self._log.is_at_path(found)
-            and found.st_size == self._replay.end
-        )
+    def _if_current(self) -> _Opened | None:
+        opened, found = self._opened, look_at(self._path)
+        if opened is None or found is None or not opened.log.is_at_path(found):
+            return None
+        return opened if found.st_size == opened.replay.end else None
 
-    def _catch_up(self) -> None:
-        found = look_at(self._path)
+    def _catch_up(self) -> _Opened:
+        opened, found = self._opened, look_at(self._path)
         if found is None:
             raise StorageUnavailable(
                 f"the store {self._path} was removed while it was open: put it back", path=str(self._path)
             )
-        if self._log is None or not self._log.is_at_path(found) or found.st_size < self._replay.end:
-            self._reload()
-        elif found.st_size > self._replay.end:
-            self._replay.feed(self._log.read(self._replay.end))
-            self._replay.hide()
+        if opened is None or not opened.log.is_at_path(found) or found.st_size < opened.replay.end:
+            return self._reload()
+        if found.st_size > opened.replay.end:
+            opened.replay.feed(opened.log.read(opened.replay.end))
+            opened.replay.hide()
+        return opened
 
-    def _reload(self) -> None:
+    def _reload(self) -> _Opened:
         self._forget()
         log = Log(self._path)
         try:
@@ -224,57 +227,54 @@ class JSONFileBackend:
             log.close()
             raise
         replay.hide()
-        for problem in (*replay.unattributed, *(f"change {name}: {why}" for name, why in replay.quarantined.items())):
+        for problem in replay.problems():
             logger.error("%s is damaged: %s; %s", self._path, problem, replay.advice())
-        self._log, self._replay, self._compacted_size = log, replay, replay.end
-
-    def _opened(self) -> Log:
-        if self._log is None:
-            raise StorageUnavailable(f"{self._path} is not open", path=str(self._path))
-        return self._log
+        self._opened = _Opened(log, replay, replay.end)
+        return self._opened
 
     def _forget(self) -> None:
-        if self._log is not None:
-            self._log.close()
-        self._log = None
+        if self._opened is not None:
+            self._opened.log.close()
+        self._opened = None
 
-    def _append(self, replay: Replay, won: Sequence[Write]) -> None:
+    def _append(self, opened: _Opened, won: Sequence[Write]) -> None:
+        replay = opened.replay
         line = encode_writes(replay.table, replay.next_number, won)
-        log, self._log = self._opened(), None
         try:
-            log.append(replay.end, line)
+            opened.log.append(replay.end, line)
         except BaseException as error:
-            self._take_back(log, replay.end)
+            self._take_back(opened)
             if isinstance(error, StorageUnavailable):
                 raise StorageUnavailable(
                     f"{error}; whether it was stored is unknown: read again", path=str(self._path)
                 ) from error
             raise
-        self._log = log
         replay.end += len(line)
         replay.next_number += 1
 
-    def _take_back(self, log: Log, end: int) -> None:
+    def _take_back(self, opened: _Opened) -> None:
+        self._doubtful = True
         try:
-            log.cut(end)
-        except StorageUnavailable:
-            self._doubtful = True
+            with suppress(StorageUnavailable):
+                opened.log.cut(opened.replay.end)
+                self._doubtful = False
         finally:
-            log.close()
+            self._forget()
 
-    def _compact_if_worth_it(self, replay: Replay) -> None:
-        if replay.end < max(self._compact_at, 2 * self._compacted_size) or replay.quarantined:
+    def _compact_if_worth_it(self, opened: _Opened) -> None:
+        size = opened.replay.end
+        if size < max(self._compact_at, 2 * opened.compacted_size) or opened.replay.quarantined:
             return
         try:
-            self._compact(replay)
+            self._compact(opened)
         except StorageUnavailable as error:
             # The commit is durable, so it has succeeded. Tried again when the file has doubled once more.
-            self._compacted_size = replay.end
             logger.warning("%s was not compacted: %s", self._path, error)
 
-    def _compact(self, replay: Replay) -> None:
+    def _compact(self, opened: _Opened) -> None:
+        replay = opened.replay
         self._forget()
         size = replace(self._path, rewritten(replay.table, replay.next_number))
-        self._log = Log(self._path)
         replay.next_number += len(replay.table.rows)
-        replay.end = self._compacted_size = size
+        replay.end = size
+        self._opened = _Opened(Log(self._path), replay, size)

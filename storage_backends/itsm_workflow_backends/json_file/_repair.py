@@ -54,7 +54,7 @@ def repair(path: Path, *, timeout: float) -> Repair:
             log.close()
         replay = Replay(path)
         replay.begin(data)
-        problems = (*replay.unattributed, *(f"change {name}: {why}" for name, why in replay.quarantined.items()))
+        problems = replay.problems()
         if not problems:
             return Repair()
         original = _free_name(path)

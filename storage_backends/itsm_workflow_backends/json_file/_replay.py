@@ -107,6 +107,10 @@ class Replay:
         for change_id in changes:
             self.check(change_id)
 
+    def problems(self) -> tuple[str, ...]:
+        """Return everything that is damaged, one sentence each."""
+        return (*self.unattributed, *(f"change {name}: {why}" for name, why in self.quarantined.items()))
+
     def advice(self) -> str:
         """Return what a person should do about damage."""
         return f"restore {self.path} from a copy, or run `itsm-workflow storage repair`, which keeps the original"

@@ -131,6 +131,7 @@ class Connections:
 
     def _open(self) -> sqlite3.Connection:
         path = self._path
+        check_writable(path)
         if self._checked is None:
             with self._creating:
                 if look_at(path) is None:
@@ -139,7 +140,6 @@ class Connections:
         if before is None:
             self._refuse_replaced(before)
         self._check_companions(before)
-        check_writable(path)
         if self._checked is None:
             self._check_before_writing()
         connection = self._connect("rw")

@@ -152,11 +152,12 @@ class FindPromises(Promises):
     def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
         """A mistake is told, not answered.
 
-        Port: "A limit below 1, or a cursor that another order gave."
+        Port: "A limit below 1, a cursor that another order gave, a time over 64 bits."
         """
         for query in (
             Query(limit=0),
             Query(limit=-1),
+            Query(due_before=2**63),
             Query(after=Cursor(value=5, id="a")),
             Query(order=Order.DUE_AT, after=Cursor(value=None, id="a")),
         ):

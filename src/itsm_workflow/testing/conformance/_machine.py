@@ -42,13 +42,14 @@ class ModelPromises(Promises):
 
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
-        from hypothesis import HealthCheck, settings  # noqa: PLC0415  # see the module's docstring
+        from hypothesis import HealthCheck, Phase, settings  # noqa: PLC0415  # see the module's docstring
         from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415  # the same
 
         with_settings = settings(
             max_examples=self.machine_examples,
             stateful_step_count=self.machine_steps,
             deadline=None,
+            phases=[phase for phase in Phase if phase is not Phase.explain],
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         )
@@ -136,13 +137,13 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             }
             query = Query(workflow=self.walk, **fields)
             read = [page.rows for page in pages(self.backend, query)]
-            assert [row for page in read for row in page] == self.model.find(query)
-            assert all(len(page) == query.limit for page in read[:-1])
+            _compare(f"find({query})", [row for page in read for row in page], self.model.find(query))
+            _compare("the sizes of the pages", [len(page) for page in read[:-1]], [query.limit] * (len(read) - 1))
 
         @rule(name=st.sampled_from(_NAMES), limit=st.integers(1, 3))
         def history(self, name: str, limit: int) -> None:
             read = whole_history(self.backend, self.walk + name, limit=limit)
-            assert tuple(read) == self.model.entries.get(self.walk + name, ())
+            _compare("history", tuple(read), self.model.entries.get(self.walk + name, ()))
 
         @precondition(lambda _: durable)
         @rule()
@@ -153,9 +154,15 @@ def storage_machine(  # noqa: C901  # the rules of one machine
         @invariant()
         def rows_are_equal(self) -> None:
             for name in _NAMES:
-                assert self.backend.get(self.walk + name) == self.model.rows.get(self.walk + name)
+                _compare("get", self.backend.get(self.walk + name), self.model.rows.get(self.walk + name))
 
         def teardown(self) -> None:
             self.backend.close()
 
     return StorageMachine
+
+
+def _compare(what: str, actual: object, expected: object) -> None:
+    # Not an assert statement: pytest would explain each of the hundreds of failures of which Hypothesis shows the last.
+    if actual != expected:
+        raise AssertionError(f"{what} gave\n  {actual}\nbut after what was committed it is\n  {expected}")

@@ -36,6 +36,7 @@ DOCUMENTS = (
     '{"escaped":"\\u63a5\\u5165 \\ud800 \\/"}',
     '{"no":NaN}',
     "[" * 300 + "]" * 300,
+    "[" + ",".join(['{"[":[]}'] * 101) + "]",
     json.dumps({text: [text] for text in TEXTS}, ensure_ascii=False),
 )
 

@@ -1,0 +1,396 @@
+"""The SQLite file: whose it is, which version wrote it, how it is written, and what happens when it is damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnavailable
+from itsm_workflow.storage.protocol import Cursor, Order, Query
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, present, stored, whole_history
+from itsm_workflow_backends.sqlite import SQLiteBackend, _queries, _schema
+from itsm_workflow_backends.sqlite._connections import Connections
+from tests.conformance.children import child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a store with one change in it, closed."""
+    path = tmp_path / "store.db"
+    backend = SQLiteBackend(path)
+    stored(backend, create("c1", entries=2))
+    backend.close()
+    return path
+
+
+def _execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _files(path: Path) -> dict[str, bytes]:
+    return {found.name: found.read_bytes() for found in path.parent.iterdir()}
+
+
+def test_each_commit_is_synced(path: Path) -> None:
+    """Write-ahead log, and a sync per commit, on every connection, whatever SQLite was built with."""
+    backend = SQLiteBackend(path)
+    with backend._connections.reading() as one, backend._connections.writing() as other:
+        assert one is not other
+        for connection in (one, other):
+            settings = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+            assert settings == ["wal", 2]
+    backend.close()
+
+
+def test_closing_leaves_one_file(path: Path) -> None:
+    """The log is folded in, so the file can be copied by itself."""
+    assert [file.name for file in path.parent.iterdir()] == ["store.db"]
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_newer_schema_is_refused_and_left_alone(path: Path, mode: str) -> None:
+    """Not one byte changes, not even the journal mode."""
+    _execute(path, f"PRAGMA journal_mode = {mode}", "PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(StorageSchemaError, match="schema 99, this version of itsm-workflow knows 1") as refused:
+        SQLiteBackend(path)
+    assert (refused.value.__dict__["found"], refused.value.__dict__["known"]) == (99, 1)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema_in_the_log_is_refused_and_left_alone(path: Path) -> None:
+    """A newer version that died has its last commits in the log; they are neither missed nor folded in."""
+    child(
+        """
+        import sqlite3
+        connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        connection.execute("PRAGMA user_version = 99")
+        os._exit(0)
+        """,
+        path,
+    )
+    before = _files(path)
+    assert len(before["store.db-wal"]) > 0
+    with pytest.raises(StorageSchemaError, match="schema 99"):
+        SQLiteBackend(path)
+    after = _files(path)
+    assert {name: after[name] for name in ("store.db", "store.db-wal")} == {
+        name: before[name] for name in ("store.db", "store.db-wal")
+    }
+
+
+def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored stays; the version that wrote it then refuses the file."""
+    with monkeypatch.context() as newer:
+        newer.setattr(_schema, "MIGRATIONS", (*_schema.MIGRATIONS, ("ALTER TABLE changes ADD COLUMN extra TEXT",)))
+        newer.setattr(_schema, "SCHEMA_VERSION", 2)
+        backend = SQLiteBackend(path)
+        row = stored(backend, follow(present(backend, "c1")))
+        assert len(whole_history(backend, "c1")) == row.seq == 3
+        backend.close()
+    with pytest.raises(StorageSchemaError, match="schema 2"):
+        SQLiteBackend(path)
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one transaction."""
+    before = path.read_bytes()
+    with monkeypatch.context() as newer:
+        broken = ("ALTER TABLE changes ADD COLUMN extra TEXT", "ALTER TABLE missing ADD COLUMN extra TEXT")
+        newer.setattr(_schema, "MIGRATIONS", (*_schema.MIGRATIONS, broken))
+        newer.setattr(_schema, "SCHEMA_VERSION", 2)
+        with pytest.raises(StorageCorrupt, match="no such table"):
+            SQLiteBackend(path)
+    assert path.read_bytes() == before
+    SQLiteBackend(path).close()
+
+
+def test_another_applications_database_is_refused(tmp_path: Path) -> None:
+    """And left as it is, whichever sign of it there is."""
+    signs = ("CREATE TABLE t (x)", "PRAGMA application_id = 7", "PRAGMA user_version = 1", "CREATE VIEW v AS SELECT 1")
+    for number, sign in enumerate(signs):
+        path = tmp_path / f"{number}.db"
+        _execute(path, sign)
+        before = path.read_bytes()
+        with pytest.raises(StorageCorrupt, match="of another application"):
+            SQLiteBackend(path)
+        assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """And left as it is."""
+    path = tmp_path / "notes.txt"
+    path.write_text("buy milk\n" * 1000)
+    with pytest.raises(StorageCorrupt, match="file is not a database"):
+        SQLiteBackend(path)
+    assert path.read_text() == "buy milk\n" * 1000
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    """As `mktemp` leaves it, or a crash at the very start."""
+    path = tmp_path / "store.db"
+    path.touch()
+    backend = SQLiteBackend(path)
+    stored(backend, create("c1"))
+    backend.close()
+
+
+def test_an_empty_file_beside_its_log_does_not(path: Path) -> None:
+    """What was there is lost; that must not look like a new store."""
+    path.with_name("store.db-wal").write_bytes(b"x" * 100)
+    path.write_bytes(b"")
+    with pytest.raises(StorageCorrupt, match="empty although its write-ahead log is not"):
+        SQLiteBackend(path)
+
+
+def test_a_link_in_place_of_the_log_is_refused(path: Path, tmp_path: Path) -> None:
+    """Or whoever can write to the directory could make the store write elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"precious")
+    path.with_name("store.db-wal").symlink_to(elsewhere)
+    with pytest.raises(StorageUnavailable, match="symbolic link"):
+        SQLiteBackend(path)
+    assert elsewhere.read_bytes() == b"precious"
+
+
+def test_damaged_pages_are_told(path: Path) -> None:
+    """Reading and writing say so; nothing is made up."""
+    backend = SQLiteBackend(path)
+    for number in range(50):
+        stored(backend, create(f"more{number}", document='"' + "x" * 3000 + '"'))
+    backend.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+    with pytest.raises(StorageCorrupt, match="damaged"):
+        found(SQLiteBackend(path))
+
+
+def test_a_file_cut_short_is_told(path: Path) -> None:
+    """Half a database is none."""
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(StorageCorrupt, match="damaged"):
+        whole_history(SQLiteBackend(path), "c1")
+
+
+def test_tables_that_are_not_ours_are_told(path: Path) -> None:
+    """Somebody dropped one."""
+    _execute(path, "DROP TABLE entries")
+    backend = SQLiteBackend(path)
+    with pytest.raises(StorageCorrupt, match="no such table"):
+        backend.commit([create("c2")])
+    assert backend.get("c2") is None
+    backend.close()
+
+
+def test_text_that_is_none_is_told(path: Path) -> None:
+    """Bytes that are not UTF-8 are not guessed at."""
+    _execute(path, "UPDATE changes SET document = CAST(x'ff' AS TEXT)")
+    backend = SQLiteBackend(path)
+    with pytest.raises(StorageCorrupt, match="UTF-8"):
+        backend.get("c1")
+    backend.close()
+
+
+def test_history_cannot_be_edited(path: Path) -> None:
+    """Not even by a statement typed into a shell."""
+    for statement in ("UPDATE entries SET actor = 'eve'", "DELETE FROM entries"):
+        with pytest.raises(sqlite3.IntegrityError, match="an entry is never"):
+            _execute(path, statement)
+
+
+def test_a_lock_that_is_never_freed_is_told(path: Path) -> None:
+    """After the timeout; nothing was stored, and afterwards all goes on."""
+    backend = SQLiteBackend(path, timeout=0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable, match="held it locked for too long"):
+            backend.commit([create("c2")])
+        assert present(backend, "c1").version == 1
+        other.execute("ROLLBACK")
+    assert backend.commit([create("c2")]) == [None]
+    backend.close()
+
+
+def test_a_thread_that_never_returns_is_told(path: Path) -> None:
+    """The queue of this process's writers has the same timeout."""
+    backend = SQLiteBackend(path, timeout=0.05)
+    with backend._connections.writing(), pytest.raises(StorageUnavailable, match="nothing was stored"):
+        backend.commit([create("c2")])
+    assert backend.commit([create("c2")]) == [None]
+    backend.close()
+
+
+def test_a_connection_that_failed_is_not_lent_again(path: Path) -> None:
+    """After a failed commit it would read what is not true any more."""
+    backend = SQLiteBackend(path)
+    with backend._connections.reading() as lent:
+        pass
+    with pytest.raises(StorageCorrupt), backend._connections.writing() as failed:
+        failed.execute("SELECT * FROM nothing")
+    assert failed is lent
+    with backend._connections.reading() as fresh:
+        assert fresh is not failed
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        failed.execute("SELECT 1")
+    backend.close()
+
+
+def test_idle_connections_are_few(path: Path) -> None:
+    """Sixty-four threads at once leave no sixty-four open files."""
+    backend = SQLiteBackend(path)
+    all_reading = threading.Barrier(20)
+
+    def read() -> None:
+        with backend._connections.reading() as connection:
+            connection.execute("SELECT count(*) FROM changes").fetchone()
+            all_reading.wait(30)
+
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(backend._connections._idle) == 8
+    backend.close()
+
+
+def test_what_is_lent_while_closing_is_closed_on_return(path: Path) -> None:
+    """Closing waits for nobody, and forgets nobody."""
+    backend = SQLiteBackend(path)
+    with backend._connections.reading() as connection:
+        backend.close()
+        assert connection.execute("SELECT count(*) FROM changes").fetchone() == (1,)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+def test_a_file_that_was_replaced_is_told(path: Path, tmp_path: Path) -> None:
+    """What is written to the old one could be found by nobody."""
+    backend = SQLiteBackend(path)
+    row = present(backend, "c1")
+    new = tmp_path / "new.db"
+    new.write_bytes(path.read_bytes())
+    new.replace(path)
+    with pytest.raises(StorageUnavailable, match="replaced by another file"):
+        backend.commit([follow(row)])
+    backend.close()
+
+
+QUERIES = {
+    "changes_due_at": Query(due_before=NOW, order=Order.DUE_AT, after=Cursor(value=5, id="a")),
+    "changes_updated_at": Query(updated_before=NOW, order=Order.UPDATED_AT, states=("pending",)),
+    "changes_ticket_sn": Query(ticket_sns=("REQ1", "REQ2")),
+    "changes_subject": Query(subject="collector-42"),
+    "sqlite_autoindex_changes_1": Query(ids=("a", "b")),
+}
+
+
+@pytest.mark.parametrize("index", QUERIES)
+def test_frequent_questions_have_an_index(path: Path, index: str) -> None:
+    """A million changes are not read to find ten."""
+    selected = _queries.select_page(QUERIES[index])
+    assert selected is not None
+    backend = SQLiteBackend(path)
+    with backend._connections.reading() as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {selected[0]}", selected[1])]
+        assert any(f"SEARCH changes USING INDEX {index} (" in step for step in plan), plan
+        for statement, name in (
+            (_queries.SELECT_SUBJECT_HOLDER, "changes_open_subject"),
+            (_queries.SELECT_TICKET_HOLDER, "changes_ticket_key"),
+        ):
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", ("x", "y"))]
+            assert plan == [f"SEARCH changes USING INDEX {name} ({name.removeprefix('changes_')}=?)"]
+    backend.close()
+
+
+def test_a_crash_while_it_was_made_is_healed(tmp_path: Path) -> None:
+    """A file that was switched to its log, and not yet given tables, is completed."""
+    path = tmp_path / "store.db"
+    _execute(path, "PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    backend = SQLiteBackend(path)
+    stored(backend, create("c1"))
+    backend.close()
+
+
+def test_a_crash_in_rollback_mode_is_healed(path: Path) -> None:
+    """A file that somebody took out of its log's mode, and died on, is rolled back as SQLite would, then used."""
+    _execute(path, "PRAGMA journal_mode = DELETE")
+    child(
+        """
+        import sqlite3
+        connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE changes SET subject = 'half'")
+        for number in range(50):
+            connection.execute("CREATE TABLE t%d (x)" % number)
+        os._exit(0)
+        """,
+        path,
+    )
+    assert path.with_name("store.db-journal").stat().st_size > 0
+    backend = SQLiteBackend(path)
+    assert present(backend, "c1").subject == "subject of c1"
+    backend.close()
+
+
+def test_a_lock_while_the_log_is_begun_is_waited_for(path: Path) -> None:
+    """SQLite does not wait there by itself; whoever opens the store at the same time as another does not see it."""
+    _execute(path, "PRAGMA journal_mode = DELETE")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable, match="held it locked for too long"):
+            SQLiteBackend(path, timeout=0.05)
+        opening = threading.Thread(target=lambda: opened.append(SQLiteBackend(path)))
+        opened: list[SQLiteBackend] = []
+        opening.start()
+        opening.join(0.1)
+        assert opened == []
+        other.execute("ROLLBACK")
+        opening.join(30)
+    assert present(opened[0], "c1").version == 1
+    opened[0].close()
+
+
+def test_a_place_without_shared_memory_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its log, SQLite would be slow and its readers would block its writers; say so at once."""
+    connect = sqlite3.connect
+
+    def on_such_a_file_system(name: str, **options: Any) -> object:  # noqa: ANN401  # as they are given
+        return connect(f"{name}&vfs=unix-dotfile", **options)
+
+    _execute(path, "PRAGMA journal_mode = DELETE")
+    monkeypatch.setattr(sqlite3, "connect", on_such_a_file_system)
+    with pytest.raises(StorageUnavailable, match="no shared memory for a write-ahead log"):
+        SQLiteBackend(path)
+
+
+@pytest.mark.parametrize("what", ["reading or writing failed", "was replaced by another file while it was open"])
+def test_a_file_that_changes_while_it_is_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Between the look at the path and SQLite's opening of it."""
+    connect = Connections._connect
+
+    def too_late(self: Connections, mode: str) -> sqlite3.Connection:
+        connection = connect(self, mode)
+        if mode == "rw":
+            path.rename(path.with_name("old"))
+            if "replaced" in what:
+                path.write_bytes(b"")
+        return connection
+
+    monkeypatch.setattr(Connections, "_connect", too_late)
+    with pytest.raises(StorageUnavailable, match=what):
+        SQLiteBackend(path)

@@ -1,0 +1,148 @@
+"""Opening a store by URL: the backend is found by its entry point, whoever wrote it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.errors import StorageError
+from itsm_workflow.storage import PROTOCOL_VERSION, Query, StorageBackend, open_storage
+from itsm_workflow_backends.memory import MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return what installs a distribution with one backend, as a user's own package would be."""
+
+    def installed(scheme: str, value: str, *, name: str = "theirs", source: str = "") -> None:
+        information = tmp_path / f"{name}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(f"[itsm_workflow.storage_backends]\n{scheme} = {value}\n")
+        (tmp_path / f"{name}_backend.py").write_text(dedent(source))
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return installed
+
+
+def test_memory() -> None:
+    """Each opening makes a new, empty store."""
+    one, other = open_storage("memory://"), open_storage("memory://")
+    assert isinstance(one, MemoryBackend)
+    assert one is not other
+    assert one.find(Query()).rows == ()
+
+
+def test_a_backend_satisfies_the_port() -> None:
+    """The protocol can be checked at run time."""
+    assert isinstance(open_storage("memory://"), StorageBackend)
+
+
+def test_an_unknown_scheme_lists_the_known_ones() -> None:
+    """With the nearest, since it is mostly a typing error; the rest of the URL may hold a password and is not told."""
+    with pytest.raises(StorageError) as refused:
+        open_storage("sqllite://user:secret@host/db")
+    message = str(refused.value)
+    assert "did you mean sqlite://?" in message
+    assert "json, memory, sqlite" in message
+    assert "secret" not in message
+
+
+def test_a_scheme_like_no_other_gets_no_guess() -> None:
+    """A wild guess would mislead."""
+    with pytest.raises(StorageError, match="no storage backend is installed for xyz://; installed are: "):
+        open_storage("xyz://")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "store.db", "sqlite:store.db", "://store", "1x://", "SQLite:///store.db", "a b://"]
+)
+def test_what_is_no_url(url: str) -> None:
+    """A plain path is refused with an example."""
+    with pytest.raises(StorageError, match="a storage URL begins with the backend's name"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize("url", ["memory:///", "memory://name", "memory://?a=1", "memory://#a"])
+def test_memory_takes_nothing(url: str) -> None:
+    """What would be ignored is refused."""
+    with pytest.raises(StorageError, match="memory:// takes neither a path nor parameters"):
+        open_storage(url)
+
+
+def test_somebody_elses_backend(install: Install) -> None:
+    """It is found as ours are, and gets the URL and the options as they are."""
+    install(
+        "theirs",
+        "theirs_backend:Theirs",
+        source=f"""
+        class Theirs:
+            protocol_version = {PROTOCOL_VERSION}
+
+            @classmethod
+            def from_url(cls, url, /, **options):
+                theirs = cls()
+                theirs.given = url, options
+                return theirs
+        """,
+    )
+    opened = open_storage("theirs://host/name?x=1", timeout=3)
+    assert vars(opened) == {"given": ("theirs://host/name?x=1", {"timeout": 3})}
+
+
+@pytest.mark.parametrize("written", ["protocol_version = 99", "pass"])
+def test_a_backend_of_another_protocol_is_refused(install: Install, written: str) -> None:
+    """Before it is asked for anything: a sentence of the port may have changed."""
+    install("other", "other_backend:Other", name="other", source=f"class Other:\n    {written}")
+    with pytest.raises(StorageError, match=f"for version .*, this library has version {PROTOCOL_VERSION}"):
+        open_storage("other://")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("nowhere:Missing", "No module named"), ("none_backend:No", "no attribute")]
+)
+def test_a_backend_that_cannot_be_imported(install: Install, value: str, reason: str) -> None:
+    """The message names it, and what is missing."""
+    install("none", value, name="none")
+    with pytest.raises(StorageError, match=f"the none backend, {value}, cannot be imported: .*{reason}"):
+        open_storage("none://")
+
+
+def test_two_backends_of_one_scheme(install: Install) -> None:
+    """Neither is taken by chance; one that is listed twice is one."""
+    install("memory", "mine:Memory", name="mine")
+    with pytest.raises(StorageError, match=r"several backends claim memory://: itsm_workflow_backends.* mine:Memory"):
+        open_storage("memory://")
+
+
+def test_a_backend_that_is_listed_twice_is_one(install: Install) -> None:
+    """As when a package is installed and lies on the path as well."""
+    install("memory", "itsm_workflow_backends.memory:MemoryBackend", name="again")
+    assert isinstance(open_storage("memory://"), MemoryBackend)
+
+
+def test_importing_the_storage_package_is_cheap() -> None:
+    """No backend, no entry points, no HTTP."""
+    code = """
+        import sys
+
+        before = set(sys.modules)
+        import itsm_workflow.storage
+
+        heavy = {"requests", "sqlite3", "filelock", "importlib.metadata", "itsm_workflow_backends"} - before
+        print(sorted(heavy & set(sys.modules)))
+        itsm_workflow.storage.open_storage("memory://")
+        print(sorted({"requests", "sqlite3", "filelock"} & (set(sys.modules) - before)))
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n[]\n"
