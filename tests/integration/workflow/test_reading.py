@@ -1,4 +1,4 @@
-"""Reading: the gate before anything starts, what a page shows, one sentence that says why, the path through the graph."""
+"""Reading: the gate before anything starts, what a page shows, why a change waits, its path through the graph."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def test_every_state_has_its_labels(office: Office) -> None:
     """In Chinese and in English."""
     workflow = office.workflow()
 
-    assert {state: set(workflow.definition.labels[state]) for state in State} == dict.fromkeys(State, {"zh", "en"})
+    assert {state: set(workflow.definition.labels[state]) for state in State} == {
+        state: {"zh", "en"} for state in State
+    }
 
 
 def test_live_status_shows_the_page_to_embed_if_the_gateway_can_be_asked(office: Office) -> None:
