@@ -93,6 +93,28 @@ def test_a_text_that_is_not_canonical_stands_as_a_string(tmp_path: Path) -> None
     assert (row["document_text"], row["form"], "document" in row) == ('{"a": 1}', {"a": 1}, False)
 
 
+def test_each_commit_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sync for each commit, of what stands in the file by then, before the commit returns; none if all is lost."""
+    synced: list[bytes] = []
+    real = _log.sync
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.pread(descriptor, 1 << 20, 0))
+        real(descriptor)
+
+    monkeypatch.setattr(_log, "sync", sync)
+    backend = JSONFileBackend(path)
+    before = path.read_bytes()
+    stored(backend, create("c4"))
+    assert synced == [path.read_bytes()] != [before]
+    assert backend.commit([create("c4")]) != [None]
+    assert backend.commit([]) == []
+    assert len(synced) == 1
+    backend.compact()
+    assert synced[1:] == [path.read_bytes()]
+    backend.close()
+
+
 def test_only_winners_are_written(path: Path) -> None:
     """A commit that only loses adds nothing to the file."""
     before = path.read_bytes()

@@ -94,7 +94,8 @@ class SharingPromises(Promises):
             return torn
 
         with ThreadPoolExecutor(3) as pool:
-            assert [future.result() for future in map(pool.submit, (write, read, read))] == [0, 0, 0]
+            futures = [pool.submit(work) for work in (read, read, write)]
+            assert [future.result() for future in futures] == [0, 0, 0]
 
     @promise("multi_process")
     def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
