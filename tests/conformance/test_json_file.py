@@ -24,3 +24,12 @@ class TestJSONFile(StorageConformance):
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
         """Return what opens the file of this test."""
         return partial(open_storage, f"json:///{tmp_path}/store.jsonl")
+
+
+class TestJSONFileThatIsAlwaysCompacted(StorageConformance):
+    """The same, while the file is replaced by a new one every few commits."""
+
+    @pytest.fixture
+    def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
+        """Return what opens the file of this test."""
+        return partial(open_storage, f"json:///{tmp_path}/store.jsonl", compact_at=1)

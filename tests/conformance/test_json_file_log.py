@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnavailable
+from itsm_workflow.storage import files
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query
 from itsm_workflow.testing.conformance._rows import (
     NOW,
@@ -96,11 +97,10 @@ def test_a_text_that_is_not_canonical_stands_as_a_string(tmp_path: Path) -> None
 def test_each_commit_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sync for each commit, of what stands in the file by then, before the commit returns; none if all is lost."""
     synced: list[bytes] = []
-    real = _log.sync
 
     def sync(descriptor: int) -> None:
         synced.append(os.pread(descriptor, 1 << 20, 0))
-        real(descriptor)
+        files.sync(descriptor)
 
     monkeypatch.setattr(_log, "sync", sync)
     backend = JSONFileBackend(path)
