@@ -1,291 +1,397 @@
 """The API client: an endpoint is data, a call is one function of endpoint, parameters and context.
 
-Nothing is shared between calls but connections. Each call writes one line to the log ``itsm_workflow.gateway``, with
-its facts as flat fields and without secrets.
+Nothing is shared between calls but connections and, where an endpoint asks for it, remembered answers. Each call leaves
+one `CallRecord`: a line in the log ``itsm_workflow.gateway``, and an object for observers.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import random
 import time
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 import attrs
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayError, GatewayRefused
+from itsm_workflow.gateway import batch
+from itsm_workflow.gateway.audit import SLOW, CallLog, scrub, secrets_of
 from itsm_workflow.gateway.auth import BACKGROUND, headers
-from itsm_workflow.gateway.envelope import Refusal, clean, decode, read_envelope
+from itsm_workflow.gateway.cache import AnswerCache
+from itsm_workflow.gateway.endpoint import check_seconds, check_timeout
+from itsm_workflow.gateway.envelope import Refusal, decode, read_envelope
+from itsm_workflow.gateway.outgoing import REQUEST_ID_KEY, build_query, build_url, encode_json, header_value
+from itsm_workflow.gateway.prepare import copied, resolve
+from itsm_workflow.gateway.response import DataResponse, Reply
 from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
-from itsm_workflow.gateway.transport import Answer, Request, Transport
-from itsm_workflow.secrets import Secret
+from itsm_workflow.gateway.transport import Request, Transport
+from itsm_workflow.gateway.upload import encode_form, take_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import IO
 
     from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.audit import CallObserver
     from itsm_workflow.gateway.auth import RequestContext
+    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.gateway.prepare import CallFacts
+    from itsm_workflow.gateway.transport import Answer
+    from itsm_workflow.gateway.upload import File
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
+
+    Timeout = float | tuple[float, float]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("itsm_workflow.gateway")
-
-_STARS = "***"
-_SECRET_KEYS = ("token", "secret", "password", "authorization", "cookie", "headers", "ticket_auth")
-_LOGGED_TEXT = 200
-_LOGGED_PARAMS = 1000
-_LOGGED_ITEMS = 20
-
 
 @attrs.frozen(kw_only=True)
-class Endpoint(Generic[T]):
-    """One call that a gateway offers, as data.
+class _Asked:
+    """What a caller wants of one call."""
 
-    Attributes:
-        name: For logs and errors.
-        method: The server's own method; a GET's parameters travel in the query, else as a JSON body.
-        path: Appended to the gateway root; the trailing slash counts.
-        answer: The type of the envelope's data.
-        idempotent: Doing it twice is doing it once, so that it may be tried again.
-        fresh_connection: Send on a connection of its own.
-        description: One sentence for people.
-    """
-
-    name: str
-    method: str
-    path: str
-    answer: type[T]
-    idempotent: bool = False
-    fresh_connection: bool = False
-    description: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Reply(Generic[T]):
-    """The gateway did it.
-
-    Attributes:
-        data: What it returned, typed.
-        request_id: Our id of the call.
-    """
-
-    data: T = attrs.field(repr=False)
-    request_id: str
-
-
-@attrs.define(kw_only=True)
-class _Line:
-    """What the log will say of one call."""
-
-    endpoint: str
-    request_id: str
-    params: str
-    outcome: str = "interrupted"
-    status: int | None = None
-    code: int | str | None = None
-    attempts: int = 0
-    gateway_request_id: str = ""
-
-    def answered(self, answer: Answer) -> None:
-        self.status = answer.status
-        self.gateway_request_id = clean(answer.headers.get("x-bkapi-request-id", ""), limit=64)
-
-    def write(self, seconds: float) -> None:
-        logger.log(
-            logging.INFO if self.outcome == "success" else logging.WARNING,
-            "%s: %s in %.3f s (request %s)",
-            self.endpoint,
-            self.outcome,
-            seconds,
-            self.request_id,
-            extra={
-                "bk_request_id": self.request_id,
-                "itsm_endpoint": self.endpoint,
-                "itsm_outcome": self.outcome,
-                "itsm_status": self.status,
-                "itsm_code": self.code,
-                "itsm_seconds": round(seconds, 6),
-                "itsm_attempts": self.attempts,
-                "itsm_params": self.params,
-                "itsm_gateway_request_id": self.gateway_request_id,
-            },
-        )
+    context: RequestContext = BACKGROUND
+    files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
+    timeout: Timeout | None = None
+    deadline: float | None = None
+    retry: RetryPolicy | None = None
+    tenant: str = ""
 
 
 class ApiClient:
-    """Calls a gateway's endpoints; shared by threads.
+    """Calls a gateway's endpoints; shared by threads, usable after a fork.
 
     Args:
         settings: Gateway root, credentials, time limits.
+        base_url: Another root than the settings' gateway, for a host's further endpoints.
         transport: Sends; by default one of its own.
-        retry: How idempotent endpoints are tried again.
+        retry: How idempotent endpoints are tried again that do not say so themselves.
+        observers: Are given the `CallRecord` of each call, in the thread that made it.
+        slow: Seconds from which on a call is logged as slow.
+        cache: Remembers answers; by default one of its own.
         clock: The wall-clock time.
         monotonic: Seconds that never go back.
         sleep: Waits between attempts.
         draw: Returns a number between 0 and its argument, for the waits.
         new_request_id: Returns a fresh id for a call.
+
+    Raises:
+        SettingsError: ``base_url`` is no address that the settings allow.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        base_url: str = "",
         transport: Transport | None = None,
         retry: RetryPolicy | None = None,
+        observers: Sequence[CallObserver] = (),
+        slow: float = SLOW,
+        cache: AnswerCache | None = None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         draw: Callable[[float], float] = lambda bound: random.uniform(0, bound),  # noqa: S311 - no secret
         new_request_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        self.settings = settings
+        self.settings = attrs.evolve(settings, gateway_url=base_url) if base_url else settings
         self._transport = transport or Transport(ca_bundle=settings.ca_bundle, monotonic=monotonic)
         self._retry = retry or RetryPolicy()
+        self._observers = tuple(observers)
+        self._slow = slow
+        self._cache = cache or AnswerCache(monotonic=monotonic)
         self._pace = Pace(monotonic=monotonic, now=(clock or SystemClock()).now, sleep=sleep, draw=draw)
         self._new_request_id = new_request_id
 
-    def call(self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND) -> T:
+    # ---------------------------------------------------------------- one call
+
+    @overload
+    def call(
+        self,
+        endpoint: Endpoint[T],
+        params: Mapping[str, Any] | None = None,
+        *,
+        context: RequestContext = ...,
+        files: Mapping[str, File | IO[bytes]] | None = ...,
+        raw: Literal[False] = ...,
+        timeout: Timeout | None = ...,
+        deadline: float | None = ...,
+        raise_exception: Literal[True] = ...,
+        retry: RetryPolicy | None = ...,
+        tenant: str = ...,
+    ) -> T: ...
+
+    @overload
+    def call(
+        self,
+        endpoint: Endpoint[T],
+        params: Mapping[str, Any] | None = None,
+        *,
+        context: RequestContext = ...,
+        files: Mapping[str, File | IO[bytes]] | None = ...,
+        raw: bool = ...,
+        timeout: Timeout | None = ...,
+        deadline: float | None = ...,
+        raise_exception: bool = ...,
+        retry: RetryPolicy | None = ...,
+        tenant: str = ...,
+    ) -> DataResponse[T]: ...
+
+    def call(
+        self,
+        endpoint: Endpoint[T],
+        params: Mapping[str, Any] | None = None,
+        *,
+        context: RequestContext = BACKGROUND,
+        files: Mapping[str, File | IO[bytes]] | None = None,
+        raw: bool = False,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        raise_exception: bool = True,
+        retry: RetryPolicy | None = None,
+        tenant: str = "",
+    ) -> T | DataResponse[T]:
         """Call an endpoint and return its data.
 
         Args:
             endpoint: What to call.
-            params: JSON values; a `Secret` among them is revealed only on the way out.
+            params: JSON values; a `Secret` among them is revealed only on the way out. They are never changed.
             context: On whose behalf.
+            files: Files to send along, as the parts of a form; a file that is open among the parameters is one too.
+            raw: Return the whole `DataResponse` instead of its data.
+            timeout: Seconds to wait for a connection and for one read, or a pair of them.
+            deadline: Seconds that all of it may take, retries included.
+            raise_exception: False to return a `DataResponse` in any case; a failure has ``is_success`` False.
+            retry: How it is tried again; only for an idempotent endpoint.
+            tenant: The BlueKing tenant; beats the endpoint's and the context's.
 
         Raises:
             GatewayUnavailable: Nothing was sent.
             GatewayTimeout: No complete answer in time; it may have been done.
             GatewayRefused: The gateway said no; its cleaned words are in ``remote_message``.
             GatewayProtocolError: The answer is not the gateway's language; it may have been done.
-            ValueError: The parameters are no JSON values.
+            ValueError: What is asked cannot be sent; also if ``raise_exception`` is False.
+            Exception: What a hook of the endpoint raised, as it is.
         """
-        reply = self.exchange(endpoint, params, context=context)
-        if isinstance(reply, Reply):
-            return reply.data
-        raise reply
+        asked = _Asked(context=context, files=files, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant)
+        response = self._ask(endpoint, params or {}, asked)
+        if response.error is not None and raise_exception:
+            raise response.error
+        return response if raw or not raise_exception else cast("T", response.data)
 
     def exchange(
-        self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND
+        self, endpoint: Endpoint[T], params: Mapping[str, Any], *, context: RequestContext = BACKGROUND
     ) -> Reply[T] | GatewayRefused:
         """Call an endpoint; a refusal is returned, not raised. Otherwise like `call`."""
-        request_id = context.request_id or self._new_request_id()
-        line = _Line(endpoint=endpoint.name, request_id=request_id, params=_loggable(params))
-        started = self._pace.monotonic()
-        try:
-            request = self._request(endpoint, params, context, request_id)
+        response = self._ask(endpoint, params, _Asked(context=context))
+        if response.error is None:
+            return Reply(data=cast("T", response.data), request_id=response.request_id)
+        if isinstance(response.error, GatewayRefused):
+            return response.error
+        raise response.error
 
-            def send(left: float) -> Answer:
-                line.attempts += 1
-                answer = self._transport.send(attrs.evolve(request, deadline=left))
-                line.answered(answer)
-                return answer
+    # ---------------------------------------------------------------- many calls
 
-            policy = self._retry if endpoint.idempotent else NO_RETRY
-            answer = send_patiently(send, policy=policy, seconds=self.settings.deadline, pace=self._pace)
-            envelope = read_envelope(answer, endpoint=endpoint.name, request_id=request_id)
-            line.code = envelope.code
-            if isinstance(envelope, Refusal):
-                line.outcome = GatewayRefused.code
-                return _refused(envelope, endpoint.name, request_id)
-            data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=request_id)
-        except GatewayError as error:
-            line.outcome, line.status = error.code, error.status
-            raise
-        else:
-            line.outcome = "success"
-            return Reply(data=data, request_id=request_id)
-        finally:
-            line.write(self._pace.monotonic() - started)
+    batch_request = batch.batch_request
+    bulk_request = batch.bulk_request
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls can be under way at once."""
+        return self._transport.pool_size
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the kept connections, and forget what is remembered."""
         self._transport.close()
+        self._cache.clear()
 
-    def _request(
-        self, endpoint: Endpoint[T], params: Mapping[str, object], context: RequestContext, request_id: str
-    ) -> Request:
-        query = f"?{_query(params)}" if endpoint.method == "GET" and params else ""
-        connect_timeout, read_timeout = self.settings.timeout
+    # ---------------------------------------------------------------- how
+
+    def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: _Asked) -> DataResponse[T]:
+        """Do it. A gateway's error is part of the response: raised, it would carry a traceback of inner frames."""
+        policy = self._policy(endpoint, asked)
+        request_id = asked.context.request_id or self._new_request_id()
+        log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
+        started = self._pace.monotonic()
+        try:
+            call = resolve(endpoint, self.settings, asked.context, params, tenant=asked.tenant, request_id=request_id)
+            log.user, log.operator, log.tenant = call.user, call.context.operator, call.tenant
+            final = params
+            if endpoint.before_request is not None:
+                final = endpoint.before_request(copied(dict(params)), call)
+                if not isinstance(final, Mapping):
+                    raise ValueError(f"{endpoint.name}: before_request must return the parameters to send")
+                log.params = final
+            log.secrets = secrets_of(call.context, self.settings.app_secret, final)
+            if endpoint.default_return_value is not None:
+                default = endpoint.default_return_value
+                log.outcome = "default"
+                data = default(final) if callable(default) else default
+                return DataResponse(is_success=True, data=data, request_id=request_id)
+            request = self._request(endpoint, final, call, asked)
+            log.sending(request)
+            response = self._exchange(endpoint, request, policy, log)
+            log.outcome, log.code = (response.error.code, log.code) if response.error else ("success", response.code)
+            log.data = response.data
+            return response
+        finally:
+            log.write(self._pace.monotonic() - started, slow=self._slow, observers=self._observers)
+
+    def _exchange(self, endpoint: Endpoint[T], request: Request, policy: RetryPolicy, log: CallLog) -> DataResponse[T]:
+        key = self._cache.key(request, _without_id(request.url, log.request_id)) if endpoint.cache_time else b""
+        reader = _Reader(endpoint, log)
+        answer = self._cache.get(key) if key else None
+        if answer is not None:
+            log.cached = True
+            log.answered(answer)
+            return reader.read(answer)
+
+        def send(left: float) -> Answer:
+            log.attempts += 1
+            found = self._transport.send(attrs.evolve(request, deadline=left))
+            log.answered(found)
+            return found
+
+        try:
+            answer = send_patiently(
+                send,
+                policy=policy,
+                seconds=request.deadline,
+                pace=self._pace,
+                why=reader.why(policy),
+                call=f"{endpoint.name} (request {log.request_id})",
+            )
+        except GatewayError as error:
+            log.status = error.status
+            return _failed(error)
+        response = reader.read(answer)
+        if key and response.is_success:
+            self._cache.put(key, answer, endpoint.cache_time)
+        return response
+
+    def _policy(self, endpoint: Endpoint[Any], asked: _Asked) -> RetryPolicy:
+        if asked.retry is not None and asked.retry.attempts > 1 and not endpoint.idempotent:
+            raise ValueError(f"{endpoint.name} is not marked idempotent: trying it again might do it twice")
+        if asked.timeout is not None and not (check_seconds(asked.timeout) or check_timeout(asked.timeout)):
+            raise ValueError(f"{endpoint.name}: timeout must be a number of seconds above 0, or two of them")
+        if asked.deadline is not None and not check_seconds(asked.deadline):
+            raise ValueError(f"{endpoint.name}: deadline must be a number of seconds above 0")
+        if not endpoint.idempotent:
+            return NO_RETRY
+        return asked.retry or endpoint.retry or self._retry
+
+    def _request(self, endpoint: Endpoint[Any], params: Mapping[str, Any], call: CallFacts, asked: _Asked) -> Request:
+        url = build_url(endpoint, self.settings, params)
+        sent: dict[str, str | Secret] = dict(headers(self.settings, call.context, call.request_id))
+        sent |= {"Accept": "application/json", "User-Agent": "itsm-workflow"}
+        if endpoint.method_override:
+            sent |= dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override"), endpoint.method_override)
+        for name in endpoint.header_keys:
+            if params.get(name) is not None:
+                sent[name] = header_value(endpoint.name, name, params[name])
+        if endpoint.header_keys:
+            params = {key: value for key, value in params.items() if key not in endpoint.header_keys}
+        query = {} if endpoint.no_query_params else {REQUEST_ID_KEY: call.request_id}
+        params, files = take_files(endpoint.name, params, asked.files or {})
+        if files and endpoint.method == "GET":
+            raise ValueError(f"{endpoint.name}: a GET has no body that files could travel in")
+        text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
+        body: bytes | None = None  # from here on nothing fails: it holds secrets in clear
+        if files:
+            body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
+        elif endpoint.method != "GET":
+            body, sent["Content-Type"] = encode_json(params), "application/json"
+        timeout = asked.timeout or endpoint.timeout or self.settings.timeout
+        connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         return Request(
             endpoint=endpoint.name,
-            request_id=request_id,
+            request_id=call.request_id,
             method=endpoint.method,
-            url=f"{self.settings.gateway_url}{endpoint.path}{query}",
-            headers={
-                **headers(self.settings, context, request_id),
-                "Accept": "application/json",
-                "User-Agent": "itsm-workflow",
-                **({} if endpoint.method == "GET" else {"Content-Type": "application/json"}),
-            },
-            body=None if endpoint.method == "GET" else encode_json(params),
+            url=f"{url}?{text}" if text else url,
+            headers=sent,
+            body=body,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
-            deadline=self.settings.deadline,
+            deadline=asked.deadline or endpoint.deadline or self.settings.deadline,
             fresh=endpoint.fresh_connection,
         )
 
 
-def encode_json(value: object) -> bytes:
-    """Return the value as JSON, secrets revealed.
+class _Reader:
+    """Reads answers, each once: a hook is not asked twice about the same."""
 
-    Raises:
-        ValueError: It is none; what it is is not quoted.
-    """
-    try:
-        return json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":")).encode("ascii")
-    except (TypeError, RecursionError):
-        pass
-    raise ValueError("the parameters hold something that JSON has no word for")
+    def __init__(self, endpoint: Endpoint[Any], log: CallLog) -> None:
+        self._endpoint = endpoint
+        self._log = log
+        self._answer: Answer | None = None
+        self._response: DataResponse[Any] = DataResponse(is_success=False)
+
+    def read(self, answer: Answer) -> DataResponse[Any]:
+        if answer is not self._answer:
+            self._answer, self._response = answer, self._read(answer)
+        return self._response
+
+    def why(self, policy: RetryPolicy) -> Callable[[Answer], str]:
+        """Return the function that says why an answer is not the last, by what it holds."""
+        if not policy.looks_inside:
+            return lambda _: ""
+
+        def told(answer: Answer) -> str:
+            response = self.read(answer)
+            if isinstance(response.error, policy.exceptions):
+                return response.error.code
+            found = next((check for check in policy.results if check(response)), None)
+            return "" if found is None else f"the result check {getattr(found, '__name__', 'of the policy')}"
+
+        return told
+
+    def _read(self, answer: Answer) -> DataResponse[Any]:
+        endpoint, log = self._endpoint, self._log
+        try:
+            envelope = read_envelope(
+                answer, endpoint=endpoint.name, request_id=log.request_id, after=endpoint.after_request
+            )
+            code = scrub(envelope.code, log.secrets) if isinstance(envelope.code, str) else envelope.code
+            log.code = code
+            message = scrub(envelope.message, log.secrets)
+            if not isinstance(envelope, Refusal):
+                data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=log.request_id)
+                return DataResponse(
+                    is_success=True,
+                    code=code,
+                    message=message,
+                    data=data,
+                    errors=envelope.errors,
+                    request_id=log.request_id,
+                )
+        except GatewayError as error:
+            return _failed(error)
+        refused = GatewayRefused(
+            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=code
+        )
+        vars(refused)["remote_message"] = message
+        return DataResponse(
+            is_success=False,
+            code=code,
+            message=message,
+            errors=envelope.errors,
+            request_id=log.request_id,
+            error=refused,
+        )
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Mapping):  # one that is no dict
-        return dict(value)
-    raise TypeError(type(value).__name__)
+def _failed(error: GatewayError) -> DataResponse[Any]:
+    return DataResponse(
+        is_success=False,
+        code=error.code,
+        message=str(error),
+        request_id=error.request_id,
+        error=error.with_traceback(None),
+    )
 
 
-def _query(params: Mapping[str, object]) -> str:
-    if any(isinstance(value, Secret) for value in params.values()):
-        raise ValueError("a secret does not travel in a URL, which servers log")
-    return urlencode({key: value for key, value in params.items() if value is not None}, doseq=True)
-
-
-def _refused(refusal: Refusal, endpoint: str, request_id: str) -> GatewayRefused:
-    error = GatewayRefused("the gateway refused", endpoint=endpoint, request_id=request_id, remote_code=refusal.code)
-    vars(error)["remote_message"] = refusal.message
-    return error
-
-
-def _loggable(params: Mapping[str, object]) -> str:
-    """Return the parameters as one short line of ASCII, secrets replaced by stars."""
-    text = json.dumps(_redacted("", params), default=lambda value: f"<{type(value).__name__}>")
-    return text if len(text) <= _LOGGED_PARAMS else text[: _LOGGED_PARAMS - 3] + "..."
-
-
-def _redacted(key: str, value: Any) -> object:  # noqa: ANN401 - JSON
-    if key.lower() == "callback_url":
-        return _origin(value.reveal() if isinstance(value, Secret) else value)
-    if isinstance(value, Secret) or any(word in key.lower() for word in _SECRET_KEYS):
-        return _STARS
-    if isinstance(value, Mapping):
-        return {str(name): _redacted(str(name), each) for name, each in [*value.items()][:_LOGGED_ITEMS]}
-    if isinstance(value, list | tuple):
-        return [_redacted(key, each) for each in value[:_LOGGED_ITEMS]]
-    return value[:_LOGGED_TEXT] if isinstance(value, str) else value
-
-
-def _origin(url: object) -> str:
-    """Return where a callback goes, without its path and query: a credential may travel there."""
-    try:
-        parts = urlsplit(str(url))
-    except ValueError:
-        return _STARS
-    return f"{parts.scheme}://{parts.hostname or ''}/{_STARS}"
+def _without_id(url: str, request_id: str) -> str:
+    return url.replace(f"{REQUEST_ID_KEY}={request_id}", "")

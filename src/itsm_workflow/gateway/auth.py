@@ -29,6 +29,8 @@ class RequestContext:
         access_token: An access token of the user, sent instead of application and user.
         bk_token: The user's login of the open edition.
         bk_ticket: The user's login of the internal edition.
+        logins: Further logins by the names that the gateway knows them by, such as ``uin`` and ``skey``.
+        no_request: Pass no person on: the call is the backend user's own, as in a task that a person's request started.
         request_id: Our id of the call; empty: a fresh one.
     """
 
@@ -39,6 +41,8 @@ class RequestContext:
     access_token: Secret = NO_SECRET
     bk_token: Secret = NO_SECRET
     bk_ticket: Secret = NO_SECRET
+    logins: Mapping[str, Secret] = attrs.field(factory=dict, hash=False)
+    no_request: bool = False
     request_id: str = ""
 
 

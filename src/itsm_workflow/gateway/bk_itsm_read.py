@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.api import Reply
 from itsm_workflow.gateway.bk_itsm_wire import (
     GET_TICKET_INFO,
     GET_TICKET_LOGS,
@@ -16,6 +15,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
 )
 from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import TicketResult
+from itsm_workflow.gateway.response import Reply
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
 
 if TYPE_CHECKING:

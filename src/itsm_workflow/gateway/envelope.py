@@ -10,6 +10,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -38,11 +39,15 @@ class Success:
 
     Attributes:
         code: The envelope's code, a number, a word, or None.
+        message: What the gateway said, cleaned and cut.
         data: Plain JSON values.
+        errors: The envelope's ``errors``, plain JSON values.
     """
 
     code: int | str | None
+    message: str = attrs.field(default="", eq=False)
     data: object = attrs.field(repr=False)
+    errors: object = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -51,29 +56,64 @@ class Refusal:
 
     Attributes:
         message: What it said, cleaned and cut; shown to people, never matched.
+        errors: The envelope's ``errors``, plain JSON values.
     """
 
     code: int | str
     message: str
+    errors: object = attrs.field(default=None, repr=False)
 
 
-def read_envelope(answer: Answer, *, endpoint: str, request_id: str) -> Success | Refusal:
+def read_envelope(
+    answer: Answer,
+    *,
+    endpoint: str,
+    request_id: str,
+    after: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> Success | Refusal:
     """Read an answer's envelope.
+
+    Args:
+        answer: What came.
+        endpoint: The endpoint's name, for errors.
+        request_id: Our id of the call, for errors.
+        after: Is given the envelope of a success, and returns the envelope to read.
 
     Raises:
         GatewayProtocolError: It is none.
+        Exception: What ``after`` raised, as it is.
     """
+    found = _read(answer, after)
+    if isinstance(found, str):
+        raise GatewayProtocolError(found, endpoint=endpoint, request_id=request_id, status=answer.status)
+    return found
+
+
+def _read(answer: Answer, after: Callable[[dict[str, Any]], Mapping[str, Any]] | None) -> Success | Refusal | str:
+    """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
+    if answer.status != _OK:
+        return "the gateway did not answer with HTTP 200"
     try:
-        if answer.status != _OK:
-            raise ValueError("the gateway did not answer with HTTP 200")  # noqa: TRY301 - one way out for all
-        return _open(parse_json(answer.body))
+        envelope = parse_json(answer.body)
+        found = judge(envelope)
     except ValueError as error:
-        problem = str(error)
-    raise GatewayProtocolError(problem, endpoint=endpoint, request_id=request_id, status=answer.status)
+        return str(error)
+    if after is None or isinstance(found, Refusal):
+        return found
+    changed = after(envelope)
+    try:
+        return judge(changed)
+    except ValueError as error:
+        return f"after_request returned no envelope: {error}"
 
 
-def _open(envelope: object) -> Success | Refusal:
-    if not isinstance(envelope, dict):
+def judge(envelope: object) -> Success | Refusal:
+    """Tell success from refusal.
+
+    Raises:
+        ValueError: It is no envelope.
+    """
+    if not isinstance(envelope, Mapping):
         raise ValueError("the answer is no JSON object")  # noqa: TRY004 - a wrong value from the wire
     code, message, result = envelope.get("code"), envelope.get("message"), envelope.get("result")
     if not (code is None or type(code) in {int, str}):
@@ -81,12 +121,13 @@ def _open(envelope: object) -> Success | Refusal:
     if isinstance(code, str):
         code = clean(code, limit=64)
     if result is True:
-        return Success(code=code, data=envelope.get("data"))
+        words = clean(message) if isinstance(message, str) else ""
+        return Success(code=code, message=words, data=envelope.get("data"), errors=envelope.get("errors"))
     if result is not False:
         raise ValueError("the envelope has no true or false result")
     if code is None or not (message is None or isinstance(message, str)):
         raise ValueError("the refusal has no code, or a message that is no text")
-    return Refusal(code=code, message=clean(message or ""))
+    return Refusal(code=code, message=clean(message or ""), errors=envelope.get("errors"))
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON

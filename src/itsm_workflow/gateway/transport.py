@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer's body that are held, packed or unpacked."""
+"""Bytes of an answer's body that are held, packed or unpacked, unless told otherwise."""
 _CHUNK = 1 << 14
 _POOL_SIZE = 10
 _FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -76,7 +76,7 @@ class Answer:
 
     Attributes:
         headers: By lower-case name, without cookies.
-        body: Unpacked, at most `BODY_LIMIT` bytes.
+        body: Unpacked.
         elapsed: Seconds.
     """
 
@@ -203,15 +203,27 @@ class Transport:
     Args:
         ca_bundle: A file or folder of certificates to trust; empty: those that requests ships.
         pool_size: How many connections are kept, and how many exchanges may use them at once.
+        body_limit: Bytes of an answer's body that are held, packed or unpacked; a longer answer is an error.
         monotonic: Seconds that never go back.
+
+    Attributes:
+        pool_size: As given.
     """
 
     def __init__(
-        self, *, ca_bundle: str = "", pool_size: int = _POOL_SIZE, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        ca_bundle: str = "",
+        pool_size: int = _POOL_SIZE,
+        body_limit: int = BODY_LIMIT,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if pool_size < 1 or body_limit < 1:
+            raise ValueError("pool_size and body_limit must be at least 1")
         self._trusted = ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
         self._tls = _tls_context(self._trusted)
-        self._pool_size = pool_size
+        self.pool_size = pool_size
+        self._body_limit = body_limit
         self._monotonic = monotonic
         self._pool = _Pool(self._tls, pool_size)
 
@@ -254,7 +266,7 @@ class Transport:
                 if session is None:
                     return _Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
                 with contextlib.closing(self._send(session, request)) as response:
-                    return _read(response, exchange)
+                    return _read(response, exchange, self._body_limit)
         except _FOREIGN as error:
             return _failure(error, exchange)
         finally:
@@ -283,7 +295,7 @@ class Transport:
             return
         pool = self._pool
         if pool.process != os.getpid():
-            pool = self._pool = _Pool(self._tls, self._pool_size)
+            pool = self._pool = _Pool(self._tls, self.pool_size)
         if not pool.slots.acquire(timeout=min(exchange.patience(), threading.TIMEOUT_MAX)):
             yield None
             return
@@ -316,50 +328,50 @@ def _failure(error: BaseException, exchange: Exchange) -> _Failure:
     return _Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
 
 
-def _read(response: requests.Response, exchange: Exchange) -> Answer | _Failure:
+def _read(response: requests.Response, exchange: Exchange, limit: int) -> Answer | _Failure:
     headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
-    packed = _read_packed(response, headers)
+    packed = _read_packed(response, headers, limit)
     if isinstance(packed, _Failure):
         return attrs.evolve(packed, status=response.status_code)
-    body = _unpack(packed, headers.get("content-encoding", "").strip().lower())
+    body = _unpack(packed, headers.get("content-encoding", "").strip().lower(), limit)
     if isinstance(body, _Failure):
         return attrs.evolve(body, status=response.status_code)
     return Answer(status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed)
 
 
-def _read_packed(response: requests.Response, headers: Mapping[str, str]) -> bytes | _Failure:
+def _read_packed(response: requests.Response, headers: Mapping[str, str], limit: int) -> bytes | _Failure:
     stated = headers.get("content-length", "")
     expected = int(stated) if stated.isascii() and stated.isdigit() and "transfer-encoding" not in headers else None
-    if (expected or 0) > BODY_LIMIT:
-        return _too_large()
+    if (expected or 0) > limit:
+        return _too_large(limit)
     parts, size = [], 0
     # Read as packed: the library would unpack a whole chunk at once, whatever comes out of it.
     while part := response.raw.read(_CHUNK, decode_content=False):
         parts.append(part)
         size += len(part)
-        if size > BODY_LIMIT:
-            return _too_large()
+        if size > limit:
+            return _too_large(limit)
     if size < (expected or 0) and response.status_code not in {204, 304}:  # older urllib3 does not look
         return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
     return b"".join(parts)
 
 
-def _unpack(packed: bytes, encoding: str) -> bytes | _Failure:
+def _unpack(packed: bytes, encoding: str, limit: int) -> bytes | _Failure:
     if encoding in {"", "identity"} or not packed:
         return packed
     if encoding not in {"gzip", "x-gzip"}:
         return _Failure(GatewayProtocolError, "the answer is packed in a way that was not asked for")
     unpacker = zlib.decompressobj(wbits=_GZIP)
     try:
-        body = unpacker.decompress(packed, BODY_LIMIT + 1)
+        body = unpacker.decompress(packed, limit + 1)
     except zlib.error:
         return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
-    if len(body) > BODY_LIMIT:
-        return _too_large()
+    if len(body) > limit:
+        return _too_large(limit)
     if not unpacker.eof or unpacker.unused_data:
         return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
     return body
 
 
-def _too_large() -> _Failure:
-    return _Failure(GatewayProtocolError, f"the answer is larger than {BODY_LIMIT} bytes; it may have been done")
+def _too_large(limit: int) -> _Failure:
+    return _Failure(GatewayProtocolError, f"the answer is larger than {limit} bytes; it may have been done")

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.change import Attempt, Form, Phase
-from itsm_workflow.gateway.api import encode_json
 from itsm_workflow.gateway.bk_itsm_form import (
     FAST_APPROVAL,
     TITLE_LIMIT,
@@ -20,6 +19,7 @@ from itsm_workflow.gateway.bk_itsm_form import (
     check_form,
     shown_body,
 )
+from itsm_workflow.gateway.outgoing import encode_json
 from itsm_workflow.gateway.protocol import CreateRequest
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings

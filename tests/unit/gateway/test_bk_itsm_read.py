@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.change import Ticket
-from itsm_workflow.gateway.api import Reply
 from itsm_workflow.gateway.bk_itsm_read import TicketReader
 from itsm_workflow.gateway.bk_itsm_wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
+from itsm_workflow.gateway.response import Reply
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.api import Endpoint
+    from itsm_workflow.gateway.endpoint import Endpoint
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 TICKET = Ticket(gateway="bk_itsm", id="12", sn="REQ20261125000012", url="", channel="answer", recorded_at=NOW)
