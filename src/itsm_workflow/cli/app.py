@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "itsm-workflow"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="itsm-workflow", prog_name=NAME)
 def group() -> None:
     """File change requests as tickets in BK-ITSM, and look after them until they end."""

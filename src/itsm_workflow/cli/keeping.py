@@ -16,7 +16,7 @@ from itsm_workflow.storage.registry import GROUP
 from itsm_workflow.storage.url import path_of, scheme_of
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def storage() -> None:
     """Look after stores."""
 

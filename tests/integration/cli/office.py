@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import attrs
 from itsm_workflow.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
@@ -70,17 +72,21 @@ class Office:
         )
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
-    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
-        """Start the command as a process that goes on."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start the command as a process that goes on; it does not outlive the block."""
+        with subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder,
             env={**os.environ, **self.variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
-            **more,
-        )
+        ) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
     def apply(self, subject: str, title: str = "接入 nginx 日志") -> dict[str, Any]:
         """File a change, and return it as the command prints it."""

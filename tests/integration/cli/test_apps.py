@@ -1,0 +1,139 @@
+"""A host's application, named on the command line: its workflow, its store, its effects."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.cli.office import Office
+
+SHOP = '''
+"""A host's application."""
+import os
+import pathlib
+
+from itsm_workflow import BkItsmGateway, Effect, Policy, Settings, State, Workflow, open_storage
+
+STARTED = pathlib.Path("started.txt")
+
+
+def start(call):
+    if not pathlib.Path("mended").exists():
+        raise OSError("the collector cannot be reached")
+    with STARTED.open("a", encoding="utf-8") as file:
+        file.write(call.change.subject + "\\n")
+
+
+def make():
+    return Workflow(
+        storage=open_storage(os.environ["BKAPP_ITSM_STORE"]),
+        gateway=BkItsmGateway(Settings.from_env()),
+        policy=Policy(effect_attempts=1),
+        effects={State.APPROVED: [Effect("start_collection", start)]},
+        callbacks=False,
+    )
+
+
+class Shop:
+    workflow = staticmethod(make)
+
+
+def fail():
+    raise RuntimeError("no\\ndatabase")
+
+
+NUMBER = 7
+'''
+
+
+@pytest.fixture
+def shop(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """Put the application into the office's folder, where the command is run."""
+    (office.folder / "shop_app.py").write_text(SHOP, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("BKAPP_ITSM_WORKFLOW_APP", "shop_app:make")
+    yield office
+    sys.modules.pop("shop_app", None)
+
+
+def test_the_applications_effects_follow_an_approval(shop: Office) -> None:
+    """What the command approves starts what the host wants started, and a parked effect is retried by its name."""
+    change = shop.apply("collector-42")
+    shop.decide(change["sn"], approve=True)
+    settled = shop.run("settle", "collector-42", "--json")
+    assert [(one["name"], one["status"]) for one in settled.json["effects"]] == [("start_collection", "parked")]
+
+    again = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol")
+    assert again.code == 1
+    assert "failed again: OSError: the collector cannot be reached" in again.err
+
+    (shop.folder / "mended").touch()
+    done = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol", "--json")
+    assert (done.code, done.json["effects"][0]["status"], done.json["attention"]) == (0, "delivered", None)
+    assert (shop.folder / "started.txt").read_text(encoding="utf-8") == "collector-42\n"
+
+
+def test_without_the_application_its_effects_are_left_alone(shop: Office) -> None:
+    """A retry is noted for the application's next pass; nothing is parked for want of a name."""
+    change = shop.apply("collector-42")
+    shop.decide(change["sn"], approve=True)
+    assert shop.run("settle", "collector-42").code == 0
+    noted = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol", "--app", "none", "--json")
+    assert (noted.code, noted.json["effects"][0]["status"]) == (0, "planned")
+    assert "the application that knows it delivers it" in noted.err
+    assert shop.run("reconcile", "--app", "none", "--json").json["unchanged"] == 1
+    assert shop.run("show", "collector-42", "--json").json["effects"][0]["status"] == "planned"
+
+    (shop.folder / "mended").touch()
+    assert shop.run("reconcile", "--json").json["moved"] == 1
+    assert shop.run("show", "collector-42", "--json").json["effects"][0]["status"] == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("shop_app", "is not written as module:name"),
+        ("shop_app:nothing", "has no attribute 'nothing'"),
+        ("no_such_app:make", "No module named 'no_such_app'"),
+        ("shop_app:fail", "cannot be loaded: RuntimeError: no database"),
+        ("shop_app:NUMBER", "cannot be loaded: TypeError"),
+        ("os:getcwd", "gives a str, not a Workflow"),
+    ],
+)
+def test_an_application_that_is_none_is_told_in_one_line(shop: Office, app: str, said: str) -> None:
+    """What was named, and what is wrong with it."""
+    done = shop.run("list", "--app", app)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err.splitlines()[0]
+
+
+def test_an_application_may_lie_deeper_in_its_module(shop: Office) -> None:
+    """A dotted name leads to it."""
+    shop.apply("collector-42")
+    assert [one["subject"] for one in shop.run("list", "--app", "shop_app:Shop.workflow", "--json").json] == [
+        "collector-42"
+    ]
+
+
+def test_an_application_without_its_settings_names_them(shop: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's own errors keep their exit code."""
+    monkeypatch.delenv("BKAPP_ITSM_APP_SECRET")
+    done = shop.run("list")
+    assert (done.code, done.out) == (2, "")
+    assert "BKAPP_ITSM_APP_SECRET" in done.err
+
+
+def test_a_store_that_is_typed_beats_the_environments_application(shop: Office) -> None:
+    """But two that are typed contradict each other, since an application brings its own store."""
+    shop.apply("collector-42")
+    store = ("--store", shop.variables["BKAPP_ITSM_STORE"])
+    assert len(shop.run("list", *store, "--json").json) == 1
+    both = shop.run("list", *store, "--app", "shop_app:make")
+    assert (both.code, "leave --store out" in both.err) == (2, True)
+    assert shop.run("reconcile", *store).code == 2
+    assert shop.run("reconcile", *store, "--app", "none").code == 0

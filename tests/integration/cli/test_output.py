@@ -1,0 +1,138 @@
+"""How things are printed, and what stores and demonstrations are looked after by."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import demo
+from itsm_workflow.cli.exits import exit_of
+from itsm_workflow.cli.output import as_json, clean, facts, table
+from itsm_workflow.demo.scenarios import SCENARIOS
+from itsm_workflow.errors import (
+    GatewayTimeout,
+    ItsmWorkflowError,
+    ServiceNotFound,
+    SettingsError,
+    StorageConflict,
+    StorageError,
+    StorageSchemaError,
+    StorageUnavailable,
+)
+
+if TYPE_CHECKING:
+    from tests.integration.cli.office import Office
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("接入 nginx", "接入 nginx"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("csi\x9b1m", "csi\\x9b1m"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("half \ud800", "half \\ud800"),
+    ],
+)
+def test_nothing_in_a_text_steers_a_terminal(text: str, expected: str) -> None:
+    """Controls, line breaks and changes of direction show as escapes."""
+    assert clean(text) == expected
+
+
+def test_columns_are_as_wide_as_their_widest_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wide character counts twice, and no line ends in blanks."""
+    table(("a", "b"), [("采集", "x"), ("abcde", "")])
+    assert capsys.readouterr().out.splitlines() == ["a      b", "采集   x", "abcde"]
+
+
+def test_facts_leave_out_what_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names align, and a value of several lines is indented under its name."""
+    facts([("id", 7), ("none", None), ("empty", ""), ("content", "one\ntwo")])
+    assert capsys.readouterr().out.splitlines() == ["id       7", "content  one", "         two"]
+
+
+def test_json_is_safe_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says the same, without a byte that a terminal obeys."""
+    as_json({"title": "接入\x9b1m\x7f"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"title": "接入\x9b1m\x7f"}
+    assert "接入\\u009b1m\\u007f" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ItsmWorkflowError("x"), 1),
+        (StorageConflict(change_id="x", kind="version"), 1),
+        (SettingsError("x"), 2),
+        (StorageError("a URL that is none"), 2),
+        (GatewayTimeout("x", endpoint="e"), 3),
+        (ServiceNotFound("x"), 3),
+        (StorageUnavailable("x"), 4),
+        (StorageSchemaError("x"), 4),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: ItsmWorkflowError, code: int) -> None:
+    """A script can tell whom to call."""
+    assert exit_of(error) == code
+
+
+def test_a_damaged_store_is_repaired_and_the_original_kept(office: Office) -> None:
+    """It tells what was damaged, and which change has lost a write."""
+    store = ("--store", "json:///changes.jsonl")
+    done = office.run(
+        "apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", *store, "--json"
+    )
+    file = office.folder / "changes.jsonl"
+    assert office.run("storage", "repair", "changes.jsonl").out == "nothing is damaged, and nothing was done\n"
+
+    damaged = file.read_text(encoding="utf-8").replace('"pending"', '"approved"')
+    file.write_text(damaged, encoding="utf-8")
+    repaired = office.run("storage", "repair", "json:///changes.jsonl", "--json")
+    assert repaired.code == 5
+    assert list(repaired.json) == ["problems", "original", "restored", "dropped", "lost"]
+    assert list(repaired.json["restored"]) == [done.json["id"]]
+    assert (office.folder / "changes.jsonl.damaged-1").read_text(encoding="utf-8") == damaged
+    assert office.run("show", "s", *store, "--json").json["state"] == "applying"
+
+
+def test_a_repair_is_told_to_people_as_well(office: Office) -> None:
+    """In lines that name the file that was kept."""
+    store = ("--store", "json:///changes.jsonl")
+    office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", *store)
+    file = office.folder / "changes.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace('"pending"', '"approved"'), encoding="utf-8")
+    out = office.run("storage", "repair", "changes.jsonl").out
+    assert f"original  {file}.damaged-1" in out
+    assert "as of version 1" in out
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("none.jsonl", 4, "there is no store at"),
+        ("sqlite:///changes.db", 2, "able are: json"),
+        ("json:///", 2, "names a file"),
+    ],
+)
+def test_what_cannot_be_repaired_is_told(office: Office, path: str, code: int, said: str) -> None:
+    """No file, or a backend without that ability."""
+    done = office.run("storage", "repair", path)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_the_demonstration_is_run_and_its_figures_are_json(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines go to standard error then, and its folder and exit code are as asked."""
+    monkeypatch.setattr(demo, "run", functools.partial(demo.run, scenarios=SCENARIOS[:1]))
+    done = office.run("demo", "--folder", "kept", "--json")
+    assert done.code == 0, done.err
+    assert (done.json["requests"], done.json["duplicate_tickets"]) == (1, 0)
+    assert done.err
+    again = office.run("demo", "--folder", "kept")
+    assert again.code == 2
+    assert "holds a store already" in again.err
