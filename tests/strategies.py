@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
 
-texts = st.text(max_size=8)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+"""Texts that every store can keep."""
 moments = st.datetimes(dt.datetime(2024, 5, 1), dt.datetime(2024, 6, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - the bounds of st.datetimes are naive
 whenever = st.datetimes(timezones=st.just(dt.UTC), allow_imaginary=False)
 ids = st.sampled_from(["1", "2", "3"])

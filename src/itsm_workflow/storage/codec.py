@@ -163,6 +163,9 @@ class Codec:
         values.update({name: getattr(row, name) for name in _COLUMNS})
         values["form"] = parse(row.form)
         ticket, attention = values.get("ticket"), values.get("attention")
+        for part, held, column in (("ticket", ticket, row.ticket_key), ("attention", attention, row.attention)):
+            if (held is None) != (column is None):
+                raise ValueError(f"column and document disagree on whether there is {part}")
         if isinstance(ticket, dict) and row.ticket_key is not None:
             gateway, _, ticket_id = row.ticket_key.partition(":")
             values["ticket"] = {**ticket, "gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
@@ -225,6 +228,6 @@ def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:
             found=schema,
             known=SCHEMA,
         )
-    if schema != SCHEMA or set(document) != keys:
+    if type(schema) is not int or schema != SCHEMA or set(document) != keys:
         raise ValueError(f"the document must have schema {SCHEMA} and exactly {', '.join(sorted(keys))}")
     return document

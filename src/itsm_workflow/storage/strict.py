@@ -72,7 +72,8 @@ def strict_converter() -> Converter:
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
     converter.register_structure_hook_func(_is_enum, _enum_member)
-    converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
+    # By class: cattrs has one for str, which would come before any other for a StrEnum.
+    converter.register_unstructure_hook(enum.StrEnum, lambda member: member.value)
     converter.register_structure_hook_func(_is(dt.datetime), _time)
     converter.register_unstructure_hook_func(_is(dt.datetime), to_micros)
     converter.register_structure_hook_func(_is_tuple, _from_list(converter))

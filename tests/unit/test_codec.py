@@ -1,0 +1,405 @@
+"""Changes and entries as stored rows, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
+from itsm_workflow.storage.protocol import EntryRow, Row, check_writes
+from itsm_workflow.storage.strict import canonical, parse
+from tests import strategies as s
+from tests.stateful.walk import Walk, walks
+from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.storage.protocol import Write
+
+CODEC = Codec({**COLLECTOR_CHANGE.evidence_types, "Drafted": ev.Drafted})
+
+EVERY_TYPE = [
+    ev.Decision(reason="not wanted"),
+    ev.Drafted(form=attrs.evolve(x.FORM, content="all of them", fields={"a": [1, None, {"b": 0.5}]})),
+    x.submission(),
+    x.mark(problem="connection reset"),
+    ev.LookupNoted(number=2, answered=False, problem="no answer"),
+    x.confirmed(channel=ev.Channel.OPERATOR, problem="its key was not shown"),
+    ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True),
+    ev.CallbackHeard(sn="REQ7", digest="0" * 64, number=1),
+    ev.Undelivered(sn="REQ7"),
+    x.finished(approved=False, step_running=False, decision="false", ambiguous=True, closed_by="bob"),
+    ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
+    ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"}),
+    ev.EffectResult(effect="E1", attempt=8, error="boom", final=True),
+    ev.EffectRetry(effect="E1", reason="mended"),
+]
+
+
+def written(
+    change: ChangeRequest, *entries: Entry, before: Stored | None = None, due_at: dt.datetime | None = None
+) -> Write:
+    """Return the write of a change."""
+    return CODEC.write(before, change, entries, due_at, open_subject=None)[0]
+
+
+def history(*made: Entry) -> tuple[EntryRow, ...]:
+    """Return entries as stored rows, numbered from 1."""
+    numbered = [attrs.evolve(entry, seq=number) for number, entry in enumerate(made, start=1)]
+    return written(x.DRAFT, *numbered).entries
+
+
+def edited(row: Row, **values: Any) -> Row:  # noqa: ANN401 - JSON values
+    """Return the row with values in the change of its document replaced."""
+    document: Any = parse(row.document)
+    document["change"] |= values
+    return attrs.evolve(row, document=canonical(document))
+
+
+# ---------------------------------------------------------------- round trips
+
+
+@given(change=s.changes, due_at=st.none() | s.moments, made=st.lists(s.entries, max_size=2))
+def test_every_change_comes_back(change: ChangeRequest, due_at: dt.datetime | None, made: list[Entry]) -> None:
+    """With its version, due time, and the digest of its last entry; and it is what any store can keep."""
+    entries = [attrs.evolve(entry, seq=number) for number, entry in enumerate(made, start=1)]
+    write, stored = CODEC.write(None, change, entries, due_at, open_subject="a:b")
+
+    assert stored == CODEC.read(write.row)
+    assert change == CODEC.read(write.row).change
+    assert (1, len(made), due_at, "a:b") == (stored.version, stored.seq, stored.due_at, write.row.open_subject)
+    assert (digest(write.entries[-1]) if made else START) == stored.head
+    if made:
+        check_writes([write])
+
+
+@given(made=st.lists(s.entries, min_size=1, max_size=8))
+def test_every_entry_comes_back(made: list[Entry]) -> None:
+    """With its evidence as the same type with the same facts."""
+    numbered = [attrs.evolve(entry, seq=number) for number, entry in enumerate(made, start=1)]
+
+    assert numbered == CODEC.entries(history(*made))
+
+
+@pytest.mark.parametrize("evidence", EVERY_TYPE, ids=lambda one: type(one).__name__)
+def test_every_type_of_evidence_comes_back(evidence: object) -> None:
+    """One of each, with all that it can hold."""
+    entry = attrs.evolve(x.opened()[1], evidence=evidence)
+    [found] = CODEC.entries(history(entry))
+
+    assert entry == found
+    assert type(evidence) is type(found.evidence)
+
+
+def test_every_type_of_evidence_has_a_strategy() -> None:
+    """No type of the collector's table is left out above."""
+    every = {*COLLECTOR_CHANGE.evidence_types.values(), ev.Drafted}
+
+    assert every == set(s.EVIDENCE)
+    assert every == {type(one) for one in EVERY_TYPE}
+
+
+@given(walk=walks())
+def test_a_whole_walk_comes_back(walk: Walk) -> None:
+    """Committed entry by entry, or all at once: the same rows."""
+    whole = written(walk.change, *walk.entries)
+    stored: Stored | None = None
+    rows: list[EntryRow] = []
+    for entry in walk.entries:
+        write, stored = CODEC.write(stored, walk.change, [entry], None, open_subject=None)
+        rows += write.entries
+
+    assert list(whole.entries) == rows
+    assert walk.entries == CODEC.entries(rows)
+    assert stored is not None
+    assert (len(rows), len(rows), digest(rows[-1])) == (stored.version, stored.seq, stored.head)
+
+
+@given(change=s.changes)
+def test_documents_are_canonical(change: ChangeRequest) -> None:
+    """Reading a text as JSON and writing it again gives the same text."""
+    row = written(change).row
+
+    assert row.document == canonical(parse(row.document))
+    assert row.form == canonical(parse(row.form or ""))
+
+
+@given(change=s.changes)
+def test_documents_hold_only_what_no_column_holds(change: ChangeRequest) -> None:
+    """What is in two places could disagree."""
+    document: Any = parse(written(change).row.document)
+    held = document["change"]
+
+    assert {"schema", "head", "change"} == set(document)
+    columns = {"id", "workflow", "state", "subject", "form", "created_at", "updated_at", "version", "seq", "due_at"}
+    assert not columns & set(held)
+    assert not {"gateway", "id", "sn"} & set(held.get("ticket") or {})
+    assert "reason" not in (held.get("attention") or {})
+    assert set(held) <= {field.name for field in attrs.fields(type(change))}
+
+
+def test_columns_are_those_of_the_change() -> None:
+    """What a store can search is what the change says."""
+    change = x.with_attention(x.PENDING)
+    row = CODEC.write(None, change, [x.opened()[1]], x.later(9), open_subject="collector_change:collector-1")[0].row
+
+    assert (
+        row.id,
+        row.workflow,
+        row.state,
+        row.attention,
+        row.subject,
+    ) == (x.ID, "collector_change", "pending", "overdue", "collector-1")
+    assert (row.ticket_key, row.ticket_sn, row.open_subject) == ("bk_itsm:7", "REQ7", "collector_change:collector-1")
+    created = int(x.NOW.timestamp()) * 10**6
+    assert (1, 1, created, created, created + 9 * 10**6) == (
+        row.version,
+        row.seq,
+        row.created_at,
+        row.updated_at,
+        row.due_at,
+    )
+    assert ticket_key(change.expect_ticket()) == "bk_itsm:7"
+
+
+def test_the_form_is_written_once_and_when_it_changes() -> None:
+    """In between, None leaves it as it is."""
+    first, stored = CODEC.write(None, x.DRAFT, [x.opened()[1]], None, open_subject=None)
+    same = CODEC.write(stored, x.QUEUED, [], None, open_subject=None)[0]
+    other = attrs.evolve(x.DRAFT, form=attrs.evolve(x.FORM, title="Collect all logs"))
+    revised = CODEC.write(stored, other, [], None, open_subject=None)[0]
+
+    assert (isinstance(first.row.form, str), same.row.form) == (True, None)
+    assert "Collect all logs" in (revised.row.form or "")
+    assert (first.expected_version, same.expected_version, revised.expected_version) == (0, 1, 1)
+    assert (same.row.version, same.row.seq) == (2, 1)
+
+
+def test_a_ticket_id_may_hold_a_colon() -> None:
+    """Only the gateway's name may not."""
+    change = attrs.evolve(x.PENDING, ticket=attrs.evolve(x.PENDING.expect_ticket(), id="7:a:"))
+
+    assert change == CODEC.read(written(change).row).change
+
+
+# ---------------------------------------------------------------- what is refused
+
+ATTEMPT: dict[str, Any] = {
+    "key": "K1",
+    "number": 1,
+    "phase": "queued",
+    "creator": "alice",
+    "service": "17",
+    "owner": "w1",
+    "submitted_at": 0,
+}
+SNAPSHOT = {"status": "running", "since": 0}
+EFFECT = {"id": "E1", "name": "start", "status": "planned", "due_at": 0}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a number for a text": ({"attempt": {**ATTEMPT, "key": 1}}, "must be of type str, not int @ $.attempt.key"),
+    "a text for a number": ({"attempt": {**ATTEMPT, "number": "1"}}, "must be of type int, not str @ $.attempt.number"),
+    "truth for a number": ({"attempt": {**ATTEMPT, "looks": True}}, "must be of type int, not bool @ $.attempt.looks"),
+    "a text for a time": ({"ended_at": "2024-05-17"}, "must be integer microseconds, not str @ $.ended_at"),
+    "a time without end": ({"ended_at": 10**30}, "@ $.ended_at"),
+    "an unknown phase": ({"attempt": {**ATTEMPT, "phase": "lost"}}, "must be one of queued, sending, unknown"),
+    "an unknown outcome": ({"outcome": "fine"}, "must be one of approved, rejected, withdrawn"),
+    "an unknown key": ({"colour": "red"}, "colour @ $"),
+    "an unknown key in a part": ({"suspicion": {**SNAPSHOT, "x": 1}}, "x @ $.suspicion"),
+    "a missing key": ({"suspicion": {"status": "running"}}, "is missing @ $.suspicion.since"),
+    "a text for a list": ({"contradictions": "ab"}, "must be a list, not str @ $.contradictions"),
+    "an object for a list": ({"effects": {"E1": EFFECT}}, "must be a list, not dict @ $.effects"),
+    "a wrong item": ({"effects": [{**EFFECT, "status": "done"}]}, "must be one of planned, delivered, parked"),
+    "a list for a part": ({"attempt": []}, "$.attempt"),
+    "a list for a mapping": ({"data": []}, "must be an object, not list @ $.data"),
+    "a ticket without its column": ({"ticket": {"url": "", "channel": "answer", "recorded_at": 0}}, "there is ticket"),
+    "attention without its column": ({"attention": {"since": 0}}, "there is attention"),
+    "a ticket that is none": ({"ticket": "REQ7"}, "there is ticket"),
+    "a column in the document": ({"seq": 1}, "seq @ $"),
+}
+
+
+@pytest.mark.parametrize(("values", "problem"), WRONG.values(), ids=WRONG)
+def test_a_change_of_another_shape_is_corrupt(values: dict[str, Any], problem: str) -> None:
+    """Nothing is coerced or let in; the error names the change and the field."""
+    row = edited(written(x.DRAFT).row, **values)
+    with pytest.raises(StorageCorrupt) as caught:
+        CODEC.read(row)
+
+    assert f"change {x.ID} is stored in a shape that this version does not write: " in str(caught.value)
+    assert problem in str(caught.value)
+    assert vars(caught.value)["change_id"] == x.ID
+
+
+COLUMNS: dict[str, dict[str, Any]] = {
+    "no JSON": {"document": "{"},
+    "no object": {"document": "[]"},
+    "nothing": {"document": "null"},
+    "NaN": {"document": '{"schema":1,"head":"x","change":{"data":{"n":NaN}}}'},
+    "a key twice": {"document": '{"schema":1,"head":"x","head":"x","change":{}}'},
+    "another key": {"document": '{"schema":1,"head":"x","change":{},"more":1}'},
+    "no head": {"document": '{"schema":1,"change":{}}'},
+    "a head that is no text": {"document": '{"schema":1,"head":1,"change":{}}'},
+    "a change that is no object": {"document": '{"schema":1,"head":"x","change":[]}'},
+    "no schema": {"document": '{"head":"x","change":{}}'},
+    "an older schema": {"document": '{"schema":0,"head":"x","change":{}}'},
+    "a schema that is true": {"document": '{"schema":true,"head":"x","change":{}}'},
+    "a schema with a fraction": {"document": '{"schema":1.0,"head":"x","change":{}}'},
+    "a schema that is a text": {"document": '{"schema":"2","head":"x","change":{}}'},
+    "no form": {"form": None},
+    "a form that is no object": {"form": '"Collect"'},
+    "a form without a title": {"form": '{"applicant":"alice"}'},
+    "approvers in one text": {"form": '{"title":"t","applicant":"alice","approvers":"bob"}'},
+    "a time that is no number": {"created_at": "now"},
+    "a ticket that the document lacks": {"ticket_key": "bk_itsm:7", "ticket_sn": "REQ7"},
+    "attention that the document lacks": {"attention": "overdue"},
+}
+
+
+@pytest.mark.parametrize("values", COLUMNS.values(), ids=COLUMNS)
+def test_a_row_that_cannot_be_true_is_corrupt(values: dict[str, Any]) -> None:
+    """Whatever a store gives back instead of what was written."""
+    with pytest.raises(StorageCorrupt, match=x.ID):
+        CODEC.read(attrs.evolve(written(x.DRAFT).row, **values))
+
+
+@pytest.mark.parametrize(
+    "values", [{"ticket_sn": None}, {"ticket_key": None}, {"attention": None}, {"attention": "tired"}]
+)
+def test_columns_that_disagree_with_the_document_are_corrupt(values: dict[str, Any]) -> None:
+    """A ticket or attention of which a half is gone."""
+    with pytest.raises(StorageCorrupt, match=x.ID):
+        CODEC.read(attrs.evolve(written(x.with_attention(x.PENDING)).row, **values))
+
+
+def test_a_newer_schema_is_refused_as_such() -> None:
+    """The way out is an upgrade, not a repair."""
+    row, [entry] = written(x.DRAFT).row, history(x.opened()[1])
+    newer = row.document.replace('"schema":1', '"schema":2')
+    with pytest.raises(StorageSchemaError, match=f"change {x.ID} was written by a newer version") as caught:
+        CODEC.read(attrs.evolve(row, document=newer))
+    with pytest.raises(StorageSchemaError, match=f"entry 1 of change {x.ID} was written by a newer version"):
+        CODEC.entries([attrs.evolve(entry, document=entry.document.replace('"schema":1', '"schema":2'))])
+
+    assert (vars(caught.value)["found"], vars(caught.value)["known"]) == (2, SCHEMA)
+
+
+def test_no_value_of_a_document_is_told() -> None:
+    """An error goes to logs; what was stored may be personal."""
+    row = edited(written(x.DRAFT).row, attempt={**ATTEMPT, "number": "0123456789"})
+    with pytest.raises(StorageCorrupt) as caught:
+        CODEC.read(row)
+
+    assert "0123456789" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+# ---------------------------------------------------------------- the chain
+
+
+@given(data=st.data())
+def test_any_damage_to_a_history_is_noticed(data: st.DataObject) -> None:
+    """An edit, a removal, a swap, a repeat: noticed by the chain, or at its end by the digest in the change's row."""
+    made = data.draw(st.lists(s.entries, min_size=2, max_size=5))
+    entries = [attrs.evolve(entry, seq=number) for number, entry in enumerate(made, start=1)]
+    write, stored = CODEC.write(None, x.DRAFT, entries, None, open_subject=None)
+    rows = list(write.entries)
+    damaged = data.draw(st.one_of(edits(rows), removals(rows), swaps(rows), repeats(rows)), label="damaged")
+    assume(damaged != rows)
+    try:
+        CODEC.entries(damaged)
+    except StorageCorrupt as error:
+        assert vars(error)["seq"] in {row.seq for row in damaged}  # noqa: PT017 - either outcome notices it
+        return
+    assert damaged == [] or digest(damaged[-1]) != stored.head
+
+
+def edits(rows: list[EntryRow]) -> st.SearchStrategy[list[EntryRow]]:
+    """Return a strategy of the rows with one column of one of them changed."""
+    columns = {
+        "at": st.integers(0, 10**15),
+        "trigger": s.texts,
+        "source": s.texts,
+        "dest": s.texts,
+        "actor": s.texts,
+        "seq": st.integers(1, 9),
+        "change_id": s.texts,
+        "document": st.sampled_from(
+            [rows[0].document.replace('"effects":[', '"effects":["x",'), "{}", rows[1].document]
+        ),
+    }
+    return st.tuples(st.integers(0, len(rows) - 1), st.sampled_from(sorted(columns))).flatmap(
+        lambda where: columns[where[1]].map(
+            lambda value: [
+                attrs.evolve(row, **{where[1]: value}) if number == where[0] else row  # type: ignore[arg-type]
+                for number, row in enumerate(rows)
+            ]
+        )
+    )
+
+
+def removals(rows: list[EntryRow]) -> st.SearchStrategy[list[EntryRow]]:
+    """Return a strategy of the rows without some."""
+    return st.sets(st.integers(0, len(rows) - 1), min_size=1).map(
+        lambda gone: [row for number, row in enumerate(rows) if number not in gone]
+    )
+
+
+def swaps(rows: list[EntryRow]) -> st.SearchStrategy[list[EntryRow]]:
+    """Return a strategy of the rows in another order."""
+    return st.permutations(rows).map(list)
+
+
+def repeats(rows: list[EntryRow]) -> st.SearchStrategy[list[EntryRow]]:
+    """Return a strategy of the rows with one of them twice."""
+    return st.integers(0, len(rows) - 1).map(lambda number: [*rows[: number + 1], *rows[number:]])
+
+
+def test_a_history_is_read_page_by_page() -> None:
+    """Each page continues the digest of the one before."""
+    rows = history(*[x.opened()[1]] * 3)
+
+    assert len(CODEC.entries(rows[2:], previous=digest(rows[1]))) == 1
+    with pytest.raises(StorageCorrupt, match=r"^entry 3 of change .* does not continue the entry before it"):
+        CODEC.entries(rows[2:], previous=digest(rows[0]))
+
+
+def test_evidence_of_a_type_that_is_not_known_is_read_as_it_is() -> None:
+    """A host that took a trigger out of its table can still show its history."""
+    rows = history(x.opened()[1])
+
+    assert (
+        Codec({}).entries(rows)[0].evidence["form"]  # type: ignore[index] # a plain mapping
+    ) == {"title": "Collect access logs", "applicant": "alice", "approvers": ["bob"]}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"document": "[]"},
+        {"document": '{"schema":1}'},
+        {"document": json.dumps({"schema": 1, "previous": START, "kind": "Decision", "evidence": [], "effects": []})},
+        {"document": json.dumps({"schema": 1, "previous": START, "kind": "Decision", "evidence": {}, "effects": "E1"})},
+        {"document": json.dumps({"schema": 1, "previous": None, "kind": "Decision", "evidence": {}, "effects": []})},
+        {"at": "now"},
+    ],
+    ids=["no object", "keys missing", "evidence", "effects", "previous", "time"],
+)
+def test_an_entry_of_another_shape_is_corrupt(values: dict[str, Any]) -> None:
+    """The error names the change and the entry."""
+    [row] = history(x.opened()[1])
+    with pytest.raises(StorageCorrupt, match=f"entry 1 of change {x.ID} is not what was written: ") as caught:
+        CODEC.entries([attrs.evolve(row, **values)])
+
+    assert (vars(caught.value)["change_id"], vars(caught.value)["seq"]) == (x.ID, 1)
