@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 _COMPACT_AT = 1024 * 1024
 
+# Several threads of a new child may be the first to notice that it is one.
+_AFTER_FORK = threading.Lock()
+
 
 @attrs.define
 class _Opened:
@@ -166,16 +169,18 @@ class JSONFileBackend:
             self._forget()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._lock = Lock(self._path, timeout=self._timeout)
         self._opened: _Opened | None = None
+        self._pid = os.getpid()
 
     def _leave_parent(self) -> None:
         """In a forked child, start anew: offset, lock and index are those of the parent's threads."""
         if self._pid != os.getpid():
-            self._forget()
-            self._start()
+            with _AFTER_FORK:
+                if self._pid != os.getpid():
+                    self._forget()
+                    self._start()
 
     @contextmanager
     def _current(self, *, to_write: bool = False) -> Iterator[_Opened]:

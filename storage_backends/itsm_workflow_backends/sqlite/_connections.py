@@ -30,6 +30,9 @@ _MAX_IDLE = 8
 
 _LEFT_TO_THE_PARENT: list[sqlite3.Connection] = []
 
+# Several threads of a new child may be the first to notice that it is one.
+_AFTER_FORK = threading.Lock()
+
 
 class Connections:
     """Opens, lends, takes back and closes connections to the file at the path, and makes the file if there is none."""
@@ -48,10 +51,10 @@ class Connections:
             pass
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._writers = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
+        self._pid = os.getpid()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -126,8 +129,10 @@ class Connections:
 
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():
-            _LEFT_TO_THE_PARENT.extend(self._idle)
-            self._start()
+            with _AFTER_FORK:
+                if self._pid != os.getpid():
+                    _LEFT_TO_THE_PARENT.extend(self._idle)
+                    self._start()
 
     def _open(self) -> sqlite3.Connection:
         path = self._path
