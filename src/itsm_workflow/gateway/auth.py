@@ -60,7 +60,7 @@ def headers(settings: Settings, context: RequestContext, request_id: str) -> Map
         "X-Bkapi-Authorization": _authorization(settings, context),
         "X-Bk-App-Code": settings.app_code,
         "X-Bk-App-Secret": settings.app_secret,
-        "X-Request-Id": request_id,
+        "X-Request-Id": _visible("request id", request_id),
         "X-DATA-REQUEST-ID": request_id,
         "blueking-language": _visible("language", context.language or settings.language),
     }

@@ -8,6 +8,7 @@ says whether a byte of it may have left. No object of the libraries below leaves
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import io
 import os
@@ -277,7 +278,13 @@ class Transport:
             name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
         }
         headers |= {"Accept-Encoding": "gzip", "Connection": "close" if request.fresh else "keep-alive"}
-        prepared = requests.Request(request.method, request.url, headers=headers, data=request.body).prepare()
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        address, mark, query = request.url.partition("?")
+        # Prepared by hand: the library would look for cookies, hooks and passwords, and read the address anew each time.
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = request.method, _address(address) + mark + query, request.body
+        prepared.headers = requests.structures.CaseInsensitiveDict(headers)
         return session.send(
             prepared,
             stream=True,
@@ -303,6 +310,14 @@ class Transport:
             yield pool.session
         finally:
             pool.slots.release()
+
+
+@functools.lru_cache(maxsize=256)
+def _address(url: str) -> str:
+    """Return an address as it goes over the wire: a host's name in ASCII, the path quoted."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    return prepared.url or url
 
 
 def _tls_context(trusted: str) -> _TLSContext:
