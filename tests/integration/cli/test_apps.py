@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHOP = '''
 """A host's application."""
+import datetime as dt
 import os
 import pathlib
 
@@ -33,7 +34,7 @@ def make():
     return Workflow(
         storage=open_storage(os.environ["BKAPP_ITSM_STORE"]),
         gateway=BkItsmGateway(Settings.from_env()),
-        policy=Policy(effect_attempts=1),
+        policy=Policy(effect_attempts=1, lookups=(dt.timedelta(),)),
         effects={State.APPROVED: [Effect("start_collection", start)]},
         callbacks=False,
     )
@@ -137,3 +138,22 @@ def test_a_store_that_is_typed_beats_the_environments_application(shop: Office) 
     assert (both.code, "leave --store out" in both.err) == (2, True)
     assert shop.run("reconcile", *store).code == 2
     assert shop.run("reconcile", *store, "--app", "none").code == 0
+
+
+def test_a_submission_without_a_ticket_is_resent_or_abandoned_by_a_person(shop: Office) -> None:
+    """After the look-ups found nothing; the resend files it under the same key."""
+    shop.sandbox.faults.status("create_ticket", 502, always=True)
+    asked = ("--title", "t", "--applicant", "alice", "--approver", "bob", "--json")
+    lost = [shop.run("apply", "--subject", subject, *asked).json for subject in ("collector-1", "collector-2")]
+    assert [one["attention"]["reason"] for one in lost] == ["not_found", "not_found"]
+    listed = shop.run("list", "--attention")
+    assert listed.out.count("not_found") == 2
+    assert "attention     not_found since" in shop.run("show", "collector-1").out
+    shop.sandbox.faults.clear()
+
+    resent = shop.run("resend", "collector-1", "--actor", "carol", "--reason", "not in the list", "--json")
+    assert (resent.code, resent.json["state"], resent.json["attempt"]["number"]) == (0, "pending", 2)
+    assert resent.json["attempt"]["key"] == lost[0]["attempt"]["key"]
+    given_up = shop.run("abandon", "collector-2", "--actor", "carol", "--reason", "not wanted any more", "--json")
+    assert (given_up.code, given_up.json["outcome"]) == (0, "abandoned")
+    assert len(shop.sandbox.tickets()) == 1

@@ -189,3 +189,21 @@ def test_the_view_of_a_change_holds_no_other_keys(office: Office) -> None:
     change = office.apply("collector-42")
     assert list(change) == CHANGE_KEYS
     assert list(office.run("list", "--json").json[0]) == CHANGE_KEYS
+
+
+def test_nothing_found_is_said_and_no_error(office: Office) -> None:
+    """An empty list is an answer: a remark for people, an empty array for programs."""
+    office.apply("collector-42")
+    done = office.run("list", "--subject", "collector-41")
+    assert (done.code, done.out, done.err) == (0, "", "no change matches\n")
+    done = office.run("list", "--subject", "collector-41", "--json")
+    assert (done.code, done.json, done.err) == (0, [], "")
+
+
+def test_sentences_and_pictures_come_as_json_too(office: Office) -> None:
+    """For programs that pass them on."""
+    change = office.apply("collector-42")
+    told = office.run("why", "collector-42", "--json").json
+    assert (told["id"], "waits for bob" in told["why"]) == (change["id"], True)
+    drawn = office.run("graph", "--format", "table", "--json").json
+    assert drawn == {"format": "table", "text": format(Graph(definition=COLLECTOR_CHANGE), "table")}
