@@ -10,10 +10,11 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 
-NOTHING: Mapping[str, object] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 WITHDRAW = "withdraw"
 """The name of the built-in effect that withdraws the ticket."""

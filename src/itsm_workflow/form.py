@@ -76,7 +76,10 @@ def check_subject(subject: object) -> Sequence[Problem]:
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: one line, not too long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a value from outside may be too deep, too long, or unable to show itself
+        text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
@@ -112,11 +115,15 @@ def _fields(fields: object) -> list[Problem]:
         if not isinstance(key, str) or not key:
             problems.append(("fields", shown(key), "keys must be text"))
             continue
+        if _storable("fields", key):
+            problems += _storable("fields", key)
+            continue
         try:
             json_value(value)
         except ValueError as error:
             problems.append((f"fields.{key}", shown(value), str(error)))
-        problems += _unstorable_texts(f"fields.{key}", value)
+        else:
+            problems += _unstorable_texts(f"fields.{key}", value)
     return problems
 
 
@@ -125,6 +132,6 @@ def _unstorable_texts(field: str, value: object) -> list[Problem]:
         return _storable(field, value)
     if isinstance(value, list | tuple):
         return [problem for one in value for problem in _unstorable_texts(field, one)]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return [problem for pair in value.items() for one in pair for problem in _unstorable_texts(field, one)]
     return []

@@ -94,12 +94,9 @@ class Journal:
         """Return a change.
 
         Raises:
-            ChangeNotFound: The store has none of that id.
+            ChangeNotFound: The store has none of that id in this workflow.
         """
-        row = self.storage.get(change_id)
-        if row is None:
-            raise ChangeNotFound(name=change_id)
-        return self._codec.read(row)
+        return self._codec.read(self._row(change_id))
 
     def pages(self, query: Query, *, most: int | None = None) -> Iterator[list[Stored]]:
         """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
@@ -139,6 +136,7 @@ class Journal:
 
     def history(self, change_id: str) -> list[Entry]:
         """Return the whole history, its chain of digests checked."""
+        self._row(change_id)  # another workflow's change is none of ours
         found: list[Entry] = []
         after, previous = 0, START
         while True:
@@ -147,9 +145,13 @@ class Journal:
             if rows.next_seq is None:
                 break
             after, previous = rows.next_seq, digest(rows.entries[-1])
-        if not found:
-            raise ChangeNotFound(name=change_id)
         return found
+
+    def _row(self, change_id: str) -> Row:
+        row = self.storage.get(change_id)
+        if row is None or row.workflow != self.definition.name:
+            raise ChangeNotFound(name=change_id)
+        return row
 
     def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
         """Prepare a new change, with triggers fired on it at once."""

@@ -7,9 +7,13 @@ import datetime as dt
 import attrs
 
 
+def _is_time(value: object) -> bool:
+    return isinstance(value, dt.timedelta) and value >= dt.timedelta()
+
+
 def _seconds(default: float) -> dt.timedelta:
     def not_negative(_instance: object, attribute: attrs.Attribute[dt.timedelta], value: dt.timedelta) -> None:
-        if not isinstance(value, dt.timedelta) or value < dt.timedelta():
+        if not _is_time(value):
             raise ValueError(f"Policy.{attribute.name} must be a timedelta of at least 0, not {value!r}")
 
     return attrs.field(default=dt.timedelta(seconds=default), validator=not_negative)
@@ -63,11 +67,13 @@ class Policy:
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a look-up schedule that is empty or goes backwards."""
-        if not self.lookups or list(self.lookups) != sorted(self.lookups):
-            raise ValueError("Policy.lookups must name at least one time, in ascending order")
+        """Refuse a look-up schedule that is empty, goes backwards, or is no schedule."""
+        if not self.lookups or not all(map(_is_time, self.lookups)) or list(self.lookups) != sorted(self.lookups):
+            raise ValueError("Policy.lookups must name at least one timedelta of at least 0, in ascending order")
 
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""
-        doublings = min(failures - 1, 32)  # 2**32 times any wait is beyond every cap
-        return min(self.effect_backoff * 2**doublings, self.effect_backoff_cap)
+        doublings = 1 << min(max(failures - 1, 0), 128)
+        if self.effect_backoff > self.effect_backoff_cap // doublings:  # before it is doubled: a timedelta can overflow
+            return self.effect_backoff_cap
+        return self.effect_backoff * doublings

@@ -29,10 +29,13 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "app_code": ("BKAPP_ITSM_APP_CODE", "BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE"),
         # SECRET_KEY is no alias: a misconfigured Django host would send its signing key over the wire.
         "app_secret": ("BKAPP_ITSM_APP_SECRET", "BK_APP_SECRET", "BKPAAS_APP_SECRET"),
+        "version": ("BKAPP_ITSM_VERSION",),  # before the gateway's address, which depends on it
         "gateway_url": ("BKAPP_ITSM_GATEWAY_URL", "ITSM_APIGATEWAY_ROOT_V2", "BK_COMPONENT_API_URL", "BK_API_URL_TMPL"),
-        "version": ("BKAPP_ITSM_VERSION",),
+        "routes": ("BKAPP_ITSM_ROUTES",),
+        "component_version": ("BKAPP_ITSM_COMPONENT_VERSION",),
         "service_id": ("BKAPP_ITSM_SERVICE_ID", "BKAPP_COLLECTOR_ITSM_SERVICE_ID"),
         "service_name": ("BKAPP_ITSM_SERVICE_NAME",),
+        "service_role": ("BKAPP_ITSM_SERVICE_ROLE",),
         "fast_approval": ("BKAPP_ITSM_FAST_APPROVAL",),
         "approver_field": ("BKAPP_ITSM_APPROVER_FIELD",),
         "content_field": ("BKAPP_ITSM_CONTENT_FIELD",),
@@ -40,6 +43,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "workflow_key": ("BKAPP_ITSM_WORKFLOW_KEY",),
         "callback_host": ("BKAPP_ITSM_CALLBACK_HOST",),
         "callback_keys": ("BKAPP_ITSM_CALLBACK_KEYS",),
+        "callback_credential": ("BKAPP_ITSM_CALLBACK_CREDENTIAL",),
+        "collect_itsm": ("BKAPP_COLLECT_ITSM",),
         "store": ("BKAPP_ITSM_STORE",),
         "timeout": ("BKAPP_ITSM_TIMEOUT", "BK_ITSM4_API_TIMEOUT"),
         "deadline": ("BKAPP_ITSM_DEADLINE",),
@@ -64,6 +69,10 @@ _FIELD_KEY = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 _WORD = re.compile(r"[!-~]{0,128}")  # goes into a header: visible ASCII only
 _GATEWAYS = {"v2": ("bk-itsm", "/prod/v2/itsm/"), "v4": ("bk-itsm4", "/prod/")}
 _ESB = "/api/c/compapi/v2/itsm/"
+_COMPONENT = re.compile(r"(v[0-9]{1,3})?")
+_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"version": tuple(_GATEWAYS), "routes": ("v2", "esb", "component"), "callback_credential": ("header", "path")}
+)
 
 Problem = tuple[str, str]
 
@@ -85,8 +94,13 @@ class Settings:
         app_secret: Its secret.
         gateway_url: The gateway root that the endpoints' paths are appended to; ends with a slash.
         version: The ITSM generation, ``v2`` or ``v4``.
-        service_id: The service that tickets are filed with; empty if one of the next two says it.
+        routes: How BK-ITSM 2 is reached: ``v2`` by the server's own methods, ``esb`` by POST alone, ``component`` by
+            the ESB's component paths.
+        component_version: The version in the component paths; empty: there is none.
+        service_id: The service that tickets are filed with; empty if one of the next three says it.
         service_name: Its name, looked up in the gateway's list of services.
+        service_role: The display role that its owner gave it, looked up in the same list; the log platform's is
+            ``LOG_SEARCH``.
         fast_approval: File with the built-in service, whose approvers the form names.
         approver_field: The key of the service's form field that takes the approvers; empty: the service names its own.
         content_field: The key of the service's form field that takes the form's content; empty: it has none.
@@ -94,6 +108,10 @@ class Settings:
         workflow_key: The ITSM 4 flow.
         callback_host: The public base of our callback address; never taken from a request.
         callback_keys: Keys of the callback credentials, newest first, each at least 32 bytes.
+        callback_credential: Where a callback brings our credential: in a ``header``, or in the ``path`` for a gateway
+            that sends no headers of ours.
+        collect_itsm: Whether the host wants an approval before it collects. Read by the host alone: the library files
+            what it is asked to, and `Workflow.require_approved` refuses whatever this says.
         store: The URL of the storage backend.
         timeout: Seconds to wait for a connection and for one read.
         deadline: Seconds that one call may take in all, retries included.
@@ -114,8 +132,11 @@ class Settings:
     app_secret: Secret
     gateway_url: str = attrs.field(converter=_root)
     version: str = "v2"
+    routes: str = "v2"
+    component_version: str = "v2"
     service_id: str = ""
     service_name: str = ""
+    service_role: str = ""
     fast_approval: bool = False
     approver_field: str = ""
     content_field: str = ""
@@ -123,6 +144,8 @@ class Settings:
     workflow_key: str = ""
     callback_host: str = attrs.field(default="", converter=_base)
     callback_keys: tuple[Secret, ...] = ()
+    callback_credential: str = "header"
+    collect_itsm: bool = False
     store: str = attrs.field(default="sqlite:///itsm-workflow.db", repr=False)  # may hold a password
     timeout: tuple[float, float] = (3.05, 10.0)
     deadline: float = 20.0
@@ -266,7 +289,8 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "ticket_hosts": _items,
     "timeout": _timeout,
     "deadline": _seconds,
-    **dict.fromkeys(("fast_approval", "allow_http", "key_in_title", "four_byte_text"), _flag),
+    "component_version": lambda text: "" if text == "none" else text,
+    **dict.fromkeys(("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm"), _flag),
 }
 
 
@@ -282,17 +306,19 @@ def _problems(values: Mapping[str, Any]) -> Sequence[Problem]:
         check(name, "is missing", bool)
     for name in ("app_secret", "system_token", "callback_keys"):
         check(name, "must be a Secret, so that it cannot show itself", _is_secret)
-    for name in ("app_code", "tenant", "api_user", "language"):
+    for name in ("app_code", "tenant", "api_user", "language", "service_role"):
         check(name, "must be visible ASCII, at most 128 characters", lambda value: _fits(_WORD, value))
     for name in ("gateway_url", "callback_host"):
         if values.get(name):
             found += [(name, rule) for rule in _url_rules(values[name], allow_http=values.get("allow_http") is True)]
-    check("version", "must be v2 or v4", lambda value: value in _GATEWAYS)
+    for name, words in _WORDS.items():
+        check(name, f"must be {', '.join(words[:-1])} or {words[-1]}", words.__contains__)
+    check("component_version", "must be v and a number, or none", lambda value: _fits(_COMPONENT, value))
     check("service_id", "must be a whole number", lambda value: not value or (value.isascii() and value.isdigit()))
     check(
         "fast_approval",
         "cannot be on when a service is set as well",
-        lambda value: not (value and (values.get("service_id") or values.get("service_name"))),
+        lambda value: not (value and any(values.get(f"service_{part}") for part in ("id", "name", "role"))),
     )
     for name in ("approver_field", "content_field"):
         check(name, "must be a form field's key: letters, digits and _ . -", lambda value: _fits(_FIELD_KEY, value))

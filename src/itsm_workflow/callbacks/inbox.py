@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
+from itsm_workflow.effects import describe
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
@@ -80,8 +81,11 @@ class Inbox:
             news = self._hear(callback)
         except ChangeNotFound:
             return refusal(401, "not a callback of this application")
-        except TransitionRefused:
-            return ACCEPTED  # a draft: its submission was refused, so that there is nothing to look into
+        except TransitionRefused as refused:
+            if refused.state == self._journal.definition.initial:
+                return ACCEPTED  # its submission was refused, so that there is nothing to look into
+            self._observers.on_trouble(callback.change_id, refused)
+            return refusal(503, "not stored: list it as not delivered")
         except StorageError as error:
             self._observers.on_trouble(callback.change_id, error)
             return refusal(503, "not stored: list it as not delivered")
@@ -112,7 +116,7 @@ class Inbox:
 
     def _look(self, callback: Callback) -> None:
         if callable(self._after):
-            self._after(callback.change_id)
+            self._queue(self._after, callback.change_id)
         elif self._after == "inline":
             self._look_into(callback)
         elif self._after == "background":
@@ -120,6 +124,13 @@ class Inbox:
                 if self._pool is None:
                     self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="itsm-workflow-callback")
                 self._pool.submit(self._look_into, callback)
+
+    def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:
+        try:
+            enqueue(change_id)
+        except Exception as error:  # noqa: BLE001 - a host's queue may fail in any way; the hint is stored all the same
+            trouble = ItsmWorkflowError(f"the change could not be queued, reconcile will look: {describe(error)}")
+            self._observers.on_trouble(change_id, trouble)
 
     def _look_into(self, callback: Callback) -> None:
         try:

@@ -177,7 +177,7 @@ class ApiClient:
             Exception: What a hook of the endpoint raised, as it is.
         """
         asked = _Asked(context=context, files=files, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant)
-        response = self._ask(endpoint, params or {}, asked)
+        response = self._ask(endpoint, {} if params is None else params, asked)
         if response.error is not None and raise_exception:
             raise response.error
         return response if raw or not raise_exception else cast("T", response.data)
@@ -212,9 +212,12 @@ class ApiClient:
 
     def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: _Asked) -> DataResponse[T]:
         """Do it. A gateway's error is part of the response: raised, it would carry a traceback of inner frames."""
+        if not isinstance(params, Mapping):
+            raise ValueError(f"{endpoint.name}: the parameters must be a mapping of names to values")  # noqa: TRY004 - one kind of error for all bad input
         policy = self._policy(endpoint, asked)
         request_id = asked.context.request_id or self._new_request_id()
         log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
+        log.secrets = secrets_of(asked.context, self.settings.app_secret, params)
         started = self._pace.monotonic()
         try:
             call = resolve(endpoint, self.settings, asked.context, params, tenant=asked.tenant, request_id=request_id)
@@ -225,7 +228,7 @@ class ApiClient:
                 if not isinstance(final, Mapping):
                     raise ValueError(f"{endpoint.name}: before_request must return the parameters to send")
                 log.params = final
-            log.secrets = secrets_of(call.context, self.settings.app_secret, final)
+                log.secrets += secrets_of(asked.context, self.settings.app_secret, final)
             if endpoint.default_return_value is not None:
                 default = endpoint.default_return_value
                 log.outcome = "default"
@@ -273,6 +276,7 @@ class ApiClient:
         return response
 
     def _policy(self, endpoint: Endpoint[Any], asked: _Asked) -> RetryPolicy:
+        """Return how it is tried again, once what was asked is known to make sense."""
         if asked.retry is not None and asked.retry.attempts > 1 and not endpoint.idempotent:
             raise ValueError(f"{endpoint.name} is not marked idempotent: trying it again might do it twice")
         if asked.timeout is not None and not (check_seconds(asked.timeout) or check_timeout(asked.timeout)):
@@ -299,7 +303,7 @@ class ApiClient:
         if files and endpoint.method == "GET":
             raise ValueError(f"{endpoint.name}: a GET has no body that files could travel in")
         text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
-        body: bytes | None = None  # from here on nothing fails: it holds secrets in clear
+        body: bytes | None = None  # last, since it holds secrets in clear
         if files:
             body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
         elif endpoint.method != "GET":

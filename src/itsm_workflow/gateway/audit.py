@@ -52,6 +52,7 @@ _SECRET_WORDS = (
 _TEXT = 200
 _ITEMS = 20
 _NODES = 200
+_DEPTH = 32  # what is nested deeper cannot be sent either
 _BITS = 256  # Python refuses to write numbers that are much longer
 _SHORTEST = 4  # a secret that is shorter would be found everywhere
 
@@ -212,18 +213,15 @@ def secrets_of(context: RequestContext, app_secret: Secret, params: Mapping[str,
     return [secret for secret in known if secret]
 
 
-def _sealed(value: object) -> Iterable[Secret]:
+def _sealed(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
     if isinstance(value, Secret):
         yield value
         # A credential may travel in the path of an address.
         yield from (Secret(part) for part in value.reveal().split("/")[3:] if len(part) > _SHORTEST * 2)
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _sealed(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
+    elif depth and isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
             if not isinstance(each, str):
-                yield from _sealed(each)
+                yield from _sealed(each, depth - 1)
 
 
 def scrub(text: str, secrets: Iterable[Secret]) -> str:

@@ -16,7 +16,7 @@ from itsm_workflow.gateway.auth import BACKGROUND
 from itsm_workflow.gateway.endpoint import PaginationStyle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from itsm_workflow.gateway.api import ApiClient
@@ -236,7 +236,7 @@ def _in_parallel(
 
 
 @contextlib.contextmanager
-def _naming(chunk: range) -> Any:  # noqa: ANN401 - a generator
+def _naming(chunk: range) -> Iterator[None]:
     try:
         yield
     except Exception as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import (
@@ -16,23 +15,25 @@ from itsm_workflow.errors import (
     GatewayProtocolError,
     GatewayRefused,
     GatewayUnavailable,
-    ServiceNotFound,
     SettingsError,
 )
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
+from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
+from itsm_workflow.gateway.bk_itsm_page import page_url, show_log, show_ticket
 from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of
+from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
+from itsm_workflow.gateway.bk_itsm_services import ServiceFinder
 from itsm_workflow.gateway.bk_itsm_wire import (
     CALLBACK_FAILED_TICKET,
     CREATE_TICKET,
-    GET_SERVICES,
+    GET_TICKET_LOGS,
     OPERATE_TICKET,
     TOKEN_VERIFY,
     TicketRow,
 )
-from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Service, Unknown
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.secrets import Secret
 
@@ -41,13 +42,15 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Attempt, Form, Ticket
     from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
+    from itsm_workflow.gateway.bk_itsm_services import ChooseService, ItsmService
+    from itsm_workflow.gateway.bk_itsm_wire import TicketPage
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.settings import Settings
 
 _SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
 _APP_CODES = range(3_900_000, 4_000_000)  # BK-ITSM's own; any other number is the gateway's
-_MAX_URL = 2048
 
 
 class BkItsmGateway:
@@ -55,16 +58,27 @@ class BkItsmGateway:
 
     Args:
         settings: Where it is and who we are.
-        clock: The wall-clock time of what is seen.
+        clock: The wall-clock time of what is seen, and how long a service is remembered.
         client: Calls the gateway; by default one of its own.
+        service: Returns the number of the service at each filing, or None to leave it to the settings; for a feature
+            toggle. It is called while a change is filed, so it must be quick.
+        routes: How the endpoints are reached; by default as the settings say.
 
     Raises:
-        SettingsError: The settings are for another generation of ITSM.
+        SettingsError: The settings are for another generation of ITSM, or contradict ``service``.
     """
 
     name = "bk_itsm"
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, client: ApiClient | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        client: ApiClient | None = None,
+        service: ChooseService | None = None,
+        routes: Routes | None = None,
+    ) -> None:
         if settings.version != "v2":
             source = settings.sources.get("version", "argument")
             raise SettingsError(
@@ -73,7 +87,8 @@ class BkItsmGateway:
             )
         self.settings = settings
         self._clock = clock or SystemClock()
-        self._client = client or ApiClient(settings, clock=self._clock)
+        self._client = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
+        self._services = ServiceFinder(self._client, settings, choose=service, elapsed=self._clock.elapsed)
         self._search = TicketSearch(self._client, key_in_title=settings.key_in_title)
         self._reader = TicketReader(self._client, self._search, now=self._clock.now)
 
@@ -84,40 +99,24 @@ class BkItsmGateway:
         return check_form(form, self.settings)
 
     def service(self) -> str:
-        """Return the number of the configured service, or ``fast_approval``.
+        """Return the number of the service to file with now, or ``fast_approval``.
 
         Raises:
-            ServiceNotFound: None is configured, or not exactly one goes by the configured name.
-            GatewayError: The name could not be looked up.
+            ServiceNotFound: None is configured, or not exactly one goes by the configured name and role.
+            GatewayError: It could not be looked up.
         """
-        if self.settings.service_id:
-            return self.settings.service_id
-        if self.settings.fast_approval:
-            return FAST_APPROVAL
-        name = self.settings.service_name
-        if not name:
-            raise ServiceNotFound(
-                "no service is configured: set BKAPP_ITSM_SERVICE_ID, BKAPP_ITSM_SERVICE_NAME "
-                "or BKAPP_ITSM_FAST_APPROVAL=true"
-            )
-        listed = self.services()
-        matches = [service.id for service in listed if service.name == name]
-        if len(matches) != 1:
-            known = ", ".join(sorted({service.name for service in listed})) or "none"
-            raise ServiceNotFound(
-                f"{len(matches)} services are named {name!r}, set BKAPP_ITSM_SERVICE_ID; the gateway lists: {known}"
-            )
-        return matches[0]
+        return self._services.current()
 
     def preview(self, request: CreateRequest) -> Mapping[str, object]:
-        """Return the exact body of create_ticket; the values of the callback's headers show as stars."""
-        return shown_body(build_body(request, self.settings))
+        """Return the exact body of create_ticket; the callback's credential shows as stars."""
+        body = build_body(request, self.settings)
+        return shown_body(self._client.preview(CREATE_TICKET, body, context=self._creator(request)))
 
     def create(self, request: CreateRequest) -> CreateAnswer:
         """Send the request once and classify what came of it; what is not proven is unknown."""
-        creator = RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
         try:
-            reply = self._client.exchange(CREATE_TICKET, build_body(request, self.settings), context=creator)
+            body = build_body(request, self.settings)
+            reply = self._client.exchange(CREATE_TICKET, body, context=self._creator(request))
         except GatewayUnavailable as error:
             return NotSent(problem=str(error))
         except GatewayError as error:
@@ -125,6 +124,7 @@ class BkItsmGateway:
         except ValueError as error:
             return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
         if isinstance(reply, GatewayRefused):
+            self._services.forget()
             code = reply.remote_code
             if isinstance(code, int) and code in _APP_CODES:
                 return Refused(remote_code=code, message=_remote_message(reply))
@@ -151,9 +151,45 @@ class BkItsmGateway:
         """Return all tickets of that sn; ``key`` is set where the attempt's key and creator were seen to match."""
         return [self._found(row, attempt.key if seen else "") for row, seen in self._search.by_sn(sn, attempt)]
 
-    def services(self) -> Sequence[Service]:
+    def services(self) -> Sequence[ItsmService]:
         """Return the services that tickets can be filed with."""
-        return [Service(id=str(row.id), name=row.name) for row in self._client.call(GET_SERVICES, {})]
+        return self._services.listed()
+
+    def get_services(
+        self, *, display_role: str = "", display_type: str = "", service_type: str = "", catalog_id: str = ""
+    ) -> Sequence[ItsmService]:
+        """Return the services that match all that is given.
+
+        Args:
+            display_role: Who a service is shown to, by its owner's word, e.g. ``LOG_SEARCH``.
+            display_type: How it is shown: ``OPEN``, ``API`` or ``INVISIBLE``.
+            service_type: Its kind, e.g. ``request``.
+            catalog_id: The number of its catalogue.
+
+        Raises:
+            GatewayError: It could not be asked.
+        """
+        return self._services.listed(
+            display_role=display_role, display_type=display_type, service_type=service_type, catalog_id=catalog_id
+        )
+
+    def get_ticket_logs(self, ticket: Ticket) -> Sequence[LogEntry]:
+        """Return what happened to exactly this ticket, oldest first, with what each step was given.
+
+        Raises:
+            GatewayError: It could not be asked, or several tickets carry its number.
+        """
+        self._alone(ticket, GET_TICKET_LOGS.name)
+        return show_log(self._client.call(GET_TICKET_LOGS, {"sn": ticket.sn, "show_type": "complex"}).logs)
+
+    def show(self, ticket: Ticket) -> ShownTicket:
+        """Return what a page shows of the ticket: its status in words, its addresses, the form as it was filed.
+
+        Raises:
+            GatewayError: It could not be asked, or the number is not our ticket's.
+        """
+        page = self._reader.page(ticket)
+        return show_ticket(page, status_of(page.current_status), self.settings.ticket_hosts)
 
     def undelivered(self) -> Sequence[str]:
         """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
@@ -210,30 +246,26 @@ class BkItsmGateway:
             raise reply
 
     def _status(self, ticket: Ticket) -> TicketStatus:
+        return status_of(self._alone(ticket, OPERATE_TICKET.name).current_status)
+
+    def _alone(self, ticket: Ticket, endpoint: str) -> TicketPage:
+        """Return the ticket's page, if nothing but our ticket goes by its number."""
         page = self._reader.page(ticket)
         if isinstance(page, TicketRow):
             raise GatewayProtocolError(
-                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint=OPERATE_TICKET.name
+                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint=endpoint
             )
-        return status_of(page.current_status)
+        return page
+
+    def _creator(self, request: CreateRequest) -> RequestContext:
+        return RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
 
     def _found(self, row: TicketRow, key: str) -> FoundTicket:
         url = self._page_url(row.ticket_url)
         return FoundTicket(id=str(row.id), sn=row.sn, url=url, title=row.title, creator=row.creator, key=key)
 
     def _page_url(self, url: object) -> str:
-        """Return a ticket's page if it is one that may be shown, else an empty text."""
-        if not isinstance(url, str) or len(url) > _MAX_URL or not url.isprintable() or set(url) & set(" \"'<>\\`"):
-            return ""
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname
-        except ValueError:
-            return ""
-        if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
-            return ""
-        allowed = self.settings.ticket_hosts
-        return url if not allowed or host in allowed else ""
+        return page_url(url, self.settings.ticket_hosts)
 
 
 def _remote_message(refused: GatewayRefused) -> str:

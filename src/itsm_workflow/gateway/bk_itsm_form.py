@@ -34,6 +34,7 @@ _STARS = "***"
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SEPARATORS = re.compile(r"[\s,;，；、]")
 _LINES = ("Cc", "Zl", "Zp")
+_IN_PATH = re.compile(r"/[A-Za-z0-9_-]{43}/?\Z")  # the credential, where it ends the callback's address
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 Problem = tuple[str, str, str]
@@ -94,12 +95,12 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
 
 
 def shown_body(body: Mapping[str, object]) -> dict[str, object]:
-    """Return a body for people: the callback's address in clear, the values of its headers as stars."""
+    """Return a body for people: the callback's address without the credential, the values of its headers as stars."""
     shown = dict(body)
     meta: Any = body.get("meta")
     if meta:
         shown["meta"] = {
-            "callback_url": meta["callback_url"].reveal(),
+            "callback_url": _IN_PATH.sub(f"/{_STARS}/", meta["callback_url"].reveal()),
             "headers": dict.fromkeys(meta["headers"], _STARS),
         }
     return shown

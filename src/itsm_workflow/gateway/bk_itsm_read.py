@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.change import Ticket
-    from itsm_workflow.gateway.api import ApiClient
+    from itsm_workflow.gateway.bk_itsm_routes import RoutedClient
     from itsm_workflow.gateway.bk_itsm_search import TicketSearch
     from itsm_workflow.gateway.bk_itsm_wire import LogLine, OpenStep, ResultRow, TicketPage
 
@@ -61,7 +61,7 @@ class TicketReader:
         now: The wall-clock time.
     """
 
-    def __init__(self, client: ApiClient, search: TicketSearch, *, now: Callable[[], dt.datetime]) -> None:
+    def __init__(self, client: RoutedClient, search: TicketSearch, *, now: Callable[[], dt.datetime]) -> None:
         self._client = client
         self._search = search
         self._now = now

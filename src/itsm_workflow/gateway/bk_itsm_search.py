@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.change import Attempt
-    from itsm_workflow.gateway.api import ApiClient
+    from itsm_workflow.gateway.bk_itsm_routes import RoutedClient
     from itsm_workflow.gateway.bk_itsm_wire import TicketRow
 
 WINDOW = dt.timedelta(hours=24)
@@ -37,7 +37,7 @@ class TicketSearch:
         key_in_title: Whether titles end with the key's short form.
     """
 
-    def __init__(self, client: ApiClient, *, key_in_title: bool) -> None:
+    def __init__(self, client: RoutedClient, *, key_in_title: bool) -> None:
         self._client = client
         self._key_in_title = key_in_title
 

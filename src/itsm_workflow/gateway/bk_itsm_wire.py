@@ -30,6 +30,7 @@ class Field:
     type: str = ""
     name: str = ""
     value: Any = None
+    display_value: Any = None
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +53,7 @@ class TicketPage:
     current_steps: tuple[Step, ...]
     fields: tuple[Field, ...]
     updated_by: str = ""
+    ticket_url: Any = None
     iframe_ticket_url: Any = None
 
 
@@ -82,6 +84,10 @@ class TicketStatusPage:
 class LogLine:
     """One line of a ticket's log; ``form_data`` is a list of fields, or an empty object."""
 
+    operator: str = ""
+    operate_at: str = ""
+    message: str = ""
+    source: str = ""
     from_state_type: str = ""
     form_data: Any = None
 
@@ -133,6 +139,8 @@ class ServiceRow:
 
     id: int
     name: str
+    service_type: Any = None
+    desc: Any = None
 
 
 @attrs.frozen(kw_only=True)

@@ -121,12 +121,12 @@ def fill_identity_and_app(params: dict[str, Any], call: CallFacts) -> dict[str, 
     return fill_app(fill_identity(params, call), call)
 
 
-def copied(value: Any) -> Any:  # noqa: ANN401 - JSON, or what a caller mistakes for it
+def copied(value: Any, depth: int = 64) -> Any:  # noqa: ANN401 - JSON, or what a caller mistakes for it
     """Return parameters that may be changed: new dicts and lists, the same values in them."""
-    if isinstance(value, dict):
-        return {key: copied(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [copied(each) for each in value]
+    if isinstance(value, dict) and depth:
+        return {key: copied(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list) and depth:
+        return [copied(each, depth - 1) for each in value]
     return value
 
 

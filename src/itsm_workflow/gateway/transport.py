@@ -281,7 +281,7 @@ class Transport:
         if request.body is not None:
             headers["Content-Length"] = str(len(request.body))
         address, mark, query = request.url.partition("?")
-        # Prepared by hand: the library would look for cookies, hooks and passwords, and read the address anew each time.
+        # By hand: the library would look for cookies, hooks and passwords, and read the address anew each time.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, _address(address) + mark + query, request.body
         prepared.headers = requests.structures.CaseInsensitiveDict(headers)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from itsm_workflow.machine import due, guards, updates
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class State(enum.StrEnum):
@@ -49,7 +53,7 @@ class Trigger(enum.StrEnum):
     RETRY_EFFECT = "retry_effect"
 
 
-LABELS = {
+LABELS: Mapping[enum.StrEnum, Mapping[str, str]] = {
     State.DRAFT: {"zh": "草稿", "en": "Draft"},
     State.APPLYING: {"zh": "提单中", "en": "Filing the ticket"},
     State.PENDING: {"zh": "待审批", "en": "Waiting for approval"},

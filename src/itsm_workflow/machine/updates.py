@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -99,10 +99,18 @@ def recorded(facts: Facts) -> ChangeRequest:
 
 
 def refused(facts: Facts) -> ChangeRequest:
-    """Remember what the gateway said; nothing was filed."""
+    """Remember what the gateway said; nothing was filed, so a withdrawal that was asked for is done with."""
     refusal = facts.expect(ev.Refusal)
     problem = f"the gateway refused it (code {refusal.remote_code}): {refusal.message}"
-    return _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
+    change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
+    # Left planned, it would hit the ticket that the mended draft is filed as.
+    done = tuple(
+        attrs.evolve(one, status=EffectStatus.DELIVERED)
+        if one.name == WITHDRAW and one.status is EffectStatus.PLANNED
+        else one
+        for one in change.effects
+    )
+    return attrs.evolve(change, effects=done)
 
 
 def requeued(facts: Facts) -> ChangeRequest:
@@ -225,11 +233,11 @@ def effect_id(change_id: str, seq: int, name: str) -> str:
     return f"{change_id}.{seq}.{name}"
 
 
-def _attempt(facts: Facts, **values: object) -> ChangeRequest:
+def _attempt(facts: Facts, **values: Any) -> ChangeRequest:
     return attrs.evolve(facts.change, attempt=attrs.evolve(facts.attempt, **values))
 
 
-def _effect(facts: Facts, wanted: str, **values: object) -> ChangeRequest:
+def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
     effects = tuple(attrs.evolve(one, **values) if one.id == wanted else one for one in facts.change.effects)
     return attrs.evolve(facts.change, effects=effects)
 

@@ -22,7 +22,7 @@ def settings_for(url: str, **given: object) -> Settings:
         "app_code": "sandbox_client",
         "app_secret": Secret(secrets.token_urlsafe(32)),
         "gateway_url": url,
-        "fast_approval": not (given.get("service_id") or given.get("service_name")),
+        "fast_approval": not any(given.get(f"service_{part}") for part in ("id", "name", "role")),
         "callback_host": NOWHERE,
         "callback_keys": (Secret(secrets.token_urlsafe(32)),),
     }

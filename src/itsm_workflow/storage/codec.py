@@ -73,9 +73,8 @@ class Codec:
         """Return the write that stores the change, and what will have been stored by it."""
         head, rows = (before.head if before else START), []
         for entry in entries:
-            row = self._entry_row(entry, head)
-            head = digest(row)
-            rows.append(row)
+            rows.append(self._entry_row(entry, head))
+            head = digest(rows[-1])
         version = (before.version if before else 0) + 1
         seq = (before.seq if before else 0) + len(entries)
         unchanged = before is not None and before.change.form == change.form

@@ -32,8 +32,8 @@ def start(call):
 
 def make():
     return Workflow(
+        gateway=BkItsmGateway(Settings.from_env()),  # first: it may fail, and a store should not be left open
         storage=open_storage(os.environ["BKAPP_ITSM_STORE"]),
-        gateway=BkItsmGateway(Settings.from_env()),
         policy=Policy(effect_attempts=1, lookups=(dt.timedelta(),)),
         effects={State.APPROVED: [Effect("start_collection", start)]},
         callbacks=False,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.sandbox import Draft
+from itsm_workflow.sandbox import Draft, FieldSpec, Service
+from itsm_workflow.sandbox.services import TITLE
 from tests.integration.workflow.office import SUBJECT, asked
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.sandbox import Armed
     from tests.integration.workflow.office import Office
+
+
+STRICT_SERVICE = Service(
+    id=77, name="strict", form=(TITLE, FieldSpec(id=90, key="cluster", type="STRING", name="集群"))
+)
+"""Its form has a field that the server refuses a ticket without."""
 
 
 def lose_every_answer(office: Office, kind: str, *, processed: bool) -> Armed:

@@ -11,9 +11,8 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.errors import AlreadyApplied
-from itsm_workflow.sandbox import DEFAULT_SERVICES, FieldSpec, Service
-from itsm_workflow.sandbox.services import TITLE
-from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
+from itsm_workflow.sandbox import DEFAULT_SERVICES
+from tests.integration.workflow.lost import STRICT_SERVICE, file_behind_our_back, lose_every_answer, use_up_lookups
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
 from tests.integration.workflow.stores import EVERY_STORE
 
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.storage.protocol import Write
-
-STRICT_SERVICE = Service(
-    id=77, name="strict", form=(TITLE, FieldSpec(id=90, key="cluster", type="STRING", name="集群"))
-)
 
 
 @pytest.fixture

@@ -1,0 +1,346 @@
+"""BK-ITSM in memory, behind the gateway port: the sandbox's ledger without HTTP.
+
+The ledger is the same model that the sandbox serves, and each answer is what `BkItsmGateway` makes of the sandbox's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
+from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body, title_suffix
+from itsm_workflow.gateway.bk_itsm_read import status_of
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Service, TicketResult
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.sandbox import acting, rendering, tokens
+from itsm_workflow.sandbox.connection import settings_for
+from itsm_workflow.sandbox.create_form import read_create
+from itsm_workflow.sandbox.refusals import Refusal
+from itsm_workflow.sandbox.ticket import Outcome, Phase, Status
+from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import Attempt, Form
+    from itsm_workflow.change import Ticket as BoundTicket
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+    from itsm_workflow.sandbox.ledger import Ledger
+    from itsm_workflow.sandbox.ticket import Outgoing, Ticket
+    from itsm_workflow.settings import Settings
+
+NOWHERE = "http://127.0.0.1:9/v2/itsm/"
+"""The gateway root in the settings that are made up: nothing is sent there, or anywhere."""
+
+_TRIES = 16
+
+
+class LedgerGateway:
+    """A `TicketGateway` with all of BK-ITSM's optional abilities, over a `Ledger` in memory. Shared by threads.
+
+    What the ledger has planned happens when something is asked, or when `run_due` is called; callbacks wait until they
+    are taken with `run_due` or handed over with `deliver`.
+
+    Args:
+        ledger: The tickets.
+        clock: Tells when something was seen; the ledger should go by the same clock.
+        settings: What a workflow takes from its gateway; made up if none are given.
+        keeps_tag: Whether the correlation key is kept as the ticket's tag; a gateway in between may drop it.
+        name: What changes store as their tickets' gateway.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        settings: Settings | None = None,
+        keeps_tag: bool = True,
+        name: str = "bk_itsm",
+    ) -> None:
+        self.name = name
+        self.settings = settings or settings_for(NOWHERE)
+        self.ledger = ledger
+        self._clock = clock
+        self._keeps_tag = keeps_tag
+        self._lock = threading.RLock()
+        self._outbox: list[Outgoing] = []
+
+    # ---------------------------------------------------------------- filing
+
+    def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
+        """Return what BK-ITSM would refuse, see `TicketGateway.check_form`."""
+        return check_form(form, self.settings)
+
+    def service(self) -> str:
+        """Return the service that is configured.
+
+        Raises:
+            ServiceNotFound: None is, or not exactly one goes by the configured name.
+        """
+        if self.settings.service_id or self.settings.fast_approval:
+            return self.settings.service_id or FAST_APPROVAL
+        matches = [one.id for one in self.services() if one.name == self.settings.service_name]
+        if len(matches) != 1:
+            raise ServiceNotFound(f"{len(matches)} services are named {self.settings.service_name!r}")
+        return matches[0]
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Return the body of create_ticket; nothing is filed."""
+        return shown_body(build_body(request, self.settings))
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File a ticket if the ledger's own checks let it pass."""
+        try:
+            body: Any = _revealed(build_body(request, self.settings))
+        except ValueError as error:
+            return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
+        if not self._keeps_tag:
+            del body["tag"]
+        with self._lock:
+            self._catch_up("create_ticket")
+            try:
+                draft = read_create(body, user=self.settings.api_user, services=self.ledger.services)
+            except Refusal as refusal:
+                if refusal.uses_number:
+                    self.ledger.draw_number()
+                return Refused(remote_code=int(refusal.code), message=refusal.message)
+            ticket = self.ledger.file(draft)
+            return Created(id=str(ticket.id), sn=ticket.sn, url=rendering.desk_url(self.ledger, ticket))
+
+    # ---------------------------------------------------------------- reading
+
+    def read(self, ticket: BoundTicket, *, decision_field: str | None = None) -> Snapshot:
+        """Return how the ticket stands, and take it off the list of undelivered callbacks.
+
+        Raises:
+            GatewayError: The number is nobody's, or another ticket's.
+        """
+        with self._lock:
+            self._catch_up("get_ticket_info")
+            found, ambiguous = self._page(ticket)
+            result = self._results([ticket]).get(ticket.id)
+            status = status_of(found.status.value)
+            step, running = (None, None) if ambiguous else _steps(found)
+            return Snapshot(
+                ticket_id=ticket.id,
+                sn=ticket.sn,
+                status=status,
+                word=found.status.value,
+                seen_at=self._clock.now(),
+                result_status=None if result is None else result.status,
+                approve_result=None if result is None else result.approve_result,
+                approval_step=step,
+                step_running=running,
+                decision=None if ambiguous else self._decision(found, decision_field),
+                ambiguous=ambiguous,
+                closed_by=",".join(found.updated_by),
+            )
+
+    def results(self, tickets: Sequence[BoundTicket]) -> Mapping[str, TicketResult]:
+        """Return the results by ticket id, and take the tickets off the list of undelivered callbacks."""
+        with self._lock:
+            self._catch_up("ticket_approval_result")
+            return self._results(tickets)
+
+    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return the tickets that carry the key; ``key`` is set where the creator matches as well.
+
+        Raises:
+            GatewayProtocolError: The tag is dropped and titles carry no key, so that nobody can tell.
+        """
+        if not self._keeps_tag and not self.settings.key_in_title:
+            raise GatewayProtocolError(
+                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
+            )
+        with self._lock:
+            self._catch_up("get_tickets")
+            return [self._found(one, attempt) for one in self.ledger.newest_first() if self._carries(one, attempt)]
+
+    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Return the tickets of that number; ``key`` is set on those that carry the attempt's."""
+        with self._lock:
+            self._catch_up("get_tickets")
+            return [self._found(one, attempt) for one in self.ledger.by_sn(sn)]
+
+    def services(self) -> Sequence[Service]:
+        """Return the services that the ledger knows."""
+        with self._lock:
+            self._catch_up("get_services")
+            return [Service(id=str(one.id), name=one.name) for one in self.ledger.services.values()]
+
+    def undelivered(self) -> Sequence[str]:
+        """Return the numbers of the tickets whose callback was not delivered."""
+        with self._lock:
+            self._catch_up("callback_failed_ticket")
+            return self.ledger.failed_callbacks()
+
+    def verify_token(self, token: str) -> bool:
+        """Return whether the ledger issued such a token; it is bound to no ticket."""
+        try:
+            return tokens.verify(token)
+        except TypeError:  # the server stumbles over a few malformed ones, which the client takes for a no
+            return False
+
+    def iframe_url(self, ticket: BoundTicket) -> str:
+        """Return the address of the ticket's page for embedding."""
+        with self._lock:
+            self._catch_up("get_ticket_info")
+            return rendering.frame_url(self.ledger, self._page(ticket)[0])
+
+    # ---------------------------------------------------------------- acting
+
+    def withdraw(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
+        """Withdraw the ticket; one that has ended is left alone.
+
+        Raises:
+            GatewayError: Several tickets carry its number, or the operator may not.
+        """
+        del reason  # the ledger keeps none
+        self._operate(ticket, ENDED, lambda found: self._outbox.extend(acting.withdraw(self.ledger, found, operator)))
+
+    def suspend(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
+        """Suspend the ticket, unless it is."""
+        del reason
+        done = frozenset({TicketStatus.SUSPENDED})
+        self._operate(ticket, done, lambda found: acting.suspend(self.ledger, found, operator))
+
+    def resume(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
+        """Resume the ticket, unless it is running."""
+        del reason
+        done = frozenset({TicketStatus.RUNNING})
+        self._operate(ticket, done, lambda found: acting.resume(self.ledger, found, operator))
+
+    # ---------------------------------------------------------------- the other side
+
+    def run_due(self) -> list[Outgoing]:
+        """Let everything happen that is due by the clock.
+
+        Returns:
+            The callbacks that wait to be delivered; whoever takes them reports back to the ledger.
+        """
+        with self._lock:
+            caused = self.ledger.run_due()
+            taken, self._outbox = [*self._outbox, *caused], []
+            return taken
+
+    def deliver(self, receive: Callable[..., Answer]) -> int:
+        """Let everything happen that is due, and hand each callback to `Workflow.receive`, or what stands for it.
+
+        Returns:
+            How many callbacks there were.
+        """
+        count = 0
+        for _ in range(_TRIES):  # what is received may act, and so cause callbacks in turn
+            waiting = self.run_due()
+            if not waiting:
+                break
+            for outgoing in waiting:
+                self.hand_over(outgoing, receive)
+            count += len(waiting)
+        return count
+
+    def hand_over(self, outgoing: Outgoing, receive: Callable[..., Answer]) -> bool:
+        """Deliver one callback, and tell the ledger what became of it.
+
+        Returns:
+            Whether it was acknowledged.
+        """
+        path = "/" + outgoing.url.split("://", 1)[-1].partition("/")[2]
+        answer = receive(
+            method="POST", path=path, headers=dict(outgoing.headers), body=json.dumps(outgoing.body).encode("ascii")
+        )
+        acknowledged = answer.status in {200, 201} and json.loads(answer.body).get("code") == 0
+        with self._lock:
+            self.ledger.record_delivery(outgoing, Outcome.DELIVERED if acknowledged else Outcome.FAILED)
+        return acknowledged
+
+    def _catch_up(self, endpoint: str) -> None:
+        self._outbox += self.ledger.run_due()
+        self.ledger.requests[endpoint] += 1
+
+    def _page(self, ticket: BoundTicket) -> tuple[Ticket, bool]:
+        """Return the ticket, and whether others carry its number."""
+        found = self.ledger.by_sn(ticket.sn)
+        ours = next((one for one in found if str(one.id) == ticket.id), None)
+        if not found:
+            raise GatewayRefused("no such ticket", endpoint="get_ticket_info", remote_code=3900022)
+        if ours is None:
+            raise GatewayProtocolError(
+                f"{ticket.sn} is not the number of ticket {ticket.id}", endpoint="get_ticket_info"
+            )
+        return ours, len(found) > 1
+
+    def _results(self, tickets: Sequence[BoundTicket]) -> dict[str, TicketResult]:
+        found = {str(one.id): one for ticket in tickets for one in self.ledger.by_sn(ticket.sn)}
+        self.ledger.forget_failed(ticket.sn for ticket in tickets)
+        return {
+            ticket.id: TicketResult(
+                ticket_id=ticket.id,
+                sn=ticket.sn,
+                status=status_of(found[ticket.id].status.value),
+                word=found[ticket.id].status.value,
+                approve_result=found[ticket.id].approve_result,
+                closed_by=",".join(found[ticket.id].updated_by),
+            )
+            for ticket in tickets
+            if ticket.id in found and found[ticket.id].sn == ticket.sn
+        }
+
+    def _decision(self, ticket: Ticket, key: str | None) -> str | None:
+        fields = rendering.info(self.ledger, ticket)["fields"]
+        values = [field["value"] for field in fields if field["key"] == key]
+        return values[0] if values and isinstance(values[0], str) and values.count(values[0]) == len(values) else None
+
+    def _carries(self, ticket: Ticket, attempt: Attempt) -> bool:
+        by_title = self.settings.key_in_title and ticket.draft.title.endswith(title_suffix(attempt.key))
+        if self.settings.key_in_title:
+            return by_title
+        return ticket.draft.tag == attempt.key
+
+    def _found(self, ticket: Ticket, attempt: Attempt) -> FoundTicket:
+        seen = self._carries(ticket, attempt) and ticket.draft.creator == attempt.creator
+        return FoundTicket(
+            id=str(ticket.id),
+            sn=ticket.sn,
+            url=rendering.desk_url(self.ledger, ticket),
+            title=ticket.draft.title,
+            creator=ticket.draft.creator,
+            key=attempt.key if seen else "",
+        )
+
+    def _operate(self, ticket: BoundTicket, done: frozenset[TicketStatus], act: Callable[[Ticket], object]) -> None:
+        with self._lock:
+            self._catch_up("operate_ticket")
+            found, ambiguous = self._page(ticket)
+            if ambiguous:
+                raise GatewayProtocolError(
+                    f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint="operate_ticket"
+                )
+            if status_of(found.status.value) in done:
+                return
+            try:
+                act(found)
+            except Refusal as refusal:
+                code = refusal.code
+                raise GatewayRefused("refused", endpoint="operate_ticket", remote_code=code) from None
+
+
+def _steps(ticket: Ticket) -> tuple[bool, bool]:
+    """Return whether an approval step was seen, and whether any step still runs."""
+    running = ticket.step_running or (ticket.phase is Phase.SUBMITTING and not ticket.ended)
+    if ticket.status is Status.FINISHED:
+        return any(line.state_type == "APPROVAL" for line in ticket.logs), running
+    return ticket.step_running, running
+
+
+def _revealed(value: Any) -> Any:  # noqa: ANN401 - a JSON value with sealed texts in it
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: _revealed(item) for key, item in value.items()}
+    return [_revealed(item) for item in value] if isinstance(value, list) else value
