@@ -369,7 +369,7 @@ def test_a_place_without_shared_memory_is_refused(path: Path, monkeypatch: pytes
     """Without its log, SQLite would be slow and its readers would block its writers; say so at once."""
     connect = sqlite3.connect
 
-    def on_such_a_file_system(name: str, **options: Any) -> object:  # noqa: ANN401  # as they are given
+    def on_such_a_file_system(name: str, **options: Any) -> object:  # as they are given
         return connect(f"{name}&vfs=unix-dotfile", **options)
 
     _execute(path, "PRAGMA journal_mode = DELETE")

@@ -57,7 +57,7 @@ class Scene:
         self.sandbox.wait(lambda ledger: ledger.by_id(ticket.id).ended)
         return self.workflow.settle(change.id)
 
-    def audit(self, **given: Any) -> AuditReport:  # noqa: ANN401 - any of the audit's arguments
+    def audit(self, **given: Any) -> AuditReport:
         """Audit what there is."""
         known = {"asked": ["granted", "refused"], "effects_expected": EFFECTS, "deliveries": self.deliveries}
         return audit(given.pop("storage", self.storage), given.pop("ledger", self.sandbox), **{**known, **given})

@@ -60,7 +60,7 @@ def history(*made: Entry) -> tuple[EntryRow, ...]:
     return written(x.DRAFT, *numbered).entries
 
 
-def edited(row: Row, **values: Any) -> Row:  # noqa: ANN401 - JSON values
+def edited(row: Row, **values: Any) -> Row:
     """Return the row with values in the change of its document replaced."""
     document: Any = parse(row.document)
     document["change"] |= values

@@ -50,7 +50,7 @@ def apply(
     *,
     dry_run: bool,
     in_json: bool,
-    **asked: Any,  # noqa: ANN401 - subject, title, applicant and content are texts
+    **asked: Any,
 ) -> Exit:
     """File a change: store the intent, send it once, store what came of it."""
     keys = [key for key, _ in fields]

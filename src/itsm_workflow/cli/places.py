@@ -116,7 +116,7 @@ def placed(command: Callable[..., R]) -> Callable[..., R]:
     )
     @click.pass_context
     @functools.wraps(command)
-    def wrapped(ctx: click.Context, /, *, store: str, app: str, **rest: Any) -> R:  # noqa: ANN401 - a command's options
+    def wrapped(ctx: click.Context, /, *, store: str, app: str, **rest: Any) -> R:
         typed = {name: ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("store", "app")}
         if typed["store"] and typed["app"] and app != NO_APP:
             raise click.UsageError("--app brings its own store: leave --store out")

@@ -100,7 +100,7 @@ _current = threading.local()  # .exchange: what this thread is at, for connectio
 class _Response(http.client.HTTPResponse):
     """Reads its status line, headers and body within the exchange's deadline."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(DeadlineReader(sock, _current.exchange))
@@ -171,7 +171,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         self._tls = tls
         super().__init__(pool_connections=2, pool_maxsize=size, max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
 

@@ -53,7 +53,7 @@ class Office:
         sandbox: Passed to the sandbox.
     """
 
-    def __init__(self, store_url: str, **sandbox: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def __init__(self, store_url: str, **sandbox: Any) -> None:
         self.store_url = store_url
         self.clock = ManualClock()
         self.witness = Witness()
@@ -71,7 +71,7 @@ class Office:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def settings(self, **changes: Any) -> Settings:  # noqa: ANN401 - any field of the settings
+    def settings(self, **changes: Any) -> Settings:
         """Return the settings for this sandbox and door."""
         values: dict[str, Any] = {
             "app_code": "collector",
@@ -97,7 +97,7 @@ class Office:
         settings: Settings | None = None,
         *,
         storage: StorageBackend | None = None,
-        **options: Any,  # noqa: ANN401 - passed on as they are
+        **options: Any,
     ) -> Workflow:
         """Open a workflow on the store; what comes to the door goes to the newest one.
 

@@ -38,7 +38,7 @@ class Call:
 class WatchedSandbox(Sandbox):
     """A sandbox in which nothing happens by itself, that remembers its requests and lets a test step in between."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def __init__(self, **options: Any) -> None:
         super().__init__(drive=False, callback_timeout=PATIENCE, **options)
         self.calls: list[Call] = []
         self.before: dict[str, Callable[[], object]] = {}

@@ -18,7 +18,7 @@ NOW = 1_790_000_000_123_457
 """A time whose last digit is lost by whoever keeps milliseconds, or microseconds in a float of seconds."""
 
 
-def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # noqa: ANN401  # any column
+def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # any column
     """Return one line of history."""
     plain = EntryRow(
         change_id=change_id,
@@ -33,7 +33,7 @@ def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # noqa: ANN401
     return attrs.evolve(plain, **columns)
 
 
-def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # noqa: ANN401  # any column
+def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # any column
     """Return the write of a new change with so many entries."""
     row = Row(
         id=change_id,
@@ -56,7 +56,7 @@ def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # noq
     return Write(row=attrs.evolve(row, **columns), expected_version=0, entries=lines)
 
 
-def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # noqa: ANN401  # any column
+def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # any column
     """Return the write that leads on from a stored row with so many entries."""
     seq = row.seq + entries
     following = attrs.evolve(row, version=row.version + 1, seq=seq, updated_at=NOW + seq)
@@ -105,6 +105,6 @@ def pages(backend: StorageBackend, query: Query) -> Iterator[Rows]:
         yield page
 
 
-def found(backend: StorageBackend, **query: Any) -> list[str]:  # noqa: ANN401  # any field of Query
+def found(backend: StorageBackend, **query: Any) -> list[str]:  # any field of Query
     """Return the ids of all rows that the query finds, in its order."""
     return [row.id for page in pages(backend, Query(**query)) for row in page.rows]
