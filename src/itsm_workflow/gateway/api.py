@@ -17,17 +17,17 @@ import attrs
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayError, GatewayRefused
 from itsm_workflow.gateway import batch
-from itsm_workflow.gateway.audit import SLOW, CallLog, scrub, secrets_of
-from itsm_workflow.gateway.auth import BACKGROUND, headers
+from itsm_workflow.gateway.audit import SLOW, CallLog, secrets_of
+from itsm_workflow.gateway.auth import BACKGROUND
 from itsm_workflow.gateway.cache import AnswerCache
 from itsm_workflow.gateway.endpoint import check_seconds, check_timeout
-from itsm_workflow.gateway.envelope import Refusal, decode, read_envelope
-from itsm_workflow.gateway.outgoing import REQUEST_ID_KEY, build_query, build_url, encode_json, header_value
+from itsm_workflow.gateway.outgoing import REQUEST_ID_KEY
 from itsm_workflow.gateway.prepare import copied, resolve
+from itsm_workflow.gateway.reading import Reader, failed
+from itsm_workflow.gateway.request import Asked, build_request
 from itsm_workflow.gateway.response import DataResponse, Reply
 from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
-from itsm_workflow.gateway.transport import Request, Transport
-from itsm_workflow.gateway.upload import encode_form, take_files
+from itsm_workflow.gateway.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,27 +37,12 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.audit import CallObserver
     from itsm_workflow.gateway.auth import RequestContext
     from itsm_workflow.gateway.endpoint import Endpoint
-    from itsm_workflow.gateway.prepare import CallFacts
-    from itsm_workflow.gateway.transport import Answer
+    from itsm_workflow.gateway.request import Timeout
+    from itsm_workflow.gateway.transport import Answer, Request
     from itsm_workflow.gateway.upload import File
-    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
 
-    Timeout = float | tuple[float, float]
-
 T = TypeVar("T")
-
-
-@attrs.frozen(kw_only=True)
-class _Asked:
-    """What a caller wants of one call."""
-
-    context: RequestContext = BACKGROUND
-    files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
-    timeout: Timeout | None = None
-    deadline: float | None = None
-    retry: RetryPolicy | None = None
-    tenant: str = ""
 
 
 class ApiClient:
@@ -176,7 +161,7 @@ class ApiClient:
             ValueError: What is asked cannot be sent; also if ``raise_exception`` is False.
             Exception: What a hook of the endpoint raised, as it is.
         """
-        asked = _Asked(context=context, files=files, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant)
+        asked = Asked(context=context, files=files, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant)
         response = self._ask(endpoint, {} if params is None else params, asked)
         if response.error is not None and raise_exception:
             raise response.error
@@ -186,7 +171,7 @@ class ApiClient:
         self, endpoint: Endpoint[T], params: Mapping[str, Any], *, context: RequestContext = BACKGROUND
     ) -> Reply[T] | GatewayRefused:
         """Call an endpoint; a refusal is returned, not raised. Otherwise like `call`."""
-        response = self._ask(endpoint, params, _Asked(context=context))
+        response = self._ask(endpoint, params, Asked(context=context))
         if response.error is None:
             return Reply(data=cast("T", response.data), request_id=response.request_id)
         if isinstance(response.error, GatewayRefused):
@@ -210,7 +195,7 @@ class ApiClient:
 
     # ---------------------------------------------------------------- how
 
-    def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: _Asked) -> DataResponse[T]:
+    def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: Asked) -> DataResponse[T]:
         """Do it. A gateway's error is part of the response: raised, it would carry a traceback of inner frames."""
         if not isinstance(params, Mapping):
             raise ValueError(f"{endpoint.name}: the parameters must be a mapping of names to values")  # noqa: TRY004 - one kind of error for all bad input
@@ -234,7 +219,7 @@ class ApiClient:
                 log.outcome = "default"
                 data = default(final) if callable(default) else default
                 return DataResponse(is_success=True, data=data, request_id=request_id)
-            request = self._request(endpoint, final, call, asked)
+            request = build_request(endpoint, self.settings, final, call, asked)
             log.sending(request)
             response = self._exchange(endpoint, request, policy, log)
             log.outcome, log.code = (response.error.code, log.code) if response.error else ("success", response.code)
@@ -245,7 +230,7 @@ class ApiClient:
 
     def _exchange(self, endpoint: Endpoint[T], request: Request, policy: RetryPolicy, log: CallLog) -> DataResponse[T]:
         key = self._cache.key(request, _without_id(request.url, log.request_id)) if endpoint.cache_time else b""
-        reader = _Reader(endpoint, log)
+        reader = Reader(endpoint, log)
         answer = self._cache.get(key) if key else None
         if answer is not None:
             log.cached = True
@@ -269,13 +254,13 @@ class ApiClient:
             )
         except GatewayError as error:
             log.status = error.status
-            return _failed(error)
+            return failed(error)
         response = reader.read(answer)
         if key and response.is_success:
             self._cache.put(key, answer, endpoint.cache_time)
         return response
 
-    def _policy(self, endpoint: Endpoint[Any], asked: _Asked) -> RetryPolicy:
+    def _policy(self, endpoint: Endpoint[Any], asked: Asked) -> RetryPolicy:
         """Return how it is tried again, once what was asked is known to make sense."""
         if asked.retry is not None and asked.retry.attempts > 1 and not endpoint.idempotent:
             raise ValueError(f"{endpoint.name} is not marked idempotent: trying it again might do it twice")
@@ -286,115 +271,6 @@ class ApiClient:
         if not endpoint.idempotent:
             return NO_RETRY
         return asked.retry or endpoint.retry or self._retry
-
-    def _request(self, endpoint: Endpoint[Any], params: Mapping[str, Any], call: CallFacts, asked: _Asked) -> Request:
-        url = build_url(endpoint, self.settings, params)
-        sent: dict[str, str | Secret] = dict(headers(self.settings, call.context, call.request_id))
-        sent |= {"Accept": "application/json", "User-Agent": "itsm-workflow"}
-        if endpoint.method_override:
-            sent |= dict.fromkeys(("X-HTTP-Method-Override", "X-Method-Override"), endpoint.method_override)
-        for name in endpoint.header_keys:
-            if params.get(name) is not None:
-                sent[name] = header_value(endpoint.name, name, params[name])
-        if endpoint.header_keys:
-            params = {key: value for key, value in params.items() if key not in endpoint.header_keys}
-        query = {} if endpoint.no_query_params else {REQUEST_ID_KEY: call.request_id}
-        params, files = take_files(endpoint.name, params, asked.files or {})
-        if files and endpoint.method == "GET":
-            raise ValueError(f"{endpoint.name}: a GET has no body that files could travel in")
-        text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
-        body: bytes | None = None  # last, since it holds secrets in clear
-        if files:
-            body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
-        elif endpoint.method != "GET":
-            body, sent["Content-Type"] = encode_json(params), "application/json"
-        timeout = asked.timeout or endpoint.timeout or self.settings.timeout
-        connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        return Request(
-            endpoint=endpoint.name,
-            request_id=call.request_id,
-            method=endpoint.method,
-            url=f"{url}?{text}" if text else url,
-            headers=sent,
-            body=body,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            deadline=asked.deadline or endpoint.deadline or self.settings.deadline,
-            fresh=endpoint.fresh_connection,
-        )
-
-
-class _Reader:
-    """Reads answers, each once: a hook is not asked twice about the same."""
-
-    def __init__(self, endpoint: Endpoint[Any], log: CallLog) -> None:
-        self._endpoint = endpoint
-        self._log = log
-        self._answer: Answer | None = None
-        self._response: DataResponse[Any] = DataResponse(is_success=False)
-
-    def read(self, answer: Answer) -> DataResponse[Any]:
-        if answer is not self._answer:
-            self._answer, self._response = answer, self._read(answer)
-        return self._response
-
-    def why(self, policy: RetryPolicy) -> Callable[[Answer], str]:
-        """Return the function that says why an answer is not the last, by what it holds."""
-        if not policy.looks_inside:
-            return lambda _: ""
-
-        def told(answer: Answer) -> str:
-            response = self.read(answer)
-            if isinstance(response.error, policy.exceptions):
-                return response.error.code
-            found = next((check for check in policy.results if check(response)), None)
-            return "" if found is None else f"the result check {getattr(found, '__name__', 'of the policy')}"
-
-        return told
-
-    def _read(self, answer: Answer) -> DataResponse[Any]:
-        endpoint, log = self._endpoint, self._log
-        try:
-            envelope = read_envelope(
-                answer, endpoint=endpoint.name, request_id=log.request_id, after=endpoint.after_request
-            )
-            code = scrub(envelope.code, log.secrets) if isinstance(envelope.code, str) else envelope.code
-            log.code = code
-            message = scrub(envelope.message, log.secrets)
-            if not isinstance(envelope, Refusal):
-                data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=log.request_id)
-                return DataResponse(
-                    is_success=True,
-                    code=code,
-                    message=message,
-                    data=data,
-                    errors=envelope.errors,
-                    request_id=log.request_id,
-                )
-        except GatewayError as error:
-            return _failed(error)
-        refused = GatewayRefused(
-            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=code
-        )
-        vars(refused)["remote_message"] = message
-        return DataResponse(
-            is_success=False,
-            code=code,
-            message=message,
-            errors=envelope.errors,
-            request_id=log.request_id,
-            error=refused,
-        )
-
-
-def _failed(error: GatewayError) -> DataResponse[Any]:
-    return DataResponse(
-        is_success=False,
-        code=error.code,
-        message=str(error),
-        request_id=error.request_id,
-        error=error.with_traceback(None),
-    )
 
 
 def _without_id(url: str, request_id: str) -> str:

@@ -1,0 +1,98 @@
+"""From the answer of one call to the response that its caller gets, with the endpoint's type and hook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.errors import GatewayError, GatewayRefused
+from itsm_workflow.gateway.audit import scrub
+from itsm_workflow.gateway.envelope import Refusal, decode, read_envelope
+from itsm_workflow.gateway.response import DataResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.gateway.audit import CallLog
+    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.gateway.retry import RetryPolicy
+    from itsm_workflow.gateway.transport import Answer
+
+
+class Reader:
+    """Reads the answers of one call, each once: a hook is not asked twice about the same.
+
+    Args:
+        endpoint: Whose answers they are.
+        log: Is told the envelope's code, and knows the secrets that must not show in its words.
+    """
+
+    def __init__(self, endpoint: Endpoint[Any], log: CallLog) -> None:
+        self._endpoint = endpoint
+        self._log = log
+        self._answer: Answer | None = None
+        self._response: DataResponse[Any] = DataResponse(is_success=False)
+
+    def read(self, answer: Answer) -> DataResponse[Any]:
+        """Return the response; an answer that does not count is one with an ``error``."""
+        if answer is not self._answer:
+            self._answer, self._response = answer, self._read(answer)
+        return self._response
+
+    def why(self, policy: RetryPolicy) -> Callable[[Answer], str]:
+        """Return the function that says why an answer is not the last, by what it holds."""
+        if not policy.looks_inside:
+            return lambda _: ""
+
+        def told(answer: Answer) -> str:
+            response = self.read(answer)
+            if isinstance(response.error, policy.exceptions):
+                return response.error.code
+            found = next((check for check in policy.results if check(response)), None)
+            return "" if found is None else f"the result check {getattr(found, '__name__', 'of the policy')}"
+
+        return told
+
+    def _read(self, answer: Answer) -> DataResponse[Any]:
+        endpoint, log = self._endpoint, self._log
+        try:
+            envelope = read_envelope(
+                answer, endpoint=endpoint.name, request_id=log.request_id, after=endpoint.after_request
+            )
+            code = scrub(envelope.code, log.secrets) if isinstance(envelope.code, str) else envelope.code
+            log.code = code
+            message = scrub(envelope.message, log.secrets)
+            if not isinstance(envelope, Refusal):
+                data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=log.request_id)
+                return DataResponse(
+                    is_success=True,
+                    code=code,
+                    message=message,
+                    data=data,
+                    errors=envelope.errors,
+                    request_id=log.request_id,
+                )
+        except GatewayError as error:
+            return failed(error)
+        refused = GatewayRefused(
+            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=code
+        )
+        vars(refused)["remote_message"] = message
+        return DataResponse(
+            is_success=False,
+            code=code,
+            message=message,
+            errors=envelope.errors,
+            request_id=log.request_id,
+            error=refused,
+        )
+
+
+def failed(error: GatewayError) -> DataResponse[Any]:
+    """Return the response of a call that brought no answer that counts."""
+    return DataResponse(
+        is_success=False,
+        code=error.code,
+        message=str(error),
+        request_id=error.request_id,
+        error=error.with_traceback(None),
+    )
