@@ -77,7 +77,7 @@ def check_subject(subject: object) -> Sequence[Problem]:
 def shown(value: object) -> str:
     """Return a value as a message shows it: one line, not too long."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).splitlines())
     except Exception:  # noqa: BLE001 - a value from outside may be too deep, too long, or unable to show itself
         text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

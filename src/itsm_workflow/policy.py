@@ -69,7 +69,8 @@ class Policy:
     def __attrs_post_init__(self) -> None:
         """Refuse a look-up schedule that is empty, goes backwards, or is no schedule."""
         if not self.lookups or not all(map(_is_time, self.lookups)) or list(self.lookups) != sorted(self.lookups):
-            raise ValueError("Policy.lookups must name at least one timedelta of at least 0, in ascending order")
+            rule = "must name at least one timedelta of at least 0, in ascending order"
+            raise ValueError(f"Policy.lookups {rule}, not {self.lookups!r}")
 
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.secrets import Secret
-from tests.integration.workflow.clocks import ManualClock
+from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.workflow.places import PATIENCE, Door, WatchedSandbox, WatchedStore, Witness
 
 if TYPE_CHECKING:

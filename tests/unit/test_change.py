@@ -1,0 +1,96 @@
+"""A change request and its parts as data."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given
+
+from itsm_workflow import change as module
+from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest, EffectStatus, Entry, Outcome, Phase
+from itsm_workflow.status import ADVICE
+from tests import strategies as s
+from tests.unit.machine import examples as x
+
+SHAPES = [one for one in vars(module).values() if isinstance(one, type) and attrs.has(one)]
+
+
+@given(change=s.changes, entry=s.entries)
+def test_nothing_of_a_change_can_be_set(change: ChangeRequest, entry: Entry) -> None:
+    """Another change is made of it, so whoever holds one can trust it."""
+    parts = [
+        change,
+        change.form,
+        change.attempt,
+        change.ticket,
+        change.attention,
+        change.suspicion,
+        change.heard,
+        entry,
+    ]
+    named = [(part, one.name) for part in (*parts, *change.effects) if part for one in attrs.fields(type(part))]
+    for part, name in named:
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(part, name, None)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda one: one.__name__)
+def test_parts_are_named_when_they_are_made(shape: type) -> None:
+    """Two texts in the wrong order would be a change about something else."""
+    assert [one.name for one in attrs.fields(shape) if not one.kw_only] == []
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda one: one.__name__)
+def test_no_default_can_be_changed(shape: type) -> None:
+    """All instances share it."""
+    mutable = [one.name for one in attrs.fields(shape) if isinstance(one.default, list | dict | set | attrs.Factory)]
+
+    assert mutable == []
+    with pytest.raises(TypeError):
+        NOTHING["key"] = "value"  # type: ignore[index] # the mistake that is tested
+
+
+def test_a_change_that_was_submitted_has_an_attempt() -> None:
+    """Whoever expects one gets it."""
+    assert x.QUEUED.expect_attempt() is x.QUEUED.attempt
+
+
+def test_a_draft_has_no_attempt() -> None:
+    """The error names the change."""
+    with pytest.raises(ValueError, match=f"^change {x.ID} was never submitted$"):
+        x.DRAFT.expect_attempt()
+
+
+def test_a_change_that_is_bound_has_a_ticket() -> None:
+    """With its number and page at hand."""
+    assert x.PENDING.expect_ticket() is x.PENDING.ticket
+    assert (x.PENDING.sn, x.PENDING.ticket_url) == ("REQ7", "https://itsm.example.com/7")
+
+
+def test_a_change_that_is_being_filed_has_no_ticket() -> None:
+    """Its number and page are None, and the error names the change."""
+    assert (x.SENDING.sn, x.SENDING.ticket_url) == (None, None)
+    with pytest.raises(ValueError, match=f"^change {x.ID} has no ticket$"):
+        x.SENDING.expect_ticket()
+
+
+def test_stored_words_stay_as_they_are() -> None:
+    """They are in stores and in hosts' queries: a word is added here, never changed."""
+    assert [str(one) for one in Phase] == ["queued", "sending", "unknown"]
+    assert [str(one) for one in Outcome] == ["approved", "rejected", "withdrawn", "terminated", "abandoned"]
+    assert [str(one) for one in EffectStatus] == ["planned", "delivered", "parked"]
+    assert [str(one) for one in AttentionReason] == [
+        "not_found",
+        "duplicate",
+        "lookup_failed",
+        "ambiguous_sn",
+        "no_approval_step",
+        "disagreement",
+        "overdue",
+        "effect_parked",
+    ]
+
+
+def test_every_reason_of_attention_comes_with_advice() -> None:
+    """Nobody is called without being told what to do."""
+    assert set(ADVICE) == {reason.value for reason in AttentionReason}

@@ -1,0 +1,221 @@
+"""What a host hands in, made into a form."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itsm_workflow.change import Form
+from itsm_workflow.errors import InvalidForm
+from itsm_workflow.form import Asked, check_subject, make_form, shown
+from itsm_workflow.storage.codec import Codec
+from tests import strategies as s
+from tests.unit.machine import examples as x
+
+
+class Unshowable:
+    """A value that cannot show itself."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def deep(levels: int) -> object:
+    """Return lists inside each other."""
+    value: object = "bottom"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def problems(**values: Any) -> list[tuple[str, str, str]]:
+    """Return what is wrong with a form that is right apart from these values."""
+    right: dict[str, Any] = {"title": "Collect access logs", "applicant": "alice"}
+    with pytest.raises(InvalidForm) as caught:
+        make_form(**{**right, **values})
+    return list(caught.value.problems)
+
+
+def test_a_form_holds_what_was_asked() -> None:
+    """Word for word."""
+    form = make_form(
+        title=" 接入 nginx 日志 ", applicant="alice", approvers=["bob", "carol"], content="all", fields={"size": 10}
+    )
+
+    assert form == Form(
+        title=" 接入 nginx 日志 ", applicant="alice", approvers=("bob", "carol"), content="all", fields={"size": 10}
+    )
+
+
+def test_only_title_and_applicant_must_be_given() -> None:
+    """The rest has sensible values, as `Form` has."""
+    assert make_form(title="t", applicant="alice") == Form(title="t", applicant="alice")
+    assert make_form(title="t", applicant="alice", fields=None, approvers=()) == Form(title="t", applicant="alice")
+
+
+def test_every_value_that_can_be_asked_for_is_taken() -> None:
+    """What a host is told it may pass is what is looked at."""
+    assert set(Asked.__annotations__) == {one.name for one in attrs.fields(Form)}
+
+
+@pytest.mark.parametrize("names", [["bob", "carol"], ("bob", "carol"), {"bob", "carol"}, frozenset({"bob", "carol"})])
+def test_approvers_may_be_any_collection_of_names(names: object) -> None:
+    """A form keeps them as a tuple."""
+    assert sorted(make_form(title="t", applicant="alice", approvers=names).approvers) == ["bob", "carol"]
+
+
+def test_a_form_does_not_change_with_what_it_was_made_of() -> None:
+    """A host may go on to use its own dict, at any depth, and its own list."""
+    fields: dict[str, Any] = {"hosts": ["a"], "more": {"b": 1}}
+    names = ["bob"]
+    form = make_form(title="t", applicant="alice", fields=fields, approvers=names)
+    fields["hosts"].append("c")
+    fields["more"]["b"] = 2
+    fields["new"] = True
+    names.append("eve")
+
+    assert (form.fields, form.approvers) == ({"hosts": ["a"], "more": {"b": 1}}, ("bob",))
+    with pytest.raises(TypeError):
+        form.fields["new"] = True  # type: ignore[index] # the mistake that is tested
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """Whoever fills in a form mends it once."""
+    assert problems(title="", applicant=7, approvers="bob", content=None, fields=["size"]) == [
+        ("title", "''", "must not be empty"),
+        ("applicant", "7", "must be text, not int"),
+        ("content", "None", "must be text, not NoneType"),
+        ("approvers", "'bob'", 'must be a list of user names, e.g. ["bob"]'),
+        ("fields", "['size']", "must be a mapping of form keys to values"),
+    ]
+
+
+WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
+    "no title": ({"title": None}, ("title", "None", "must be text, not NoneType")),
+    "a blank title": ({"title": " \t\u3000"}, ("title", "' \\t\\u3000'", "must not be empty")),
+    "a long title": ({"title": "x" * 10_001}, ("title", "'" + "x" * 58 + "…", "must have at most 10000 characters")),
+    "NUL": ({"title": "a\0b"}, ("title", "'a\\x00b'", "must not have NUL characters or lone surrogates")),
+    "a surrogate": ({"title": "\ud800"}, ("title", "'\\ud800'", "must not have NUL characters or lone surrogates")),
+    "blank content": ({"content": " "}, ("content", "' '", "must not be empty")),
+    "a blank approver": ({"approvers": ["bob", ""]}, ("approvers[1]", "''", "must not be empty")),
+    "an approver's number": ({"approvers": (7,)}, ("approvers[0]", "7", "must be text, not int")),
+    "approvers in a dict": (
+        {"approvers": {"bob": 1}},
+        ("approvers", "{'bob': 1}", 'must be a list of user names, e.g. ["bob"]'),
+    ),
+    "no approvers": ({"approvers": None}, ("approvers", "None", 'must be a list of user names, e.g. ["bob"]')),
+    "a number as key": ({"fields": {1: "a"}}, ("fields", "1", "keys must be text")),
+    "an empty key": ({"fields": {"": "a"}}, ("fields", "''", "keys must be text")),
+    "NUL in a key": (
+        {"fields": {"a\0": "a"}},
+        ("fields", "'a\\x00'", "must not have NUL characters or lone surrogates"),
+    ),
+    "bytes": ({"fields": {"a": b"b"}}, ("fields.a", "b'b'", "is a bytes, which has no JSON form")),
+    "NaN": ({"fields": {"a": float("nan")}}, ("fields.a", "nan", "nan has no JSON form")),
+    "a set inside": ({"fields": {"a": [{1}]}}, ("fields.a", "[{1}]", "is a set, which has no JSON form")),
+    "a key inside": ({"fields": {"a": {1: 2}}}, ("fields.a", "{1: 2}", "has a key that is no string")),
+    "NUL inside": (
+        {"fields": {"a": [{"b": ("c\0",)}]}},
+        ("fields.a", "'c\\x00'", "must not have NUL characters or lone surrogates"),
+    ),
+    "NUL in a key inside": (
+        {"fields": {"a": {"b\0": 1}}},
+        ("fields.a", "'b\\x00'", "must not have NUL characters or lone surrogates"),
+    ),
+    "a whole number without end": (
+        {"fields": {"a": 10**5000}},
+        ("fields.a", "a int", "is a whole number of more than 1024 bits"),
+    ),
+    "lists without end": (
+        {"fields": {"a": deep(200)}},
+        ("fields.a", "[" * 59 + "…", "is nested deeper than 64 levels"),
+    ),
+    "what cannot show itself": (
+        {"fields": {"a": Unshowable()}},
+        ("fields.a", "a Unshowable", "is a Unshowable, which has no JSON form"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "problem"), WRONG.values(), ids=WRONG)
+def test_a_problem_names_field_value_and_rule(values: dict[str, Any], problem: tuple[str, str, str]) -> None:
+    """And there is no other."""
+    assert problems(**values) == [problem]
+
+
+whatever = st.recursive(
+    s.json_values | st.binary(max_size=2) | st.floats() | st.text(max_size=4) | st.builds(object) | st.just(b"\xff"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=2).map(tuple)
+        | st.dictionaries(st.text(max_size=2) | st.integers(), inner, max_size=3)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3).map(UserDict)
+        | st.frozensets(st.text(max_size=2), max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    title=s.texts | whatever,
+    applicant=s.people | whatever,
+    approvers=st.lists(s.people) | whatever,
+    content=s.texts | whatever,
+    fields=st.dictionaries(s.texts, s.json_values, max_size=3) | whatever,
+)
+def test_whatever_is_handed_in_becomes_a_storable_form_or_is_refused(**values: object) -> None:
+    """Nothing else is raised, and a form that was taken comes back from any store."""
+    try:
+        form = make_form(**values)
+    except InvalidForm as error:
+        assert error.problems  # noqa: PT017 - either outcome is right
+        return
+    codec = Codec({})
+    write, _ = codec.write(None, attrs.evolve(x.DRAFT, form=form), [], None, open_subject=None)
+
+    assert codec.read(write.row).change.form == form
+
+
+@pytest.mark.parametrize(
+    ("subject", "rule"),
+    [
+        (None, "must be text, not NoneType"),
+        (42, "must be text, not int"),
+        ("", "must not be empty"),
+        ("x" * 201, "must have at most 200 characters"),
+        ("a\0", "must not have NUL characters or lone surrogates"),
+    ],
+)
+def test_a_wrong_subject_is_told(subject: object, rule: str) -> None:
+    """By field, value and rule, like all else."""
+    assert check_subject(subject) == [("subject", shown(subject), rule)]
+
+
+@pytest.mark.parametrize("subject", ["collector-42", "采集项 42", "x" * 200])
+def test_a_right_subject_has_no_problem(subject: str) -> None:
+    """Up to 200 characters, in any script."""
+    assert check_subject(subject) == []
+
+
+def test_a_value_of_many_lines_is_shown_in_one() -> None:
+    """A table would break the line of a log."""
+
+    class Table:
+        def __repr__(self) -> str:
+            return "1 2\n3 4"
+
+    assert shown(Table()) == "1 2 3 4"
+
+
+@given(value=whatever)
+def test_a_value_is_shown_in_one_short_line(value: object) -> None:
+    """Whatever it holds."""
+    line = shown(value)
+
+    assert len(line) <= 60
+    assert line.splitlines() == [line]

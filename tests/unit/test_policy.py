@@ -1,0 +1,91 @@
+"""Timings: checked when they are given, and the waits between deliveries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itsm_workflow.policy import Policy
+
+TIMINGS = sorted(one.name for one in attrs.fields(Policy) if one.name not in {"lookups", "effect_attempts"})
+waits = st.timedeltas(dt.timedelta(), dt.timedelta(days=400))
+
+
+def seconds(*values: float) -> tuple[dt.timedelta, ...]:
+    """Return timedeltas."""
+    return tuple(dt.timedelta(seconds=value) for value in values)
+
+
+def test_every_timing_is_documented() -> None:
+    """A host reads there what it changes."""
+    told = inspect.getdoc(Policy) or ""
+
+    assert [one.name for one in attrs.fields(Policy) if f"\n    {one.name}: " not in told] == []
+
+
+@pytest.mark.parametrize("name", TIMINGS)
+@pytest.mark.parametrize("value", [dt.timedelta(microseconds=-1), 5, None], ids=["negative", "a number", "nothing"])
+def test_a_timing_is_a_timedelta_of_at_least_0(name: str, value: object) -> None:
+    """The error names the timing, what was given, and the rule."""
+    values: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=f"^Policy.{name} must be a timedelta of at least 0, not ") as caught:
+        Policy(**values)
+
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TIMINGS)
+def test_a_timing_may_be_0(name: str) -> None:
+    """Then there is no wait."""
+    values: dict[str, Any] = {name: dt.timedelta()}
+
+    assert getattr(Policy(**values), name) == dt.timedelta()
+
+
+@pytest.mark.parametrize(
+    "lookups",
+    [(), seconds(1, 0), seconds(-1, 0), (0, 1), (None,)],
+    ids=["none", "backwards", "negative", "numbers", "nothing"],
+)
+def test_a_lookup_schedule_goes_forward_from_0_or_later(lookups: object) -> None:
+    """Absence counts only after the last look-up, so there is one."""
+    values: dict[str, Any] = {"lookups": lookups}
+    with pytest.raises(ValueError, match=r"^Policy.lookups must name at least one timedelta .*, not ") as caught:
+        Policy(**values)
+
+    assert repr(lookups) in str(caught.value)
+
+
+def test_two_lookups_may_be_at_one_time() -> None:
+    """Ascending, not strictly so."""
+    assert Policy(lookups=seconds(0, 0, 5)).lookups == seconds(0, 0, 5)
+
+
+def test_an_effect_is_delivered_at_least_once() -> None:
+    """Parked before its first failure it would never run."""
+    with pytest.raises(ValueError, match="'effect_attempts' must be >= 1: 0"):
+        Policy(effect_attempts=0)
+
+
+def test_the_wait_doubles_with_each_failure_up_to_its_cap() -> None:
+    """10 s, 20 s, 40 s … an hour."""
+    policy = Policy()
+    waited = [policy.effect_wait(failures).total_seconds() for failures in range(1, 12)]
+
+    assert waited == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
+
+
+@given(backoff=waits, cap=waits, failures=st.integers(0, 10**6))
+def test_the_wait_never_shrinks_and_never_exceeds_its_cap(
+    backoff: dt.timedelta, cap: dt.timedelta, failures: int
+) -> None:
+    """Also after a million failures, where a doubled timedelta would long have overflown."""
+    policy = Policy(effect_backoff=backoff, effect_backoff_cap=cap)
+
+    assert min(backoff, cap) <= policy.effect_wait(failures) <= policy.effect_wait(failures + 1) <= cap
