@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ SHAPES = [one for one in vars(module).values() if isinstance(one, type) and attr
 @given(change=s.changes, entry=s.entries)
 def test_nothing_of_a_change_can_be_set(change: ChangeRequest, entry: Entry) -> None:
     """Another change is made of it, so whoever holds one can trust it."""
-    parts = [
+    parts: list[Any] = [
         change,
         change.form,
         change.attempt,
