@@ -25,6 +25,9 @@ HEADER = "X-Itsm-Workflow-Credential"
 PATH = "/itsm/callback/"
 """Where callbacks arrive, below the callback host. A host application may mount it under any prefix."""
 
+PROBE = "ITSMWORKFLOWCALLBACKPROBE0"
+"""The change that a probe names, a callback that the doctor sends. Ids have no I, L, O or U: it is nobody's."""
+
 _ADDRESS = re.compile(
     r"/(?P<change>[0-9A-Z]{26})/(?P<number>[1-9][0-9]{0,5})(?:/(?P<credential>[A-Za-z0-9_-]{43}))?/?\Z", re.ASCII
 )
@@ -60,12 +63,30 @@ class CallbackAddress:
         url = f"{self._host}{PATH}{change_id}/{number}/"
         return (f"{url}{credential}/", {}) if self._in_path else (url, {HEADER: credential})
 
+    def in_path(self) -> CallbackAddress:
+        """Return the same keys with the credential in the path."""
+        return CallbackAddress(host=self._host, keys=self._keys, in_path=True)
+
     def holds(self, address: Address) -> bool:
         """Tell whether the credential is ours, in a time that does not depend on the answer."""
         believed = [
             hmac.compare_digest(_sign(key, address.change_id, address.number), address.credential) for key in self._keys
         ]
         return any(believed)
+
+    def prove(self, address: Address, digest: str) -> str:
+        """Return what answers a probe: only who has the key of its credential can make it, and for no other body.
+
+        Args:
+            address: What the probe named; its credential holds.
+            digest: The digest of the facts in its body.
+        """
+        key = next(key for key in self._keys if _sign(key, address.change_id, address.number) == address.credential)
+        return _prove(key, digest)
+
+    def is_proof(self, proof: str, digest: str) -> bool:
+        """Tell whether a host with one of our keys answered a probe whose facts have this digest."""
+        return proof.isascii() and any(hmac.compare_digest(_prove(key, digest), proof) for key in self._keys)
 
 
 def read_address(path: str, headers: Mapping[str, str]) -> Address:
@@ -83,6 +104,13 @@ def read_address(path: str, headers: Mapping[str, str]) -> Address:
 
 
 def _sign(key: Secret, change_id: str, number: int) -> str:
-    message = f"itsm-workflow callback 1\0{change_id}\0{number}".encode()
-    mac = hmac.new(key.reveal().encode(), message, hashlib.sha256).digest()
+    return _mac(key, f"itsm-workflow callback 1\0{change_id}\0{number}")
+
+
+def _prove(key: Secret, digest: str) -> str:
+    return _mac(key, f"itsm-workflow probe 1\0{digest}")
+
+
+def _mac(key: Secret, message: str) -> str:
+    mac = hmac.new(key.reveal().encode(), message.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(mac).decode().rstrip("=")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.callbacks.credential import read_address
+from itsm_workflow.callbacks.credential import PROBE, read_address
 from itsm_workflow.errors import CallbackRejected
 from itsm_workflow.secrets import Secret
 from itsm_workflow.storage.strict import canonical, json_value, parse
@@ -59,6 +59,7 @@ def read_callback(
     """Return the callback in a request, or the answer that refuses it.
 
     Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
+    A probe is answered here: it passes every check that a callback passes, and is about no change.
     """
     if method != "POST":
         return refusal(405, "POST only")
@@ -72,15 +73,29 @@ def read_callback(
     except ValueError as error:
         return refusal(400, str(error))
     token = Secret(str(facts.pop("token")))
-    digest = hashlib.sha256(canonical(facts).encode()).hexdigest()
+    digest = _digest(facts)
+    if named.change_id == PROBE:
+        return _accepted({"probe": address.prove(named, digest)})
     return Callback(change_id=named.change_id, number=named.number, sn=str(facts["sn"]), digest=digest, token=token)
 
 
-ACCEPTED = Answer(
-    status=200,
-    headers={"Content-Type": "application/json"},
-    body=b'{"result": true, "code": 0, "message": "success", "data": null}',
-)
+def digest_of(body: bytes) -> str:
+    """Return the digest of the facts in a callback's body.
+
+    Raises:
+        ValueError: It is no callback's body; the message says why.
+    """
+    facts = _facts(body)
+    del facts["token"]
+    return _digest(facts)
+
+
+def _accepted(data: object) -> Answer:
+    body = json.dumps({"result": True, "code": 0, "message": "success", "data": data})
+    return Answer(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
+
+
+ACCEPTED = _accepted(None)
 """What the gateway counts as delivered."""
 
 
@@ -89,6 +104,10 @@ def refusal(status: int, message: str) -> Answer:
     code = CallbackRejected.platform_code or 501
     body = json.dumps({"result": False, "code": code, "message": message, "data": None})
     return Answer(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
+
+
+def _digest(facts: Mapping[str, object]) -> str:
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
 def _facts(body: bytes) -> dict[str, object]:

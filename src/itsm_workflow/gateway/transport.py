@@ -222,7 +222,7 @@ class Transport:
         if pool_size < 1 or body_limit < 1:
             raise ValueError("pool_size and body_limit must be at least 1")
         self._trusted = ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
-        self._tls = _tls_context(self._trusted)
+        self._tls = tls_context(self._trusted)
         self.pool_size = pool_size
         self._body_limit = body_limit
         self._monotonic = monotonic
@@ -320,7 +320,9 @@ def _address(url: str) -> str:
     return prepared.url or url
 
 
-def _tls_context(trusted: str) -> _TLSContext:
+def tls_context(trusted: str = "") -> ssl.SSLContext:
+    """Return how TLS is spoken: certificates are checked, against this file or folder, or those that requests ships."""
+    trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
     # Not create_default_context: that one writes the session keys to a file if the environment says so.
     context = _TLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,0 +1,95 @@
+"""A probe of the callback is answered by whoever holds the keys, and does nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from itsm_workflow.callbacks.credential import HEADER, PROBE, CallbackAddress
+from itsm_workflow.callbacks.receive import Answer, digest_of, read_callback
+from itsm_workflow.identity import _ALPHABET
+from itsm_workflow.secrets import Secret
+
+NEW, OLD, OTHER = (Secret(letter * 32) for letter in "noz")
+FACTS: dict[str, Any] = {
+    "title": "接入",
+    "current_status": "FINISHED",
+    "sn": "PROBE0123456789",
+    "ticket_url": "",
+    "update_at": "",
+    "updated_by": "",
+    "approve_result": False,
+    "token": "",
+    "last_approver": "",
+}
+
+
+def address(*keys: Secret) -> CallbackAddress:
+    """Return the addresses that these keys make."""
+    return CallbackAddress(host="http://127.0.0.1", keys=keys)
+
+
+def answered(host: CallbackAddress, prober: CallbackAddress, *, in_path: bool = False, **facts: object) -> Answer:
+    """Return what the host answers to a probe."""
+    url, headers = prober.make(PROBE, 1) if not in_path else prober.in_path().make(PROBE, 1)
+    body = json.dumps({**FACTS, **facts}).encode()
+    answer = read_callback(host, method="POST", path=url, headers=headers, body=body)
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def proof_in(answer: Answer) -> str:
+    """Return the proof in an answer."""
+    return str(json.loads(answer.body)["data"]["probe"])
+
+
+@pytest.mark.parametrize("in_path", [False, True])
+def test_probe_is_answered_as_delivered_and_proven(in_path: bool) -> None:  # noqa: FBT001 - pytest passes by name
+    """By the header and by the path; the answer counts as delivered, and only a holder of the key can give it."""
+    answer = answered(address(NEW, OLD), address(NEW, OLD), in_path=in_path)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (200, 0)
+    assert address(NEW).is_proof(proof_in(answer), digest_of(json.dumps(FACTS).encode()))
+    assert not address(OTHER).is_proof(proof_in(answer), digest_of(json.dumps(FACTS).encode()))
+
+
+def test_proof_is_by_the_key_of_the_credential() -> None:
+    """A host whose keys were rotated already proves it to a prober who has only the old one."""
+    answer = answered(address(NEW, OLD), address(OLD))
+
+    assert address(OLD).is_proof(proof_in(answer), digest_of(json.dumps(FACTS).encode()))
+
+
+def test_proof_is_bound_to_the_body() -> None:
+    """A body that was changed on the way shows."""
+    answer = answered(address(NEW), address(NEW), title="changed")
+
+    assert not address(NEW).is_proof(proof_in(answer), digest_of(json.dumps(FACTS).encode()))
+
+
+def test_probe_of_a_stranger_is_refused_like_any_callback() -> None:
+    """Nobody learns that there are probes."""
+    answer = answered(address(NEW), address(OTHER))
+    unknown = read_callback(address(NEW), method="POST", path="/else", headers={HEADER: "x"}, body=b"{}")
+
+    assert answer == unknown
+    assert answer.status == 401
+
+
+def test_probe_with_half_a_body_is_refused() -> None:
+    """It passes every check that a callback passes."""
+    assert answered(address(NEW), address(NEW), sn=7).status == 400
+
+
+def test_no_change_has_the_id_of_a_probe() -> None:
+    """A credential of a probe is none of a change."""
+    assert len(PROBE) == 26
+    assert set(PROBE) - set(_ALPHABET)
+
+
+@pytest.mark.parametrize("proof", ["", "é", "a" * 43])
+def test_what_is_no_proof(proof: str) -> None:
+    """Whatever a foreign server answers is looked at without trouble."""
+    assert not address(NEW).is_proof(proof, "digest")
