@@ -1,0 +1,169 @@
+"""The settings themselves. An argument beats a variable, which beats the default."""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings.rules import problems
+from itsm_workflow.settings.variables import VARIABLES, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from itsm_workflow.settings.rules import Problem
+
+
+# What is no text passes through the converters as it is: the rules name it.
+def _base(url: str) -> str:
+    return url.rstrip("/") if hasattr(url, "encode") else url
+
+
+def _root(url: str) -> str:
+    return url.rstrip("/") + "/" if url and hasattr(url, "encode") else url
+
+
+def _number(digits: str) -> str:
+    """Return a number's digits; 0 is the log platform's word for none."""
+    return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What the library must be told.
+
+    Attributes:
+        app_code: The BlueKing application that calls the gateway.
+        app_secret: Its secret.
+        gateway_url: The gateway root that the endpoints' paths are appended to; ends with a slash.
+        version: The ITSM generation, ``v2`` or ``v4``.
+        routes: How BK-ITSM 2 is reached: ``v2`` by the server's own methods, ``esb`` by POST alone, ``component`` by
+            the ESB's component paths.
+        component_version: The version in the component paths; empty: there is none.
+        service_id: The number of the service that tickets are filed with; empty or 0 if one of the next three says it.
+        service_name: Its name, looked up in the gateway's list of services.
+        service_role: The display role that its owner gave it, looked up in the same list; the log platform's is
+            ``LOG_SEARCH``.
+        fast_approval: File with the built-in service, whose approvers the form names.
+        approver_field: The key of the service's form field that takes the approvers; empty: the service names its own.
+        content_field: The key of the service's form field that takes the form's content; empty: it has none.
+        system_token: The ITSM 4 system's own secret.
+        workflow_key: The ITSM 4 flow.
+        callback_host: The public base of our callback address; never taken from a request.
+        callback_keys: Keys of the callback credentials, newest first, each at least 32 bytes.
+        callback_credential: Where a callback brings our credential: in a ``header``, or in the ``path`` for a gateway
+            that sends no headers of ours.
+        collect_itsm: Whether the host wants an approval before it collects. Read by the host alone: the library files
+            what it is asked to, and `Workflow.require_approved` refuses whatever this says.
+        store: The URL of the storage backend.
+        timeout: Seconds to wait for a connection and for one read.
+        deadline: Seconds that one call may take in all, retries included.
+        ca_bundle: A file or folder of certificates to trust instead of the usual ones; empty: the usual ones.
+        allow_http: Let the gateway and the callback be reached in plain text on other than this machine.
+        ticket_hosts: Hosts whose ticket pages may be shown; empty: any.
+        key_prefix: At most 6 letters or digits in front of each correlation key; tells deployments apart.
+        key_in_title: Whether a short form of the key ends each title.
+        four_byte_text: The gateway's database stores characters outside the basic plane (emoji).
+        tenant: The BlueKing tenant; empty: none is named.
+        api_user: The user that the gateway knows us as.
+        language: The language of the gateway's messages.
+        environment: The platform's word for where we run, e.g. ``prod``.
+        sources: The variable, or ``default`` or ``argument``, that each field came from.
+    """
+
+    app_code: str
+    app_secret: Secret
+    gateway_url: str = attrs.field(converter=_root)
+    version: str = "v2"
+    routes: str = "v2"
+    component_version: str = "v2"
+    service_id: str = attrs.field(default="", converter=_number)
+    service_name: str = ""
+    service_role: str = ""
+    fast_approval: bool = False
+    approver_field: str = ""
+    content_field: str = ""
+    system_token: Secret = attrs.field(factory=lambda: Secret(""))
+    workflow_key: str = ""
+    callback_host: str = attrs.field(default="", converter=_base)
+    callback_keys: tuple[Secret, ...] = ()
+    callback_credential: str = "header"
+    collect_itsm: bool = False
+    store: str = attrs.field(default="sqlite:///itsm-workflow.db", repr=False)  # may hold a password
+    timeout: tuple[float, float] = (3.05, 10.0)
+    deadline: float = 20.0
+    ca_bundle: str = ""
+    allow_http: bool = False
+    ticket_hosts: tuple[str, ...] = ()
+    key_prefix: str = ""
+    key_in_title: bool = True
+    four_byte_text: bool = False
+    tenant: str = ""
+    api_user: str = "admin"
+    language: str = "zh-cn"
+    environment: str = ""
+    sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Check every field; all problems are told at once.
+
+        Raises:
+            SettingsError: Something is missing or cannot be right.
+        """
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(Settings) if field.name != "sources"}
+        _raise_all(problems(values), self.sources)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **given: object) -> Settings:
+        """Read the settings from environment variables.
+
+        Args:
+            environ: The variables; the process's own by default.
+            given: Fields by name that no variable may change.
+
+        Raises:
+            SettingsError: Variables are missing or cannot be right; it names them all.
+        """
+        values, sources, unread = read(os.environ if environ is None else environ, given)
+        del environ  # it holds secrets in clear, and a traceback of what follows may be shown with its variables
+        complete = {**_DEFAULTS, **values}
+        checked = {name: value for name, value in complete.items() if name not in unread}
+        _raise_all([*unread.items(), *problems(checked)], sources)
+        return cls(**values, sources=MappingProxyType(sources))
+
+    def require(self, *names: str) -> None:
+        """Check that these fields are set; callbacks, for one, need fields that others can do without.
+
+        Raises:
+            SettingsError: Some are not; it names the variables that set them.
+        """
+        _raise_all([(name, "is missing") for name in names if not getattr(self, name)], {})
+
+
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        field.name: "" if field.default is attrs.NOTHING else field.default
+        for field in attrs.fields(Settings)
+        if field.name != "sources"
+    }
+    | {"app_secret": Secret(""), "system_token": Secret("")}
+)
+
+
+def _raise_all(problems: Iterable[Problem], sources: Mapping[str, str]) -> None:
+    listed = []
+    for field, rule in problems:
+        source = sources.get(field, "default")
+        names = VARIABLES[field]
+        if source not in {"default", "argument"}:
+            listed.append((source, rule))
+        else:
+            listed.append((names[0] + (f" (or {', '.join(names[1:])})" if names[1:] else ""), rule))
+    if listed:
+        text = "; ".join(f"{name} {rule}" for name, rule in listed)
+        raise SettingsError(f"the settings were refused: {text}", problems=tuple(listed))

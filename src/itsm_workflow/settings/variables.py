@@ -1,0 +1,137 @@
+"""Reading the settings from environment variables: which variable sets which field, and how its text is read."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "app_code": ("BKAPP_ITSM_APP_CODE", "BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE"),
+        # SECRET_KEY is no alias: a misconfigured Django host would send its signing key over the wire.
+        "app_secret": ("BKAPP_ITSM_APP_SECRET", "BK_APP_SECRET", "BKPAAS_APP_SECRET"),
+        "version": ("BKAPP_ITSM_VERSION",),  # before the gateway's address, which depends on it
+        "gateway_url": ("BKAPP_ITSM_GATEWAY_URL", "ITSM_APIGATEWAY_ROOT_V2", "BK_API_URL_TMPL", "BK_COMPONENT_API_URL"),
+        "routes": ("BKAPP_ITSM_ROUTES",),
+        "component_version": ("BKAPP_ITSM_COMPONENT_VERSION",),
+        "service_id": ("BKAPP_ITSM_SERVICE_ID", "BKAPP_COLLECTOR_ITSM_SERVICE_ID"),
+        "service_name": ("BKAPP_ITSM_SERVICE_NAME",),
+        "service_role": ("BKAPP_ITSM_SERVICE_ROLE",),
+        "fast_approval": ("BKAPP_ITSM_FAST_APPROVAL",),
+        "approver_field": ("BKAPP_ITSM_APPROVER_FIELD",),
+        "content_field": ("BKAPP_ITSM_CONTENT_FIELD",),
+        "system_token": ("BKAPP_ITSM_SYSTEM_TOKEN", "BK_ITSM4_SYSTEM_TOKEN"),
+        "workflow_key": ("BKAPP_ITSM_WORKFLOW_KEY",),
+        "callback_host": ("BKAPP_ITSM_CALLBACK_HOST",),
+        "callback_keys": ("BKAPP_ITSM_CALLBACK_KEYS",),
+        "callback_credential": ("BKAPP_ITSM_CALLBACK_CREDENTIAL",),
+        "collect_itsm": ("BKAPP_COLLECT_ITSM",),
+        "store": ("BKAPP_ITSM_STORE",),
+        "timeout": ("BKAPP_ITSM_TIMEOUT", "BK_ITSM4_API_TIMEOUT"),
+        "deadline": ("BKAPP_ITSM_DEADLINE",),
+        "ca_bundle": ("BKAPP_ITSM_CA_BUNDLE",),
+        "allow_http": ("BKAPP_ITSM_ALLOW_HTTP",),
+        "ticket_hosts": ("BKAPP_ITSM_TICKET_HOSTS",),
+        "key_prefix": ("BKAPP_ITSM_KEY_PREFIX",),
+        "key_in_title": ("BKAPP_ITSM_KEY_IN_TITLE",),
+        "four_byte_text": ("BKAPP_ITSM_FOUR_BYTE_TEXT",),
+        "tenant": ("BKAPP_ITSM_TENANT_ID",),
+        "api_user": ("BKAPP_ITSM_API_USER",),
+        "language": ("BKAPP_ITSM_LANGUAGE",),
+        "environment": ("BKPAAS_ENVIRONMENT", "BK_ENV"),
+    }
+)
+"""The variables that set each field, the first that is set and not empty wins."""
+
+FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm")
+"""The fields that are true or false."""
+
+_GATEWAYS = {"v2": ("bk-itsm", "/prod/v2/itsm/"), "v4": ("bk-itsm4", "/prod/")}
+_ESB = "/api/c/compapi/v2/itsm/"
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return each ``BKAPP_ITSM_`` variable that sets nothing, with the nearest one that does, or an empty text."""
+    known = [name for names in VARIABLES.values() for name in names]
+    strangers = sorted(name for name in environ if name.startswith("BKAPP_ITSM_") and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), "")) for name in strangers]
+
+
+def read(
+    environ: Mapping[str, str], given: Mapping[str, object]
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """Return the values, where each came from, and what could not be read."""
+    values: dict[str, Any] = dict(given)
+    sources = {name: "argument" if name in given else "default" for name in VARIABLES}
+    unread: dict[str, str] = {}
+    if "version" not in values and any(name.startswith("BK_ITSM4_") and environ[name] for name in environ):
+        values["version"], sources["version"] = "v4", "BK_ITSM4_*"
+    for name, variables in VARIABLES.items():
+        # An ESB has no ITSM 4; the version comes before the address.
+        unfit = "BK_COMPONENT_API_URL" if values.get("version") == "v4" else ""
+        variable = next((each for each in variables if each != unfit and environ.get(each, "").strip()), None)
+        if name in given or variable is None:
+            continue
+        sources[name] = variable
+        text = environ[variable].strip()
+        try:
+            if name == "gateway_url":
+                values[name] = _gateway_url(variable, text, str(values.get("version", "v2")))
+            else:
+                values[name] = _PARSERS.get(name, str)(text)
+        except ValueError as error:
+            unread[name] = str(error)
+    return values, sources, unread
+
+
+def _gateway_url(variable: str, text: str, version: str) -> str:
+    root = text.rstrip("/")
+    if variable == "BK_COMPONENT_API_URL":
+        return root + _ESB
+    if variable == "BK_API_URL_TMPL":
+        name, path = _GATEWAYS.get(version, _GATEWAYS["v2"])
+        return root.replace("{api_name}", name).replace("{gateway_name}", name) + path
+    return root + "/"
+
+
+def _flag(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("must be a number of seconds") from None
+
+
+def _timeout(text: str) -> tuple[float, float]:
+    parts = [_seconds(part) for part in text.split(",")]
+    if len(parts) not in {1, 2}:
+        raise ValueError('must be one number of seconds, or "connect,read"')
+    return parts[0], parts[-1]
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "app_secret": Secret,
+    "system_token": Secret,
+    "callback_keys": lambda text: tuple(map(Secret, _items(text))),
+    "ticket_hosts": _items,
+    "timeout": _timeout,
+    "deadline": _seconds,
+    "component_version": lambda text: "" if text == "none" else text,
+    **dict.fromkeys(FLAGS, _flag),
+}
