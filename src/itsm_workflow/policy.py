@@ -33,6 +33,9 @@ class Policy:
         unsent_retry: Wait before a send that provably never left is tried again.
         lookups: When to look for a ticket whose create is unknown, counted from then. A match counts at once;
             absence only after the last.
+        resends: How often a create that no look-up of the whole schedule found is sent again without asking a person.
+            0, the strict way, is never: at most one ticket is made by us. With n, one late or frozen request can make
+            a second ticket, which carries the same key and is reported.
         late_look: How often to look on after the schedule was used up.
         sweep_every: How often an ended change is looked at again.
         sweep_for: How long: for endings that can revive and creates that were unknown.
@@ -52,6 +55,7 @@ class Policy:
     send_lease: dt.timedelta = _seconds(30)
     unsent_retry: dt.timedelta = _seconds(30)
     lookups: tuple[dt.timedelta, ...] = tuple(dt.timedelta(seconds=s) for s in (0, 1, 5, 30, 120, 240, 480))
+    resends: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     late_look: dt.timedelta = _seconds(1 * HOUR)
     sweep_every: dt.timedelta = _seconds(6 * HOUR)
     sweep_for: dt.timedelta = _seconds(7 * DAY)

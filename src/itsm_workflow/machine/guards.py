@@ -60,7 +60,7 @@ def answered_no(facts: Facts) -> str | None:
 
 
 def may_resend(facts: Facts) -> str | None:
-    """A person decided, after the whole look-up schedule found nothing."""
+    """The whole look-up schedule found nothing."""
     attention = facts.change.attention
     if facts.change.ticket is not None:
         return "a ticket is known"

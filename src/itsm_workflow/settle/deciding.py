@@ -46,7 +46,7 @@ def decide(
     if isinstance(answer, SendAnswer):
         return _decide_send(definition, change, answer, gateway)
     if isinstance(answer, LookupAnswer):
-        return _decide_lookup(definition, change, answer, gateway)
+        return _decide_lookup(definition, change, answer, gateway, again=_may_send_again(change, now, policy))
     if answer.snapshot is None:
         return ()
     return _decide_read(definition, change, answer.snapshot, now, policy)
@@ -99,7 +99,13 @@ def _decide_refused(
 
 
 def _decide_lookup(
-    definition: WorkflowDefinition, change: ChangeRequest, looked: LookupAnswer, gateway: str, *, marked: bool = False
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    looked: LookupAnswer,
+    gateway: str,
+    *,
+    marked: bool = False,
+    again: bool = False,
 ) -> tuple[Step, ...]:
     attempt = change.attempt
     if attempt is None:
@@ -116,7 +122,24 @@ def _decide_lookup(
     problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
     note = ev.LookupNoted(number=looked.number, answered=looked.found is not None, problem=problem)
     noted = Step(Trigger.NOTE_LOOKUP, note)
-    return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours)))) if ours else (noted,)
+    if ours:
+        return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours))))
+    if again and looked.found is not None:
+        decision = ev.Decision(
+            reason=f"no look-up found a ticket: sent again under the same key, attempt {attempt.number + 1}"
+        )
+        return (noted, Step(Trigger.RESEND, decision))
+    return (noted,)
+
+
+def _may_send_again(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
+    """Tell whether the policy lets one more empty look-up end in a resend, as a person's decision would."""
+    attempt, attention = change.attempt, change.attention
+    if attempt is None or attempt.unknown_since is None or attempt.number > policy.resends:
+        return False
+    if attention is not None and attention.reason is not AttentionReason.LOOKUP_FAILED:
+        return False
+    return attempt.looks + 1 >= len(policy.lookups) and now >= attempt.unknown_since + policy.lookups[-1]
 
 
 def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed) -> tuple[Step, ...]:

@@ -1,0 +1,106 @@
+"""A policy that sends a create again when no look-up found it, without asking a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from itsm_workflow import Policy, State
+from itsm_workflow.change import AttentionReason, Phase
+from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
+from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.integration.workflow.stores import EVERY_STORE
+
+if TYPE_CHECKING:
+    from itsm_workflow import Workflow
+
+LOOKUPS = (dt.timedelta(), dt.timedelta(seconds=30))
+
+
+def opened(office: Office, **timings: object) -> Workflow:
+    """Open a workflow that sends once more."""
+    return office.workflow(policy=Policy(**{"lookups": LOOKUPS, "resends": 1, **timings}))  # type: ignore[arg-type] # timings of any kind
+
+
+@EVERY_STORE
+def test_create_that_no_look_up_found_is_sent_once_more_under_its_key(office: Office) -> None:
+    """In the pass in which the schedule ends, and with nobody's help; the history says so."""
+    workflow = opened(office)
+    armed = lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.sandbox.faults.clear()
+    office.pass_time(30)
+
+    workflow.reconcile()
+    workflow.reconcile()
+
+    after = workflow.get(change.id)
+    assert (after.state, after.attention, after.expect_attempt().number) == (State.PENDING, None, 2)
+    assert after.expect_attempt().key == change.expect_attempt().key
+    assert office.only_ticket().tag == change.expect_attempt().key
+    assert armed.hits == 1
+    assert triggers(workflow, change)[-4:] == ["note_lookup", "resend", "mark_sending", "record_ticket"]
+
+
+def test_nothing_is_sent_again_before_the_schedule_ends(office: Office) -> None:
+    """Empty look-ups before its end, forced ones as well, are no proof."""
+    workflow = opened(office)
+    armed = lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.pass_time(29)
+    for _ in range(5):
+        workflow.settle(change.id)
+    assert (armed.hits, workflow.get(change.id).expect_attempt().number) == (1, 1)
+
+
+def test_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -> None:
+    """The policy's number is the limit: what has failed twice is not tried for ever."""
+    workflow = opened(office)
+    armed = lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    use_up_lookups(office, workflow)
+    for _ in range(4):
+        office.pass_time(60)
+        workflow.reconcile()
+
+    after = workflow.get(change.id)
+    assert (armed.hits, after.expect_attempt().number, after.expect_attempt().phase) == (2, 2, Phase.UNKNOWN)
+    assert after.attention is not None
+    assert after.attention.reason is AttentionReason.NOT_FOUND
+
+
+def test_look_up_that_fails_sends_nothing_again(office: Office) -> None:
+    """Only an answered look-up shows that there is no ticket."""
+    workflow = opened(office)
+    armed = lose_every_answer(office, "502", processed=False)
+    office.sandbox.faults.status("get_tickets", 503, always=True)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    use_up_lookups(office, workflow)
+
+    after = workflow.get(change.id)
+    assert (armed.hits, after.expect_attempt().number) == (1, 1)
+    assert after.attention is not None
+    assert after.attention.reason is AttentionReason.LOOKUP_FAILED
+
+
+def test_double_that_a_late_request_makes_is_reported(office: Office) -> None:
+    """Both tickets carry the same key: whichever is bound, the sweep after its end tells of the other."""
+    workflow = opened(office)
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.sandbox.faults.clear()
+    office.pass_time(30)
+    workflow.reconcile()
+    workflow.reconcile()
+    bound = workflow.get(change.id)
+    late = file_behind_our_back(office, change)
+
+    office.approve(bound)
+    workflow.settle(change.id)
+    office.pass_time(workflow.policy.sweep_every.total_seconds() + 1)
+    workflow.reconcile()
+
+    after = workflow.get(change.id)
+    assert after.state == State.APPROVED
+    assert after.attention is not None
+    assert (after.attention.reason, after.attention.facts["ticket"]) == (AttentionReason.DUPLICATE, str(late))
