@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 APP_SECRET = "canary-app-secret-0123456789"
 ENOUGH = {
     "BKAPP_ITSM_APP_CODE": "bk_flow",
@@ -28,7 +34,18 @@ def problems_of(environ: dict[str, str], **given: object) -> dict[str, str]:
     """Return what the settings refuse, by variable."""
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(environ, **given)
-    return dict(caught.value.problems)  # type: ignore[attr-defined] # a fact of this error
+    return dict(problems_in(caught.value))
+
+
+def problems_in(error: SettingsError) -> list[tuple[str, str]]:
+    """Return what an error lists."""
+    return list(error.problems)  # type: ignore[attr-defined] # a fact of this error
+
+
+def shown(field: str) -> str:
+    """Return how an error names a field that no variable set."""
+    first, *others = VARIABLES[field]
+    return first + (f" (or {', '.join(others)})" if others else "")
 
 
 class TestReading:
@@ -105,6 +122,77 @@ class TestReading:
         settings = Settings.from_env({**ENOUGH, "BKAPP_ITSM_APP_CODE": " ", "APP_CODE": "next"})
 
         assert settings.app_code == "next"
+
+    @pytest.mark.parametrize(
+        ("present", "read"),
+        [
+            (("BK_COMPONENT_API_URL", "BK_API_URL_TMPL"), "BK_API_URL_TMPL"),
+            (("BK_COMPONENT_API_URL", "BK_API_URL_TMPL", "ITSM_APIGATEWAY_ROOT_V2"), "ITSM_APIGATEWAY_ROOT_V2"),
+        ],
+    )
+    def test_the_api_gateway_comes_before_the_esb(self, present: tuple[str, ...], read: str) -> None:
+        """A platform that names both has the newer one; what the host itself names beats either."""
+        environ = {key: text for key, text in ENOUGH.items() if key != "BKAPP_ITSM_GATEWAY_URL"}
+
+        settings = Settings.from_env({**environ, **dict.fromkeys(present, "https://e.com")})
+
+        assert settings.sources["gateway_url"] == read
+
+    def test_an_esb_has_no_itsm_4(self) -> None:
+        """Its address would be that of the older generation."""
+        environ = {key: text for key, text in ENOUGH.items() if key != "BKAPP_ITSM_GATEWAY_URL"}
+        v4 = {**environ, "BKAPP_ITSM_VERSION": "v4", "BK_COMPONENT_API_URL": "https://e.com"}
+
+        assert any("GATEWAY_URL" in name for name in problems_of(v4))
+        assert Settings.from_env({**v4, "BK_API_URL_TMPL": "https://e.com/api/{api_name}"}).gateway_url == (
+            "https://e.com/api/bk-itsm4/prod/"
+        )
+
+    @pytest.mark.parametrize("name", VARIABLES["service_id"])
+    @pytest.mark.parametrize(("text", "number"), [("7", "7"), ("0", ""), ("00", ""), ("070", "070")])
+    def test_a_service_of_0_is_none(self, name: str, text: str, number: str) -> None:
+        """The log platform's default is 0; it must not be filed with, and excludes nothing."""
+        settings = Settings.from_env({**ENOUGH, name: text})
+
+        assert number == settings.service_id
+        assert make(service_id=text).service_id == number
+        assert make(service_id="0", fast_approval=True).fast_approval
+
+    @pytest.mark.parametrize("field", ["fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm"])
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [("on", True), ("TRUE", True), ("yes", True), ("1", True), ("off", False), ("no", False), ("0", False)],
+    )
+    def test_a_switch_has_several_words(self, field: str, text: str, value: bool) -> None:  # noqa: FBT001 - a case
+        """The log platform says on and off, other hosts true and false or 1 and 0."""
+        assert value is getattr(Settings.from_env({**ENOUGH, VARIABLES[field][0]: text}), field)
+
+    @pytest.mark.parametrize(
+        ("field", "text", "value"),
+        [
+            ("routes", "esb", "esb"),
+            ("routes", "component", "component"),
+            ("component_version", "v3", "v3"),
+            ("component_version", "none", ""),
+            ("service_role", "LOG_SEARCH", "LOG_SEARCH"),
+            ("callback_credential", "path", "path"),
+            ("callback_host", "https://me.example.com/", "https://me.example.com"),
+            ("ticket_hosts", "itsm.example.com, ::1", ("itsm.example.com", "::1")),
+            ("deadline", "7.5", 7.5),
+        ],
+    )
+    def test_a_text_becomes_a_value(self, field: str, text: str, value: object) -> None:
+        """Each field by its own variable, and the sources say so."""
+        settings = Settings.from_env({**ENOUGH, VARIABLES[field][0]: text})
+
+        assert (value, VARIABLES[field][0]) == (getattr(settings, field), settings.sources[field])
+
+    def test_every_value_has_a_source(self) -> None:
+        """One for each field: a variable, the default or an argument."""
+        sources = make(store="memory://").sources
+
+        assert set(sources) == {field.name for field in attrs.fields(Settings)} - {"sources"} == set(VARIABLES)
+        assert {"default", "argument", *ENOUGH} == set(sources.values())
 
     def test_a_variable_of_the_next_generation_means_v4(self) -> None:
         """Unless the version is said."""
@@ -211,6 +299,68 @@ class TestRefusing:
         """No time-out at all is no setting."""
         assert "BKAPP_ITSM_TIMEOUT" in problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds})
 
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("routes", "v4"),
+            ("component_version", "2"),
+            ("component_version", "v2/../v3"),
+            ("service_role", "日志"),
+            ("callback_credential", "query"),
+            ("collect_itsm", "maybe"),
+            ("ticket_hosts", "https://itsm.example.com"),
+            ("ticket_hosts", "itsm.example.com:8080"),
+            ("ticket_hosts", "itsm.example.com/path"),
+            ("ticket_hosts", "12:34"),
+            ("deadline", "never"),
+            ("approver_field", "a b"),
+            ("content_field", "内容"),
+            ("app_code", "a\nb"),
+        ],
+    )
+    def test_a_text_that_cannot_be_right(self, field: str, value: str) -> None:
+        """It is told by the variable that holds it."""
+        name = VARIABLES[field][0]
+
+        assert list(problems_of({**ENOUGH, name: value})) == [name]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("gateway_url", 5),
+            ("callback_host", 5),
+            ("service_id", 12),
+            ("version", 2),
+            ("routes", ["v2"]),
+            ("fast_approval", "yes"),
+            ("key_in_title", 1),
+            ("callback_keys", Secret("k" * 40)),
+            ("callback_keys", ("k" * 40,)),
+            ("ticket_hosts", "itsm.example.com"),
+            ("ticket_hosts", (5,)),
+            ("timeout", 5.0),
+            ("timeout", ("1", "2")),
+            ("timeout", (True, True)),
+            ("deadline", "20"),
+            ("deadline", 10**400),
+            ("ca_bundle", 1.5),
+            ("key_prefix", None),
+        ],
+    )
+    @pytest.mark.parametrize("reading", [True, False])
+    def test_an_argument_of_the_wrong_kind(self, field: str, value: Any, reading: bool) -> None:  # noqa: ANN401, FBT001 - cases
+        """Untyped callers get the same error, not one from within."""
+        given: dict[str, Any] = {
+            "app_code": "a",
+            "app_secret": Secret("s"),
+            "gateway_url": "https://e.com",
+            field: value,
+        }
+
+        with pytest.raises(SettingsError) as caught:
+            Settings.from_env({}, **given) if reading else Settings(**given)
+        assert {name for name, _ in problems_in(caught.value)} == {shown(field)}
+
     def test_what_only_callbacks_need_is_asked_for_then(self) -> None:
         """A host that only polls sets no callback address."""
         settings = make()
@@ -235,6 +385,21 @@ class TestNotShowing:
         assert "kkkk" not in shown
         assert "pw@db" not in shown
 
+    def test_a_secret_prints_as_stars(self) -> None:
+        """However it is printed; and it leaves the process by no pickle."""
+        secret = Secret("canary")
+
+        assert {"Secret('***')"} == {str(secret), repr(secret), f"{secret}"}
+        with pytest.raises(TypeError, match="not pickled"):
+            pickle.dumps(secret)
+
+    def test_secrets_compare_by_what_they_hold(self) -> None:
+        """Equal ones are equal and hash alike; an empty one is false, and no secret equals its text."""
+        assert (Secret("a"), hash(Secret("a"))) == (Secret("a"), hash(Secret("a")))
+        assert Secret("a") != Secret("b")
+        assert Secret("a") != "a"
+        assert not Secret("")
+
     def test_no_secret_in_the_error_or_its_traceback(self) -> None:
         """A report of the error may show every frame's variables."""
         with pytest.raises(SettingsError) as caught:
@@ -246,6 +411,46 @@ class TestNotShowing:
                 shown += repr(trace.tb_frame.f_locals)
             trace = trace.tb_next
         assert APP_SECRET not in shown
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """Return what the page says of each field: the cell of its variables, and the cell of its default."""
+    found = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {field: (variables, default) for field, variables, default in found}
+
+
+class TestPage:
+    """The reference page says what the code does."""
+
+    def test_each_field_with_each_of_its_variables(self) -> None:
+        """In the order in which they are read; no other field and no other variable is listed."""
+        listed = {field: tuple(re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)) for field, (cell, _) in rows().items()}
+
+        assert listed == dict(VARIABLES)
+        assert set(listed) == {field.name for field in attrs.fields(Settings)} - {"sources"}
+
+    def test_each_default(self) -> None:
+        """By its value, or by the word that stands for it."""
+        words = {True: "yes", False: "no", (3.05, 10.0): "3.05 and 10", 20.0: "20"}
+        said = {
+            "ticket_hosts": "any",
+            "approver_field": "the service names its own",
+            "tenant": "none is named",
+            "ca_bundle": "the usual ones",
+            "version": "`v4` if a `BK_ITSM4_` variable is set, else `v2`",
+            **dict.fromkeys(("callback_host", "callback_keys"), "required for callbacks"),
+            **dict.fromkeys(("app_code", "app_secret", "gateway_url"), "required"),
+        }
+        for field, (_, default) in rows().items():
+            value = getattr(make(), field)
+            expected = said.get(field) or words.get(value) or (f"`{value}`" if value else "none")
+            assert (field, default) == (field, expected)
+
+    def test_what_is_required_is_missed(self) -> None:
+        """And nothing else is."""
+        required = {field for field, (_, default) in rows().items() if default == "required"}
+
+        assert {name.partition(" ")[0] for name in problems_of({})} == {VARIABLES[field][0] for field in required}
 
 
 def test_a_misspelt_variable_is_told_with_the_nearest_one() -> None:
