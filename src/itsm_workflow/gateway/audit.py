@@ -37,17 +37,19 @@ _SECRET_WORDS = (
     "secret",
     "password",
     "passwd",
+    "passphrase",
     "authorization",
-    "auth_info",
+    "authinfo",
     "cookie",
     "credential",
     "headers",
-    "api_key",
     "apikey",
-    "private_key",
+    "accesskey",
+    "privatekey",
     "skey",
-    "ticket_auth",
-    "bk_ticket",
+    "sessionid",
+    "ticketauth",
+    "bkticket",
 )
 _TEXT = 200
 _ITEMS = 20
@@ -135,7 +137,7 @@ class CallLog:
 
     def sending(self, request: Request) -> None:
         """Note what is sent."""
-        self.url = request.url.partition("?")[0]
+        self.url = scrub(request.url.partition("?")[0], self.secrets)
         self.sent_bytes = len(request.body or b"")
 
     def answered(self, answer: Answer) -> None:
@@ -288,7 +290,8 @@ class _Shortened:
 
 @functools.lru_cache(maxsize=2048)
 def _is_secret(key: str) -> bool:
-    return any(word in key for word in _SECRET_WORDS)
+    word = key.replace("_", "").replace("-", "")
+    return any(secret in word for secret in _SECRET_WORDS)
 
 
 def _origin(url: str) -> str:

@@ -65,25 +65,28 @@ class AnswerCache:
 
     def get(self, key: bytes) -> Answer | None:
         """Return the answer that is remembered, if one is."""
-        if self._process != os.getpid():  # a lock may have been held by a thread that the fork left behind
-            self._start()
-            return None
+        self._after_fork()
         with self._lock:
             entry = self._kept.get(key)
         return None if entry is None else entry[0]
 
     def put(self, key: bytes, answer: Answer, seconds: float) -> None:
         """Remember an answer for that many seconds; one that is too large is not."""
+        self._after_fork()
         if len(answer.body) + _ENTRY_BYTES <= self._max_bytes:
             with self._lock:
                 self._kept[key] = (answer, seconds)
 
     def clear(self) -> None:
         """Forget all answers."""
-        if self._process != os.getpid():
-            self._start()
+        self._after_fork()
         with self._lock:
             self._kept.clear()
+
+    def _after_fork(self) -> None:
+        """Start empty in a new process: the lock may have been held by a thread that the fork left behind."""
+        if self._process != os.getpid():
+            self._start()
 
 
 def _named(request: Request) -> list[str]:

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import attrs
 
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.gateway.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from itsm_workflow.gateway.prepare import CallFacts
-    from itsm_workflow.gateway.retry import RetryPolicy
 
     BeforeRequest = Callable[[dict[str, Any], CallFacts], Mapping[str, Any]]
     AfterRequest = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -207,7 +207,9 @@ def _hook_problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
             yield option, "must be a function, or None"
     if not (isinstance(endpoint.tenant, str) or callable(endpoint.tenant)):
         yield "tenant", "must be a text, or a function of the parameters"
-    if endpoint.retry is not None and endpoint.retry.attempts > 1 and not endpoint.idempotent:
+    if not isinstance(endpoint.retry, RetryPolicy | None):
+        yield "retry", "must be a RetryPolicy, or None"
+    elif endpoint.retry is not None and endpoint.retry.attempts > 1 and not endpoint.idempotent:
         yield "retry", "is only for an endpoint that is marked idempotent=True: a second attempt would do it twice"
 
 

@@ -31,6 +31,7 @@ MAX_DIGITS = 100
 MAX_MESSAGE = 200
 _OK = 200
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how one is written, or both of a whole character
 
 
 @attrs.frozen(kw_only=True)
@@ -156,7 +157,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
     except RecursionError:
         raise ValueError("the answer is nested too deep") from None
     _check_depth(value)
-    if "\\u" in text:
+    if _ESCAPED.search(text):
         _check_characters(value)
     return value
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 REQUEST_ID_KEY = "bklog_request_id"
 """The query's key of our request id, by the name that the log platform's gateway logs know."""
 _MAX_URL = 8192
+_DEPTH = 200
+_PLACE = 60
+_SURROGATE = re.compile(r"\\ud[89a-f]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 def build_url(endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any]) -> str:
@@ -96,17 +101,25 @@ def sound(endpoint: str, key: str, text: str) -> str:
     return text
 
 
-def encode_json(value: object) -> bytes:
+def encode_json(value: object, *, what: str = "the parameters") -> bytes:
     """Return the value as JSON, secrets revealed.
 
+    Args:
+        value: What is sent.
+        what: What the error calls it.
+
     Raises:
-        ValueError: It is none; what it is is not quoted.
+        ValueError: It is none. The place is named; what stands there is not quoted.
     """
     try:
-        return json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":")).encode("ascii")
+        text = json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
-        pass
-    raise ValueError("the parameters hold something that JSON has no word for")
+        text = ""
+    # Whole characters outside the basic plane are written as two such escapes as well: only a look inside tells.
+    problem = _misfit("", value) if not text or _SURROGATE.search(text) else ""
+    if problem or not text:
+        raise ValueError(f"{what} hold something that JSON has no word for{problem}")
+    return text.encode("ascii")
 
 
 def _plain(value: object) -> object:
@@ -115,6 +128,27 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):  # one that is no dict
         return dict(value)
     raise TypeError(type(value).__name__)
+
+
+def _misfit(at: str, value: object, depth: int = _DEPTH) -> str:
+    """Return what cannot be written and where it is, the first such thing; empty: there is none."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if isinstance(value, str):
+        return f": half a character at {at!a}" if _HALF.search(value) else ""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return ""
+    if not isinstance(value, Mapping | list | tuple):
+        return f": a {type(value).__name__} at {at!a}"
+    if not depth:
+        return f": something nested too deep at {at[:_PLACE]!a}"
+    for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+        if not isinstance(key, str | int | float | None):
+            return f": a key that is a {type(key).__name__} at {at!a}"
+        inner = f"{at}.{key}" if at else str(key)
+        if found := _misfit(inner, key, depth - 1) or _misfit(inner, each, depth - 1):
+            return found
+    return ""
 
 
 def header_value(endpoint: str, name: str, value: object) -> str | Secret:

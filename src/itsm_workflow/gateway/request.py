@@ -87,7 +87,7 @@ def _build(
     if files:
         body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
     elif endpoint.method != "GET":
-        body, sent["Content-Type"] = encode_json(params), "application/json"
+        body, sent["Content-Type"] = encode_json(params, what=f"{endpoint.name}: the parameters"), "application/json"
     timeout = asked.timeout or endpoint.timeout or settings.timeout
     connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     return Request(

@@ -85,6 +85,8 @@ def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyp
             yield name, "must be a number of seconds, 0 or more"
         elif name == "shortest_wait" and seconds > policy.longest_wait:
             yield name, "must not exceed longest_wait"
+    if not isinstance(policy.statuses, frozenset) or any(type(status) is not int for status in policy.statuses):
+        yield "statuses", "must be a frozenset of HTTP statuses"
     kinds = policy.exceptions
     if not (
         isinstance(kinds, tuple) and all(isinstance(kind, type) and issubclass(kind, GatewayError) for kind in kinds)
