@@ -41,6 +41,7 @@ def jwt(**payload: object) -> str:
         ("GET", "/openapi/service/get_services/", 200, "application/json"),
         ("GET", "/v2/itsm/get_services/", 200, "application/json"),
         ("GET", "/api/c/compapi/v2/itsm/get_services/", 200, "application/json"),
+        ("GET", "/api/c/compapi/itsm/get_services/", 200, "application/json"),
         ("GET", "/openapi/service/get_services", 301, "text/html; charset=utf-8"),
         ("GET", "/v2/itsm/no_such_thing/", 200, "text/html; charset=utf-8"),
         ("GET", "/openapi/ticket/get_services/", 200, "text/html; charset=utf-8"),
@@ -56,6 +57,40 @@ def test_paths(method: str, path: str, status: int, kind: str) -> None:
         heard = stage.send(method, path, front({}))
 
     assert (status, kind) == (heard.status, heard.headers["Content-Type"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "names"),
+    [
+        ("POST", "/api/c/compapi/v2/itsm/get_services/", b'{"display_type": "OPEN"}', ["账号开通申请"]),
+        ("POST", "/api/c/compapi/itsm/get_services/", b'{"display_type": "OPEN", "catalog_id": 12}', ["账号开通申请"]),
+        ("POST", "/api/c/compapi/v2/itsm/get_services/?display_type=OPEN", b"", ["账号开通申请"]),
+        ("GET", "/api/c/compapi/v2/itsm/get_services/?display_type=OPEN", b"", ["账号开通申请"]),
+        ("POST", "/v2/itsm/get_services/", b'{"display_type": "OPEN"}', None),
+        ("POST", "/openapi/service/get_services/", b'{"display_type": "OPEN"}', None),
+        ("GET", "/api/c/compapi/v2/itsm/get_tickets/", b"", None),
+        ("PUT", "/api/c/compapi/v2/itsm/get_services/", b"{}", None),
+    ],
+)
+def test_only_an_esb_takes_a_post_for_a_get(method: str, path: str, body: bytes, names: list[str] | None) -> None:
+    """The API gateway and the server refuse it; the ESB hands on what the body holds, and changes no other method."""
+    with Stage(AT) as stage:
+        heard = stage.send(method, path, front({"Content-Type": "application/json"}), body)
+
+    found = heard.json["data"]
+    assert names == (found and [service["name"] for service in found])
+    assert names or heard.json["code"] == "METHOD_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff"])
+def test_an_esb_hands_on_nothing_of_a_body_that_is_no_object(body: bytes) -> None:
+    """The server then answers as to a query without parameters."""
+    with Stage(AT) as stage:
+        heard = stage.send(
+            "POST", "/api/c/compapi/v2/itsm/get_ticket_status/", front({"Content-Type": "application/json"}), body
+        )
+
+    assert (heard.status, heard.json["result"]) == (200, False)
 
 
 @pytest.mark.parametrize(

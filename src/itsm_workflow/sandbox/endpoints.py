@@ -1,10 +1,14 @@
 """The server in front of the ledger: paths, methods, credentials, envelopes.
 
-Two addresses lead to each endpoint: the server's own ``/openapi/ticket/<name>/`` or ``/openapi/service/<name>/``, and
-the gateway's ``/v2/itsm/<name>/`` (also below ``/api/c/compapi``). Credentials: a sandbox stands for gateway and
-server in one, so a request that carries what a gateway asks for (``X-Bkapi-Authorization`` with an app code and a
-secret, or an access token) is treated as one the gateway let through. A request that carries the gateway's own
-``X-Bkapi-JWT`` is treated as having come from it; its shape is checked, its signature cannot be.
+Three addresses lead to each endpoint: the server's own ``/openapi/ticket/<name>/`` or ``/openapi/service/<name>/``,
+the API gateway's ``/v2/itsm/<name>/``, and the ESB's component path ``/api/c/compapi/v2/itsm/<name>/``, or the same
+without ``v2``. The ESB also takes a POST where the server wants a GET, and hands the body's parameters on in the query,
+as the log platform relies on; no real ESB was recorded.
+
+Credentials: a sandbox stands for gateway and server in one, so a request that carries what a gateway asks for
+(``X-Bkapi-Authorization`` with an app code and a secret, or an access token) is treated as one the gateway let through.
+A request that carries the gateway's own ``X-Bkapi-JWT`` is treated as having come from it; its shape is checked, its
+signature cannot be.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 
 ALLOWED = {"GET": "GET, HEAD, OPTIONS", "POST": "POST, OPTIONS"}
 ALLOWED_ON_TICKET = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
-GATEWAY_PREFIXES = ("/api/c/compapi/v2/itsm/", "/v2/itsm/")
+ESB_PREFIXES = ("/api/c/compapi/v2/itsm/", "/api/c/compapi/itsm/")
+GATEWAY_PREFIXES = (*ESB_PREFIXES, "/v2/itsm/")
 SERVER_PREFIXES = ("/openapi/ticket/", "/openapi/service/")
 
 
@@ -129,6 +134,8 @@ class Api:
             return envelope.missing_page(language), []
         route = ROUTES.get(name)
         allow = ALLOWED[route.method] if route else ALLOWED_ON_TICKET
+        if route is not None and route.method == "GET" and request.method == "POST" and path.startswith(ESB_PREFIXES):
+            request = request.with_body_in_query()
         if route is None or request.method != route.method:
             refusal = Refusal(METHOD_NOT_ALLOWED, f"方法 “{request.method}” 不被允许。")
             return envelope.envelope(envelope.refused(refusal), allow=allow, language=language), []
