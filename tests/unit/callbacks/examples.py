@@ -1,0 +1,41 @@
+"""Callbacks as BK-ITSM sends them, and the addresses that they come to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.callbacks.credential import CallbackAddress
+from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOST = "https://logs.example.com"
+CHANGE = "01HY2V8Q0000000000000000AB"
+OTHER = "01HY2V8Q0000000000000000CD"
+OLD, KEY, NEW = (Secret(f"{name}-callback-key-0123456789-0123456789") for name in ("old", "our", "new"))
+ADDRESS = CallbackAddress(host=HOST, keys=(KEY,))
+TOKEN = "bbzgXnFSjPMTc0hjCOmWvId3UwSJkMQS6F7y2kS/5wp7pWrlonHlcJGb4LuiAxbm"
+FACTS: Mapping[str, Any] = {
+    "title": "接入 nginx 日志",
+    "current_status": "FINISHED",
+    "sn": "REQ20240517000007",
+    "ticket_url": "http://itsm.example.com/weixin/#/ticket/7/",
+    "update_at": "2024-05-17 16:00:20.729841",
+    "updated_by": ",alice,bob,",
+    "approve_result": True,
+    "token": TOKEN,
+    "last_approver": "bob",
+}
+
+
+def body(facts: Mapping[str, Any] = FACTS, /, **changes: object) -> bytes:
+    """Return the body of a callback, with some facts changed."""
+    return json.dumps({**facts, **changes}).encode()
+
+
+def place(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress = ADDRESS) -> dict[str, Any]:
+    """Return the path and the headers of a callback of that attempt, as the gateway was asked to send it."""
+    url, headers = address.make(change_id, number)
+    return {"path": url.removeprefix(HOST), "headers": {"Content-Type": "application/json", **headers}}
