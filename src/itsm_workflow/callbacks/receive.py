@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -34,6 +34,14 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Receive(Protocol):
+    """`itsm_workflow.workflow.Workflow.receive`: a request's parts in, the answer out."""
+
+    def __call__(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Answer a request; never raises for what came in."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
