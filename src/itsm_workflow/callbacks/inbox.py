@@ -138,6 +138,9 @@ class Inbox:
             self._loop.advance(callback.change_id, forced=False)
         except ItsmWorkflowError as error:
             self._observers.on_trouble(callback.change_id, error)  # it stays due: reconcile looks again
+        except Exception as error:  # noqa: BLE001 - in a thread nobody else would hear of it; the hint is stored
+            trouble = ItsmWorkflowError(f"the look after a callback failed, reconcile will look: {describe(error)}")
+            self._observers.on_trouble(callback.change_id, trouble)
 
     def _check_token(self, callback: Callback) -> None:
         """Tell observers if the server says that the token is not its own; the look decides all the same."""

@@ -152,7 +152,7 @@ class WatchedStore:
     """A store that counts its commits and lets a test step in before and after each."""
 
     def __init__(self, inner: StorageBackend) -> None:
-        self._inner = inner
+        self.inner = inner
         self.commits = 0
         self.before: Callable[[Sequence[Write]], object] = _nothing
         self.after: Callable[[Sequence[Write]], object] = _nothing
@@ -160,26 +160,26 @@ class WatchedStore:
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Commit, with what a test does before and after."""
         self.before(writes)
-        answer = self._inner.commit(writes)
+        answer = self.inner.commit(writes)
         self.commits += 1
         self.after(writes)
         return answer
 
     def get(self, change_id: str, /) -> Row | None:
         """Return a row."""
-        return self._inner.get(change_id)
+        return self.inner.get(change_id)
 
     def find(self, query: Query, /) -> Rows:
         """Return one page of rows."""
-        return self._inner.find(query)
+        return self.inner.find(query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history."""
-        return self._inner.history(change_id, after_seq, limit)
+        return self.inner.history(change_id, after_seq, limit)
 
     def close(self) -> None:
         """Close the store."""
-        self._inner.close()
+        self.inner.close()
 
 
 class Witness:

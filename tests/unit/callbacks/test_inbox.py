@@ -1,0 +1,346 @@
+"""The inbox: an authentic callback becomes one durable hint; what is not durable is not acknowledged."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow import COLLECTOR_CHANGE, State
+from itsm_workflow.callbacks.credential import CallbackAddress
+from itsm_workflow.callbacks.receive import ACCEPTED, Answer, refusal
+from itsm_workflow.errors import (
+    CallbackTokenInvalid,
+    GatewayUnavailable,
+    ItsmWorkflowError,
+    StorageConflict,
+    StorageUnavailable,
+    TransitionRefused,
+)
+from tests.integration.workflow.places import PATIENCE
+from tests.unit.callbacks.examples import HOST, body, place
+from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.storage.protocol import Write
+
+REFUSED = refusal(401, "not a callback of this application")
+NOT_STORED = refusal(503, "not stored: list it as not delivered")
+
+
+def settings_address(workflow: Workflow) -> CallbackAddress:
+    """Return the addresses that the workflow hands out."""
+    settings = workflow._settings
+    assert settings is not None
+    return CallbackAddress(host=HOST, keys=settings.callback_keys)
+
+
+def knock(workflow: Workflow, change_id: str, sent: bytes = body(), *, number: int = 1) -> Answer:
+    """Send an authentic callback about a change."""
+    where = place(change_id, number, address=settings_address(workflow))
+    return workflow.receive(method="POST", body=sent, **where)
+
+
+def opened(**options: Any) -> tuple[Desk, Workflow, ChangeRequest]:
+    """Open a desk, a workflow and a change that waits for its approvers."""
+    desk = Desk()
+    workflow = desk.workflow(**options)
+    return desk, workflow, workflow.apply(subject=SUBJECT, **ASKED)
+
+
+def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
+    """Return what happened to the change after it was bound to its ticket."""
+    return [entry.trigger for entry in workflow.history(change.id)][4:]
+
+
+def troubles(desk: Desk) -> list[tuple[str, type]]:
+    """Return which troubles observers were told of."""
+    return [(change_id, type(error)) for change_id, error in desk.witness.troubles]
+
+
+# ---------------------------------------------------------------- one durable hint
+
+
+def test_a_callback_is_stored_before_it_is_answered_and_asks_nothing() -> None:
+    """The change is due now, and no more than that."""
+    desk, workflow, change = opened()
+    requests = desk.ledger.requests.copy()
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert triggers(workflow, change) == ["receive_callback"]
+    assert desk.ledger.requests == requests
+    assert workflow.get(change.id).state == State.PENDING
+    assert workflow.reconcile().due == 1
+
+
+def test_a_repeat_writes_nothing_and_starts_no_look() -> None:
+    """It is acknowledged, so that the gateway stops listing it."""
+    queue: list[str] = []
+    desk, workflow, change = opened(after_callback=queue.append)
+    knock(workflow, change.id)
+    commits = desk.store.commits
+
+    assert [knock(workflow, change.id, body(token="another")), knock(workflow, change.id)] == [ACCEPTED, ACCEPTED]
+    assert (desk.store.commits, queue) == (commits, [change.id])
+
+
+def test_another_callback_of_the_change_is_news() -> None:
+    """A ticket that was withdrawn can revive and be approved."""
+    _, workflow, change = opened()
+    knock(workflow, change.id, body(current_status="REVOKED", approve_result=False))
+    knock(workflow, change.id)
+
+    assert triggers(workflow, change) == ["receive_callback", "receive_callback"]
+
+
+def test_a_callback_that_loses_a_race_is_tried_again() -> None:
+    """Another worker wrote the change meanwhile."""
+    desk, workflow, change = opened()
+    desk.race_once(change.id)
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert triggers(workflow, change) == ["receive_callback"]
+    assert desk.witness.troubles == []
+
+
+def test_a_callback_that_another_worker_stored_meanwhile_is_no_news() -> None:
+    """The gateway may call twice at one instant."""
+    desk, workflow, change = opened()
+
+    def step_in(_: Sequence[Write]) -> None:
+        desk.store.before = lambda _: None
+        assert knock(workflow, change.id) == ACCEPTED
+
+    desk.store.before = step_in
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert triggers(workflow, change) == ["receive_callback"]
+
+
+# ---------------------------------------------------------------- not acknowledged
+
+
+def test_a_callback_that_always_loses_the_race_is_not_acknowledged() -> None:
+    """The gateway lists it as not delivered, and observers are told."""
+    desk, workflow, change = opened()
+    desk.race_always(change.id)
+
+    assert knock(workflow, change.id) == NOT_STORED
+    assert troubles(desk) == [(change.id, StorageConflict)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_callback_that_may_not_be_stored_is_not_acknowledged(when: str) -> None:
+    """Also if only the commit's answer was lost."""
+    desk, workflow, change = opened()
+
+    def fail(_: Sequence[Write]) -> None:
+        raise StorageUnavailable("the disk is full")
+
+    setattr(desk.store, when, fail)
+
+    assert knock(workflow, change.id) == NOT_STORED
+    assert troubles(desk) == [(change.id, StorageUnavailable)]
+
+
+def test_a_callback_of_an_attempt_that_there_was_not_is_not_acknowledged() -> None:
+    """Its credential is ours, so somebody should hear of it."""
+    desk, workflow, change = opened()
+
+    assert knock(workflow, change.id, number=2) == NOT_STORED
+    assert troubles(desk) == [(change.id, TransitionRefused)]
+    assert triggers(workflow, change) == []
+
+
+def test_a_callback_of_a_draft_is_acknowledged_and_not_kept() -> None:
+    """Its submission was refused: there is nothing to look into, and a list that never empties helps nobody."""
+    desk = Desk()
+    workflow = desk.workflow()
+    draft = workflow.draft(subject=SUBJECT, **ASKED)
+
+    assert knock(workflow, draft.id) == ACCEPTED
+    assert [entry.trigger for entry in workflow.history(draft.id)] == ["draft"]
+    assert desk.witness.troubles == []
+
+
+@pytest.mark.parametrize("name", ["an unknown change", "another workflow's change"])
+def test_a_change_that_is_not_ours_is_refused_like_a_forgery(name: str) -> None:
+    """The same bytes, though the credential holds: keys may be shared."""
+    desk, workflow, _ = opened()
+    other = desk.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="other_change"))
+    theirs = other.apply(subject=SUBJECT, **ASKED)
+    named = theirs.id if name == "another workflow's change" else "0" * 26
+    commits = desk.store.commits
+
+    assert knock(workflow, named) == REFUSED
+    assert (desk.store.commits, desk.witness.troubles) == (commits, [])
+
+
+def test_a_forged_callback_is_not_even_looked_up() -> None:
+    """No read of the store, no write, no question to the gateway."""
+    desk, workflow, change = opened()
+    where = place(change.id)  # of another key
+    desk.store.inner.close()
+
+    assert workflow.receive(method="POST", body=body(), **where) == REFUSED
+
+
+def test_a_workflow_without_callbacks_believes_none() -> None:
+    """Not even those of a workflow that takes them."""
+    desk, workflow, change = opened()
+    where = place(change.id, address=settings_address(workflow))
+    deaf = desk.workflow(callbacks=False)
+
+    assert deaf.receive(method="POST", body=body(), **where) == REFUSED
+    assert triggers(workflow, change) == []
+
+
+# ---------------------------------------------------------------- and only then looked into
+
+
+def test_a_look_inline_is_over_before_the_answer() -> None:
+    """For tests, and for hosts without threads."""
+    desk, workflow, change = opened(after_callback="inline")
+
+    assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+    assert triggers(workflow, change) == ["receive_callback", "approve"]
+
+
+def test_a_look_in_the_background_does_not_delay_the_answer() -> None:
+    """Closing waits for it; nothing is lost by that, as the hint was stored."""
+    desk, workflow, change = opened(after_callback="background")
+    callback = desk.decide(change)
+    answered = threading.Event()
+    desk.gateway.before["get_ticket_info"] = lambda: answered.wait(PATIENCE)
+
+    assert desk.gateway.hand_over(callback, workflow.receive)
+    assert triggers(workflow, change) == ["receive_callback"]
+    answered.set()
+    workflow._inbox.close()
+    assert triggers(workflow, change) == ["receive_callback", "approve"]
+
+
+def test_an_inbox_can_be_closed_twice_and_used_again() -> None:
+    """A host's shutdown need not know what happened before."""
+    desk, workflow, change = opened(after_callback="background")
+    callback = desk.decide(change)
+    workflow._inbox.close()
+    workflow._inbox.close()
+
+    assert desk.gateway.hand_over(callback, workflow.receive)
+    workflow._inbox.close()
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_a_queue_gets_the_id_and_nothing_else() -> None:
+    """The token stays in this process and is not checked."""
+    queue: list[str] = []
+    desk, workflow, change = opened(after_callback=queue.append)
+
+    assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+    assert (queue, desk.ledger.requests["token/verify"]) == ([change.id], 0)
+    assert triggers(workflow, change) == ["receive_callback"]
+
+
+def test_a_queue_that_fails_costs_no_callback() -> None:
+    """Observers are told, and reconcile looks."""
+
+    def broken(_: str) -> None:
+        raise ConnectionError("no broker")
+
+    desk, workflow, change = opened(after_callback=broken)
+
+    assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+    [(change_id, error)] = desk.witness.troubles
+    words = "the change could not be queued, reconcile will look: ConnectionError: no broker"
+    assert (change_id, str(error)) == (change.id, words)
+    assert workflow.reconcile().moved == 1
+
+
+@pytest.mark.parametrize("after", ["inline", "background"])
+@pytest.mark.parametrize("error", [StorageUnavailable("the disk is full"), ZeroDivisionError("a bug")])
+def test_a_look_that_fails_costs_no_callback(after: str, error: Exception) -> None:
+    """Whatever went wrong, observers are told: in a thread nobody else would hear of it. Reconcile looks again."""
+    desk, workflow, change = opened(after_callback=after)
+    callback = desk.decide(change)
+    desk.gateway.before["get_ticket_info"] = raising(error)
+
+    assert desk.gateway.hand_over(callback, workflow.receive)
+    workflow._inbox.close()
+    [(change_id, told)] = desk.witness.troubles
+    assert (change_id, isinstance(told, ItsmWorkflowError), str(error) in str(told)) == (change.id, True, True)
+    desk.gateway.before.clear()
+    desk.pass_time(60)
+    workflow.reconcile()
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def raising(error: Exception) -> Any:  # noqa: ANN401 - stands for any call
+    """Return a function that raises."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+# ---------------------------------------------------------------- the server's own token
+
+
+def test_a_token_that_is_not_the_servers_is_told_and_decides_nothing() -> None:
+    """Our credential held: the look decides."""
+    desk, workflow, change = opened(after_callback="inline")
+    desk.decide(change)
+
+    assert knock(workflow, change.id, body(token="AAAA")) == ACCEPTED
+    assert troubles(desk) == [(change.id, CallbackTokenInvalid)]
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_a_token_that_is_the_servers_is_no_trouble() -> None:
+    """It is asked about once."""
+    desk, workflow, change = opened(after_callback="inline")
+    desk.gateway.hand_over(desk.decide(change), workflow.receive)
+
+    assert (desk.witness.troubles, desk.ledger.requests["token/verify"]) == ([], 1)
+
+
+def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken() -> None:
+    """The gateway's failure there says nothing about the ticket."""
+    desk, workflow, change = opened(after_callback="inline")
+    callback = desk.decide(change)
+    desk.gateway.faults["token/verify"] = GatewayUnavailable("no route", endpoint="token/verify")
+    desk.gateway.hand_over(callback, workflow.receive)
+
+    assert troubles(desk) == [(change.id, GatewayUnavailable)]
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_a_gateway_that_cannot_check_tokens_is_not_asked_to() -> None:
+    """The check is an optional ability."""
+
+    class Plain(Gateway):
+        verify_token = None  # type: ignore[assignment] # so that it does not count as able
+
+    desk = Desk()
+    workflow = desk.workflow(gateway=Plain(desk.ledger, clock=desk.clock), after_callback="inline")
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    desk.decide(change)
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert (workflow.get(change.id).state, desk.witness.troubles) == (State.APPROVED, [])
+
+
+def test_the_token_is_not_stored() -> None:
+    """Neither in the row nor in the history."""
+    desk, workflow, change = opened(after_callback="inline")
+    token = json.loads(json.dumps(desk.decide(change).body))["token"]
+    knock(workflow, change.id, body(token=token))
+
+    assert token not in repr(desk.store.get(change.id)) + repr(desk.store.history(change.id))
