@@ -10,7 +10,7 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test check lint types imports docs packaging coverage requirements clean install-demo install-dev
+.PHONY: help demo test check lint types imports docs packaging coverage faults requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -18,6 +18,7 @@ help:
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
 	@echo "make coverage      run the tests and measure what they reach"
+	@echo "make faults        run the whole fault matrix: half an hour, and a table"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
 	@echo "make clean         remove .venv and everything that was built"
 	@echo "ARGS=... is passed on to demo, test and coverage, PYTHON=... picks the interpreter."
@@ -30,6 +31,9 @@ test: install-dev
 
 coverage: install-dev
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+faults: install-dev
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: lint types imports docs packaging
 

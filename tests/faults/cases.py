@@ -1,0 +1,100 @@
+"""What a test of the matrix says of its cases: how many there are, which one fails, and how to run that one alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Profile = Literal["quick", "full"]
+
+QUICK: Profile = "quick"
+SHOWN = 5
+"""How many violations of one test are written out."""
+
+T = TypeVar("T")
+
+
+class CannotRunHereError(Exception):
+    """A row needs something that this machine lacks; the message says what."""
+
+
+def row(name: str, *, quick: bool = True) -> pytest.MarkDecorator:
+    """Mark a test as one of a row's.
+
+    Args:
+        name: The row's id.
+        quick: Whether it is run in the quick profile as well, and so on machines that have nothing but Python.
+    """
+    return pytest.mark.row(name, quick=quick)
+
+
+@attrs.define
+class Faults:
+    """One test's cases: counted, and gone on with after a violation.
+
+    Attributes:
+        row: The row's id.
+        profile: How many cases are wanted.
+        only: The case that alone shall run.
+        ran: Cases that were run.
+        found: Cases that there are, if they are enumerated.
+        violations: What was not as promised, with the case.
+        notes: Figures for the table.
+    """
+
+    row: str
+    profile: Profile = QUICK
+    only: str | None = None
+    ran: int = 0
+    found: int | None = None
+    violations: list[str] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+
+    def pick(self, *, quick: T, full: T) -> T:
+        """Return what belongs to the profile."""
+        return quick if self.profile == "quick" else full
+
+    def cases(self, keys: Iterable[T]) -> Iterator[T]:
+        """Return the cases to run: all, or the one that was asked for."""
+        return (key for key in keys if self.only is None or str(key) == self.only)
+
+    @contextlib.contextmanager
+    def case(self, key: object) -> Iterator[None]:
+        """Run one case: an assertion that fails in it is a violation, and the next case is run all the same."""
+        self.ran += 1
+        try:
+            yield
+        except AssertionError as error:
+            self.violate(f"{error}", case=key)
+
+    def violate(self, what: str, *, case: object) -> None:
+        """Note a violation, and how to see it alone."""
+        replay = f"python -m tests.faults {self.row} --case '{case}' --profile {self.profile}"
+        self.violations.append(f"{what}\n  alone: {replay}")
+
+    def note(self, text: str) -> None:
+        """Add a figure to the row in the table."""
+        self.notes.append(text)
+
+    def verdict(self) -> None:
+        """Fail the test if there was a violation, or if not all that was found was run."""
+        if self.violations:
+            more = len(self.violations) - SHOWN
+            told = [*self.violations[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+            pytest.fail(f"{len(self.violations)} violations of {self.ran} cases\n" + "\n".join(told), pytrace=False)
+        if self.found is not None and self.only is None and self.found != self.ran:
+            pytest.fail(f"{self.found} cases were found and {self.ran} were run", pytrace=False)
+        if not self.ran:
+            pytest.fail("no case was run", pytrace=False)
+
+
+def profile_of_environment() -> Profile:
+    """Return the profile that this run was started with."""
+    return "full" if os.environ.get("ITSM_WORKFLOW_FAULTS") == "full" else QUICK

@@ -1,0 +1,78 @@
+"""Runs the rows of the fault matrix, and writes down what each test did."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.cases import QUICK, CannotRunHereError, Faults, profile_of_environment
+from tests.faults.matrix import ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAULTS = pytest.StashKey[Faults]()
+
+CASE, RECORD = "ITSM_WORKFLOW_FAULTS_CASE", "ITSM_WORKFLOW_FAULTS_RECORD"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark."""
+    config.addinivalue_line("markers", "row(id, quick=True): a test of that row of the fault matrix")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the quick profile does not run."""
+    if profile_of_environment() != QUICK:
+        return
+    left_out = [
+        item for item in items if (mark := item.get_closest_marker("row")) and not mark.kwargs.get("quick", True)
+    ]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Faults:
+    """Count this test's cases."""
+    mark = request.node.get_closest_marker("row")
+    counted = Faults(row=ROWS[mark.args[0]].id, profile=profile_of_environment(), only=os.environ.get(CASE))
+    request.node.stash[FAULTS] = counted
+    return counted
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let a test's violations fail it, and write down what it did."""
+    failure: BaseException | None = None
+    try:
+        yield
+        if (counted := item.stash.get(FAULTS, None)) is not None:
+            counted.verdict()
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        _write_down(item, failure)
+
+
+def _write_down(item: pytest.Item, failure: BaseException | None) -> None:
+    counted, path = item.stash.get(FAULTS, None), os.environ.get(RECORD)
+    if counted is None or not path:
+        return
+    violations = len(counted.violations) or (failure is not None)
+    told = {
+        "row": counted.row,
+        "test": item.name,
+        "ran": counted.ran,
+        "found": counted.found,
+        "violations": int(violations),
+        "notes": counted.notes,
+        "cannot": str(failure) if isinstance(failure, CannotRunHereError) else "",
+    }
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(told) + "\n")
