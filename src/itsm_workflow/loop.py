@@ -240,20 +240,15 @@ class Loop:
             try:
                 return self._journal.commit_one(self._journal.fire(stored, [step], actor=WORKER)), not error
             except TransitionRefused:
-                return (
-                    stored,
-                    not error,
-                )  # another worker, which took over when our lease ended, has told of this delivery
+                return stored, not error  # who took over when our lease ended has told of this delivery
             except StorageConflict:
                 stored = self._journal.load(change.id)
         raise StorageConflict(change_id=change.id, kind=ConflictKind.VERSION.value)
 
     def _withdraw(self, change: ChangeRequest, actor: str) -> str:
-        if change.ticket is None:
-            return "no ticket is known"
         try:
             self._gateway.withdraw(
-                change.ticket,
+                change.expect_ticket(),
                 operator=change.expect_attempt().creator,
                 reason=f"withdrawn by {actor or 'the applicant'}",
             )

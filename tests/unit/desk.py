@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow import Workflow, open_storage
+from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.storage.protocol import Write
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
     from itsm_workflow.change import Attempt
     from itsm_workflow.form import Asked
-    from itsm_workflow.gateway.protocol import FoundTicket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
     from itsm_workflow.sandbox.ticket import Outgoing
 
 SUBJECT = "collector-42"
@@ -29,13 +30,19 @@ ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers
 
 
 class Gateway(LedgerGateway):
-    """A gateway whose calls fail as a test says, and whose search may lag behind."""
+    """A gateway whose calls fail as a test says, whose search may lag behind and whose answers may be lost."""
 
     def __init__(self, ledger: Ledger, *, clock: ManualClock, **options: Any) -> None:
         super().__init__(ledger, clock=clock, **options)
         self.faults: dict[str, Exception] = {}
         self.before: dict[str, Callable[[], object]] = {}
         self.search_lags = False
+        self.loses_answers = False
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File the ticket; the answer may be lost on its way."""
+        answer = super().create(request)
+        return Unknown(problem="the connection was reset") if self.loses_answers else answer
 
     def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
         """Return the tickets that the search shows already."""
