@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from itsm_workflow.cli import acting, keeping, reading, reconciling, trying
+from itsm_workflow.cli import acting, diagnosing, keeping, reading, reconciling, trying
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.output import clean, note
 from itsm_workflow.errors import InvalidForm, ItsmWorkflowError
@@ -44,6 +44,7 @@ for _command in (
     acting.retry_effect,
     acting.clear_attention,
     keeping.storage,
+    diagnosing.doctor,
 ):
     group.add_command(_command)
 

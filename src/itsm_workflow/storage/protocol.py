@@ -169,6 +169,14 @@ class EntryRows:
     next_seq: int | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Schema:
+    """Which schema a store was written with, and the newest that its backend knows."""
+
+    found: int
+    known: int
+
+
 @runtime_checkable
 class StorageBackend(Protocol):
     """A place where changes are kept.

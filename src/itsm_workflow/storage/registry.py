@@ -7,10 +7,10 @@ ship with this library are found in the same way as everybody else's.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from itsm_workflow.errors import StorageError
-from itsm_workflow.storage.protocol import PROTOCOL_VERSION, StorageBackend
+from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Schema, StorageBackend
 from itsm_workflow.storage.url import scheme_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,19 @@ class OpenableBackend(StorageBackend, Protocol):
         ...
 
 
+@runtime_checkable
+class TellsSchema(Protocol):
+    """An optional ability of a class behind an entry point: to tell a store's schema without touching the store."""
+
+    def schema_of(self, url: str, /) -> Schema:
+        """Return the store's schema and the newest that this release knows; only reads.
+
+        Raises:
+            StorageError: There is no store, or it cannot be read.
+        """
+        ...
+
+
 def open_storage(url: str, **options: object) -> StorageBackend:
     """Open the store that a URL names.
 
@@ -53,6 +66,23 @@ def open_storage(url: str, **options: object) -> StorageBackend:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
             of the storage port, or it refuses the URL.
     """
+    return _backend_of(url).from_url(url, **options)
+
+
+def schema_of(url: str) -> Schema | None:
+    """Return which schema a store was written with, without opening it: opening may migrate it.
+
+    Returns:
+        None if its backend cannot tell.
+
+    Raises:
+        StorageError: As `open_storage`; also if there is no such store.
+    """
+    backend: object = _backend_of(url)
+    return backend.schema_of(url) if isinstance(backend, TellsSchema) else None
+
+
+def _backend_of(url: str) -> type[OpenableBackend]:
     scheme = scheme_of(url)
     backend = _load(_entry_point(scheme))
     version = getattr(backend, "protocol_version", None)
@@ -62,7 +92,7 @@ def open_storage(url: str, **options: object) -> StorageBackend:
             f"{PROTOCOL_VERSION}: install releases of the two that fit each other",
             scheme=scheme,
         )
-    return backend.from_url(url, **options)
+    return backend
 
 
 def _entry_point(scheme: str) -> EntryPoint:

@@ -15,6 +15,9 @@ from urllib.parse import unquote
 
 from itsm_workflow.errors import StorageError
 
+FILES = frozenset({"sqlite", "json"})
+"""The schemes of our backends that keep one file."""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 

@@ -13,6 +13,7 @@ from itsm_workflow.storage.protocol import (
     Query,
     Row,
     Rows,
+    Schema,
     Write,
     check_follows,
     check_limit,
@@ -23,7 +24,8 @@ from itsm_workflow.storage.protocol import (
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
-from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite._connections import Connections, read_version
+from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,6 +62,17 @@ class SQLiteBackend:
     def from_url(cls, url: str, /, *, timeout: float = 30.0) -> Self:
         """Open the store at ``sqlite:///relative/path`` or ``sqlite:////absolute/path``."""
         return cls(path_of(url), timeout=timeout)
+
+    @classmethod
+    def schema_of(cls, url: str, /) -> Schema:
+        """Tell with which schema the store was written; only reads.
+
+        Raises:
+            StorageUnavailable: There is no file, or it cannot be read.
+            StorageCorrupt: It is damaged, or not a store of this library.
+            StorageSchemaError: A newer version wrote it.
+        """
+        return Schema(found=read_version(path_of(url)), known=SCHEMA_VERSION)
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes in one transaction, see `StorageBackend.commit`."""

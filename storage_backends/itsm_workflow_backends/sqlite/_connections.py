@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
@@ -223,6 +223,19 @@ class Connections:
                 f"cannot use {self._path}: its file system has no shared memory for a write-ahead log; use a local one",
                 path=str(self._path),
             )
+
+
+def read_version(path: Path) -> int:
+    """Return the version of the store at the path, through a connection that cannot write to it.
+
+    Raises:
+        StorageError: There is none, or it cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
+            return stored_version(connection, path)
+    except sqlite3.Error as error:
+        raise translate(error, path, "read") from error
 
 
 def _identity(found: os.stat_result) -> Identity:

@@ -1,0 +1,173 @@
+"""The settings, source by source: which variable each one came from, and which to change where one is wrong."""
+
+from __future__ import annotations
+
+import pathlib
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.errors import SettingsError, StorageError
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
+from itsm_workflow.storage.url import scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow.doctor.findings import Finding
+
+_LIVE_KEYS = 2
+_UNREAD = frozenset({"default", "argument"})
+
+
+def examine_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Read the settings and tell what was found; the settings are None if they were refused."""
+    try:
+        settings = Settings.from_env(environ)
+    except SettingsError as error:
+        refused = {_field_of(variable): (variable, rule) for variable, rule in vars(error)["problems"]}
+        return None, [*_refused(refused, environ), *_strangers(environ)]
+    return settings, [*_accepted(settings, environ), *_strangers(environ)]
+
+
+def _refused(refused: Mapping[str, tuple[str, str]], environ: Mapping[str, str]) -> Iterator[Finding]:
+    for field in VARIABLES:
+        set_by = _set_by(field, environ)
+        if field in refused:
+            variable, rule = refused[field]
+            first = VARIABLES[field][0]
+            yield problem(
+                f"settings.{field}",
+                f"{variable} {rule}",
+                f"correct {variable}" if set_by else f"set {first}",
+            )
+        elif set_by:
+            # Not shown: what was refused elsewhere may have ended up here, a password in an address for one.
+            yield ok(f"settings.{field}", f"from {set_by[0]}")
+
+
+def _accepted(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    concerns: dict[str, Finding] = {}
+    for concern in _concerns(settings):
+        concerns.setdefault(concern.name, concern)
+    for field in VARIABLES:
+        name, source = f"settings.{field}", settings.sources[field]
+        if name in concerns:
+            yield concerns[name]
+        elif source not in _UNREAD:
+            also = [variable for variable in _set_by(field, environ) if variable != source]
+            unused = f"; not looked at: {', '.join(also)}" if also else ""
+            yield ok(name, f"{_shown(field, getattr(settings, field))}, from {source}{unused}")
+
+
+def _concerns(settings: Settings) -> Iterator[Finding]:
+    """Yield what is allowed, and yet not right."""
+    if not any((settings.service_id, settings.service_name, settings.service_role, settings.fast_approval)):
+        yield warning(
+            "settings.service_id",
+            "no service is named that tickets are filed with",
+            "set BKAPP_ITSM_SERVICE_ID, BKAPP_ITSM_SERVICE_NAME, BKAPP_ITSM_SERVICE_ROLE or "
+            "BKAPP_ITSM_FAST_APPROVAL=true, unless your application chooses it at each filing",
+        )
+    if settings.allow_http and urlsplit(settings.gateway_url).scheme == "http":
+        yield warning(
+            "settings.allow_http",
+            f"yes, from {settings.sources['allow_http']}: the app secret travels in plain text",
+            "use an https address for the gateway, and unset BKAPP_ITSM_ALLOW_HTTP",
+        )
+    if settings.ca_bundle:
+        yield from _bundle(settings)
+    yield from _callbacks(settings)
+
+
+def _bundle(settings: Settings) -> Iterator[Finding]:
+    path = pathlib.Path(settings.ca_bundle)
+    try:
+        if not path.is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        source = settings.sources["ca_bundle"]
+        yield problem(
+            "settings.ca_bundle",
+            f"{settings.ca_bundle}, from {source}, cannot be used: {_reason(error)}",
+            f"name a file of PEM certificates in {source}, or unset it to trust the usual authorities",
+        )
+
+
+def _callbacks(settings: Settings) -> Iterator[Finding]:
+    host, keys = settings.callback_host, settings.callback_keys
+    if bool(host) != bool(keys):
+        missing = "callback_keys" if host else "callback_host"
+        given = "callback_host" if host else "callback_keys"
+        yield problem(
+            f"settings.{missing}",
+            f"is missing, while {given} is set from {settings.sources[given]}: no callback can be asked for",
+            f"set {VARIABLES[missing][0]}, or unset {settings.sources[given]} to do without callbacks",
+        )
+    if host and is_loopback(_host(host)) and not is_loopback(_host(settings.gateway_url)):
+        yield warning(
+            "settings.callback_host",
+            f"{host}, from {settings.sources['callback_host']}: only this machine can call it, and the gateway is "
+            "elsewhere",
+            "set BKAPP_ITSM_CALLBACK_HOST to the address that BK-ITSM reaches this application by",
+        )
+    if len(keys) > _LIVE_KEYS:
+        yield warning(
+            "settings.callback_keys",
+            f"{len(keys)} keys, from {settings.sources['callback_keys']}: only the first {_LIVE_KEYS} are believed",
+            "take the older ones away; changes that were filed with them are found by reconcile alone",
+        )
+
+
+def _strangers(environ: Mapping[str, str]) -> Iterator[Finding]:
+    # The first is no setting of the library: the command line reads it.
+    known = {name: text for name, text in environ.items() if name != "BKAPP_ITSM_WORKFLOW_APP"}
+    for variable, nearest in unknown_variables(known):
+        yield warning(
+            "settings.unknown",
+            f"{variable} sets nothing",
+            f"did you mean {nearest}?" if nearest else "unset it; docs/reference/settings.md lists all variables",
+        )
+
+
+def _set_by(field: str, environ: Mapping[str, str]) -> list[str]:
+    return [variable for variable in VARIABLES[field] if environ.get(variable, "").strip()]
+
+
+def _field_of(variable: str) -> str:
+    """Return the field that a variable sets; where several could, an error lists them behind the first."""
+    first = variable.split(" ", 1)[0]
+    return next((field for field, names in VARIABLES.items() if first in names), "version")
+
+
+def _shown(field: str, value: object) -> str:
+    if isinstance(value, Secret):
+        return "set"
+    if field == "store":
+        return _scheme(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        count = len(value)
+        return f"{count} key{'s' * (count > 1)}" if field == "callback_keys" else ", ".join(map(str, value))
+    return str(value)
+
+
+def _scheme(url: str) -> str:
+    """Return of a store's URL what cannot hold a password."""
+    try:
+        return f"{scheme_of(url)}://…"
+    except StorageError:
+        return "set"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "it holds no certificate"
+    return error.strerror or type(error).__name__

@@ -1,0 +1,140 @@
+"""Getting through to an address: its name, its port, its certificate. Nothing is sent but a TLS handshake."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import enum
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import attrs
+
+from itsm_workflow.clock import EPOCH
+from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.gateway.deadline import Exchange, open_socket, reason
+from itsm_workflow.gateway.transport import tls_context
+from itsm_workflow.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.doctor.findings import Finding
+    from itsm_workflow.settings import Settings
+
+EXPIRES_SOON = dt.timedelta(days=30)
+_PORTS = {"http": 80, "https": 443}
+
+
+class Obstacle(enum.StrEnum):
+    """What stands in the way."""
+
+    NAME = "name"
+    REFUSED = "refused"
+    SILENT = "silent"
+    CERTIFICATE = "certificate"
+    HANDSHAKE = "handshake"
+    BROKEN = "broken"
+
+
+@attrs.frozen(kw_only=True)
+class Reached:
+    """How far one gets.
+
+    Attributes:
+        place: Host and port.
+        obstacle: What stands in the way; None: nothing.
+        words: The same from the system's and OpenSSL's own words.
+        valid_until: When the certificate's time ends; None where none was verified.
+    """
+
+    place: str
+    obstacle: Obstacle | None = None
+    words: str = ""
+    valid_until: dt.datetime | None = None
+
+
+_ADVICE = {
+    Obstacle.NAME: "correct the host in {variable}, or this machine's name service",
+    Obstacle.REFUSED: "nothing listens there: correct host and port in {variable}, or start it",
+    Obstacle.SILENT: "a firewall or a missing route: let this machine through, or correct {variable}",
+    Obstacle.CERTIFICATE: "renew the certificate, or name the authority that signed it in BKAPP_ITSM_CA_BUNDLE",
+    Obstacle.HANDSHAKE: "let the server speak TLS 1.2 or newer there, or correct scheme and port in {variable}",
+    Obstacle.BROKEN: "find out what is in between, or correct {variable}",
+}
+
+
+def reach(url: str, settings: Settings) -> Reached:
+    """Connect to the address as a request would, and let go."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or _PORTS[parts.scheme]
+    place = f"{host}:{port}"
+    connect_timeout, read_timeout = settings.timeout
+    exchange = Exchange(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        deadline=settings.deadline,
+        monotonic=time.monotonic,
+    )
+    try:
+        with contextlib.closing(open_socket(host, port, exchange, ())) as sock:
+            if parts.scheme == "http":
+                return Reached(place=place)
+            with tls_context(settings.ca_bundle).wrap_socket(sock, server_hostname=host) as tls:
+                return Reached(place=place, valid_until=_valid_until(tls))
+    except OSError as error:
+        return Reached(place=place, obstacle=_obstacle(error), words=reason(error))
+
+
+def tell(part: str, field: str, reached: Reached, now: dt.datetime, settings: Settings) -> Iterator[Finding]:
+    """Yield what was found of an address.
+
+    Args:
+        part: What the findings' names begin with.
+        field: The setting that names the address.
+        reached: How far one got.
+        now: The time.
+        settings: Tells where the address came from.
+    """
+    source = settings.sources.get(field, "default")
+    variable = VARIABLES[field][0] if source in {"default", "argument"} else source
+    certificate = reached.obstacle is Obstacle.CERTIFICATE
+    if reached.obstacle is not None and not certificate:
+        advice = _ADVICE[reached.obstacle].format(variable=variable)
+        yield problem(f"{part}.connection", f"{reached.place}: {reached.words}", advice)
+        return
+    yield ok(f"{part}.connection", f"{reached.place} takes connections")
+    if certificate:
+        yield problem(f"{part}.certificate", f"{reached.place}: {reached.words}", _ADVICE[Obstacle.CERTIFICATE])
+    elif reached.valid_until is not None:
+        yield _expiry(part, reached.valid_until, now)
+
+
+def _expiry(part: str, until: dt.datetime, now: dt.datetime) -> Finding:
+    name, days = f"{part}.certificate", (until - now).days
+    if until - now < EXPIRES_SOON:
+        return warning(name, f"verified, and valid until {until:%Y-%m-%d}, {days} days from now", "have it renewed")
+    return ok(name, f"verified, valid until {until:%Y-%m-%d}, {days} days from now")
+
+
+def _obstacle(error: OSError) -> Obstacle:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Obstacle.CERTIFICATE
+    if isinstance(error, socket.gaierror):
+        return Obstacle.NAME
+    if isinstance(error, TimeoutError):
+        return Obstacle.SILENT
+    if isinstance(error, ConnectionRefusedError):
+        return Obstacle.REFUSED
+    if isinstance(error, ssl.SSLError):
+        return Obstacle.HANDSHAKE
+    return Obstacle.BROKEN
+
+
+def _valid_until(tls: ssl.SSLSocket) -> dt.datetime:
+    shown = tls.getpeercert() or {}
+    return EPOCH + dt.timedelta(seconds=ssl.cert_time_to_seconds(str(shown["notAfter"])))

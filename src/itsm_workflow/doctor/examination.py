@@ -1,0 +1,52 @@
+"""Everything that is looked at, in the order in which one thing rests on the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.doctor.configuration import examine_settings
+from itsm_workflow.doctor.findings import problem
+from itsm_workflow.doctor.storage import examine_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.doctor.findings import Finding
+
+
+def examine(
+    environ: Mapping[str, str],
+    *,
+    store: str,
+    online: bool = False,
+    callback: bool = False,
+    clock: Clock | None = None,
+) -> Iterator[Finding]:
+    """Yield one finding after the other. Nothing is changed anywhere.
+
+    Args:
+        environ: The variables that the settings are read from.
+        store: The store's URL.
+        online: Ask the gateway, by reads that change nothing.
+        callback: Call our callback address, by a probe that has no effect.
+        clock: Tells the time.
+    """
+    clock = clock or SystemClock()
+    settings, findings = examine_settings(environ)
+    yield from findings
+    yield from examine_storage(store, now=clock.now())
+    if settings is None:
+        for part in [*(["gateway.connection"] if online else []), *(["callback.delivery"] if callback else [])]:
+            yield problem(part, "not tried: the settings were refused", "correct the settings first")
+        return
+    # Imported here to save start-up time: only these need an HTTP client.
+    if online:
+        from itsm_workflow.doctor.gateway import examine_gateway  # noqa: PLC0415
+
+        yield from examine_gateway(settings, clock=clock)
+    if callback:
+        from itsm_workflow.doctor.callback import examine_callback  # noqa: PLC0415
+
+        yield from examine_callback(settings, clock=clock)

@@ -1,0 +1,144 @@
+"""The gateway, asked once: can it be reached, by a certificate that holds, with our credentials, at the same time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import attrs
+
+from itsm_workflow.doctor.connection import reach, tell
+from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.doctor.refusals import THEM, explain
+from itsm_workflow.doctor.service import Failed, examine_service
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.audit import scrub
+from itsm_workflow.gateway.bk_itsm_routes import Routes
+from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
+from itsm_workflow.gateway.retry import NO_RETRY
+from itsm_workflow.gateway.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.doctor.findings import Finding
+    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.gateway.transport import Answer, Request
+    from itsm_workflow.settings import Settings
+
+T = TypeVar("T")
+
+SKEW_TOLD = dt.timedelta(seconds=30)
+SKEW_HARMFUL = dt.timedelta(hours=12)
+"""Look-ups ask for the tickets of 24 hours around a submission, by our clock."""
+
+
+def examine_gateway(settings: Settings, *, clock: Clock) -> Iterator[Finding]:
+    """Yield what is found when the gateway is asked by reads that change nothing."""
+    reached = reach(settings.gateway_url, settings)
+    yield from tell("gateway", "gateway_url", reached, clock.now(), settings)
+    if reached.obstacle is not None:
+        return
+    if settings.version != "v2":
+        yield warning(
+            "gateway.credentials",
+            f"not tried: the version is {settings.version}, from {settings.sources['version']}",
+            "set BKAPP_ITSM_VERSION=v2 if this is BK-ITSM 2",
+        )
+        return
+    asking = Asking(settings, clock=clock)
+    try:
+        services = asking.ask(GET_SERVICES, {})
+        if asking.overheard.answer is not None:
+            yield _clock_skew(asking.overheard.answer, asking.overheard.at)
+        if isinstance(services, Failed):
+            yield services.finding
+            return
+        yield ok(
+            "gateway.credentials",
+            f"app {settings.app_code} and user {settings.api_user} were taken; {len(services)} services are listed",
+        )
+        yield from examine_service(settings, asking, services)
+    finally:
+        asking.close()
+
+
+class Asking:
+    """Asks the gateway as `BkItsmGateway` does, once each time.
+
+    Args:
+        settings: Where it is and who we are.
+        clock: The wall-clock time.
+
+    Attributes:
+        overheard: The whole of the last answer.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock) -> None:
+        self.overheard = Overheard(settings, clock)
+        self._settings = settings
+        self._routes = Routes.of(settings)
+        self._client = ApiClient(settings, transport=self.overheard, retry=NO_RETRY, clock=clock)
+
+    def ask(self, endpoint: Endpoint[T], params: Mapping[str, object]) -> T | Failed:
+        """Call an endpoint and return its data, or what it means that there are none."""
+        self.overheard.forget()
+        led = self._routes.lead(endpoint, self._settings.gateway_url)
+        response = self._client.call(led, params, raise_exception=False)
+        if response.error is None:
+            return cast("T", response.data)
+        if self.overheard.answer is None:
+            found = problem("gateway.answer", str(response.error), THEM)
+        else:
+            found = explain(self.overheard.answer)
+        seen = scrub(found.seen, [self._settings.app_secret])
+        return Failed(code=response.code, finding=attrs.evolve(found, seen=seen))
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+
+
+class Overheard(Transport):
+    """A transport that keeps the last answer, whatever it was.
+
+    Attributes:
+        answer: The answer; None if none came.
+        at: When it came.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(ca_bundle=settings.ca_bundle)
+        self._clock = clock
+        self.answer: Answer | None = None
+        self.at = clock.now()
+
+    def forget(self) -> None:
+        """Keep no answer, until the next one comes."""
+        self.answer = None
+
+    def send(self, request: Request) -> Answer:
+        """Send a request, and keep the answer."""
+        answer = super().send(request)
+        self.answer, self.at = answer, self._clock.now()
+        return answer
+
+
+def _clock_skew(answer: Answer, heard_at: dt.datetime) -> Finding:
+    """Compare the gateway's clock with ours, at the middle of the exchange; its word has whole seconds."""
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return ok("gateway.clock", "the gateway's answers carry no time to compare with")
+    ours = heard_at - dt.timedelta(seconds=answer.elapsed / 2)
+    ahead = ours - theirs.replace(tzinfo=theirs.tzinfo or dt.UTC)
+    seconds = round(ahead.total_seconds())
+    seen = f"our clock is {abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the gateway's"
+    advice = "let a time service set this machine's clock, or the gateway's"
+    if abs(ahead) > SKEW_HARMFUL:
+        return problem("gateway.clock", f"{seen}: look-ups by time miss our tickets", advice)
+    if abs(ahead) > SKEW_TOLD:
+        return warning("gateway.clock", seen, advice)
+    return ok("gateway.clock", seen if abs(seconds) > 1 else "our clock and the gateway's agree")

@@ -1,0 +1,187 @@
+"""What an answer that is no success means: from the codes of BlueKing's API gateway and ESB, and from its shape.
+
+The codes are those of the API gateway (``16…``) and of the ESB (``1306…``), as their sources have them. BK-ITSM's own
+(``39…``) come from behind the gateway, so that credentials that lead to one were taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.doctor.findings import problem, warning
+from itsm_workflow.gateway.envelope import clean, parse_json
+
+if TYPE_CHECKING:
+    from itsm_workflow.doctor.findings import Finding
+    from itsm_workflow.gateway.transport import Answer
+
+_OK = 200
+_REDIRECTS = range(300, 400)
+_SERVER_ERRORS = range(500, 600)
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_ITSM_CODES = range(3_900_000, 4_000_000)
+_GATEWAY_FAILURES = range(1_650_000, 1_660_000)
+_ESB_BEHIND = range(1_306_200, 1_306_300)
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+THEM = "ask those who run BK-ITSM and its gateway"
+_ADDRESS = "correct BKAPP_ITSM_GATEWAY_URL, or BKAPP_ITSM_ROUTES: `docs/reference/bk-itsm.md` says which fits where"
+
+
+@attrs.frozen
+class _Meaning:
+    name: str
+    said: str
+    advice: str
+
+
+_APP = _Meaning(
+    "gateway.credentials",
+    "the gateway does not know this app code with this app secret",
+    "set BKAPP_ITSM_APP_CODE and BKAPP_ITSM_APP_SECRET to the pair that the developer centre shows",
+)
+_USER = _Meaning(
+    "gateway.credentials",
+    "the app was taken, its user was not",
+    "set BKAPP_ITSM_API_USER to a user that the platform knows, or have the gateway let this app name users",
+)
+_PERMISSION = _Meaning(
+    "gateway.permission",
+    "app and user were taken, and the app may not call this",
+    "apply for the permission on BK-ITSM's gateway in the developer centre, or renew it",
+)
+_LIMIT = _Meaning("gateway.limit", "too many calls", "call less often, or have the limit raised")
+_CODES: Mapping[int, _Meaning] = {
+    1640100: _APP,
+    1640101: _APP,
+    1640102: _USER,
+    1640301: _PERMISSION,
+    1640302: _Meaning(
+        "gateway.permission",
+        "the gateway lets this address, or this tenant, not through",
+        "have this machine's address put on the gateway's list; check BKAPP_ITSM_TENANT_ID",
+    ),
+    1640303: _Meaning(
+        "gateway.permission",
+        "the gateway lets this user not through",
+        "set BKAPP_ITSM_API_USER to a user that is on the gateway's list",
+    ),
+    1640304: _Meaning(
+        "gateway.permission",
+        "the gateway lets this tenant not through",
+        "correct BKAPP_ITSM_TENANT_ID, or have the tenant put on the gateway's list",
+    ),
+    1640401: _Meaning("gateway.address", "the gateway has no such interface", _ADDRESS),
+    1306401: _USER,
+    1306402: attrs.evolve(_USER, said="the ESB says that the user may not do this"),
+    1306403: _PERMISSION,
+    1306404: _Meaning("gateway.address", "the ESB has no such component", _ADDRESS),
+    1306405: _Meaning("gateway.address", "the ESB's component is switched off", "have it switched on"),
+    1306408: _APP,
+}
+_LIMITS = frozenset({1642901, 1642902, 1642903, 1642904, 1306429})
+_BAD_PARAMETERS = frozenset({1640001, 1306406})
+"""Said of wrong credentials as well as of wrong parameters; only the message tells them apart."""
+
+
+def explain(answer: Answer) -> Finding:
+    """Return what an answer means whose data could not be used."""
+    code, message, result = _envelope(answer)
+    words = _words(answer, code, message)
+    if result is True:
+        return problem("gateway.answer", f"the data are not as agreed ({words})", THEM)
+    meaning = _by_code(code, message) if code is not None else None
+    if meaning is None:
+        return _by_shape(answer, is_envelope=code is not None, words=words)
+    tell = warning if meaning is _LIMIT else problem
+    return tell(meaning.name, f"{meaning.said} ({words})", meaning.advice)
+
+
+def _envelope(answer: Answer) -> tuple[int | str | None, str, object]:
+    """Return code, message and result, whatever the HTTP status; without an envelope, what the headers say."""
+    try:
+        found = parse_json(answer.body)
+    except ValueError:
+        found = None
+    envelope = found if isinstance(found, Mapping) else {}
+    code, message = envelope.get("code"), envelope.get("message")
+    if not isinstance(code, int | str) or isinstance(code, bool):
+        code = answer.headers.get("x-bkapi-error-code") or None
+        message = answer.headers.get("x-bkapi-error-message", "")
+    if isinstance(code, str) and _NUMBER.fullmatch(code):
+        code = int(code)
+    return code, clean(message) if isinstance(message, str) else "", envelope.get("result")
+
+
+def _by_code(code: int | str, message: str) -> _Meaning | None:
+    if isinstance(code, str):
+        if code == "METHOD_NOT_ALLOWED":
+            return _Meaning("gateway.address", "BK-ITSM takes this interface by another method", _ADDRESS)
+        return None
+    if code in _CODES:
+        return _CODES[code]
+    if code in _BAD_PARAMETERS:
+        return _of_parameters(message.lower())
+    if code in _LIMITS:
+        return _LIMIT
+    if code in _GATEWAY_FAILURES or code in _ESB_BEHIND:
+        return _Meaning(
+            "gateway.behind",
+            "the gateway cannot get an answer from BK-ITSM",
+            THEM,
+        )
+    if code in _ITSM_CODES:
+        return _Meaning("gateway.answer", "credentials were taken, and BK-ITSM itself refuses", THEM)
+    return None
+
+
+def _of_parameters(message: str) -> _Meaning:
+    if "user" in message or "access_token" in message:
+        return _USER
+    if "app" in message:
+        return _APP
+    return _Meaning("gateway.credentials", "the gateway refuses the credentials or the parameters", _APP.advice)
+
+
+def _by_shape(answer: Answer, *, is_envelope: bool, words: str) -> Finding:
+    status = answer.status
+    if status in _REDIRECTS:
+        return problem("gateway.address", f"a redirect ({words}): to a login page, or to another address", _ADDRESS)
+    if status == _UNAUTHORIZED:
+        return problem("gateway.credentials", f"{_APP.said} ({words})", _APP.advice)
+    if status == _FORBIDDEN:
+        return problem(
+            "gateway.address",
+            f"forbidden, and not in the gateway's words ({words}): BK-ITSM itself answers so where no gateway stands "
+            "before it, and so does a firewall",
+            "set BKAPP_ITSM_GATEWAY_URL to the API gateway's or ESB's address, not to BK-ITSM's own",
+        )
+    if status == _NOT_FOUND:
+        return problem("gateway.address", f"nothing there ({words})", _ADDRESS)
+    if status == _TOO_MANY:
+        return warning(_LIMIT.name, f"{_LIMIT.said} ({words})", _LIMIT.advice)
+    if status in _SERVER_ERRORS:
+        return problem("gateway.behind", f"the server fails ({words})", THEM)
+    if is_envelope:
+        return problem("gateway.answer", f"refused ({words})", THEM)
+    return problem(
+        "gateway.address",
+        f"no answer of an API ({words}): a login page, or an address that nothing is behind",
+        _ADDRESS,
+    )
+
+
+def _words(answer: Answer, code: int | str | None, message: str) -> str:
+    kind = clean(answer.headers.get("content-type", "").partition(";")[0], limit=40)
+    said = [f"HTTP {answer.status}"]
+    if code is not None:
+        said.append(f"code {clean(str(code), limit=64)}")
+    elif kind:
+        said.append(kind)
+    if message:
+        said.append(message)
+    return ", ".join(said)

@@ -1,0 +1,118 @@
+"""The store: does it open, with a schema that this release knows, can it be written, and what waits in it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.clock import from_micros, to_micros
+from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.storage.files import check_writable
+from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.storage.registry import open_storage, schema_of
+from itsm_workflow.storage.url import FILES, path_of, scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.doctor.findings import Finding
+    from itsm_workflow.storage.protocol import Row, StorageBackend
+
+LATE = dt.timedelta(minutes=15)
+"""Since when something must have been due to say that nobody reconciles; a pass runs every few minutes."""
+
+_PAGE = 500
+_CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
+
+
+def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
+    """Yield what is found of a store. Nothing is stored, made or migrated."""
+    try:
+        if scheme_of(url) in FILES and not path_of(url).exists():
+            check_writable(path_of(url))
+            yield warning(
+                "storage.open",
+                f"there is no store at {path_of(url)} yet; the first change makes it",
+                "correct BKAPP_ITSM_STORE or --store if there are changes already",
+            )
+            return
+        schema = schema_of(url)
+        if schema is not None and schema.found < schema.known:
+            yield warning(
+                "storage.schema",
+                f"the store has schema {schema.found}, this release writes {schema.known}: the first that opens it "
+                "migrates it, and older releases cannot open it after that",
+                "back the store up, then start this release everywhere; the rest of the store was not looked at",
+            )
+            return
+        with contextlib.closing(open_storage(url)) as storage:
+            yield ok("storage.open", f"the {scheme_of(url)} store opens")
+            yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
+            yield _writable(storage)
+            yield from _waiting(storage, now)
+    except StorageError as error:
+        yield _failed(error)
+
+
+def _failed(error: StorageError) -> Finding:
+    if isinstance(error, StorageSchemaError):
+        return problem("storage.schema", str(error), "install a release that knows it")
+    if isinstance(error, StorageCorrupt):
+        return problem("storage.open", str(error), "`itsm-workflow storage repair`, or bring back a backup")
+    return problem("storage.open", str(error), _CORRECT)
+
+
+def _writable(storage: StorageBackend) -> Finding:
+    """Ask for the right to write, and write nothing."""
+    try:
+        storage.commit([])
+    except StorageCorrupt as error:
+        return problem("storage.writable", str(error), "`itsm-workflow storage repair`")
+    except StorageError as error:
+        return problem("storage.writable", str(error), _CORRECT)
+    return ok("storage.writable", "can be written")
+
+
+def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
+    definition = COLLECTOR_CHANGE
+    unended = tuple(str(state) for state in definition.states if state not in definition.final)
+    states = Counter(row.state for row in _rows(storage, Query(states=unended)))
+    yield ok("storage.open_changes", _counted(states) or "none")
+    reasons = Counter(str(row.attention) for row in _rows(storage, Query(attention=tuple(AttentionReason))))
+    if reasons:
+        yield warning(
+            "storage.attention",
+            f"{reasons.total()} changes wait for a person: {_counted(reasons)}",
+            "`itsm-workflow list --attention` names them, `itsm-workflow why ID` says what to do",
+        )
+    else:
+        yield ok("storage.attention", "no change waits for a person")
+    late = list(_rows(storage, Query(due_before=to_micros(now - LATE), order=Order.DUE_AT)))
+    if late:
+        since = from_micros(late[0].due_at or 0)
+        yield warning(
+            "storage.due",
+            f"{len(late)} changes are due and nobody has looked, the first since {since:%Y-%m-%d %H:%M} UTC",
+            "run `itsm-workflow reconcile` every few minutes, by cron or your task queue",
+        )
+    else:
+        yield ok("storage.due", "what was due has been looked at")
+
+
+def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
+    page = storage.find(attrs.evolve(query, limit=_PAGE))
+    yield from page.rows
+    while page.next is not None:
+        page = storage.find(attrs.evolve(query, limit=_PAGE, after=page.next))
+        yield from page.rows
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
