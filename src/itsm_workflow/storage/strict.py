@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import json
 import math
 from types import MappingProxyType
@@ -64,8 +65,12 @@ def json_value(value: object, depth: int = _DEPTH) -> object:
     raise ValueError(f"is a {type(value).__name__}, which has no JSON form")
 
 
+@functools.cache
 def strict_converter() -> Converter:
-    """Return a converter that takes each JSON type for itself only, and times as integer microseconds."""
+    """Return the converter that takes each JSON type for itself only, and times as integer microseconds.
+
+    One for all: cattrs writes and compiles code for each class that a converter meets.
+    """
     converter = Converter(omit_if_default=True, forbid_extra_keys=True, detailed_validation=True)
     for kind in (bool, int, float, str):
         # By class: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
