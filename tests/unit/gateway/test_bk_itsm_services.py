@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound, SettingsError
@@ -74,7 +76,7 @@ class TestTold:
         assert [itsm.service() for _ in range(3)] == ["7", "8", "5"]
 
     @pytest.mark.parametrize("answer", ["seven", "-1", "1.0", "\uff17", True, 7.0, [7], "7 "])
-    def test_a_function_that_returns_no_number(self, answer: Any) -> None:
+    def test_a_function_that_returns_no_number(self, answer: Any) -> None:  # noqa: ANN401 - a case
         """Nothing is guessed, and nothing else is filed with instead."""
         itsm, _ = scripted_gateway(Catalogue(), service=lambda: answer, service_id="5")
 
