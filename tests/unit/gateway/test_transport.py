@@ -1,0 +1,114 @@
+"""One exchange: the edges of what is held and unpacked, and what a request and an answer show of themselves."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from types import MappingProxyType
+
+import pytest
+
+from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _unpack
+from itsm_workflow.secrets import Secret
+from tests.integration.gateway.fault_server import FaultServer, answering, response
+
+
+def request(url: str) -> Request:
+    """Return a request that holds a secret in its headers and one in its body."""
+    return Request(
+        endpoint="e",
+        request_id="r",
+        method="POST",
+        url=url,
+        headers={"X-Secret": Secret("canary-1")},
+        body=b"canary-2",
+        connect_timeout=5.0,
+        read_timeout=5.0,
+        deadline=5.0,
+    )
+
+
+@pytest.mark.parametrize("sizes", [{"pool_size": 0}, {"body_limit": 0}, {"body_limit": -1}])
+def test_sizes_that_make_no_sense(sizes: dict[str, int]) -> None:
+    """A transport that could send or hold nothing."""
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Transport(**sizes)  # type: ignore[arg-type] # passed on
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False)])
+@pytest.mark.parametrize("packing", [False, True])
+def test_the_limit_is_of_the_body_packed_or_not(size: int, fits: bool, packing: bool) -> None:  # noqa: FBT001 - parameters
+    """To the byte; what unpacks to more than is held is no answer."""
+    body = b"\x00" * size
+    raw = response(gzip.compress(body), headers=("Content-Encoding: gzip",)) if packing else response(body)
+    with FaultServer(answering(raw)) as server:
+        transport = Transport(body_limit=1000)
+        if fits:
+            assert transport.send(request(server.url)).body == body
+        else:
+            with pytest.raises(GatewayProtocolError, match="larger than 1000 bytes"):
+                transport.send(request(server.url))
+        transport.close()
+
+
+def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking is given a bound, so that memory never sees the rest."""
+    bomb = gzip.compress(b"\x00" * (20 << 20))
+    given: list[int] = []
+    real = zlib.decompressobj
+
+    class Watched:
+        def __init__(self, wbits: int) -> None:
+            self._real = real(wbits)
+
+        def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+            given.append(max_length)
+            return self._real.decompress(data, max_length)
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    outcome = _unpack(bomb, "gzip", 1000)
+
+    assert not isinstance(outcome, bytes)
+    assert "larger than 1000 bytes" in outcome.problem
+    assert given == [1001]
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b"a") + b"more", gzip.compress(b"a") * 2, gzip.compress(b"a")[:-1]])
+def test_what_is_not_one_whole_gzip(packed: bytes) -> None:
+    """An end that is missing, or something after it."""
+    outcome = _unpack(packed, "gzip", 1000)
+
+    assert not isinstance(outcome, bytes)
+    assert "cannot be unpacked" in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("https://E.com/a b/", "https://e.com/a%20b/"),
+        ("https://例子.com/名/", "https://xn--fsqu00a.com/%E5%90%8D/"),
+        ("http://127.0.0.1:80/%2F/", "http://127.0.0.1:80/%2F/"),
+    ],
+)
+def test_an_address_goes_over_the_wire_in_ascii(url: str, written: str) -> None:
+    """What is quoted already stays so."""
+    assert _address(url).casefold() == written.casefold()
+
+
+def test_a_request_and_an_answer_show_no_headers_and_no_body() -> None:
+    """They stand in frames that may be reported."""
+    answer = Answer(status=200, headers=MappingProxyType({"x": "canary-3"}), body=b"canary-4", elapsed=0.0)
+
+    assert "canary" not in repr(request("http://127.0.0.1/")) + repr(answer)
+
+
+def test_cookies_are_not_among_the_headers_of_an_answer() -> None:
+    """Nobody after the transport can keep one."""
+    raw = response(b"{}", headers=("Set-Cookie: sid=canary", "X-A: 1", "x-a: 2"))
+    with FaultServer(answering(raw)) as server:
+        transport = Transport()
+        answer = transport.send(request(server.url))
+        transport.close()
+
+    assert set(answer.headers) == {"content-length", "x-a"}
