@@ -135,16 +135,25 @@ class Journal:
             yield found.rows
 
     def history(self, change_id: str) -> list[Entry]:
-        """Return the whole history, its chain of digests checked."""
-        self._row(change_id)  # another workflow's change is none of ours
+        """Return the whole history, its chain of digests checked from the first entry to the one the change names.
+
+        Raises:
+            ChangeNotFound: The store has no such change in this workflow.
+            StorageCorrupt: An entry was edited, removed, added or moved; the error names the first that shows it.
+        """
+        stored = self.load(change_id)  # before the entries: later ones may be added meanwhile
         found: list[Entry] = []
-        after, previous = 0, START
+        after, previous, head = 0, START, START
         while True:
             rows = self.storage.history(change_id, after, _PAGE)
             found += self._codec.entries(rows.entries, previous=previous)
+            head = next((digest(row) for row in rows.entries if row.seq == stored.seq), head)
             if rows.next_seq is None:
                 break
             after, previous = rows.next_seq, digest(rows.entries[-1])
+        if head != stored.head:
+            message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
+            raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
         return found
 
     def _row(self, change_id: str) -> Row:
