@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.secrets import Secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from itsm_workflow.secrets import Secret
 
 HEADER = "X-Itsm-Workflow-Credential"
 """The header that the gateway is asked to send with a callback."""
@@ -59,9 +59,13 @@ class CallbackAddress:
 
     def make(self, change_id: str, number: int) -> tuple[str, dict[str, str]]:
         """Return the callback URL for an attempt, and the headers that the gateway shall send."""
-        credential = _sign(self._keys[0], change_id, number)
+        credential = self.credential(change_id, number).reveal()
         url = f"{self._host}{PATH}{change_id}/{number}/"
         return (f"{url}{credential}/", {}) if self._in_path else (url, {HEADER: credential})
+
+    def credential(self, change_id: str, number: int) -> Secret:
+        """Return what a callback of the attempt must bring."""
+        return Secret(_sign(self._keys[0], change_id, number))
 
     def in_path(self) -> CallbackAddress:
         """Return the same keys with the credential in the path."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from itsm_workflow.callbacks.credential import PROBE, read_address
-from itsm_workflow.errors import CallbackRejected
 from itsm_workflow.secrets import Secret
 from itsm_workflow.storage.strict import canonical, json_value, parse
 
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_BODY = 16 * 1024
 """Bytes; a callback of BK-ITSM has about 400."""
+
+REFUSED = 501
+"""The code of every refusal; the log platform's for a callback that it did not believe."""
 
 _DEPTH = 8
 _TEXTS = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "token")
@@ -109,8 +111,7 @@ ACCEPTED = _accepted(None)
 
 def refusal(status: int, message: str) -> Answer:
     """Return an answer that the gateway counts as not delivered; it says nothing of any change."""
-    code = CallbackRejected.platform_code or 501
-    body = json.dumps({"result": False, "code": code, "message": message, "data": None})
+    body = json.dumps({"result": False, "code": REFUSED, "message": message, "data": None})
     return Answer(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
 
 

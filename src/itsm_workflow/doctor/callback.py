@@ -15,6 +15,7 @@ from itsm_workflow.callbacks.receive import digest_of
 from itsm_workflow.doctor.connection import Obstacle, reach, tell
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
 from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.errors import GatewayError, GatewayTimeout
 from itsm_workflow.gateway.transport import Request, Transport
 from itsm_workflow.secrets import Secret
@@ -106,6 +107,7 @@ def _probe(
             if slow
             else "look at what answers there: it must be the host, in HTTP",
         )
+    answer = scrubbed(answer, [address.credential(PROBE, 1)])
     return judge(answer, proves=lambda proof: address.is_proof(proof, digest_of(body)), url=url)
 
 

@@ -32,6 +32,12 @@ def examine_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[
     return settings, [*_accepted(settings, environ), *_strangers(environ)]
 
 
+def variable_of(settings: Settings, field: str) -> str:
+    """Return the variable to change for a field: the one that it came from, or the first that could set it."""
+    source = settings.sources.get(field, "default")
+    return VARIABLES[field][0] if source in _UNREAD else source
+
+
 def _refused(refused: Mapping[str, tuple[str, str]], environ: Mapping[str, str]) -> Iterator[Finding]:
     for field in VARIABLES:
         set_by = _set_by(field, environ)
@@ -88,7 +94,7 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
         if not path.is_dir():
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except OSError as error:  # ssl.SSLError is one
-        source = settings.sources["ca_bundle"]
+        source = variable_of(settings, "ca_bundle")
         yield problem(
             "settings.ca_bundle",
             f"{settings.ca_bundle}, from {source}, cannot be used: {_reason(error)}",
@@ -103,8 +109,8 @@ def _callbacks(settings: Settings) -> Iterator[Finding]:
         given = "callback_host" if host else "callback_keys"
         yield problem(
             f"settings.{missing}",
-            f"is missing, while {given} is set from {settings.sources[given]}: no callback can be asked for",
-            f"set {VARIABLES[missing][0]}, or unset {settings.sources[given]} to do without callbacks",
+            f"is missing, while {given} is set from {variable_of(settings, given)}: no callback can be asked for",
+            f"set {VARIABLES[missing][0]}, or unset {variable_of(settings, given)} to do without callbacks",
         )
     if host and is_loopback(_host(host)) and not is_loopback(_host(settings.gateway_url)):
         yield warning(

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from itsm_workflow.clock import EPOCH
+from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.gateway.deadline import Exchange, open_socket, reason
 from itsm_workflow.gateway.transport import tls_context
-from itsm_workflow.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,11 +100,9 @@ def tell(part: str, field: str, reached: Reached, now: dt.datetime, settings: Se
         now: The time.
         settings: Tells where the address came from.
     """
-    source = settings.sources.get(field, "default")
-    variable = VARIABLES[field][0] if source in {"default", "argument"} else source
     certificate = reached.obstacle is Obstacle.CERTIFICATE
     if reached.obstacle is not None and not certificate:
-        advice = _ADVICE[reached.obstacle].format(variable=variable)
+        advice = _ADVICE[reached.obstacle].format(variable=variable_of(settings, field))
         yield problem(f"{part}.connection", f"{reached.place}: {reached.words}", advice)
         return
     yield ok(f"{part}.connection", f"{reached.place} takes connections")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from itsm_workflow.errors import CallbackRejected
+from itsm_workflow.callbacks.receive import REFUSED
 from itsm_workflow.gateway.envelope import clean
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowl
         return _no_object(answer, content)
     code = envelope.get("code")
     if not isinstance(code, int | float) or isinstance(code, bool) or code != 0:
-        told = "no code" if "code" not in envelope else f"the code {clean(json.dumps(code), limit=_TEXT)}"
+        told = f"the code {clean(json.dumps(code), limit=_TEXT)}" if "code" in envelope else "no code"
         return Undelivered(seen=f"HTTP {answer.status} with {told}; BK-ITSM wants the number 0", advice=_AS_IS)
     data = envelope.get("data")
     proof = data.get("probe") if isinstance(data, Mapping) else None
@@ -88,7 +88,7 @@ def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowl
 
 def _by_status(answer: Answer, envelope: Mapping[str, object] | None, url: str) -> Undelivered:
     status = answer.status
-    ours = envelope is not None and envelope.get("code") == CallbackRejected.platform_code
+    ours = envelope is not None and envelope.get("code") == REFUSED
     if status in _REDIRECTS:
         return _redirect(answer, url)
     if status == _UNAUTHORIZED and ours:

@@ -6,14 +6,12 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import attrs
-
 from itsm_workflow.doctor.connection import reach, tell
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import THEM, explain
+from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.doctor.service import Failed, examine_service
 from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.audit import scrub
 from itsm_workflow.gateway.bk_itsm_routes import Routes
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
 from itsm_workflow.gateway.retry import NO_RETRY
@@ -92,9 +90,8 @@ class Asking:
         if self.overheard.answer is None:
             found = problem("gateway.answer", str(response.error), THEM)
         else:
-            found = explain(self.overheard.answer)
-        seen = scrub(found.seen, [self._settings.app_secret])
-        return Failed(code=response.code, finding=attrs.evolve(found, seen=seen))
+            found = explain(scrubbed(self.overheard.answer, [self._settings.app_secret]))
+        return Failed(code=response.code, finding=found)
 
     def close(self) -> None:
         """Close the kept connections."""

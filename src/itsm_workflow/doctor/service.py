@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
+from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.gateway.bk_itsm_services import DISPLAY_TYPE
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
@@ -151,7 +152,7 @@ def _look_up(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]) -> st
     return problem(
         "gateway.service",
         f"{len(matches)} services are {wanted}, one is needed; the gateway lists: {_names(rows)}",
-        f"correct {settings.sources[field]}, or set BKAPP_ITSM_SERVICE_ID",
+        f"correct {variable_of(settings, field)}, or set BKAPP_ITSM_SERVICE_ID",
     )
 
 
@@ -174,8 +175,8 @@ def _form(settings: Settings, fields: Sequence[FormField]) -> Iterator[Finding]:
             wrong = True
             yield problem(
                 "gateway.form",
-                f"the form has no field {key}, which {settings.sources[setting]} names; it has: {_fields(fields)}",
-                f"correct {settings.sources[setting]}: BK-ITSM refuses unknown fields",
+                f"the form has no field {key}, which {variable_of(settings, setting)} names; it has: {_fields(fields)}",
+                f"correct {variable_of(settings, setting)}: BK-ITSM refuses unknown fields",
             )
         filled |= {key} - {""}
     left = [field for field in fields if field.validate_type == "REQUIRE" and field.key not in filled]

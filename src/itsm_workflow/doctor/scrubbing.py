@@ -1,0 +1,26 @@
+"""An answer without our secrets: a server may send back what it got, and what it sends is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.gateway.audit import STARS, scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.gateway.transport import Answer
+    from itsm_workflow.secrets import Secret
+
+
+def scrubbed(answer: Answer, secrets: Sequence[Secret]) -> Answer:
+    """Return the answer with stars for each secret, before anything is cut out of it."""
+    body = answer.body
+    for secret in filter(None, secrets):
+        for written in {secret.reveal(), json.dumps(secret.reveal())[1:-1]}:
+            body = body.replace(written.encode(), STARS.encode())
+    headers = {name: scrub(value, secrets) for name, value in answer.headers.items()}
+    return attrs.evolve(answer, headers=headers, body=body)
