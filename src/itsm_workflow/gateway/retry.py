@@ -162,7 +162,11 @@ def send_patiently(
         before_sleep=schedule.tell,
         retry_error_callback=_last,
     )
-    return retrying(lambda: send(schedule.left))
+    try:
+        return retrying(lambda: send(schedule.left))
+    except (tenacity.RetryError, tenacity.TryAgain):  # it has no cause to; and nobody outside knows it
+        problem = "no attempt was brought to its end; it may have been done"
+    raise GatewayTimeout(problem, endpoint=call)
 
 
 def _last(state: tenacity.RetryCallState) -> Answer:

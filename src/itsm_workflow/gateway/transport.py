@@ -39,7 +39,10 @@ BODY_LIMIT = 1 << 20
 """Bytes of an answer's body that are held, packed or unpacked, unless told otherwise."""
 _CHUNK = 1 << 14
 _POOL_SIZE = 10
-_FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+_FOREIGN = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
+    *(requests.cookies.CookieConflictError, Warning),  # a warning is raised where a process was told to
+)
 _MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
 _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
 _GZIP = 31  # zlib's word for "a gzip header must be there"
