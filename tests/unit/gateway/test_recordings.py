@@ -1,64 +1,97 @@
-"""Every answer that the real server was seen to give ends in a typed answer or in an error of ours."""
+"""Every answer that the real server was seen to give goes through the client and ends in a documented result."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
 from itsm_workflow.gateway.bk_itsm_wire import ENDPOINTS
-from itsm_workflow.gateway.envelope import Refusal, decode, read_envelope
+from itsm_workflow.gateway.endpoint import Endpoint
+from itsm_workflow.gateway.response import Reply
 from itsm_workflow.gateway.transport import Answer
+from tests.contract.recorded import recordings
+from tests.unit.gateway.scripted import scripted_client
 
-RECORDINGS = Path(__file__).parents[2] / "contract" / "recordings" / "bk_itsm_v2"
-BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-NOT_AN_ENVELOPE = {
+if TYPE_CHECKING:
+    from tests.contract.recorded import Recording
+
+BY_PATH = {endpoint.url.rstrip("/"): endpoint for endpoint in ENDPOINTS}
+NO_ENVELOPE = {
+    "approve.no_jwt",  # HTTP 403
     "create_ticket.bad_gateway_jwt",  # HTTP 200 with a page
-    "create_ticket.no_gateway_jwt",  # HTTP 403
+    "create_ticket.no_gateway_jwt",
     "create_ticket.no_trailing_slash",  # HTTP 301
     "get_ticket_status.no_trailing_slash",
+    "path_outside_api",  # HTTP 200 with a page
 }
+"""Answers that are not the server's language."""
+SERIES = {"races", "revived_after_withdraw", "callback.races_create_response", "callback.receiver_behaviour_matrix"}
+"""Not one exchange, but what many came to."""
+ALL = {recording.name: recording for recording in recordings()}
+EXCHANGES = {name: recording for name, recording in ALL.items() if recording.is_exchange}
 
 
-def exchanges() -> list[Any]:
-    """Return each recorded answer to a call that this library makes."""
-    found = []
-    for path in sorted(RECORDINGS.glob("*.json")):
-        recording = json.loads(path.read_text(encoding="utf-8"))
-        if path.name.partition(".")[0] in BY_NAME and isinstance(recording.get("response"), dict):
-            found.append(pytest.param(path.stem, recording["response"], id=path.stem))
-    return found
+def endpoint_of(recording: Recording) -> Endpoint[Any]:
+    """Return the endpoint that a recording asked; one that this library never calls answers with plain JSON."""
+    plain = Endpoint(name="not_called", method="POST", url="not/called/", answer=object)
+    return BY_PATH.get(recording.endpoint, plain)
 
 
-@pytest.mark.parametrize(("name", "response"), exchanges())
-def test_a_recorded_answer_is_understood(name: str, response: dict[str, Any]) -> None:
-    """Successes decode to their type, refusals keep their code, and only what is no envelope is an error."""
-    endpoint = BY_NAME[name.partition(".")[0]]
-    # A recording that was cut to its first rows has no body, only what it said.
-    body = (response["body"] if "body" in response else json.dumps(response["json"])).encode()
-    answer = Answer(status=response["status"], headers=MappingProxyType({}), body=body, elapsed=0.0)
+def answer_of(recording: Recording) -> Answer:
+    """Return the answer as it came over the wire; one that was cut to its first rows has no text, only its values."""
+    response = recording.response
+    body = response["body"] if "body" in response else json.dumps(response["json"])
+    return Answer(status=response["status"], headers=MappingProxyType({}), body=(body or "").encode(), elapsed=0.0)
 
-    if name in NOT_AN_ENVELOPE:
-        with pytest.raises(GatewayProtocolError):
-            read_envelope(answer, endpoint=endpoint.name, request_id="r")
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_recorded_answer_is_understood(name: str) -> None:
+    """Successes become their type, refusals keep their code, and only what is no envelope is an error."""
+    recording = EXCHANGES[name]
+    endpoint = endpoint_of(recording)
+    client, _ = scripted_client(lambda _: answer_of(recording))
+
+    if name in NO_ENVELOPE:
+        with pytest.raises(GatewayProtocolError) as caught:
+            client.exchange(endpoint, {})
+        assert caught.value.status == recording.response["status"]
         return
-    envelope = read_envelope(answer, endpoint=endpoint.name, request_id="r")
-    if isinstance(envelope, Refusal):
-        assert envelope.code == response["json"]["code"]
-    elif envelope.data == [] and endpoint.name == "get_tickets":  # page_size 0: a bare list, which is never asked for
-        with pytest.raises(GatewayProtocolError):
-            decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id="r")
+    result = client.exchange(endpoint, {})
+    if recording.succeeded:
+        assert isinstance(result, Reply)
+        assert matches(result.data, recording.data)
     else:
-        decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id="r")
+        assert isinstance(result, GatewayRefused)
+        assert result.remote_code == recording.envelope["code"]
 
 
-def test_enough_was_recorded() -> None:
-    """An empty folder would prove nothing."""
-    seen = {case.values[0].partition(".")[0] for case in exchanges()}
+def matches(data: object, recorded: object) -> bool:
+    """Return whether typed data says, field by field, what was recorded."""
+    if isinstance(data, tuple):
+        return isinstance(recorded, list) and len(data) == len(recorded) and all(map(matches, data, recorded))
+    if hasattr(data, "__attrs_attrs__"):
+        fields = [field.name for field in data.__attrs_attrs__]
+        return isinstance(recorded, dict) and all(
+            matches(getattr(data, name), recorded[name]) for name in fields if name in recorded
+        )
+    return data == recorded
 
-    assert len(exchanges()) > 100
-    assert {"create_ticket", "get_ticket_info", "get_tickets", "ticket_approval_result", "operate_ticket"} <= seen
+
+def test_no_recording_is_left_out() -> None:
+    """Each file is an exchange with the server, a callback of the server's, or a series of experiments."""
+    callbacks = {name for name, recording in ALL.items() if recording.is_callback}
+
+    assert set(ALL) == set(EXCHANGES) | callbacks | SERIES
+    assert (len(EXCHANGES), len(ALL)) >= (200, 220)
+    assert set(EXCHANGES) >= NO_ENVELOPE
+
+
+def test_every_endpoint_was_recorded() -> None:
+    """With at least one success, so that its type was seen to fit."""
+    seen = {endpoint_of(recording).name for recording in EXCHANGES.values() if recording.succeeded}
+
+    assert {endpoint.name for endpoint in ENDPOINTS} <= seen
