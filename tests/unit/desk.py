@@ -103,14 +103,19 @@ class Desk:
         touched = attrs.evolve(row, version=row.version + 1, form=None)
         assert self.store.inner.commit([Write(row=touched, expected_version=row.version, entries=())]) == [None]
 
-    def race_once(self, change_id: str) -> None:
-        """Let another worker write the change just before the next commit."""
+    def before_next_write(self, act: Callable[[], object]) -> None:
+        """Let something happen just before the next write."""
 
-        def step_in(_: Sequence[Write]) -> None:
-            self.store.before = lambda _: None
-            self.race(change_id)
+        def step_in(writes: Sequence[Write]) -> None:
+            if writes:
+                self.store.before = lambda _: None
+                act()
 
         self.store.before = step_in
+
+    def race_once(self, change_id: str) -> None:
+        """Let another worker write the change just before the next write."""
+        self.before_next_write(lambda: self.race(change_id))
 
     def race_always(self, change_id: str) -> None:
         """Let another worker write the change just before every commit."""
