@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.policy import Policy
 
-TIMINGS = sorted(one.name for one in attrs.fields(Policy) if one.name not in {"lookups", "effect_attempts"})
+TIMINGS = sorted(one.name for one in attrs.fields(Policy) if isinstance(one.default, dt.timedelta))
 waits = st.timedeltas(dt.timedelta(), dt.timedelta(days=400))
 
 
@@ -71,6 +71,13 @@ def test_an_effect_is_delivered_at_least_once() -> None:
     """Parked before its first failure it would never run."""
     with pytest.raises(ValueError, match="'effect_attempts' must be >= 1: 0"):
         Policy(effect_attempts=0)
+
+
+def test_resends_are_counted_from_0() -> None:
+    """By default none, and never fewer."""
+    assert Policy().resends == 0
+    with pytest.raises(ValueError, match="'resends' must be >= 0: -1"):
+        Policy(resends=-1)
 
 
 def test_the_wait_doubles_with_each_failure_up_to_its_cap() -> None:
