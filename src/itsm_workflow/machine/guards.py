@@ -9,8 +9,11 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import PlannedEffect
+    import datetime as dt
+
+    from itsm_workflow.change import PlannedEffect, Suspicion
     from itsm_workflow.machine.definition import Facts, Guard
+    from itsm_workflow.policy import Policy
 
 OUTCOMES = {
     Verdict.APPROVED: Outcome.APPROVED,
@@ -23,7 +26,7 @@ OUTCOMES = {
 ANY_RULE = ApprovalPolicy()
 """Tells open, withdrawn and terminated tickets apart; on these all rules agree."""
 
-_ENDINGS = {Verdict.WITHDRAWN: ev.TicketStatus.REVOKED, Verdict.TERMINATED: ev.TicketStatus.TERMINATED}
+_ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
 def is_queued(facts: Facts) -> str | None:
@@ -143,16 +146,23 @@ def is_refused(approval: ApprovalPolicy) -> Guard:
         verdict = approval.judge(facts.expect(ev.Snapshot))
         if reason or verdict is Verdict.REFUSED:
             return reason
-        suspicion = facts.change.suspicion
         if isinstance(verdict, Doubt) or verdict not in _ENDINGS:
             return _judged(facts, Verdict.REFUSED, rule=approval)
-        if suspicion is None or suspicion.status != _ENDINGS[verdict]:
-            return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
-        if facts.now < suspicion.since + facts.policy.quiet:
-            return f"the ticket was {verdict.value}, {facts.now - suspicion.since} ago: it could still revive"
-        return None
+        if has_stayed(facts.change.suspicion, facts.expect(ev.Snapshot), facts.now, facts.policy):
+            return None
+        return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
 
     return ticket_is_refused
+
+
+def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> bool:
+    """Tell whether a suspected ending was seen again late enough to be believed.
+
+    When it was seen is what counts: a worker may be stopped between a look and storing what it showed.
+    """
+    if suspicion is None or suspicion.status != snapshot.status:
+        return False
+    return min(snapshot.seen_at, now) >= suspicion.since + policy.quiet
 
 
 def confirms_outcome(approval: ApprovalPolicy) -> Guard:

@@ -11,7 +11,7 @@ from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Doubt, Verdict
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.guards import OUTCOMES
+from itsm_workflow.machine.guards import OUTCOMES, has_stayed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _decide_read(
     suspicion = change.suspicion
     if suspicion is None or suspicion.status != snapshot.status:
         return (Step(Trigger.SUSPECT_ENDING, snapshot),)
-    return (Step(Trigger.REJECT, snapshot),) if now >= suspicion.since + policy.quiet else ()
+    return (Step(Trigger.REJECT, snapshot),) if has_stayed(suspicion, snapshot, now, policy) else ()
 
 
 def _decide_open(

@@ -116,7 +116,7 @@ SUSPECTED = after(PENDING, (Trigger.SUSPECT_ENDING, withdrawn()), at=10)
 FAILED_CALLBACK = after(PENDING, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=10)
 APPROVED = after(PENDING, (Trigger.APPROVE, finished(approved=True)), at=20)
 REJECTED = after(PENDING, (Trigger.REJECT, finished(approved=False)), at=20)
-WITHDRAWN = after(SUSPECTED, (Trigger.REJECT, withdrawn()), at=100)
+WITHDRAWN = after(SUSPECTED, (Trigger.REJECT, withdrawn(seen_at=later(100))), at=100)
 ABANDONED = after(EXHAUSTED, (Trigger.ABANDON, ev.Decision(reason="not wanted any more")), at=500)
 
 

@@ -55,14 +55,16 @@ def test_the_rule_of_the_definition_judges() -> None:
 
 @pytest.mark.parametrize("seen", [x.withdrawn(), x.terminated()], ids=["withdrawn", "terminated"])
 def test_an_ending_that_can_revive_needs_a_second_quiet_look(seen: ev.Snapshot) -> None:
-    """Suspected first; believed 60 s later, not a moment before; another ending begins anew."""
+    """Suspected first; believed if seen 60 s later, not a moment before; another ending begins anew."""
     suspected = x.after(x.PENDING, (Trigger.SUSPECT_ENDING, seen), at=10)
     other = x.terminated() if seen.status is ev.TicketStatus.REVOKED else x.withdrawn()
+    early, again = (attrs.evolve(seen, seen_at=x.later(at)) for at in (69.999, 70))
 
     assert (Step(Trigger.SUSPECT_ENDING, seen),) == decided(x.PENDING, seen)
     assert (Step(Trigger.SUSPECT_ENDING, seen),) == decided(x.FAILED_CALLBACK, seen)
-    assert decided(suspected, seen, at=69.999) == ()
-    assert (Step(Trigger.REJECT, seen),) == decided(suspected, seen, at=70)
+    assert decided(suspected, early, at=69.999) == ()
+    assert decided(suspected, early, at=999) == ()
+    assert (Step(Trigger.REJECT, again),) == decided(suspected, again, at=70)
     assert (Step(Trigger.SUSPECT_ENDING, other),) == decided(suspected, other, at=70)
 
 

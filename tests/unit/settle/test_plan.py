@@ -20,7 +20,9 @@ DAY = 86400
 NO_MARK = attrs.evolve(x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), marked_at=None))
 RESENT = x.after(x.EXHAUSTED, (Trigger.RESEND, ev.Decision()))
 TERMINATED = x.after(
-    x.after(x.PENDING, (Trigger.SUSPECT_ENDING, x.terminated()), at=10), (Trigger.REJECT, x.terminated()), at=100
+    x.after(x.PENDING, (Trigger.SUSPECT_ENDING, x.terminated()), at=10),
+    (Trigger.REJECT, x.terminated(seen_at=x.later(100))),
+    at=100,
 )
 APPROVED_LATE = x.after(
     x.after(x.UNKNOWN, (Trigger.RECORD_TICKET, x.confirmed()), at=9),
