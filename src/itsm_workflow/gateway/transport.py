@@ -45,6 +45,7 @@ _FOREIGN = (
 )
 _MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
 _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
+_BODILESS = frozenset({*range(100, 200), 204, 304})  # whatever length they state
 _GZIP = 31  # zlib's word for "a gzip header must be there"
 
 
@@ -371,7 +372,7 @@ def _read_packed(response: requests.Response, headers: Mapping[str, str], limit:
         size += len(part)
         if size > limit:
             return _too_large(limit)
-    if size < (expected or 0) and response.status_code not in {204, 304}:  # older urllib3 does not look
+    if size < (expected or 0) and response.status_code not in _BODILESS:  # older urllib3 does not look
         return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
     return b"".join(parts)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
-from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.errors import GatewayRefused, GatewayUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.gateway.retry import RetryPolicy
 from tests.integration.gateway.fault_server import (
@@ -20,115 +18,21 @@ from tests.integration.gateway.fault_server import (
     in_turn,
     packed,
     response,
-    sending,
     success,
 )
+from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
 from tests.integration.gateway.places import create_request, gateway
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    Serve = Callable[[Connection], None]
-
-HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b'{"result": true'
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-MEGABYTE = b"x" * (1 << 20)
-OK = success(CREATED)
-
-
-def ask(body: bytes | object, **shape: object) -> Serve:
-    """Return a server that answers every request with this."""
-    return answering(response(body, **shape))  # type: ignore[arg-type] # passed on
-
-
-def reset_unread(connection: Connection) -> None:
-    """Break off once the first byte is there, without reading it: earlier, nothing would have been sent."""
-    connection.sock.recv(1, socket.MSG_PEEK)
-    connection.reset()
-
-
-UNKNOWN: dict[str, tuple[Serve, type[GatewayError]]] = {
-    "reset before the request is read": (reset_unread, GatewayTimeout),
-    "reset after the request is read": (in_turn(Connection.reset), GatewayTimeout),
-    "closed without an answer": (in_turn(), GatewayTimeout),
-    "closed within the status line": (in_turn(sending(b"HTTP/1.1 2")), GatewayProtocolError),
-    "closed within the headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nContent-Len")), GatewayProtocolError),
-    "half a body, then closed": (in_turn(sending(HALF)), GatewayTimeout),
-    "half a chunk, then closed": (in_turn(sending(CHUNKED + b"ff\r\n{}")), GatewayTimeout),
-    "a chunk without a length": (in_turn(sending(CHUNKED + b"zz\r\n{}")), GatewayTimeout),
-    "half a body, then reset": (in_turn(sending(HALF), Connection.reset), GatewayTimeout),
-    "silence": (in_turn(Connection.hold), GatewayTimeout),
-    "silence before the request is read": (Connection.hold, GatewayTimeout),
-    "dripping status line": (in_turn(lambda connection: connection.drip(b"HHHH")), GatewayTimeout),
-    "dripping headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nX: "), lambda each: each.drip(b"zz")), GatewayTimeout),
-    "dripping body": (in_turn(sending(HALF), lambda connection: connection.drip(b"  ")), GatewayTimeout),
-    "endless provisional answers": (in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")), GatewayTimeout),
-    "endless headers": (
-        in_turn(sending(b"HTTP/1.1 200 OK\r\n"), lambda connection: connection.flood(b"A: b\r\n")),
-        GatewayProtocolError,
-    ),
-    "endless body": (
-        in_turn(sending(CHUNKED), lambda connection: connection.flood(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")),
-        GatewayProtocolError,
-    ),
-    "a body until closed, endless": (
-        in_turn(sending(b"HTTP/1.1 200 OK\r\n\r\n"), lambda connection: connection.flood(MEGABYTE)),
-        GatewayProtocolError,
-    ),
-    "a body that is said to be huge": (ask(b"{}", length=1 << 30), GatewayProtocolError),
-    "a bomb": (
-        ask(packed(b" " * (50 << 20)), headers=("Content-Encoding: gzip",)),
-        GatewayProtocolError,
-    ),
-    "bad gzip": (ask(b"not gzip at all", headers=("Content-Encoding: gzip",)), GatewayProtocolError),
-    "half a gzip": (
-        ask(packed(b'{"result": true}')[:-9], headers=("Content-Encoding: gzip",)),
-        GatewayProtocolError,
-    ),
-    "a packing nobody asked for": (ask(b"{}", headers=("Content-Encoding: br",)), GatewayProtocolError),
-    "no HTTP": (in_turn(sending(b"SSH-2.0-OpenSSH\r\n")), GatewayProtocolError),
-    "204": (ask(b"", status="204 No Content"), GatewayProtocolError),
-    "201 with a good body": (ask(OK, status="201 Created"), GatewayProtocolError),
-    "400 with a good body": (ask(OK, status="400 Bad Request"), GatewayProtocolError),
-    "403 in plain words": (ask(b"no jwt", status="403 Forbidden"), GatewayProtocolError),
-    "500": (ask(b"", status="500 Internal Server Error"), GatewayProtocolError),
-    "502 page": (ask(b"<html>", status="502 Bad Gateway"), GatewayProtocolError),
-    "a login page": (ask(b"<!DOCTYPE html><html>login</html>"), GatewayProtocolError),
-    "an empty body": (ask(b""), GatewayProtocolError),
-    "a list": (ask([]), GatewayProtocolError),
-    "a text": (ask("success"), GatewayProtocolError),
-    "no result": (ask({"code": 0, "data": CREATED}), GatewayProtocolError),
-    'result "true"': (ask({**OK, "result": "true"}), GatewayProtocolError),
-    'result "false"': (ask({"result": "false", "code": 3900004, "message": ""}), GatewayProtocolError),
-    "result 1": (ask({**OK, "result": 1}), GatewayProtocolError),
-    "refused without a code": (ask({"result": False, "message": "no"}), GatewayProtocolError),
-    "data null": (ask(success(None)), GatewayProtocolError),
-    "no sn": (ask(success({"id": 7})), GatewayProtocolError),
-    "sn a number": (ask(success({"id": 7, "sn": 20261125000007})), GatewayProtocolError),
-    "id a text": (ask(success({**CREATED, "id": "7"})), GatewayProtocolError),
-    "id true": (ask(success({**CREATED, "id": True})), GatewayProtocolError),
-    "UTF-16": (ask('{"result": true}'.encode("utf-16")), GatewayProtocolError),
-    "a byte order mark": (ask(b"\xef\xbb\xbf" + b'{"result": true}'), GatewayProtocolError),
-    "bad UTF-8": (ask(b'{"result": true, "message": "\xff"}'), GatewayProtocolError),
-    "deep JSON": (ask(b'{"result": true, "data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"), GatewayProtocolError),
-    "NaN": (ask(b'{"result": true, "code": 0, "data": {"id": NaN}}'), GatewayProtocolError),
-    "a key twice": (ask(b'{"result": false, "result": true, "code": 0, "data": {}}'), GatewayProtocolError),
-    "a number without end": (ask(b'{"result": true, "code": ' + b"1" * 9999 + b"}"), GatewayProtocolError),
-}
-
-
-@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("name", AFTER_SENDING)
 def test_a_fault_after_sending_leaves_a_create_unknown_and_ends_in_time(name: str) -> None:
-    """Bytes may have left, so there may be a ticket; and nobody waits longer than the deadline."""
-    fault, kind = UNKNOWN[name]
+    """Bytes may have left, so there may be a ticket. A server that holds the call would hold this test as well."""
+    fault, kind = AFTER_SENDING[name]
     with FaultServer(fault) as server:
         client = gateway(server.url)
-        started = time.monotonic()
         outcome = client.create(create_request())
-        took = time.monotonic() - started
 
         assert isinstance(outcome, Unknown), outcome
-        assert took < 1.5
         assert server.connections == 1
         with pytest.raises(kind) as caught:
             client.verify_token("t")
@@ -165,14 +69,11 @@ class TestProvenNotSent:
                 sock.settimeout(0)
                 sock.connect_ex(listener.getsockname())
                 waiting.append(sock)
-            started = time.monotonic()
             outcome = gateway(url).create(create_request())
-            took = time.monotonic() - started
             for sock in waiting:
                 sock.close()
 
         assert isinstance(outcome, NotSent), outcome
-        assert took < 1.5
 
     def test_a_request_that_cannot_be_written(self) -> None:
         """A stored form that JSON has no word for is never half sent."""
