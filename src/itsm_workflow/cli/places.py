@@ -22,7 +22,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.records import Records
 from itsm_workflow.settings import VARIABLES, Settings
 from itsm_workflow.storage.registry import open_storage
-from itsm_workflow.storage.url import path_of, scheme_of
+from itsm_workflow.storage.url import FILES, path_of, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,6 @@ R = TypeVar("R")
 APP_VARIABLE = "BKAPP_ITSM_WORKFLOW_APP"
 NO_APP = "none"
 DEFAULT_STORE = str(attrs.fields(Settings).store.default)
-_FILES = frozenset({"sqlite", "json"})
 
 
 @attrs.frozen(kw_only=True)
@@ -62,8 +61,7 @@ class Place:
             with self._app() as workflow:
                 yield workflow
             return
-        _must_exist(self.store)
-        with contextlib.closing(open_storage(self.store)) as storage:
+        with existing_store(self.store) as storage:
             yield _records(storage)
 
     @contextlib.contextmanager
@@ -155,19 +153,39 @@ def _own_workflow(store: str) -> Iterator[Workflow]:
         )
 
 
-def _must_exist(url: str) -> None:
-    """Refuse to make a new store where one is only to be read: a typing error would look like an empty store."""
-    if scheme_of(url) in _FILES and not path_of(url).exists():
-        path = path_of(url)
-        raise StorageUnavailable(f"there is no store at {path}; name it by --store or {VARIABLES['store'][0]}")
+@contextlib.contextmanager
+def existing_store(url: str) -> Iterator[StorageBackend]:
+    """Open a store to read it. None is made: a typing error would look like an empty store."""
+    if scheme_of(url) in FILES and not path_of(url).exists():
+        raise StorageUnavailable(
+            f"there is no store at {path_of(url)}; name it by an option or {VARIABLES['store'][0]}"
+        )
+    with contextlib.closing(open_storage(url)) as storage:
+        yield storage
 
 
 def _load(app: str) -> Workflow:
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
 
-    module, separator, name = app.partition(":")
+    made: Workflow = imported(app, Workflow, told=f"--app {app}")
+    return made
+
+
+def imported(path: str, *kinds: type, told: str) -> Any:  # noqa: ANN401 - an instance of one of the kinds
+    """Return what a user names as ``module:name``: an instance of a class, or what a function of theirs makes.
+
+    Args:
+        path: What was typed; modules are looked for in the current folder as well.
+        kinds: The classes that will do.
+        told: What the path is called in messages.
+
+    Raises:
+        UsageError: It names nothing, or something else.
+        ItsmWorkflowError: The library refused what the module makes.
+    """
+    module, separator, name = path.partition(":")
     if not separator or not module or not name:
-        raise click.UsageError(f"--app {app!r} is not written as module:name, such as shop.itsm:make_workflow")
+        raise click.UsageError(f"{told} is not written as module:name, such as shop.itsm:make_workflow")
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)  # as every command does that is given an application by name
@@ -175,12 +193,13 @@ def _load(app: str) -> Workflow:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-        made = found if isinstance(found, Workflow) else found()
+        made = found if isinstance(found, kinds) else found()
     except ItsmWorkflowError:
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise click.UsageError(f"--app {app} cannot be loaded: {said}") from error
-    if not isinstance(made, Workflow):
-        raise click.UsageError(f"--app {app} gives a {type(made).__name__}, not a Workflow")
+        raise click.UsageError(f"{told} cannot be loaded: {said}") from error
+    if not isinstance(made, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise click.UsageError(f"{told} gives a {type(made).__name__}, not a {wanted}")
     return made

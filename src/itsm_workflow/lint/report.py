@@ -1,0 +1,82 @@
+"""All checks of a definition in one call, and the table of what each trigger does in each state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.lint.due import due_findings
+from itsm_workflow.lint.findings import Severity, error
+from itsm_workflow.lint.shape import lead, shape_findings
+from itsm_workflow.lint.trials import Trials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.errors import DefinitionError
+    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+REFUSED = ""
+"""Stands in the table where a trigger has no row: it is refused there."""
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What the checks say of a definition.
+
+    Attributes:
+        workflow: Its name; empty if it could not be built.
+        version: Its version; 0 if it could not be built.
+        states: Its states in their order.
+        table: By trigger and state, where the trigger leads: states, ``=`` for "stays", or nothing at all if it is
+            refused there. Every trigger has a value for every state.
+        findings: What is wrong, certain things first.
+        tried: How many times a guard was asked.
+    """
+
+    workflow: str
+    version: int
+    states: tuple[str, ...]
+    table: Mapping[str, Mapping[str, tuple[str, ...]]]
+    findings: tuple[Finding, ...]
+    tried: int
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What is wrong for certain."""
+        return tuple(one for one in self.findings if one.severity is Severity.ERROR)
+
+
+def lint(definition: WorkflowDefinition) -> Report:
+    """Check a definition that was accepted when it was built: its shape, and what sampled evidence shows of it."""
+    trials = Trials(definition)
+    trials.run()
+    found = [*shape_findings(definition), *trials.findings(), *due_findings(definition, trials.situations)]
+    return Report(
+        workflow=definition.name,
+        version=definition.version,
+        states=tuple(state.value for state in definition.states),
+        table=_table(definition),
+        findings=tuple(sorted(dict.fromkeys(found), key=lambda one: one.severity is Severity.DOUBT)),
+        tried=trials.tried,
+    )
+
+
+def refused_report(refusal: DefinitionError) -> Report:
+    """Return the report on a definition that could not even be built."""
+    problems = vars(refusal).get("problems", (str(refusal),))
+    findings = tuple(error("definition", str(problem)) for problem in problems)
+    return Report(workflow="", version=0, states=(), table={}, findings=findings, tried=0)
+
+
+def _table(definition: WorkflowDefinition) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    triggers = dict.fromkeys(row.trigger.value for row in definition.transitions)
+    return {
+        trigger: {
+            state.value: tuple(dict.fromkeys(lead(row) for row in definition.rows(state.value, trigger)))
+            for state in definition.states
+        }
+        for trigger in triggers
+    }

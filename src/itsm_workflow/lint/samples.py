@@ -1,0 +1,215 @@
+"""Evidence made up for a change: for each field a small domain, and as many combinations as are worth the time.
+
+Everything is deterministic, so that a run can be repeated, and no test tool is needed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import functools
+import itertools
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from itsm_workflow.change import ChangeRequest
+
+MOST = 96
+"""So many combinations of one type's fields are tried on one change."""
+
+_DEEPEST = 3
+_PARTS = 4
+_DOCSTRING = 80  # a constant text of that length is no value that a guard compares with
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
+_WORDS: Mapping[str, Sequence[object]] = {"decision": (None, "true", "false")}
+_ENDED = {"ambiguous": False, "result_status": TicketStatus.FINISHED, "approval_step": True, "step_running": False}
+_QUIET = {"ambiguous": False, "step_running": False, "result_status": None, "approve_result": None}
+_LOOKS: Sequence[Mapping[str, object]] = (
+    {"status": TicketStatus.RUNNING, "result_status": None, "approve_result": None, "ambiguous": False},
+    *(
+        {**_ENDED, "status": TicketStatus.FINISHED, "approve_result": yes, "decision": str(yes).lower()}
+        for yes in (True, False)
+    ),
+    {**_QUIET, "status": TicketStatus.REVOKED},
+    {**_QUIET, "status": TicketStatus.TERMINATED},
+    {**_QUIET, "status": TicketStatus.SUSPENDED},
+    {**_QUIET, "status": TicketStatus.OTHER},
+)
+"""How a ticket is seen most often; of so many fields, combinations alone would hardly meet one that counts."""
+
+
+class CannotSampleError(Exception):
+    """Nothing of that type can be made up; the message says why."""
+
+
+def samples(
+    kind: type, change: ChangeRequest, now: dt.datetime, *, constants: Iterable[object] = (), most: int = MOST
+) -> list[Any]:
+    """Return evidence of a type: first what is aimed at the change in every field, then combinations of all sorts.
+
+    Args:
+        kind: An attrs class.
+        change: Where its key, ticket, effect and so on come from.
+        now: The time.
+        constants: What the guards compare with; the domains of texts and numbers hold these, and their neighbours.
+        most: How many combinations are tried.
+
+    Raises:
+        CannotSampleError: The annotations of its fields cannot be read, or its validators refuse every combination.
+    """
+    domains = _fields(kind, _Domains(change, now, tuple(constants)), 0)
+    aimed = {name: domain[0] for name, domain in domains.items()}
+    looks = [{**aimed, **look} for look in _LOOKS] if issubclass(kind, Snapshot) else []
+    made, refused = [], ""
+    for values in (aimed, *_one_otherwise(domains), *looks, *_combinations(domains, most)):
+        try:
+            made.append(kind(**values))
+        except Exception as error:  # noqa: BLE001 - validators may refuse in any way
+            refused = f"{type(error).__name__}: {error}"
+    if not made:
+        raise CannotSampleError(f"every combination of its fields is refused: {refused}")
+    return made
+
+
+def _one_otherwise(domains: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
+    """Yield what is aimed at the change in every field but one, with each value of that one."""
+    aimed = {name: domain[0] for name, domain in domains.items()}
+    return ({**aimed, name: value} for name, domain in domains.items() for value in domain[1:])
+
+
+def _combinations(domains: Mapping[str, Sequence[object]], most: int) -> Iterator[dict[str, object]]:
+    """Yield all combinations or, where they are too many, some that are spread evenly over them."""
+    if math.prod(map(len, domains.values())) <= most:
+        yield from (dict(zip(domains, values, strict=True)) for values in itertools.product(*domains.values()))
+        return
+    # Multiples of an irrational number are even on the unit interval, those of several independent ones in the cube.
+    steps = {name: math.sqrt(prime) % 1 for name, prime in zip(domains, itertools.cycle(_PRIMES), strict=False)}
+    for number in range(most):
+        yield {name: domain[int(number * steps[name] % 1 * len(domain))] for name, domain in domains.items()}
+
+
+class _Domains:
+    """What fields can hold, by their names and types."""
+
+    def __init__(self, change: ChangeRequest, now: dt.datetime, constants: tuple[object, ...]) -> None:
+        self._form = change.form
+        self._own = _own(change)
+        numbers = [one for one in constants if isinstance(one, int | float) and not isinstance(one, bool)]
+        numbers = [1, 0, 2, *(near for one in numbers for near in (one - 1, one, one + 1))]
+        self._plain: Mapping[object, Sequence[object]] = {
+            type(None): (None,),
+            bool: (True, False),
+            int: [int(one) for one in numbers],
+            float: [float(one) for one in numbers],
+            str: ["a text", "", *(one for one in constants if isinstance(one, str) and len(one) < _DOCSTRING)],
+            dt.datetime: (now,),
+            dt.timedelta: (dt.timedelta(), dt.timedelta(days=1)),
+            object: ("a text", None),
+            Any: ("a text", None),
+        }
+
+    def of(self, name: str, hint: Any, depth: int) -> Sequence[object]:  # noqa: ANN401 - an annotation
+        """Return the values, the one that is aimed at the change first; empty if nothing can be made up."""
+        own = self._own.get(name)
+        first = [own] if own is not None and self._fits(hint, own) else []
+        return _unlike([*first, *_WORDS.get(name, ()), *self._of_type(hint, depth)])
+
+    def _of_type(self, hint: Any, depth: int) -> Sequence[object]:  # noqa: ANN401 - an annotation
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin in {typing.Union, types.UnionType}:
+            return [value for one in arguments for value in self._of_type(one, depth)]
+        if origin is typing.Literal:
+            return arguments
+        if isinstance(origin, type):
+            return self._of_collection(origin, arguments, depth)
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            return list(hint)
+        if isinstance(hint, type) and attrs.has(hint):
+            return self._of_class(hint, depth)
+        return self._plain.get(hint, ())
+
+    def _of_class(self, kind: type, depth: int) -> Sequence[object]:
+        if isinstance(self._form, kind):
+            return [self._form, attrs.evolve(self._form, title=f"{self._form.title} revised")]
+        if depth >= _DEEPEST:
+            return ()
+        return [kind(**values) for values in _combinations(_fields(kind, self, depth + 1), _PARTS)]
+
+    def _of_collection(self, origin: type, arguments: tuple[Any, ...], depth: int) -> Sequence[object]:
+        if issubclass(origin, Mapping):
+            held = self._of_type(arguments[1], depth) if arguments[0] is str else []
+            return [MappingProxyType({}), *(MappingProxyType({"a": one}) for one in held[:1])]
+        if issubclass(origin, tuple | list | Sequence) and arguments:
+            make = list if issubclass(origin, list) else tuple
+            held = self._of_type(arguments[0], depth)
+            return [make(held[:1]), make(())]
+        return []
+
+    @staticmethod
+    def _fits(hint: Any, value: object) -> bool:  # noqa: ANN401 - an annotation
+        kinds = typing.get_args(hint) or (hint,)
+        return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)
+
+
+def _fields(kind: type, domains: _Domains, depth: int) -> dict[str, Sequence[object]]:
+    found = {}
+    for name, hint, is_needed in _hints(kind):
+        values = domains.of(name, hint, depth)
+        if values:
+            found[name] = values
+        elif is_needed:
+            raise CannotSampleError(f"nothing is known that its field {name} could hold")
+    return found
+
+
+@functools.cache
+def _hints(kind: type) -> Sequence[tuple[str, Any, bool]]:
+    """Return for each argument of the class its name, its type, and whether it must be given."""
+    if not attrs.has(kind):
+        raise CannotSampleError("it is no attrs class")
+    try:
+        hints = typing.get_type_hints(kind)
+    except Exception as error:
+        raise CannotSampleError(f"its annotations cannot be read: {error}") from error
+    return [
+        (field.alias or field.name, hints.get(field.name), field.default is attrs.NOTHING)
+        for field in attrs.fields(kind)
+        if field.init
+    ]
+
+
+def _own(change: ChangeRequest) -> Mapping[str, object]:
+    """Return what evidence about this change says, by the usual names of fields, and a host's own values."""
+    found: dict[str, object] = {**change.data, "subject": change.subject, "change_id": change.id, "gateway": "bk_itsm"}
+    found["service"] = "17"
+    if change.attempt is not None:
+        attempt = change.attempt
+        found |= {"number": attempt.number, "owner": attempt.owner, "key": attempt.key, "creator": attempt.creator}
+    else:
+        found |= {"number": 1, "owner": "w1", "key": "K1", "creator": change.form.applicant}
+    if change.ticket is not None:
+        found |= {"ticket_id": change.ticket.id, "id": change.ticket.id, "sn": change.ticket.sn}
+    else:
+        found |= {"ticket_id": "7", "id": "7", "sn": "REQ7"}
+    if change.effects:
+        found |= {"effect": change.effects[-1].id, "attempt": change.effects[-1].attempts + 1}
+    return found
+
+
+def _unlike(values: Iterable[object]) -> list[object]:
+    found: list[object] = []
+    for value in values:
+        if not any(type(value) is type(one) and value == one for one in found):
+            found.append(value)
+    return found

@@ -1,0 +1,89 @@
+"""What can be wrong with the shape of a table that was accepted when it was built: found without firing anything."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from itsm_workflow.lint.findings import error
+from itsm_workflow.machine.analysis import moves
+from itsm_workflow.machine.collector import Trigger, approval_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+
+PARTS = ("asking", "waiting", "undelivered", "granted", "refused")
+OF_PERSONS = frozenset({Trigger.RESEND, Trigger.REQUEST_WITHDRAWAL, Trigger.ABANDON, Trigger.RETRY_EFFECT})
+"""Triggers of the approval table that only a person fires; a workflow may do without them."""
+
+
+def shape_findings(definition: WorkflowDefinition) -> Iterator[Finding]:
+    """Yield what is wrong with the table as a graph."""
+    yield from _roles(definition)
+    yield from _traps(definition)
+    yield from _library(definition)
+
+
+def reachable(definition: WorkflowDefinition, start: str) -> set[str]:
+    """Return the states that moves lead to from a state, itself included."""
+    found, frontier = {start}, [start]
+    while frontier:
+        state = frontier.pop()
+        onward = {row.dest.value for row in moves(definition) if state in row.sources and row.dest is not None} - found
+        found |= onward
+        frontier += onward
+    return found
+
+
+def _roles(definition: WorkflowDefinition) -> Iterator[Finding]:
+    roles = definition.roles
+    played = [("initial", definition.initial), *((part, getattr(roles, part)) for part in PARTS)]
+    for (one, state), (other, same) in combinations(played, 2):
+        if state is same:
+            yield error("roles", f"state {state} is {one} and {other}, which settling tells apart", state=state.value)
+    for start, ends in ((roles.asking, ("waiting",)), (roles.waiting, ("granted", "refused"))):
+        found = reachable(definition, start)
+        for end in ends:
+            state = getattr(roles, end)
+            if state not in found:
+                yield error("roles", f"no moves lead from {start} to {state}, the {end} state", state=start.value)
+
+
+def _traps(definition: WorkflowDefinition) -> Iterator[Finding]:
+    for state in definition.states:
+        if not definition.final & reachable(definition, state.value):
+            yield error("trap", f"no final state can be reached from {state}: it is left and never ends", state=state)
+
+
+def _library(definition: WorkflowDefinition) -> Iterator[Finding]:
+    wanted = approval_table(
+        definition.states, definition.initial, definition.final, definition.roles, definition.approval
+    )
+    for row in wanted:
+        if row.trigger not in OF_PERSONS:
+            for state in dict.fromkeys(row.sources):
+                yield from _library_row(definition, row, state.value)
+
+
+def _library_row(definition: WorkflowDefinition, wanted: Transition, state: str) -> Iterator[Finding]:
+    found, trigger = definition.rows(state, wanted.trigger), wanted.trigger.value
+    if not found:
+        yield error("library", f"{state} has no {trigger}, which the library fires there", state=state, trigger=trigger)
+        return
+    leads = wanted.dest.value if wanted.dest is not None else "="
+    for kind in wanted.evidence_types:
+        taking = [row for row in found if any(issubclass(kind, each) for each in row.evidence_types)]
+        if not taking:
+            told = f"{trigger} in {state} takes no {kind.__name__}, which the library brings"
+            yield error("library", told, state=state, trigger=trigger)
+        elif all(row.dest is not wanted.dest for row in taking):
+            told = f"{trigger} in {state} leads to {lead(taking[0])}, and the library relies on {leads}"
+            yield error("library", told, state=state, trigger=trigger)
+
+
+def lead(row: Transition) -> str:
+    """Return where a row leads, ``=`` if it stays."""
+    return row.dest.value if row.dest is not None else "="

@@ -1,0 +1,328 @@
+"""A definition tried out: from a draft, whatever sampled evidence leads to, with each guard and update watched."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, deque
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.change import ChangeRequest, Form
+from itsm_workflow.lint.findings import doubt, error
+from itsm_workflow.lint.samples import CannotSampleError, samples
+from itsm_workflow.lint.shape import lead
+from itsm_workflow.machine.definition import FactMissingError, Facts
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.policy import Policy
+from itsm_workflow.storage.codec import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from itsm_workflow.change import Entry
+    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+
+BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
+POLICY = Policy(lookups=(dt.timedelta(),), effect_attempts=2)
+"""Short schedules, so that what comes after their end is met soon."""
+
+_ACTOR = "alice"
+_EFFECT = "sampled"
+_PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
+_FIRED = 5
+_KEPT = 16
+_ASIDE = 400
+_FIXED = ("id", "workflow", "definition_version", "subject", "state", "created_at")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Situation:
+    """A change as some sequence of triggers made it."""
+
+    change: ChangeRequest
+    seq: int
+    now: dt.datetime
+
+
+class Trials:
+    """Tries a definition out, breadth first, until no new sort of change turns up.
+
+    Attributes:
+        situations: By state, the sorts of changes that were met there.
+        tried: How many times a guard was asked.
+    """
+
+    def __init__(self, definition: WorkflowDefinition) -> None:
+        self.situations: dict[str, list[Situation]] = {state.value: [] for state in definition.states}
+        self.tried = 0
+        self._definition = definition
+        self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
+        self._effects = {state.value: (_EFFECT,) for state in definition.states}
+        self._constants = {
+            row.trigger.value: tuple(_constants(definition, row.trigger)) for row in definition.transitions
+        }
+        self._passed: Counter[tuple[str, int]] = Counter()
+        self._seen: set[tuple[object, ...]] = set()
+        self._sampled: dict[object, list[Any]] = {}
+        self._found: dict[Finding, None] = {}
+        self._waiting: deque[Situation] = deque()
+        self._aside: dict[str, dict[object, Situation]] = {state.value: {} for state in definition.states}
+
+    def run(self) -> None:
+        """Try everything out."""
+        change, entry = open_change(
+            self._definition,
+            change_id="01HY2V8Q0000000000000000AB",
+            subject="subject-1",
+            form=Form(title="a title", applicant=_ACTOR, approvers=("bob",)),
+            now=BEGIN,
+            actor=_ACTOR,
+        )
+        self._meet(Situation(change=change, seq=1, now=BEGIN), entry)
+        self._go_on()
+        for state, number, row in self._never_passed():
+            for situation in list(self._aside[state].values()):
+                if not self._passed[state, number]:
+                    self._try(situation, row.trigger.value)
+                    self._go_on()
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what was found."""
+        yield from self._found
+        for state, met in self.situations.items():
+            if not met:
+                yield doubt("reached", f"no sample leads to {state}", state=state)
+        for state, _, row in self._never_passed():
+            trigger = row.trigger.value
+            told = f"no sample passes {_name(row.guard)}, so that {trigger} never leads from {state} to {lead(row)}"
+            yield doubt("passed", told, state=state, trigger=trigger)
+
+    def _go_on(self) -> None:
+        while self._waiting:
+            situation = self._waiting.popleft()
+            self._sampled.clear()
+            for trigger in self._definition.triggers(situation.change.state):
+                self._try(situation, trigger)
+
+    def _never_passed(self) -> Iterator[tuple[str, int, Transition]]:
+        """Yield the rows that led nowhere yet, with each state that was met and from which they should."""
+        for state, met in self.situations.items():
+            for number, row in enumerate(self._definition.transitions):
+                if met and state in row.sources and not self._passed[state, number]:
+                    yield state, number, row
+
+    # ---------------------------------------------------------------- one trigger in one situation
+
+    def _try(self, situation: Situation, trigger: str) -> None:
+        rows = [
+            (number, row)
+            for number, row in enumerate(self._definition.transitions)
+            if row.trigger == trigger and situation.change.state in row.sources
+        ]
+        kinds = dict.fromkeys(kind for _, row in rows for kind in row.evidence_types)
+        sampled = list(self._evidence(kinds, situation, trigger))
+        for pause in _PAUSES:
+            now, fired = situation.now + pause, Counter[int]()
+            for evidence in sampled:
+                facts = Facts(
+                    change=situation.change,
+                    evidence=evidence,
+                    now=now,
+                    policy=POLICY,
+                    seq=situation.seq + 1,
+                    actor=_ACTOR,
+                )
+                passing = [(number, row) for number, row in rows if self._passes(row, facts)]
+                if len(passing) > 1:
+                    self._note_overlap([row for _, row in passing], facts)
+                if passing:
+                    number, row = passing[0]
+                    self._passed[situation.change.state, number] += 1
+                    fired[number] += 1
+                    if fired[number] <= _FIRED:
+                        self._fire(situation, row, facts)
+
+    def _evidence(self, kinds: Iterable[type], situation: Situation, trigger: str) -> Iterator[Any]:
+        for kind in kinds:
+            key = (situation, kind, self._constants[trigger])
+            if key not in self._sampled:
+                try:
+                    self._sampled[key] = samples(kind, situation.change, situation.now, constants=key[2])
+                except CannotSampleError as reason:
+                    self._note(doubt("sampled", f"no {kind.__name__} can be made up: {reason}", trigger=trigger))
+                    self._sampled[key] = []
+            yield from self._sampled[key]
+
+    def _passes(self, row: Transition, facts: Facts) -> bool:
+        if not isinstance(facts.evidence, row.evidence_types):
+            return False
+        self.tried += 1
+        answer = self._answer(row, facts)
+        if answer is None:
+            return True
+        if not isinstance(answer, str) or not answer:
+            told = f"guard {_name(row.guard)} answers {answer!r}: it must be None, or the reason why not"
+            self._note(self._error("guard", told, row, facts))
+        return False
+
+    def _answer(self, row: Transition, facts: Facts) -> object:
+        try:
+            return row.guard(facts)
+        except FactMissingError as missing:
+            return str(missing)
+        except Exception as raised:  # noqa: BLE001 - a host's guard may fail in any way
+            told = f"guard {_name(row.guard)} raises {_said(raised)}, for {_shown(facts.evidence)}"
+            self._note(self._error("guard", told, row, facts))
+            return "it raises"
+
+    def _note_overlap(self, rows: list[Transition], facts: Facts) -> None:
+        one, other = rows[:2]
+        told = (
+            f"two rows pass at once, to {lead(one)} by {_name(one.guard)} and to {lead(other)} by "
+            f"{_name(other.guard)}, for instance with {_shown(facts.evidence)}"
+        )
+        self._note(self._error("overlap", told, one, facts))
+
+    # ---------------------------------------------------------------- what comes of it
+
+    def _fire(self, situation: Situation, row: Transition, facts: Facts) -> None:
+        if self._answer(row, facts) is not None:
+            told = f"guard {_name(row.guard)} answers another thing for the same facts: it must go by them alone"
+            self._note(self._error("guard", told, row, facts))
+            return
+        if not self._updates(row, facts):
+            return
+        changed, entry = fire(
+            self._definition,
+            facts.change,
+            row.trigger.value,
+            facts.evidence,
+            now=facts.now,
+            policy=POLICY,
+            seq=facts.seq,
+            actor=_ACTOR,
+            effects=self._effects,
+        )
+        if entry is not None:
+            self._meet(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
+
+    def _updates(self, row: Transition, facts: Facts) -> bool:
+        """Tell whether the row's update does what it may."""
+        name = _name(row.update)
+        try:
+            one, other = _called(row.update, facts), row.update(facts)
+        except Exception as raised:  # noqa: BLE001 - a host's update may fail in any way
+            told = f"update {name} raises {_said(raised)}, for {_shown(facts.evidence)}"
+            self._note(self._error("update", told, row, facts))
+            return False
+        if not isinstance(one, ChangeRequest):
+            told = f"update {name} returns {_shown(one)}: it must be a change"
+            self._note(self._error("update", told, row, facts))
+            return False
+        if one != other:
+            told = f"update {name} makes another change of the same facts: it must go by them alone"
+            self._note(self._error("update", told, row, facts))
+            return False
+        touched = [field for field in _FIXED if getattr(one, field) != getattr(facts.change, field)]
+        if touched:
+            told = f"update {name} sets {', '.join(touched)}, which is not for updates"
+            self._note(self._error("update", told, row, facts))
+        return not touched
+
+    def _meet(self, situation: Situation, entry: Entry, row: Transition | None = None) -> None:
+        """Keep a situation that is new to its state in some feature or, while they are few, in some pair of them."""
+        state, features = situation.change.state, _features(situation.change)
+        one = {(state, each) for each in features}
+        two = {(state, *pair) for pair in combinations(features, 2)}
+        if not (one if len(self.situations[state]) >= _KEPT else one | two) - self._seen:
+            if len(self._aside[state]) < _ASIDE:
+                self._aside[state].setdefault(features, situation)
+            return
+        self._seen |= one | two
+        if self._can_be_stored(situation, entry, row):
+            self.situations[state].append(situation)
+            self._waiting.append(situation)
+
+    def _can_be_stored(self, situation: Situation, entry: Entry, row: Transition | None) -> bool:
+        change = situation.change
+        try:
+            write, _ = self._codec.write(None, change, (entry,), None, open_subject=None)
+            read = self._codec.read(write.row).change
+            kept = self._codec.entries(write.entries)[0].evidence
+        except Exception as raised:  # noqa: BLE001 - whatever a value that cannot be stored provokes
+            told = _said(raised)
+        else:
+            if read == change and kept == entry.evidence:
+                return True
+            told = "it reads back as another one"
+        name = _name(row.update) if row else "drafting"
+        message = f"what {name} makes of {_shown(entry.evidence)} cannot be stored: {told}"
+        self._note(error("update", message, state=entry.source, trigger=entry.trigger))
+        return False
+
+    @staticmethod
+    def _error(check: str, told: str, row: Transition, facts: Facts) -> Finding:
+        return error(check, told, state=facts.change.state, trigger=row.trigger.value)
+
+    def _note(self, finding: Finding) -> None:
+        """Keep a finding, unless one of its kind was noted for that state and trigger."""
+        known = {(one.check, one.state, one.trigger) for one in self._found}
+        if (finding.check, finding.state, finding.trigger) not in known:
+            self._found[finding] = None
+
+
+def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
+    """Return what guards mostly ask about, coarsely."""
+    attempt = change.attempt
+    values: Mapping[str, object] = {
+        "phase": attempt.phase if attempt else None,
+        "resent": attempt is not None and attempt.number > 1,
+        "ticket": change.ticket is not None,
+        "attention": change.attention.reason if change.attention else None,
+        "outcome": change.outcome,
+        "suspicion": change.suspicion.status if change.suspicion else None,
+        "heard": change.heard is not None,
+        "effect": change.effects[-1].status if change.effects else None,
+        "contradicted": bool(change.contradictions),
+        "data": repr(sorted(change.data.items(), key=lambda item: item[0])),
+    }
+    return tuple(values.items())
+
+
+def _constants(definition: WorkflowDefinition, trigger: str) -> Iterator[object]:
+    """Yield what the guards of a trigger compare with."""
+    for row in definition.transitions:
+        if row.trigger == trigger:
+            code = getattr(row.guard, "__code__", None)
+            for constant in getattr(code, "co_consts", ())[:20]:
+                yield from constant if isinstance(constant, tuple | frozenset) else (constant,)
+
+
+def _called(function: Callable[[Facts], object], facts: Facts) -> object:
+    """Return whatever a host's function gives, of the type that was wanted or not."""
+    return function(facts)
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _said(raised: Exception) -> str:
+    return " ".join(f"{type(raised).__name__}: {raised}".split())[:200]
+
+
+def _shown(value: object) -> str:
+    """Return evidence in short: what differs from its defaults."""
+    kind: type = type(value)
+    if not attrs.has(kind):
+        return repr(value)[:80]
+    told = [
+        f"{field.name}={each}"
+        for field in attrs.fields(kind)
+        if (each := getattr(value, field.name)) != field.default and not isinstance(each, Form | dt.datetime)
+    ]
+    return f"{kind.__name__}({', '.join(told)})"[:200]

@@ -1,0 +1,130 @@
+"""What is wrong with a definition is found and named, also where it could be built all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.errors import DefinitionError
+from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from tests.testing import zoo
+from tests.unit.machine.table import LEADS, STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.lint import Report
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+REFUSED = [
+    (zoo.with_an_unreachable_state, "state live is unreachable from draft"),
+    (zoo.with_a_dead_end, "state granted is a dead end: it has no way out and is not final"),
+    (zoo.with_a_way_out_of_an_end, "final state live has a way out: pause"),
+    (zoo.without_a_due_rule, "state waiting waits and has no due rule: nobody would ever look at it"),
+    (zoo.with_two_rows_that_always_hold, "trigger deploy has two transitions in granted whose guards can both hold"),
+    (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is no attrs class, so that it cannot be stored"),
+]
+ERRORS = [
+    (zoo.with_a_trap, "trap", "paused", "", "no final state can be reached from paused"),
+    (zoo.with_a_trap, "trap", "parked", "", "no final state can be reached from parked"),
+    (zoo.with_guards_that_overlap, "overlap", "granted", "deploy", "to live by is_large and to refused by is_small"),
+    (zoo.without_suspicion, "library", "waiting", "suspect_ending", "waiting has no suspect_ending"),
+    (
+        zoo.with_an_approval_that_leads_elsewhere,
+        "library",
+        "undelivered",
+        "approve",
+        "approve in undelivered leads to waiting, and the library relies on granted",
+    ),
+    (zoo.with_one_state_in_two_parts, "roles", "granted", "", "state granted is granted and refused"),
+    (zoo.with_a_guard_that_answers_yes_or_no, "guard", "granted", "deploy", "answers False"),
+    (zoo.with_a_guard_that_raises, "guard", "granted", "deploy", "is_of_the_asked_size raises KeyError: 'size'"),
+    (zoo.with_a_guard_that_counts, "guard", "granted", "deploy", "is_its_turn answers another thing"),
+    (zoo.with_an_update_that_sets_the_state, "update", "granted", "deploy", "sets state"),
+    (zoo.with_an_update_that_returns_nothing, "update", "granted", "deploy", "returns None: it must be a change"),
+    (zoo.with_an_update_that_cannot_be_stored, "update", "granted", "deploy", "cannot be stored"),
+    (zoo.with_a_waiting_state_that_never_falls_due, "due", "waiting", "", "nobody would ever look at it"),
+    (zoo.with_a_waiting_state_that_is_always_due, "due", "waiting", "", "asked without end"),
+    (zoo.with_a_due_time_without_a_zone, "due", "granted", "", "it must be None or an aware time"),
+    (zoo.with_a_due_rule_that_goes_by_another_clock, "due", "granted", "", "answers another thing"),
+]
+DOUBTS = [
+    (zoo.with_a_guard_that_never_holds, "passed", "granted", "deploy", "deploy never leads from granted to live"),
+    (zoo.with_a_guard_that_never_holds, "reached", "live", "", "no sample leads to live"),
+    (zoo.with_evidence_that_cannot_be_made_up, "sampled", "", "deploy", "its field opaque"),
+]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Report:
+    """What is said of the workflow that ships."""
+    return lint(COLLECTOR_CHANGE)
+
+
+def test_nothing_is_wrong_with_the_shipped_workflow(shipped: Report) -> None:
+    """Neither an error nor a doubt: every row was passed, every state reached."""
+    assert shipped.findings == ()
+
+
+def test_the_table_says_of_every_trigger_in_every_state_what_it_does(shipped: Report) -> None:
+    """As the table that is written by hand does."""
+    assert shipped.table == {
+        trigger: {state: (LEADS[trigger][state],) if state in LEADS[trigger] else () for state in STATES}
+        for trigger in LEADS
+    }
+
+
+def test_a_second_run_says_the_same(shipped: Report) -> None:
+    """Nothing is drawn at random, so that a finding stays until it is mended."""
+    assert lint(COLLECTOR_CHANGE) == shipped
+
+
+def test_nothing_is_wrong_with_a_host_that_goes_on_after_the_approval() -> None:
+    """The broken ones below differ from it in one thing each."""
+    assert lint(zoo.DEPLOYMENT).findings == ()
+
+
+@pytest.mark.parametrize(("build", "told"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_is_refused_when_built_is_reported(build: Callable[[], WorkflowDefinition], told: str) -> None:
+    """The report has all problems of the refusal as findings."""
+    with pytest.raises(DefinitionError) as caught:
+        build()
+    findings = refused_report(caught.value).errors
+    assert told in [one.message for one in findings]
+    assert {one.check for one in findings} == {"definition"}
+
+
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), ERRORS)
+def test_what_is_broken_is_an_error(
+    build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
+) -> None:
+    """With the state and trigger that are the culprits, and no error of another kind."""
+    errors = lint(build()).errors
+    assert (check, state, trigger) in [(one.check, one.state, one.trigger) for one in errors]
+    assert any(told in one.message for one in errors)
+    assert {one.check for one in errors} <= {check, "library"}
+
+
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), DOUBTS)
+def test_what_no_sample_shows_is_a_doubt(
+    build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
+) -> None:
+    """Sampling proves nothing, so that these are no errors."""
+    report = lint(build())
+    found = [one for one in report.findings if (one.check, one.state, one.trigger) == (check, state, trigger)]
+    assert [one.severity for one in found] == [Severity.DOUBT]
+    assert told in found[0].message
+    assert report.errors == ()
+
+
+def test_every_check_has_an_animal_in_the_zoo() -> None:
+    """A check that no broken definition shows to bite is none."""
+    assert {"definition", *(each[1] for each in ERRORS + DOUBTS)} == set(CHECKS)
+
+
+def test_the_evidence_that_passes_two_guards_is_shown() -> None:
+    """A person can try it by hand."""
+    (found,) = lint(zoo.with_guards_that_overlap()).errors
+    assert "for instance with Deployed(size=31" in found.message
