@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +14,7 @@ from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.evidence import Channel
+from itsm_workflow.policy import Policy
 from itsm_workflow.settle import Read
 from tests.unit.callbacks.examples import HOST, body, place
 from tests.unit.desk import ASKED, SUBJECT, Desk
@@ -69,6 +71,15 @@ def test_a_change_that_another_worker_claims_first_is_left_to_it() -> None:
 
     workflow.settle(change.id)
     assert desk.ledger.requests["get_ticket_info"] == before
+
+
+def test_a_change_that_is_always_due_is_not_asked_about_for_ever() -> None:
+    """A policy without pauses must not hold up whoever called."""
+    desk, workflow, change = pending(policy=Policy(poll=timedelta()))
+    before = desk.ledger.requests["get_ticket_info"]
+
+    assert workflow.settle(change.id).state == State.PENDING
+    assert desk.ledger.requests["get_ticket_info"] == before + 32
 
 
 def test_a_change_that_there_is_not_cannot_be_advanced() -> None:

@@ -215,11 +215,11 @@ def test_a_look_inline_is_over_before_the_answer() -> None:
 def test_a_look_in_the_background_does_not_delay_the_answer() -> None:
     """Closing waits for it; nothing is lost by that, as the hint was stored."""
     desk, workflow, change = opened(after_callback="background")
-    callback = desk.decide(change)
+    desk.decide(change)
     answered = threading.Event()
     desk.gateway.before["get_ticket_info"] = lambda: answered.wait(PATIENCE)
 
-    assert desk.gateway.hand_over(callback, workflow.receive)
+    assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
     answered.set()
     workflow._inbox.close()
@@ -344,3 +344,15 @@ def test_the_token_is_not_stored() -> None:
     knock(workflow, change.id, body(token=token))
 
     assert token not in repr(desk.store.get(change.id)) + repr(desk.store.history(change.id))
+
+
+def test_changes_that_are_called_back_at_once_are_all_looked_into() -> None:
+    """In a few threads of their own."""
+    desk = Desk()
+    workflow = desk.workflow(after_callback="background")
+    changes = [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(5)]
+    callbacks = [desk.decide(change) for change in changes]
+
+    assert all(desk.gateway.hand_over(one, workflow.receive) for one in callbacks)
+    workflow._inbox.close()
+    assert {workflow.get(change.id).state for change in changes} == {State.APPROVED}

@@ -1,0 +1,70 @@
+"""The door itself: opened and closed, with or without callbacks, and its reading half alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.records import Records
+from itsm_workflow.sandbox import acting
+from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
+
+
+def test_a_workflow_is_closed_at_the_end_of_its_block() -> None:
+    """Looks in the background are over then, and the store is let go of."""
+    desk = Desk()
+    with desk.workflow(after_callback="background") as workflow:
+        change = workflow.apply(subject=SUBJECT, **ASKED)
+        assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
+
+    assert desk.witness.triggers()[-1] == "approve"
+    with pytest.raises(StorageUnavailable):
+        desk.store.get(change.id)
+
+
+class Foreign:
+    """A gateway of another system: it was made from other settings than ours."""
+
+    def __init__(self, inner: Gateway) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
+        if name == "settings":
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+def test_a_gateway_without_settings_files_without_callbacks() -> None:
+    """What was decided is found out by looking."""
+    desk = Desk()
+    workflow = desk.workflow(gateway=Foreign(desk.gateway))
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+
+    ticket = desk.ledger.by_id(int(change.expect_ticket().id))
+    assert ticket.callback_url == ""
+    assert len(change.expect_attempt().key) == 26
+    desk.clock.advance(1)
+    desk.gateway.run_due()
+    acting.decide(desk.ledger, ticket, "carol", approved=True, remark="")
+    assert desk.pass_time() == []
+    assert workflow.settle(change.id).state == State.APPROVED
+
+
+def test_changes_can_be_read_without_a_gateway() -> None:
+    """A page or a report needs the store only; it shows what is stored."""
+    desk = Desk()
+    workflow = desk.workflow()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    records = Records(workflow._journal)
+    desk.gateway.faults["get_ticket_info"] = AssertionError("asked")
+
+    shown = records.status(change.id)
+    assert (shown.state, shown.sn, shown.iframe_ticket_url) == ("pending", change.sn, None)
+    assert (records.get(change.id), records.resolve(SUBJECT)) == (change, change)
+    assert (records.why(change.id), records.allowed(change.id)) == (
+        workflow.why(change.id),
+        workflow.allowed(change.id),
+    )
