@@ -1,0 +1,58 @@
+"""What people do with a change that is under way: an operator's decisions, and a host's own triggers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import EffectStatus
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, STRANGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.testing.exploration.itsm import Desk
+
+
+@attrs.frozen
+class Act:
+    """One thing that a person, or a host's program, does: the triggers that are fired, in one commit.
+
+    Attributes:
+        told: Who does what, for people; also what an act is known by.
+        steps: What is fired. It is offered only where the machine would let it pass.
+    """
+
+    told: str
+    steps: tuple[Step, ...] = attrs.field(eq=False)
+
+
+def operator_acts(change: ChangeRequest, desk: Desk) -> Iterator[Act]:
+    """Yield what `Workflow` lets an operator do; the machine judges each."""
+    because = ev.Decision(reason="explored")
+    yield Act("an operator asks for a withdrawal", (Step(Trigger.REQUEST_WITHDRAWAL, because),))
+    yield Act("an operator resends", (Step(Trigger.RESEND, because),))
+    yield Act("an operator abandons the change", (Step(Trigger.ABANDON, because),))
+    yield Act("an operator clears the attention", (Step(Trigger.CLEAR_ATTENTION, because),))
+    for effect in change.effects:
+        if effect.status is EffectStatus.PARKED:
+            retry = Step(Trigger.RETRY_EFFECT, ev.EffectRetry(effect=effect.id))
+            yield Act(f"an operator retries effect {effect.name}", (retry,))
+    if change.attempt is None or change.ticket is not None:
+        return
+    for place, ticket in enumerate(desk.tickets):
+        found = ev.TicketConfirmed(
+            gateway=GATEWAY,
+            id=str(place + 1),
+            sn=ticket.sn,
+            url="",
+            key=change.attempt.key,  # the person's word: `Workflow.record_ticket` takes it for that
+            creator=CREATOR if ticket.key else STRANGER,
+            channel=ev.Channel.OPERATOR,
+        )
+        yield Act(f"an operator records ticket {place + 1}", (Step(Trigger.RECORD_TICKET, found),))

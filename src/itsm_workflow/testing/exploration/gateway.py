@@ -1,0 +1,140 @@
+"""The ways in which a question to the gateway, or a delivery to the host, can end: the one that is right, then faults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from itsm_workflow.change import WITHDRAW
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer, Step
+from itsm_workflow.testing.exploration.itsm import CREATOR, filed, ran
+from itsm_workflow.testing.exploration.world import Deliver, Lookup, Read, Send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
+    from itsm_workflow.settle import Answer
+    from itsm_workflow.testing.exploration.itsm import Desk, Itsm
+    from itsm_workflow.testing.exploration.world import Question
+
+_LOST = "the answer was lost"
+_NO = "refused"
+
+
+class Ending(NamedTuple):
+    """One way.
+
+    Attributes:
+        told: What happens, for people.
+        faults: How many faults it counts as.
+        desk: What it leads to.
+        answers: What the worker has to store.
+    """
+
+    told: str
+    faults: int
+    desk: Desk
+    answers: tuple[Answer | Step, ...]
+
+
+def endings(
+    itsm: Itsm, desk: Desk, question: Question, *, decision_field: str | None, planned: bool
+) -> Iterator[Ending]:
+    """Yield every way in which a question can end; the first is without a fault.
+
+    Args:
+        itsm: The ticket system.
+        desk: Where things stand.
+        question: What is asked.
+        decision_field: Of the definition's rule of approval.
+        planned: Whether the store has the effect that is delivered.
+    """
+    if isinstance(question, Send):
+        yield from _send(itsm, desk, question)
+    elif isinstance(question, Deliver):
+        yield from _deliver(itsm, desk, question, planned=planned)
+    elif isinstance(question, Read):
+        yield from _read(itsm, desk, question.ticket, decision_field)
+    elif question.read:
+        for read in _read(itsm, desk, question.read, decision_field):
+            for look in _look_up(itsm, read.desk, question):
+                both = f"{read.told}; {look.told}"
+                yield Ending(both, read.faults + look.faults, look.desk, read.answers + look.answers)
+    else:
+        yield from _look_up(itsm, desk, question)
+
+
+def _send(itsm: Itsm, desk: Desk, send: Send) -> Iterator[Ending]:
+    def answered(answer: CreateAnswer, found: Sequence[FoundTicket] | None = None) -> tuple[SendAnswer, ...]:
+        return (
+            SendAnswer(number=send.number, owner=send.owner, key=send.key, creator=CREATOR, answer=answer, found=found),
+        )
+
+    if send.late:
+        not_sent = answered(NotSent(problem="this worker was stopped before it could send"))
+        yield Ending("a worker that was stopped wakes up and sends nothing", 0, desk, not_sent)
+        return
+    born = filed(desk, send.key, send.number)
+    place = len(born.tickets)
+    sn = born.tickets[-1].sn
+    lost, refused = answered(Unknown(problem=_LOST)), Refused(remote_code=3900004, message=_NO)
+    flying = desk._replace(flying=tuple(sorted((*desk.flying, (send.key, send.number)))))
+    none, one = itsm.carrying(desk, send.key), itsm.carrying(born, send.key)
+    yield Ending(f"the gateway files ticket {place}", 0, born, answered(Created(id=str(place), sn=sn, url="")))
+    yield Ending("the gateway cannot be reached, nothing is sent", 1, desk, answered(NotSent(problem="no connection")))
+    yield Ending("the create is lost on its way and times out", 1, desk, lost)
+    yield Ending(f"the gateway files ticket {place}, its answer is lost", 1, born, lost)
+    yield Ending("the create times out and is still under way", 1, flying, lost)
+    yield Ending("the gateway refuses the create", 1, desk, answered(refused, none))
+    yield Ending(
+        f"the gateway refuses the create and files ticket {place} all the same", 1, born, answered(refused, one)
+    )
+    yield Ending("the gateway refuses the create, the look-up after it fails", 2, desk, answered(refused))
+    both = f"the gateway refuses the create and files ticket {place} all the same, the look-up after it fails"
+    yield Ending(both, 2, born, answered(refused))
+
+
+def _look_up(itsm: Itsm, desk: Desk, look: Lookup) -> Iterator[Ending]:
+    found, channel = itsm.carrying(desk, look.key), ev.Channel.LOOKUP
+    if not found and look.sn:
+        found, channel = itsm.numbered(desk, look.sn, look.key), ev.Channel.CALLBACK
+    keyed = tuple(one for one in found if one.key)
+    told = f"the gateway finds {len(keyed) or 'no'} ticket{'s' if len(keyed) > 1 else ''} of the key"
+    yield Ending(told, 0, desk, (LookupAnswer(number=look.number, found=keyed, channel=channel),))
+    failed = LookupAnswer(number=look.number, found=None, channel=ev.Channel.LOOKUP, problem=_LOST)
+    yield Ending("the look-up fails", 1, desk, (failed,))
+
+
+def _read(itsm: Itsm, desk: Desk, ticket_id: str, decision_field: str | None) -> Iterator[Ending]:
+    snapshot, after = itsm.snapshot(desk, ticket_id, decision_field=decision_field)
+    verdict = f", {'approved' if snapshot.approve_result else 'refused'}"
+    seen = f"{snapshot.status}{verdict if snapshot.status is ev.TicketStatus.FINISHED else ''}"
+    yield Ending(f"the gateway shows ticket {ticket_id}: {seen}", 0, after, (ReadAnswer(snapshot=snapshot),))
+    yield Ending(f"ticket {ticket_id} cannot be read", 1, desk, (ReadAnswer(snapshot=None),))
+    if after != desk:
+        yield Ending(f"ticket {ticket_id} is read, the answer is lost", 1, after, (ReadAnswer(snapshot=None),))
+
+
+def _deliver(itsm: Itsm, desk: Desk, deliver: Deliver, *, planned: bool) -> Iterator[Ending]:
+    def result(error: str = "") -> tuple[Step, ...]:
+        told = ev.EffectResult(effect=deliver.effect, attempt=deliver.attempt, error=error)
+        return (Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, told),)
+
+    if deliver.name != WITHDRAW:
+        done, name = ran(desk, deliver.effect, planned=planned), deliver.name
+        yield Ending(f"effect {name} runs", 0, done, result())
+        yield Ending(f"effect {name} fails", 1, desk, result(_NO))
+        if done != desk:
+            yield Ending(f"effect {name} runs, and fails at its end", 1, done, result(_LOST))
+        return
+    after = itsm.withdraw(desk, deliver.ticket)
+    if after is None:
+        yield Ending("the withdrawal is refused, several tickets carry the number", 0, desk, result(_NO))
+        return
+    yield Ending(f"ticket {deliver.ticket} is withdrawn, if it has not ended", 0, after, result())
+    yield Ending("the withdrawal fails", 1, desk, result(_NO))
+    if after != desk:
+        yield Ending(f"ticket {deliver.ticket} is withdrawn, the answer is lost", 1, after, result(_LOST))

@@ -1,0 +1,190 @@
+"""What must hold in every world: small functions, each named for its promise and documented by its sentence.
+
+They follow the invariants of the reliability page. Two of these are not for an explorer of worlds: that no secret is
+written anywhere, and that memory and disk stay bounded; other tests watch over those. That every change ends right
+once faults stop is what the drains show, see `drain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
+from itsm_workflow.machine.evidence import TicketStatus
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.testing.exploration.itsm import Desk, Filed
+
+
+@attrs.frozen(kw_only=True)
+class Sight:
+    """One world as an invariant sees it, with the write that led there, if one did.
+
+    Attributes:
+        definition: The workflow.
+        change: The change as it is stored; None before it exists.
+        desk: The tickets as they really are, messages under way, and the host's own log of effects.
+        before: The change as it was stored before the write; None if there was no write, or no change.
+        base: The change that the writer had read; `before`, if the store compares.
+        entries: What the write added to the history.
+    """
+
+    definition: WorkflowDefinition
+    change: ChangeRequest | None
+    desk: Desk
+    before: ChangeRequest | None = None
+    base: ChangeRequest | None = None
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def ticket(self) -> Filed | None:
+        """The ticket that the change is bound to, as it really is."""
+        bound = self.change.ticket if self.change else None
+        return self.desk.tickets[int(bound.id) - 1] if bound else None
+
+
+Invariant: TypeAlias = Callable[[Sight], str | None]
+"""Returns None, or what is wrong. Its name and its docstring's first line are what people are told."""
+
+
+def stored_history_stays(sight: Sight) -> str | None:
+    """Whatever was stored is built upon, never overwritten."""
+    if sight.base is sight.before:
+        return None
+    return "a write that was thought out on an older version replaced a newer one"
+
+
+def one_ticket_for_each_send(sight: Sight) -> str | None:
+    """No attempt is ever sent twice: only a person's resend makes a second create."""
+    sent = [(one.key, one.number) for one in sight.desk.tickets if one.key] + list(sight.desk.flying)
+    twice = sorted({f"attempt {number} of {key}" for key, number in sent if sent.count((key, number)) > 1})
+    return f"sent twice: {', '.join(twice)}" if twice else None
+
+
+def intent_is_durable_first(sight: Sight) -> str | None:
+    """A ticket is filed only for a submission that was stored before."""
+    keyed = [one for one in sight.desk.tickets if one.key]
+    if keyed and (sight.change is None or sight.change.attempt is None):
+        return f"ticket {keyed[0].sn} was filed and no submission is stored"
+    return None
+
+
+def history_is_a_legal_path(sight: Sight) -> str | None:
+    """Each entry is a row of the table, and begins where the one before it ended."""
+    at = sight.base.state if sight.base else sight.entries[0].dest if sight.entries else None
+    for entry in sight.entries if sight.base else sight.entries[1:]:
+        rows = sight.definition.rows(entry.source, entry.trigger)
+        if entry.source != at or entry.dest not in {row.dest or entry.source for row in rows}:
+            return (
+                f"{entry.trigger} from {entry.source} to {entry.dest} is no row of the table, or does not follow {at}"
+            )
+        at = entry.dest
+    return None
+
+
+def final_states_are_final(sight: Sight) -> str | None:
+    """A change that has ended keeps its state and its outcome."""
+    before, change = sight.before, sight.change
+    if before is None or change is None or before.state not in sight.definition.final:
+        return None
+    if (before.state, before.outcome) == (change.state, change.outcome):
+        return None
+    return f"it had ended in {before.state} ({before.outcome}) and is now in {change.state} ({change.outcome})"
+
+
+def approval_is_real(sight: Sight) -> str | None:
+    """A change is approved only if its own ticket finished, approved, after somebody was asked."""
+    change, ticket = sight.change, sight.ticket
+    granted = sight.definition.roles.granted
+    if change is None or (change.state != granted and change.outcome is not Outcome.APPROVED):
+        return None
+    if ticket is not None and ticket.status is TicketStatus.FINISHED and ticket.approved and ticket.asked:
+        return None
+    return f"the change is approved, its ticket is {_told(ticket)}"
+
+
+def ticket_is_its_own(sight: Sight) -> str | None:
+    """A change is bound only to a ticket that was filed for it."""
+    ticket = sight.ticket
+    return "the change is bound to a stranger's ticket" if ticket is not None and not ticket.key else None
+
+
+def rejection_is_real(sight: Sight) -> str | None:
+    """A change ends as rejected, withdrawn or terminated only if its ticket did, and cannot come back within a wait."""
+    change, ticket = sight.change, sight.ticket
+    if change is None or ticket is None or change.state != sight.definition.roles.refused or not sight.entries:
+        return None
+    if change.outcome is Outcome.REJECTED:
+        real = ticket.status is TicketStatus.FINISHED and not ticket.approved
+    else:
+        ended = {Outcome.WITHDRAWN: TicketStatus.REVOKED, Outcome.TERMINATED: TicketStatus.TERMINATED}
+        real = ticket.revoked or (change.outcome is not None and ticket.status is ended.get(change.outcome))
+        # A flow that starts later than the library waits is found by the sweep, and a person is told.
+        real = real and (ticket.phase == "over" or ticket.slow)
+    return (
+        None if real or _was_refused(sight) else f"the change ended as {change.outcome}, its ticket is {_told(ticket)}"
+    )
+
+
+def effects_follow_their_commit(sight: Sight) -> str | None:
+    """An effect runs only after the commit that planned it."""
+    early = [effect for effect, planned in sight.desk.runs if not planned]
+    return f"effect {early[0]} ran before it was stored" if early else None
+
+
+def delivered_effects_ran(sight: Sight) -> str | None:
+    """An effect counts as delivered only if the host's work was done, under one id."""
+    if sight.change is None:
+        return None
+    ran = {effect for effect, _ in sight.desk.runs}
+    hosts = [one for one in sight.change.effects if one.name != WITHDRAW]
+    lost = [one.id for one in hosts if one.status is EffectStatus.DELIVERED and one.id not in ran]
+    if lost:
+        return f"effect {lost[0]} counts as delivered and never ran"
+    names = [one.name for one in hosts]
+    twice = [
+        name for name in names if names.count(name) > 1 and sight.definition.roles.granted in sight.definition.final
+    ]
+    return f"effect {twice[0]} was planned twice" if twice else None
+
+
+def facts_are_recorded_once(sight: Sight) -> str | None:
+    """Repeats add nothing to a change: each contradiction and each effect is in it once."""
+    if sight.change is None:
+        return None
+    facts = [*sight.change.contradictions, *(one.id for one in sight.change.effects)]
+    twice = sorted({fact for fact in facts if facts.count(fact) > 1})
+    return f"recorded twice: {', '.join(twice)}" if twice else None
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    stored_history_stays,
+    one_ticket_for_each_send,
+    intent_is_durable_first,
+    history_is_a_legal_path,
+    final_states_are_final,
+    approval_is_real,
+    ticket_is_its_own,
+    rejection_is_real,
+    effects_follow_their_commit,
+    delivered_effects_ran,
+    facts_are_recorded_once,
+)
+"""What the shipped workflow is held to."""
+
+
+def _was_refused(sight: Sight) -> bool:
+    return sight.before is not None and sight.before.state == sight.definition.roles.refused
+
+
+def _told(ticket: Filed | None) -> str:
+    if ticket is None:
+        return "unknown"
+    if ticket.status is TicketStatus.FINISHED:
+        return f"finished, {'approved' if ticket.approved else 'refused'}{'' if ticket.asked else ', nobody was asked'}"
+    return f"{ticket.status.value}, its flow {'has not started' if ticket.phase == 'new' else 'is ' + ticket.phase}"

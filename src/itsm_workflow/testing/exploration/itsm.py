@@ -1,0 +1,278 @@
+"""The ticket system of the explored worlds: small values that are copied, never changed.
+
+The rules are those of the sandbox's ledger; a test compares the two. What the ledger draws at random, or what happens
+there after a delay, is a move here that may come at any time.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from itsm_workflow.gateway.protocol import FoundTicket
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.testing.exploration.ticks import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CREATOR, STRANGER = "alice", "stranger"
+GATEWAY = "bk_itsm"
+
+_RUNNING, _SUSPENDED = TicketStatus.RUNNING, TicketStatus.SUSPENDED
+_FINISHED, _TERMINATED, _REVOKED = TicketStatus.FINISHED, TicketStatus.TERMINATED, TicketStatus.REVOKED
+
+Phase: TypeAlias = Literal["new", "approving", "over"]
+"""How far the flow is, which is not the status: a revoked ticket's flow may still start."""
+
+
+class Filed(NamedTuple):
+    """One ticket. Its id is its place in the list, from 1.
+
+    Attributes:
+        key: The correlation key; empty for somebody else's ticket.
+        number: Of the attempt that filed it.
+        sn: Its number, which a foreign ticket may share.
+        approved: What the result says; means something together with ``finished`` only.
+        asked: An approval step was gone through.
+        slow: Its flow starts later than any wait of the library.
+        revoked: It was withdrawn once, whatever became of it.
+    """
+
+    key: str
+    number: int
+    sn: str
+    status: TicketStatus = _RUNNING
+    phase: Phase = "new"
+    approved: bool = False
+    asked: bool = False
+    slow: bool = False
+    revoked: bool = False
+
+
+class Message(NamedTuple):
+    """A callback under way; what its body says is what the ticket was when it was written, or what somebody forged."""
+
+    sn: str
+    number: int
+    status: TicketStatus
+    approved: bool
+
+
+class Desk(NamedTuple):
+    """Everything outside of the store.
+
+    Attributes:
+        tickets: Oldest first.
+        flying: Creates that are still under way though their sender gave up: key and attempt.
+        mail: Callbacks under way, sorted.
+        failed: Numbers whose callback could not be delivered, sorted.
+        runs: The host's own log of effects, sorted: the id, and whether the store had it planned when it ran.
+        looked: A person has looked at what the library called for.
+    """
+
+    tickets: tuple[Filed, ...] = ()
+    flying: tuple[tuple[str, int], ...] = ()
+    mail: tuple[Message, ...] = ()
+    failed: tuple[str, ...] = ()
+    runs: tuple[tuple[str, bool], ...] = ()
+    looked: bool = False
+
+
+class Kind(enum.Enum):
+    """What the drains have to know of a happening."""
+
+    ARRIVES = "a create arrives"
+    STARTS = "a flow starts"
+    IS_APPROVED = "our ticket is approved"
+    ELSE = "anything else"
+
+
+class Happening(NamedTuple):
+    """Something that happens at the ticket system, or on the way to us.
+
+    Attributes:
+        told: What, for people.
+        faults: How many faults it counts as.
+        desk: What it leads to.
+        kind: Its kind.
+    """
+
+    told: str
+    faults: int
+    desk: Desk
+    kind: Kind = Kind.ELSE
+
+
+class Itsm:
+    """The rules. To try a library against another system, or against wrong answers, override a method."""
+
+    # ---------------------------------------------------------------- what happens by itself
+
+    def happenings(self, desk: Desk) -> Iterator[Happening]:
+        """Yield all that people and the network can do next."""
+        for place, ticket in enumerate(desk.tickets):
+            name = f"ticket {place + 1}"
+            if not ticket.key:
+                if ticket.status is _RUNNING:
+                    yield Happening(f"{name}, a stranger's, is approved", 0, _decided(desk, place, approved=True))
+                continue
+            yield from self._ticket(desk, place, ticket, name)
+        for flight in sorted(set(desk.flying)):
+            rest = list(desk.flying)
+            rest.remove(flight)
+            born = filed(desk._replace(flying=tuple(rest)), *flight)
+            yield Happening("the create that was under way arrives", 0, born, Kind.ARRIVES)
+        for message in sorted(set(desk.mail)):
+            about = f"the callback of {message.sn}"
+            gone = without(desk, message)
+            yield Happening(f"{about} is lost without a trace", 1, gone)
+            yield Happening(f"{about} cannot be delivered", 1, _listed(gone, message.sn))
+            if desk.mail.count(message) == 1:
+                yield Happening(f"{about} is doubled", 1, posted(desk, message))
+
+    def _ticket(self, desk: Desk, place: int, ticket: Filed, name: str) -> Iterator[Happening]:
+        def become(**values: object) -> Desk:
+            return _put(desk, place, ticket._replace(**values))  # type: ignore[arg-type] # the fields of a ticket
+
+        if ticket.phase == "new":
+            yield Happening(f"the flow of {name} starts", 0, become(phase="approving"), Kind.STARTS)
+            if not ticket.slow:
+                yield Happening(f"the flow of {name} is slow to start", 1, become(slow=True))
+            if ticket.status is _RUNNING:
+                ended = become(status=_FINISHED, approved=True, phase="over")
+                yield Happening(f"{name} ends by itself, its flow asks nobody", 1, _called(ended, place))
+        if ticket.phase == "approving":
+            yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
+            yield Happening(f"{name} is refused", 0, _decided(desk, place, approved=False))
+            if ticket.status not in ENDED:
+                ended = become(status=_TERMINATED, phase="over")
+                yield Happening(f"{name} is terminated", 0, _called(ended, place))
+        if ticket.status not in ENDED:
+            yield Happening(f"{name} is withdrawn by its creator", 0, revoked(desk, place))
+            if not any(other.sn == ticket.sn for other in desk.tickets if other is not ticket):
+                foreign = Filed(key="", number=0, sn=ticket.sn, phase="approving")
+                doubled = desk._replace(tickets=(*desk.tickets, foreign))
+                yield Happening(f"a stranger's ticket gets the number of {name}", 1, doubled)
+            lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True)
+            if lie not in desk.mail:
+                yield Happening(f"a callback is forged: {name} finished and approved", 1, posted(desk, lie))
+        if ticket.status is _RUNNING and ticket.phase == "approving":
+            yield Happening(f"{name} is suspended", 1, become(status=_SUSPENDED))
+        if ticket.status is _SUSPENDED:
+            yield Happening(f"{name} is resumed", 0, become(status=_RUNNING))
+
+    def later(self, desk: Desk) -> Desk:
+        """Return the desk after one step of time: flows start within it, unless they are slow."""
+        return desk._replace(
+            tickets=tuple(
+                one._replace(phase="approving") if one.phase == "new" and not one.slow else one for one in desk.tickets
+            )
+        )
+
+    # ---------------------------------------------------------------- answers
+
+    def snapshot(self, desk: Desk, ticket_id: str, *, decision_field: str | None) -> tuple[Snapshot, Desk]:
+        """Return what the gateway says of a ticket, and the desk after that: the read takes it off the failed list."""
+        ticket = desk.tickets[int(ticket_id) - 1]
+        ambiguous = sum(one.sn == ticket.sn for one in desk.tickets) > 1
+        open_step = ticket.phase == "approving"
+        decision = "false" if ticket.asked and not ticket.approved else "true"
+        seen = Snapshot(
+            ticket_id=ticket_id,
+            sn=ticket.sn,
+            status=ticket.status,
+            word=ticket.status.upper(),
+            seen_at=NOW,
+            result_status=ticket.status,
+            approve_result=ticket.approved,
+            approval_step=None if ambiguous else ticket.asked if ticket.status is _FINISHED else open_step,
+            step_running=None if ambiguous else open_step,
+            # The verdict's field reads "true" from the beginning, long before anybody was asked.
+            decision=None if ambiguous or decision_field is None else decision,
+            ambiguous=ambiguous,
+        )
+        return seen, desk._replace(failed=tuple(sn for sn in desk.failed if sn != ticket.sn))
+
+    def carrying(self, desk: Desk, key: str) -> tuple[FoundTicket, ...]:
+        """Return the tickets that carry a key."""
+        return tuple(_found(place, one, key) for place, one in enumerate(desk.tickets) if one.key == key)
+
+    def numbered(self, desk: Desk, sn: str, key: str) -> tuple[FoundTicket, ...]:
+        """Return the tickets of a number, the key shown on those that carry it."""
+        return tuple(_found(place, one, key) for place, one in enumerate(desk.tickets) if one.sn == sn)
+
+    def withdraw(self, desk: Desk, ticket_id: str) -> Desk | None:
+        """Return the desk after a withdrawal by number; None if several tickets carry it, so that it is refused."""
+        place = int(ticket_id) - 1
+        ticket = desk.tickets[place]
+        if sum(one.sn == ticket.sn for one in desk.tickets) > 1:
+            return None
+        return desk if ticket.status in ENDED else revoked(desk, place)
+
+
+def filed(desk: Desk, key: str, number: int) -> Desk:
+    """Return the desk with one more ticket of ours."""
+    sn = f"REQ{len(desk.tickets) + 1}"
+    return desk._replace(tickets=(*desk.tickets, Filed(key=key, number=number, sn=sn)))
+
+
+def revoked(desk: Desk, place: int) -> Desk:
+    """Return the desk after a withdrawal; a flow that has not started is not stopped by it."""
+    ticket = desk.tickets[place]
+    phase = "new" if ticket.phase == "new" else "over"
+    return _called(_put(desk, place, ticket._replace(status=_REVOKED, phase=phase, revoked=True)), place)
+
+
+def posted(desk: Desk, message: Message) -> Desk:
+    """Return the desk with one more callback under way."""
+    return desk._replace(mail=tuple(sorted((*desk.mail, message))))
+
+
+def without(desk: Desk, message: Message) -> Desk:
+    """Return the desk with that callback, once, taken off the way."""
+    rest = list(desk.mail)
+    rest.remove(message)
+    return desk._replace(mail=tuple(rest))
+
+
+def refused(desk: Desk, message: Message) -> Desk:
+    """Return the desk after a callback was answered otherwise than with success, or not at all."""
+    return _listed(desk, message.sn)
+
+
+def ran(desk: Desk, effect: str, *, planned: bool) -> Desk:
+    """Return the desk with one more line in the host's log; a repeat is no news."""
+    return desk._replace(runs=tuple(sorted({*desk.runs, (effect, planned)})))
+
+
+def _decided(desk: Desk, place: int, *, approved: bool) -> Desk:
+    ticket = desk.tickets[place]
+    ended = ticket._replace(status=_FINISHED, approved=approved, asked=True, phase="over")
+    return _called(_put(desk, place, ended), place)
+
+
+def _called(desk: Desk, place: int) -> Desk:
+    ticket = desk.tickets[place]
+    if not ticket.key:
+        return desk
+    return posted(desk, Message(ticket.sn, ticket.number, ticket.status, ticket.approved))
+
+
+def _put(desk: Desk, place: int, ticket: Filed) -> Desk:
+    return desk._replace(tickets=(*desk.tickets[:place], ticket, *desk.tickets[place + 1 :]))
+
+
+def _listed(desk: Desk, sn: str) -> Desk:
+    return desk._replace(failed=tuple(sorted({*desk.failed, sn})))
+
+
+def _found(place: int, ticket: Filed, key: str) -> FoundTicket:
+    return FoundTicket(
+        id=str(place + 1),
+        sn=ticket.sn,
+        url="",
+        title="",
+        creator=CREATOR if ticket.key else STRANGER,
+        key=key if ticket.key == key else "",
+    )

@@ -1,0 +1,142 @@
+"""What the library does between two pieces of I/O: its own code, asked at one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.change import Form
+from itsm_workflow.effects import Effect, EffectRegistry
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.loop import WORKER, Loop
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
+from itsm_workflow.testing.exploration.ticks import Silence, StillJournal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.journal import Prepared
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.settle import Answer, Plan
+    from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.testing.exploration.itsm import Message
+
+FORM = Form(title="a change", applicant=CREATOR)
+
+
+class _Named:
+    """The gateway, of which only the name is asked here: what it answers is a step of the explored world."""
+
+    name = GATEWAY
+
+
+class Library:
+    """The library's steps that have no I/O. Override one to see whether a defect in it would be found.
+
+    Args:
+        definition: The workflow.
+        policy: All waits.
+        effects: By state, the names of the effects that entering it plans.
+    """
+
+    def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
+        registry = EffectRegistry(
+            definition, {state: [Effect(name, _never) for name in names] for state, names in effects.items()}
+        )
+        self.journal = StillJournal(definition, policy, effects)
+        self._loop = Loop(
+            journal=self.journal,
+            gateway=_Named(),  # type: ignore[arg-type] # see there
+            effects=registry,
+            observers=Silence(),
+            address=lambda _change_id, _number: (None, {}),
+            owner="",
+        )
+
+    def store_accepts(self, *, stale: bool) -> bool:
+        """Tell whether the store takes a write, ``stale`` if somebody wrote since its base was read."""
+        return not stale
+
+    def apply(self, key: str, owner: str) -> Prepared:
+        """Prepare the commit with which `Workflow.apply` begins."""
+        return self.journal.draft(
+            change_id="change", subject="subject", form=FORM, actor=CREATOR, steps=self.submission(key, owner)
+        )
+
+    def submission(self, key: str, owner: str) -> tuple[Step, ...]:
+        """Return what is fired to submit a draft and to mark its send."""
+        submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner)
+        mark = ev.AttemptMark(number=1, owner=owner)
+        return Step(Trigger.SUBMIT, submission), Step(Trigger.MARK_SENDING, mark)
+
+    def plan(self, stored: Stored, owner: str) -> Plan | None:
+        """Return the question about a change, see `Loop.plan`."""
+        self._loop.owner = owner
+        return self._loop.plan(stored)
+
+    def claim(self, stored: Stored, plan: Plan) -> Prepared | None:
+        """Prepare the claim of a question, see `Loop.claim`; None if the machine refuses it."""
+        try:
+            return self._loop.claim(stored, plan)
+        except TransitionRefused:
+            return None
+
+    def record(self, stored: Stored, answer: Answer | Step, *, keep: bool) -> Prepared | None:
+        """Prepare what an answer decides, see `Loop.record`; None if there is nothing to write.
+
+        Args:
+            stored: The change.
+            answer: What the gateway answered, or what came of a delivery.
+            keep: See there.
+        """
+        if isinstance(answer, Step):
+            return self.fire(stored, (answer,), actor=WORKER)
+        self.journal.prepared = None
+        self._loop.record(stored, answer, keep=keep)
+        return self.journal.prepared
+
+    def hear(self, stored: Stored, message: Message) -> tuple[Prepared | None, bool]:
+        """Prepare what an authentic callback does to its change; None if that is no news.
+
+        Returns:
+            The write, and whether the callback is answered with success.
+        """
+        digest = f"{message.status} {message.approved}"
+        heard = ev.CallbackHeard(sn=message.sn, digest=digest, number=message.number)
+        try:
+            prepared = self.journal.fire(stored, (Step(Trigger.RECEIVE_CALLBACK, heard),), actor="callback")
+        except TransitionRefused as refused:
+            return None, refused.state == self.journal.definition.initial
+        return (prepared if prepared.is_news else None), True
+
+    def undelivered(self, stored: Stored) -> Prepared | None:
+        """Prepare what a pass does to a change whose number is on the gateway's list of undelivered callbacks."""
+        if stored.change.state != self.journal.definition.roles.waiting:
+            return None
+        undelivered = ev.Undelivered(sn=stored.change.sn or "")
+        return self.fire(stored, (Step(Trigger.FAIL_CALLBACK, undelivered),), actor="gateway")
+
+    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str) -> Prepared | None:
+        """Prepare the firing of triggers; None if the machine refuses, or if they are no news."""
+        try:
+            prepared = self.journal.fire(stored, steps, actor=actor)
+        except TransitionRefused:
+            return None
+        return prepared if prepared.is_news else None
+
+    def rest(self, stored: Stored) -> Prepared | None:
+        """Prepare what a pass does to a due change about which there is nothing to ask: its due time moves."""
+        prepared = self.journal.fire(stored, (), actor="reconciler", looked=True)
+        return prepared if prepared.is_news else None
+
+    def runs_before_commit(self, prepared: Prepared) -> tuple[str, ...]:
+        """Return the effects that are run while a write is only prepared: none."""
+        _ = prepared
+        return ()
+
+
+def _never(_call: object) -> None:
+    """Stand for a host's work, which is a step of the explored world."""

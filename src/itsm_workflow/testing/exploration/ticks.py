@@ -1,0 +1,307 @@
+"""Time in steps, and changes without ids and absolute times: what makes two worlds the same world.
+
+Every world is looked at *now*: a moment that never moves. When a step of time passes, the times in a change move back
+instead, and those that lie too far back to matter stop moving, so that the worlds stay finitely many.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Phase
+from itsm_workflow.journal import Journal, Prepared
+from itsm_workflow.machine.due import is_delivering
+from itsm_workflow.observe import Observers
+from itsm_workflow.policy import Policy
+from itsm_workflow.settle import ReadAnswer
+from itsm_workflow.storage.codec import Codec, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.change import Attempt, ChangeRequest, Entry, HeardCallback, PlannedEffect
+    from itsm_workflow.errors import ItsmWorkflowError
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.settle import Answer, Step
+    from itsm_workflow.storage.protocol import Write
+
+TICK = dt.timedelta(minutes=1)
+"""How long a step of time is; `tick_policy` measures all waits in it."""
+
+NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+"""The moment at which every world is looked at."""
+
+_MOMENT = dt.timedelta(microseconds=1)
+_COMMITTING = NOW + 2 * _MOMENT  # later than anything that was stored in this step of time
+
+NOBODY = "gone"
+"""The owner of a send that no worker is at any more."""
+
+_WITHOUT_FACTS = frozenset(
+    {
+        AttentionReason.NOT_FOUND,
+        AttentionReason.LOOKUP_FAILED,
+        AttentionReason.EFFECT_PARKED,
+        AttentionReason.OVERDUE,
+    }
+)
+
+
+def tick_policy() -> Policy:
+    """Return a policy whose waits are a few steps of time each, in the same proportions as the default's."""
+    one = TICK
+    return Policy(
+        freshness=one / 2,
+        send_lease=one,
+        unsent_retry=one,
+        lookups=(0 * one, one),
+        late_look=one,
+        sweep_every=one,
+        sweep_for=3 * one,
+        poll=one,
+        soon=one,
+        quiet=one,
+        withdraw_age=one,
+        read_lease=one,
+        effect_lease=2 * one,
+        effect_backoff=one,
+        effect_backoff_cap=one,
+        effect_attempts=2,
+        overdue=4 * one,
+    )
+
+
+class StillClock:
+    """Always shows the moment of committing, a little after whatever was stored in this step of time."""
+
+    def now(self) -> dt.datetime:
+        """Return that moment."""
+        return _COMMITTING
+
+    def elapsed(self) -> float:
+        """Return 0: whether a send is still fresh is for the explorer to say."""
+        return 0.0
+
+
+class Silence(Observers):
+    """Hears nothing."""
+
+    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+        """Say nothing of it: a refused trigger changes nothing, which the explored world shows."""
+
+
+class _Uncoded(Codec):
+    """Keeps changes as they are; only what is stored of them counts."""
+
+    def write(
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: Sequence[Entry],
+        due_at: dt.datetime | None,
+        *,
+        open_subject: str | None,
+    ) -> tuple[Write, Stored]:
+        """Return what will be stored, and no write: nothing here is."""
+        del open_subject
+        seq = (before.seq if before else 0) + len(entries)
+        return None, Stored(change=change, version=1, seq=seq, head="", due_at=due_at)  # type: ignore[return-value]
+
+
+class StillJournal(Journal):
+    """The library's journal at the one moment: prepares what a commit would store, and has no store.
+
+    Args:
+        definition: The workflow.
+        policy: All waits.
+        effects: By state, the names of the effects to plan.
+    """
+
+    def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(
+            storage=None,  # type: ignore[arg-type] # nothing is stored
+            definition=definition,
+            policy=policy,
+            clock=StillClock(),
+            effects=effects,
+            observers=Silence(),
+        )
+        self._codec = _Uncoded({})
+        self.prepared: Prepared | None = None
+
+    def commit_one(self, prepared: Prepared) -> Stored:
+        """Keep what would be written now; None if it is no news."""
+        news = prepared.before is None or prepared.is_news
+        self.prepared = prepared if news else None
+        return prepared.stored
+
+
+class Shelf:
+    """The changes that were met, each once, by number; 0 is the change that does not exist yet.
+
+    Args:
+        definition: The workflow.
+        policy: All waits; tells how far back a time can matter.
+    """
+
+    def __init__(self, definition: WorkflowDefinition, policy: Policy) -> None:
+        self._definition = definition
+        self._policy = policy
+        waits = [value for value in attrs.asdict(policy, recurse=False).values() if isinstance(value, dt.timedelta)]
+        self._oldest = NOW - max([*waits, *policy.lookups]) - TICK
+        self._numbers: dict[tuple[str, dt.datetime | None], int] = {}
+        self.kept: list[Stored | None] = [None]
+        self._later: dict[int, int] = {0: 0}
+        self._renamed: dict[tuple[int, tuple[tuple[str, str], ...]], int] = {}
+
+    def put(self, change: ChangeRequest, due_at: dt.datetime | None) -> int:
+        """Return the number of a change as it would be stored now."""
+        delivering = is_delivering(change, due_at, NOW, self._policy)
+        change = self._plain(change, NOW - self._policy.effect_lease if delivering else NOW)
+        if due_at is not None:
+            due_at = max(_whole(due_at), NOW)
+        key = repr(change), due_at
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.kept)
+            # Entries are numbered on from here, so that the ids of effects tell the order they were planned in.
+            self.kept.append(Stored(change=change, version=1, seq=10 * len(change.effects), head="", due_at=due_at))
+        return number
+
+    def get(self, number: int) -> Stored:
+        """Return a change that exists."""
+        stored = self.kept[number]
+        if stored is None:
+            raise LookupError("the change does not exist yet")
+        return stored
+
+    def is_due(self, number: int) -> bool:
+        """Tell whether the change is due now."""
+        stored = self.kept[number]
+        return stored is not None and stored.due_at is not None and stored.due_at <= NOW
+
+    def later(self, number: int) -> int:
+        """Return the change after one step of time."""
+        if number not in self._later:
+            stored = self.get(number)
+            due = None if stored.due_at is None else stored.due_at - TICK
+            self._later[number] = self.put(_moved(stored.change), due)
+        return self._later[number]
+
+    def renamed(self, number: int, owners: tuple[tuple[str, str], ...]) -> int:
+        """Return the change with the owner of its send renamed, old names to new."""
+        key = number, owners
+        if key not in self._renamed:
+            stored = self.kept[number]
+            attempt = stored.change.attempt if stored else None
+            new = dict(owners).get(attempt.owner) if attempt else None
+            if stored is None or attempt is None or new is None:
+                self._renamed[key] = number
+            else:
+                change = attrs.evolve(stored.change, attempt=attrs.evolve(attempt, owner=new))
+                self._renamed[key] = self.put(change, stored.due_at)
+        return self._renamed[key]
+
+    def _plain(self, change: ChangeRequest, earliest: dt.datetime) -> ChangeRequest:
+        """Return the change with everything gone that no rule looks at.
+
+        Args:
+            change: The change.
+            earliest: How far back it matters when an effect was due: only under a delivery's lease does it at all.
+        """
+        policy, ended = self._policy, change.ended_at
+        in_final = change.state in self._definition.final
+        ticket, suspicion, attention = change.ticket, change.suspicion, change.attention
+        if ticket is not None:
+            matters = policy.withdraw_age if in_final else max(policy.withdraw_age, policy.overdue)
+            ticket = attrs.evolve(ticket, url="", channel="", recorded_at=_since(ticket.recorded_at, NOW - matters))
+        if suspicion is not None:
+            suspicion = attrs.evolve(suspicion, since=_since(suspicion.since, NOW - policy.quiet))
+        if attention is not None:
+            facts = {} if attention.reason in _WITHOUT_FACTS else dict(sorted(attention.facts.items()))
+            attention = Attention(reason=attention.reason, since=NOW, facts=facts)
+        return attrs.evolve(
+            change,
+            created_at=NOW,
+            updated_at=NOW,
+            attempt=self._attempt(change.attempt, in_use=change.state == self._definition.roles.asking),
+            ticket=ticket,
+            attention=attention,
+            ended_at=None if ended is None else _since(ended, NOW - policy.sweep_for),
+            suspicion=suspicion,
+            heard=self._heard(change.heard, ended),
+            effects=tuple(_plain_effect(one, earliest) for one in change.effects),
+        )
+
+    def _attempt(self, attempt: Attempt | None, *, in_use: bool) -> Attempt | None:
+        if attempt is None:
+            return None
+        sending, unknown = in_use and attempt.phase is Phase.SENDING, attempt.unknown_since
+        wait = attempt.not_before if in_use else None
+        return attrs.evolve(
+            attempt,
+            owner=attempt.owner if sending else NOBODY,
+            submitted_at=NOW,
+            marked_at=_since(attempt.marked_at, NOW - self._policy.send_lease)
+            if sending and attempt.marked_at
+            else None,
+            not_before=wait if wait is not None and (wait := _whole(wait)) > NOW else None,
+            unknown_since=None if unknown is None else _since(unknown, self._oldest) if in_use else self._oldest,
+            looks=min(attempt.looks, len(self._policy.lookups)) if in_use else 0,
+            problem="",
+        )
+
+    def _heard(self, heard: HeardCallback | None, ended: dt.datetime | None) -> HeardCallback | None:
+        if heard is None:
+            return None
+        at = _since(heard.at, NOW - max(self._policy.soon, self._policy.poll))
+        if ended is not None:  # what matters then is which of the two came first
+            at = _since(ended, NOW - self._policy.sweep_for) + (_MOMENT if heard.at > ended else 0 * _MOMENT)
+        return attrs.evolve(heard, at=at)
+
+
+def aged(answer: Answer | Step) -> Answer | Step:
+    """Return an answer that was not stored yet after one step of time: what it shows was seen longer ago."""
+    if not isinstance(answer, ReadAnswer) or answer.snapshot is None:
+        return answer
+    seen = max(answer.snapshot.seen_at - TICK, NOW - TICK)  # longer ago than any quiet time is long enough
+    return ReadAnswer(snapshot=attrs.evolve(answer.snapshot, seen_at=seen))
+
+
+def _plain_effect(effect: PlannedEffect, earliest: dt.datetime) -> PlannedEffect:
+    if effect.status is not EffectStatus.PLANNED:
+        return attrs.evolve(effect, due_at=NOW, attempts=0, error="", actor="")
+    return attrs.evolve(effect, due_at=max(_whole(effect.due_at), earliest), error="", actor="")
+
+
+def _whole(moment: dt.datetime) -> dt.datetime:
+    """Return the beginning of the step of time in which a moment lies."""
+    return NOW + ((moment - NOW) // TICK) * TICK
+
+
+def _since(moment: dt.datetime, oldest: dt.datetime) -> dt.datetime:
+    return max(_whole(moment), oldest)
+
+
+def _moved(change: ChangeRequest) -> ChangeRequest:
+    """Return the change with every time a step further back."""
+    values: dict[str, object] = {}
+    for field in attrs.fields(type(change)):
+        values[field.name] = _back(getattr(change, field.name))
+    return attrs.evolve(change, **values)
+
+
+def _back(value: object) -> object:
+    if isinstance(value, dt.datetime):
+        return value - TICK
+    if isinstance(value, tuple):
+        return tuple(_back(item) for item in value)
+    kind: type = type(value)
+    if attrs.has(kind) and not isinstance(value, Mapping):
+        names = [field.name for field in attrs.fields(kind)]
+        return attrs.evolve(value, **{name: _back(getattr(value, name)) for name in names})  # type: ignore[misc]
+    return value

@@ -1,0 +1,266 @@
+"""Walks every world within the bounds, nearest first, and tells the shortest way to one that breaks a promise."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.testing.exploration.acts import operator_acts
+from itsm_workflow.testing.exploration.drain import Drain, People, ends_right
+from itsm_workflow.testing.exploration.invariants import INVARIANTS, Sight
+from itsm_workflow.testing.exploration.itsm import Itsm
+from itsm_workflow.testing.exploration.library import Library
+from itsm_workflow.testing.exploration.moves import Space
+from itsm_workflow.testing.exploration.ticks import tick_policy
+from itsm_workflow.testing.exploration.world import Bounds, Purse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.testing.exploration.acts import Act
+    from itsm_workflow.testing.exploration.invariants import Invariant
+    from itsm_workflow.testing.exploration.itsm import Desk
+    from itsm_workflow.testing.exploration.moves import Move
+
+_START = 0
+_REPORT_EVERY = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """A promise that does not hold, and the shortest way to where it does not.
+
+    Attributes:
+        promise: The name of the invariant.
+        sentence: What it promises.
+        problem: What is wrong.
+        steps: What happened, in order; how the change stands after it is in each line.
+    """
+
+    promise: str
+    sentence: str
+    problem: str
+    steps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.promise}: {self.sentence}", f"  broken after {len(self.steps)} steps: {self.problem}"]
+        return "\n".join([*lines, *(f"  {number:2}. {step}" for number, step in enumerate(self.steps, 1))])
+
+
+@attrs.frozen(kw_only=True)
+class Exploration:
+    """What a walk found.
+
+    Attributes:
+        states: Worlds that were looked into, each counted once for each different rest of the bounds.
+        depth: The length of the longest shortest way that was walked.
+        complete: Whether every world within the bounds was looked into.
+        drains: Worlds from which the end was followed, those on the way there included.
+        seconds: How long it took.
+        violations: Promises that do not hold; the walk stops at the first.
+        bad_ends: Ends that are not right; the walk stops at the first.
+    """
+
+    states: int
+    depth: int
+    complete: bool
+    drains: int
+    seconds: float
+    violations: tuple[Finding, ...] = ()
+    bad_ends: tuple[Finding, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return not self.violations and not self.bad_ends
+
+
+def explore(
+    definition: WorkflowDefinition = COLLECTOR_CHANGE,
+    *,
+    depth: int | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+    invariants: Sequence[Invariant] = INVARIANTS,
+    end: Invariant = ends_right,
+    acts: Callable[[ChangeRequest, Desk], Iterable[Act]] = operator_acts,
+    effects: Mapping[str, Sequence[str]] | None = None,
+    library: Callable[[WorkflowDefinition, Policy, Mapping[str, Sequence[str]]], Library] = Library,
+    itsm: Itsm | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Exploration:
+    """Walk all worlds that a change of the workflow can get into, and check each.
+
+    Args:
+        definition: The workflow.
+        depth: How many steps to go at most; all by default.
+        bounds: How much time, how many faults and acts.
+        invariants: What must hold in every world.
+        end: What must hold where a world ends once faults stop.
+        acts: What people may do with a change under way.
+        effects: By state, the effects that entering it plans; by default one, when the change is granted.
+        library: Makes the library; another one to see whether a defect is found.
+        itsm: The ticket system; another one to see what its lies lead to.
+        progress: Is called with the states and the depth so far, now and then.
+        timer: Tells seconds.
+    """
+    planned = {definition.roles.granted.value: ("start",)} if effects is None else effects
+    space = Space(library(definition, tick_policy(), planned), itsm or Itsm(), bounds, acts)
+    return _Walk(space, definition, bounds, invariants, end).run(depth, progress, timer)
+
+
+class _Walk:
+    def __init__(
+        self,
+        space: Space,
+        definition: WorkflowDefinition,
+        bounds: Bounds,
+        invariants: Sequence[Invariant],
+        end: Invariant,
+    ) -> None:
+        self._space = space
+        self._definition = definition
+        self._purse = Purse(bounds)
+        self._invariants = invariants
+        self._end = end
+        self._drains = [Drain(space, people, self._judge) for people in People]
+        # What was met, in order: the world, what was left to spend, and the place of the one before it.
+        self._worlds: list[int] = [_START]
+        self._left = array("h", [self._purse.full])
+        self._parents = array("l", [-1])
+        self._sane: set[tuple[int, int]] = set()
+
+    def run(
+        self, depth: int | None, progress: Callable[[int, int], object] | None, timer: Callable[[], float]
+    ) -> Exploration:
+        began = timer()
+        worlds, left, parents = self._worlds, self._left, self._parents
+        after, covers = self._purse.after, self._purse.covers
+        met = {_START: covers[self._purse.full]}
+        drained: set[int] = set()
+        place, level, level_ends = 0, 0, 1
+        violations: list[Finding] = []
+        bad_ends: list[Finding] = []
+        while place < len(worlds) and (depth is None or level <= depth):
+            world, purse = worlds[place], left[place]
+            if world not in drained:
+                drained.add(world)
+                bad_ends += self._bad_ends(world, place)
+                if bad_ends:
+                    break
+            if depth is None or level < depth:
+                for move in self._space.moves(world):
+                    rest = after[purse][move.cost]
+                    if rest < 0:
+                        continue
+                    seen = met.get(move.world, 0)
+                    if not seen or move.write:
+                        problem = self._broken(move)
+                        if problem:
+                            violations.append(self._finding(*problem, place, [move]))
+                            break
+                    if seen >> rest & 1:
+                        continue
+                    met[move.world] = seen | covers[rest]
+                    worlds.append(move.world)
+                    left.append(rest)
+                    parents.append(place)
+                if violations:
+                    break
+            place += 1
+            if place == level_ends and place < len(worlds):
+                level, level_ends = level + 1, len(worlds)
+            if progress is not None and place % _REPORT_EVERY == 0:
+                progress(place, level)
+        complete = place == len(worlds) and not violations and not bad_ends and (depth is None or level < depth)
+        return Exploration(
+            states=place,
+            depth=level,
+            complete=complete,
+            drains=sum(map(len, self._drains)),
+            seconds=timer() - began,
+            violations=tuple(violations),
+            bad_ends=tuple(bad_ends),
+        )
+
+    def _broken(self, move: Move) -> tuple[Invariant, str] | None:
+        """Return the invariant that a step breaks, with what is wrong; each pair of facts is looked at once."""
+        key = move.write, self._space.without_hands(move.world)
+        if key in self._sane:
+            return None
+        sight = self._sight(move)
+        for invariant in self._invariants:
+            problem = invariant(sight)
+            if problem:
+                return invariant, problem
+        self._sane.add(key)
+        return None
+
+    def _sight(self, move: Move) -> Sight:
+        space, written = self._space, self._space.writes[move.write]
+        before, base = space.shelf.kept[written.before], space.shelf.kept[written.base]
+        return Sight(
+            definition=self._definition,
+            change=space.change(move.world),
+            desk=space.desk(move.world),
+            before=before.change if before else None,
+            base=base.change if base else None,
+            entries=written.entries,
+        )
+
+    def _judge(self, world: int) -> str | None:
+        return self._end(
+            Sight(definition=self._definition, change=self._space.change(world), desk=self._space.desk(world))
+        )
+
+    def _bad_ends(self, world: int, place: int) -> list[Finding]:
+        for drain in self._drains:
+            problem = drain.verdict(world)
+            if problem:
+                return [self._finding(self._end, problem, place, list(drain.run(world)), drained=True)]
+        return []
+
+    def _finding(
+        self, promise: Invariant, problem: str, place: int, last: list[Move], *, drained: bool = False
+    ) -> Finding:
+        sentence = (promise.__doc__ or "").strip().partition("\n")[0]
+        moves = [*self._way(place), *last]
+        walked = len(moves) - len(last)
+        steps = [
+            self._line(move, "once faults stop, " if drained and n >= walked else "") for n, move in enumerate(moves)
+        ]
+        return Finding(promise=promise.__name__, sentence=sentence, problem=problem, steps=tuple(steps))  # type: ignore[attr-defined] # a function has a name
+
+    def _way(self, place: int) -> list[Move]:
+        """Return the steps that led to a world."""
+        way: list[Move] = []
+        while self._parents[place] >= 0:
+            parent, world, left = self._parents[place], self._worlds[place], self._left[place]
+            after = self._purse.after[self._left[parent]]
+            way.append(
+                next(
+                    move
+                    for move in self._space.moves(self._worlds[parent])
+                    if move.world == world and after[move.cost] == left
+                )
+            )
+            place = parent
+        return way[::-1]
+
+    def _line(self, move: Move, when: str) -> str:
+        change = self._space.change(move.world)
+        if change is None:
+            return f"{when}{move.told}"
+        stands = change.state
+        if change.state == self._definition.roles.asking and change.attempt is not None:
+            stands += f", {change.attempt.phase}"
+        if change.attention is not None:
+            stands += f", attention {change.attention.reason}"
+        return f"{when}{move.told}  [{stands}]"

@@ -1,0 +1,171 @@
+"""What a world is made of besides the change and the desk: workers in the middle of something, and what may be spent."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+
+import attrs
+
+from itsm_workflow.testing.exploration.acts import Act
+from itsm_workflow.testing.exploration.itsm import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from itsm_workflow.settle import Answer, Step
+
+T = TypeVar("T", bound="Hashable")
+
+FRESH = -1
+"""What a worker has read if nobody wrote since: the change as it is stored."""
+
+
+class Send(NamedTuple):
+    """A worker is about to send; ``late``: it was stopped since its mark, for longer than a send stays fresh."""
+
+    number: int
+    key: str
+    owner: str
+    late: bool = False
+
+
+class Lookup(NamedTuple):
+    """A worker is about to look for tickets; with ``read``, to read the change's ticket before."""
+
+    number: int
+    key: str
+    sn: str
+    read: str = ""
+
+
+class Read(NamedTuple):
+    """A worker is about to read a ticket."""
+
+    ticket: str
+
+
+class Deliver(NamedTuple):
+    """A worker is about to deliver an effect; ``ticket`` is what a withdrawal is about."""
+
+    effect: str
+    name: str
+    attempt: int
+    ticket: str
+
+
+Question: TypeAlias = Send | Lookup | Read | Deliver
+
+
+class Stage(enum.Enum):
+    """What a worker does next.
+
+    With the loop: it read a due change and stores its claim; asks; stores what was answered. Else: it stores what it
+    came for.
+    """
+
+    CLAIM = "claim"
+    ASK = "ask"
+    STORE = "store"
+    HEAR = "hear"
+    ACT = "act"
+    MARK = "mark"
+
+
+class Hand(NamedTuple):
+    """A worker in the middle of something.
+
+    Attributes:
+        stage: What it does next.
+        seen: The change that it has read, by number; `FRESH` while that is what is stored.
+        about: The question, the callback, or the act.
+        answers: What was answered, and is still to be stored.
+        keep: The answer counts although the change has moved on meanwhile.
+        forced: The host wants it looked at though it is not due.
+    """
+
+    stage: Stage
+    seen: int = FRESH
+    about: Question | Message | Act | None = None
+    answers: tuple[Answer | Step, ...] = ()
+    keep: bool = False
+    forced: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Bounds:
+    """What may happen at most before a walk ends there.
+
+    Attributes:
+        ticks: Steps of time.
+        faults: Crashes, lost and wrong answers, lost, doubled and forged callbacks, doubled numbers, and so on.
+        acts: Acts of people on a change under way.
+        workers: Workers in the middle of something at once.
+    """
+
+    ticks: int = attrs.field(default=3, validator=attrs.validators.ge(0))
+    faults: int = attrs.field(default=2, validator=attrs.validators.ge(0))
+    acts: int = attrs.field(default=1, validator=attrs.validators.ge(0))
+    workers: int = attrs.field(default=2, validator=attrs.validators.in_([1, 2]))
+
+
+class Cost(enum.IntEnum):
+    """What a step takes of the bounds."""
+
+    NOTHING = 0
+    TICK = 1
+    ACT = 2
+    FAULT = 3
+    FAULTS = 4  # two in one step: an answer that is wrong, and the look-up behind it that fails
+
+
+def fault_cost(faults: int) -> Cost:
+    """Return the cost of so many faults."""
+    return (Cost.NOTHING, Cost.FAULT, Cost.FAULTS)[faults]
+
+
+class Purse:
+    """What is left to spend, as small numbers.
+
+    Attributes:
+        full: Nothing spent.
+        after: For each number and cost, the number that is left, or -1.
+        covers: For each number, a bit for each that has no more left of anything.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        ranges = [range(most + 1) for most in (bounds.ticks, bounds.acts, bounds.faults)]
+        left = list(itertools.product(*ranges))
+        numbers = {one: number for number, one in enumerate(left)}
+        price = {
+            Cost.NOTHING: (0, 0, 0),
+            Cost.TICK: (1, 0, 0),
+            Cost.ACT: (0, 1, 0),
+            Cost.FAULT: (0, 0, 1),
+            Cost.FAULTS: (0, 0, 2),
+        }
+        self.full = numbers[left[-1]]
+        self.after = [
+            [numbers.get(tuple(a - b for a, b in zip(one, price[cost], strict=True)), -1) for cost in Cost]  # type: ignore[arg-type] # three of each
+            for one in left
+        ]
+        self.covers = [
+            sum(1 << numbers[less] for less in left if all(a <= b for a, b in zip(less, one, strict=True)))
+            for one in left
+        ]
+
+
+class Numbers(Generic[T]):
+    """Gives each value a number, from 0, and the value back."""
+
+    def __init__(self, first: T) -> None:
+        self._numbers: dict[T, int] = {first: 0}
+        self.values: list[T] = [first]
+
+    def of(self, value: T) -> int:
+        """Return the value's number."""
+        number = self._numbers.setdefault(value, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
