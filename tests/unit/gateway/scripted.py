@@ -14,9 +14,10 @@ from itsm_workflow.gateway.transport import Answer, Transport
 from tests.integration.gateway.places import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.audit import CallObserver
     from itsm_workflow.gateway.bk_itsm_services import ChooseService
     from itsm_workflow.gateway.transport import Request
 
@@ -62,11 +63,14 @@ class ScriptedTransport:
 
 
 def scripted_client(
-    answer: Callable[[Request], bytes | Answer], **given: object
+    answer: Callable[[Request], bytes | Answer], *, observers: Sequence[CallObserver] = (), **given: object
 ) -> tuple[ApiClient, ScriptedTransport]:
     """Return a client whose gateway is scripted, and what stands for its connections."""
     transport = ScriptedTransport(answer)
-    return ApiClient(settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY), transport
+    client = ApiClient(
+        settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY, observers=observers
+    )
+    return client, transport
 
 
 def scripted_gateway(
@@ -74,10 +78,11 @@ def scripted_gateway(
     *,
     clock: Clock | None = None,
     service: ChooseService | None = None,
+    observers: Sequence[CallObserver] = (),
     **given: object,
 ) -> tuple[BkItsmGateway, ScriptedTransport]:
     """Return an adapter whose gateway is scripted, and what stands for its connections."""
-    client, transport = scripted_client(answer, **given)
+    client, transport = scripted_client(answer, observers=observers, **given)
     return BkItsmGateway(client.settings, client=client, clock=clock, service=service), transport
 
 
