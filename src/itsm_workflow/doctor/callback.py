@@ -107,7 +107,7 @@ def _probe(
             if slow
             else "look at what answers there: it must be the host, in HTTP",
         )
-    answer = scrubbed(answer, [address.credential(PROBE, 1)])
+    answer = scrubbed(answer, settings, address.credential(PROBE, 1))
     return judge(answer, proves=lambda proof: address.is_proof(proof, digest_of(body)), url=url)
 
 

@@ -90,7 +90,7 @@ class Asking:
         if self.overheard.answer is None:
             found = problem("gateway.answer", str(response.error), THEM)
         else:
-            found = explain(scrubbed(self.overheard.answer, [self._settings.app_secret]))
+            found = explain(scrubbed(self.overheard.answer, self._settings))
         return Failed(code=response.code, finding=found)
 
     def close(self) -> None:

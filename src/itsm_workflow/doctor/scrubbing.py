@@ -10,17 +10,17 @@ import attrs
 from itsm_workflow.gateway.audit import STARS, scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from itsm_workflow.gateway.transport import Answer
     from itsm_workflow.secrets import Secret
+    from itsm_workflow.settings import Settings
 
 
-def scrubbed(answer: Answer, secrets: Sequence[Secret]) -> Answer:
-    """Return the answer with stars for each secret, before anything is cut out of it."""
+def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
+    """Return the answer with stars for each of our secrets, before anything is cut out of it."""
+    secrets = [settings.app_secret, settings.system_token, *settings.callback_keys, *more]
     body = answer.body
     for secret in filter(None, secrets):
         for written in {secret.reveal(), json.dumps(secret.reveal())[1:-1]}:
             body = body.replace(written.encode(), STARS.encode())
-    headers = {name: scrub(value, secrets) for name, value in answer.headers.items()}
+    headers = {name: scrub(value, filter(None, secrets)) for name, value in answer.headers.items()}
     return attrs.evolve(answer, headers=headers, body=body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ LATE = dt.timedelta(minutes=15)
 """Since when something must have been due to say that nobody reconciles; a pass runs every few minutes."""
 
 _PAGE = 500
+_REPAIR = "`itsm-workflow storage repair`, or bring back a backup"
 _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
 
 
@@ -52,8 +54,11 @@ def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
                 "back the store up, then start this release everywhere; the rest of the store was not looked at",
             )
             return
-        with contextlib.closing(open_storage(url)) as storage:
-            yield ok("storage.open", f"the {scheme_of(url)} store opens")
+        with _warnings() as told, contextlib.closing(open_storage(url)) as storage:
+            if told:
+                yield problem("storage.open", f"the store opens, and is damaged: {'; '.join(told)}", _REPAIR)
+            else:
+                yield ok("storage.open", f"the {scheme_of(url)} store opens")
             yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
             yield _writable(storage)
             yield from _waiting(storage, now)
@@ -61,11 +66,28 @@ def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
         yield _failed(error)
 
 
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collect what backends log of a store that they can open all the same: the port has no other word for it."""
+    told: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    listener, root = Listener(logging.WARNING), logging.getLogger()
+    root.addHandler(listener)
+    try:
+        yield told
+    finally:
+        root.removeHandler(listener)
+
+
 def _failed(error: StorageError) -> Finding:
     if isinstance(error, StorageSchemaError):
         return problem("storage.schema", str(error), "install a release that knows it")
     if isinstance(error, StorageCorrupt):
-        return problem("storage.open", str(error), "`itsm-workflow storage repair`, or bring back a backup")
+        return problem("storage.open", str(error), _REPAIR)
     return problem("storage.open", str(error), _CORRECT)
 
 
@@ -74,7 +96,7 @@ def _writable(storage: StorageBackend) -> Finding:
     try:
         storage.commit([])
     except StorageCorrupt as error:
-        return problem("storage.writable", str(error), "`itsm-workflow storage repair`")
+        return problem("storage.writable", str(error), _REPAIR)
     except StorageError as error:
         return problem("storage.writable", str(error), _CORRECT)
     return ok("storage.writable", "can be written")
