@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from itsm_workflow.change import AttentionReason
+from itsm_workflow.change import Attention, AttentionReason, EffectStatus, HeardCallback, Outcome
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
 from itsm_workflow.storage.protocol import EntryRow, Row, check_writes
 from itsm_workflow.storage.strict import canonical, parse
-from tests import strategies as s
+from itsm_workflow.testing import strategies as s
 from tests.stateful.walk import Walk, walks
 from tests.unit.machine import examples as x
 
@@ -108,6 +108,45 @@ def test_every_type_of_evidence_has_a_strategy() -> None:
 
     assert every == set(s.EVIDENCE)
     assert every == {type(one) for one in EVERY_TYPE}
+
+
+FULL = attrs.evolve(
+    x.with_attention(x.SUSPECTED),
+    form=attrs.evolve(x.FORM, content="all of them", fields={"size": 10}),
+    attempt=attrs.evolve(
+        x.UNKNOWN.expect_attempt(), marked_at=x.NOW, not_before=x.later(1), unknown_since=x.later(2), looks=3
+    ),
+    attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),
+    outcome=Outcome.WITHDRAWN,
+    ended_at=x.later(6),
+    heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7)),
+    effects=(x.planned(EffectStatus.PARKED, attempts=8, error="boom", actor="alice"),),
+    contradictions=("RUNNING None",),
+    data={"host": [1, None]},
+)
+
+
+def unset(value: object) -> list[str]:
+    """Return the fields of a value, and of its parts, that are as if they had not been given."""
+    if isinstance(value, tuple):
+        return [name for one in value for name in unset(one)]
+    kind: Any = type(value)
+    if not attrs.has(kind):
+        return []
+    fields = attrs.fields_dict(kind)
+    same = [name for name, field in fields.items() if getattr(value, name) == field.default]
+    return same + [f"{name}.{inner}" for name in fields for inner in unset(getattr(value, name))]
+
+
+def test_a_change_with_everything_in_it_comes_back() -> None:
+    """Every field of every part, whichever parts can be together."""
+    assert CODEC.read(written(FULL).row).change == FULL
+
+
+@pytest.mark.parametrize("value", [FULL, *EVERY_TYPE], ids=lambda one: type(one).__name__)
+def test_no_field_is_left_out_above(value: object) -> None:
+    """One that is added to a stored shape must be added to its example."""
+    assert unset(value) == []
 
 
 @given(walk=walks())
