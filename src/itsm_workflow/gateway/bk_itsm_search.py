@@ -114,18 +114,21 @@ class TicketSearch:
     ) -> Sequence[TicketRow]:
         """Return all pages of a search, each ticket once; stop after a page with a row that is enough.
 
-        A list that grows while it is read shows rows twice and loses none, since the newest come first.
+        A list that grows while it is read shows rows twice and loses none, since the newest come first. One that
+        shrinks may hide a row between two pages.
         """
         found: dict[int, TicketRow] = {}
-        fewest: int | None = None
+        counts: list[int] = []
         for page in range(1, MAX_PAGES + 1):
             answer = self._client.call(GET_TICKETS, {**filters, "page": page, "page_size": PAGE_SIZE})
             found |= {row.id: row for row in answer.items}
             if any(enough(row) for row in answer.items):
                 return list(found.values())
-            fewest = answer.count if fewest is None else min(fewest, answer.count)
+            counts.append(answer.count)
+            if counts != sorted(counts):
+                raise _cannot_tell("tickets went away while the pages were read")
             if page >= answer.total_page:
-                if len(found) < fewest:
+                if len(found) < counts[0]:
                     raise _cannot_tell("the pages do not add up to the count")
                 return list(found.values())
         raise _cannot_tell(f"more than {MAX_PAGES} pages answer the search")
