@@ -145,7 +145,7 @@ class CallLog:
         self.status = answer.status
         self.received_bytes = len(answer.body)
         told = answer.headers.get("x-bkapi-request-id", "")
-        self.gateway_request_id = scrub(clean(told, limit=64), self.secrets) if told else ""
+        self.gateway_request_id = clean(scrub(told, self.secrets), limit=64) if told else ""
 
     def write(self, seconds: float, *, slow: float, observers: Sequence[CallObserver]) -> None:
         """Write the line and tell the observers."""

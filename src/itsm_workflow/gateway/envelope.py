@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from itsm_workflow.gateway.transport import Answer
 
+    After = Callable[[dict[str, Any]], Mapping[str, Any]]
+
 T = TypeVar("T")
 
 MAX_DEPTH = 64
@@ -31,6 +33,7 @@ MAX_DIGITS = 100
 MAX_MESSAGE = 200
 _OK = 200
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_PLACE = re.compile(r"data(\.\w+|\[\d+\])*")  # up to a key of an object that has any keys: that is the gateway's word
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how one is written, or both of a whole character
 
 
@@ -70,7 +73,8 @@ def read_envelope(
     *,
     endpoint: str,
     request_id: str,
-    after: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+    after: After | None = None,
+    hide: Callable[[str], str] = str,
 ) -> Success | Refusal:
     """Read an answer's envelope.
 
@@ -79,37 +83,42 @@ def read_envelope(
         endpoint: The endpoint's name, for errors.
         request_id: Our id of the call, for errors.
         after: Is given the envelope of a success, and returns the envelope to read.
+        hide: Returns the gateway's words without our secrets, before they are cut: half a secret would not be found.
 
     Raises:
         GatewayProtocolError: It is none.
         Exception: What ``after`` raised, as it is.
     """
-    found = _read(answer, after)
+    found = _read(answer, after, hide)
     if isinstance(found, str):
         raise GatewayProtocolError(found, endpoint=endpoint, request_id=request_id, status=answer.status)
     return found
 
 
-def _read(answer: Answer, after: Callable[[dict[str, Any]], Mapping[str, Any]] | None) -> Success | Refusal | str:
+def _read(answer: Answer, after: After | None, hide: Callable[[str], str]) -> Success | Refusal | str:
     """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
     if answer.status != _OK:
         return "the gateway did not answer with HTTP 200"
     try:
         envelope = parse_json(answer.body)
-        found = judge(envelope)
+        found = judge(envelope, hide)
     except ValueError as error:
         return str(error)
     if after is None or isinstance(found, Refusal):
         return found
     changed = after(envelope)
     try:
-        return judge(changed)
+        return judge(changed, hide)
     except ValueError as error:
         return f"after_request returned no envelope: {error}"
 
 
-def judge(envelope: object) -> Success | Refusal:
+def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | Refusal:
     """Tell success from refusal.
+
+    Args:
+        envelope: What came.
+        hide: As in `read_envelope`.
 
     Raises:
         ValueError: It is no envelope.
@@ -120,15 +129,15 @@ def judge(envelope: object) -> Success | Refusal:
     if not (code is None or type(code) in {int, str}):
         raise ValueError("the envelope's code is neither a number nor a word")
     if isinstance(code, str):
-        code = clean(code, limit=64)
+        code = clean(hide(code), limit=64)
     if result is True:
-        words = clean(message) if isinstance(message, str) else ""
+        words = clean(hide(message)) if isinstance(message, str) else ""
         return Success(code=code, message=words, data=envelope.get("data"), errors=envelope.get("errors"))
     if result is not False:
         raise ValueError("the envelope has no true or false result")
     if code is None or not (message is None or isinstance(message, str)):
         raise ValueError("the refusal has no code, or a message that is no text")
-    return Refusal(code=code, message=clean(message or ""), errors=envelope.get("errors"))
+    return Refusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
@@ -179,7 +188,7 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
         return cast("T", data)
     try:
         return _converter.structure(data, kind)
-    except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError, ValueError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - a type's own checks may raise anything
         places = _places(error)
     del data  # a gateway may have sent back what it got, and a traceback may be shown with its variables
     raise GatewayProtocolError(
@@ -193,13 +202,13 @@ def make_converter() -> cattrs.Converter:
     for plain in (bool, int, float, str):
         # By type: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
         converter.register_structure_hook(plain, _exactly(plain))
-    converter.register_structure_hook_factory(_is_tuple, _list_of(converter))
+    converter.register_structure_hook_factory(_is_list, _list_of(converter))
     converter.register_structure_hook_factory(attrs.has, _object_of(converter))
     return converter
 
 
-def _is_tuple(kind: Any) -> bool:  # noqa: ANN401 - a type, or an alias of one
-    return get_origin(kind) is tuple
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - a type, or an alias of one
+    return get_origin(kind) in {tuple, list}
 
 
 def _exactly(plain: type) -> Callable[[object, Any], object]:
@@ -213,12 +222,12 @@ def _exactly(plain: type) -> Callable[[object, Any], object]:
 
 def _list_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object, Any], object]]:
     def factory(kind: Any) -> Callable[[object, Any], object]:  # noqa: ANN401 - a generic alias
-        item, *_ = get_args(kind)
+        sequence, (item, *_) = get_origin(kind), get_args(kind)
 
         def structure(value: object, _: Any) -> object:  # noqa: ANN401 - cattrs's own signature
             if not isinstance(value, list):
                 raise TypeError("not a list")
-            return tuple(converter.structure(each, item) for each in value)
+            return sequence(converter.structure(each, item) for each in value)
 
         return structure
 
@@ -241,7 +250,8 @@ def _object_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object,
 
 def _places(error: Exception) -> str:
     """Return where the data did not fit, by the names of our own fields; a value is never quoted."""
-    paths = {line.rpartition(" @ ")[2] for line in cattrs.transform_error(error, "data", lambda *_: "")}
+    lines = cattrs.transform_error(error, "data", lambda *_: "")
+    paths = {found[0] for line in lines if (found := _PLACE.match(line.partition(" @ ")[2]))}
     return ", ".join(sorted(paths)[:5])
 
 

@@ -56,17 +56,19 @@ class Reader:
         endpoint, log = self._endpoint, self._log
         try:
             envelope = read_envelope(
-                answer, endpoint=endpoint.name, request_id=log.request_id, after=endpoint.after_request
+                answer,
+                endpoint=endpoint.name,
+                request_id=log.request_id,
+                after=endpoint.after_request,
+                hide=lambda text: scrub(text, log.secrets),
             )
-            code = scrub(envelope.code, log.secrets) if isinstance(envelope.code, str) else envelope.code
-            log.code = code
-            message = scrub(envelope.message, log.secrets)
+            log.code = envelope.code
             if not isinstance(envelope, Refusal):
                 data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=log.request_id)
                 return DataResponse(
                     is_success=True,
-                    code=code,
-                    message=message,
+                    code=envelope.code,
+                    message=envelope.message,
                     data=data,
                     errors=envelope.errors,
                     request_id=log.request_id,
@@ -74,13 +76,13 @@ class Reader:
         except GatewayError as error:
             return failed(error)
         refused = GatewayRefused(
-            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=code
+            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=envelope.code
         )
-        vars(refused)["remote_message"] = message
+        vars(refused)["remote_message"] = envelope.message
         return DataResponse(
             is_success=False,
-            code=code,
-            message=message,
+            code=envelope.code,
+            message=envelope.message,
             errors=envelope.errors,
             request_id=log.request_id,
             error=refused,

@@ -214,8 +214,33 @@ class TestDecoding:
         assert caught.value.__context__ is None
 
     def test_a_list_is_a_list(self) -> None:
-        """Neither a text nor an object passes for one."""
+        """Neither a text nor an object passes for one, whichever of Python's two it becomes."""
         assert decode(["a"], tuple[str, ...], endpoint="e", request_id="r") == ("a",)
-        for wrong in ("a", {"a": 1}, None, [1]):
-            with pytest.raises(GatewayProtocolError):
-                decode(wrong, tuple[str, ...], endpoint="e", request_id="r")
+        assert decode(["a"], list[str], endpoint="e", request_id="r") == ["a"]
+        for kind in (tuple[str, ...], list[str]):
+            for wrong in ("a", {"a": 1}, None, [1]):
+                with pytest.raises(GatewayProtocolError):
+                    decode(wrong, kind, endpoint="e", request_id="r")
+
+    @pytest.mark.parametrize("data", [{"canary @ ']": 1}, ["canary"], "canary", 5])
+    def test_a_key_of_the_gateway_s_own_is_not_quoted(self, data: object) -> None:
+        """Where an object may have any keys, they are what the gateway said."""
+        with pytest.raises(GatewayProtocolError, match=r"not as agreed at data \(") as caught:
+            decode(data, dict[str, str], endpoint="e", request_id="r")
+        assert "canary" not in f"{caught.value!r} {vars(caught.value)}"
+
+    def test_whatever_a_type_raises_is_an_error_of_ours(self) -> None:
+        """A host's type may check its values in its own way; what it says may quote them."""
+
+        @attrs.frozen
+        class Picky:
+            name: str = attrs.field()
+
+            @name.validator
+            def _(self, _: object, value: str) -> None:
+                raise LookupError(value)
+
+        with pytest.raises(GatewayProtocolError, match=r"not as agreed at data") as caught:
+            decode({"name": "canary"}, Picky, endpoint="e", request_id="r")
+        assert caught.value.__cause__ is caught.value.__context__ is None
+        assert "canary" not in str(caught.value)
