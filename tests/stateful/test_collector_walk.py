@@ -14,8 +14,8 @@ from itsm_workflow.machine.approval import Verdict
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.evidence import Snapshot
-from tests.stateful.walk import PAUSES, POLICY, Walk, aimed, onward
-from tests.strategies import EVIDENCE, evidence
+from itsm_workflow.testing.strategies import EVIDENCE, POLICY, Walk, aimed, evidence, pauses
+from tests.stateful.walk import EFFECTS, onward
 from tests.unit.machine.table import FINAL, LEADS
 
 
@@ -24,10 +24,10 @@ class CollectorWalk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.walk = Walk.begin()
+        self.walk = Walk.begin(effects=EFFECTS)
         self.ended: str | None = None
 
-    @rule(seconds=PAUSES)
+    @rule(seconds=pauses)
     def let_time_pass(self, seconds: int) -> None:
         """Wait, longer than some lease or not."""
         self.walk.wait(seconds)

@@ -1,105 +1,28 @@
-"""Walks over the engine: a change, its history, and evidence that is aimed at it, rightly or nearly so."""
+"""Walks of the collector workflow: mostly onward, with evidence that is mostly right."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from hypothesis import strategies as st
 
-from itsm_workflow.change import Form, Phase
+from itsm_workflow.change import Phase
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
-from itsm_workflow.machine.engine import fire, open_change
-from itsm_workflow.policy import Policy
-from tests.strategies import EVIDENCE, NOW
+from itsm_workflow.testing.strategies import EVIDENCE, Walk, aimed, pauses, right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hypothesis.strategies import SearchStrategy
 
-    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 EFFECTS: Mapping[str, tuple[str, ...]] = {State.APPLYING: ("tell",), State.APPROVED: ("start",)}
-FORM = Form(title="Collect access logs", applicant="alice", approvers=("bob",))
-PAUSES = st.sampled_from([0, 1, 5, 31, 61, 130, 500, 4000, 16 * 86400])
-"""Seconds between two triggers: within and beyond each of the policy's waits."""
-
-POLICY = Policy(
-    lookups=(dt.timedelta(), dt.timedelta(seconds=60)), effect_attempts=2, effect_backoff=dt.timedelta(seconds=1)
-)
-
-
-@attrs.define
-class Walk:
-    """One change on its way, as a journal would keep it."""
-
-    change: ChangeRequest
-    entries: list[Entry]
-    now: dt.datetime = NOW
-    definition: WorkflowDefinition = COLLECTOR_CHANGE
-    effects: Mapping[str, tuple[str, ...]] = EFFECTS
-
-    @classmethod
-    def begin(cls, definition: WorkflowDefinition = COLLECTOR_CHANGE) -> Walk:
-        """Return a walk that stands at the draft."""
-        change, entry = open_change(
-            definition, change_id="C1", subject="collector-1", form=FORM, now=NOW, actor="alice"
-        )
-        return cls(change, [entry], definition=definition)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += dt.timedelta(seconds=seconds)
-
-    def fire(self, trigger: str, evidence: object) -> Entry | None:
-        """Fire, and keep what comes of it.
-
-        Raises:
-            TransitionRefused: The walk stands where it stood.
-        """
-        self.change, entry = fire(
-            self.definition,
-            self.change,
-            trigger,
-            evidence,
-            now=self.now,
-            policy=POLICY,
-            seq=len(self.entries) + 1,
-            actor="carol",
-            effects=self.effects,
-        )
-        if entry is not None:
-            self.entries.append(entry)
-        return entry
-
-
-def aimed(change: ChangeRequest, kind: type[Any]) -> SearchStrategy[Any]:
-    """Return a strategy of evidence of a type, aimed at the change: its own key, ticket and so on, or some of them."""
-    names = {field.name for field in attrs.fields(kind)}
-    own = {name: st.just(value) for name, value in _own(change).items() if name in names}
-    return st.builds(
-        lambda one, some: attrs.evolve(one, **some),
-        EVIDENCE[kind],
-        st.fixed_dictionaries(own) | st.fixed_dictionaries({}, optional=own),
-    )
-
-
-def _own(change: ChangeRequest) -> Mapping[str, object]:
-    attempt, ticket = change.attempt, change.ticket
-    found: dict[str, object] = {}
-    if attempt is not None:
-        found |= {"number": attempt.number, "owner": attempt.owner, "key": attempt.key, "creator": attempt.creator}
-    if ticket is not None:
-        found |= {"ticket_id": ticket.id, "sn": ticket.sn}
-    if change.effects:
-        found |= {"effect": change.effects[0].id, "attempt": change.effects[0].attempts + 1}
-    return found
 
 
 def onward(change: ChangeRequest) -> SearchStrategy[tuple[str, Any]]:
@@ -128,7 +51,7 @@ def onward(change: ChangeRequest) -> SearchStrategy[tuple[str, Any]]:
     others = [_plain(Trigger.RECORD_CONTRADICTION), _plain(Trigger.DELIVER_EFFECT), _plain(Trigger.FAIL_EFFECT)]
     trigger, evidence = zip(*ways.get((change.state, phase), others), strict=True)
     return st.integers(0, len(trigger) - 1).flatmap(
-        lambda number: st.tuples(st.just(str(trigger[number])), evidence[number].map(lambda one: _taken(one, change)))
+        lambda number: st.tuples(st.just(str(trigger[number])), evidence[number].map(lambda one: right(change, one)))
     )
 
 
@@ -148,18 +71,13 @@ def _plain(trigger: Trigger) -> tuple[Trigger, SearchStrategy[Any]]:
     return trigger, EVIDENCE[row.evidence_types[-1]]
 
 
-def _taken(evidence: Any, change: ChangeRequest) -> Any:  # noqa: ANN401 - evidence of any type
-    names = {field.name for field in attrs.fields(type(evidence))}
-    return attrs.evolve(evidence, **{name: value for name, value in _own(change).items() if name in names})
-
-
 @st.composite
 def walks(draw: Callable[[SearchStrategy[Any]], Any], definition: WorkflowDefinition = COLLECTOR_CHANGE) -> Walk:
     """Draw a walk to a change that the machine can make: mostly onward, at times any trigger that the table has."""
     walk = Walk.begin(definition)
     walk.effects = draw(st.sampled_from([{}, {}, EFFECTS]))
     for _ in range(draw(st.integers(2, 14))):
-        walk.wait(draw(PAUSES))
+        walk.wait(draw(pauses))
         if draw(st.integers(0, 3)):
             trigger, evidence = draw(onward(walk.change))
         else:

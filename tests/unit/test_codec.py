@@ -18,7 +18,7 @@ from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ti
 from itsm_workflow.storage.protocol import EntryRow, Row, check_writes
 from itsm_workflow.storage.strict import canonical, parse
 from itsm_workflow.testing import strategies as s
-from tests.stateful.walk import Walk, walks
+from tests.stateful.walk import walks
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.testing.strategies import Walk
 
 CODEC = Codec({**COLLECTOR_CHANGE.evidence_types, "Drafted": ev.Drafted})
 

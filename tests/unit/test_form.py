@@ -14,7 +14,7 @@ from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import Asked, check_subject, make_form, shown
 from itsm_workflow.storage.codec import Codec
-from tests import strategies as s
+from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 
 

@@ -14,7 +14,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, LABELS, State, Trigger
 from itsm_workflow.status import ADVICE, status_of, why
 from itsm_workflow.storage.codec import Stored
-from tests import strategies as s
+from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:

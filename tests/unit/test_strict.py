@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.storage.strict import canonical, explain, json_value, parse, strict_converter
-from tests.strategies import NOW, json_values, texts, whenever
+from itsm_workflow.testing.strategies import NOW, json_values, texts, whenever
 
 CONVERTER = strict_converter()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from itsm_workflow.callbacks.credential import HEADER
 from itsm_workflow.callbacks.receive import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, read_callback, refusal
 from itsm_workflow.secrets import Secret
-from tests import strategies as s
+from itsm_workflow.testing import strategies as s
 from tests.contract.recorded import recordings
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, FACTS, OTHER, TOKEN, body, place
 

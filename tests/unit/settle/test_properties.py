@@ -30,8 +30,9 @@ from itsm_workflow.settle import (
     decide,
     plan,
 )
-from tests import strategies as s
-from tests.stateful.walk import PAUSES, POLICY, Walk, walks
+from itsm_workflow.testing import strategies as s
+from itsm_workflow.testing.strategies import POLICY, Walk, pauses
+from tests.stateful.walk import walks
 
 if TYPE_CHECKING:
     from itsm_workflow.change import Entry
@@ -91,7 +92,7 @@ def test_what_is_decided_is_never_refused(definition, data) -> None:  # type: ig
     """For each change that the machine can make and any answer, in time or late, all steps fire in their order."""
     walk = data.draw(walks(definition), label="walk")
     answer = data.draw(answers_to(walk), label="answer")
-    walk.wait(data.draw(PAUSES))
+    walk.wait(data.draw(pauses))
     steps = judged(walk, answer)
     event(f"{walk.change.state}: {', '.join(step.trigger for step in steps) or 'nothing'}")
 
@@ -106,7 +107,7 @@ def test_what_is_decided_is_never_refused(definition, data) -> None:  # type: ig
 def test_what_is_claimed_is_never_refused(data) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - drawn
     """For each change that the machine can make, the claim of its question fires."""
     walk = data.draw(walks(), label="walk")
-    walk.wait(data.draw(PAUSES))
+    walk.wait(data.draw(pauses))
     planned = plan(walk.definition, walk.change, walk.now, POLICY, owner="w9")
     event(type(planned.question).__name__ if planned else "nothing")
 

@@ -1,0 +1,177 @@
+"""Strategies of evidence: of any sort, as a gateway gives it, and aimed at one change."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import types
+import typing
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from hypothesis import strategies as st
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, Form
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import State, Trigger
+from itsm_workflow.testing.strategies.values import (
+    digests,
+    effect_ids,
+    enums,
+    flags,
+    forms,
+    frozen,
+    ids,
+    json_values,
+    keys,
+    moments,
+    numbers,
+    optional,
+    owners,
+    people,
+    sns,
+    texts,
+)
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+snapshots = st.builds(
+    ev.Snapshot,
+    ticket_id=ids,
+    sn=sns,
+    status=enums(ev.TicketStatus),
+    word=texts,
+    seen_at=moments,
+    result_status=optional(enums(ev.TicketStatus)),
+    approve_result=optional(flags),
+    approval_step=optional(flags),
+    step_running=optional(flags),
+    decision=optional(st.sampled_from(["true", "false", "True", ""])),
+    ambiguous=flags,
+    closed_by=texts,
+)
+endings = st.builds(
+    lambda seen, status, result: attrs.evolve(seen, status=status, result_status=result or status, decision="true"),
+    snapshots,
+    st.sampled_from(sorted(ev.ENDED)),
+    st.sampled_from([None, None, None, ev.TicketStatus.FINISHED]),
+)
+"""Looks at tickets that ended; mostly the gateway's two answers agree."""
+decided = st.builds(
+    lambda seen, approved: attrs.evolve(
+        seen, status=ev.TicketStatus.FINISHED, approve_result=approved, approval_step=True, ambiguous=False
+    ),
+    endings,
+    flags,
+)
+"""Looks at tickets that somebody decided; mostly nothing is in doubt."""
+confirmations = st.builds(
+    ev.TicketConfirmed,
+    gateway=st.just("bk_itsm"),
+    id=ids,
+    sn=sns,
+    url=texts,
+    key=keys,
+    creator=people,
+    channel=enums(ev.Channel),
+    problem=texts,
+)
+EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
+    ev.Decision: st.builds(ev.Decision, reason=texts),
+    ev.Drafted: st.builds(ev.Drafted, form=forms),
+    ev.Submission: st.builds(ev.Submission, key=keys, creator=people, service=texts, owner=owners),
+    ev.AttemptMark: st.builds(ev.AttemptMark, number=numbers, owner=owners, problem=texts),
+    ev.LookupNoted: st.builds(ev.LookupNoted, number=numbers, answered=flags, problem=texts),
+    ev.TicketConfirmed: confirmations,
+    ev.Refusal: st.builds(
+        ev.Refusal, number=numbers, owner=owners, remote_code=st.integers(), message=texts, looked_up=flags
+    ),
+    ev.CallbackHeard: st.builds(ev.CallbackHeard, sn=sns, digest=digests, number=st.integers(0, 3)),
+    ev.Undelivered: st.builds(ev.Undelivered, sn=sns),
+    ev.Snapshot: snapshots | endings | decided,
+    ev.LateTicket: st.builds(ev.LateTicket, gateway=st.just("bk_itsm"), id=ids, sn=sns),
+    ev.Concern: st.builds(ev.Concern, reason=enums(AttentionReason), facts=frozen(texts)),
+    ev.EffectResult: st.builds(
+        ev.EffectResult, effect=effect_ids, attempt=st.integers(0, 9), error=st.just("") | texts, final=flags
+    ),
+    ev.EffectRetry: st.builds(ev.EffectRetry, effect=effect_ids, reason=texts),
+}
+"""For each type of evidence, a strategy of its instances."""
+
+evidence: SearchStrategy[Any] = st.one_of(*EVIDENCE.values())
+entries = st.builds(
+    Entry,
+    change_id=st.just("C1"),
+    seq=st.just(1),
+    at=moments,
+    trigger=enums(Trigger).map(str),
+    source=enums(State).map(str),
+    dest=enums(State).map(str),
+    actor=texts,
+    evidence=evidence,
+    effects=st.lists(effect_ids, max_size=2).map(tuple),
+)
+
+
+def evidence_of(kind: type[Any]) -> SearchStrategy[Any]:
+    """Return a strategy of instances of an attrs class: the library's own, or one that is made of its annotations."""
+    known = EVIDENCE.get(kind)
+    if known is not None:
+        return known
+    hints = typing.get_type_hints(kind)
+    fields = (field for field in attrs.fields(kind) if field.init)
+    return st.builds(kind, **{field.alias or field.name: _of(hints[field.name]) for field in fields})
+
+
+def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] | None = None) -> SearchStrategy[Any]:
+    """Return a strategy of evidence that is aimed at the change: its own key, ticket and so on, or only some of them.
+
+    Args:
+        change: Whose.
+        kind: The type of the evidence, an attrs class.
+        strategy: What draws the rest; by default `evidence_of` the type.
+    """
+    names = {field.name for field in attrs.fields(kind)}
+    own = {name: st.just(value) for name, value in _own(change).items() if name in names}
+    return st.builds(
+        lambda one, some: attrs.evolve(one, **some),
+        evidence_of(kind) if strategy is None else strategy,
+        st.fixed_dictionaries(own) | st.fixed_dictionaries({}, optional=own),
+    )
+
+
+def right(change: ChangeRequest, brought: Any) -> Any:  # noqa: ANN401 - evidence of any type
+    """Return the evidence with all that is the change's own in it."""
+    names = {field.name for field in attrs.fields(type(brought))}
+    return attrs.evolve(brought, **{name: value for name, value in _own(change).items() if name in names})
+
+
+def _own(change: ChangeRequest) -> Mapping[str, object]:
+    attempt, ticket = change.attempt, change.ticket
+    found: dict[str, object] = {}
+    if attempt is not None:
+        found |= {"number": attempt.number, "owner": attempt.owner, "key": attempt.key, "creator": attempt.creator}
+    if ticket is not None:
+        found |= {"ticket_id": ticket.id, "sn": ticket.sn}
+    if change.effects:
+        found |= {"effect": change.effects[0].id, "attempt": change.effects[0].attempts + 1}
+    return found
+
+
+def _of(hint: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - an annotation
+    """Return a strategy of values of a type that can be stored."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in {typing.Union, types.UnionType}:
+        return st.one_of(*map(_of, arguments))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return frozen(_of(arguments[1]))
+    if isinstance(origin, type) and issubclass(origin, tuple):
+        return st.lists(_of(arguments[0]), max_size=2).map(tuple)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return enums(hint)
+    if isinstance(hint, type) and attrs.has(hint):
+        return forms if hint is Form else evidence_of(hint)
+    plain = {str: texts, object: json_values, Any: json_values, dt.datetime: moments, int: st.integers(-5, 200)}
+    return plain[hint] if hint in plain else st.from_type(hint)

@@ -1,0 +1,103 @@
+"""Strategies of what a gateway says: answers of any sort, and such as BK-ITSM 2 was recorded to give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Unknown
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer
+from itsm_workflow.testing.strategies.evidence import decided, endings, snapshots
+from itsm_workflow.testing.strategies.values import (
+    enums,
+    flags,
+    ids,
+    keys,
+    moments,
+    numbers,
+    optional,
+    owners,
+    people,
+    sns,
+    texts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hypothesis.strategies import SearchStrategy
+
+    from itsm_workflow.settle import Answer
+
+found_tickets = st.builds(FoundTicket, id=ids, sn=sns, url=texts, title=texts, creator=people, key=keys | st.just(""))
+findings = optional(st.lists(found_tickets, max_size=3).map(tuple))
+create_answers = st.one_of(
+    st.builds(Created, id=ids, sn=sns, url=texts),
+    st.builds(NotSent, problem=texts),
+    st.builds(Refused, remote_code=st.integers(), message=texts),
+    st.builds(Unknown, problem=texts),
+)
+answers: SearchStrategy[Answer] = st.one_of(
+    st.builds(
+        SendAnswer, number=numbers, owner=owners, key=keys, creator=people, answer=create_answers, found=findings
+    ),
+    st.builds(LookupAnswer, number=numbers, found=findings, channel=enums(ev.Channel), problem=texts),
+    st.builds(ReadAnswer, snapshot=optional(snapshots | endings | decided)),
+)
+"""Answers to any question, about this change or another, in time or late."""
+
+_S = ev.TicketStatus
+_DECIDED = {"result_status": _S.FINISHED, "approval_step": True, "step_running": False}
+_LOOKS: tuple[Mapping[str, Any], ...] = (
+    {"status": _S.RUNNING, "approve_result": False, "approval_step": False, "step_running": True},
+    {"status": _S.RUNNING, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.SUSPENDED, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.FINISHED, "approve_result": True, **_DECIDED},
+    {"status": _S.FINISHED, "approve_result": False, **_DECIDED},
+    {"status": _S.FINISHED, "approve_result": True, **_DECIDED, "approval_step": False},
+    {"status": _S.REVOKED, "approve_result": False, "approval_step": False, "step_running": False},
+    {"status": _S.REVOKED, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.TERMINATED, "approve_result": False, "approval_step": False, "step_running": False},
+)
+recorded_looks: SearchStrategy[ev.Snapshot] = st.builds(
+    lambda look, values: ev.Snapshot(
+        **{"result_status": look["status"], "word": look["status"].upper(), "closed_by": "alice", **values, **look}
+    ),
+    st.sampled_from(_LOOKS),
+    st.fixed_dictionaries({"ticket_id": ids, "sn": sns, "seen_at": moments}),
+)
+"""Looks at a ticket as BK-ITSM shows it.
+
+In turn: before its flow starts, running, suspended, approved, rejected, finished with nobody asked, withdrawn,
+withdrawn and revived, terminated.
+"""
+
+recorded_sns = st.integers(1, 999_999).map(lambda number: f"REQ20261125{number:06d}")
+recorded_create_answers = st.one_of(
+    st.builds(lambda number, sn: Created(id=str(number), sn=sn, url=""), st.integers(1, 99), recorded_sns),
+    st.builds(Refused, remote_code=st.sampled_from([3900003, 3900004]), message=st.just("参数验证失败")),
+    st.builds(Unknown, problem=st.sampled_from(["no answer in 20 s", "HTTP 502", "the answer is no JSON"])),
+    st.builds(NotSent, problem=st.sampled_from(["connection refused", "the name could not be resolved"])),
+)
+"""Every way in which a create was seen to end."""
+
+callback_bodies: SearchStrategy[dict[str, object]] = st.builds(
+    lambda status, approved, sn, last: {
+        "title": "接入 nginx 日志",
+        "current_status": status.upper(),
+        "sn": sn,
+        "ticket_url": "http://itsm.example.com/weixin/#/ticket/12/",
+        "update_at": "2026-11-25 02:28:24.729841",
+        "updated_by": ",admin,alice,",
+        "approve_result": approved,
+        "token": "bm90IGEgdG9rZW4=",
+        **last,
+    },
+    st.sampled_from([_S.FINISHED, _S.TERMINATED, _S.REVOKED]),
+    flags,
+    recorded_sns,
+    st.sampled_from([{}, {"last_approver": ""}, {"last_approver": "alice"}]),
+)
+"""What a callback says, with the fields that it was recorded to have; whether it is true is another question."""

@@ -1,0 +1,182 @@
+"""Strategies of what happens to a change: triggers one after the other, and callbacks with all that befalls them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from hypothesis import strategies as st
+
+from itsm_workflow.change import ChangeRequest, Entry, Form
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.policy import Policy
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.strategies.evidence import aimed, right
+from itsm_workflow.testing.strategies.values import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+FORM = Form(title="Collect access logs", applicant="alice", approvers=("bob",))
+POLICY = Policy(
+    lookups=(dt.timedelta(), dt.timedelta(seconds=60)), effect_attempts=2, effect_backoff=dt.timedelta(seconds=1)
+)
+"""Short schedules, so that what comes after their end is met soon."""
+
+pauses = st.sampled_from([0, 1, 5, 31, 61, 130, 500, 4000, 16 * 86400])
+"""Seconds between two triggers: within and beyond each of the policy's waits."""
+
+
+@attrs.define
+class Walk:
+    """One change on its way, as a journal would keep it."""
+
+    change: ChangeRequest
+    entries: list[Entry]
+    now: dt.datetime = NOW
+    definition: WorkflowDefinition = COLLECTOR_CHANGE
+    effects: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    policy: Policy = POLICY
+
+    @classmethod
+    def begin(cls, definition: WorkflowDefinition = COLLECTOR_CHANGE, **values: Any) -> Walk:
+        """Return a walk that stands at the draft."""
+        change, entry = open_change(
+            definition, change_id="C1", subject="collector-1", form=FORM, now=NOW, actor="alice"
+        )
+        return cls(change, [entry], definition=definition, **values)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += dt.timedelta(seconds=seconds)
+
+    def fire(self, trigger: str, evidence: object) -> Entry | None:
+        """Fire, and keep what comes of it.
+
+        Raises:
+            TransitionRefused: The walk stands where it stood.
+        """
+        self.change, entry = fire(
+            self.definition,
+            self.change,
+            trigger,
+            evidence,
+            now=self.now,
+            policy=self.policy,
+            seq=len(self.entries) + 1,
+            actor="carol",
+            effects=self.effects,
+        )
+        if entry is not None:
+            self.entries.append(entry)
+        return entry
+
+
+def steps_at(
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    evidence: Mapping[type, SearchStrategy[Any]] | None = None,
+) -> SearchStrategy[Step]:
+    """Return a strategy of triggers that the table has where the change stands, with evidence that is aimed at it.
+
+    Args:
+        definition: The workflow.
+        change: The change.
+        evidence: A strategy of one's own for some types.
+    """
+    own = evidence or {}
+    taken = [
+        (row.trigger.value, kind)
+        for row in definition.transitions
+        if change.state in row.sources
+        for kind in row.evidence_types
+    ]
+    moves = [
+        (row.trigger.value, kind)
+        for row in definition.transitions
+        if change.state in row.sources and row.dest is not None
+        for kind in row.evidence_types
+    ]
+
+    def brought(pair: tuple[str, type]) -> SearchStrategy[Step]:
+        trigger, kind = pair
+        drawn = aimed(change, kind, own.get(kind))
+        return (drawn | drawn.map(lambda one: right(change, one))).map(lambda one: Step(trigger, one))
+
+    # Half of them lead to another state where there is one: a walk that only adds facts sees little.
+    return (st.sampled_from(moves or taken) | st.sampled_from(taken)).flatmap(brought)
+
+
+@st.composite
+def trigger_sequences(
+    draw: Callable[[SearchStrategy[Any]], Any],
+    definition: WorkflowDefinition = COLLECTOR_CHANGE,
+    *,
+    evidence: Mapping[type, SearchStrategy[Any]] | None = None,
+    most: int = 14,
+) -> list[Step]:
+    """Draw triggers with evidence, one after the other, each aimed at the change as those before it left it.
+
+    Some are refused when they are fired: what is nearly right is what tests are made of.
+
+    Args:
+        draw: Given by Hypothesis.
+        definition: The workflow.
+        evidence: A strategy of one's own for some types of evidence.
+        most: At most so many.
+    """
+    walk, steps = Walk.begin(definition), list[Step]()
+    for _ in range(draw(st.integers(1, most))):
+        walk.wait(draw(pauses))
+        step = draw(steps_at(definition, walk.change, evidence))
+        steps.append(step)
+        try:
+            walk.fire(step.trigger, step.evidence)
+        except TransitionRefused:
+            continue
+    return steps
+
+
+class Fate(enum.StrEnum):
+    """What becomes of a callback between the gateway and us."""
+
+    DELIVERED = "delivered"
+    DOUBLED = "doubled"
+    """Delivered, and delivered again."""
+    LATE = "late"
+    """Held back; those behind it come first."""
+    LOST = "lost"
+    """Never comes, and the gateway does not know."""
+    UNDELIVERED = "undelivered"
+    """Never comes, and the gateway lists it."""
+    TAMPERED = "tampered"
+    """Comes with our credential, and says something else."""
+    FORGED = "forged"
+    """Another one comes before it, without our credential."""
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """What becomes of one callback.
+
+    Attributes:
+        place: Which of those that wait, counted round.
+        fate: What becomes of it.
+    """
+
+    place: int
+    fate: Fate
+
+
+def callbacks(*, faults: bool = True) -> SearchStrategy[Delivery]:
+    """Return a strategy of what becomes of a callback; without faults, all are delivered in any order."""
+    fates = list(Fate) if faults else [Fate.DELIVERED]
+    return st.builds(Delivery, place=st.integers(0, 3), fate=st.sampled_from(fates))
