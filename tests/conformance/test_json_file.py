@@ -9,6 +9,7 @@ import pytest
 
 from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow_backends.json_file import JSONFileBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 class TestJSONFile(StorageConformance):
     """One file, opened by its URL."""
 
+    abilities = JSONFileBackend.abilities
+
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:
         """Return what opens the file of this test."""
@@ -28,6 +31,8 @@ class TestJSONFile(StorageConformance):
 
 class TestJSONFileThatIsAlwaysCompacted(StorageConformance):
     """The same, while the file is replaced by a new one every few commits."""
+
+    abilities = JSONFileBackend.abilities
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:

@@ -9,6 +9,7 @@ import pytest
 
 from itsm_workflow.storage import open_storage
 from itsm_workflow.testing import StorageConformance
+from itsm_workflow_backends.sqlite import SQLiteBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class TestSQLite(StorageConformance):
     """One file, opened by its URL."""
+
+    abilities = SQLiteBackend.abilities
 
     @pytest.fixture
     def open_backend(self, tmp_path: Path) -> Callable[[], StorageBackend]:

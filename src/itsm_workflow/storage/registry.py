@@ -25,7 +25,9 @@ class OpenableBackend(StorageBackend, Protocol):
     Attributes:
         protocol_version: The `PROTOCOL_VERSION` that it was written for.
         abilities: What `itsm_workflow.testing.StorageConformance` may expect: ``"durable"`` if what was committed is
-            there when the store is opened again, ``"multi_process"`` if processes may share it.
+            there when the store is opened again; ``"multi_process"`` if processes may share it; ``"fsync"`` if what
+            makes it durable is ``os.fsync`` or ``os.fdatasync``, called from Python, so that a power cut can be played;
+            ``"checksums"`` if damage of its files is told of and never read as something that was not committed.
     """
 
     protocol_version: ClassVar[int]
@@ -54,6 +56,15 @@ class TellsSchema(Protocol):
         ...
 
 
+@runtime_checkable
+class MakesScratch(Protocol):
+    """An optional ability of a class behind an entry point, for stores that are no files: to be checked by its URL."""
+
+    def scratch_url(self, url: str, name: str, /) -> str:
+        """Return the URL of an empty store beside that of the URL, made when it is opened: a schema, a prefix."""
+        ...
+
+
 def open_storage(url: str, **options: object) -> StorageBackend:
     """Open the store that a URL names.
 
@@ -66,7 +77,7 @@ def open_storage(url: str, **options: object) -> StorageBackend:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
             of the storage port, or it refuses the URL.
     """
-    return _backend_of(url).from_url(url, **options)
+    return backend_of(url).from_url(url, **options)
 
 
 def schema_of(url: str) -> Schema | None:
@@ -78,11 +89,17 @@ def schema_of(url: str) -> Schema | None:
     Raises:
         StorageError: As `open_storage`; also if there is no such store.
     """
-    backend: object = _backend_of(url)
+    backend: object = backend_of(url)
     return backend.schema_of(url) if isinstance(backend, TellsSchema) else None
 
 
-def _backend_of(url: str) -> type[OpenableBackend]:
+def backend_of(url: str) -> type[OpenableBackend]:
+    """Return the class of the backend that a URL names.
+
+    Raises:
+        StorageError: No backend of that scheme is installed, it cannot be imported, or it was written for another
+            version of the storage port.
+    """
     scheme = scheme_of(url)
     backend = _load(_entry_point(scheme))
     version = getattr(backend, "protocol_version", None)

@@ -1,7 +1,7 @@
 """What is shipped for the tests of those who build on this library.
 
-Nothing here is imported by the library itself. Each name is loaded when it is first asked for, so that a test run that
-needs one of them does not pay for pytest's and Hypothesis's others.
+Nothing here is imported by the library itself; its command line alone runs the storage kit. Each name is loaded when it
+is first asked for, so that a test run that needs one of them does not pay for pytest's and Hypothesis's others.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from itsm_workflow.testing.conformance import StorageConformance, broken_promises
+    from itsm_workflow.testing.conformance import QUICK, THOROUGH, StorageConformance, check_storage
 
-__all__ = ["StorageConformance", "broken_promises"]
+__all__ = ["QUICK", "THOROUGH", "StorageConformance", "check_storage"]
 
-_HOMES = {
-    "StorageConformance": "itsm_workflow.testing.conformance",
-    "broken_promises": "itsm_workflow.testing.conformance",
-}
+_HOMES = dict.fromkeys(__all__, "itsm_workflow.testing.conformance")
 
 if "pytest" in sys.modules:
     # Before anything below this package is imported, or a failing assert of the kit would show no values.

@@ -62,7 +62,7 @@ class JSONFileBackend:
     """
 
     protocol_version: ClassVar[int] = PROTOCOL_VERSION
-    abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
+    abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process", "fsync", "checksums"})
 
     def __init__(self, path: str | PathLike[str], *, timeout: float = 30.0, compact_at: int = _COMPACT_AT) -> None:
         """Open the store.

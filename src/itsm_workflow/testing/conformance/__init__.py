@@ -16,11 +16,39 @@ A backend's own test file is a subclass and one fixture::
         @pytest.fixture
         def open_backend(self, tmp_path):
             return partial(MyBackend, tmp_path / "store")
+
+Without pytest: ``itsm-workflow storage check URL``, or `check_storage`.
 """
 
 from __future__ import annotations
 
-from itsm_workflow.testing.conformance._kit import StorageConformance
-from itsm_workflow.testing.conformance._report import broken_promises
+from typing import TYPE_CHECKING
 
-__all__ = ["StorageConformance", "broken_promises"]
+from itsm_workflow.testing.conformance._base import ABILITIES
+from itsm_workflow.testing.conformance._check import Outcome, Report, Result, check_storage
+from itsm_workflow.testing.conformance._profiles import PROFILES, QUICK, THOROUGH, Profile
+
+if TYPE_CHECKING:
+    from itsm_workflow.testing.conformance._pytest import StorageConformance
+
+__all__ = [
+    "ABILITIES",
+    "PROFILES",
+    "QUICK",
+    "THOROUGH",
+    "Outcome",
+    "Profile",
+    "Report",
+    "Result",
+    "StorageConformance",
+    "check_storage",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the class for pytest when it is asked for: the rest works without pytest."""
+    if name != "StorageConformance":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from itsm_workflow.testing.conformance._pytest import StorageConformance  # noqa: PLC0415  # see above
+
+    return StorageConformance

@@ -1,4 +1,4 @@
-"""What all parts of the kit share: the fixtures, the abilities, and the sentence that a failure quotes."""
+"""What all parts of the kit share: the abilities, the profile, and what a failure quotes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ import functools
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-import pytest
+import attrs
+
+from itsm_workflow.testing.conformance._profiles import QUICK, Profile
+from itsm_workflow.testing.conformance._recording import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from itsm_workflow.storage.protocol import StorageBackend
+ABILITIES = {
+    "durable": "what was committed is there when the store is opened again",
+    "multi_process": "processes share the store",
+    "fsync": "what makes it durable is os.fsync or os.fdatasync, called from Python before commit returns",
+    "checksums": "a damaged file is told of, and never read as something that was not committed",
+}
+"""What a backend may declare of itself; the kit asks only for what is declared."""
 
 _QUOTED = re.compile(r'Port: "(.*)"\s*$', re.DOTALL)
+
+
+class NotRun(Exception):
+    """A promise cannot be tried here; the message says what is missing."""
+
+
+@attrs.frozen
+class Finding:
+    """What a failing promise carries as ``error.finding``: the sentence of the port, and the calls that break it."""
+
+    sentence: str
+    recording: Recording
 
 
 def quoted(test: Callable[..., object]) -> str:
@@ -25,17 +46,22 @@ def quoted(test: Callable[..., object]) -> str:
 
 
 def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a test quote its sentence when it fails, and run only for backends that have these abilities."""
+    """Make a test quote its sentence and show its calls when it fails; it runs for backends with these abilities."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         sentence = quoted(function)
 
         @functools.wraps(function)
-        def test(*args: object, **kwargs: object) -> None:
+        def test(self: Promises, **store: object) -> None:
+            recording = Recording()
             try:
-                function(*args, **kwargs)
-            except (Exception, pytest.fail.Exception) as error:
+                function(self, **{name: recording.of(name, value) for name, value in store.items()})
+            except (NotRun, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # pytest's own failures are no Exceptions
+                error.finding = Finding(sentence, recording)  # type: ignore[attr-defined]  # as notes are
                 error.add_note(f"A promise of the storage port is broken: {sentence}")
+                error.add_note(recording.told())
                 raise
 
         test.needs = frozenset(needs)  # type: ignore[attr-defined]  # read by __init_subclass__ below
@@ -48,31 +74,26 @@ class Promises:
     """A part of the kit.
 
     Attributes:
-        abilities: What the backend claims, see `itsm_workflow.storage.registry.OpenableBackend`. All there is, unless
-            a subclass says less: then the tests that need more are not part of it.
+        abilities: What the backend declares, see `ABILITIES`; tests that need more are not part of the class.
+        profile: How thoroughly to look.
     """
 
     abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
+    profile: ClassVar[Profile] = QUICK
 
     def __init_subclass__(cls) -> None:
-        """Leave out what the backend does not claim."""
+        """Leave out what the backend does not declare."""
         super().__init_subclass__()
-        for name in dir(cls):
-            if not getattr(getattr(cls, name), "needs", frozenset()) <= cls.abilities:
-                setattr(cls, name, None)
+        for name, test in cls.all_promises().items():
+            if name not in vars(cls):  # what a subclass says itself stands
+                setattr(cls, name, test if test.needs <= cls.abilities else None)  # type: ignore[attr-defined]  # see promise
 
-    @pytest.fixture
-    def open_backend(self) -> Callable[[], StorageBackend]:
-        """Return a callable that opens the one store of this test anew; a subclass gives it.
-
-        With the ability ``multi_process`` it must be picklable: other processes call it. Without ``durable`` it is
-        called once in a test.
-        """
-        raise TypeError(f"{type(self).__name__} needs a fixture open_backend that returns a callable")
-
-    @pytest.fixture
-    def backend(self, open_backend: Callable[[], StorageBackend]) -> Iterator[StorageBackend]:
-        """Open the store once, for the tests that need no more, and close it."""
-        backend = open_backend()
-        yield backend
-        backend.close()
+    @classmethod
+    def all_promises(cls) -> dict[str, Callable[..., None]]:
+        """Return every test by name, whether it is left out or not."""
+        return {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in sorted(vars(base).items())
+            if hasattr(value, "needs")
+        }

@@ -55,6 +55,19 @@ class CommitPromises(Promises):
         assert answer == [None, Conflict(kind=ConflictKind.VERSION, change_id="c2"), None]
 
     @promise()
+    def test_all_of_a_batch_is_stored(self, backend: StorageBackend) -> None:
+        """However many writes it has.
+
+        Port: "Store each write or say why not, and make all that were stored durable before returning."
+        """
+        writes = [create(f"c{number:03}") for number in range(120)]
+        assert backend.commit(writes) == [None] * 120
+        assert [backend.get(write.row.id) for write in writes] == [write.row for write in writes]
+        following = [follow(write.row, state="pending") for write in reversed(writes)]
+        assert backend.commit(following) == [None] * 120
+        assert [backend.get(write.row.id) for write in following] == [write.row for write in following]
+
+    @promise()
     def test_a_stale_version_loses(self, backend: StorageBackend) -> None:
         """Whoever has read an older version is told so.
 

@@ -1,4 +1,4 @@
-"""Promises about what outlives an object, a process, and its sudden death."""
+"""Promises about what outlives the object that stored it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._processes import Other, check_prefix, write_on
-from itsm_workflow.testing.conformance._rows import claim, create, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import claim, create, follow, found, stored, whole_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.storage.protocol import StorageBackend
 
-_ACKNOWLEDGED = 25
-
 
 class LastingPromises(Promises):
-    """Closing, opening anew, dying."""
+    """Closing, and opening anew."""
 
     @promise()
     def test_a_closed_backend_does_nothing(self, open_backend: Callable[[], StorageBackend]) -> None:
@@ -84,28 +81,3 @@ class LastingPromises(Promises):
         finally:
             one.close()
             other.close()
-
-    @promise("durable", "multi_process")
-    def test_a_killed_process_loses_nothing_that_it_was_told(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """After SIGKILL in the midst of writing, each commit that had returned is there, and none is there by half.
-
-        Port: "Store each write or say why not, and make all that were stored durable before returning."
-        """
-        writer = Other(write_on, open_backend, "c1")
-        try:
-            told = [writer.hear() for _ in range(_ACKNOWLEDGED)]
-            told += writer.kill()
-        finally:
-            writer.close()
-        backend = open_backend()
-        try:
-            version = check_prefix(backend, "c1")
-            # One more may have been stored before anybody was told.
-            assert version in {told[-1], told[-1] + 1}
-            assert len(found(backend)) == version
-            for name in found(backend):
-                assert len(whole_history(backend, name)) == present(backend, name).seq
-            # And the store works on.
-            stored(backend, follow(present(backend, "c1")))
-        finally:
-            backend.close()

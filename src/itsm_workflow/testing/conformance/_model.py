@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import chain, combinations, permutations
 from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.storage.protocol import ConflictKind, Order
+from itsm_workflow.storage.protocol import ConflictKind, EntryRows, Order, cursor_at
+from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from itsm_workflow.storage.protocol import Conflict, EntryRow, Query, Row, Write
+
+_FEW = 5
 
 
 @attrs.define
@@ -23,18 +26,38 @@ class Model:
     entries: dict[str, tuple[EntryRow, ...]] = attrs.field(factory=dict)
 
     def after(self, writes: Sequence[Write], answer: Sequence[Conflict | None]) -> Model:
-        """Return what is stored after a commit that was answered so, in whichever order it explains the answer.
+        """Return what is stored after writes that were answered so, in whichever order it explains the answer.
 
         Raises:
             AssertionError: No order does.
         """
-        kinds = [conflict and conflict.kind for conflict in answer]
-        for order in permutations(range(len(writes))):
-            model = Model(dict(self.rows), dict(self.entries))
+        kinds = [None if conflict is None else conflict.kind for conflict in answer]
+        ids = [None if conflict is None else write.row.id for write, conflict in zip(writes, answer, strict=False)]
+        if len(kinds) != len(writes) or ids != [conflict and conflict.change_id for conflict in answer]:
+            raise AssertionError(f"{len(writes)} writes were answered by {word(list(answer))}")
+        for order in _orders(len(writes)):
+            model = self.copy()
             told = {place: model.write(writes[place]) for place in order}
             if [told[place] for place in range(len(writes))] == kinds:
                 return model
-        raise AssertionError(f"no order of these writes explains the answer {kinds}: {writes}")
+        model = self.copy()
+        right = [model.write(write) for write in writes]
+        raise AssertionError(
+            f"no order of these writes explains the answers {_kinds(kinds)}; one after the other they are "
+            f"{_kinds(right)}: {word(list(writes))}"
+        )
+
+    def after_any(self, writes: Sequence[Write]) -> Iterator[Model]:
+        """Yield what may be stored after a commit that nobody saw return: any of the writes, each of them whole."""
+        for few in chain.from_iterable(combinations(writes, size) for size in range(len(writes) + 1)):
+            for order in permutations(few):
+                model = self.copy()
+                if all(model.write(write) is None for write in order):
+                    yield model
+
+    def copy(self) -> Model:
+        """Return a model that can be changed on its own."""
+        return Model(dict(self.rows), dict(self.entries))
 
     def write(self, write: Write) -> ConflictKind | None:
         """Store the write, or return why not."""
@@ -54,8 +77,18 @@ class Model:
         self.entries[row.id] = (*self.entries.get(row.id, ()), *write.entries)
         return None
 
+    def get(self, change_id: str) -> Row | None:
+        """Return the row."""
+        return self.rows.get(change_id)
+
+    def history(self, change_id: str, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        """Return one page of entries."""
+        rest = [line for line in self.entries.get(change_id, ()) if line.seq > after_seq]
+        page = tuple(rest[:limit])
+        return EntryRows(entries=page, next_seq=page[-1].seq if len(rest) > limit else None)
+
     def find(self, query: Query) -> list[Row]:
-        """Return all rows that match, in order."""
+        """Return all rows that match, in order, from the query's cursor on."""
 
         def matches(row: Row) -> bool:
             tuples = ((query.ids, row.id), (query.states, row.state), (query.attention, row.attention))
@@ -66,9 +99,19 @@ class Model:
                 and all(wanted is None or value == wanted for wanted, value in single)
                 and all(latest is None or (value is not None and value <= latest) for latest, value in times)
                 and (query.order is not Order.DUE_AT or row.due_at is not None)
+                and (query.after is None or key(row) > (query.after.value or 0, query.after.id))
             )
 
         def key(row: Row) -> tuple[int, str]:
-            return {Order.ID: 0, Order.DUE_AT: row.due_at or 0, Order.UPDATED_AT: row.updated_at}[query.order], row.id
+            return cursor_at(row, query.order).value or 0, row.id
 
         return sorted(filter(matches, self.rows.values()), key=key)
+
+
+def _orders(count: int) -> Iterable[tuple[int, ...]]:
+    # All orders of many writes are too many to try; a backend takes them as they come, or sorted.
+    return permutations(range(count)) if count <= _FEW else [tuple(range(count)), tuple(reversed(range(count)))]
+
+
+def _kinds(kinds: Iterable[ConflictKind | None]) -> str:
+    return f"[{', '.join('stored' if kind is None else kind.value for kind in kinds)}]"

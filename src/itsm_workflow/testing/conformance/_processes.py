@@ -1,41 +1,56 @@
 """Other processes: what they do, and how a test starts them and hears from them.
 
-They are started afresh (spawn), so they share nothing with the test but the store.
+They are started afresh, so they share nothing with the test but the store.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import sys
 import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.storage import protocol
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
 from itsm_workflow.testing.conformance._rows import claim, create, entry, follow, pages, present
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
+    from types import FrameType
 
-    from itsm_workflow.storage.protocol import EntryRow, StorageBackend
+    from itsm_workflow.storage.protocol import EntryRow, StorageBackend, Write
 
     Opener = Callable[[], StorageBackend]
 
 _PATIENCE = 60.0
 _LAST_WORDS = 10.0
-_SPAWN = multiprocessing.get_context("spawn")
+# Both start a process afresh; where there is a fork server, it takes a tenth of the time.
+_FRESH = (
+    multiprocessing.get_context("forkserver")
+    if "forkserver" in multiprocessing.get_all_start_methods()
+    else multiprocessing.get_context("spawn")
+)
+_NOT_THE_BACKENDS_OWN = (protocol.__file__, "<attrs generated")
 
 
 class Other:
     """One other process that works on the store and reports over a pipe."""
 
     def __init__(self, work: Callable[..., None], opener: Opener, *args: object) -> None:
-        self._reports, sender = _SPAWN.Pipe(duplex=False)
-        self._process = _SPAWN.Process(target=_run, args=(work, opener, sender, args), daemon=True)
+        self._pipe, theirs = _FRESH.Pipe()
+        self._process = _FRESH.Process(target=_run, args=(work, opener, theirs, args), daemon=True)
         self._process.start()
         # Or the end of the other process would not be seen as the end of its reports.
-        sender.close()
+        theirs.close()
+
+    def tell(self, message: object) -> None:
+        """Send it something to do."""
+        self._pipe.send(message)
 
     def hear(self) -> Any:  # noqa: ANN401  # whatever it reports
         """Wait for the next report.
@@ -44,9 +59,9 @@ class Other:
             EOFError: It has ended.
             AssertionError: It failed, or did not report in time.
         """
-        if not self._reports.poll(_PATIENCE):
+        if not self._pipe.poll(_PATIENCE):
             raise AssertionError(f"the other process reported nothing for {_PATIENCE} s")
-        kind, report = self._reports.recv()
+        kind, report = self._pipe.recv()
         if kind == "failed":
             raise AssertionError(f"the other process failed:\n{report}")
         return report
@@ -54,11 +69,15 @@ class Other:
     def kill(self) -> list[Any]:
         """End it at once, as a power cut for processes would, and return what it had still reported."""
         self._process.kill()
-        self._process.join(_PATIENCE)
+        return self.last_words()
+
+    def last_words(self) -> list[Any]:
+        """Wait until it has died, and return what it had still reported."""
         rest = []
         with suppress(EOFError, OSError):  # OSError: the end came in the middle of a report
             while True:
                 rest.append(self.hear())
+        self._process.join(_PATIENCE)
         return rest
 
     def close(self) -> None:
@@ -68,12 +87,12 @@ class Other:
             self._process.kill()
             self._process.join(_PATIENCE)
         self._process.close()
-        self._reports.close()
+        self._pipe.close()
 
 
 def together(work: Callable[..., None], opener: Opener, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
     """Let one process per argument tuple work at the same time, and return the one report of each."""
-    start = _SPAWN.Barrier(len(arguments))
+    start = _FRESH.Barrier(len(arguments))
     others = [Other(work, opener, start, *args) for args in arguments]
     try:
         return [other.hear() for other in others]
@@ -138,6 +157,58 @@ def write_on(backend: StorageBackend, sender: Connection, change_id: str) -> Non
         assert backend.commit([write, create(f"{change_id}-{row.version}")]) == [None, None]
         row = write.row
         sender.send(("wrote", row.version))
+
+
+def serve(backend: StorageBackend, pipe: Connection) -> None:
+    """Commit what is told and report the answers, until None is told."""
+    while (writes := pipe.recv()) is not None:
+        pipe.send(("done", backend.commit(writes)))
+
+
+def write_and_die(backend: StorageBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:
+    """Commit one after the other, report each answer, and die at that line of the last commit, or behind it."""
+    for writes in commits[:-1]:
+        pipe.send(("done", backend.commit(writes)))
+    with _dying_at(line):
+        answer = backend.commit(commits[-1])
+    pipe.send(("done", answer))
+    die()
+
+
+def count_lines(backend: StorageBackend, pipe: Connection, writes: Sequence[Write]) -> None:
+    """Commit, and report how many lines of Python that took."""
+    with _dying_at(0) as lines:
+        assert backend.commit(writes) == [None] * len(writes)
+    pipe.send(("done", lines[0]))
+
+
+def die() -> None:
+    """End this process at once, without any of the things that a process does when it ends."""
+    if hasattr(signal, "SIGKILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(9)  # Windows has no such signal
+
+
+@contextmanager
+def _dying_at(line: int) -> Iterator[list[int]]:
+    """Die when so many lines of Python were run in the block, the port's own left out; give the number so far."""
+    lines = [0]
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
+        if frame.f_code.co_filename.startswith(_NOT_THE_BACKENDS_OWN):
+            return None
+        if event == "line":
+            lines[0] += 1
+            if lines[0] == line:
+                die()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
 
 
 def check_prefix(backend: StorageBackend, change_id: str) -> int:

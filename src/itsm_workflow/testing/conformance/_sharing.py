@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _THREADS = 8
-_ROUNDS = 20
 
 
 class SharingPromises(Promises):
@@ -39,12 +38,12 @@ class SharingPromises(Promises):
         """
         stored(backend, create("c1"))
 
-        for _ in range(_ROUNDS):
+        for _ in range(self.profile.rounds):
             write = follow(present(backend, "c1"))
             kinds = in_threads(lambda write=write: _kind(backend, write))  # type: ignore[misc]
             assert (kinds.count(None), kinds.count(ConflictKind.VERSION)) == (1, _THREADS - 1)
-        assert present(backend, "c1").version == _ROUNDS + 1
-        assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, _ROUNDS + 2)]
+        assert present(backend, "c1").version == self.profile.rounds + 1
+        assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, self.profile.rounds + 2)]
 
     @promise()
     def test_one_thread_opens_each_subject(self, backend: StorageBackend) -> None:
@@ -52,7 +51,7 @@ class SharingPromises(Promises):
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
-        for number in range(_ROUNDS):
+        for number in range(self.profile.rounds):
             writes = iter([create(f"{number}-{thread}", open_subject=str(number)) for thread in range(_THREADS)])
             kinds = in_threads(lambda writes=writes: _kind(backend, next(writes)))  # type: ignore[misc]
             assert (kinds.count(None), kinds.count(ConflictKind.SUBJECT)) == (1, _THREADS - 1)
@@ -99,16 +98,16 @@ class SharingPromises(Promises):
 
     @promise("multi_process")
     def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """Four processes write 25 times each to one change: that is 100 writes, and no gap.
+        """Four processes write many times each to one change: no write is lost, and there is no gap.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
         backend = open_backend()
         try:
             stored(backend, create("c1"))
-            together(count_up, open_backend, [("c1", 25)] * 4)
-            assert present(backend, "c1").version == 101
-            assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, 102)]
+            together(count_up, open_backend, [("c1", self.profile.writes)] * 4)
+            assert present(backend, "c1").version == 4 * self.profile.writes + 1
+            assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, 4 * self.profile.writes + 2)]
         finally:
             backend.close()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
@@ -22,6 +23,8 @@ TEXTS = (
     "e\u0301 is not \u00e9",
     "  spaces  ",
 )
+
+_COLUMNS = ("workflow", "state", "subject", "form", "document", "attention", "open_subject", "ticket_key", "ticket_sn")
 
 DOCUMENTS = (
     "{}",
@@ -46,12 +49,27 @@ class ValuePromises(Promises):
 
     @promise()
     def test_ids_are_case_sensitive(self, backend: StorageBackend) -> None:
-        """Names that differ in case, accents or spaces are different names.
+        """Names that differ in case, accents, spaces or the dress of an emoji are different names.
 
         Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
         """
-        names = ["A", "a", "a ", "A\u030a", "\u00c4", "\u00e4", "\u00c5", "\u212b", "\uff41"]
-        assert backend.commit([create(name, open_subject=name, ticket_key=name) for name in names]) == [None] * 9
+        names = [
+            "A",
+            "a",
+            "a ",
+            "A\u030a",
+            "\u00c4",
+            "\u00e4",
+            "\u00c5",
+            "\u212b",
+            "\uff41",
+            "👩",
+            "👩\u200d🚒",
+            "❤",
+            "❤\ufe0f",
+        ]
+        writes = [create(name, open_subject=name, ticket_key=name) for name in names]
+        assert backend.commit(writes) == [None] * len(names)
         for name in names:
             assert present(backend, name).id == name
             assert [name] == [line.change_id for line in whole_history(backend, name)]
@@ -92,6 +110,31 @@ class ValuePromises(Promises):
             assert stored(backend, attrs.evolve(create(row.id), row=row, entries=(line,))) == row
             assert whole_history(backend, row.id) == [line]
             assert [row.id] == found(backend, subject=text, workflow=text, states=(text,), ticket_sns=(text,))
+
+    @promise()
+    def test_what_cannot_be_kept_is_refused(self, backend: StorageBackend) -> None:
+        """NUL or half a surrogate pair, in an id or in any other text: the error names the change, nothing is stored.
+
+        Port: "Two writes of one id, a version that is not ``expected_version + 1``, entries that do not number on to
+        ``row.seq`` (or, where the version fits, from the stored one), a size or character the backend cannot keep."
+        """
+        for text in ("a\0b", "\0", "\ud83d", "\udc80 half"):
+            plain = create("c1")
+            writes = [create(text), attrs.evolve(plain, entries=(entry("c1", 1, actor=text),))]
+            for column in _COLUMNS:
+                spoiled: dict[str, Any] = {column: text}
+                writes.append(create("c1", **spoiled))
+            for write in writes:
+                try:
+                    backend.commit([write])
+                except UnicodeError as error:
+                    raise AssertionError(f"{word(write)}: an error of the encoding, not of the write") from error
+                except ValueError as error:
+                    if repr(write.row.id) not in str(error):
+                        raise AssertionError(f"{error} does not name the change {write.row.id!r}") from error
+                else:
+                    raise AssertionError(f"{word(write)} was not refused")
+        assert found(backend) == []
 
     @promise()
     def test_documents_are_exact(self, backend: StorageBackend) -> None:

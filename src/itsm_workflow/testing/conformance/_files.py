@@ -1,0 +1,117 @@
+"""Which files a backend writes, and what of them would survive a power cut.
+
+Runs in a process of its own: it watches every file that Python opens there, and every sync. What a library in C writes
+or syncs is not seen. That a renamed file's new name needs a sync of its directory is not played.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.testing.conformance._processes import die
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
+
+    from itsm_workflow.storage.protocol import StorageBackend, Write
+
+    Identity = tuple[int, int]
+
+_TO_WRITE = os.O_WRONLY | os.O_RDWR
+
+
+class Watch:
+    """The files that this process has opened to write, and the content of each as it was last synced."""
+
+    def __init__(self) -> None:
+        sys.dont_write_bytecode = True
+        self.syncs = 0
+        self._paths: dict[str, None] = {}
+        self._synced: dict[Identity, bytes] = {}
+        sys.addaudithook(self._audit)
+        for name in ("fsync", "fdatasync"):
+            if hasattr(os, name):
+                setattr(os, name, self._noting(getattr(os, name)))
+        if sys.platform == "darwin":  # pragma: no cover  # there, fsync leaves the data in the drive's cache
+            import fcntl  # noqa: PLC0415  # exists on POSIX only
+
+            fcntl.fcntl = self._noting(fcntl.fcntl, only=fcntl.F_FULLFSYNC)
+
+    def files(self) -> list[str]:
+        """Return the paths of the regular files that were opened to write and are there."""
+        return [path for path in self._paths if Path(path).is_file()]
+
+    def synced(self) -> dict[str, bytes]:
+        """Return what a power cut now would leave of each file."""
+        return {path: self._synced.get(_identity(Path(path).stat()), b"") for path in self.files()}
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str | os.PathLike) and arguments[2] & _TO_WRITE:
+            self._see(os.fspath(arguments[0]))
+        elif event == "os.rename":
+            self._see(os.fspath(arguments[1]))
+
+    def _see(self, path: str | bytes) -> None:
+        path = str(Path(os.fsdecode(path)).absolute())
+        if path in self._paths:
+            return
+        self._paths[path] = None
+        with suppress(OSError):  # what is not there yet has nothing that could be lost
+            found = Path(path).stat()
+            if stat.S_ISREG(found.st_mode):
+                self._synced.setdefault(_identity(found), Path(path).read_bytes())
+
+    def _noting(self, sync: Callable[..., Any], *, only: int | None = None) -> Callable[..., Any]:
+        """Return the same function, which also notes what the file holds; of fcntl, only one command is a sync."""
+
+        def noting(descriptor: Any, *rest: Any) -> Any:  # noqa: ANN401  # a number, or what has a fileno
+            done = sync(descriptor, *rest)
+            if only is None or rest[:1] == (only,):
+                self._note(os.fstat(descriptor if isinstance(descriptor, int) else descriptor.fileno()))
+            return done
+
+        return noting
+
+    def _note(self, found: os.stat_result) -> None:
+        if stat.S_ISREG(found.st_mode):
+            self.syncs += 1
+            for path in self.files():
+                if _identity(Path(path).stat()) == _identity(found):
+                    self._synced[_identity(found)] = Path(path).read_bytes()
+
+
+def synced_files(
+    unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
+) -> None:
+    """Commit, and report what a power cut would leave of each file, or None if nothing was synced."""
+    unused.close()
+    watch = Watch()
+    backend = opener()
+    before = watch.syncs
+    for writes in commits:
+        assert backend.commit(writes) == [None] * len(writes)
+    pipe.send(("done", watch.synced() if watch.syncs > before else None))
+    die()
+
+
+def written_files(
+    unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
+) -> None:
+    """Commit, close the store, and report the paths of the files that this wrote."""
+    unused.close()
+    watch = Watch()
+    backend = opener()
+    for writes in commits:
+        assert backend.commit(writes) == [None] * len(writes)
+    backend.close()
+    pipe.send(("done", watch.files()))
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino

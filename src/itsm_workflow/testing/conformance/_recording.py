@@ -1,0 +1,119 @@
+"""What was called, and what was answered: the counterexample of a failing promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from itsm_workflow.testing.conformance._wording import said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
+
+Answer = TypeVar("Answer")
+
+_MOST = 12
+_WRITING = frozenset({"open", "commit", "close", "elsewhere"})
+
+
+@attrs.frozen
+class Call:
+    """One call and its outcome: the answer, or the error that was raised."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    outcome: object = None
+
+    def __str__(self) -> str:
+        """Return the call in one line."""
+        return said(self.name, self.arguments, self.outcome)
+
+
+@attrs.define
+class Recording:
+    """The calls of one test, in the order in which they returned."""
+
+    calls: list[Call] = attrs.field(factory=list)
+
+    def of(self, name: str, value: Any) -> Any:  # noqa: ANN401  # a backend or what opens one
+        """Return the same backend, or the same opener, whose calls are recorded here."""
+        return RecordedBackend(self, value) if name == "backend" else RecordedOpener(self, value)
+
+    def add(self, name: str, arguments: tuple[Any, ...] = (), outcome: object = None) -> None:
+        """Note one call."""
+        self.calls.append(Call(name, arguments, outcome))
+
+    def shown(self) -> list[Call]:
+        """Return the calls that matter: those that write, and the last one."""
+        last = self.calls[-1:]
+        return [call for call in self.calls[:-1] if call.name in _WRITING] + last
+
+    def told(self) -> str:
+        """Return the calls that matter, one on a line."""
+        shown = self.shown()
+        lines = [str(call) for call in shown[-_MOST:]]
+        if len(shown) > _MOST:
+            lines.insert(0, f"({len(shown) - _MOST} more before)")
+        return "\n  ".join(["Calls:", *lines])
+
+
+class RecordedBackend:
+    """A backend whose calls are recorded."""
+
+    def __init__(self, recording: Recording, backend: StorageBackend) -> None:
+        self._recording = recording
+        self._backend = backend
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Pass it on."""
+        return self._pass_on(self._backend.commit, list(writes))
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Pass it on."""
+        return self._pass_on(self._backend.get, change_id)
+
+    def find(self, query: Query, /) -> Rows:
+        """Pass it on."""
+        return self._pass_on(self._backend.find, query)
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        """Pass it on."""
+        return self._pass_on(self._backend.history, change_id, after_seq, limit)
+
+    def close(self) -> None:
+        """Pass it on."""
+        self._pass_on(self._backend.close)
+
+    def _pass_on(self, method: Callable[..., Answer], *arguments: Any) -> Answer:  # of each of them
+        try:
+            answer = method(*arguments)
+        except BaseException as error:
+            self._recording.add(method.__name__, arguments, error)
+            raise
+        self._recording.add(method.__name__, arguments, answer)
+        return answer
+
+
+class RecordedOpener:
+    """What opens a backend, recorded; another process gets the opener itself."""
+
+    def __init__(self, recording: Recording, opener: Callable[[], StorageBackend]) -> None:
+        self.recording = recording
+        self._opener = opener
+
+    def __call__(self) -> RecordedBackend:
+        """Open the store."""
+        backend = RecordedBackend(self.recording, self._opener())
+        self.recording.add("open")
+        return backend
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as what is recorded."""
+        return _itself, (self._opener,)
+
+
+def _itself(opener: Callable[[], StorageBackend]) -> Callable[[], StorageBackend]:
+    return opener

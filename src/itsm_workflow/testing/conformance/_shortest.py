@@ -1,0 +1,94 @@
+"""The shortest counterexample: calls are left out as long as the store still answers otherwise than the model.
+
+Only for calls of one thread and one process; what a race or a death broke is shown as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.testing.conformance._model import Model
+from itsm_workflow.testing.conformance._recording import Call
+from itsm_workflow.testing.conformance._wording import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from itsm_workflow.storage.protocol import StorageBackend
+
+_MOST_REPLAYS = 400
+_ASKING = frozenset({"commit", "get", "find", "history"})
+
+
+@attrs.frozen
+class Counterexample:
+    """Calls, the last of which is answered wrongly, and what is wrong with its answer."""
+
+    calls: tuple[Call, ...]
+    wrong: str
+
+
+def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]]) -> Counterexample | None:
+    """Return the shortest counterexample that leaving out calls and writes leads to, or None if the model agrees.
+
+    Args:
+        calls: What was called when a promise broke.
+        new_store: Makes an empty store and returns what opens it.
+    """
+    asked = [call for call in calls if call.name in _ASKING and not isinstance(call.outcome, BaseException)]
+    best = _replayed(asked, new_store)
+    replays = 1
+    while best is not None:
+        for fewer in _fewer(best.calls):
+            replays += 1
+            found = _replayed(fewer, new_store)
+            if found is not None and found.calls[-1].name == best.calls[-1].name:
+                best = found
+                break
+            if replays >= _MOST_REPLAYS:
+                return best
+        else:
+            return best
+    return None
+
+
+def _fewer(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Yield the calls with something left out, much before little."""
+    size = len(calls) // 2
+    while size:
+        for start in range(0, len(calls), size):
+            yield [*calls[:start], *calls[start + size :]]
+        size //= 2
+    for place, call in enumerate(calls):
+        writes = call.arguments[0] if call.name == "commit" else []
+        for left_out in range(len(writes)):
+            rest = [*writes[:left_out], *writes[left_out + 1 :]]
+            if rest:
+                yield [*calls[:place], Call("commit", (rest,)), *calls[place + 1 :]]
+
+
+def _replayed(calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]]) -> Counterexample | None:
+    backend, model = new_store()(), Model()
+    done: list[Call] = []
+    try:
+        for call in calls:
+            try:
+                answer = getattr(backend, call.name)(*call.arguments)
+            except Exception:  # noqa: BLE001  # calls that were left out made this one impossible
+                return None
+            done.append(Call(call.name, call.arguments, answer))
+            if call.name == "commit":
+                try:
+                    model = model.after(call.arguments[0], answer)
+                except AssertionError as error:
+                    return Counterexample(tuple(done), str(error))
+                continue
+            expected = getattr(model, call.name)(*call.arguments)
+            actual = list(answer.rows) if call.name == "find" else answer
+            if actual != (expected := expected[: len(actual)] if call.name == "find" and answer.next else expected):
+                return Counterexample(tuple(done), difference(actual, expected))
+    finally:
+        backend.close()
+    return None

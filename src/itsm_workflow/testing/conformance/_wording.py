@@ -1,0 +1,89 @@
+"""Calls and their answers in few words: of a row, only what makes it different from a plain one."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.storage.protocol import Conflict, EntryRow, EntryRows, Query, Row, Rows, Write
+from itsm_workflow.testing.conformance._rows import create, entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LEAD = frozenset({"id", "version", "seq", "updated_at"})
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
+    """Return one call in one line."""
+    if name in {"open", "close"} and outcome is None:
+        return name
+    if name == "elsewhere":  # what another process did
+        return f"elsewhere: {arguments[0]}"
+    inside = ", ".join(map(word, arguments))
+    if isinstance(outcome, BaseException):
+        return f"{name}({inside}) raised {type(outcome).__name__}: {_SHORT.repr(str(outcome))}"
+    return f"{name}({inside}) -> {word(outcome)}"
+
+
+def word(value: object) -> str:
+    """Return a value of the port in few words."""
+    if isinstance(value, Write):
+        kind = "create" if value.expected_version == 0 else "follow" if value.entries else "claim"
+        base = "" if value.expected_version == 0 else f" v{value.expected_version}"
+        lines = "" if len(value.entries) == 1 or kind == "claim" else f" with {len(value.entries)} entries"
+        return f"{kind} {_SHORT.repr(value.row.id)}{base}{lines}{_columns(value.row)}{_odd(value.entries)}"
+    if isinstance(value, Row):
+        return f"{_SHORT.repr(value.id)} v{value.version} seq {value.seq}{_columns(value)}"
+    if isinstance(value, EntryRow):
+        return f"{value.seq}{_odd([value])}"
+    if isinstance(value, Conflict):
+        holder = "" if value.holder is None else f", held by {_SHORT.repr(value.holder)}"
+        return f"{value.kind} conflict of {_SHORT.repr(value.change_id)}{holder}"
+    if isinstance(value, Rows):
+        return f"{word(value.rows)}{'' if value.next is None else ' and more'}"
+    if isinstance(value, EntryRows):
+        return f"entries {word(value.entries)}{'' if value.next_seq is None else ' and more'}"
+    if isinstance(value, Query):
+        plain = Query()
+        named = {name: getattr(value, name) for name in attrs.fields_dict(Query)}
+        return ", ".join(f"{name}={_SHORT.repr(v)}" for name, v in named.items() if v != getattr(plain, name))
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(word, value))}]"
+    return _SHORT.repr(value)
+
+
+def difference(actual: object, expected: object) -> str:
+    """Say what was answered and what it must be; of two rows, only the columns that differ."""
+    if isinstance(actual, Row) and isinstance(expected, Row):
+        names = [name for name in attrs.fields_dict(Row) if getattr(actual, name) != getattr(expected, name)]
+        return "; ".join(
+            f"{name} is {_SHORT.repr(getattr(actual, name))}, must be {_SHORT.repr(getattr(expected, name))}"
+            for name in names
+        )
+    if isinstance(actual, list | tuple) and isinstance(expected, list | tuple) and len(actual) == len(expected):
+        places = [n for n, pair in enumerate(zip(actual, expected, strict=True)) if pair[0] != pair[1]]
+        if places and word(actual[places[0]]) == word(expected[places[0]]):
+            return f"at place {places[0]}: it is {actual[places[0]]}, must be {expected[places[0]]}"
+    return f"it is {word(actual)}, must be {word(expected)}"
+
+
+def _columns(row: Row) -> str:
+    plain = create(row.id).row
+    names = [name for name in attrs.fields_dict(Row) if name not in _LEAD]
+    told = [f"{name}={_SHORT.repr(getattr(row, name))}" for name in names if getattr(row, name) != getattr(plain, name)]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _odd(entries: Iterable[EntryRow]) -> str:
+    """Name the columns of entries that are not plain."""
+    odd = []
+    for line in entries:
+        plain = entry(line.change_id, line.seq)
+        names = [name for name in attrs.fields_dict(EntryRow) if getattr(line, name) != getattr(plain, name)]
+        odd += [f"{name}={_SHORT.repr(getattr(line, name))}" for name in names]
+    return f" [{', '.join(odd)}]" if odd else ""

@@ -1,0 +1,296 @@
+"""Broken backends: each a good one that breaks one promise, in at most 15 lines.
+
+Beside each stands the promise of the kit that catches it, and words of the sentence that is quoted then.
+"""
+
+# ruff: noqa: D102  # a class says what is broken, the port says what each method is for
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+from unittest import mock
+
+import attrs
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, Cursor, EntryRows, Order, Query, Row, Rows, Write
+from itsm_workflow_backends.json_file import JSONFileBackend, _log
+from itsm_workflow_backends.json_file._replay import Replay
+from itsm_workflow_backends.memory import MemoryBackend
+from itsm_workflow_backends.sqlite import SQLiteBackend, _queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from itsm_workflow_backends.json_file._backend import _Opened
+
+
+class IgnoresTheVersion(MemoryBackend):
+    """Writes over what it has not read."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit([self._as_latest(write) for write in writes])
+
+    def _as_latest(self, write: Write) -> Write:
+        row = self.get(write.row.id)
+        if row is None:
+            return write
+        entries = tuple(attrs.evolve(e, seq=row.seq + place) for place, e in enumerate(write.entries, start=1))
+        latest = attrs.evolve(write.row, version=row.version + 1, seq=row.seq + len(entries))
+        return Write(row=latest, expected_version=row.version, entries=entries)
+
+
+class LosesHistoryOnConflict(MemoryBackend):
+    """Clears away more than the write that lost."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        answer = super().commit(writes)
+        for conflict in filter(None, answer):
+            self._open_table()._entries.pop(conflict.change_id, None)
+        return answer
+
+
+class ForgetsTheSubjectRule(MemoryBackend):
+    """Lets two open changes have one subject."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        self._open_table()._subjects.clear()
+        return super().commit(writes)
+
+
+class LetsATicketBelongToTwo(MemoryBackend):
+    """Binds a ticket that is bound."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        self._open_table()._tickets.clear()
+        return super().commit(writes)
+
+
+class OneConflictFailsTheBatch(MemoryBackend):
+    """Rolls the whole commit back when one write loses."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        verdicts = [self._open_table().judge(write) for write in writes]
+        return verdicts if any(verdicts) else super().commit(writes)
+
+
+class PagesByOffset(MemoryBackend):
+    """Counts rows instead of remembering the last one."""
+
+    def find(self, query: Query, /) -> Rows:
+        start = int(query.after.id) if query.after else 0
+        rows = super().find(attrs.evolve(query, after=None, limit=10_000)).rows
+        page = rows[start : start + query.limit]
+        value = None if query.order is Order.ID else 0
+        more = start + len(page) < len(rows)
+        return Rows(rows=page, next=Cursor(value=value, id=str(start + len(page))) if more else None)
+
+
+class AcknowledgesBeforeFsync(JSONFileBackend):
+    """Leaves the last line to the operating system."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        with mock.patch.object(_log, "sync"):
+            return super().commit(writes)
+
+
+class AcknowledgesBeforeWriting(SQLiteBackend):
+    """Keeps each commit for itself until the next call."""
+
+    _kept: Sequence[Write] = ()
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        super().commit(self._kept)
+        self._kept = writes
+        return [None for _ in writes]
+
+    def get(self, change_id: str, /) -> Row | None:
+        super().commit(self._kept)
+        self._kept = ()
+        return super().get(change_id)
+
+
+class WritesTheRowFirst(SQLiteBackend):
+    """Stores rows and their entries in two transactions."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        with mock.patch.object(_queries, "INSERT_ENTRY", f"INSERT INTO entries SELECT {'?, ' * 7}? WHERE 0"):
+            answer = super().commit(writes)
+        won = (write for write, conflict in zip(writes, answer, strict=True) if conflict is None)
+        entries = [_queries.entry_values(line) for write in won for line in write.entries]
+        with self._connections.writing() as connection:
+            connection.executemany(_queries.INSERT_ENTRY, entries)
+        return answer
+
+
+class FoldsCase(MemoryBackend):
+    """Compares names as some databases do by default."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit([self._lowered(write) for write in writes])
+
+    def get(self, change_id: str, /) -> Row | None:
+        return super().get(change_id.lower())
+
+    def _lowered(self, write: Write) -> Write:
+        entries = tuple(attrs.evolve(e, change_id=e.change_id.lower()) for e in write.entries)
+        return attrs.evolve(write, row=attrs.evolve(write.row, id=write.row.id.lower()), entries=entries)
+
+
+class DropsMicroseconds(MemoryBackend):
+    """Keeps times as many a database does: to the millisecond."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        row = super().get(change_id)
+        return row and attrs.evolve(row, updated_at=row.updated_at // 1000 * 1000)
+
+
+class ReturnsAConflictAsSuccess(MemoryBackend):
+    """Says that all went well."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return [None for _ in super().commit(writes)]
+
+
+class AppliesABatchInPart(MemoryBackend):
+    """Stores the first two writes of a batch, and says that it stored all."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit(writes[:2]) + [None for _ in writes[2:]]
+
+
+class MovesUpdatedAtOnAClaim(MemoryBackend):
+    """Takes a claim for news."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        answer = super().commit(writes)
+        table = self._open_table()
+        for write, conflict in zip(writes, answer, strict=True):
+            if conflict is None and not write.entries and write.expected_version:
+                row = table.rows[write.row.id]
+                table.put(attrs.evolve(row, updated_at=row.updated_at + 1))
+        return answer
+
+
+class ReordersHistory(MemoryBackend):
+    """Returns the latest first."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, limit)
+        return attrs.evolve(page, entries=tuple(reversed(page.entries)))
+
+
+class TellsTheLastReason(MemoryBackend):
+    """Says ticket where it should have said subject."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        tickets = {row.ticket_key: row.id for row in self._open_table().rows.values() if row.ticket_key}
+        answer = super().commit(writes)
+        return [
+            attrs.evolve(conflict, kind=ConflictKind.TICKET, holder=tickets[write.row.ticket_key])
+            if conflict and write.row.ticket_key in tickets
+            else conflict
+            for write, conflict in zip(writes, answer, strict=True)
+        ]
+
+
+class ChecksWithoutALock(MemoryBackend):
+    """Reads the version, and writes a moment later."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        verdicts = [self._open_table().judge(write) for write in writes]
+        threading.Event().wait(0.001)
+        for write, verdict in zip(writes, verdicts, strict=True):
+            if verdict is None:
+                self._open_table().apply(write)
+        return verdicts
+
+
+class ReadsItsOwnCache(SQLiteBackend):
+    """Does not see what others write."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        cache: dict[str, Row | None] = vars(self).setdefault("cache", {})
+        if change_id not in cache:
+            cache[change_id] = super().get(change_id)
+        return cache[change_id]
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        vars(self).pop("cache", None)
+        return super().commit(writes)
+
+
+class CutsLongDocuments(MemoryBackend):
+    """Has a column of 64 KiB."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        row = super().get(change_id)
+        return row and attrs.evolve(row, document=row.document[:65535])
+
+
+class ReplacesWhatItCannotKeep(MemoryBackend):
+    """Stores a question mark for each lone surrogate, instead of refusing them."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit([attrs.evolve(write, row=self._kept(write.row)) for write in writes])
+
+    def _kept(self, row: Row) -> Row:
+        return attrs.evolve(row, document=row.document.encode(errors="replace").decode())
+
+
+class ForgetsWhenClosed(MemoryBackend):
+    """Says that it is durable, and is not."""
+
+    abilities: ClassVar[frozenset[str]] = frozenset({"durable"})
+
+
+class WorksOnWhenClosed(MemoryBackend):
+    """Answers from what it remembers."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        try:
+            return super().get(change_id)
+        except StorageUnavailable:
+            return None
+
+
+class TrustsDamagedLines(JSONFileBackend):
+    """Knows of the damage, and works on."""
+
+    @contextmanager
+    def _current(self, *, to_write: bool = False) -> Iterator[_Opened]:
+        with (
+            mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT),
+            super()._current(to_write=to_write) as opened,
+        ):
+            yield opened
+
+
+ZOO = {
+    IgnoresTheVersion: ("a stale version loses", "the version that the writer has read"),
+    LosesHistoryOnConflict: ("what loses leaves no trace", "nothing of it was stored"),
+    ForgetsTheSubjectRule: ("one open change per subject", "while the change holds its subject, else None. Unique."),
+    LetsATicketBelongToTwo: ("a ticket belongs to one change", "Gateway name and ticket id, or None. Unique."),
+    OneConflictFailsTheBatch: ("winners and losers of one commit", "Each write succeeds or conflicts independently"),
+    PagesByOffset: ("nothing is left out while others change", "a row that matches throughout is never left out"),
+    AcknowledgesBeforeFsync: ("a power cut loses nothing that was told", "durable before returning"),
+    AcknowledgesBeforeWriting: ("a killed process loses nothing that it was told", "durable before returning"),
+    WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
+    FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
+    DropsMicroseconds: ("times are exact", "Times are integer microseconds"),
+    ReturnsAConflictAsSuccess: ("the answer fits the writes", "None for a write that was stored, else its conflict"),
+    AppliesABatchInPart: ("all of a batch is stored", "Store each write or say why not"),
+    MovesUpdatedAtOnAClaim: ("a write without entries only moves when it is due", "``updated_at`` stays"),
+    ReordersHistory: ("entries are numbered without a gap", "numbered 1 to ``seq``"),
+    TellsTheLastReason: ("the first reason is told", "the first in this order is told"),
+    ChecksWithoutALock: ("one thread wins each version", "shared by the threads of a process"),
+    ReadsItsOwnCache: ("two objects see each others commits", "as of the last commit"),
+    CutsLongDocuments: ("a long document", "All that no column holds"),
+    ReplacesWhatItCannotKeep: ("what cannot be kept is refused", "a size or character the backend cannot keep"),
+    ForgetsWhenClosed: ("opened anew everything is there", "durable before returning"),
+    WorksOnWhenClosed: ("a closed backend does nothing", "any other call afterwards raises StorageUnavailable"),
+    TrustsDamagedLines: ("damage is told and never read", "may raise ``StorageUnavailable`` or ``StorageCorrupt``"),
+}
+"""By broken backend: the promise that catches it, and words of the sentence that is quoted then."""
