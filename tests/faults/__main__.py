@@ -91,7 +91,7 @@ def run(row: Row, profile: str, case: str | None) -> Outcome:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record"
-        environment = {**os.environ, "ITSM_WORKFLOW_FAULTS": profile, RECORD: str(record)}
+        environment = {**os.environ, "FAULT_MATRIX": profile, RECORD: str(record)}
         if case is not None:
             environment[CASE] = case
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=2400"]

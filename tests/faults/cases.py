@@ -97,4 +97,4 @@ class Faults:
 
 def profile_of_environment() -> Profile:
     """Return the profile that this run was started with."""
-    return "full" if os.environ.get("ITSM_WORKFLOW_FAULTS") == "full" else QUICK
+    return "full" if os.environ.get("FAULT_MATRIX") == "full" else QUICK

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FAULTS = pytest.StashKey[Faults]()
 
-CASE, RECORD = "ITSM_WORKFLOW_FAULTS_CASE", "ITSM_WORKFLOW_FAULTS_RECORD"
+CASE, RECORD = "FAULT_MATRIX_CASE", "FAULT_MATRIX_RECORD"
 
 
 def pytest_configure(config: pytest.Config) -> None:

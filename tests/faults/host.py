@@ -1,0 +1,113 @@
+"""A host in a process of its own: the callback's route on a real server. Prints its port; SIGTERM ends it.
+
+`python -m tests.faults.host STORE`, with the settings in the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
+from itsm_workflow.callbacks.asgi import asgi
+from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tests.integration.workflow.office import Office
+    from tests.integration.workflow.places import Knock
+
+PATIENCE = 60
+"""Seconds after which something hangs."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve until told to end."""
+    gateway = BkItsmGateway(Settings.from_env())
+    with (
+        Workflow(storage=open_storage(arguments[0]), gateway=gateway, after_callback="inline") as workflow,
+        socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
+    ):
+        print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
+        config = uvicorn.Config(asgi(workflow.receive), log_config=None, lifespan="off", access_log=False)
+        uvicorn.Server(config).run([listener])
+
+
+@contextlib.contextmanager
+def hosts(count: int, office: Office) -> Iterator[list[tuple[int, int]]]:
+    """Run hosts on the office's store until the block ends, and return port and process id of each."""
+    command = [sys.executable, "-m", "tests.faults.host", office.store_url]
+    surroundings = {**os.environ, **environment_of(office)}
+    with contextlib.ExitStack() as running:
+        started = []
+        for _ in range(count):
+            process = running.enter_context(
+                subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True)
+            )
+            running.callback(process.terminate)
+            started.append(process)
+        yield [(int(process.stdout.readline()), process.pid) for process in started if process.stdout]
+
+
+def environment_of(office: Office) -> dict[str, str]:
+    """Return the settings of a host for the office's ticket system."""
+    return {
+        "BKAPP_ITSM_APP_CODE": "collector",
+        "BKAPP_ITSM_APP_SECRET": APP_SECRET,
+        "BKAPP_ITSM_GATEWAY_URL": office.sandbox.url,
+        "BKAPP_ITSM_FAST_APPROVAL": "true",
+        "BKAPP_ITSM_CALLBACK_HOST": office.door.url,
+        "BKAPP_ITSM_CALLBACK_KEYS": CALLBACK_KEY,
+    }
+
+
+class Line:
+    """A kept-alive connection to a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a request and return the status of the answer."""
+        self._connection.request("POST", path, body=body, headers=dict(headers))
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status
+
+    def post_at(self, gate: threading.Barrier, knock: Knock) -> int:
+        """Send a request on when all others are about to, too."""
+        headers = {
+            name: value for name, value in knock.headers.items() if name.lower() not in {"host", "content-length"}
+        }
+        gate.wait(PATIENCE)
+        return self.post(knock.path, headers, knock.body)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return what is in the store's files; the index that readers share in memory is none."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
+
+
+def resident(process: int) -> int:
+    """Return the bytes of memory that a process holds."""
+    text = Path(f"/proc/{process}/statm").read_text(encoding="ascii")
+    return int(text.split()[1]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
