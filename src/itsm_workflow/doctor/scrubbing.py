@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.gateway.audit import STARS, scrub
+from itsm_workflow.gateway.audit import scrub
+from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
     from itsm_workflow.gateway.transport import Answer
-    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
 
 
 def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
     """Return the answer with stars for each of our secrets, before anything is cut out of it."""
     secrets = [settings.app_secret, settings.system_token, *settings.callback_keys, *more]
-    body = answer.body
-    for secret in filter(None, secrets):
-        for written in {secret.reveal(), json.dumps(secret.reveal())[1:-1]}:
-            body = body.replace(written.encode(), STARS.encode())
-    headers = {name: scrub(value, filter(None, secrets)) for name, value in answer.headers.items()}
+    written = [*secrets, *(Secret(json.dumps(secret.reveal())[1:-1]) for secret in secrets)]
+    body = scrub(answer.body.decode("utf-8", "surrogateescape"), written).encode("utf-8", "surrogateescape")
+    headers = {name: scrub(value, secrets) for name, value in answer.headers.items()}
     return attrs.evolve(answer, headers=headers, body=body)

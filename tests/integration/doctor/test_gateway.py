@@ -74,6 +74,10 @@ class TestWell:
         assert found["gateway.form"].seen.endswith("title (标题), leader (审批人), reason (理由)")
         assert "内置审批节点" in found["gateway.approval"].seen
 
+    def test_a_field_that_is_not_required(self, sandbox: Sandbox) -> None:
+        """It may stay empty."""
+        assert of_sandbox(sandbox, SERVICE_ID="50", APPROVER_FIELD="leader")["gateway.form"].level == Level.OK
+
     def test_nothing_but_reads_is_asked(self) -> None:
         """No ticket is made, and the list of undelivered callbacks keeps its entries."""
         with Sandbox() as sandbox:
@@ -211,6 +215,17 @@ class TestCertificate:
 
         assert (found.level, found.advice) == (Level.WARNING, "have it renewed")
         assert "7 days from now" in found.seen
+
+    @pytest.mark.parametrize(("host", "level"), [("localhost", Level.OK), ("127.0.0.1", Level.PROBLEM)])
+    def test_it_is_of_the_name_that_is_asked_for(
+        self, authority: trustme.CA, bundle: Path, host: str, level: Level
+    ) -> None:
+        """The same server, by one name and by another."""
+        with FaultServer(answering(response(success([]))), tls=context_of(authority.issue_cert("localhost"))) as server:
+            url = server.url.replace("127.0.0.1", host)
+            found = of_gateway(settings(url, CA_BUNDLE=str(bundle)), SystemClock())
+
+        assert found["gateway.certificate"].level == level
 
     @pytest.mark.parametrize("what", ["expired", "of another name", "of another authority"])
     def test_it_is_refused(self, authority: trustme.CA, bundle: Path, what: str) -> None:
