@@ -203,6 +203,16 @@ def test_refused_says_what_the_gateway_said() -> None:
     }
 
 
+def test_refused_is_done_with_a_withdrawal_that_was_asked_for() -> None:
+    """Nothing was filed; left planned, it would hit the ticket of the mended draft. No other effect is touched."""
+    refusal = ev.Refusal(number=1, owner="w1", remote_code=39, message="no", looked_up=True)
+    wish, own = x.planned(name=WITHDRAW, id="E1"), x.planned(id="E2")
+    parked = x.planned(PARKED, name=WITHDRAW, id="E3")
+    change = updated(updates.refused, attrs.evolve(x.SENDING, effects=(wish, own, parked)), refusal)
+
+    assert change.effects == (attrs.evolve(wish, status=EffectStatus.DELIVERED), own, parked)
+
+
 def test_requeued_keeps_the_key_and_raises_the_number() -> None:
     """So that a double would be visible; the look-ups begin anew."""
     change = updated(updates.requeued, x.EXHAUSTED, WANTED)
