@@ -49,7 +49,7 @@ def doctor(store: str, *, online: bool, callback: bool, in_json: bool) -> Exit:
     if in_json:
         as_json([attrs.asdict(finding) for finding in found])
     levels = Counter(finding.level for finding in found)
-    note(f"{levels[Level.PROBLEM]} problems, {levels[Level.WARNING]} warnings, {levels[Level.OK]} well")
+    note(f"problems {levels[Level.PROBLEM]}, warnings {levels[Level.WARNING]}, ok {levels[Level.OK]}")
     return Exit.FAILED if levels[Level.PROBLEM] else Exit.DONE
 
 

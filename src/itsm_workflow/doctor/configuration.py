@@ -11,7 +11,7 @@ from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import SettingsError, StorageError
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
-from itsm_workflow.storage.url import scheme_of
+from itsm_workflow.storage.url import FILES, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -152,7 +152,7 @@ def _shown(field: str, value: object) -> str:
     if isinstance(value, Secret):
         return "set"
     if field == "store":
-        return _scheme(str(value))
+        return _store(str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
@@ -161,12 +161,13 @@ def _shown(field: str, value: object) -> str:
     return str(value)
 
 
-def _scheme(url: str) -> str:
-    """Return of a store's URL what cannot hold a password."""
+def _store(url: str) -> str:
+    """Return what can be shown of a store's URL: that of a server may hold a password."""
     try:
-        return f"{scheme_of(url)}://…"
+        scheme = scheme_of(url)
     except StorageError:
         return "set"
+    return url if scheme in FILES else f"{scheme}://…"
 
 
 def _host(url: str) -> str:

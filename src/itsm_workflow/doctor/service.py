@@ -151,7 +151,7 @@ def _look_up(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]) -> st
     field = "service_name" if name else "service_role"
     return problem(
         "gateway.service",
-        f"{len(matches)} services are {wanted}, one is needed; the gateway lists: {_names(rows)}",
+        f"one service {wanted} is needed, there are {len(matches)}; the gateway lists: {_names(rows)}",
         f"correct {variable_of(settings, field)}, or set BKAPP_ITSM_SERVICE_ID",
     )
 

@@ -56,9 +56,9 @@ def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
             return
         with _warnings() as told, contextlib.closing(open_storage(url)) as storage:
             if told:
-                yield problem("storage.open", f"the store opens, and is damaged: {'; '.join(told)}", _REPAIR)
+                yield problem("storage.open", f"{_name(url)} opens, and is damaged: {'; '.join(told)}", _REPAIR)
             else:
-                yield ok("storage.open", f"the {scheme_of(url)} store opens")
+                yield ok("storage.open", f"{_name(url)} opens")
             yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
             yield _writable(storage)
             yield from _waiting(storage, now)
@@ -111,7 +111,7 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
     if reasons:
         yield warning(
             "storage.attention",
-            f"{reasons.total()} changes wait for a person: {_counted(reasons)}",
+            f"waiting for a person: {_counted(reasons)}",
             "`itsm-workflow list --attention` names them, `itsm-workflow why ID` says what to do",
         )
     else:
@@ -121,7 +121,7 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
         since = from_micros(late[0].due_at or 0)
         yield warning(
             "storage.due",
-            f"{len(late)} changes are due and nobody has looked, the first since {since:%Y-%m-%d %H:%M} UTC",
+            f"due and not looked at: {len(late)}, the first since {since:%Y-%m-%d %H:%M} UTC",
             "run `itsm-workflow reconcile` every few minutes, by cron or your task queue",
         )
     else:
@@ -134,6 +134,11 @@ def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
     while page.next is not None:
         page = storage.find(attrs.evolve(query, limit=_PAGE, after=page.next))
         yield from page.rows
+
+
+def _name(url: str) -> str:
+    """Return what can be shown of a store's URL: that of a server may hold a password."""
+    return str(path_of(url)) if scheme_of(url) in FILES else f"the {scheme_of(url)} store"
 
 
 def _counted(counts: Counter[str]) -> str:

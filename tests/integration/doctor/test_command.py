@@ -26,7 +26,7 @@ def test_all_is_well(office: Office) -> None:
     done = office.run("doctor", "--online")
 
     assert done.code == 0
-    assert done.err == "0 problems, 0 warnings, 15 well\n"
+    assert done.err == "problems 0, warnings 0, ok 15\n"
     lines = done.out.splitlines()
     assert len(lines) == 15
     assert lines[0] == "ok       settings.app_code           host, from BKAPP_ITSM_APP_CODE"
@@ -48,7 +48,7 @@ def test_warnings_alone_are_exit_0(office: Office) -> None:
     """There is no store yet, for one."""
     done = office.run("doctor")
 
-    assert (done.code, done.err) == (0, "0 problems, 1 warnings, 5 well\n")
+    assert (done.code, done.err) == (0, "problems 0, warnings 1, ok 5\n")
 
 
 def test_json_is_an_array_of_findings(office: Office) -> None:

@@ -184,7 +184,7 @@ class TestWaiting:
             found = of_store(url, office.clock.now() + LATE * 2)
 
         assert found["storage.open_changes"].seen == "5 pending"
-        assert found["storage.due"].seen.startswith("5 changes")
+        assert found["storage.due"].seen.startswith("due and not looked at: 5, ")
 
     def test_what_waits_for_a_person(self, url: str) -> None:
         """With the reasons, and how to find them."""
@@ -193,7 +193,7 @@ class TestWaiting:
             found = of_store(url, office.clock.now())["storage.attention"]
 
         assert found.level == Level.WARNING
-        assert found.seen == "1 changes wait for a person: 1 not_found"
+        assert found.seen == "waiting for a person: 1 not_found"
         assert "itsm-workflow list --attention" in found.advice
 
     def test_nobody_reconciles(self, url: str) -> None:
