@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow import Workflow, open_storage
-from itsm_workflow.gateway.protocol import Unknown
+from itsm_workflow.gateway.protocol import Refused, Unknown
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.storage.protocol import Write
@@ -38,9 +38,13 @@ class Gateway(LedgerGateway):
         self.before: dict[str, Callable[[], object]] = {}
         self.search_lags = False
         self.loses_answers = False
+        self.refusal: Refused | None = None
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File the ticket; the answer may be lost on its way."""
+        """File the ticket, unless all are refused; the answer may be lost on its way."""
+        if self.refusal is not None:
+            self._catch_up("create_ticket")
+            return self.refusal
         answer = super().create(request)
         return Unknown(problem="the connection was reset") if self.loses_answers else answer
 

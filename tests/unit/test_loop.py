@@ -12,9 +12,11 @@ from itsm_workflow import COLLECTOR_CHANGE, Effect, EffectCall, State
 from itsm_workflow.callbacks.credential import CallbackAddress
 from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
+from itsm_workflow.gateway.protocol import Refused
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.evidence import Channel
 from itsm_workflow.policy import Policy
+from itsm_workflow.sandbox import Draft
 from itsm_workflow.settle import Read
 from tests.unit.callbacks.examples import HOST, body, place
 from tests.unit.desk import ASKED, SUBJECT, Desk
@@ -147,6 +149,25 @@ def test_a_search_that_fails_is_not_an_empty_one() -> None:
 
     assert workflow.reconcile().failed == 1
     assert workflow.get(change.id).expect_attempt().problem == "GatewayUnavailable: get_tickets: no route"
+
+
+def test_a_refusal_is_believed_though_somebody_elses_ticket_carries_our_key() -> None:
+    """A title can be copied by anybody; a ticket of another creator is none of ours, and the subject is free again."""
+    desk = Desk()
+    workflow = desk.workflow()
+    desk.gateway.refusal = Refused(remote_code=3900003, message="no such service")
+
+    def copy() -> None:
+        attempt = workflow.resolve(SUBJECT).expect_attempt()
+        title = f"{ASKED['title']} #{attempt.key[-8:]}"
+        service = next(iter(desk.ledger.services.values()))
+        desk.ledger.file(Draft(title=title, creator="eve", service=service, approvers=("carol",), tag=attempt.key))
+
+    desk.gateway.before["create_ticket"] = copy
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+
+    assert (change.state, len(desk.ledger.tickets())) == (State.DRAFT, 1)
+    assert [entry.trigger for entry in workflow.history(change.id)][-1] == "refuse"
 
 
 # ---------------------------------------------------------------- recording what an answer decides
