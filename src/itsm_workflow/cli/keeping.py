@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from itsm_workflow.cli.checking import check
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.reading import json_option
@@ -19,6 +20,9 @@ from itsm_workflow.storage.url import path_of, scheme_of
 @click.group(no_args_is_help=False)
 def storage() -> None:
     """Look after stores."""
+
+
+storage.add_command(check)
 
 
 @storage.command()

@@ -91,9 +91,9 @@ class Promises:
     @classmethod
     def all_promises(cls) -> dict[str, Callable[..., None]]:
         """Return every test by name, whether it is left out or not."""
-        return {
-            name: value
-            for base in reversed(cls.__mro__)
-            for name, value in sorted(vars(base).items())
-            if hasattr(value, "needs")
-        }
+        promises: dict[str, Callable[..., None]] = {}
+        for base in cls.__mro__:
+            for name, value in vars(base).items():
+                if hasattr(value, "needs"):
+                    promises.setdefault(name, value)
+        return promises

@@ -30,7 +30,7 @@ class Outcome(enum.StrEnum):
     """What became of a promise."""
 
     KEPT = "kept"
-    BROKEN = "BROKEN"
+    BROKEN = "broken"
     NOT_RUN = "not run"
     """Something that it needs is not installed."""
     NOT_DECLARED = "not declared"

@@ -1,0 +1,78 @@
+"""Empty stores for a check, beside the one that a URL names; that one is never written to."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from itsm_workflow.errors import StorageError
+from itsm_workflow.storage.files import unavailable
+from itsm_workflow.storage.protocol import Query
+from itsm_workflow.storage.registry import MakesScratch, backend_of, open_storage, schema_of
+from itsm_workflow.storage.url import scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from itsm_workflow.storage.protocol import StorageBackend
+
+    NewStore = Callable[[], Callable[[], StorageBackend]]
+
+
+@contextmanager
+def scratch_stores(url: str) -> Iterator[NewStore]:
+    """Give what makes empty stores: files in a folder of their own beside the path, which is removed in the end.
+
+    A backend whose stores are no files names them itself, see `itsm_workflow.storage.registry.MakesScratch`; what is
+    in memory alone is empty whenever it is opened.
+
+    Raises:
+        StorageError: There are changes in the store, or its backend names no empty ones.
+    """
+    scheme, abilities = scheme_of(url), backend_of(url).abilities
+    backend: object = backend_of(url)
+    numbers = count(1)
+    if isinstance(backend, MakesScratch):
+        _refuse_data(url)
+        prefix = f"check_{secrets.token_hex(4)}"
+        yield lambda: partial(open_storage, backend.scratch_url(url, f"{prefix}_{next(numbers)}"))
+    elif "durable" not in abilities:
+        yield lambda: partial(open_storage, url)
+    elif url.startswith(f"{scheme}:///"):
+        base, mark, options = url.removeprefix(f"{scheme}:///").partition("?")
+        path = Path(unquote(base)).absolute()
+        if path.exists():
+            _refuse_data(url)
+        with unavailable("make stores beside", path):
+            folder = tempfile.mkdtemp(prefix=f"{path.name}.check-", dir=path.parent)
+        try:
+            yield lambda: partial(open_storage, f"{scheme}:///{quote(folder)}/{next(numbers)}{mark}{options}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    else:
+        raise StorageError(
+            f"the {scheme} backend cannot be checked by its URL: its stores are no files, and it has no scratch_url "
+            "that names empty ones; write that, or run its StorageConformance with pytest",
+            scheme=scheme,
+        )
+
+
+def _refuse_data(url: str) -> None:
+    # Not opened if that would migrate it.
+    schema = schema_of(url)
+    if schema is None or schema.found == schema.known:
+        with closing(open_storage(url)) as store:
+            if not store.find(Query(limit=1)).rows:
+                return
+    raise StorageError(
+        "there is data in this store, and a check is for stores that hold nothing: nothing was done; name an empty "
+        "one, or a path where there is none yet",
+        scheme=scheme_of(url),
+    )

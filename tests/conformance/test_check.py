@@ -1,0 +1,257 @@
+"""`itsm-workflow storage check`: the kit by a backend's URL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow.cli import main
+from itsm_workflow.storage import open_storage, registry
+from itsm_workflow.storage.protocol import Schema
+from itsm_workflow.testing.conformance._rows import create, stored
+from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.conformance import zoo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from itsm_workflow.storage import StorageBackend
+
+    Install = Callable[[str, type], None]
+
+WITHOUT_TEST_TOOLS = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"pytest", "hypothesis", "_pytest"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from itsm_workflow.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@attrs.frozen
+class Entry:
+    """An entry point of a package that is not installed."""
+
+    name: str
+    found: type
+    value: str = "elsewhere:Backend"
+
+    def load(self) -> type:
+        """Return the class."""
+        return self.found
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return what makes a backend known by a scheme, in this process."""
+
+    def known(scheme: str, backend: type) -> None:
+        found = registry._entry_point
+        monkeypatch.setattr(
+            registry, "_entry_point", lambda asked: Entry(scheme, backend) if asked == scheme else found(asked)
+        )
+
+    return known
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run the command; return its exit code and what it printed."""
+    code = main(["storage", "check", *arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "json"])
+def test_a_good_backend_is_proven_without_pytest_and_hypothesis(scheme: str, tmp_path: Path) -> None:
+    """All is kept but the walk, which is said not to have run, with what to install; no file is left behind."""
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TEST_TOOLS, "storage", "check"]
+    done = subprocess.run(
+        [*command, f"{scheme}:///{tmp_path}/store"], capture_output=True, text=True, check=False, timeout=90
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    (walk,) = (line.split(maxsplit=6)[6] for line in lines if line.startswith("it does what a dictionary would"))
+    assert walk.split() == [
+        *("not", "run", "0.00", "the", "walk", "needs", "Hypothesis:"),
+        *("pip", "install", "'itsm-workflow[testing]'"),
+    ]
+    assert "BROKEN" not in done.stdout
+    assert lines[-1].endswith("1 not run, 2 not declared" if scheme == "sqlite" else "1 not run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_backend_is_shown(capsys: pytest.CaptureFixture[str], install: Install) -> None:
+    """Exit 1; the sentence, the calls and what is wrong stand below the table."""
+    install("broken", zoo.MovesUpdatedAtOnAClaim)
+    code, out, _ = checked(capsys, "broken://", "--only", "moves when it is due")
+    assert code == 1
+    assert "a write without entries only moves when it is due  BROKEN" in out
+    sentence = (
+        "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row says."
+    )
+    shown = out[out.index("BROKEN    a write") :].splitlines()
+    assert shown == [
+        "BROKEN    a write without entries only moves when it is due",
+        f'the port  "{sentence}"',
+        "calls     commit([create 'c1' (open_subject='s', due_at=1790000000123457)]) -> [None]",
+        "          commit([claim 'c1' v1 (open_subject='s', due_at=1790000060123458)]) -> [None]",
+        "          get('c1') -> 'c1' v2 seq 1 (open_subject='s', due_at=1790000060123458)",
+        "wrong     updated_at is 1790000000123459, must be 1790000000123458",
+        "",
+        "1 broken",
+    ]
+
+
+def test_the_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each promise with its outcome, and what the backend declares."""
+    code, out, _ = checked(capsys, "memory://", "--only", "killed", "--json")
+    report: dict[str, Any] = json.loads(out)
+    (result,) = report.pop("results")
+    assert (code, report) == (
+        0,
+        {
+            "backend": "memory",
+            "runs": 1,
+            "profile": "quick",
+            "abilities": {"durable": False, "multi_process": False, "fsync": False, "checksums": False},
+            "broken": 0,
+        },
+    )
+    assert (result["promise"], result["outcome"], result["reason"]) == (
+        "a killed process loses nothing that it was told",
+        "not declared",
+        "durable, multi_process",
+    )
+
+
+def test_several_runs_end_with_the_first_that_breaks_a_promise(
+    capsys: pytest.CaptureFixture[str], install: Install
+) -> None:
+    """What is rare can be waited for, and a good backend is tried as often as asked."""
+    code, out, _ = checked(capsys, "memory://", "--runs", "3", "--only", "stale", "--json")
+    assert (code, json.loads(out)["runs"]) == (0, 3)
+    install("broken", zoo.IgnoresTheVersion)
+    code, out, _ = checked(capsys, "broken://", "--runs", "3", "--only", "stale", "--json")
+    assert (code, json.loads(out)["runs"]) == (1, 1)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "json"])
+def test_a_store_with_data_is_refused(scheme: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2, one line, and not a byte is changed."""
+    url = f"{scheme}:///{tmp_path}/store"
+    backend = open_storage(url)
+    stored(backend, create("mine"))
+    backend.close()
+    before = (tmp_path / "store").read_bytes()
+    code, out, err = checked(capsys, url)
+    assert (code, out) == (2, "")
+    assert "there is data in this store" in err
+    assert (tmp_path / "store").read_bytes() == before
+
+
+def test_an_empty_store_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The promises have stores of their own."""
+    backend = open_storage(f"sqlite:///{tmp_path}/store")
+    code, _, _ = checked(capsys, f"sqlite:///{tmp_path}/store", "--only", "stale")
+    assert code == 0
+    stored(backend, create("mine"))
+    backend.close()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("nothing://",), 2, "no storage backend is installed for nothing://"),
+        (("sqlite:////nowhere/at/all/store",), 4, "its directory does not exist"),
+        (("memory://", "--only", "no such promise"), 2, "no promise has 'no such promise' in its name"),
+    ],
+)
+def test_what_cannot_be_checked_is_told(
+    arguments: tuple[str, ...], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, and nothing is done."""
+    found, out, err = checked(capsys, *arguments)
+    assert (found, out) == (code, "")
+    assert words in err
+
+
+class Served(SQLiteBackend):
+    """Stands for a backend whose stores are no files of the caller: its URL names a server."""
+
+    folder: Path
+
+    @classmethod
+    def from_url(cls, url: str, /, **_: object) -> StorageBackend:  # type: ignore[override]  # narrower options
+        """Open the store of that name."""
+        return cls(cls.folder / url.removeprefix("served://host/"))
+
+    @classmethod
+    def schema_of(cls, _url: str, /) -> Schema:
+        """Return what it always is."""
+        return Schema(found=1, known=1)
+
+
+class ServedWithScratch(Served):
+    """Names empty stores, too."""
+
+    @classmethod
+    def scratch_url(cls, url: str, name: str, /) -> str:
+        """Return a URL beside it."""
+        return f"{url}-{name}"
+
+
+def test_a_server_names_its_own_empty_stores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], install: Install
+) -> None:
+    """By scratch_url; without it, the check says what is missing; a store with data is refused all the same."""
+    Served.folder = tmp_path
+    install("served", Served)
+    code, _, err = checked(capsys, "served://host/a", "--only", "stale")
+    assert (code, "it has no scratch_url" in err) == (2, True)
+    install("served", ServedWithScratch)
+    code, _, _ = checked(capsys, "served://host/a", "--only", "stale")
+    assert code == 0
+    backend = ServedWithScratch.from_url("served://host/a")
+    stored(backend, create("mine"))
+    backend.close()
+    code, _, err = checked(capsys, "served://host/a", "--only", "stale")
+    assert (code, "there is data in this store" in err) == (2, True)
+
+
+def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:
+    """Its entry point is all that it takes; other processes find it as well."""
+    (tmp_path / "elsewhere.py").write_text(
+        "from itsm_workflow_backends.sqlite import SQLiteBackend\n\n\nclass Elsewhere(SQLiteBackend):\n    pass\n",
+        encoding="utf-8",
+    )
+    metadata = tmp_path / "elsewhere-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(
+        "[itsm_workflow.storage_backends]\nelsewhere = elsewhere:Elsewhere\n", encoding="utf-8"
+    )
+    (tmp_path / "stores").mkdir()
+    url = f"elsewhere:///{tmp_path}/stores/store"
+    done = subprocess.run(
+        [sys.executable, "-m", "itsm_workflow", "storage", "check", url, "--only", "process", "--json"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [result["outcome"] for result in json.loads(done.stdout)["results"]] == ["kept"] * 4
