@@ -7,29 +7,31 @@ import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from itsm_workflow.doctor.findings import ok, problem, warning
+from itsm_workflow.doctor.findings import Level, ok, problem, warning
 from itsm_workflow.errors import SettingsError, StorageError
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
 from itsm_workflow.storage.url import FILES, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from itsm_workflow.doctor.findings import Finding
 
 _LIVE_KEYS = 2
+_BUNDLE = "settings.ca_bundle"
 _UNREAD = frozenset({"default", "argument"})
 
 
 def examine_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
-    """Read the settings and tell what was found; the settings are None if they were refused."""
+    """Read the settings and tell what was found; the settings are None if they cannot be used."""
     try:
         settings = Settings.from_env(environ)
     except SettingsError as error:
-        refused = {_field_of(variable): (variable, rule) for variable, rule in vars(error)["problems"]}
-        return None, [*_refused(refused, environ), *_strangers(environ)]
-    return settings, [*_accepted(settings, environ), *_strangers(environ)]
+        return None, [*_refused(vars(error)["problems"], environ), *_strangers(environ)]
+    findings = [*_accepted(settings, environ), *_strangers(environ)]
+    unusable = any(finding.name == _BUNDLE and finding.level is Level.PROBLEM for finding in findings)
+    return None if unusable else settings, findings
 
 
 def variable_of(settings: Settings, field: str) -> str:
@@ -38,17 +40,15 @@ def variable_of(settings: Settings, field: str) -> str:
     return VARIABLES[field][0] if source in _UNREAD else source
 
 
-def _refused(refused: Mapping[str, tuple[str, str]], environ: Mapping[str, str]) -> Iterator[Finding]:
-    for field in VARIABLES:
+def _refused(problems: Iterable[tuple[str, str]], environ: Mapping[str, str]) -> Iterator[Finding]:
+    told: dict[str, list[str]] = {}
+    for variable, rule in problems:
+        told.setdefault(_field_of(variable), []).append(f"{variable} {rule}")
+    for field, variables in VARIABLES.items():
         set_by = _set_by(field, environ)
-        if field in refused:
-            variable, rule = refused[field]
-            first = VARIABLES[field][0]
-            yield problem(
-                f"settings.{field}",
-                f"{variable} {rule}",
-                f"correct {variable}" if set_by else f"set {first}",
-            )
+        if field in told:
+            advice = f"correct {set_by[0]}" if set_by else f"set {variables[0]}"
+            yield problem(f"settings.{field}", "; ".join(told[field]), advice)
         elif set_by:
             # Not shown: what was refused elsewhere may have ended up here, a password in an address for one.
             yield ok(f"settings.{field}", f"from {set_by[0]}")
@@ -96,7 +96,7 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
     except OSError as error:  # ssl.SSLError is one
         source = variable_of(settings, "ca_bundle")
         yield problem(
-            "settings.ca_bundle",
+            _BUNDLE,
             f"{settings.ca_bundle}, from {source}, cannot be used: {_reason(error)}",
             f"name a file of PEM certificates in {source}, or unset it to trust the usual authorities",
         )

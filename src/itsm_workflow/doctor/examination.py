@@ -39,7 +39,7 @@ def examine(
     yield from examine_storage(store, now=clock.now())
     if settings is None:
         for part in [*(["gateway.connection"] if online else []), *(["callback.delivery"] if callback else [])]:
-            yield problem(part, "not tried: the settings were refused", "correct the settings first")
+            yield problem(part, "not tried: the settings cannot be used", "correct the settings first")
         return
     # Imported here to save start-up time: only these need an HTTP client.
     if online:

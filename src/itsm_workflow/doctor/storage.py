@@ -15,7 +15,7 @@ from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
-from itsm_workflow.storage.files import check_writable
+from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.storage.registry import open_storage, schema_of
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
@@ -37,7 +37,7 @@ _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the wa
 def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
     """Yield what is found of a store. Nothing is stored, made or migrated."""
     try:
-        if scheme_of(url) in FILES and not path_of(url).exists():
+        if scheme_of(url) in FILES and look_at(path_of(url)) is None:
             check_writable(path_of(url))
             yield warning(
                 "storage.open",

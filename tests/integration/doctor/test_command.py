@@ -41,7 +41,18 @@ def test_a_problem_is_exit_1_with_what_to_do(office: Office, monkeypatch: pytest
     assert done.code == 1
     assert "PROBLEM  settings.app_secret" in done.out
     assert "→ set BKAPP_ITSM_APP_SECRET" in done.out
-    assert "not tried: the settings were refused" in done.out
+    assert "not tried: the settings cannot be used" in done.out
+
+
+def test_certificates_that_cannot_be_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No HTTP client can be made with them, so that nothing is asked."""
+    bundle = office.folder / "ca.pem"
+    bundle.write_text("no certificate", encoding="utf-8")
+    monkeypatch.setenv("BKAPP_ITSM_CA_BUNDLE", str(bundle))
+    done = office.run("doctor", "--online", "--callback")
+
+    assert done.code == 1
+    assert done.out.count("not tried: the settings cannot be used") == 2
 
 
 def test_warnings_alone_are_exit_0(office: Office) -> None:

@@ -83,6 +83,13 @@ def test_a_wrong_setting_names_the_variable_to_correct() -> None:
     assert findings["settings.app_secret"].level == Level.OK
 
 
+def test_two_faults_of_one_setting_are_told_together() -> None:
+    """The second must not need a second run."""
+    findings = found({**GOOD, "BKAPP_ITSM_GATEWAY_URL": "http://me:x@bkapi.example.com/?a=b"})
+
+    assert findings["settings.gateway_url"].seen.count("BKAPP_ITSM_GATEWAY_URL") == 3
+
+
 def test_a_variable_that_sets_nothing_is_told_with_the_nearest() -> None:
     """A typing error would otherwise be silent; the command line's own variable is none."""
     findings = found({**GOOD, "BKAPP_ITSM_CALBACK_HOST": "x", "BKAPP_ITSM_WORKFLOW_APP": "none"})
