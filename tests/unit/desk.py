@@ -19,7 +19,7 @@ from tests.integration.workflow.places import WatchedStore, Witness
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow import ChangeRequest
+    from itsm_workflow import ChangeRequest, EffectCall
     from itsm_workflow.change import Attempt
     from itsm_workflow.form import Asked
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
@@ -124,3 +124,16 @@ class Desk:
     def race_always(self, change_id: str) -> None:
         """Let another worker write the change just before every commit."""
         self.store.before = lambda _: self.race(change_id)
+
+
+class Work:
+    """What a host does, with what a test does meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], object] = int) -> None:
+        self.calls: list[EffectCall] = []
+        self.meanwhile = meanwhile
+
+    def __call__(self, call: EffectCall) -> None:
+        """Do it."""
+        self.calls.append(call)
+        self.meanwhile()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import COLLECTOR_CHANGE, Effect, EffectCall, State
-from itsm_workflow.callbacks.credential import CallbackAddress
+from itsm_workflow import COLLECTOR_CHANGE, Effect, State
 from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
 from itsm_workflow.gateway.protocol import Refused
@@ -18,12 +17,10 @@ from itsm_workflow.machine.evidence import Channel
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import Draft
 from itsm_workflow.settle import Read
-from tests.unit.callbacks.examples import HOST, body, place
-from tests.unit.desk import ASKED, SUBJECT, Desk
+from tests.unit.callbacks.examples import body, knock
+from tests.unit.desk import ASKED, SUBJECT, Desk, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.machine.definition import Facts
 
@@ -41,14 +38,6 @@ def lost() -> tuple[Desk, Workflow, ChangeRequest]:
     workflow = desk.workflow()
     desk.gateway.loses_answers = desk.gateway.search_lags = True
     return desk, workflow, workflow.apply(subject=SUBJECT, **ASKED)
-
-
-def knock(workflow: Workflow, change: ChangeRequest, sn: str) -> None:
-    """Call the change back, naming a ticket."""
-    settings = workflow._settings
-    assert settings is not None
-    where = place(change.id, address=CallbackAddress(host=HOST, keys=settings.callback_keys))
-    assert workflow.receive(method="POST", body=body(sn=sn), **where).status == 200
 
 
 # ---------------------------------------------------------------- when to ask
@@ -110,7 +99,7 @@ def test_a_ticket_that_the_search_does_not_show_yet_is_found_by_the_callbacks_nu
     desk, workflow, change = lost()
     assert change.expect_attempt().phase is Phase.UNKNOWN
     [ticket] = desk.ledger.tickets()
-    knock(workflow, change, ticket.sn)
+    knock(workflow, change.id, body(sn=ticket.sn))
 
     workflow.reconcile()
 
@@ -123,7 +112,7 @@ def test_a_number_that_a_callback_made_up_binds_no_ticket() -> None:
     desk, workflow, change = lost()
     desk.gateway.loses_answers = False
     other = workflow.apply(subject="another", **ASKED)
-    knock(workflow, change, other.expect_ticket().sn)
+    knock(workflow, change.id, body(sn=other.expect_ticket().sn))
 
     workflow.reconcile()
 
@@ -134,7 +123,7 @@ def test_the_key_is_looked_for_first() -> None:
     """What it finds is ours whatever the callback says."""
     desk, workflow, change = lost()
     desk.gateway.search_lags = False
-    knock(workflow, change, "REQ19990101000001")
+    knock(workflow, change.id, body(sn="REQ19990101000001"))
 
     workflow.reconcile()
 
@@ -229,19 +218,6 @@ def test_an_answer_that_the_machine_refuses_is_told_and_changes_nothing() -> Non
 
 
 # ---------------------------------------------------------------- delivering effects
-
-
-class Work:
-    """What a host does, with what a test does meanwhile."""
-
-    def __init__(self, meanwhile: Callable[[], object] = int) -> None:
-        self.calls: list[EffectCall] = []
-        self.meanwhile = meanwhile
-
-    def __call__(self, call: EffectCall) -> None:
-        """Do it."""
-        self.calls.append(call)
-        self.meanwhile()
 
 
 def working(work: Work) -> tuple[Desk, Workflow, ChangeRequest]:

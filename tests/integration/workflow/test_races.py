@@ -12,12 +12,12 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, GatewayUnavailable, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.testing.ledger_gateway import NOWHERE
-from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow import ChangeRequest, EffectCall, Workflow
+    from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.storage.protocol import Write
 
 
@@ -160,19 +160,6 @@ def test_a_send_that_another_worker_marks_first_is_left_to_it() -> None:
 
     assert (report.due, report.busy) == (1, 1)
     assert len(desk.ledger.tickets()) == 1
-
-
-class Work:
-    """What a host does, with what a test does meanwhile."""
-
-    def __init__(self, meanwhile: Callable[[], object] = int) -> None:
-        self.calls: list[EffectCall] = []
-        self.meanwhile = meanwhile
-
-    def __call__(self, call: EffectCall) -> None:
-        """Do it."""
-        self.calls.append(call)
-        self.meanwhile()
 
 
 def approved(work: Work) -> tuple[Desk, Workflow, ChangeRequest]:

@@ -11,6 +11,9 @@ from itsm_workflow.secrets import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from itsm_workflow import Workflow
+    from itsm_workflow.callbacks.receive import Answer
+
 HOST = "https://logs.example.com"
 CHANGE = "01HY2V8Q0000000000000000AB"
 OTHER = "01HY2V8Q0000000000000000CD"
@@ -39,3 +42,16 @@ def place(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress 
     """Return the path and the headers of a callback of that attempt, as the gateway was asked to send it."""
     url, headers = address.make(change_id, number)
     return {"path": url.removeprefix(HOST), "headers": {"Content-Type": "application/json", **headers}}
+
+
+def address_of(workflow: Workflow) -> CallbackAddress:
+    """Return the addresses that a workflow hands out."""
+    settings = workflow._settings
+    assert settings is not None
+    return CallbackAddress(host=HOST, keys=settings.callback_keys)
+
+
+def knock(workflow: Workflow, change_id: str, sent: bytes = body(), *, number: int = 1) -> Answer:
+    """Send a workflow an authentic callback about a change."""
+    where = place(change_id, number, address=address_of(workflow))
+    return workflow.receive(method="POST", body=sent, **where)

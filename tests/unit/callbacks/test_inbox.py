@@ -10,8 +10,7 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, State
-from itsm_workflow.callbacks.credential import CallbackAddress
-from itsm_workflow.callbacks.receive import ACCEPTED, Answer, refusal
+from itsm_workflow.callbacks.receive import ACCEPTED, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     GatewayUnavailable,
@@ -21,7 +20,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
 )
 from tests.integration.workflow.places import PATIENCE
-from tests.unit.callbacks.examples import HOST, body, place
+from tests.unit.callbacks.examples import address_of, body, knock, place
 from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
 
 if TYPE_CHECKING:
@@ -32,19 +31,6 @@ if TYPE_CHECKING:
 
 REFUSED = refusal(401, "not a callback of this application")
 NOT_STORED = refusal(503, "not stored: list it as not delivered")
-
-
-def settings_address(workflow: Workflow) -> CallbackAddress:
-    """Return the addresses that the workflow hands out."""
-    settings = workflow._settings
-    assert settings is not None
-    return CallbackAddress(host=HOST, keys=settings.callback_keys)
-
-
-def knock(workflow: Workflow, change_id: str, sent: bytes = body(), *, number: int = 1) -> Answer:
-    """Send an authentic callback about a change."""
-    where = place(change_id, number, address=settings_address(workflow))
-    return workflow.receive(method="POST", body=sent, **where)
 
 
 def opened(**options: Any) -> tuple[Desk, Workflow, ChangeRequest]:
@@ -194,7 +180,7 @@ def test_a_forged_callback_is_not_even_looked_up() -> None:
 def test_a_workflow_without_callbacks_believes_none() -> None:
     """Not even those of a workflow that takes them."""
     desk, workflow, change = opened()
-    where = place(change.id, address=settings_address(workflow))
+    where = place(change.id, address=address_of(workflow))
     deaf = desk.workflow(callbacks=False)
 
     assert deaf.receive(method="POST", body=body(), **where) == REFUSED
