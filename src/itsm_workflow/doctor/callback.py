@@ -135,7 +135,7 @@ def _told(found: Acknowledged | Undelivered, slow: float) -> Iterator[Finding]:
     if not found.proven:
         yield problem(
             "callback.delivery",
-            f"{found.seen}, and is not our host, or not with our keys: callbacks would count as delivered, and be lost",
+            f"{found.seen}, but not from a host with our keys: callbacks would count as delivered, and be lost",
             "correct BKAPP_ITSM_CALLBACK_HOST, and hand every answer of the library on as it is",
         )
         return

@@ -93,11 +93,11 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
     try:
         if not path.is_dir():
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError:  # ssl.SSLError is one
         source = variable_of(settings, "ca_bundle")
         yield problem(
             _BUNDLE,
-            f"{settings.ca_bundle}, from {source}, cannot be used: {_reason(error)}",
+            f"{settings.ca_bundle}, from {source}, holds no certificate that can be read",
             f"name a file of PEM certificates in {source}, or unset it to trust the usual authorities",
         )
 
@@ -172,9 +172,3 @@ def _store(url: str) -> str:
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "it holds no certificate"
-    return error.strerror or type(error).__name__

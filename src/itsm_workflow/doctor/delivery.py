@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _GOOD = frozenset({200, 201})
 _REDIRECTS = range(300, 400)
+_REPEATED = frozenset({307, 308})
 _SERVER_ERRORS = range(500, 600)
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED = 400, 401, 403, 404, 405
 _TEXT = 60
@@ -75,8 +76,9 @@ def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowl
         return _no_object(answer, content)
     code = envelope.get("code")
     if isinstance(code, bool) or code != 0:
-        told = f"the code {clean(json.dumps(code), limit=_TEXT)}" if "code" in envelope else "no code"
-        return Undelivered(seen=f"HTTP {answer.status} with {told}; BK-ITSM wants the number 0", advice=_AS_IS)
+        return Undelivered(
+            seen=f"HTTP {answer.status} with {_code(envelope)}; BK-ITSM wants the number 0", advice=_AS_IS
+        )
     data = envelope.get("data")
     proof = data.get("probe") if isinstance(data, Mapping) else None
     return Acknowledged(
@@ -120,24 +122,30 @@ def _by_status(answer: Answer, envelope: Mapping[str, object] | None, url: str) 
     return Undelivered(seen=f"HTTP {status}; BK-ITSM counts 200 and 201 alone", advice=_AS_IS)
 
 
+def _code(envelope: Mapping[str, object]) -> str:
+    if "code" not in envelope:
+        return "no code"
+    code = envelope["code"]
+    if isinstance(code, dict | list):
+        return "a code that is no number"
+    return f"the code {clean(json.dumps(code), limit=_TEXT)}"
+
+
 def _redirect(answer: Answer, url: str) -> Undelivered:
     """Tell of a redirect without the rest of its address, where a credential may have been repeated."""
+    asked, to, secured = urlsplit(url), "nowhere", False
     try:
         parts = urlsplit(answer.headers.get("location", ""))
         host = parts.netloc.rpartition("@")[2]
         to = clean(f"{parts.scheme}://{host}" if host else "the same host", limit=_TEXT)
+        secured = (asked.scheme, parts.scheme) == ("http", "https") and asked.hostname == parts.hostname
     except ValueError:
-        to = "nowhere"
+        pass  # no address at all
+    follows = "as it was" if answer.status in _REPEATED else "by GET, without the body"
     return Undelivered(
-        seen=f"HTTP {answer.status}: redirected to {to}, as to a login page; BK-ITSM follows by GET, without the body",
-        advice="use the https address in BKAPP_ITSM_CALLBACK_HOST" if _to_https(url, to) else f"see that {_ROUTE}",
+        seen=f"HTTP {answer.status}: redirected to {to}, as to a login page; BK-ITSM follows {follows}, a probe never",
+        advice="use the https address in BKAPP_ITSM_CALLBACK_HOST" if secured else f"see that {_ROUTE}",
     )
-
-
-def _to_https(url: str, to: str) -> bool:
-    """Tell whether a redirect leads from http to https of the same host."""
-    ours, theirs = urlsplit(url), urlsplit(to)
-    return (ours.scheme, theirs.scheme) == ("http", "https") and ours.hostname == theirs.hostname
 
 
 def _no_object(answer: Answer, content: object) -> Undelivered:

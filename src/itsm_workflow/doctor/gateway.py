@@ -6,6 +6,7 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.connection import reach, tell
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import THEM, explain
@@ -42,7 +43,7 @@ def examine_gateway(settings: Settings, *, clock: Clock) -> Iterator[Finding]:
     if settings.version != "v2":
         yield warning(
             "gateway.credentials",
-            f"not tried: the version is {settings.version}, from {settings.sources['version']}",
+            f"not tried: the version is {settings.version}, from {variable_of(settings, 'version')}",
             "set BKAPP_ITSM_VERSION=v2 if this is BK-ITSM 2",
         )
         return

@@ -95,10 +95,8 @@ def _writable(storage: StorageBackend) -> Finding:
     """Ask for the right to write, and write nothing."""
     try:
         storage.commit([])
-    except StorageCorrupt as error:
-        return problem("storage.writable", str(error), _REPAIR)
     except StorageError as error:
-        return problem("storage.writable", str(error), _CORRECT)
+        return problem("storage.writable", str(error), _REPAIR if isinstance(error, StorageCorrupt) else _CORRECT)
     return ok("storage.writable", "can be written")
 
 

@@ -209,7 +209,7 @@ class TestFailed:
         """Callbacks would count as delivered, and nobody would have heard them."""
         found = answered({"result": True, "code": 0, "message": "success", "data": {"probe": "x" * 43}})
 
-        assert "is not our host" in found.seen
+        assert "not from a host with our keys" in found.seen
 
     def test_a_redirect_is_not_followed(self) -> None:
         """Where it leads to gets nothing."""

@@ -6,6 +6,7 @@ import datetime as dt
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 import trustme
 
@@ -135,6 +136,20 @@ class TestService:
         """An install may have taken it away."""
         with FaultServer(answering(response(success([])))) as server:
             assert of_gateway(settings(server.url))["gateway.service"].level == Level.WARNING
+
+    def test_no_service_is_named(self, sandbox: Sandbox) -> None:
+        """That is told with the settings; the application may choose one."""
+        unnamed = attrs.evolve(settings(sandbox.url), fast_approval=False)
+
+        assert "gateway.service" not in of_gateway(unnamed, SystemClock())
+
+    def test_a_refusal_of_the_search_by_role(self) -> None:
+        """No service is known to be missing."""
+        refused = {"result": False, "code": 1640301, "message": "App has no permission", "data": None}
+        with FaultServer(answering(response(success([])), response(refused))) as server:
+            found = of_gateway(settings(server.url, SERVICE_ROLE="LOG_SEARCH"))
+
+        assert found["gateway.permission"].level == Level.PROBLEM
 
     def test_a_refusal_of_the_detail(self) -> None:
         """The service is not known to be missing."""

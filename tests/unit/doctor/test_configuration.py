@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from itsm_workflow.doctor.configuration import examine_settings
 from itsm_workflow.doctor.findings import Finding, Level
 
@@ -54,6 +56,15 @@ def test_no_secret_is_shown() -> None:
     assert findings["settings.app_secret"].seen == "set, from BKAPP_ITSM_APP_SECRET"
     assert findings["settings.callback_keys"].seen == "2 keys, from BKAPP_ITSM_CALLBACK_KEYS"
     assert findings["settings.store"].seen == "postgresql://…, from BKAPP_ITSM_STORE"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("sqlite:///changes.db", "sqlite:///changes.db"), (CANARY, "set"), (f"redis://{CANARY}", "redis://…")],
+)
+def test_a_store_is_shown_as_far_as_it_holds_no_password(url: str, shown: str) -> None:
+    """A file's path is what one looks for."""
+    assert found({**GOOD, "BKAPP_ITSM_STORE": url})["settings.store"].seen == f"{shown}, from BKAPP_ITSM_STORE"
 
 
 def test_a_missing_setting_names_the_variable_to_set() -> None:
@@ -138,6 +149,11 @@ def test_a_secret_in_plain_text() -> None:
     assert found({**GOOD, **url})["settings.allow_http"].level == Level.WARNING
 
 
+def test_certificates_in_a_folder(tmp_path: Path) -> None:
+    """OpenSSL looks into it when it needs one."""
+    assert found({**GOOD, "BKAPP_ITSM_CA_BUNDLE": str(tmp_path)})["settings.ca_bundle"].level == Level.OK
+
+
 def test_certificates_that_are_none(tmp_path: Path) -> None:
     """Found before anything is connected."""
     bundle = tmp_path / "ca.pem"
@@ -145,4 +161,4 @@ def test_certificates_that_are_none(tmp_path: Path) -> None:
     findings = found({**GOOD, "BKAPP_ITSM_CA_BUNDLE": str(bundle)})
 
     assert findings["settings.ca_bundle"].level == Level.PROBLEM
-    assert "it holds no certificate" in findings["settings.ca_bundle"].seen
+    assert "holds no certificate" in findings["settings.ca_bundle"].seen

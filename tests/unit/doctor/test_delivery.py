@@ -50,6 +50,7 @@ def test_delivered_by_somebody_else(data: object) -> None:
         (200, {"code": 1}, "the code 1"),
         (200, {"code": None}, "the code null"),
         (200, {"code": False}, "the code false"),
+        (200, {"code": [0]}, "a code that is no number"),
         (200, {}, "no code"),
         (200, [], "JSON that is no object"),
         (200, b"", "an empty body"),
@@ -92,6 +93,7 @@ def test_our_own_401_is_about_the_credential() -> None:
         ("https://host.example.com/itsm/callback/X/1/", "https://host.example.com,", "use the https address"),
         ("/login", "the same host", "without login"),
         ("http://[", "nowhere", "without login"),
+        (f"http://[v1.{'x' * 90}]/", "http://[v1.", "without login"),
         ("https://me:secret@login.example.com/", "https://login.example.com,", "without login"),
     ],
 )
@@ -103,3 +105,12 @@ def test_a_redirect_is_told_by_its_host_alone(location: str, words: str, advice:
     assert words in found.seen
     assert "secret" not in found.seen
     assert advice in found.advice
+
+
+@pytest.mark.parametrize(("status", "words"), [(301, "by GET"), (303, "by GET"), (307, "as it was")])
+def test_how_bk_itsm_follows_depends_on_the_status(status: int, words: str) -> None:
+    """Two kinds of redirect lose the body, two repeat it."""
+    found = judged(status, b"", location="https://else.example.com/")
+
+    assert isinstance(found, Undelivered)
+    assert f"BK-ITSM follows {words}" in found.seen
