@@ -26,6 +26,7 @@ OUTCOMES = {
 ANY_RULE = ApprovalPolicy()
 """Tells open, withdrawn and terminated tickets apart; on these all rules agree."""
 
+_UNDECIDABLE = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
 _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
@@ -56,10 +57,13 @@ def is_unknown(facts: Facts) -> str | None:
 
 
 def answered_no(facts: Facts) -> str | None:
-    """The gateway answered this worker's send with no, and a look-up found no ticket."""
+    """The gateway answered this worker's send with no, a look-up found no ticket, and no earlier send can bring one."""
     if not facts.expect(ev.Refusal).looked_up:
         return "the gateway answered no, but whether a ticket exists was not looked up"
-    return is_sending_by_owner(facts)
+    reason = is_sending_by_owner(facts)
+    if reason is None and facts.attempt.unknown_since is not None:
+        return "the gateway answered no, but the ticket of an earlier send may still turn up"
+    return reason
 
 
 def may_resend(facts: Facts) -> str | None:
@@ -73,10 +77,15 @@ def may_resend(facts: Facts) -> str | None:
 
 
 def may_abandon(facts: Facts) -> str | None:
-    """No ticket is known, and whether one exists was found undecidable."""
-    if facts.change.ticket is not None:
+    """Nothing of it was ever sent, or whether there is a ticket was found undecidable."""
+    change, attention = facts.change, facts.change.attention
+    if change.ticket is not None:
         return "a ticket is known: withdraw it"
-    if facts.change.attention is None:
+    if change.was_never_sent:
+        return None
+    if facts.attempt.phase is Phase.SENDING:
+        return "it is being sent"
+    if attention is None or attention.reason not in _UNDECIDABLE:
         return "a ticket may still turn up: wait for the look-ups to end in attention"
     return None
 

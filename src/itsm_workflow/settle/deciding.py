@@ -48,7 +48,7 @@ def decide(
     if isinstance(answer, LookupAnswer):
         return _decide_lookup(definition, change, answer, gateway, again=_may_send_again(change, now, policy))
     if answer.snapshot is None:
-        return ()
+        return _decide_unread(definition, change, now, policy)
     return _decide_read(definition, change, answer.snapshot, now, policy)
 
 
@@ -83,7 +83,9 @@ def _decide_refused(
 ) -> tuple[Step, ...]:
     problem = f"the gateway refused it (code {answer.remote_code})"
     mark = ev.AttemptMark(number=sent.number, owner=sent.owner, problem=problem)
-    if sent.found is None:
+    # A draft is not looked after, so that nobody would see the ticket of an earlier send turn up.
+    resent = change.attempt is not None and change.attempt.unknown_since is not None
+    if sent.found is None or (resent and not sent.found):
         return (Step(Trigger.MARK_UNKNOWN, mark),)
     if not sent.found:
         refusal = ev.Refusal(
@@ -137,7 +139,7 @@ def _may_send_again(change: ChangeRequest, now: dt.datetime, policy: Policy) -> 
     attempt, attention = change.attempt, change.attention
     if attempt is None or attempt.unknown_since is None or attempt.number > policy.resends:
         return False
-    if attention is not None and attention.reason is not AttentionReason.LOOKUP_FAILED:
+    if attention is not None and attention.reason not in {AttentionReason.LOOKUP_FAILED, AttentionReason.UNSENT}:
         return False
     return attempt.looks + 1 >= len(policy.lookups) and now >= attempt.unknown_since + policy.lookups[-1]
 
@@ -199,14 +201,29 @@ def _decide_open(
     steps: list[Step] = []
     if change.state == definition.roles.undelivered or change.suspicion is not None:
         steps.append(Step(Trigger.RESUME, snapshot))
-    attention, ticket = change.attention, change.ticket
+    attention = change.attention
     doubts = {AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP}
     if attention is not None and attention.reason in doubts:
         agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
         steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
-    elif attention is None and ticket is not None and now >= ticket.recorded_at + policy.overdue:
-        steps.append(_concern(AttentionReason.OVERDUE, ticket=ticket.id, since=f"{ticket.recorded_at:%Y-%m-%d}"))
+    else:
+        steps += _overdue(change, now, policy)
     return tuple(steps)
+
+
+def _decide_unread(
+    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy
+) -> tuple[Step, ...]:
+    """A ticket that cannot be read for so long may be deleted, or its gateway gone: a person is told all the same."""
+    waits = change.state in {definition.roles.waiting, definition.roles.undelivered}
+    return _overdue(change, now, policy) if waits else ()
+
+
+def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[Step, ...]:
+    ticket = change.ticket
+    if change.attention is not None or ticket is None or now < ticket.recorded_at + policy.overdue:
+        return ()
+    return (_concern(AttentionReason.OVERDUE, ticket=ticket.id, since=f"{ticket.recorded_at:%Y-%m-%d}"),)
 
 
 def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:

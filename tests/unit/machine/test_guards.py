@@ -9,7 +9,7 @@ from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, O
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import guards
 from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Facts, Guard
 from tests.unit.machine import examples as x
 
@@ -92,6 +92,13 @@ ATTEMPTS: dict[str, Case] = {
     ),
     "no to another": (guards.answered_no, x.SENDING, no(owner="w2"), 0, ANOTHER_WORKER),
     "no to another attempt": (guards.answered_no, x.SENDING, no(number=2), 0, ANOTHER_ATTEMPT),
+    "no to a resend": (
+        guards.answered_no,
+        x.after(x.EXHAUSTED, (Trigger.RESEND, WANTED), (Trigger.MARK_SENDING, x.mark(number=2))),
+        no(number=2),
+        0,
+        "the gateway answered no, but the ticket of an earlier send may still turn up",
+    ),
     "no, unknown": (guards.answered_no, x.UNKNOWN, no(), 0, "the attempt is unknown, not sending"),
 }
 

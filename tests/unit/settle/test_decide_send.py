@@ -118,6 +118,14 @@ def test_a_refusal_whose_look_up_failed_is_unknown() -> None:
     assert (Step(Trigger.MARK_UNKNOWN, NOTED),) == decided(x.SENDING, REFUSED, found=None)
 
 
+def test_a_refused_resend_is_unknown() -> None:
+    """The ticket of the send before it may still turn up, and nobody looks after a draft."""
+    sending = x.after(RESENT, (Trigger.MARK_SENDING, x.mark(number=2)))
+    noted = attrs.evolve(NOTED, number=2)
+
+    assert (Step(Trigger.MARK_UNKNOWN, noted),) == decided(sending, REFUSED, number=2, found=())
+
+
 def test_a_refusal_with_a_ticket_is_bound() -> None:
     """The server failed half-way and has the ticket all the same."""
     confirmed = x.confirmed(channel=ev.Channel.LOOKUP)
