@@ -62,17 +62,17 @@ _CODES: Mapping[int, _Meaning] = {
     1640301: _PERMISSION,
     1640302: _Meaning(
         "gateway.permission",
-        "the gateway lets this address, or this tenant, not through",
+        "the gateway keeps this address, or this tenant, out",
         "have this machine's address put on the gateway's list; check BKAPP_ITSM_TENANT_ID",
     ),
     1640303: _Meaning(
         "gateway.permission",
-        "the gateway lets this user not through",
+        "the gateway keeps this user out",
         "set BKAPP_ITSM_API_USER to a user that is on the gateway's list",
     ),
     1640304: _Meaning(
         "gateway.permission",
-        "the gateway lets this tenant not through",
+        "the gateway keeps this tenant out",
         "correct BKAPP_ITSM_TENANT_ID, or have the tenant put on the gateway's list",
     ),
     1640401: _Meaning("gateway.address", "the gateway has no such interface", _ADDRESS),
