@@ -82,6 +82,18 @@ def test_a_draft_that_was_submitted_meanwhile_is_not_applied_again() -> None:
     assert len(desk.ledger.tickets()) == 1
 
 
+def test_a_subject_that_is_taken_costs_no_write() -> None:
+    """It is seen before anything is prepared; only a race is left to the store."""
+    desk = Desk()
+    workflow = desk.workflow()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    commits = desk.store.commits
+    with pytest.raises(AlreadyApplied) as caught:
+        workflow.apply(subject=SUBJECT, **ASKED)
+
+    assert (caught.value.change_id, desk.store.commits) == (change.id, commits)
+
+
 def test_a_draft_that_the_gateway_would_refuse_by_now_is_not_submitted() -> None:
     """Its settings may have changed since; the draft stays, and every problem is told."""
     desk = Desk()
