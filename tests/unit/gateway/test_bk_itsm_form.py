@@ -147,10 +147,13 @@ class TestChecking:
             assert "".join(problem).isprintable()
 
     @given(
-        st.from_regex(r"[^\W_]{1,30}", fullmatch=True).filter(lambda text: max(text) <= "\uffff"),
+        st.text(st.characters(categories=("L", "N"), max_codepoint=0xFFFF), min_size=1, max_size=30),
         st.dictionaries(
             st.from_regex(r"[a-z]{1,9}", fullmatch=True),
-            st.recursive(st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.lists),
+            st.recursive(
+                st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.lists, max_leaves=8
+            ),
+            max_size=4,
         ),
     )
     def test_what_passes_can_be_sent(self, title: str, fields: dict[str, Any]) -> None:
@@ -159,6 +162,15 @@ class TestChecking:
 
         assert wrong(asked) == []
         assert json.loads(encode_json(build_body(request(asked), settings())))["tag"] == KEY
+
+    @pytest.mark.parametrize(("depth", "rules"), [(16, 0), (17, 1), (10_000, 1)])
+    def test_a_value_is_only_so_deep(self, depth: int, rules: int) -> None:
+        """Deeper ones are refused before anything has to follow them."""
+        value: object = 7
+        for _ in range(depth):
+            value = [value]
+
+        assert len(wrong(form(fields={"deep": value}))) == rules
 
 
 class TestBody:
@@ -217,6 +229,7 @@ class TestBody:
 
         assert "canary" not in repr(body)
         assert "secret-path" not in repr(body)
+        assert shown_body({"creator": "alice"}) == {"creator": "alice"}
         assert shown_body(body)["meta"] == {
             "callback_url": "https://me.example.com/cb/secret-path",
             "headers": {"Authorization": "***"},
