@@ -42,6 +42,7 @@ _POOL_SIZE = 10
 _FOREIGN = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
     *(requests.cookies.CookieConflictError, Warning),  # a warning is raised where a process was told to
+    getattr(urllib3.util.wait, "NoWayToWaitForSocketError", OSError),  # urllib3 1.26 alone has it
 )
 _MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
 _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
