@@ -1,0 +1,213 @@
+"""What can go wrong, as data: kinds of faults, single faults, and how a seed draws them."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+STORE = ("commit", "get", "find", "history")
+GATEWAY = ("create", "read", "results", "find_by_key", "find_by_sn", "withdraw", "undelivered", "verify_token")
+EVERY_CALL = (*STORE, *GATEWAY, "effect")
+
+
+class Kind(enum.StrEnum):
+    """What can go wrong."""
+
+    CRASH_BEFORE = "crash_before"
+    """The process dies before the call is made."""
+    CRASH_AFTER = "crash_after"
+    """The process dies after the call was made, before it hears the answer."""
+    STOPPED_BEFORE = "stopped_before"
+    """The process stands still before the call is made; the others go on."""
+    STOPPED_AFTER = "stopped_after"
+    """The process stands still before it hears the answer."""
+    UNAVAILABLE = "unavailable"
+    """Nothing is done and the caller gets an error; so do all such calls for a time."""
+    ANSWER_LOST = "answer_lost"
+    """It is done, and the caller gets an error: a commit that raises, a ticket that is filed and not answered."""
+    CONFLICT = "conflict"
+    """Somebody else wrote the change first."""
+    NOT_SENT = "not_sent"
+    """Proven: no byte of the create left."""
+    REFUSED = "refused"
+    """The ticket system says no to a create."""
+    REFUSED_FILED = "refused_filed"
+    """The ticket system says no to a create and files the ticket all the same."""
+    BORN_LATE = "born_late"
+    """A create is not answered, and its ticket appears later."""
+    FLOW_LATE = "flow_late"
+    """The ticket's flow starts late."""
+    REJECTED = "rejected"
+    """The approver says no."""
+    IGNORED = "ignored"
+    """The approver decides days later."""
+    SUSPENDED = "suspended"
+    """The approver suspends the ticket, and decides later."""
+    TERMINATED = "terminated"
+    """The approver terminates the ticket."""
+    WITHDRAWN = "withdrawn"
+    """The applicant withdraws the ticket in the ticket system."""
+    REVIVED = "revived"
+    """The applicant withdraws the ticket before its flow has started, and it is decided all the same."""
+    JAMMED = "jammed"
+    """Two approvals at once leave a ticket that nobody can decide."""
+    FOREIGN = "foreign"
+    """Somebody else's ticket gets the same number."""
+    EARLY_CALLBACK = "early_callback"
+    """A callback comes before the create is answered."""
+    FORGED_CALLBACK = "forged_callback"
+    """Somebody without the credential says that the ticket was approved."""
+    LYING_CALLBACK = "lying_callback"
+    """A callback with the credential says that the ticket was approved, which it is not."""
+    CALLBACK_LOST = "callback_lost"
+    """The ticket system's worker dies over a callback; nothing lists it."""
+    CALLBACK_REFUSED = "callback_refused"
+    """The callback's connection breaks; it is listed as not delivered."""
+    CALLBACK_LATE = "callback_late"
+    """The callback comes later."""
+    CALLBACK_DOUBLED = "callback_doubled"
+    """The callback comes once more."""
+    ASKED_TWICE = "asked_twice"
+    """The applicant asks for the same change twice at once."""
+    WITHDRAWAL_ASKED = "withdrawal_asked"
+    """The applicant asks us to withdraw."""
+    CLOCK_JUMP = "clock_jump"
+    """The wall clock of our machines is turned, forwards or backwards."""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        kind: What.
+        point: Where: the call it strikes, or ``ticket``, ``callback``, ``change``, ``call`` (any call at all).
+        number: At which of these in the run, from 1.
+        seconds: How long, or how much later, where the kind has a length.
+    """
+
+    kind: Kind
+    point: str
+    number: int = 1
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        length = f", {self.seconds:g} s" if self.seconds else ""
+        return f"{self.kind.value} at {self.point} {self.number}{length}"
+
+
+@attrs.frozen(kw_only=True)
+class _Reach:
+    """Where a kind can strike, how late in the run, and how long it can be."""
+
+    points: tuple[str, ...]
+    latest: int = 3
+    seconds: tuple[float, float] | None = None
+    backwards: bool = False
+
+
+_TICKET = _Reach(points=("ticket",))
+_REACH = {
+    Kind.CRASH_BEFORE: _Reach(points=EVERY_CALL, latest=12),
+    Kind.CRASH_AFTER: _Reach(points=EVERY_CALL, latest=12),
+    Kind.STOPPED_BEFORE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
+    Kind.STOPPED_AFTER: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
+    Kind.UNAVAILABLE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.1, 3000)),
+    Kind.ANSWER_LOST: _Reach(points=("commit", *GATEWAY, "effect"), latest=8),
+    Kind.CONFLICT: _Reach(points=("commit",), latest=15),
+    Kind.NOT_SENT: _Reach(points=("create",)),
+    Kind.REFUSED: _Reach(points=("create",)),
+    Kind.REFUSED_FILED: _Reach(points=("create",)),
+    Kind.BORN_LATE: _Reach(points=("create",), seconds=(0.1, 5000)),
+    Kind.FLOW_LATE: _Reach(points=("ticket",), seconds=(1, 4000)),
+    Kind.REJECTED: _TICKET,
+    Kind.IGNORED: _Reach(points=("ticket",), seconds=(20_000, 300_000)),
+    Kind.SUSPENDED: _TICKET,
+    Kind.TERMINATED: _TICKET,
+    Kind.WITHDRAWN: _TICKET,
+    Kind.REVIVED: _TICKET,
+    Kind.JAMMED: _TICKET,
+    Kind.FOREIGN: _Reach(points=("ticket",), seconds=(0.1, 4000)),
+    Kind.EARLY_CALLBACK: _TICKET,
+    Kind.FORGED_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
+    Kind.LYING_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
+    Kind.CALLBACK_LOST: _Reach(points=("callback",)),
+    Kind.CALLBACK_REFUSED: _Reach(points=("callback",)),
+    Kind.CALLBACK_LATE: _Reach(points=("callback",), seconds=(10, 10_000)),
+    Kind.CALLBACK_DOUBLED: _Reach(points=("callback",), seconds=(0.1, 2000)),
+    Kind.ASKED_TWICE: _Reach(points=("change",)),
+    Kind.WITHDRAWAL_ASKED: _Reach(points=("change",), seconds=(0.1, 5000)),
+    Kind.CLOCK_JUMP: _Reach(points=("call",), latest=60, seconds=(1, 200_000), backwards=True),
+}
+
+_HOW_MANY = (0, 1, 1, 2, 2, 3, 4, 6)
+
+
+def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, ...]:
+    """Return the faults of a seed, out of some kinds."""
+    random, among = Random(f"{seed}/faults"), tuple(kinds)  # noqa: S311 - to be repeated, not to be secret
+    if not among:
+        return ()
+    return tuple(_draw(random, random.choice(among)) for _ in range(random.choice(_HOW_MANY)))
+
+
+def _draw(random: Random, kind: Kind) -> Fault:
+    reach = _REACH[kind]
+    number = min(1 + int(random.expovariate(3 / reach.latest)), 3 * reach.latest)
+    seconds = 0.0
+    if reach.seconds is not None:
+        low, high = map(math.log, reach.seconds)
+        seconds = round(math.exp(random.uniform(low, high)), 1)
+        if reach.backwards and random.random() < 0.5:
+            seconds = -seconds
+    return Fault(kind=kind, point=random.choice(reach.points), number=number, seconds=seconds)
+
+
+class Struck:
+    """The faults of a run while it goes on: counts what happens, and tells which faults strike.
+
+    Args:
+        faults: What goes wrong.
+        elapsed: Tells the seconds since the run began.
+        tell: Is told of each fault that strikes.
+    """
+
+    def __init__(
+        self, faults: Iterable[Fault], *, elapsed: Callable[[], float], tell: Callable[[Fault], object]
+    ) -> None:
+        self._at: dict[tuple[str, int], list[Fault]] = {}
+        for fault in faults:
+            self._at.setdefault((fault.point, fault.number), []).append(fault)
+        self._elapsed = elapsed
+        self._tell = tell
+        self._counts: Counter[str] = Counter()
+        self._down: dict[str, float] = {}
+        self._over = False
+
+    def at(self, point: str) -> dict[Kind, float]:
+        """Count one more of these, and return what strikes it: kinds with their seconds."""
+        self._counts[point] += 1
+        if self._over:
+            return {}
+        found = self._at.get((point, self._counts[point]), ())
+        for fault in found:
+            self._tell(fault)
+            if fault.kind is Kind.UNAVAILABLE:
+                self._down[point] = self._elapsed() + fault.seconds
+        struck = {fault.kind: fault.seconds for fault in found}
+        if self._elapsed() < self._down.get(point, 0.0):
+            struck.setdefault(Kind.UNAVAILABLE, 0.0)
+        return struck
+
+    def stop(self) -> None:
+        """Let nothing strike any more."""
+        self._over = True

@@ -1,0 +1,115 @@
+"""What is simulated: a workflow, what follows from its states, and what its host and persons do with its changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.effects import Effect
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.policy import Policy
+from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.simulation.world import World
+
+ASKED: Mapping[str, Any] = MappingProxyType({"title": "simulated", "applicant": "alice", "approvers": ("carol",)})
+"""The form of every change, unless another is given."""
+
+CALM = Policy(poll=dt.timedelta(hours=1))
+"""The policy unless another is given: a waiting change is looked at each hour, so that a day takes milliseconds."""
+
+
+@attrs.frozen(kw_only=True)
+class Act:
+    """Something that the host, or a person, does with a change as soon as it can be done.
+
+    Attributes:
+        name: For the timeline.
+        when: Whether it can be done with this change now.
+        do: Does it; an error of the library means that it is tried again later.
+    """
+
+    name: str
+    when: Callable[[ChangeRequest], bool]
+    do: Callable[[Workflow, ChangeRequest], object]
+
+
+@attrs.frozen(kw_only=True)
+class Host:
+    """Everything about a run that is no fault and no seed.
+
+    Attributes:
+        definition: The workflow.
+        effects: By state, what to do once it is entered; or a function that makes that for each run.
+        acts: What the host or its persons do.
+        policy: All timings.
+        asked: The form of every change.
+        invariants: Further checks of a run that has ended; each yields one sentence for what is wrong.
+        storage: Makes the store of a run.
+        gateway: What is put between the workflow and the simulated gateway.
+        workflow: Makes a process's workflow.
+    """
+
+    definition: WorkflowDefinition = COLLECTOR_CHANGE
+    effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None
+    acts: Sequence[Act] = ()
+    policy: Policy = CALM
+    asked: Mapping[str, Any] = ASKED
+    invariants: Sequence[Callable[[World], Iterable[str]]] = ()
+    storage: Callable[[], StorageBackend] | None = None
+    gateway: Callable[[TicketGateway], TicketGateway] | None = None
+    workflow: Callable[..., Workflow] = Workflow
+
+    def make_effects(self) -> Mapping[str, Sequence[Effect]]:
+        """Return the effects of one run; without any, one that does nothing follows from an approval."""
+        if self.effects is None:
+            return {self.definition.roles.granted.value: [Effect("start", lambda call: call.id)]}
+        return self.effects() if callable(self.effects) else self.effects
+
+    def make_storage(self) -> StorageBackend:
+        """Return the store of one run."""
+        return open_storage("memory://") if self.storage is None else self.storage()
+
+
+def _has_parked(change: ChangeRequest) -> bool:
+    return any(effect.status is EffectStatus.PARKED for effect in change.effects)
+
+
+def _retry_parked(workflow: Workflow, change: ChangeRequest) -> None:
+    for effect in change.effects:
+        if effect.status is EffectStatus.PARKED:
+            workflow.retry_effect(change.id, effect.id, actor="operator", reason="simulated")
+
+
+def _is_not_found(change: ChangeRequest) -> bool:
+    attention = change.attention
+    undecided = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED}
+    return change.ticket is None and change.ended_at is None and attention is not None and attention.reason in undecided
+
+
+def _decide_not_found(workflow: Workflow, change: ChangeRequest) -> None:
+    """Send again or give up, as the change's id has it: both are a person's right."""
+    found = change.attention is not None and change.attention.reason is AttentionReason.NOT_FOUND
+    if found and change.expect_attempt().number == 1 and change.id[-1] in "02468ACEGJMPRTWY":
+        workflow.resend(change.id, actor="operator", reason="simulated")
+    else:
+        workflow.abandon(change.id, actor="operator", reason="simulated")
+
+
+OPERATOR = (
+    Act(name="retries a parked effect", when=_has_parked, do=_retry_parked),
+    Act(name="decides on a ticket that was not found", when=_is_not_found, do=_decide_not_found),
+)
+"""What an operator does in every run."""

@@ -1,0 +1,102 @@
+"""What must hold when a run has ended: the audit, and what the audit cannot know."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.audit import audit
+from itsm_workflow.machine.definition import waits_for_a_person
+from itsm_workflow.storage.protocol import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.storage.protocol import EntryRow, Row
+    from itsm_workflow.testing.simulation.world import World
+
+
+def broken(world: World) -> tuple[str, ...]:
+    """Return one sentence for each thing that does not hold; its first word, before the colon, says which rule."""
+    return (
+        *dict.fromkeys(world.problems),
+        *_audited(world),
+        *_unsettled(world),
+        *_sent_twice(world),
+        *(found for check in world.host.invariants for found in check(world)),
+    )
+
+
+def rows_of(world: World) -> list[Row]:
+    """Return every stored change."""
+    found: list[Row] = []
+    following: Query | None = Query(workflow=world.host.definition.name)
+    while following is not None:
+        page = world.store.find(following)
+        found += page.rows
+        following = attrs.evolve(following, after=page.next) if page.next else None
+    return found
+
+
+def history_of(world: World, change_id: str) -> list[EntryRow]:
+    """Return every stored entry of a change."""
+    found: list[EntryRow] = []
+    after: int | None = 0
+    while after is not None:
+        page = world.store.history(change_id, after)
+        found += page.entries
+        after = page.next_seq
+    return found
+
+
+def _audited(world: World) -> Iterator[str]:
+    report = audit(
+        world.store,
+        world.system.ledger,
+        definition=world.host.definition,
+        gateway=world.system.gateway.name,
+        asked=dict.fromkeys(world.asked),
+        effects_expected={state: [one.name for one in listed] for state, listed in world.effects.items()},
+        deliveries=world.deliveries,
+        forged=world.system.forged,
+    )
+    allowed = _allowed_doubles(world)
+    for finding in report.findings:
+        if world.turned_back and "older than the entry before it" in finding:
+            continue  # entries are in order by their numbers; their times are those of a clock that was turned back
+        if finding.startswith("duplicate:") and any(key in finding for key in allowed):
+            continue
+        yield finding
+
+
+def _allowed_doubles(world: World) -> set[str]:
+    """Return the keys that were sent again by a person or a policy, and whose double somebody was told of."""
+    resent = {key for key, number in world.system.sends if number > 1}
+    told = set()
+    for row in rows_of(world):
+        change = json.loads(row.document)["change"]
+        if row.attention is not None or change.get("contradictions"):
+            told.add(str((change.get("attempt") or {}).get("key")))
+    return resent & told
+
+
+def _unsettled(world: World) -> Iterator[str]:
+    """A change rests where its definition lets it rest, or a person was told."""
+    definition = world.host.definition
+    resting = {state.value for state, rule in definition.due.items() if rule is waits_for_a_person}
+    resting |= {state.value for state in definition.final}
+    for row in rows_of(world):
+        if row.attention is not None:
+            continue
+        if row.state not in resting:
+            yield f"unsettled: change {row.id} of {row.subject} stands in {row.state}, and no person was told"
+        elif row.due_at is not None:
+            yield f"unsettled: change {row.id} of {row.subject} in {row.state} is still due at the end of the run"
+
+
+def _sent_twice(world: World) -> Iterator[str]:
+    for (key, number), times in sorted(world.system.sends.items()):
+        if times > 1:
+            yield f"sent: attempt {number} under key {key} was sent {times} times"

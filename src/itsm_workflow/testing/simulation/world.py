@@ -1,0 +1,351 @@
+"""One run of everything: processes over one store and one ticket system, in virtual time, decided by a seed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import traceback
+from random import Random
+from typing import TYPE_CHECKING
+
+from itsm_workflow.audit import Delivery
+from itsm_workflow.clock import from_micros
+from itsm_workflow.effects import Effect
+from itsm_workflow.errors import AlreadyApplied, ItsmWorkflowError, TransitionRefused
+from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow.testing.simulation.faults import Kind, Struck
+from itsm_workflow.testing.simulation.host import OPERATOR
+from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessGateway, ProcessStorage
+from itsm_workflow.testing.simulation.scheduler import Scheduler, Stopped
+from itsm_workflow.testing.simulation.ticket_system import TicketSystem
+from itsm_workflow.testing.simulation.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.callbacks.inbox import AfterCallback
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.testing.simulation.faults import Fault
+    from itsm_workflow.testing.simulation.host import Act, Host
+    from itsm_workflow.workflow import Workflow
+
+FAULTS_END = 6 * 3600.0
+"""Seconds after which nothing goes wrong any more."""
+
+HORIZON = 40 * 86400.0
+"""Seconds after which a run is stopped although something is still due."""
+
+_PASS_EVERY = 60.0
+_LOOK_AGAIN = 600.0
+_TRIES = 3
+
+
+class Process:
+    """A process that is started anew when it has died.
+
+    Args:
+        world: Where it runs.
+        name: For the timeline.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        self.name = name
+        self.next_pass: float | None = None
+        self.passing = False
+        self._world = world
+        self._random = world.random(name)
+        self._started: tuple[Life, Workflow] | None = None
+
+    @property
+    def workflow(self) -> Workflow:
+        """Its workflow, opened anew if it has died."""
+        if self._started is None or not self._started[0].alive:
+            life = self._world.life(self.name, self._random)
+            self._started = life, self._world.open(life)
+        return self._started[1]
+
+    def between(self, least: float, most: float) -> float:
+        """Return a number of seconds that the process takes."""
+        return self._random.uniform(least, most)
+
+
+class World:
+    """A run.
+
+    Args:
+        seed: Decides everything that the faults do not.
+        faults: What goes wrong.
+        host: What is simulated.
+
+    Attributes:
+        asked: The subjects of the changes whose filing was acknowledged.
+        deliveries: The host's own log of the effects that it carried out.
+        problems: What no process may ever raise.
+        turned_back: Whether the wall clock was turned back.
+        drained: Whether nothing was due any more at the end.
+    """
+
+    def __init__(self, seed: int, faults: Sequence[Fault], host: Host) -> None:
+        self.seed = seed
+        self.host = host
+        self.clock = ManualClock()
+        self.timeline = Timeline(self.clock.elapsed)
+        self.store = host.make_storage()
+        self.effects = host.make_effects()
+        self.asked: list[str] = []
+        self.deliveries: list[Delivery] = []
+        self.problems: list[str] = []
+        self.turned_back = False
+        self.drained = False
+        self._scheduler = Scheduler(self.clock)
+        self._struck = Struck(faults, elapsed=self.clock.elapsed, tell=lambda one: self.timeline.note("FAULT", f"{one}"))
+        self._entropy = self.random("entropy")
+        self._cast = self.random("cast")
+        self._acts: tuple[Act, ...] = (*OPERATOR, *host.acts)
+        self._after = self._cast.choice(("inline", "later", "queue"))
+        self._look_planned = False
+        self.system = TicketSystem(
+            seed,
+            clock=self.clock,
+            scheduler=self._scheduler,
+            struck=self._struck,
+            timeline=self.timeline,
+            deliver=self._deliver_callback,
+        )
+        self._web = Process(self, "web")
+        self._desk = Process(self, "operator")
+        self._workers = [Process(self, f"worker-{n}") for n in range(1, self._cast.randint(2, 4))]
+
+    def run(self) -> None:
+        """Let it happen from the first change that is asked for until nothing is due."""
+        for number in range(1, self._cast.randint(2, 4)):
+            self._plan_change(f"subject-{number}", self._cast.uniform(0, 60))
+        self._scheduler.call(FAULTS_END, self._end_faults)
+        try:
+            self.drained = self._scheduler.run(HORIZON)
+        finally:
+            self._scheduler.close()
+
+    # ---------------------------------------------------------------- processes
+
+    def random(self, purpose: str) -> Random:
+        """Return a source of chance that no other part of the run draws from."""
+        return Random(f"{self.seed}/{purpose}")  # noqa: S311 - to be repeated, not to be secret
+
+    def life(self, name: str, random: Random) -> Life:
+        """Start a process."""
+        return Life(
+            name,
+            scheduler=self._scheduler,
+            struck=self._struck,
+            timeline=self.timeline,
+            random=random,
+            turn_clock=self._turn_clock,
+        )
+
+    def open(self, life: Life) -> Workflow:
+        """Open the workflow of a process, over the store that all share."""
+        host, gateway = self.host, ProcessGateway(self.system, life)
+        effects = {
+            state: [Effect(one.name, self._carrying_out(life, one)) for one in listed]
+            for state, listed in self.effects.items()
+        }
+        after: AfterCallback | Callable[[str], object] = "later"
+        if self._after == "inline":
+            after = "inline"
+        elif self._after == "queue":
+            after = self._queue
+        return host.workflow(
+            storage=ProcessStorage(self.store, life, self._committed),
+            gateway=gateway if host.gateway is None else host.gateway(gateway),
+            definition=host.definition,
+            effects=effects,
+            policy=host.policy,
+            after_callback=after,
+            observers=[_Listener(life)],
+            clock=self.clock,
+            entropy=self._entropy.randbytes,
+        )
+
+    def _carrying_out(self, life: Life, effect: Effect) -> Callable[[EffectCall], None]:
+        def run(call: EffectCall) -> None:
+            struck = life.enter("effect")
+            if Kind.UNAVAILABLE in struck:
+                raise ConnectionError("simulated: the host's own system is down")
+            effect.run(call)
+            self.deliveries.append(Delivery(effect=call.id, name=call.name, change=call.change.id))
+            self.timeline.note(life.name, f"carries out {call.name} of {call.change.subject}, attempt {call.attempt}")
+            life.leave("effect", struck)
+            if Kind.ANSWER_LOST in struck:
+                raise TimeoutError("simulated: the host's own system did not answer, though it is done")
+
+        return run
+
+    def _task(self, delay: float, process: Process, work: Callable[[Workflow], object]) -> None:
+        def run() -> None:
+            try:
+                work(process.workflow)
+            except Crash:
+                pass
+            except Stopped:
+                raise
+            except ItsmWorkflowError as error:
+                self.timeline.note(process.name, f"hears {type(error).__name__}: {error}")
+            except BaseException as error:  # noqa: BLE001 - whatever else is raised is what the run is to find
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                self.problems.append(
+                    f"raised: {type(error).__name__}: {error} ({where.name} in {where.filename}:{where.lineno})"
+                )
+
+        self._scheduler.spawn(delay, run)
+
+    def _turn_clock(self, seconds: float) -> None:
+        self.turned_back = self.turned_back or seconds < 0
+        self.clock.set_wall(self.clock.peek() + dt.timedelta(seconds=seconds))
+        self.timeline.note("FAULT", f"the wall clock shows {self.clock.peek():%Y-%m-%d %H:%M:%S}")
+        for worker in self._workers:
+            self._plan_pass(worker)
+
+    def _end_faults(self) -> None:
+        self._struck.stop()
+        self.timeline.note("FAULT", "nothing goes wrong any more")
+        self.system.free_the_jammed()
+
+    # ---------------------------------------------------------------- applicants
+
+    def _plan_change(self, subject: str, delay: float) -> None:
+        struck = self._struck.at("change")
+        self._ask(delay, subject, tries=1)
+        if Kind.ASKED_TWICE in struck:
+            self._ask(delay, subject, tries=1)
+        if Kind.WITHDRAWAL_ASKED in struck:
+            self._task(delay + struck[Kind.WITHDRAWAL_ASKED], self._web, lambda workflow: self._withdraw(workflow, subject))
+
+    def _ask(self, delay: float, subject: str, *, tries: int) -> None:
+        """Ask for a change, and again until it is acknowledged; a form that was refused is not tried for ever."""
+
+        def ask(workflow: Workflow) -> None:
+            again: int | None = tries
+            try:
+                change = workflow.apply(subject=subject, **self.host.asked)
+                self.timeline.note("web", f"{subject} was asked for: {change.state}")
+                again = tries + 1 if change.state == self.host.definition.initial else None
+                self.asked.append(subject)
+            except AlreadyApplied:
+                self.timeline.note("web", f"{subject} was asked for already")
+                self.asked.append(subject)
+                again = None
+            finally:  # also after its process died, or the store failed
+                if again is not None and again <= _TRIES:
+                    self._ask(self._web.between(5, 90), subject, tries=again)
+
+        self._task(delay, self._web, ask)
+
+    def _withdraw(self, workflow: Workflow, subject: str) -> None:
+        for change in list(workflow.find(subject=subject)):
+            try:
+                workflow.withdraw(change.id, actor=change.form.applicant, reason="simulated")
+                self.timeline.note("web", f"{subject} is asked to be withdrawn")
+            except TransitionRefused as refused:
+                self.timeline.note("web", f"{subject} cannot be withdrawn: {refused.reason}")
+
+    # ---------------------------------------------------------------- callbacks
+
+    def _deliver_callback(self, delay: float, hand_over: Callable[[Callable[..., Answer]], object]) -> None:
+        self._task(delay, self._web, lambda workflow: hand_over(workflow.receive))
+
+    def _queue(self, change_id: str) -> None:
+        worker = self._workers[0]
+        self._task(worker.between(0.01, 5), worker, lambda workflow: workflow.settle(change_id))
+
+    # ---------------------------------------------------------------- workers
+
+    def _committed(self, life: Life, writes: Sequence[Write]) -> None:
+        for write in writes:
+            row = write.row
+            for entry in write.entries:
+                moved = f"{entry.source or 'new'} -> {entry.dest}" if entry.source != entry.dest else entry.dest
+                self.timeline.note(life.name, f"{row.subject}: {entry.trigger} ({moved})")
+            if not write.entries:
+                self.timeline.note(life.name, f"{row.subject}: due {row.due_at}", minor=True)
+            if row.attention is not None and write.entries:
+                self.timeline.note(life.name, f"{row.subject}: a person is told: {row.attention}", minor=True)
+        for worker in self._workers:
+            self._plan_pass(worker)
+        if any(write.row.attention for write in writes) or self.host.acts:
+            self._plan_look(self._desk.between(10, _LOOK_AGAIN))
+
+    def _plan_pass(self, worker: Process) -> None:
+        """Let a worker pass by a little after something falls due, as cron would, without the idle passes."""
+        if worker.passing:
+            return
+        query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
+        first = self.store.find(query).rows
+        if not first or first[0].due_at is None:
+            return
+        wait = max((from_micros(first[0].due_at) - self.clock.peek()).total_seconds(), 0.0)
+        moment = self.clock.elapsed() + wait
+        if worker.next_pass is not None and worker.next_pass <= moment + _PASS_EVERY:
+            return
+        worker.next_pass = planned = moment + worker.between(1, _PASS_EVERY)
+
+        def begin() -> None:
+            if worker.next_pass == planned:  # otherwise an earlier pass was planned since
+                worker.next_pass = None
+                worker.passing = True
+                self._task(0.0, worker, lambda workflow: self._pass(worker, workflow))
+
+        self._scheduler.call(planned - self.clock.elapsed(), begin)
+
+    def _pass(self, worker: Process, workflow: Workflow) -> None:
+        try:
+            workflow.reconcile()
+        finally:
+            worker.passing = False
+            self._plan_pass(worker)
+
+    # ---------------------------------------------------------------- the host and its operator
+
+    def _plan_look(self, delay: float) -> None:
+        if not self._look_planned:
+            self._look_planned = True
+            self._task(delay, self._desk, self._look)
+
+    def _look(self, workflow: Workflow) -> None:
+        self._look_planned = False
+        done = False
+        try:
+            changes = list(workflow.find())
+            done = all([self._do(act, workflow, change) for change in changes for act in self._acts])
+        finally:
+            if not done:
+                self._plan_look(_LOOK_AGAIN)
+
+    def _do(self, act: Act, workflow: Workflow, change: ChangeRequest) -> bool:
+        if not act.when(change):
+            return True
+        try:
+            act.do(workflow, change)
+        except ItsmWorkflowError as error:
+            self.timeline.note("operator", f"{act.name}, {change.subject}: {error}")
+            return False
+        self.timeline.note("operator", f"{act.name}, {change.subject}")
+        return True
+
+
+class _Listener:
+    """Writes down the trouble that a process handled by itself."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    def on_entry(self, change: object, entry: object) -> None:
+        """Leave entries to the store."""
+
+    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+        """Write it down."""
+        del change_id
+        self._life.timeline.note(self._life.name, f"trouble: {type(error).__name__}: {error}", minor=True)
