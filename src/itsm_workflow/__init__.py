@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry, Form
     from itsm_workflow.collector import CollectorForm
     from itsm_workflow.effects import Effect, EffectCall
-    from itsm_workflow.errors import ItsmWorkflowError
+    from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, NotApproved
     from itsm_workflow.gateway.bk_itsm import BkItsmGateway
     from itsm_workflow.machine.approval import ApprovalPolicy
     from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLLECTOR_CHANGE",
+    "AlreadyApplied",
     "ApprovalPolicy",
     "BkItsmGateway",
     "ChangeRequest",
@@ -33,7 +34,9 @@ __all__ = [
     "EffectCall",
     "Entry",
     "Form",
+    "InvalidForm",
     "ItsmWorkflowError",
+    "NotApproved",
     "Policy",
     "Settings",
     "State",
@@ -46,6 +49,7 @@ __all__ = [
 
 _HOMES = {
     "COLLECTOR_CHANGE": "machine.collector",
+    "AlreadyApplied": "errors",
     "ApprovalPolicy": "machine.approval",
     "BkItsmGateway": "gateway.bk_itsm",
     "ChangeRequest": "change",
@@ -54,7 +58,9 @@ _HOMES = {
     "EffectCall": "effects",
     "Entry": "change",
     "Form": "change",
+    "InvalidForm": "errors",
     "ItsmWorkflowError": "errors",
+    "NotApproved": "errors",
     "Policy": "policy",
     "Settings": "settings",
     "State": "machine.collector",

@@ -58,6 +58,8 @@ class AttentionReason(enum.StrEnum):
     """Two answers of the gateway about our ticket disagree."""
     OVERDUE = "overdue"
     """The ticket did not end in time."""
+    UNSENT = "unsent"
+    """The create has not left so often that something must be wrong here: a name, a certificate, a setting."""
     EFFECT_PARKED = "effect_parked"
     """An effect failed too often, or its name is not registered."""
 
@@ -103,6 +105,7 @@ class Attempt:
         submitted_at: When the change was submitted.
         marked_at: When ``sending`` was marked, or None.
         not_before: When a queued send may be tried, or None.
+        unsent: How often in a row nothing of it left.
         unknown_since: When the outcome became unknown; stays set when the ticket is found later.
         looks: How many look-ups came back empty or failed since then.
         problem: What went wrong last, for people; never a remote body.
@@ -117,6 +120,7 @@ class Attempt:
     submitted_at: dt.datetime
     marked_at: dt.datetime | None = None
     not_before: dt.datetime | None = None
+    unsent: int = 0
     unknown_since: dt.datetime | None = None
     looks: int = 0
     problem: str = ""
@@ -219,6 +223,12 @@ class ChangeRequest:
     effects: tuple[PlannedEffect, ...] = ()
     contradictions: tuple[str, ...] = ()
     data: Mapping[str, object] = NOTHING
+
+    @property
+    def was_never_sent(self) -> bool:
+        """Whether it was submitted and nothing of it can have reached the gateway."""
+        attempt = self.attempt
+        return attempt is not None and attempt.phase is Phase.QUEUED and attempt.unknown_since is None
 
     def expect_attempt(self) -> Attempt:
         """Return the attempt of a change that was submitted.

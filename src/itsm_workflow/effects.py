@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.errors import DefinitionError
+from itsm_workflow.errors import DefinitionError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
-
-_ERROR_LENGTH = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -101,9 +99,3 @@ class EffectRegistry:
         except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
             return describe(error), False
         return "", False
-
-
-def describe(error: Exception) -> str:
-    """Return an error as one short line."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    return line if len(line) <= _ERROR_LENGTH else line[: _ERROR_LENGTH - 1] + "…"

@@ -36,6 +36,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_LINE = 200
+
 
 class ItsmWorkflowError(Exception):
     """Base of every error of this library."""
@@ -298,3 +300,13 @@ class GatewayProtocolError(GatewayError):
     """The answer is not a BlueKing envelope. The request may have been carried out."""
 
     code = "gateway.protocol"
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one short line that a store can keep, whatever it says."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error that cannot even say what it is
+        text = type(error).__name__
+    line = " ".join(text.split()).replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"

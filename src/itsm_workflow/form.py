@@ -74,6 +74,14 @@ def check_subject(subject: object) -> Sequence[Problem]:
     return _text("subject", subject, limit=200)
 
 
+def check_person(actor: object, reason: object = "") -> Sequence[Problem]:
+    """Return what is wrong with who decides something, and with the reason that is given."""
+    problems = _text("actor", actor, limit=200)
+    if reason != "":
+        problems += _text("reason", reason)
+    return problems
+
+
 def shown(value: object) -> str:
     """Return a value as a message shows it: one line, not too long."""
     try:

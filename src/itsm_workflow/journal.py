@@ -95,8 +95,10 @@ class Journal:
 
         Raises:
             ChangeNotFound: The store has none of that id in this workflow.
+            StorageCorrupt: It cannot be read.
+            StorageSchemaError: A newer version of the library or of the workflow wrote it.
         """
-        return self._codec.read(self._row(change_id))
+        return self._read(self._row(change_id))
 
     def pages(self, query: Query, *, most: int | None = None) -> Iterator[list[Stored]]:
         """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
@@ -109,7 +111,7 @@ class Journal:
             page = []
             for row in rows:
                 try:
-                    page.append(self._codec.read(row))
+                    page.append(self._read(row))
                 except (StorageCorrupt, StorageSchemaError) as error:
                     self._observers.on_trouble(row.id, error)
             yield page
@@ -122,7 +124,7 @@ class Journal:
             StorageSchemaError: A newer version wrote one of them.
         """
         for rows in self._pages(query):
-            yield from map(self._codec.read, rows)
+            yield from map(self._read, rows)
 
     def _pages(self, query: Query, most: int | None = None) -> Iterator[tuple[Row, ...]]:
         following: Query | None = query
@@ -155,6 +157,18 @@ class Journal:
             message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
             raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
         return found
+
+    def _read(self, row: Row) -> Stored:
+        """Return the change in a row, unless a newer table put it where this one does not know its way."""
+        stored, definition = self._codec.read(row), self.definition
+        change = stored.change
+        if change.definition_version > definition.version or change.state not in set(definition.states):
+            message = (
+                f"change {change.id} stands in state {change.state!r} of {definition.name} version "
+                f"{change.definition_version}, and this process has version {definition.version}: update it"
+            )
+            raise StorageSchemaError(message)
+        return stored
 
     def _row(self, change_id: str) -> Row:
         row = self.storage.get(change_id)

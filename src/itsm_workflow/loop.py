@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+
+import attrs
 
 from itsm_workflow import settle
 from itsm_workflow.change import WITHDRAW, AttentionReason
-from itsm_workflow.effects import EffectCall, describe
-from itsm_workflow.errors import GatewayError, StorageConflict, TransitionRefused
+from itsm_workflow.effects import EffectCall
+from itsm_workflow.errors import GatewayError, SettingsError, StorageConflict, TransitionRefused, describe
 from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -143,7 +146,17 @@ class Loop:
         stored = claimed
         for answer in answers:
             stored = self.record(stored, answer, keep=False)
-        return stored, all(_answered(answer) for answer in answers)
+        answered = all(_answered(answer) for answer in answers)
+        if isinstance(question, Sweep) and not answered:
+            stored = self._put_off(stored)
+        return stored, answered
+
+    def _put_off(self, stored: Stored) -> Stored:
+        """Look at an ended change again soon: a look that failed has not used up what was heard of it."""
+        until = self._journal.clock.now() + self._journal.policy.poll
+        with contextlib.suppress(StorageConflict):
+            return self._journal.commit_one(self._journal.claim(stored, (), until=until, actor=WORKER))
+        return stored
 
     def record(self, claimed: Stored, answer: Answer, *, keep: bool) -> Stored:
         """Store what an answer decides.
@@ -185,9 +198,7 @@ class Loop:
         if stopped > self._journal.policy.freshness.total_seconds():
             answer = NotSent(problem=f"this worker was stopped for {stopped:.1f} s before it could send")
         else:
-            url, headers = self._address(change.id, question.number)
-            request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
-            answer = self._gateway.create(request)
+            answer = self._create(change, attempt)
         found = self._find(attempt)[0] if isinstance(answer, Refused) else None
         return SendAnswer(
             number=question.number,
@@ -197,6 +208,14 @@ class Loop:
             answer=answer,
             found=found,
         )
+
+    def _create(self, change: ChangeRequest, attempt: Attempt) -> CreateAnswer:
+        try:
+            url, headers = self._address(change.id, attempt.number)
+        except SettingsError as error:
+            return NotSent(problem=describe(error))
+        request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
+        return self._gateway.create(request)
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
         attempt = change.expect_attempt()
@@ -227,23 +246,29 @@ class Loop:
 
     def _deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
         change, effect = claimed.change, _effect(claimed.change, question)
-        attempt = effect.attempts + 1
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts + 1, error="", final=False)
         if effect.name == WITHDRAW:
-            error, final = self._withdraw(change, effect.actor), False
+            result = attrs.evolve(result, error=self._withdraw(change, effect.actor))
         else:
-            call = EffectCall(id=effect.id, name=effect.name, attempt=attempt, change=change, actor=effect.actor)
-            error, final = self._effects.deliver(call)
-        result = ev.EffectResult(effect=effect.id, attempt=attempt, error=error, final=final)
-        step = Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, result)
-        stored = claimed
+            call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
+            try:
+                error, final = self._effects.deliver(call)
+            except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
+                self._tell_of_delivery(claimed, attrs.evolve(result, error=describe(stop)))
+                raise
+            result = attrs.evolve(result, error=error, final=final)
+        return self._tell_of_delivery(claimed, result), not result.error
+
+    def _tell_of_delivery(self, claimed: Stored, result: ev.EffectResult) -> Stored:
+        step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
         for _ in range(_TRIES):
             try:
-                return self._journal.commit_one(self._journal.fire(stored, [step], actor=WORKER)), not error
+                return self._journal.commit_one(self._journal.fire(stored, [step], actor=WORKER))
             except TransitionRefused:
-                return stored, not error  # who took over when our lease ended has told of this delivery
+                return stored  # another worker, which took over when our lease ended, has told of this delivery
             except StorageConflict:
-                stored = self._journal.load(change.id)
-        raise StorageConflict(change_id=change.id, kind=ConflictKind.VERSION.value)
+                stored = self._journal.load(claimed.change.id)
+        raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
 
     def _withdraw(self, change: ChangeRequest, actor: str) -> str:
         try:

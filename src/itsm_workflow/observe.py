@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from itsm_workflow.errors import ItsmWorkflowError, describe
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow.change import ChangeRequest, Entry
-    from itsm_workflow.errors import ItsmWorkflowError
 
 logger = logging.getLogger("itsm_workflow")
 logger.addHandler(logging.NullHandler())
@@ -60,8 +61,16 @@ class Observers:
             except Exception:  # the entry is committed: whoever listens must not make it look otherwise
                 logger.exception("observer %s failed on %s", type(observer).__name__, entry.trigger)
 
-    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Log the trouble in one line, and tell everybody."""
+    def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
+        """Log the trouble in one line, and tell everybody; an error from elsewhere is told as one of ours.
+
+        Args:
+            change_id: The change; empty if it is about no single one.
+            error: What went wrong.
+            doing: What failed and what follows, for an error that does not say so itself.
+        """
+        if not isinstance(error, ItsmWorkflowError):
+            error = ItsmWorkflowError(f"{doing}: {describe(error)}")
         logger.warning("%s: %s", change_id or "no change", error, extra={"itsm_request_id": change_id})
         for observer in self._observers:
             try:

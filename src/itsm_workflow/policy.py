@@ -30,7 +30,9 @@ class Policy:
         freshness: A send is dropped (and queued again) if more time passed since it was marked: the process was
             stopped in between, and another may have taken over.
         send_lease: After this time a send whose owner is silent counts as unknown. Longer than the gateway's deadline.
-        unsent_retry: Wait before a send that provably never left is tried again.
+        unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
+        unsent_retry_cap: The longest such wait.
+        unsent_attempts: Sends in a row that never left after which a person is told.
         lookups: When to look for a ticket whose create is unknown, counted from then. A match counts at once;
             absence only after the last.
         resends: How often a create that no look-up of the whole schedule found is sent again without asking a person.
@@ -54,6 +56,8 @@ class Policy:
     freshness: dt.timedelta = _seconds(2)
     send_lease: dt.timedelta = _seconds(30)
     unsent_retry: dt.timedelta = _seconds(30)
+    unsent_retry_cap: dt.timedelta = _seconds(1 * HOUR)
+    unsent_attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
     lookups: tuple[dt.timedelta, ...] = tuple(dt.timedelta(seconds=s) for s in (0, 1, 5, 30, 120, 240, 480))
     resends: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     late_look: dt.timedelta = _seconds(1 * HOUR)
@@ -78,7 +82,15 @@ class Policy:
 
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""
-        doublings = 1 << min(max(failures - 1, 0), 128)
-        if self.effect_backoff > self.effect_backoff_cap // doublings:  # before it is doubled: a timedelta can overflow
-            return self.effect_backoff_cap
-        return self.effect_backoff * doublings
+        return _doubled(self.effect_backoff, failures, self.effect_backoff_cap)
+
+    def unsent_wait(self, failures: int) -> dt.timedelta:
+        """Return the wait after that many sends that never left."""
+        return _doubled(self.unsent_retry, failures, self.unsent_retry_cap)
+
+
+def _doubled(first: dt.timedelta, times: int, cap: dt.timedelta) -> dt.timedelta:
+    doublings = 1 << min(max(times - 1, 0), 128)
+    if first > cap // doublings:  # before it is doubled: a timedelta can overflow
+        return cap
+    return first * doublings

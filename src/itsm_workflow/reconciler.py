@@ -8,12 +8,12 @@ change is claimed by one of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 import attrs
 
 from itsm_workflow.clock import to_micros
-from itsm_workflow.errors import GatewayError, StorageConflict
+from itsm_workflow.errors import GatewayError, StorageConflict, StorageUnavailable, TransitionRefused
 from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from itsm_workflow.observe import Observers
     from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
+
+P = ParamSpec("P")
 
 PAGE = 100
 """How many changes are claimed in one commit."""
@@ -79,7 +81,7 @@ class Reconciler:
         began = self.journal.clock.elapsed()
         report = Report(undelivered=self._mark_undelivered())
         for page in self._pages(self.journal.clock.now(), limit):
-            counted = [self._count(before, outcome) for before, outcome in self._settle(page)]
+            counted = list(self._settle(page))
             report = attrs.evolve(
                 report,
                 due=report.due + len(counted),
@@ -101,64 +103,73 @@ class Reconciler:
         )
         return filter(None, self.journal.pages(query, most=limit))
 
-    def _settle(self, page: Sequence[Stored]) -> Iterator[tuple[Stored, tuple[Stored, bool] | None]]:
-        """Yield each change of a page as it was, and as it is with whether it was answered; None if another took it."""
-        plans = [(stored, self.loop.plan(stored)) for stored in page]
+    def _settle(self, page: Sequence[Stored]) -> Iterator[str]:
+        """Do what each change of a page is due for, and yield what became of it: a name of a `Report`'s count."""
+        plans, asked = [(stored, self.loop.plan(stored)) for stored in page], []
         since = self.journal.clock.elapsed()
-        asked = [
-            (stored, plan, self.loop.claim(stored, plan))
-            for stored, plan in plans
-            if plan is not None and not isinstance(plan.question, Send | Deliver)
-        ]
+        for stored, plan in plans:
+            if plan is None or isinstance(plan.question, Send | Deliver):
+                continue
+            try:
+                asked.append((stored, plan, self.loop.claim(stored, plan)))
+            except TransitionRefused as refused:
+                self.observers.on_trouble(stored.change.id, refused)
+                yield "failed"
         conflicts = self.journal.commit([claim for _, _, claim in asked])
-        claimed = []
-        for (stored, plan, claim), conflict in zip(asked, conflicts, strict=True):
-            if conflict is None:
-                claimed.append((stored, plan, claim.stored))
-            else:
-                yield stored, None
-        results = self._results([now for _, plan, now in claimed if isinstance(plan.question, Read)])
-        for stored, plan, now in claimed:
-            yield stored, self._answer(now, plan, results, since)
+        won = [one for one, conflict in zip(asked, conflicts, strict=True) if conflict is None]
+        yield from ["busy"] * (len(asked) - len(won))
+        results = self._results([claim.stored for _, plan, claim in won if isinstance(plan.question, Read)])
+        for stored, asking, claim in won:
+            yield self._alone(stored, self._answer, claim.stored, asking, results, since)
         for stored, other in plans:
             if other is None:
-                yield stored, self._rest(stored)
+                yield self._alone(stored, self._rest, stored)
             elif isinstance(other.question, Send | Deliver):
-                yield stored, self._act(stored, other)
+                yield self._alone(stored, self._act, stored, other)
 
-    def _act(self, stored: Stored, plan: Plan) -> tuple[Stored, bool] | None:
+    def _alone(self, before: Stored, act: Callable[P, tuple[Stored, bool]], *args: P.args, **kwargs: P.kwargs) -> str:
+        """Do one change's part and return what became of it; what goes wrong with one holds nobody else up."""
+        try:
+            after, answered = act(*args, **kwargs)
+        except StorageConflict:
+            return "busy"
+        except StorageUnavailable:
+            raise  # for all of them
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next change has nothing to do with it
+            doing = "the change could not be looked into, and is due again"
+            self.observers.on_trouble(before.change.id, error, doing=doing)
+            return "failed"
+        if not answered:
+            return "failed"
+        return "moved" if after.seq > before.seq else "unchanged"
+
+    def _act(self, stored: Stored, plan: Plan) -> tuple[Stored, bool]:
         """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
         since = self.journal.clock.elapsed()
-        try:
-            claimed = self.journal.commit_one(self.loop.claim(stored, plan))
-        except StorageConflict:
-            return None
+        claimed = self.journal.commit_one(self.loop.claim(stored, plan))
         return self._answer(claimed, plan, {}, since)
 
-    def _rest(self, stored: Stored) -> tuple[Stored, bool] | None:
-        """Move the due time of a change about which there is nothing to ask."""
-        try:
-            return self.journal.commit_one(self.journal.fire(stored, (), actor="reconciler", looked=True)), True
-        except StorageConflict:
-            return None
+    def _rest(self, stored: Stored) -> tuple[Stored, bool]:
+        """Move the due time of a change about which there is nothing to ask, or nothing for this process to do."""
+        prepared = self.journal.fire(stored, (), actor="reconciler", looked=True)
+        if self.loop.is_due(prepared.stored):  # others' to do: let it not stand in the way of all that is due as well
+            until = self.journal.clock.now() + self.journal.policy.soon
+            prepared = self.journal.claim(stored, (), until=until, actor="reconciler")
+        return self.journal.commit_one(prepared), True
 
     def _answer(
         self, claimed: Stored, plan: Plan, results: Mapping[str, TicketResult], since: float
-    ) -> tuple[Stored, bool] | None:
+    ) -> tuple[Stored, bool]:
         ticket = claimed.change.ticket
         result = results.get(ticket.id) if ticket and isinstance(plan.question, Read) else None
-        try:
-            if result is not None and result.status not in ev.ENDED:
-                answer = ReadAnswer(snapshot=_open_snapshot(result, self.journal.clock.now()))
-                outcome = self.loop.record(claimed, answer, keep=False), True
-            else:
-                outcome = self.loop.ask(claimed, plan.question, since)
-            stored, answered = outcome
-            return (
-                (self.loop.advance(stored.change.id, forced=False), answered) if self.loop.is_due(stored) else outcome
-            )
-        except StorageConflict:
-            return None
+        if result is not None and result.status not in ev.ENDED:
+            answer = ReadAnswer(snapshot=_open_snapshot(result, self.journal.clock.now()))
+            stored, answered = self.loop.record(claimed, answer, keep=False), True
+        else:
+            stored, answered = self.loop.ask(claimed, plan.question, since)
+        if self.loop.is_due(stored):
+            stored = self.loop.advance(stored.change.id, forced=False)
+        return stored, answered
 
     def _results(self, claimed: Sequence[Stored]) -> Mapping[str, TicketResult]:
         """Ask for many results at once; only our own tickets, since the read is destructive."""
@@ -194,15 +205,6 @@ class Reconciler:
             ]
             marked += self.journal.commit(prepared).count(None)
         return marked
-
-    @staticmethod
-    def _count(before: Stored, outcome: tuple[Stored, bool] | None) -> str:
-        if outcome is None:
-            return "busy"
-        after, answered = outcome
-        if not answered:
-            return "failed"
-        return "moved" if after.seq > before.seq else "unchanged"
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

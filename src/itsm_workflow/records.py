@@ -61,7 +61,8 @@ class Records:
         named = {
             stored.change.id: stored.change
             for query in (Query(ids=(name,)), Query(subject=name), Query(ticket_sns=(name,)))
-            for stored in self._journal.find(attrs.evolve(query, workflow=self.definition.name))
+            for page in self._journal.pages(attrs.evolve(query, workflow=self.definition.name))
+            for stored in page
         }
         if not named:
             raise ChangeNotFound(name=name)
@@ -80,6 +81,8 @@ class Records:
     ) -> Iterator[ChangeRequest]:
         """Yield the changes that match, oldest first, read page by page.
 
+        One that cannot be read is left out, and observers are told of it; `get` shows what is wrong.
+
         Args:
             states: In one of these states.
             attention: With attention for one of these reasons.
@@ -95,7 +98,7 @@ class Records:
             ticket_sns=None if sn is None else (sn,),
             updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
         )
-        return (stored.change for stored in self._journal.find(query))
+        return (stored.change for page in self._journal.pages(query) for stored in page)
 
     def history(self, change_id: str) -> list[Entry]:
         """Return a change's whole history, oldest entry first, its chain of digests checked.
@@ -153,8 +156,14 @@ class Records:
         return decorate
 
     def _approved(self, subject: str) -> ChangeRequest:
-        asked = [change for change in self.find(subject=subject) if change.attempt is not None]
-        newest = max(asked, key=lambda change: change.expect_attempt().submitted_at, default=None)
+        query = Query(workflow=self.definition.name, subject=subject)
+        asked = [one.change for one in self._journal.find(query) if one.change.attempt is not None]
+        # An open change is the newest one, whatever a clock that was turned back says.
+        newest = max(
+            asked,
+            key=lambda change: (self.definition.is_open(change), change.expect_attempt().submitted_at),
+            default=None,
+        )
         if newest is None:
             raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
         if newest.outcome is not Outcome.APPROVED:

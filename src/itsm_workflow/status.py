@@ -63,6 +63,7 @@ ADVICE = {
     "no_approval_step": "the service's flow asks nobody: give it an approval step, then withdraw and apply anew",
     "disagreement": "compare the ticket with the facts; clear the attention when it is understood",
     "overdue": "remind the approvers, or withdraw",
+    "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
 }
 """What a person can do about each reason of attention."""

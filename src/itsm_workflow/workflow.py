@@ -10,8 +10,9 @@ from itsm_workflow.callbacks.credential import CallbackAddress
 from itsm_workflow.callbacks.inbox import Inbox
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.effects import EffectRegistry
-from itsm_workflow.errors import GatewayError, StorageConflict
+from itsm_workflow.errors import GatewayError, InvalidForm, SettingsError, StorageConflict, TransitionRefused
 from itsm_workflow.filing import Filing
+from itsm_workflow.form import check_person
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
 from itsm_workflow.identity import ulid
 from itsm_workflow.journal import Journal
@@ -88,6 +89,10 @@ class Workflow(Records):
         self.policy = policy or Policy()
         self._gateway = gateway
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
+        if self._settings is not None and self.policy.send_lease.total_seconds() <= self._settings.deadline:
+            lease, deadline = self.policy.send_lease.total_seconds(), self._settings.deadline
+            message = f"a call may take {deadline} s, longer than Policy.send_lease, {lease:g} s: raise the lease"
+            raise SettingsError(message)
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
         registry = EffectRegistry(definition, effects or {}, leave_unknown=unknown_effects == "leave")
@@ -149,7 +154,7 @@ class Workflow(Records):
         """
         form = self._filing.check(subject, asked)
         self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
-        return self._filing.apply(subject, form, actor or form.applicant).change
+        return self._filing.apply(subject, form, _checked(actor, form.applicant)).change
 
     def preview(self, *, subject: str, **asked: Unpack[Asked]) -> Mapping[str, object]:
         """Return the body that `apply` would send, with an example of a key. Nothing is sent or written.
@@ -167,7 +172,7 @@ class Workflow(Records):
             InvalidForm: Nothing was stored; lists all problems.
         """
         form = self._filing.check(subject, asked)
-        return self._filing.draft(subject, form, actor or form.applicant).change
+        return self._filing.draft(subject, form, _checked(actor, form.applicant)).change
 
     def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
         """Give a draft another form.
@@ -177,7 +182,7 @@ class Workflow(Records):
             TransitionRefused: It is no draft.
         """
         form = self._filing.check(self.get(change_id).subject, asked)
-        return self._filing.revise(change_id, form, actor or form.applicant).change
+        return self._filing.revise(change_id, form, _checked(actor, form.applicant)).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
         """Submit a draft and send it; like `apply` from there on.
@@ -187,7 +192,7 @@ class Workflow(Records):
             AlreadyApplied: Another change of its subject is open.
         """
         self._make_address(change_id, 1)
-        return self._filing.submit(change_id, actor or self.get(change_id).form.applicant).change
+        return self._filing.submit(change_id, _checked(actor, self.get(change_id).form.applicant)).change
 
     # ---------------------------------------------------------------- moving on
 
@@ -225,9 +230,11 @@ class Workflow(Records):
         """Fire a trigger, and deliver what it made due.
 
         Raises:
+            InvalidForm: The actor or the reason is no text that can be kept.
             TransitionRefused: Nothing was changed.
             ChangeNotFound: There is no such change.
         """
+        _checked(actor, actor, getattr(evidence, "reason", ""))
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
             prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
@@ -245,11 +252,15 @@ class Workflow(Records):
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
 
-        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later.
+        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later. One of which
+        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn.
 
         Raises:
             TransitionRefused: It is a draft, or has ended.
         """
+        if self.get(change_id).was_never_sent:
+            with contextlib.suppress(TransitionRefused):  # it is being sent by now
+                return self.abandon(change_id, actor=actor, reason=reason)
         return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
 
     def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
@@ -261,7 +272,7 @@ class Workflow(Records):
         return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
 
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Give up a draft, or a submission whose ticket was not found.
+        """Give up a draft, a submission that was never sent, or one whose ticket was not found.
 
         Raises:
             TransitionRefused: A ticket is known, or may still turn up.
@@ -342,3 +353,16 @@ class Workflow(Records):
             return None
         in_path = settings.callback_credential == "path"
         return CallbackAddress(host=settings.callback_host, keys=settings.callback_keys, in_path=in_path)
+
+
+def _checked(actor: str | None, applicant: str, reason: object = "") -> str:
+    """Return who decides: the actor, or the applicant if none is named.
+
+    Raises:
+        InvalidForm: It, or the reason, is no text that can be kept.
+    """
+    who = applicant if actor is None else actor
+    problems = check_person(who, reason)
+    if problems:
+        raise InvalidForm(problems)
+    return who

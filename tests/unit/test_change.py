@@ -87,7 +87,7 @@ def test_a_change_that_is_being_filed_has_no_ticket() -> None:
         (EffectStatus, "planned delivered parked"),
         (
             AttentionReason,
-            "not_found duplicate lookup_failed ambiguous_sn no_approval_step disagreement overdue effect_parked",
+            "not_found duplicate lookup_failed ambiguous_sn no_approval_step disagreement overdue unsent effect_parked",
         ),
     ],
     ids=lambda one: one.__name__ if isinstance(one, type) else "",

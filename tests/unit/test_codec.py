@@ -115,7 +115,7 @@ FULL = attrs.evolve(
     x.with_attention(x.SUSPECTED),
     form=attrs.evolve(x.FORM, content="all of them", fields={"size": 10}),
     attempt=attrs.evolve(
-        x.UNKNOWN.expect_attempt(), marked_at=x.NOW, not_before=x.later(1), unknown_since=x.later(2), looks=3
+        x.UNKNOWN.expect_attempt(), marked_at=x.NOW, not_before=x.later(1), unknown_since=x.later(2), unsent=2, looks=3
     ),
     attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),
     outcome=Outcome.WITHDRAWN,

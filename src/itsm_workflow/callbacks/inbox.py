@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
-from itsm_workflow.effects import describe
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
     GatewayError,
-    ItsmWorkflowError,
     StorageConflict,
     StorageError,
     TransitionRefused,
@@ -69,6 +68,7 @@ class Inbox:
         self._after = after
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
+        self._pool_of = os.getpid()
 
     def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Make an authentic callback's change due, durably, and answer. Asks the gateway nothing, unless ``inline``."""
@@ -120,27 +120,29 @@ class Inbox:
         elif self._after == "inline":
             self._look_into(callback)
         elif self._after == "background":
-            with self._pool_lock:
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="itsm-workflow-callback")
-                self._pool.submit(self._look_into, callback)
+            self._threads().submit(self._look_into, callback)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool_of != os.getpid():  # a forked child has none of its parent's threads, but maybe a held lock
+            self._pool, self._pool_lock, self._pool_of = None, threading.Lock(), os.getpid()
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="itsm-workflow-callback")
+            return self._pool
 
     def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:
         try:
             enqueue(change_id)
         except Exception as error:  # noqa: BLE001 - a host's queue may fail in any way; the hint is stored all the same
-            trouble = ItsmWorkflowError(f"the change could not be queued, reconcile will look: {describe(error)}")
-            self._observers.on_trouble(change_id, trouble)
+            self._observers.on_trouble(change_id, error, doing="the change could not be queued, reconcile will look")
 
     def _look_into(self, callback: Callback) -> None:
         try:
             self._check_token(callback)
             self._loop.advance(callback.change_id, forced=False)
-        except ItsmWorkflowError as error:
-            self._observers.on_trouble(callback.change_id, error)  # it stays due: reconcile looks again
         except Exception as error:  # noqa: BLE001 - in a thread nobody else would hear of it; the hint is stored
-            trouble = ItsmWorkflowError(f"the look after a callback failed, reconcile will look: {describe(error)}")
-            self._observers.on_trouble(callback.change_id, trouble)
+            doing = "the look after a callback failed, reconcile will look"
+            self._observers.on_trouble(callback.change_id, error, doing=doing)
 
     def _check_token(self, callback: Callback) -> None:
         """Tell observers if the server says that the token is not its own; the look decides all the same."""

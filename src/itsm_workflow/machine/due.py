@@ -42,11 +42,11 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
         return now
     if attempt.phase is Phase.QUEUED:
         return attempt.not_before or now
+    if change.heard is not None and not looked:
+        return change.heard.at
     if attempt.phase is Phase.SENDING:
         return (attempt.marked_at or now) + policy.send_lease
     since = attempt.unknown_since or now
-    if change.heard is not None and not looked:
-        return change.heard.at
     if attempt.looks < len(policy.lookups):
         return since + policy.lookups[attempt.looks]
     last = since + policy.lookups[-1]

@@ -47,7 +47,7 @@ def submitted(facts: Facts) -> ChangeRequest:
         owner=wanted.owner,
         submitted_at=facts.now,
     )
-    return attrs.evolve(facts.change, attempt=attempt, attention=None, heard=None)
+    return attrs.evolve(facts.change, attempt=attempt, attention=_parked(facts), heard=None)
 
 
 def sending(facts: Facts) -> ChangeRequest:
@@ -57,10 +57,13 @@ def sending(facts: Facts) -> ChangeRequest:
 
 
 def unsent(facts: Facts) -> ChangeRequest:
-    """Queue the attempt again: nothing of it left."""
-    problem = facts.expect(ev.AttemptMark).problem
-    later = facts.now + facts.policy.unsent_retry
-    return _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, problem=problem)
+    """Queue the attempt again, for later: nothing of it left. After too many times, ask for a person as well."""
+    problem, times = facts.expect(ev.AttemptMark).problem, facts.attempt.unsent + 1
+    later = facts.now + facts.policy.unsent_wait(times)
+    change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, unsent=times, problem=problem)
+    if times != facts.policy.unsent_attempts:
+        return change
+    return _with_attention(facts, change, AttentionReason.UNSENT, {"times": str(times), "problem": problem})
 
 
 def unknown(facts: Facts) -> ChangeRequest:
@@ -95,7 +98,7 @@ def recorded(facts: Facts) -> ChangeRequest:
         channel=found.channel.value,
         recorded_at=facts.now,
     )
-    return attrs.evolve(_attempt(facts, problem=""), ticket=ticket, attention=None)
+    return attrs.evolve(_attempt(facts, problem=""), ticket=ticket, attention=_parked(facts))
 
 
 def refused(facts: Facts) -> ChangeRequest:
@@ -115,8 +118,9 @@ def refused(facts: Facts) -> ChangeRequest:
 
 def requeued(facts: Facts) -> ChangeRequest:
     """Begin the next attempt with the same key, so that any double is visible."""
-    change = _attempt(facts, number=facts.attempt.number + 1, phase=Phase.QUEUED, looks=0, marked_at=None, problem="")
-    return attrs.evolve(change, attention=None)
+    number = facts.attempt.number + 1
+    change = _attempt(facts, number=number, phase=Phase.QUEUED, looks=0, unsent=0, marked_at=None, problem="")
+    return attrs.evolve(change, attention=_parked(facts))
 
 
 def heard(facts: Facts) -> ChangeRequest:
@@ -243,7 +247,17 @@ def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
 
 
 def _ended(facts: Facts, outcome: Outcome) -> ChangeRequest:
-    return attrs.evolve(facts.change, outcome=outcome, ended_at=facts.now, attention=None)
+    return attrs.evolve(facts.change, outcome=outcome, ended_at=facts.now, attention=_parked(facts))
+
+
+def _parked(facts: Facts) -> Attention | None:
+    """Return the attention that remains when all else is dealt with: for an effect that is parked."""
+    change = facts.change
+    effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
+    if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
+        return change.attention if effect else None
+    told = MappingProxyType({"effect": effect.id, "error": effect.error})
+    return Attention(reason=AttentionReason.EFFECT_PARKED, since=facts.now, facts=told)
 
 
 def _with_attention(

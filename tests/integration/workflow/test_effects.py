@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow import Effect, EffectCall, State
+from itsm_workflow import Effect, EffectCall, Policy, State
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
@@ -45,10 +45,10 @@ class Killed(BaseException):
     """Ends a worker as a kill does: nothing of it runs any further."""
 
 
-def opened(office: Office, work: Callable[[EffectCall], object], *, after_callback: str = "inline") -> Workflow:
+def opened(office: Office, work: Callable[[EffectCall], object], **options: Any) -> Workflow:
     """Open a workflow that starts a collection once a change is approved."""
     effects = {State.APPROVED: [Effect("start_collection", work)]}
-    return office.workflow(effects=effects, after_callback=after_callback)
+    return office.workflow(effects=effects, **options)
 
 
 def approved(office: Office, workflow: Workflow) -> ChangeRequest:
@@ -159,15 +159,19 @@ def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office:
     """Between the work and its record nothing is known, so it is done again under the same id."""
     work, again = Work(), Work()
 
-    def die() -> None:
+    def die(_: object = None) -> None:
         raise Killed
 
-    work.inside = die
+    def die_soon() -> None:
+        office.store.before = die
+
+    work.inside = die_soon
     dying, other = opened(office, work, after_callback="later"), opened(office, again, after_callback="later")
     change = dying.apply(subject=SUBJECT, **asked())
     office.approve(change)
     with pytest.raises(Killed):
         dying.reconcile()
+    office.store.before = lambda _: None
 
     office.pass_time(290)
     assert other.reconcile().due == 0
@@ -176,6 +180,32 @@ def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office:
 
     assert (len(work.calls), again.seen) == (1, work.seen)
     assert other.get(change.id).effects[0].status == EffectStatus.DELIVERED
+
+
+@pytest.mark.parametrize("stop", [SystemExit, KeyboardInterrupt, Killed])
+def test_effect_that_ends_its_worker_is_counted_and_parked_in_the_end(
+    office: Office, stop: type[BaseException]
+) -> None:
+    """Whoever told the process to end is obeyed; an effect that ends every worker is not tried for ever."""
+    work = Work()
+
+    def end() -> None:
+        raise stop
+
+    work.inside = end
+    workflow = opened(office, work, after_callback="later", policy=Policy(effect_attempts=3))
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    for _ in range(3):
+        with pytest.raises(stop):
+            workflow.reconcile()
+        office.pass_time(3600)
+
+    after = workflow.get(change.id)
+    assert (after.effects[0].status, after.effects[0].attempts) == (EffectStatus.PARKED, 3)
+    assert after.attention is not None
+    assert after.attention.reason is AttentionReason.EFFECT_PARKED
+    assert workflow.reconcile().due == 0
 
 
 def test_effect_in_delivery_is_nobody_elses_to_deliver(office: Office) -> None:

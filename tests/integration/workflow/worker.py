@@ -84,7 +84,7 @@ def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
     """Do it."""
     store = WatchedStore(open_storage(store_url))
     settings = Settings(
-        app_code="collector", app_secret=Secret("made up"), gateway_url=gateway_url, fast_approval=True, deadline=60.0
+        app_code="collector", app_secret=Secret("made up"), gateway_url=gateway_url, fast_approval=True, deadline=25.0
     )
     clock = LaterClock(float(ahead))
     gateway = BkItsmGateway(settings, clock=clock)

@@ -103,6 +103,7 @@ def test_unsent_queues_again_later() -> None:
         "attempt.phase": Phase.QUEUED,
         "attempt.marked_at": None,
         "attempt.not_before": x.later(32),
+        "attempt.unsent": 1,
         "attempt.problem": "connection refused",
     } == differences(x.SENDING, change)
 
