@@ -10,13 +10,14 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test check lint types imports docs packaging coverage faults requirements clean install-demo install-dev
+.PHONY: help demo test check lint types imports docs packaging coverage bench faults requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
 	@echo "make test          run the tests"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
+	@echo "make bench         measure the API client beside the library below it"
 	@echo "make coverage      run the tests and measure what they reach"
 	@echo "make faults        run the whole fault matrix: half an hour, and a table"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
@@ -34,6 +35,9 @@ coverage: install-dev
 
 faults: install-dev
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+bench: install-dev
+	@$(BIN)/python -m tests.benchmarks
 
 check: lint types imports docs packaging
 

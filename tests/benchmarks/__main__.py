@@ -1,0 +1,203 @@
+"""Measures the API client and prints one table; ends with 1 if a bound is missed. Run by ``make bench``."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import platform
+import statistics
+import sys
+import time
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import requests
+
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.endpoint import Endpoint
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import Settings
+from tests.benchmarks.rounds import Comparison, compare
+from tests.benchmarks.server import Gateway
+from tests.integration.gateway.fault_server import FaultServer
+from tests.integration.gateway.faults import AFTER_SENDING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+APP_SECRET = "s" * 50
+SNS = [f"REQ20261124{number:06}" for number in range(1000)]
+CHUNK = 50
+DEADLINE = 0.3
+HOLDING = (
+    "silence",
+    "dripping status line",
+    "dripping headers",
+    "dripping body",
+    "dripping chunks",
+    "endless trailers",
+)
+RESULTS: Endpoint[Any] = Endpoint(
+    name="ticket_approval_result", method="POST", url="ticket_approval_result/", idempotent=True
+)
+INFO: Endpoint[Any] = Endpoint(name="get_ticket_info", method="GET", url="get_ticket_info/", idempotent=True)
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        value: What is judged.
+        bound: In words.
+        kept: Whether the bound is.
+    """
+
+    name: str
+    first: str
+    second: str
+    value: str
+    bound: str
+    kept: bool
+
+
+def client(url: str) -> ApiClient:
+    """Return a client as a host makes one: with its limits on, and its audit line written."""
+    return ApiClient(Settings(app_code="bk_flow", app_secret=Secret(APP_SECRET), gateway_url=url, fast_approval=True))
+
+
+def listen() -> io.StringIO:
+    """Write each audit line, with all its fields, to memory."""
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(message)s %(itsm_url)s %(itsm_params)s %(itsm_answer)s")
+    )
+    logger = logging.getLogger("itsm_workflow.gateway")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False
+    return lines
+
+
+def overhead(name: str, ours: Callable[[], object], bare: Callable[[], object]) -> Row:
+    """Compare a call with the same request by the library below, on a kept connection without latency."""
+    found = compare(bare, ours, rounds=200, times=25)
+    low, high = found.quartiles
+    return Row(
+        name=name,
+        first=f"requests.Session: {micro(found.first)} µs",
+        second=f"ApiClient.call: {micro(found.second)} µs",
+        value=f"{found.ratio:.2f} times as long ({low:.2f} to {high:.2f})",
+        bound="at most 1.5",
+        kept=found.ratio <= 1.5,
+    )
+
+
+def calls() -> list[Row]:
+    """Measure single calls."""
+    with Gateway() as gateway, requests.Session() as session:
+        made, params = client(gateway.url), {"sn": SNS[:1]}
+        claims = {"bk_app_code": "bk_flow", "bk_app_secret": APP_SECRET, "bk_username": "admin"}
+        headers = {"X-Bkapi-Authorization": json.dumps(claims), "X-Request-Id": "0" * 32}
+
+        def posted() -> object:
+            answer = session.post(gateway.url + RESULTS.url, json=params, headers=headers, timeout=(3.05, 10.0))
+            answer.raise_for_status()
+            return answer.json()["data"]
+
+        def got() -> object:
+            answer = session.get(gateway.url + INFO.url, params=params, headers=headers, timeout=(3.05, 10.0))
+            answer.raise_for_status()
+            return answer.json()["data"]
+
+        found = [
+            overhead("one POST", lambda: made.call(RESULTS, params), posted),
+            overhead("one GET", lambda: made.call(INFO, params), got),
+        ]
+        made.close()
+    return found
+
+
+def batches() -> Row:
+    """Compare a long list read at once with the same chunks read one after the other, at 20 ms of latency."""
+    with Gateway(latency=0.02) as gateway:
+        made = client(gateway.url)
+
+        def loop() -> list[object]:
+            return [
+                row
+                for start in range(0, len(SNS), CHUNK)
+                for row in made.call(RESULTS, {"sn": SNS[start : start + CHUNK]})
+            ]
+
+        def batch() -> list[object]:
+            return made.batch_request(RESULTS, "sn", SNS, get_data=rows, chunk_size=CHUNK)
+
+        if loop() != batch():
+            raise RuntimeError("the two ways do not read the same")
+        found: Comparison = compare(batch, loop, rounds=15, times=1)
+        made.close()
+    low, high = found.quartiles
+    return Row(
+        name=f"{len(SNS):,} numbers, {CHUNK} a call",
+        first=f"a loop: {micro(found.second)} µs",
+        second=f"batch_request: {micro(found.first)} µs",
+        value=f"{found.ratio:.2f} times as fast ({low:.2f} to {high:.2f})",
+        bound="at least 4",
+        kept=found.ratio >= 4,
+    )
+
+
+def held() -> Row:
+    """Measure by how much a call outlasts its deadline when a server holds it, in each way that a server can."""
+    longest, count = 0.0, 0
+    for name in HOLDING:
+        with FaultServer(AFTER_SENDING[name][0]) as server:
+            made = client(server.url)
+            for _ in range(5):
+                started = time.perf_counter()
+                made.call(RESULTS, {"sn": SNS[:1]}, deadline=DEADLINE, raise_exception=False)
+                longest, count = max(longest, time.perf_counter() - started), count + 1
+            made.close()
+    over = longest - DEADLINE
+    return Row(
+        name=f"{count} calls that a server holds",
+        first=f"their deadline: {micro([DEADLINE])} µs",
+        second=f"the longest: {micro([longest])} µs",
+        value=f"{over:.3f} s over",
+        bound="at most 0.5 s",
+        kept=over <= 0.5,
+    )
+
+
+def rows(data: Any) -> list[object]:  # noqa: ANN401 - JSON
+    """Return the rows of an answer."""
+    return list(data)
+
+
+def micro(seconds: list[float]) -> str:
+    """Return the median in millionths of a second."""
+    return f"{statistics.median(seconds) * 1e6:,.0f}"
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    lines = listen()
+    table = [*calls(), batches(), held()]
+    write = sys.stdout.write
+    write("| what | beside | the client | judged | bound | kept |\n")
+    write("| --- | --- | --- | --- | --- | --- |\n")
+    for row in table:
+        kept = "yes" if row.kept else "NO"
+        write(f"| {row.name} | {row.first} | {row.second} | {row.value} | {row.bound} | {kept} |\n")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("requests", "urllib3", "tenacity", "attrs"))
+    write(f"\n{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {versions}; ")
+    write(f"{lines.getvalue().count(chr(10)):,} audit lines were written.\n")
+    return 0 if all(row.kept for row in table) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
