@@ -132,9 +132,9 @@ def told(error: BaseException) -> Iterator[str]:
                 yield f"{frame.f_code.co_qualname} {frame.f_locals!r}"
 
 
-def canaries_in(texts: Iterator[str] | list[str]) -> list[tuple[str, str]]:
-    """Return each canary that is seen, with the text it is seen in."""
-    return [(canary, text) for text in texts for canary in CANARIES if canary in text]
+def canaries_in(texts: list[str]) -> list[str]:
+    """Return each text in which a canary is seen, or what is left of one after a cut: they all begin alike."""
+    return [text for text in texts if "canar" in text]
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from itsm_workflow.errors import GatewayProtocolError
 from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _unpack
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def request(url: str) -> Request:
@@ -36,13 +40,23 @@ def test_sizes_that_make_no_sense(sizes: dict[str, int]) -> None:
         Transport(**sizes)  # type: ignore[arg-type] # passed on
 
 
+def chunked(body: bytes) -> bytes:
+    """Return a response that does not say how long it is."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+def packed(body: bytes) -> bytes:
+    """Return a response whose body is packed."""
+    return response(gzip.compress(body), headers=("Content-Encoding: gzip",))
+
+
 @pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False)])
-@pytest.mark.parametrize("packing", [False, True])
-def test_the_limit_is_of_the_body_packed_or_not(size: int, fits: bool, packing: bool) -> None:  # noqa: FBT001 - parameters
-    """To the byte; what unpacks to more than is held is no answer."""
+@pytest.mark.parametrize("shape", [response, chunked, packed])
+def test_the_limit_is_of_the_body_however_it_comes(size: int, fits: bool, shape: Callable[[bytes], bytes]) -> None:  # noqa: FBT001 - a parameter
+    """To the byte: stated, in chunks, or unpacked."""
     body = b"\x00" * size
-    raw = response(gzip.compress(body), headers=("Content-Encoding: gzip",)) if packing else response(body)
-    with FaultServer(answering(raw)) as server:
+    with FaultServer(answering(shape(body))) as server:
         transport = Transport(body_limit=1000)
         if fits:
             assert transport.send(request(server.url)).body == body
