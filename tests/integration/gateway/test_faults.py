@@ -29,7 +29,7 @@ def test_a_fault_after_sending_leaves_a_create_unknown_and_ends_in_time(name: st
     """Bytes may have left, so there may be a ticket. A server that holds the call would hold this test as well."""
     fault, kind = AFTER_SENDING[name]
     with FaultServer(fault) as server:
-        client = gateway(server.url)
+        client = gateway(server.url, deadline=0.5)
         outcome = client.create(create_request())
 
         assert isinstance(outcome, Unknown), outcome
