@@ -245,6 +245,7 @@ class GatewayError(ItsmWorkflowError):
         remote_code: The code of the gateway's envelope, a number or a word, if there was one.
         status: The HTTP status, if there was one.
         request_id: Our id of the call, to be found in the gateway's log.
+        chunk: Which items or rows it was about, if the call was one of many.
     """
 
     code = "gateway.error"
@@ -252,6 +253,7 @@ class GatewayError(ItsmWorkflowError):
     remote_code: int | str | None
     status: int | None
     request_id: str
+    chunk: range | None = None
 
     def __init__(
         self,

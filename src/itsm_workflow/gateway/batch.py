@@ -11,7 +11,7 @@ import contextvars
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from itsm_workflow.errors import GatewayProtocolError, ItsmWorkflowError
+from itsm_workflow.errors import GatewayError, GatewayProtocolError
 from itsm_workflow.gateway.auth import BACKGROUND
 from itsm_workflow.gateway.endpoint import PaginationStyle
 
@@ -241,6 +241,6 @@ def _naming(chunk: range) -> Iterator[None]:
         yield
     except Exception as error:
         error.add_note(f"in the chunk of items {chunk.start} to {chunk.stop - 1}")
-        if isinstance(error, ItsmWorkflowError):
-            vars(error)["chunk"] = chunk
+        if isinstance(error, GatewayError):
+            error.chunk = chunk
         raise

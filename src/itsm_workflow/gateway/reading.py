@@ -78,7 +78,7 @@ class Reader:
         refused = GatewayRefused(
             "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=envelope.code
         )
-        vars(refused)["remote_message"] = envelope.message
+        refused.remote_message = envelope.message
         return DataResponse(
             is_success=False,
             code=envelope.code,

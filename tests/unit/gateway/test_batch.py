@@ -173,7 +173,7 @@ class TestBatch:
                 ours.batch_request(endpoint(), "sns", range(1000), get_data=ROWS, chunk_size=10, concurrency=2)
             ours.close()
 
-        assert vars(caught.value)["chunk"] == range(20, 30)
+        assert caught.value.chunk == range(20, 30)
         assert caught.value.__notes__ == ["in the chunk of items 20 to 29"]
         assert len(begun) < 90
 
@@ -311,7 +311,7 @@ class TestBulk:
         with desk(data) as here:
             with pytest.raises(GatewayProtocolError, match=words) as caught:
                 here.client.bulk_request(endpoint(), page_size=10, **PAGED)
-            assert vars(caught.value)["chunk"] == range(10)
+            assert caught.value.chunk == range(10)
             assert len(here.raw) == 1
 
     def test_a_later_page_that_fails_is_named(self) -> None:
@@ -327,7 +327,7 @@ class TestBulk:
                 ours.bulk_request(endpoint(), page_size=10, **PAGED)
             ours.close()
 
-        assert vars(caught.value)["chunk"] == range(20, 30)
+        assert caught.value.chunk == range(20, 30)
 
     @pytest.mark.parametrize(
         ("style", "taken"),
