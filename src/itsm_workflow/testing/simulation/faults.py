@@ -149,7 +149,9 @@ _REACH = {
     Kind.CLOCK_JUMP: _Reach(points=("call",), latest=60, seconds=(1, 200_000), backwards=True),
 }
 
-_HOW_MANY = (0, 1, 1, 2, 2, 3, 4, 6)
+_HOW_MANY = (0, 1, 2, 2, 3, 4, 6, 8)
+_ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Kind.ANSWER_LOST}
+_MOST_TOLD = ("commit", "create", "read")  # where most depends on what the caller believes
 
 
 def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, ...]:
@@ -157,7 +159,8 @@ def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, 
     random, among = Random(f"{seed}/faults"), tuple(kinds)  # noqa: S311 - to be repeated, not to be secret
     if not among:
         return ()
-    return tuple(_draw(random, random.choice(among)) for _ in range(random.choice(_HOW_MANY)))
+    weights = [4 if kind in _ANYWHERE else 1 for kind in among]  # they have many more places to strike
+    return tuple(_draw(random, kind) for kind in random.choices(among, weights, k=random.choice(_HOW_MANY)))
 
 
 def _draw(random: Random, kind: Kind) -> Fault:
@@ -169,7 +172,8 @@ def _draw(random: Random, kind: Kind) -> Fault:
         seconds = round(math.exp(random.uniform(low, high)), 1)
         if reach.backwards and random.random() < 0.5:
             seconds = -seconds
-    return Fault(kind=kind, point=random.choice(reach.points), number=number, seconds=seconds)
+    points = _MOST_TOLD if kind in _ANYWHERE and random.random() < 0.5 else reach.points
+    return Fault(kind=kind, point=random.choice(points), number=number, seconds=seconds)
 
 
 class Struck:

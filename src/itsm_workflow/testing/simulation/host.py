@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.effects import Effect
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
-from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.storage.registry import OpenableBackend
     from itsm_workflow.testing.simulation.world import World
 
 ASKED: Mapping[str, Any] = MappingProxyType({"title": "simulated", "applicant": "alice", "approvers": ("carol",)})
@@ -80,7 +82,13 @@ class Host:
 
     def make_storage(self) -> StorageBackend:
         """Return the store of one run."""
-        return open_storage("memory://") if self.storage is None else self.storage()
+        return _memory().from_url("memory://") if self.storage is None else self.storage()
+
+
+@functools.cache
+def _memory() -> type[OpenableBackend]:
+    """Return the backend's class: entry points are read once, not for every seed."""
+    return backend_of("memory://")
 
 
 def _has_parked(change: ChangeRequest) -> bool:

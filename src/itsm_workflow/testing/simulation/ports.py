@@ -32,7 +32,7 @@ _SLOWEST = {**dict.fromkeys(STORE, 0.02), **dict.fromkeys(GATEWAY, 0.4), "effect
 """The longest that a call takes, in seconds, when nothing is wrong."""
 
 
-class Crash(BaseException):  # noqa: N818 - no error of the code that it passes through: its process is dead
+class Crash(BaseException):
     """The process has died."""
 
 
@@ -116,9 +116,7 @@ class ProcessStorage:
         committed: Is told of what was stored.
     """
 
-    def __init__(
-        self, inner: StorageBackend, life: Life, committed: Callable[[Life, Sequence[Write]], object]
-    ) -> None:
+    def __init__(self, inner: StorageBackend, life: Life, committed: Callable[[Life, Sequence[Write]], object]) -> None:
         self._inner = inner
         self._life = life
         self._committed = committed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.manual_clock import ManualClock
 
 
-class Stopped(BaseException):  # noqa: N818 - no error: it ends a task whose run is over
+class Stopped(BaseException):
     """The run is over; ends a task that still waits for its turn."""
 
 
@@ -65,16 +65,19 @@ class Scheduler:
         if self._over:
             raise Stopped
 
-    def run(self, horizon: float) -> bool:
+    def run(self, horizon: float, most: int) -> bool:
         """Run until nothing is left to happen.
 
         Args:
             horizon: Stop at so many seconds since the beginning.
+            most: Stop after so many steps: what goes on for so long goes in circles.
 
         Returns:
             Whether nothing is left.
         """
-        while self._queue:
+        for _ in range(most):
+            if not self._queue:
+                return True
             moment, _, what = self._queue[0]
             if moment > horizon:
                 return False
@@ -84,7 +87,7 @@ class Scheduler:
                 self._hand_to(what)
             else:
                 what()
-        return True
+        return False
 
     def close(self) -> None:
         """End all tasks."""

@@ -1,4 +1,4 @@
-"""The other side of a run: the sandbox's ledger, the persons who act on its tickets, and the callbacks that it sends."""
+"""The other side of a run: the sandbox's ledger, the persons who act on its tickets, and its callbacks."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ FAULTS_END = 6 * 3600.0
 HORIZON = 40 * 86400.0
 """Seconds after which a run is stopped although something is still due."""
 
+_MOST_STEPS = 50_000
 _PASS_EVERY = 60.0
 _LOOK_AGAIN = 600.0
 _TRIES = 3
@@ -101,7 +102,9 @@ class World:
         self.turned_back = False
         self.drained = False
         self._scheduler = Scheduler(self.clock)
-        self._struck = Struck(faults, elapsed=self.clock.elapsed, tell=lambda one: self.timeline.note("FAULT", f"{one}"))
+        self._struck = Struck(
+            faults, elapsed=self.clock.elapsed, tell=lambda one: self.timeline.note("FAULT", f"{one}")
+        )
         self._entropy = self.random("entropy")
         self._cast = self.random("cast")
         self._acts: tuple[Act, ...] = (*OPERATOR, *host.acts)
@@ -125,7 +128,7 @@ class World:
             self._plan_change(f"subject-{number}", self._cast.uniform(0, 60))
         self._scheduler.call(FAULTS_END, self._end_faults)
         try:
-            self.drained = self._scheduler.run(HORIZON)
+            self.drained = self._scheduler.run(HORIZON, _MOST_STEPS)
         finally:
             self._scheduler.close()
 
@@ -211,6 +214,7 @@ class World:
 
     def _end_faults(self) -> None:
         self._struck.stop()
+        del self._workers[1:]  # one is enough to end what is left
         self.timeline.note("FAULT", "nothing goes wrong any more")
         self.system.free_the_jammed()
 
@@ -222,7 +226,9 @@ class World:
         if Kind.ASKED_TWICE in struck:
             self._ask(delay, subject, tries=1)
         if Kind.WITHDRAWAL_ASKED in struck:
-            self._task(delay + struck[Kind.WITHDRAWAL_ASKED], self._web, lambda workflow: self._withdraw(workflow, subject))
+            self._task(
+                delay + struck[Kind.WITHDRAWAL_ASKED], self._web, lambda workflow: self._withdraw(workflow, subject)
+            )
 
     def _ask(self, delay: float, subject: str, *, tries: int) -> None:
         """Ask for a change, and again until it is acknowledged; a form that was refused is not tried for ever."""
@@ -280,7 +286,7 @@ class World:
 
     def _plan_pass(self, worker: Process) -> None:
         """Let a worker pass by a little after something falls due, as cron would, without the idle passes."""
-        if worker.passing:
+        if worker.passing or worker not in self._workers:
             return
         query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
         first = self.store.find(query).rows
@@ -319,7 +325,8 @@ class World:
         done = False
         try:
             changes = list(workflow.find())
-            done = all([self._do(act, workflow, change) for change in changes for act in self._acts])
+            refused = [act for change in changes for act in self._acts if not self._do(act, workflow, change)]
+            done = not refused
         finally:
             if not done:
                 self._plan_look(_LOOK_AGAIN)

@@ -1,0 +1,10 @@
+"""Deterministic simulation: one seed decides a whole run of processes, store, ticket system, callbacks and clock."""
+
+from __future__ import annotations
+
+from itsm_workflow.testing.simulation.faults import Fault, Kind
+from itsm_workflow.testing.simulation.host import Act
+from itsm_workflow.testing.simulation.runs import Run
+from itsm_workflow.testing.simulation.simulating import Simulated, SimulationFailed, simulate
+
+__all__ = ["Act", "Fault", "Kind", "Run", "Simulated", "SimulationFailed", "simulate"]

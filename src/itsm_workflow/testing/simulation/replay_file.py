@@ -1,0 +1,113 @@
+"""A failing run as a pytest file that runs it again."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.testing.simulation.host import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.testing.simulation.faults import Fault
+    from itsm_workflow.testing.simulation.runs import Run
+
+_LENGTH = 118
+
+_FILE = '''\
+"""Seed {seed} of a simulation, which broke: {rules}.
+
+{timeline}
+"""
+
+from __future__ import annotations
+
+{imports}
+
+
+def test_seed_{name}() -> None:
+    """Nothing is broken by seed {seed} with these faults any more."""
+    simulate(
+{arguments}
+    )
+'''
+
+
+def replay_file(run: Run, host: Host) -> str:
+    """Return a pytest file that runs a seed with exactly its faults.
+
+    Raises:
+        ValueError: A part of the host has no name in any module, so that a file cannot name it.
+    """
+    imports = {"itsm_workflow.testing.simulation": {"Fault", "Kind", "simulate"} if run.faults else {"simulate"}}
+    arguments = [f"seeds=[{run.seed}]", "faults=[" + "".join(f"\n            {_fault(one)}," for one in run.faults)]
+    arguments[-1] += "\n        ]" if run.faults else "]"
+    for field in attrs.fields(Host):
+        value = getattr(host, field.name)
+        if value is field.default or value == field.default:
+            continue
+        arguments.append(f"{field.name}={_written(field.name, value, imports)}")
+    return _FILE.format(
+        seed=run.seed,
+        name=str(run.seed).replace("-", "minus_"),
+        rules=", ".join(sorted(run.rules)) or "nothing",
+        timeline="\n".join(_harmless(line) for line in _told(run)),
+        imports="\n".join(
+            f"from {module} import {', '.join(sorted(names, key=str.lower))}"
+            for module, names in sorted(imports.items())
+        ),
+        arguments="\n".join(f"        {argument}," for argument in arguments),
+    )
+
+
+def _told(run: Run) -> Iterator[str]:
+    yield from run.findings
+    yield ""
+    yield from run.timeline.splitlines()
+
+
+def _harmless(line: str) -> str:
+    """Return a line that cannot end the docstring that it stands in."""
+    return line.replace("\\", "/").replace('"', "'")[:_LENGTH].rstrip()
+
+
+def _fault(fault: Fault) -> str:
+    length = f", seconds={fault.seconds!r}" if fault.seconds else ""
+    return f"Fault(kind=Kind.{fault.kind.name}, point={fault.point!r}, number={fault.number}{length})".replace("'", '"')
+
+
+def _written(part: str, value: object, imports: dict[str, set[str]]) -> str:
+    """Return what stands for a value in the file, and note what must be imported for it."""
+    module, name = _home(value)
+    if module:
+        imports.setdefault(module, set()).add(name)
+        return name
+    if isinstance(value, tuple | list) and value:
+        items = "".join(f"{_written(part, item, imports)}, " for item in value)
+        return f"[{items[:-2]}]"
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        items = "".join(f"{key!r}: {_written(part, item, imports)}, " for key, item in value.items())
+        return f"{{{items[:-2]}}}"
+    if value is None or isinstance(value, str | int | float):
+        return repr(value)
+    raise ValueError(
+        f"a file that replays this run cannot name its {part}: give {value!r} a name at the top of a module that can "
+        "be imported"
+    )
+
+
+def _home(value: object) -> tuple[str, str]:
+    """Return the module and the name under which a value can be imported; empty if there is none."""
+    if isinstance(value, str | int | float | tuple | list) or value is None:
+        return "", ""
+    first = getattr(value, "__module__", None)
+    for module in sorted(sys.modules, key=lambda name: (name != first, name)):
+        if module == "__main__":
+            continue
+        for name, held in list(getattr(sys.modules[module], "__dict__", {}).items()):
+            if held is value and name.isidentifier():
+                return module, name
+    return "", ""

@@ -1,0 +1,157 @@
+"""The door of the simulation: run seeds, and fail with a story if one of them breaks a rule."""
+
+from __future__ import annotations
+
+import pathlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.testing.simulation.faults import Fault, Kind, draw_faults
+from itsm_workflow.testing.simulation.host import ASKED, CALM, Act, Host
+from itsm_workflow.testing.simulation.replay_file import replay_file
+from itsm_workflow.testing.simulation.runs import run_seed
+from itsm_workflow.testing.simulation.shrinking import shrink
+from itsm_workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from itsm_workflow.effects import Effect
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.simulation.runs import Run
+    from itsm_workflow.testing.simulation.world import World
+
+
+@attrs.frozen(kw_only=True)
+class Simulated:
+    """What came of all seeds.
+
+    Attributes:
+        digests: By seed, the digest of its run.
+        changes: How many changes were filed.
+        days: How many days of virtual time passed.
+    """
+
+    digests: Mapping[int, str]
+    changes: int
+    days: float
+
+
+class SimulationFailed(AssertionError):
+    """A seed broke a rule; its message tells the story, and `write_test` keeps it.
+
+    Attributes:
+        run: The run with the fewest faults that breaks one of the same rules.
+        drawn: The run as the seed drew it.
+    """
+
+    def __init__(self, run: Run, drawn: Run, host: Host) -> None:
+        self.run = run
+        self.drawn = drawn
+        self._host = host
+        super().__init__(_story(run, drawn))
+
+    def write_test(self, path: str | os.PathLike[str]) -> pathlib.Path:
+        """Write a pytest file that runs the seed with these faults again.
+
+        Raises:
+            ValueError: Something that was given to `simulate` has no name in a module, so that no file can name it.
+        """
+        written = pathlib.Path(path)
+        written.write_text(replay_file(self.run, self._host), encoding="utf-8")
+        return written
+
+
+def simulate(
+    definition: WorkflowDefinition = COLLECTOR_CHANGE,
+    *,
+    seeds: Iterable[int],
+    faults: Iterable[Kind] | Iterable[Fault] = tuple(Kind),
+    effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None,
+    acts: Sequence[Act] = (),
+    policy: Policy = CALM,
+    asked: Mapping[str, Any] = ASKED,
+    invariants: Sequence[Callable[[World], Iterable[str]]] = (),
+    storage: Callable[[], StorageBackend] | None = None,
+    gateway: Callable[[TicketGateway], TicketGateway] | None = None,
+    workflow: Callable[..., Workflow] = Workflow,
+) -> Simulated:
+    """Run a workflow in virtual time, once for each seed, and check what is left when all faults are over.
+
+    Args:
+        definition: The workflow.
+        seeds: One run each. The same seed gives the same run.
+        faults: Kinds of faults from which each seed draws some; or the very faults of every run.
+        effects: By state, what to do once it is entered; or a function that makes that for each run. By default one
+            that does nothing follows from an approval.
+        acts: What your host, or its persons, do with a change as soon as it can be done.
+        policy: All timings.
+        asked: The form of every change, as `Workflow.apply` takes it; wants ``approvers``.
+        invariants: Further checks of a run that has ended, which yield one sentence for each thing that is wrong.
+        storage: Makes the store of a run; in memory unless given.
+        gateway: Is put between each workflow and the simulated gateway.
+        workflow: Makes each process's workflow.
+
+    Raises:
+        SimulationFailed: A seed broke a rule; no seed behind it was run.
+    """
+    host = Host(
+        definition=definition,
+        effects=effects,
+        acts=tuple(acts),
+        policy=policy,
+        asked=MappingProxyType(dict(asked)) if asked is not ASKED else ASKED,
+        invariants=tuple(invariants),
+        storage=storage,
+        gateway=gateway,
+        workflow=workflow,
+    )
+    given = tuple(faults)
+    kinds = tuple(one for one in given if isinstance(one, Kind))
+    fixed = tuple(one for one in given if isinstance(one, Fault))
+    if kinds and fixed:
+        raise ValueError("faults are either kinds to draw from, or the very faults of every run")
+    digests: dict[int, str] = {}
+    changes, seconds = 0, 0.0
+    for seed in seeds:
+        run = run_seed(seed, draw_faults(seed, kinds) if kinds else fixed, host)
+        if run.findings:
+            raise SimulationFailed(shrink(run, host), run, host)
+        digests[seed] = run.digest
+        changes += run.changes
+        seconds += run.seconds
+    return Simulated(digests=digests, changes=changes, days=seconds / 86400)
+
+
+def _story(run: Run, drawn: Run) -> str:
+    left = f" ({len(drawn.faults)} were drawn, these are enough)" if len(drawn.faults) > len(run.faults) else ""
+    return "\n".join(
+        [
+            f"seed {run.seed} broke a rule:",
+            *(f"  {finding}" for finding in run.findings),
+            f"its faults{left}:",
+            *(f"  {fault}" for fault in run.faults or ("none",)),
+            "what happened:",
+            *(f"  {line}" for line in run.timeline.splitlines()),
+            f"digest {run.digest}",
+            f"to run it again: simulate(..., seeds=[{run.seed}], faults={_listed(run.faults)})",
+        ]
+    )
+
+
+def _listed(faults: Sequence[Fault]) -> str:
+    return (
+        "["
+        + ", ".join(
+            f"Fault(kind=Kind.{one.kind.name}, point={one.point!r}, number={one.number}, seconds={one.seconds!r})"
+            for one in faults
+        )
+        + "]"
+    )
