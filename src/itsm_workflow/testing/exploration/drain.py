@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.testing.exploration.itsm import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.testing.exploration.invariants import Sight
     from itsm_workflow.testing.exploration.moves import Move, Space
 
@@ -25,32 +26,39 @@ class People(enum.Enum):
 
 def ends_right(sight: Sight) -> str | None:
     """A change ends as its own ticket did, with its effects done, or a person was told why not."""
-    change, desk = sight.change, sight.desk
+    change = sight.change
     if change is None or change.attention is not None or change.contradictions:
         return None
-    orphans = [
-        f"ticket {place + 1}"
-        for place, one in enumerate(desk.tickets)
-        if one.key and (change.ticket is None or str(place + 1) != change.ticket.id)
-    ]
+    wrong, calls = _what_is_wrong(sight, change)
+    # Whoever cleared such a call knows; the library need not call again.
+    return None if wrong is None or sight.desk.looked in calls else f"{wrong}, and nobody was told"
+
+
+def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set[str]]:
+    """Return what is wrong, and for which reasons a person may have been called because of that."""
+    about_tickets = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
+    bound = change.ticket.id if change.ticket else ""
+    orphans = [n for n, one in enumerate(sight.desk.tickets, 1) if one.key and str(n) != bound]
+    if change.outcome is None and change.state != sight.definition.initial:
+        return f"the change stays in {change.state} for ever", set(AttentionReason)
     if orphans:
-        return f"nobody was told of {', '.join(orphans)}"
-    if change.outcome is None:
-        idle = change.state == sight.definition.initial
-        return None if idle else f"the change stays in {change.state} for ever, and nobody was told"
+        return f"the change is not bound to ticket {orphans[0]}, which was filed for it", about_tickets
     undone = [one.name for one in change.effects if one.status is not EffectStatus.DELIVERED and one.name != WITHDRAW]
     if undone:
-        return f"effect {undone[0]} is never delivered, and nobody was told"
+        return f"effect {undone[0]} is never delivered", {AttentionReason.EFFECT_PARKED}
     ticket = sight.ticket
     if ticket is None:
-        return None if change.outcome is Outcome.ABANDONED else f"the change ended as {change.outcome} without a ticket"
+        without_ticket = change.outcome in {None, Outcome.ABANDONED}
+        return None if without_ticket else f"the change ended as {change.outcome} without a ticket", set()
     real = {
         Outcome.APPROVED: ticket.status is TicketStatus.FINISHED and ticket.approved,
         Outcome.REJECTED: ticket.status is TicketStatus.FINISHED and not ticket.approved,
         Outcome.WITHDRAWN: ticket.status is TicketStatus.REVOKED,
         Outcome.TERMINATED: ticket.status is TicketStatus.TERMINATED,
     }
-    return None if real.get(change.outcome) else f"the change ended as {change.outcome}, its ticket did not"
+    if change.outcome is None or real.get(change.outcome):
+        return None, set()
+    return f"the change ended as {change.outcome}, its ticket did not", {AttentionReason.DISAGREEMENT}
 
 
 class Drain:

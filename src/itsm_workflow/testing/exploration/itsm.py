@@ -37,6 +37,7 @@ class Filed(NamedTuple):
         asked: An approval step was gone through.
         slow: Its flow starts later than any wait of the library.
         revoked: It was withdrawn once, whatever became of it.
+        minor: The change will never be bound to it, so that nobody reads it: that it ended is all that can be heard.
     """
 
     key: str
@@ -48,15 +49,20 @@ class Filed(NamedTuple):
     asked: bool = False
     slow: bool = False
     revoked: bool = False
+    minor: bool = False
 
 
 class Message(NamedTuple):
-    """A callback under way; what its body says is what the ticket was when it was written, or what somebody forged."""
+    """A callback under way; what its body says is what the ticket was when it was written, or what somebody forged.
+
+    A forger has our credential, or nobody would listen, and cannot foresee the times in a body that is still to come.
+    """
 
     sn: str
     number: int
     status: TicketStatus
     approved: bool
+    forged: bool = False
 
 
 class Desk(NamedTuple):
@@ -68,7 +74,7 @@ class Desk(NamedTuple):
         mail: Callbacks under way, sorted.
         failed: Numbers whose callback could not be delivered, sorted.
         runs: The host's own log of effects, sorted: the id, and whether the store had it planned when it ran.
-        looked: A person has looked at what the library called for.
+        looked: Why the library had called for a person who has looked since, and cleared the call.
     """
 
     tickets: tuple[Filed, ...] = ()
@@ -76,7 +82,7 @@ class Desk(NamedTuple):
     mail: tuple[Message, ...] = ()
     failed: tuple[str, ...] = ()
     runs: tuple[tuple[str, bool], ...] = ()
-    looked: bool = False
+    looked: str = ""
 
 
 class Kind(enum.Enum):
@@ -113,9 +119,10 @@ class Itsm:
         """Yield all that people and the network can do next."""
         for place, ticket in enumerate(desk.tickets):
             name = f"ticket {place + 1}"
-            if not ticket.key:
-                if ticket.status is _RUNNING:
-                    yield Happening(f"{name}, a stranger's, is approved", 0, _decided(desk, place, approved=True))
+            if not ticket.key or (ticket.minor and ticket.phase == "over"):
+                continue
+            if ticket.minor:
+                yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
                 continue
             yield from self._ticket(desk, place, ticket, name)
         for flight in sorted(set(desk.flying)):
@@ -151,10 +158,12 @@ class Itsm:
         if ticket.status not in ENDED:
             yield Happening(f"{name} is withdrawn by its creator", 0, revoked(desk, place))
             if not any(other.sn == ticket.sn for other in desk.tickets if other is not ticket):
-                foreign = Filed(key="", number=0, sn=ticket.sn, phase="approving")
+                foreign = Filed(
+                    key="", number=0, sn=ticket.sn, status=_FINISHED, phase="over", approved=True, asked=True
+                )
                 doubled = desk._replace(tickets=(*desk.tickets, foreign))
-                yield Happening(f"a stranger's ticket gets the number of {name}", 1, doubled)
-            lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True)
+                yield Happening(f"a stranger's approved ticket has the number of {name}", 1, doubled)
+            lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True, forged=True)
             if lie not in desk.mail:
                 yield Happening(f"a callback is forged: {name} finished and approved", 1, posted(desk, lie))
         if ticket.status is _RUNNING and ticket.phase == "approving":
@@ -211,6 +220,25 @@ class Itsm:
         return desk if ticket.status in ENDED else revoked(desk, place)
 
 
+def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:
+    """Return the desk with those tickets minor that a change will never be bound to.
+
+    Args:
+        desk: The desk.
+        key: The key under which the change was submitted last.
+        bound: The id of the ticket that it is bound to, or empty.
+        waits: Whether it can still be bound to another one.
+    """
+    return desk._replace(
+        tickets=tuple(
+            ticket
+            if not ticket.key or str(place) == bound or (waits and ticket.key == key)
+            else _minor(ticket)
+            for place, ticket in enumerate(desk.tickets, 1)
+        )
+    )
+
+
 def filed(desk: Desk, key: str, number: int) -> Desk:
     """Return the desk with one more ticket of ours."""
     sn = f"REQ{len(desk.tickets) + 1}"
@@ -249,7 +277,8 @@ def ran(desk: Desk, effect: str, *, planned: bool) -> Desk:
 def _decided(desk: Desk, place: int, *, approved: bool) -> Desk:
     ticket = desk.tickets[place]
     ended = ticket._replace(status=_FINISHED, approved=approved, asked=True, phase="over")
-    return _called(_put(desk, place, ended), place)
+    called = _called(_put(desk, place, ended), place)
+    return _put(called, place, _minor(ended)) if ticket.minor else called
 
 
 def _called(desk: Desk, place: int) -> Desk:
@@ -259,7 +288,14 @@ def _called(desk: Desk, place: int) -> Desk:
     return posted(desk, Message(ticket.sn, ticket.number, ticket.status, ticket.approved))
 
 
+def _minor(ticket: Filed) -> Filed:
+    phase: Phase = "over" if ticket.phase == "over" else "approving"
+    return Filed(key=ticket.key, number=ticket.number, sn=ticket.sn, phase=phase, minor=True)
+
+
 def _put(desk: Desk, place: int, ticket: Filed) -> Desk:
+    if ticket.phase == "over":
+        ticket = ticket._replace(slow=False)  # it has run
     return desk._replace(tickets=(*desk.tickets[:place], ticket, *desk.tickets[place + 1 :]))
 
 

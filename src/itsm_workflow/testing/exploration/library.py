@@ -104,8 +104,7 @@ class Library:
         Returns:
             The write, and whether the callback is answered with success.
         """
-        digest = f"{message.status} {message.approved}"
-        heard = ev.CallbackHeard(sn=message.sn, digest=digest, number=message.number)
+        heard = ev.CallbackHeard(sn=message.sn, digest=digest_of(message), number=message.number)
         try:
             prepared = self.journal.fire(stored, (Step(Trigger.RECEIVE_CALLBACK, heard),), actor="callback")
         except TransitionRefused as refused:
@@ -136,6 +135,11 @@ class Library:
         """Return the effects that are run while a write is only prepared: none."""
         _ = prepared
         return ()
+
+
+def digest_of(message: Message) -> str:
+    """Return what a repeat of a callback is known by."""
+    return f"{message.sn} {message.status} {message.approved} {message.forged}"
 
 
 def _never(_call: object) -> None:

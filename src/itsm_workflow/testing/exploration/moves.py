@@ -11,14 +11,20 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from itsm_workflow import settle
+from itsm_workflow.change import Phase
+from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import SendAnswer
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.gateway import endings
-from itsm_workflow.testing.exploration.itsm import Desk, Kind, Message, ran, refused, without
+from itsm_workflow.testing.exploration.itsm import Desk, Kind, Message, ran, refused, trimmed, without
+from itsm_workflow.testing.exploration.library import digest_of
 from itsm_workflow.testing.exploration.ticks import NOBODY, Shelf, aged
 from itsm_workflow.testing.exploration.world import (
+    ACT,
+    FAULT,
     FRESH,
-    Cost,
+    TICK,
     Deliver,
     Hand,
     Lookup,
@@ -27,7 +33,6 @@ from itsm_workflow.testing.exploration.world import (
     Read,
     Send,
     Stage,
-    fault_cost,
 )
 
 if TYPE_CHECKING:
@@ -41,9 +46,6 @@ if TYPE_CHECKING:
 
 _BITS = 20
 _MASK = (1 << _BITS) - 1
-_OUTDATED = 0
-"""What a worker has read if somebody wrote since, and the store will refuse what it writes: then it is all the same."""
-
 _OWNERS = ("a", "b")
 
 
@@ -58,7 +60,7 @@ class Move(NamedTuple):
     """
 
     world: int
-    cost: Cost
+    cost: int
     told: str
     write: int
 
@@ -81,6 +83,13 @@ class _Stored(NamedTuple):
     write: int
     runs: tuple[str, ...] = ()
     acknowledged: bool = True
+    looked: str = ""
+    asks: bool = False  # at once: what happens between such a claim and the question might as well happen before both
+
+    @property
+    def changes_desk(self) -> bool:
+        """Whether something outside of the store changes with it."""
+        return bool(self.runs or self.looked) or not self.acknowledged
 
 
 class Space:
@@ -108,6 +117,7 @@ class Space:
         self.writes: list[Written] = [Written(0, 0, 0, ())]
         self._hands: Numbers[Hand | None] = Numbers(None)
         self._pairs: Numbers[tuple[int, int]] = Numbers((0, 0))
+        self._normal: dict[int, int] = {}
         self._acts = acts
         self._workers = bounds.workers
         self._compares = not library.store_accepts(stale=True)
@@ -123,6 +133,7 @@ class Space:
         self._reads = functools.cache(self._reads_of)
         self._posts = functools.cache(self._posts_of)
         self._decisions = functools.cache(self._decisions_of)
+        self._allowed = functools.cache(self._is_allowed)
 
     # ---------------------------------------------------------------- worlds
 
@@ -145,21 +156,37 @@ class Space:
         return world >> _BITS
 
     def _world(self, change: int, desk: int, one: int, other: int) -> int:
-        pair = (one, other) if one >= other else (other, one)
-        return (change << _BITS | desk) << _BITS | self._pairs.of(pair)
+        known = change << _BITS | desk
+        normal = self._normal.get(known)
+        if normal is None:
+            normal = self._normal[known] = self._normal_of(change, desk)
+        return normal << _BITS | self._pairs.of((one, other) if one >= other else (other, one))
+
+    def _normal_of(self, change: int, desk: int) -> int:
+        """Return the number of a change and desk without what nothing that can still happen depends on."""
+        stored, at = self.shelf.kept[change], self.desks.values[desk]
+        if stored is None:
+            return change << _BITS | desk
+        now, definition = stored.change, self.library.journal.definition
+        key = now.attempt.key if now.attempt else ""
+        bound = now.ticket.id if now.ticket else ""
+        at = trimmed(at, key, bound, waits=not bound and now.state == definition.roles.asking)
+        if now.heard is not None and now.heard.digest not in map(digest_of, at.mail):
+            change = self.shelf.forgetful(change)
+        return change << _BITS | self.desks.of(at)
 
     # ---------------------------------------------------------------- steps
 
     def moves(self, world: int) -> list[Move]:
         """Return every step from a world."""
         change, desk, pair = world >> 2 * _BITS, world >> _BITS & _MASK, world & _MASK
+        one, other = self._pairs.values[pair]
         moves = [
-            Move((change << _BITS | after) << _BITS | pair, cost, told, 0)
+            Move(self._world(change, after, one, other), cost, told, 0)
             for after, cost, told, _ in self._happenings(desk)
         ]
         if change:
             moves.append(self.waits(world))
-        one, other = self._pairs.values[pair]
         if one:
             moves += self.hand_moves(change, desk, one, other)
         if other and other != one:
@@ -189,24 +216,42 @@ class Space:
         else:
             stored = self._stores(change, number, self._name_beside(other))
             after = desk
-            if stored.runs or not stored.acknowledged:
-                after = self._after_store(desk, hand, stored)
-            waiting = self._stale(other, change) if stored.write else other
-            yield Move(self._world(stored.change, after, stored.hand, waiting), Cost.NOTHING, stored.told, stored.write)
+            if stored.changes_desk:
+                after = self._after_store(desk, number, stored)
+            waiting = self._stale(other, change, stored.change) if stored.write else other
+            yield Move(self._world(stored.change, after, stored.hand, waiting), 0, stored.told, stored.write)
         for left, after, told in self._crashes(change, desk, number):
-            yield Move(self._world(left, after, 0, other), Cost.FAULT, told, 0)
+            yield Move(self._world(left, after, 0, other), FAULT, told, 0)
 
     def starts(self, change: int, desk: int, other: int) -> Iterator[Move]:
         """Yield what a worker that has nothing to do can begin; first what it does if nothing goes wrong."""
         if not change:
             yield self._applies()
             return
-        for hand, told in self._reads(change):
-            yield Move(self._world(change, desk, hand, other), Cost.NOTHING, told, 0)
+        for hand, cost, told in self._reads(change):
+            yield from self._begin(change, desk, hand, other, cost, told)
         for hand, after, told in self._posts(change, desk):
-            yield Move(self._world(change, after, hand, other), Cost.NOTHING, told, 0)
+            yield from self._begin(change, after, hand, other, 0, told)
         for hand, told in self._decisions(change, desk, self._name_beside(other)):
-            yield Move(self._world(change, desk, hand, other), Cost.ACT, told, 0)
+            yield from self._begin(change, desk, hand, other, ACT, told)
+
+    def _begin(self, change: int, desk: int, number: int, other: int, cost: int, told: str) -> Iterator[Move]:
+        """Yield the steps of a worker that reads the change; where the store compares, with what it does at once."""
+        if not self._compares:
+            yield Move(self._world(change, desk, number, other), cost, told, 0)
+            return
+        stored = self._stores(change, number, self._name_beside(other))
+        after = desk
+        if stored.changes_desk:
+            after = self._after_store(desk, number, stored)
+        waiting = self._stale(other, change, stored.change) if stored.write else other
+        told = f"{told}; {stored.told}"
+        if not stored.asks:
+            yield Move(self._world(stored.change, after, stored.hand, waiting), cost, told, stored.write)
+            return
+        for asked, answered, more, ending in self._endings(True, after, stored.hand):
+            all_told = f"{told}; {ending}"
+            yield Move(self._world(stored.change, asked, answered, waiting), cost + more, all_told, stored.write)
 
     # ---------------------------------------------------------------- the one next step of a drain
 
@@ -217,10 +262,10 @@ class Space:
 
     def happens(self, world: int, kind: Kind) -> Move | None:
         """Return the first happening of that kind, or None."""
-        change, desk, pair = world >> 2 * _BITS, world >> _BITS & _MASK, world & _MASK
-        for after, cost, told, found in self._happenings(desk):
+        one, other = self._pairs.values[world & _MASK]
+        for after, cost, told, found in self._happenings(world >> _BITS & _MASK):
             if found is kind:
-                return Move((change << _BITS | after) << _BITS | pair, cost, told, 0)
+                return Move(self._world(world >> 2 * _BITS, after, one, other), cost, told, 0)
         return None
 
     def begins(self, world: int) -> Move | None:
@@ -229,15 +274,15 @@ class Space:
         if not change:
             return None
         for hand, after, told in self._posts(change, desk):
-            return Move(self._world(change, after, hand, 0), Cost.NOTHING, told, 0)
+            return next(self._begin(change, after, hand, 0, 0, told))
         if self.shelf.is_due(change):
-            hand, told = self._reads(change)[0]
-            return Move(self._world(change, desk, hand, 0), Cost.NOTHING, told, 0)
+            hand, cost, told = self._reads(change)[0]
+            return next(self._begin(change, desk, hand, 0, cost, told))
         return None
 
     def waits(self, world: int) -> Move:
         """Return a step of time."""
-        return Move(self.later(world), Cost.TICK, "a step of time passes", 0)
+        return Move(self.later(world), TICK, "a step of time passes", 0)
 
     # ---------------------------------------------------------------- beginnings
 
@@ -246,16 +291,15 @@ class Space:
         after, write = self._written(0, 0, prepared)
         hand = self._hands.of(Hand(Stage.ASK, about=Send(1, "K1", _OWNERS[0]), keep=True))
         told = "the host applies: the change and the mark of its send are stored"
-        return Move(self._world(after, 0, hand, 0), Cost.NOTHING, told, write)
+        return Move(self._world(after, 0, hand, 0), 0, told, write)
 
-    def _reads_of(self, change: int) -> list[tuple[int, str]]:
+    def _reads_of(self, change: int) -> list[tuple[int, int, str]]:
         if self.shelf.is_due(change):
-            return [(self._hands.of(Hand(Stage.CLAIM)), "a worker reads the change, which is due")]
+            return [(self._hands.of(Hand(Stage.CLAIM)), 0, "a worker reads the change, which is due")]
         if self.library.plan(self.shelf.get(change), _OWNERS[0]) is None:
             return []
-        return [
-            (self._hands.of(Hand(Stage.CLAIM, forced=True)), "the host wants the change settled: a worker reads it")
-        ]
+        forced = self._hands.of(Hand(Stage.CLAIM, forced=True))
+        return [(forced, ACT, "the host wants the change settled: a worker reads it")]
 
     def _posts_of(self, change: int, desk: int) -> list[tuple[int, int, str]]:
         begun = []
@@ -277,9 +321,12 @@ class Space:
             key = f"K{int(stored.change.attempt.key[1:]) + 1}"
             acts.append(Act("the host applies again", self.library.submission(key, owner)))
         for act in acts:
-            if self.library.fire(stored, act.steps, actor="operator") is not None:
+            if self._allowed(change, act):
                 begun.append((self._hands.of(Hand(Stage.ACT, about=act)), f"{act.told}: a worker reads the change"))
         return begun
+
+    def _is_allowed(self, change: int, act: Act) -> bool:
+        return self.library.fire(self.shelf.get(change), act.steps, actor="operator") is not None
 
     # ---------------------------------------------------------------- asking
 
@@ -289,7 +336,7 @@ class Space:
             return True
         return any(one.id == hand.about.effect for one in self.shelf.get(change).change.effects)
 
-    def _endings_of(self, planned: bool, desk: int, number: int) -> list[tuple[int, int, Cost, str]]:
+    def _endings_of(self, planned: bool, desk: int, number: int) -> list[tuple[int, int, int, str]]:
         hand = self._hands.values[number]
         if hand is None or not isinstance(hand.about, Send | Lookup | Read | Deliver):
             return []
@@ -300,10 +347,8 @@ class Space:
             answered = hand._replace(stage=Stage.STORE, about=None, answers=ending.answers)
             if isinstance(hand.about, Send):
                 answered = answered._replace(about=hand.about)  # whose death leaves the mark without its owner
-            left = self._dropped(answered) if hand.seen != FRESH and self._compares else answered
-            cost = fault_cost(ending.faults)
-            found.append((self._hands.of(left), self.desks.of(ending.desk), cost, ending.told))
-        return [(desk_after, hand_after, cost, told) for hand_after, desk_after, cost, told in found]
+            found.append((self.desks.of(ending.desk), self._hands.of(answered), FAULT * ending.faults, ending.told))
+        return found
 
     # ---------------------------------------------------------------- storing
 
@@ -346,7 +391,9 @@ class Space:
         question = _question(plan.question, prepared.stored.change)
         keep = isinstance(question, Send | Deliver)
         asking = self._hands.of(Hand(Stage.ASK, about=question, keep=keep))
-        return self._put(change, base, prepared, asking, f"the worker's claim to {_purpose(question)} is stored")
+        told = f"its claim to {_purpose(question)} is stored"
+        asks = self._compares and not plan.claim and not keep
+        return self._put(change, base, prepared, asking, told)._replace(asks=asks)
 
     def _act(self, change: int, base: int, hand: Hand) -> _Stored:
         if not isinstance(hand.about, Act):
@@ -358,7 +405,9 @@ class Space:
             sending = Send(attempt.number, attempt.key, attempt.owner)
             left = self._hands.of(Hand(Stage.ASK, about=sending, keep=True))
         told = "what was decided is stored" if prepared else "what was decided is refused"
-        return self._put(change, base, prepared, left, told)
+        stored, called = self._put(change, base, prepared, left, told), self.shelf.get(base).change.attention
+        looked = any(step.trigger == Trigger.CLEAR_ATTENTION for step in hand.about.steps)
+        return stored._replace(looked=called.reason.value) if prepared and called and looked else stored
 
     def _put(self, change: int, base: int, prepared: Prepared | None, hand: int, told: str) -> _Stored:
         if prepared is None:
@@ -373,17 +422,19 @@ class Space:
         self.writes.append(Written(change, base, after, prepared.entries))
         return after, len(self.writes) - 1
 
-    def _after_store(self, desk: int, hand: Hand, stored: _Stored) -> int:
-        after = self.desks.values[desk]
+    def _after_store(self, desk: int, number: int, stored: _Stored) -> int:
+        after, hand = self.desks.values[desk], self._hands.values[number]
+        if stored.looked:
+            after = after._replace(looked=stored.looked)
         for effect in stored.runs:
             after = ran(after, effect, planned=False)
-        if not stored.acknowledged and isinstance(hand.about, Message):
+        if not stored.acknowledged and hand is not None and isinstance(hand.about, Message):
             after = refused(after, hand.about)
         return self.desks.of(after)
 
     # ---------------------------------------------------------------- what happens to workers
 
-    def _hand_after_a_write(self, number: int, change: int) -> int:
+    def _hand_after_a_write(self, number: int, before: int, after: int) -> int:
         """Return a worker after somebody else wrote.
 
         Where the store compares versions, what such a worker has read does not matter any more, only that it is
@@ -394,21 +445,29 @@ class Space:
         if hand is None or hand.seen != FRESH:
             return number
         if not self._compares:
-            return self._hands.of(hand._replace(seen=change))
-        idle = hand.stage in {Stage.CLAIM, Stage.MARK}
-        if idle or (hand.stage is Stage.ASK and isinstance(hand.about, Lookup) and not hand.about.read):
-            return 0
-        return self._hands.of(self._dropped(hand._replace(seen=_OUTDATED)))
+            return self._hands.of(hand._replace(seen=before))
+        if not hand.keep:
+            return self._hands.of(self._read_again(hand))
+        return 0 if self._is_spent(hand, self.shelf.get(after).change) else number
 
-    def _dropped(self, hand: Hand) -> Hand | None:
-        """Return the worker, or None if all it has left is an answer that is out of date."""
-        return None if hand.stage is Stage.STORE and not hand.keep and len(hand.answers) == 1 else hand
+    @staticmethod
+    def _is_spent(hand: Hand, change: ChangeRequest) -> bool:
+        """Tell whether an answer to a send will never decide anything any more."""
+        sent = hand.answers[0] if hand.answers else None
+        if not isinstance(sent, SendAnswer):
+            return False
+        if isinstance(sent.answer, Created):
+            return change.ticket is not None and change.ticket.id == sent.answer.id
+        attempt = change.attempt
+        return attempt is None or attempt.phase is not Phase.SENDING or attempt.owner != sent.owner
 
     def _read_again(self, hand: Hand) -> Hand | None:
         """Return a worker after its write was refused."""
         if hand.stage in {Stage.CLAIM, Stage.MARK}:
             return None
-        if hand.stage is Stage.STORE and not hand.keep:
+        if hand.stage is Stage.ASK and isinstance(hand.about, Lookup) and hand.about.read:
+            return hand._replace(about=hand.about._replace(read=""))
+        if hand.stage in {Stage.STORE, Stage.ASK} and not hand.keep:
             return hand._replace(seen=FRESH, answers=hand.answers[1:]) if hand.answers[1:] else None
         return hand._replace(seen=FRESH)
 
@@ -445,9 +504,9 @@ class Space:
         taken = hand.about.owner if hand is not None and isinstance(hand.about, Send) else ""
         return _OWNERS[1] if taken == _OWNERS[0] else _OWNERS[0]
 
-    def _happenings_of(self, desk: int) -> list[tuple[int, Cost, str, Kind]]:
+    def _happenings_of(self, desk: int) -> list[tuple[int, int, str, Kind]]:
         return [
-            (self.desks.of(one.desk), fault_cost(one.faults), one.told, one.kind)
+            (self.desks.of(one.desk), FAULT * one.faults, one.told, one.kind)
             for one in self.itsm.happenings(self.desks.values[desk])
         ]
 

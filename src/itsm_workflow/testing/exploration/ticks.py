@@ -51,8 +51,12 @@ _WITHOUT_FACTS = frozenset(
 )
 
 
-def tick_policy() -> Policy:
-    """Return a policy whose waits are a few steps of time each, in the same proportions as the default's."""
+def tick_policy(ticks: int) -> Policy:
+    """Return a policy whose waits are a few steps of time each, in the same proportions as the default's.
+
+    Args:
+        ticks: How many steps of time are walked: what is looked at for long is looked at for longer than that.
+    """
     one = TICK
     return Policy(
         freshness=one / 2,
@@ -61,7 +65,7 @@ def tick_policy() -> Policy:
         lookups=(0 * one, one),
         late_look=one,
         sweep_every=one,
-        sweep_for=3 * one,
+        sweep_for=(ticks + 1) * one,
         poll=one,
         soon=one,
         quiet=one,
@@ -71,7 +75,7 @@ def tick_policy() -> Policy:
         effect_backoff=one,
         effect_backoff_cap=one,
         effect_attempts=2,
-        overdue=4 * one,
+        overdue=(ticks + 1) * one,
     )
 
 
@@ -206,6 +210,14 @@ class Shelf:
                 self._renamed[key] = self.put(change, stored.due_at)
         return self._renamed[key]
 
+    def forgetful(self, number: int) -> int:
+        """Return the change without what the last callback is known by: no repeat of it can come any more."""
+        stored = self.kept[number]
+        if stored is None or stored.change.heard is None or not stored.change.heard.digest:
+            return number
+        heard = attrs.evolve(stored.change.heard, digest="")
+        return self.put(attrs.evolve(stored.change, heard=heard), stored.due_at)
+
     def _plain(self, change: ChangeRequest, earliest: dt.datetime) -> ChangeRequest:
         """Return the change with everything gone that no rule looks at.
 
@@ -214,7 +226,7 @@ class Shelf:
             earliest: How far back it matters when an effect was due: only under a delivery's lease does it at all.
         """
         policy, ended = self._policy, change.ended_at
-        in_final = change.state in self._definition.final
+        in_final, asking = change.state in self._definition.final, change.state == self._definition.roles.asking
         ticket, suspicion, attention = change.ticket, change.suspicion, change.attention
         if ticket is not None:
             matters = policy.withdraw_age if in_final else max(policy.withdraw_age, policy.overdue)
@@ -228,12 +240,12 @@ class Shelf:
             change,
             created_at=NOW,
             updated_at=NOW,
-            attempt=self._attempt(change.attempt, in_use=change.state == self._definition.roles.asking),
+            attempt=self._attempt(change.attempt, in_use=asking),
             ticket=ticket,
             attention=attention,
             ended_at=None if ended is None else _since(ended, NOW - policy.sweep_for),
             suspicion=suspicion,
-            heard=self._heard(change.heard, ended),
+            heard=self._heard(change.heard, ended, in_use=asking),
             effects=tuple(_plain_effect(one, earliest) for one in change.effects),
         )
 
@@ -244,6 +256,7 @@ class Shelf:
         wait = attempt.not_before if in_use else None
         return attrs.evolve(
             attempt,
+            phase=attempt.phase if in_use else Phase.QUEUED,
             owner=attempt.owner if sending else NOBODY,
             submitted_at=NOW,
             marked_at=_since(attempt.marked_at, NOW - self._policy.send_lease)
@@ -255,13 +268,17 @@ class Shelf:
             problem="",
         )
 
-    def _heard(self, heard: HeardCallback | None, ended: dt.datetime | None) -> HeardCallback | None:
+    def _heard(
+        self, heard: HeardCallback | None, ended: dt.datetime | None, *, in_use: bool
+    ) -> HeardCallback | None:
         if heard is None:
             return None
-        at = _since(heard.at, NOW - max(self._policy.soon, self._policy.poll))
+        # How long ago it was tells the next wait only while the waits still grow.
+        grow = self._policy.poll if self._policy.soon < self._policy.poll else dt.timedelta()
+        at = _since(heard.at, NOW - grow)
         if ended is not None:  # what matters then is which of the two came first
             at = _since(ended, NOW - self._policy.sweep_for) + (_MOMENT if heard.at > ended else 0 * _MOMENT)
-        return attrs.evolve(heard, at=at)
+        return attrs.evolve(heard, at=at, sn=heard.sn if in_use else "")
 
 
 def aged(answer: Answer | Step) -> Answer | Step:

@@ -112,7 +112,7 @@ def explore(
         timer: Tells seconds.
     """
     planned = {definition.roles.granted.value: ("start",)} if effects is None else effects
-    space = Space(library(definition, tick_policy(), planned), itsm or Itsm(), bounds, acts)
+    space = Space(library(definition, tick_policy(bounds.ticks), planned), itsm or Itsm(), bounds, acts)
     return _Walk(space, definition, bounds, invariants, end).run(depth, progress, timer)
 
 

@@ -110,19 +110,10 @@ class Bounds:
     workers: int = attrs.field(default=2, validator=attrs.validators.in_([1, 2]))
 
 
-class Cost(enum.IntEnum):
-    """What a step takes of the bounds."""
+TICK, ACT, FAULT = 1, 2, 4
+"""What a step costs: a sum of these. No step takes more than one tick, one act and two faults."""
 
-    NOTHING = 0
-    TICK = 1
-    ACT = 2
-    FAULT = 3
-    FAULTS = 4  # two in one step: an answer that is wrong, and the look-up behind it that fails
-
-
-def fault_cost(faults: int) -> Cost:
-    """Return the cost of so many faults."""
-    return (Cost.NOTHING, Cost.FAULT, Cost.FAULTS)[faults]
+_COSTS = range(TICK + ACT + 2 * FAULT + 1)
 
 
 class Purse:
@@ -138,17 +129,10 @@ class Purse:
         ranges = [range(most + 1) for most in (bounds.ticks, bounds.acts, bounds.faults)]
         left = list(itertools.product(*ranges))
         numbers = {one: number for number, one in enumerate(left)}
-        price = {
-            Cost.NOTHING: (0, 0, 0),
-            Cost.TICK: (1, 0, 0),
-            Cost.ACT: (0, 1, 0),
-            Cost.FAULT: (0, 0, 1),
-            Cost.FAULTS: (0, 0, 2),
-        }
         self.full = numbers[left[-1]]
         self.after = [
-            [numbers.get(tuple(a - b for a, b in zip(one, price[cost], strict=True)), -1) for cost in Cost]  # type: ignore[arg-type] # three of each
-            for one in left
+            [numbers.get((ticks - cost % ACT, acts - cost // ACT % 2, faults - cost // FAULT), -1) for cost in _COSTS]
+            for ticks, acts, faults in left
         ]
         self.covers = [
             sum(1 << numbers[less] for less in left if all(a <= b for a, b in zip(less, one, strict=True)))
