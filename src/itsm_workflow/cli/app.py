@@ -12,7 +12,7 @@ import rich_click as click
 from itsm_workflow.cli import acting, diagnosing, keeping, linting, reading, reconciling, trying
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.output import clean, note
-from itsm_workflow.errors import InvalidForm, ItsmWorkflowError
+from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _close_quietly()  # whoever read this has seen enough
         code = Exit.DONE
+    except OSError as error:  # a full disk behind the output, a folder that cannot be made
+        _close_quietly()
+        note(f"{NAME}: {clean(describe(error))}")
+        code = Exit.FAILED
     except (click.Abort, KeyboardInterrupt):
         code = Exit.INTERRUPTED
     return int(code or 0)
@@ -94,7 +98,7 @@ def _let_every_text_through() -> None:
 
 
 def _close_quietly() -> None:
-    """Let go of a pipe that nobody reads, so that the interpreter does not complain of it when it ends."""
+    """Let go of an output that nobody takes, so that the interpreter does not complain of it when it ends."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())
     os.close(quiet)

@@ -86,7 +86,8 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
         version = _number(connection, "PRAGMA user_version")
         objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite may have ended it, as it does when the disk is full
+            connection.execute("ROLLBACK")
     if application == 0 and version == 0 and objects == 0:
         return 0
     if application != APPLICATION_ID or version < 1:

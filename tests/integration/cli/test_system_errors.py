@@ -1,0 +1,53 @@
+"""What the operating system refuses is one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMAND = [sys.executable, "-m", "itsm_workflow"]
+ENVIRONMENT = {
+    "BKAPP_ITSM_APP_CODE": "collector",
+    "BKAPP_ITSM_APP_SECRET": "made up",
+    "BKAPP_ITSM_GATEWAY_URL": "http://127.0.0.1:9/v2/itsm/",
+    "BKAPP_ITSM_FAST_APPROVAL": "true",
+    "BKAPP_ITSM_WORKFLOW_APP": "none",
+}
+
+
+def run(arguments: Sequence[str], output: str | None = None) -> tuple[int, str]:
+    """Run the command as a process and return its exit code and what it told."""
+    with Path(output or "/dev/null").open("wb") as file:
+        done = subprocess.run([*COMMAND, *arguments], stdout=file, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("graph",), ("list", "--store", "memory://", "--json")])
+def test_full_disk_behind_the_output_is_told(arguments: Sequence[str]) -> None:
+    """What was to be shown is lost, which the exit code says."""
+    code, told = run(arguments, output="/dev/full")
+    assert code == 1
+    assert told.startswith("itsm-workflow: OSError: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_folder_that_cannot_be_made_is_told() -> None:
+    """The demonstration has not begun."""
+    code, told = run(["demo", "--folder", "/proc/none"])
+    assert (code, "Traceback" in told, "/proc/none" in told) == (1, False, True)
+
+
+def test_actor_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 come in from a shell as well; nothing is stored or sent."""
+    asked = ["--title", "t", "--applicant", "alice", "--approver", "bob", "--subject", "s", "--actor", b"\xff"]
+    command = [*COMMAND, "apply", "--store", f"sqlite:///{tmp_path / 'changes.db'}", *asked]
+    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr, b"actor" in done.stderr) == (2, False, True)

@@ -1,0 +1,139 @@
+"""A create of which nothing ever left: tried on ever more slowly, told of, and given up without a ticket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import AlreadyApplied, State
+from itsm_workflow.change import AttentionReason, Outcome, Phase
+from itsm_workflow.errors import SettingsError, TransitionRefused
+from itsm_workflow.gateway.protocol import NotSent, Unknown
+from itsm_workflow.machine.evidence import Concern
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.world import World, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow import Workflow
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+
+
+class Moody(LedgerGateway):
+    """A gateway that can be unreachable, or lose what it was sent."""
+
+    mood = "unreachable"
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Answer as the mood is."""
+        if self.mood == "unreachable":
+            return NotSent(problem="connection refused")
+        return super().create(request) if self.mood == "well" else Unknown(problem="reset")
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world whose gateway cannot be reached."""
+    return World(gateway=Moody)
+
+
+@pytest.fixture
+def workflow(world: World) -> Iterator[Workflow]:
+    """Open a workflow."""
+    with world.workflow() as opened:
+        yield opened
+
+
+def be(world: World, mood: str) -> None:
+    """Let the gateway be in a mood."""
+    assert isinstance(world.gateway, Moody)
+    world.gateway.mood = mood
+
+
+def test_waits_grow_and_a_person_is_told_once(world: World, workflow: Workflow) -> None:
+    """Two days without the gateway are some dozens of tries and one call for a person, not thousands."""
+    change = world.apply(workflow)
+    for _ in range(2 * 24 * 12):
+        world.clock.advance(300)
+        workflow.reconcile()
+    after = workflow.get(change.id)
+    assert after.attention is not None
+    assert (after.attention.reason, dict(after.attention.facts)) == (
+        AttentionReason.UNSENT,
+        {"times": "8", "problem": "connection refused"},
+    )
+    assert 40 <= times(workflow, change, "mark_unsent") <= 60
+
+
+def test_gateway_that_comes_back_gets_the_ticket_and_the_flag_is_gone(world: World, workflow: Workflow) -> None:
+    """The same key is sent, once."""
+    change = world.apply(workflow)
+    for _ in range(40):
+        world.clock.advance(600)
+        workflow.reconcile()
+    be(world, "well")
+    world.clock.advance(3600)
+    workflow.reconcile()
+    after = workflow.get(change.id)
+    assert (after.state, after.attention, after.expect_attempt().key) == (
+        State.PENDING,
+        None,
+        change.expect_attempt().key,
+    )
+    world.check()
+
+
+@pytest.mark.parametrize("act", ["abandon", "withdraw"])
+def test_nothing_was_sent_so_that_a_person_may_give_up_at_once(world: World, workflow: Workflow, act: str) -> None:
+    """No ticket is filed for it later, and the subject is free."""
+    change = world.apply(workflow)
+    ended = getattr(workflow, act)(change.id, actor="alice", reason="not wanted")
+    be(world, "well")
+    world.clock.advance(7200)
+    workflow.reconcile()
+    assert (ended.state, ended.outcome, world.ledger.tickets()) == (State.REJECTED, Outcome.ABANDONED, ())
+    assert world.apply(workflow).state == State.PENDING
+
+
+def test_what_may_have_been_sent_is_not_given_up_because_of_another_flag(world: World, workflow: Workflow) -> None:
+    """Only what the look-ups could not decide frees the subject: a flag for something else does not."""
+    be(world, "lossy")
+    change = world.apply(workflow)
+    concern = Concern(reason=AttentionReason.EFFECT_PARKED, facts={})
+    workflow.fire(change.id, "raise_attention", concern, actor="alice")
+    with pytest.raises(TransitionRefused, match="may still turn up"):
+        workflow.abandon(change.id, actor="alice", reason="impatient")
+    with pytest.raises(AlreadyApplied):
+        world.apply(workflow)
+
+
+def test_resend_is_not_never_sent(world: World, workflow: Workflow) -> None:
+    """Its first attempt may still turn up, so that queueing the second one proves nothing."""
+    be(world, "lossy")
+    change = world.apply(workflow)
+    for _ in range(12):
+        world.clock.advance(60)
+        workflow.reconcile()
+    be(world, "unreachable")
+    queued = workflow.resend(change.id, actor="carol", reason="not in the list")
+    assert (queued.expect_attempt().phase, queued.was_never_sent) == (Phase.QUEUED, False)
+    with pytest.raises(TransitionRefused, match="may still turn up"):
+        workflow.abandon(change.id, actor="carol", reason="changed my mind")
+
+
+def test_address_that_cannot_be_made_sends_nothing(
+    world: World, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing left, and that is what is stored: no look-ups for a ticket that cannot be there."""
+    be(world, "well")
+
+    def fail(_change: str, _number: int) -> tuple[str | None, dict[str, str]]:
+        raise SettingsError("callback_host is missing")
+
+    monkeypatch.setattr(workflow._loop, "_address", fail)
+    change = world.apply(workflow)
+    attempt = change.expect_attempt()
+    assert (attempt.phase, attempt.unknown_since, world.ledger.tickets()) == (Phase.QUEUED, None, ())
+    assert "callback_host is missing" in attempt.problem
