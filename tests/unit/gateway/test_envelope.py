@@ -73,6 +73,7 @@ class TestEnvelope:
             b'{"result": true, "code": 0, "data": ' + b"9" * 5000 + b"}",
             b'{"result": true, "code": 0, "data": "\\ud800"}',
             b'{"result": true, "code": 0, "data": {"\\udfff": 1}}',
+            b'{"result": true, "code": 0, "data": [{"a": ["\\ud83d\\ude00", "\\ud83d"]}]}',
             b'{"result": true, "code": 0, "data": "\xff"}',
             b"\xef\xbb\xbf" + b'{"result": true, "code": 0}',
             '{"result": true, "code": 0}'.encode("utf-16"),
@@ -106,6 +107,12 @@ class TestEnvelope:
     def test_values_come_through_as_they_are(self, value: object) -> None:
         """Being strict changes nothing in what is allowed."""
         assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+    def test_two_escapes_may_be_one_character(self) -> None:
+        """Outside the basic plane; at any depth, also as a key."""
+        body = b'{"result": true, "code": 0, "data": [{"\\ud83d\\ude00": ["\\uD83D\\uDE00", 1]}]}'
+
+        assert read(body) == Success(code=0, data=[{"😀": ["😀", 1]}])
 
     def test_as_deep_as_allowed(self) -> None:
         """The depth is counted from the object itself."""

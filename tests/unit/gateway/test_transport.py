@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -126,3 +127,17 @@ def test_cookies_are_not_among_the_headers_of_an_answer() -> None:
         transport.close()
 
     assert set(answer.headers) == {"content-length", "x-a"}
+
+
+def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under TLS, a goodbye from the child would end the parent's conversation."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport()
+        transport.send(request(server.url))
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            transport.close()
+        transport.send(request(server.url))
+        transport.close()
+
+        assert server.connections == 1
