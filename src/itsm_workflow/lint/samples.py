@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
 
 MOST = 96
 """So many combinations of one type's fields are tried on one change."""
 
 _DEEPEST = 3
 _PARTS = 4
-_DOCSTRING = 80  # a constant text of that length is no value that a guard compares with
+_CONSTANTS = 20
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _WORDS: Mapping[str, Sequence[object]] = {"decision": (None, "true", "false")}
 _ENDED = {"ambiguous": False, "result_status": TicketStatus.FINISHED, "approval_step": True, "step_running": False}
@@ -82,6 +83,16 @@ def samples(
     return made
 
 
+def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, ...]:
+    """Return what the guards of a trigger compare with."""
+    found: list[object] = []
+    for row in definition.transitions:
+        if row.trigger == trigger:
+            for constant in getattr(getattr(row.guard, "__code__", None), "co_consts", ())[:_CONSTANTS]:
+                found += constant if isinstance(constant, tuple | frozenset) else (constant,)
+    return tuple(found)
+
+
 def _one_otherwise(domains: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
     """Yield what is aimed at the change in every field but one, with each value of that one."""
     aimed = {name: domain[0] for name, domain in domains.items()}
@@ -112,7 +123,11 @@ class _Domains:
             bool: (True, False),
             int: [int(one) for one in numbers],
             float: [float(one) for one in numbers],
-            str: ["a text", "", *(one for one in constants if isinstance(one, str) and len(one) < _DOCSTRING)],
+            str: [
+                "a text",
+                "",
+                *(one for one in constants if isinstance(one, str) and " " not in one),
+            ],  # sentences are reasons
             dt.datetime: (now,),
             dt.timedelta: (dt.timedelta(), dt.timedelta(days=1)),
             object: ("a text", None),

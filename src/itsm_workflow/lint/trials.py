@@ -11,7 +11,7 @@ import attrs
 
 from itsm_workflow.change import ChangeRequest, Form
 from itsm_workflow.lint.findings import doubt, error
-from itsm_workflow.lint.samples import CannotSampleError, samples
+from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
 from itsm_workflow.lint.shape import lead
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.engine import fire, open_change
@@ -62,9 +62,7 @@ class Trials:
         self._definition = definition
         self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
         self._effects = {state.value: (_EFFECT,) for state in definition.states}
-        self._constants = {
-            row.trigger.value: tuple(_constants(definition, row.trigger)) for row in definition.transitions
-        }
+        self._constants = {row.trigger.value: constants_of(definition, row.trigger) for row in definition.transitions}
         self._passed: Counter[tuple[str, int]] = Counter()
         self._seen: set[tuple[object, ...]] = set()
         self._sampled: dict[object, list[Any]] = {}
@@ -291,15 +289,6 @@ def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
         "data": repr(sorted(change.data.items(), key=lambda item: item[0])),
     }
     return tuple(values.items())
-
-
-def _constants(definition: WorkflowDefinition, trigger: str) -> Iterator[object]:
-    """Yield what the guards of a trigger compare with."""
-    for row in definition.transitions:
-        if row.trigger == trigger:
-            code = getattr(row.guard, "__code__", None)
-            for constant in getattr(code, "co_consts", ())[:20]:
-                yield from constant if isinstance(constant, tuple | frozenset) else (constant,)
 
 
 def _called(function: Callable[[Facts], object], facts: Facts) -> object:

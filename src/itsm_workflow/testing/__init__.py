@@ -12,10 +12,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.conformance import QUICK, THOROUGH, StorageConformance, check_storage
+    from itsm_workflow.testing.exploration import Bounds, Exploration, explore
+    from itsm_workflow.testing.ledger_gateway import LedgerGateway
+    from itsm_workflow.testing.manual_clock import ManualClock
+    from itsm_workflow.testing.workflow_machine import WorkflowMachine
 
-__all__ = ["QUICK", "THOROUGH", "StorageConformance", "check_storage"]
+__all__ = [
+    "QUICK",
+    "THOROUGH",
+    "Bounds",
+    "Exploration",
+    "LedgerGateway",
+    "ManualClock",
+    "StorageConformance",
+    "WorkflowMachine",
+    "check_storage",
+    "explore",
+]
 
-_HOMES = dict.fromkeys(__all__, "itsm_workflow.testing.conformance")
+_HOMES = {
+    **dict.fromkeys(("Bounds", "Exploration", "explore"), "itsm_workflow.testing.exploration"),
+    "LedgerGateway": "itsm_workflow.testing.ledger_gateway",
+    "ManualClock": "itsm_workflow.testing.manual_clock",
+    "WorkflowMachine": "itsm_workflow.testing.workflow_machine",
+    **dict.fromkeys(("QUICK", "THOROUGH", "StorageConformance", "check_storage"), "itsm_workflow.testing.conformance"),
+}
 
 if "pytest" in sys.modules:
     # Before anything below this package is imported, or a failing assert of the kit would show no values.

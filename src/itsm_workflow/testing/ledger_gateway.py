@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body, title_suffix
@@ -37,6 +37,15 @@ NOWHERE = "http://127.0.0.1:9/v2/itsm/"
 """The gateway root in the settings that are made up: nothing is sent there, or anywhere."""
 
 _TRIES = 16
+
+
+class CallbackRequest(TypedDict):
+    """The arguments of `Workflow.receive`."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class LedgerGateway:
@@ -250,10 +259,7 @@ class LedgerGateway:
         Returns:
             Whether it was acknowledged.
         """
-        path = "/" + outgoing.url.split("://", 1)[-1].partition("/")[2]
-        answer = receive(
-            method="POST", path=path, headers=dict(outgoing.headers), body=json.dumps(outgoing.body).encode("ascii")
-        )
+        answer = receive(**as_request(outgoing))
         acknowledged = answer.status in {200, 201} and json.loads(answer.body).get("code") == 0
         with self._lock:
             self.ledger.record_delivery(outgoing, Outcome.DELIVERED if acknowledged else Outcome.FAILED)
@@ -328,6 +334,16 @@ class LedgerGateway:
             except Refusal as refusal:
                 code = refusal.code
                 raise GatewayRefused("refused", endpoint="operate_ticket", remote_code=code) from None
+
+
+def as_request(outgoing: Outgoing) -> CallbackRequest:
+    """Return a callback as the arguments of `Workflow.receive`."""
+    return {
+        "method": "POST",
+        "path": "/" + outgoing.url.split("://", 1)[-1].partition("/")[2],
+        "headers": dict(outgoing.headers),
+        "body": json.dumps(outgoing.body).encode("ascii"),
+    }
 
 
 def _steps(ticket: Ticket) -> tuple[bool, bool]:

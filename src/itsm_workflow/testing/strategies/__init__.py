@@ -14,6 +14,7 @@ from itsm_workflow.testing.strategies.evidence import (
     entries,
     evidence,
     evidence_of,
+    recorded_looks,
     right,
     snapshots,
 )
@@ -24,7 +25,6 @@ from itsm_workflow.testing.strategies.gateway import (
     findings,
     found_tickets,
     recorded_create_answers,
-    recorded_looks,
     recorded_sns,
 )
 from itsm_workflow.testing.strategies.sequences import (

@@ -67,6 +67,32 @@ decided = st.builds(
     flags,
 )
 """Looks at tickets that somebody decided; mostly nothing is in doubt."""
+_S = ev.TicketStatus
+_DECIDED = {"result_status": _S.FINISHED, "approval_step": True, "step_running": False}
+_LOOKS: tuple[Mapping[str, Any], ...] = (
+    {"status": _S.RUNNING, "approve_result": False, "approval_step": False, "step_running": True},
+    {"status": _S.RUNNING, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.SUSPENDED, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.FINISHED, "approve_result": True, **_DECIDED},
+    {"status": _S.FINISHED, "approve_result": False, **_DECIDED},
+    {"status": _S.FINISHED, "approve_result": True, **_DECIDED, "approval_step": False},
+    {"status": _S.REVOKED, "approve_result": False, "approval_step": False, "step_running": False},
+    {"status": _S.REVOKED, "approve_result": False, "approval_step": True, "step_running": True},
+    {"status": _S.TERMINATED, "approve_result": False, "approval_step": False, "step_running": False},
+)
+recorded_looks: SearchStrategy[ev.Snapshot] = st.builds(
+    lambda look, values: ev.Snapshot(
+        **{"result_status": look["status"], "word": look["status"].upper(), "closed_by": "alice", **values, **look}
+    ),
+    st.sampled_from(_LOOKS),
+    st.fixed_dictionaries({"ticket_id": ids, "sn": sns, "seen_at": moments}),
+)
+"""Looks at a ticket as BK-ITSM shows it.
+
+In turn: before its flow starts, running, suspended, approved, rejected, finished with nobody asked, withdrawn,
+withdrawn and revived, terminated.
+"""
+
 confirmations = st.builds(
     ev.TicketConfirmed,
     gateway=st.just("bk_itsm"),
@@ -90,7 +116,7 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ),
     ev.CallbackHeard: st.builds(ev.CallbackHeard, sn=sns, digest=digests, number=st.integers(0, 3)),
     ev.Undelivered: st.builds(ev.Undelivered, sn=sns),
-    ev.Snapshot: snapshots | endings | decided,
+    ev.Snapshot: recorded_looks | decided | endings | snapshots,
     ev.LateTicket: st.builds(ev.LateTicket, gateway=st.just("bk_itsm"), id=ids, sn=sns),
     ev.Concern: st.builds(ev.Concern, reason=enums(AttentionReason), facts=frozen(texts)),
     ev.EffectResult: st.builds(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
@@ -15,7 +15,6 @@ from itsm_workflow.testing.strategies.values import (
     flags,
     ids,
     keys,
-    moments,
     numbers,
     optional,
     owners,
@@ -25,8 +24,6 @@ from itsm_workflow.testing.strategies.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hypothesis.strategies import SearchStrategy
 
     from itsm_workflow.settle import Answer
@@ -47,32 +44,6 @@ answers: SearchStrategy[Answer] = st.one_of(
     st.builds(ReadAnswer, snapshot=optional(snapshots | endings | decided)),
 )
 """Answers to any question, about this change or another, in time or late."""
-
-_S = ev.TicketStatus
-_DECIDED = {"result_status": _S.FINISHED, "approval_step": True, "step_running": False}
-_LOOKS: tuple[Mapping[str, Any], ...] = (
-    {"status": _S.RUNNING, "approve_result": False, "approval_step": False, "step_running": True},
-    {"status": _S.RUNNING, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.SUSPENDED, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.FINISHED, "approve_result": True, **_DECIDED},
-    {"status": _S.FINISHED, "approve_result": False, **_DECIDED},
-    {"status": _S.FINISHED, "approve_result": True, **_DECIDED, "approval_step": False},
-    {"status": _S.REVOKED, "approve_result": False, "approval_step": False, "step_running": False},
-    {"status": _S.REVOKED, "approve_result": False, "approval_step": True, "step_running": True},
-    {"status": _S.TERMINATED, "approve_result": False, "approval_step": False, "step_running": False},
-)
-recorded_looks: SearchStrategy[ev.Snapshot] = st.builds(
-    lambda look, values: ev.Snapshot(
-        **{"result_status": look["status"], "word": look["status"].upper(), "closed_by": "alice", **values, **look}
-    ),
-    st.sampled_from(_LOOKS),
-    st.fixed_dictionaries({"ticket_id": ids, "sn": sns, "seen_at": moments}),
-)
-"""Looks at a ticket as BK-ITSM shows it.
-
-In turn: before its flow starts, running, suspended, approved, rejected, finished with nobody asked, withdrawn,
-withdrawn and revived, terminated.
-"""
 
 recorded_sns = st.integers(1, 999_999).map(lambda number: f"REQ20261125{number:06d}")
 recorded_create_answers = st.one_of(
@@ -95,7 +66,7 @@ callback_bodies: SearchStrategy[dict[str, object]] = st.builds(
         "token": "bm90IGEgdG9rZW4=",
         **last,
     },
-    st.sampled_from([_S.FINISHED, _S.TERMINATED, _S.REVOKED]),
+    st.sampled_from([ev.TicketStatus.FINISHED, ev.TicketStatus.TERMINATED, ev.TicketStatus.REVOKED]),
     flags,
     recorded_sns,
     st.sampled_from([{}, {"last_approver": ""}, {"last_approver": "alice"}]),

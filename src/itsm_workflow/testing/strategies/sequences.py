@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import Step
@@ -19,11 +21,11 @@ from itsm_workflow.testing.strategies.evidence import aimed, right
 from itsm_workflow.testing.strategies.values import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
-    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 FORM = Form(title="Collect access logs", applicant="alice", approvers=("bob",))
 POLICY = Policy(
@@ -83,36 +85,78 @@ class Walk:
 def steps_at(
     definition: WorkflowDefinition,
     change: ChangeRequest,
+    *,
+    now: dt.datetime,
+    policy: Policy = POLICY,
     evidence: Mapping[type, SearchStrategy[Any]] | None = None,
 ) -> SearchStrategy[Step]:
-    """Return a strategy of triggers that the table has where the change stands, with evidence that is aimed at it.
+    """Return a strategy of triggers that the table has where the change stands, with evidence for them.
+
+    About half of what is drawn leads on to another state, where something was found that does; the rest is aimed at the
+    change, rightly or nearly so, and may be refused.
 
     Args:
         definition: The workflow.
         change: The change.
+        now: The time.
+        policy: The timings in force.
         evidence: A strategy of one's own for some types.
     """
     own = evidence or {}
-    taken = [
+    pairs = [
         (row.trigger.value, kind)
         for row in definition.transitions
         if change.state in row.sources
-        for kind in row.evidence_types
-    ]
-    moves = [
-        (row.trigger.value, kind)
-        for row in definition.transitions
-        if change.state in row.sources and row.dest is not None
         for kind in row.evidence_types
     ]
 
     def brought(pair: tuple[str, type]) -> SearchStrategy[Step]:
         trigger, kind = pair
         drawn = aimed(change, kind, own.get(kind))
-        return (drawn | drawn.map(lambda one: right(change, one))).map(lambda one: Step(trigger, one))
+        drawn |= own.get(kind, drawn.map(lambda one: right(change, one)))
+        return st.builds(Step, st.just(trigger), drawn)
 
-    # Half of them lead to another state where there is one: a walk that only adds facts sees little.
-    return (st.sampled_from(moves or taken) | st.sampled_from(taken)).flatmap(brought)
+    some = st.sampled_from(pairs).flatmap(brought)
+    leading = [
+        st.builds(Step, st.just(trigger), drawn) for trigger, drawn in _leading(definition, change, now, policy, own)
+    ]
+    return st.one_of(*leading) | some if leading else some
+
+
+def _leading(
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    now: dt.datetime,
+    policy: Policy,
+    own: Mapping[type, SearchStrategy[Any]],
+) -> Iterator[tuple[str, SearchStrategy[Any]]]:
+    """Yield for each row that leads to another state what passes its guard, or what the author says of it."""
+    for row in definition.transitions:
+        if row.dest is not None and change.state in row.sources:
+            for kind in row.evidence_types:
+                passing = [] if kind in own else _passing(definition, row, kind, change, now, policy)
+                if kind in own or passing:
+                    yield row.trigger.value, own[kind] if kind in own else st.sampled_from(passing)
+
+
+def _passing(  # noqa: PLR0917 - private, and each argument is another thing
+    definition: WorkflowDefinition, row: Transition, kind: type, change: ChangeRequest, now: dt.datetime, policy: Policy
+) -> list[Any]:
+    """Return the evidence that passes, of what can be made up."""
+    found = []
+    try:
+        made = samples(kind, change, now, constants=constants_of(definition, row.trigger))
+    except CannotSampleError:
+        return []
+    for one in made:
+        facts = Facts(change=change, evidence=one, now=now, policy=policy, seq=0, actor="carol")
+        try:
+            passes = row.guard(facts) is None
+        except Exception:  # noqa: BLE001 - firing it shows what is wrong with the guard
+            passes = False
+        if passes:
+            found.append(one)
+    return found
 
 
 @st.composite
@@ -136,7 +180,7 @@ def trigger_sequences(
     walk, steps = Walk.begin(definition), list[Step]()
     for _ in range(draw(st.integers(1, most))):
         walk.wait(draw(pauses))
-        step = draw(steps_at(definition, walk.change, evidence))
+        step = draw(steps_at(definition, walk.change, now=walk.now, evidence=evidence))
         steps.append(step)
         try:
             walk.fire(step.trigger, step.evidence)

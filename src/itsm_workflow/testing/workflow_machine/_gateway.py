@@ -1,0 +1,95 @@
+"""The ledger behind the gateway port, with trouble between us and it."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from itsm_workflow.errors import GatewayRefused, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.gateway.protocol import NotSent, Refused, Unknown
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.change import Attempt, Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, TicketResult
+    from itsm_workflow.machine.evidence import Snapshot
+
+
+class Trouble(enum.StrEnum):
+    """What goes wrong with the next call."""
+
+    UNREACHABLE = "unreachable"
+    """Nothing is sent."""
+    LOST_REQUEST = "lost_request"
+    """It is sent and never arrives, and nobody can tell."""
+    LOST_ANSWER = "lost_answer"
+    """It is done, and nobody hears of it."""
+    REFUSED = "refused"
+    """The gateway answers no."""
+
+
+class TroubledGateway(LedgerGateway):
+    """A `LedgerGateway` whose next call can go wrong."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._trouble: Trouble | None = None
+
+    def expect(self, trouble: Trouble) -> None:
+        """Let the next call go wrong."""
+        self._trouble = trouble
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File a ticket, unless there is trouble."""
+        trouble, self._trouble = self._trouble, None
+        if trouble is Trouble.UNREACHABLE:
+            return NotSent(problem="connection refused")
+        if trouble is Trouble.REFUSED:
+            return Refused(remote_code=3900004, message="refused")
+        if trouble is not Trouble.LOST_REQUEST:
+            answer = super().create(request)
+            if trouble is None:
+                return answer
+        return Unknown(problem="no answer in time")
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Read a ticket, unless there is trouble."""
+        self._fail("get_ticket_info")
+        return super().read(ticket, decision_field=decision_field)
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Read results, unless there is trouble."""
+        self._fail("ticket_approval_result")
+        return super().results(tickets)
+
+    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Look for a key, unless there is trouble."""
+        self._fail("get_tickets")
+        return super().find_by_key(attempt)
+
+    def undelivered(self) -> Sequence[str]:
+        """List what was not delivered, unless there is trouble."""
+        self._fail("callback_failed_ticket")
+        return super().undelivered()
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Withdraw a ticket, unless there is trouble."""
+        if self._trouble is Trouble.LOST_ANSWER:
+            super().withdraw(ticket, operator=operator, reason=reason)
+        self._fail("operate_ticket")
+        super().withdraw(ticket, operator=operator, reason=reason)
+
+    def _fail(self, endpoint: str) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            _raise(trouble, endpoint)
+
+
+def _raise(trouble: Trouble, endpoint: str) -> NoReturn:
+    if trouble is Trouble.UNREACHABLE:
+        raise GatewayUnavailable("nothing was sent", endpoint=endpoint)
+    if trouble is Trouble.REFUSED:
+        raise GatewayRefused("refused", endpoint=endpoint, remote_code=3900004)
+    raise GatewayTimeout("no answer in time", endpoint=endpoint)

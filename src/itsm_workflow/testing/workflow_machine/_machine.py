@@ -1,0 +1,350 @@
+"""The machine: what can happen to one change, drawn at random, and what must hold after each step."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import enum
+import functools
+import random
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from itsm_workflow.effects import Effect
+from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.engine import fire
+from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.refusals import Refusal
+from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.testing import strategies as its
+from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow.testing.workflow_machine._gateway import Trouble, TroubledGateway
+from itsm_workflow.testing.workflow_machine._mirror import Mirror
+from itsm_workflow.testing.workflow_machine._post import Post
+from itsm_workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.storage.registry import OpenableBackend
+
+APPROVER = "bob"
+SUBJECT = "subject-1"
+
+
+@functools.cache
+def _backend() -> type[OpenableBackend]:
+    """Look the backend up once: that reads the metadata of all that is installed, which takes longer than a walk."""
+    with contextlib.closing(open_storage("memory://")) as opened:
+        return cast("type[OpenableBackend]", type(opened))
+
+
+class Act(enum.StrEnum):
+    """What somebody does in the ticket system."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    TERMINATE = "terminate"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+
+
+class WorkflowMachine(RuleBasedStateMachine):
+    """One change of a workflow, over a store and a ticket system in memory, and everything that can happen to it.
+
+    Make a class for a definition by `for_definition`, add rules and invariants in a subclass, and hand Hypothesis'
+    ``TestCase`` of it to pytest. The rules draw triggers with evidence that is right, nearly right and wrong; what
+    people do in the ticket system; callbacks that are lost, late, doubled, reordered, tampered with and forged; calls
+    of the gateway that fail; effects that fail; time. The invariants hold for every definition that is sound.
+
+    Attributes:
+        definition: The workflow.
+        policy: Its timings; short ones, so that what comes after their end is met soon.
+        evidence: Strategies of one's own for some types of evidence.
+        counted: Triggers whose repeat counts, such as a look-up that found nothing again. A repeat of any other, with
+            the same evidence right behind it, must write nothing.
+        workflow: The workflow that the rules act on.
+        clock: Its clock.
+        gateway: Its ticket system.
+        done: The ids of the effects that were done, in order; one that was done again is there again.
+    """
+
+    definition: ClassVar[WorkflowDefinition] = COLLECTOR_CHANGE
+    policy: ClassVar[Policy] = its.POLICY
+    evidence: ClassVar[Mapping[type, SearchStrategy[Any]]] = MappingProxyType({})
+    counted: ClassVar[frozenset[str]] = frozenset({"note_lookup"})
+
+    @classmethod
+    def for_definition(
+        cls,
+        definition: WorkflowDefinition,
+        *,
+        evidence: Mapping[type, SearchStrategy[Any]] | None = None,
+        counted: Sequence[str] = (),
+    ) -> type[WorkflowMachine]:
+        """Return the machine of a definition, to be used as it is or as a base class.
+
+        Args:
+            definition: The workflow.
+            evidence: Strategies for types of evidence whose annotations do not say enough.
+            counted: The definition's own triggers whose repeat counts.
+        """
+        values = {
+            "definition": definition,
+            "evidence": MappingProxyType(dict(evidence or {})),
+            "counted": cls.counted | set(counted),
+            "__doc__": f"Everything that can happen to a change of {definition.name}.",
+            "__module__": __name__,
+        }
+        return type(f"{definition.name.title().replace('_', '')}Machine", (cls,), values)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+        self._refusing_effects = 0
+        self.clock = ManualClock()
+        chance = random.Random(0)  # noqa: S311 - the same in every run: what Hypothesis shrinks must not move by itself
+        self.gateway = TroubledGateway(Ledger(clock=self.clock.now, random=chance), clock=self.clock)
+        self._storage = _backend().from_url("memory://")
+        effects = {state: [self._watched(one) for one in listed] for state, listed in self.effects().items()}
+        planned = {str(state): tuple(one.name for one in listed) for state, listed in effects.items()}
+        self._mirror = Mirror(self.definition, self.policy, planned, subject=SUBJECT)
+        self.workflow = Workflow(
+            storage=self._storage,
+            gateway=self.gateway,
+            definition=self.definition,
+            effects=effects,
+            policy=self.policy,
+            after_callback="inline",
+            observers=(self._mirror,),
+            clock=self.clock,
+            entropy=chance.randbytes,
+        )
+        self._post = Post(self.gateway, self.receive, self._stored)
+
+    def effects(self) -> Mapping[str, Sequence[Effect]]:
+        """Return the effects by state; by default one that does nothing, once the ticket was granted.
+
+        A subclass says what its host does, mostly with methods that note it on ``self``.
+        """
+        return {self.definition.roles.granted: [Effect("work", lambda _call: None)]}
+
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Take a callback; a subclass may send it through its host's own view."""
+        return self.workflow.receive(method=method, path=path, headers=headers, body=body)
+
+    @property
+    def change(self) -> ChangeRequest:
+        """The change as it is stored."""
+        return self.workflow.get(self.change_id)
+
+    @property
+    def history(self) -> Sequence[Entry]:
+        """Its history so far."""
+        return tuple(self._mirror.entries)
+
+    # ---------------------------------------------------------------- what happens
+
+    @initialize(slow=st.booleans(), submitted=st.booleans())
+    def begin(self, slow: bool, submitted: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+        """Store the draft, and submit it or not; the ticket system does things at once, or later."""
+        if not slow:
+            self.gateway.ledger.behaviour = Behaviour(start_delay=0.0, decision_delay=0.0)
+        ask = self.workflow.apply if submitted else self.workflow.draft
+        self.change_id = ask(subject=SUBJECT, title="a title", applicant="alice", approvers=[APPROVER]).id
+
+    @precondition(lambda self: self.change.state == self.definition.initial)
+    @rule()
+    def submit(self) -> None:
+        """Submit the draft, and send it."""
+        self._let(lambda: self.workflow.submit(self.change_id))
+
+    @rule(seconds=its.pauses)
+    def let_time_pass(self, seconds: int) -> None:
+        """Wait, longer than some lease or not."""
+        self.clock.advance(seconds)
+
+    @rule()
+    def reconcile(self) -> None:
+        """Look at the change if it is due."""
+        self.workflow.reconcile()
+
+    @rule()
+    def settle(self) -> None:
+        """Look at the change, due or not."""
+        self.workflow.settle(self.change_id)
+
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def fire_what_the_table_has(self, data: st.DataObject, times: int) -> None:
+        """Fire triggers of the state with evidence that is right, or nearly so."""
+        for _ in range(times):
+            steps = its.steps_at(
+                self.definition, self.change, now=self.clock.peek(), policy=self.policy, evidence=self.evidence
+            )
+            step = data.draw(steps, label="step")
+            self._fire(step.trigger, step.evidence)
+
+    @rule(data=st.data())
+    def fire_anything(self, data: st.DataObject) -> None:
+        """Fire any trigger with any evidence."""
+        triggers = sorted({row.trigger.value for row in self.definition.transitions})
+        kinds = sorted(self.definition.evidence_types.items())
+        trigger = data.draw(st.sampled_from(triggers), label="trigger")
+        _, kind = data.draw(st.sampled_from(kinds), label="kind")
+        strategy = self.evidence.get(kind, its.evidence_of(kind))
+        brought = data.draw(strategy | its.aimed(self.change, kind, strategy) | st.none(), label="evidence")
+        self._fire(trigger, brought)
+
+    @rule(act=st.sampled_from(Act))
+    def act_on_the_ticket(self, act: Act) -> None:
+        """Let somebody decide, withdraw, terminate, suspend or resume the newest ticket."""
+        ledger = self.gateway.ledger
+        ledger.schedule.run(self.clock.now())
+        newest = ledger.newest_first()[:1]
+        for ticket in newest:
+            try:
+                if act in {Act.APPROVE, Act.REJECT}:
+                    acting.decide(ledger, ticket, APPROVER, approved=act is Act.APPROVE, remark="")
+                elif act is Act.WITHDRAW:
+                    self._post.add(acting.withdraw(ledger, ticket, ticket.draft.creator))
+                elif act is Act.TERMINATE:
+                    self._post.add(acting.terminate(ledger, ticket, APPROVER))
+                elif act is Act.SUSPEND:
+                    acting.suspend(ledger, ticket, APPROVER)
+                else:
+                    acting.resume(ledger, ticket, APPROVER)
+            except Refusal:
+                return  # the ticket system does not let them
+
+    @rule(delivery=its.callbacks(), forged=its.callback_bodies)
+    def call_back(self, delivery: its.Delivery, forged: dict[str, object]) -> None:
+        """Let a callback come, or not, or come twice, or come from somebody else."""
+        self._post.handle(delivery, forged, self.change_id)
+
+    @rule(trouble=st.sampled_from(Trouble))
+    def lose_the_gateway(self, trouble: Trouble) -> None:
+        """Let the next call of the gateway go wrong."""
+        self.gateway.expect(trouble)
+
+    @rule(times=st.integers(1, 3))
+    def lose_the_effects(self, times: int) -> None:
+        """Let the next deliveries of effects fail."""
+        self._refusing_effects = times
+
+    # ---------------------------------------------------------------- what must hold
+
+    @invariant()
+    def history_replays_to_the_change(self) -> None:
+        """Fired anew, entry by entry, the history makes the very change that is stored."""
+        self._mirror.follow()
+        assert not self._mirror.problem, self._mirror.problem
+        source = ""
+        for number, one in enumerate(self._mirror.replayed, start=1):
+            assert (number, source) == (one.entry.seq, one.entry.source), "the history has a gap"
+            assert one.anew == one.entry, f"fired anew, entry {number} is another one"
+            source = one.entry.dest
+        if self._mirror.replayed:
+            assert self._mirror.change == self.change, "the history makes another change than the stored one"
+
+    @invariant()
+    def nothing_leaves_a_final_state(self) -> None:
+        """Once ended, always ended."""
+        for entry in self._mirror.entries:
+            if entry.source in self.definition.final:
+                told = f"{entry.trigger} led from {entry.source}, which is final, to {entry.dest}"
+                assert entry.source == entry.dest, told
+
+    @invariant()
+    def each_entry_plans_its_effects_once(self) -> None:
+        """Entering a state plans its effects, each once, and none is lost or made up afterwards."""
+        if not self._mirror.entries:
+            return
+        planned = [name for entry in self._mirror.entries for name in entry.effects]
+        kept = [effect.id for effect in self.change.effects]
+        assert planned == kept, f"the history planned the effects {planned}, the change has {kept}"
+        assert len(set(kept)) == len(kept), f"an effect was planned twice: {kept}"
+        for entry in self._mirror.entries:
+            if entry.source not in {"", entry.dest}:
+                wanted = [f"{entry.change_id}.{entry.seq}.{name}" for name in self._mirror.effects.get(entry.dest, ())]
+                told = f"entry {entry.seq} entered {entry.dest} and planned {entry.effects}, not {wanted}"
+                assert wanted == list(entry.effects), told
+
+    @invariant()
+    def what_was_delivered_was_done(self) -> None:
+        """No effect counts as delivered that nobody did."""
+        for entry in self._mirror.entries:
+            if entry.trigger == "deliver_effect" and entry.actor == "worker":
+                effect = getattr(entry.evidence, "effect", "")
+                told = f"effect {effect} was told to be delivered, and nobody did it"
+                assert effect in self.done or effect.endswith(".withdraw"), told
+
+    @invariant()
+    def a_repeat_writes_nothing(self) -> None:
+        """The same trigger with the same evidence, right behind itself, finds nothing new or is refused."""
+        self._mirror.follow()
+        for one in self._mirror.replayed:
+            if one.entry.trigger not in self.counted:
+                told = f"{one.entry.trigger} with the same evidence counted twice; name it in `counted` if it shall"
+                assert one.repeat is None, told
+
+    def teardown(self) -> None:
+        """Read the whole history back, its chain of digests checked."""
+        if self._mirror.entries:
+            assert self._mirror.entries == self.workflow.history(self.change_id)
+        self.workflow.close()
+
+    # ---------------------------------------------------------------- how
+
+    def _fire(self, trigger: str, evidence: object) -> None:
+        change = self.change
+        letters = repr(change)
+        try:
+            fire(
+                self.definition,
+                change,
+                trigger,
+                evidence,
+                now=self.clock.peek() + dt.timedelta(microseconds=1),
+                policy=self.policy,
+                seq=len(self._mirror.entries) + 1,
+                actor="carol",
+            )
+        except TransitionRefused:
+            assert letters == repr(change), f"{trigger} was refused, and changed the change that it was asked about"
+        self._let(lambda: self.workflow.fire(self.change_id, trigger, evidence, actor="carol"))
+
+    def _let(self, act: Callable[[], object]) -> None:
+        """Do it; a refusal is no failure, and must have changed nothing."""
+        before, refusal = self._stored(), ""
+        try:
+            act()
+        except (TransitionRefused, InvalidForm) as refused:
+            refusal = str(refused)
+        assert not refusal or before == self._stored(), f"{refusal}; and something was written"
+
+    def _stored(self) -> object:
+        return self._storage.get(self.change_id), len(self._mirror.entries)
+
+    def _watched(self, effect: Effect) -> Effect:
+        def run(call: EffectCall) -> object:
+            if self._refusing_effects:
+                self._refusing_effects -= 1
+                raise RuntimeError("this effect fails")
+            made = effect.run(call)
+            self.done.append(call.id)
+            return made
+
+        return Effect(effect.name, run)

@@ -1,0 +1,118 @@
+"""A change's history fired once more, entry by entry, beside the workflow that made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.machine.evidence import Drafted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest, Entry
+    from itsm_workflow.errors import ItsmWorkflowError
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+
+
+@attrs.frozen(kw_only=True)
+class Replayed:
+    """One entry, as firing its trigger anew makes it.
+
+    Attributes:
+        entry: As it was written.
+        before: The change that the entries before it make.
+        after: The change that it makes.
+        anew: The entry that firing makes, or None if it found nothing new.
+        repeat: The entry that the same trigger with the same evidence would make right behind it; None if it finds
+            nothing new or is refused, so that a repeat writes nothing.
+    """
+
+    entry: Entry
+    before: ChangeRequest | None
+    after: ChangeRequest
+    anew: Entry | None
+    repeat: Entry | None
+
+
+class Mirror:
+    """Listens to a workflow with one change, and replays its history.
+
+    Attributes:
+        entries: The history so far.
+        replayed: What came of replaying it.
+        problem: Why an entry could not be replayed, or empty.
+        effects: By state, the names of the effects to plan when it is entered.
+    """
+
+    def __init__(
+        self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]], *, subject: str
+    ) -> None:
+        self.entries: list[Entry] = []
+        self.replayed: list[Replayed] = []
+        self.problem = ""
+        self._definition = definition
+        self._policy = policy
+        self.effects = effects
+        self._subject = subject
+
+    @property
+    def change(self) -> ChangeRequest:
+        """The change that the whole history makes."""
+        return self.replayed[-1].after
+
+    def on_entry(self, _change: ChangeRequest, entry: Entry) -> None:
+        """Keep an entry; `follow` replays it, since nobody would hear of what is raised here."""
+        self.entries.append(entry)
+
+    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+        """Hear of trouble that the workflow handled."""
+
+    def follow(self) -> None:
+        """Replay the entries that are new."""
+        for entry in self.entries[len(self.replayed) :]:
+            if self.problem:
+                return
+            try:
+                self.replayed.append(self._replay(entry))
+            except TransitionRefused as refused:
+                self.problem = f"entry {entry.seq} was written, and fired anew it is refused: {refused}"
+
+    def _replay(self, entry: Entry) -> Replayed:
+        if not self.replayed:
+            if not isinstance(entry.evidence, Drafted):
+                raise TypeError(f"a history begins with a draft, not with {type(entry.evidence).__name__}")
+            opened, first = open_change(
+                self._definition,
+                change_id=entry.change_id,
+                subject=self._subject,
+                form=entry.evidence.form,
+                now=entry.at,
+                actor=entry.actor,
+            )
+            return Replayed(entry=entry, before=None, after=opened, anew=first, repeat=None)
+        before = self.change
+        after, anew = self.fire(before, entry, entry.seq)
+        try:
+            _, repeat = self.fire(after, entry, entry.seq + 1)
+        except TransitionRefused:
+            repeat = None
+        return Replayed(entry=entry, before=before, after=after, anew=anew, repeat=repeat)
+
+    def fire(self, change: ChangeRequest, entry: Entry, seq: int) -> tuple[ChangeRequest, Entry | None]:
+        """Fire an entry's trigger on a change, as the workflow would."""
+        return fire(
+            self._definition,
+            change,
+            entry.trigger,
+            entry.evidence,
+            now=entry.at,
+            policy=self._policy,
+            seq=seq,
+            actor=entry.actor,
+            effects=self.effects,
+        )

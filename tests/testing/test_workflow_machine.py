@@ -1,0 +1,311 @@
+"""The machine for workflows of one's own: sound ones pass, and each of its invariants finds what it is for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, Phase
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+
+from itsm_workflow.callbacks.receive import ACCEPTED
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.effects import Effect
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.definition import Transition
+from itsm_workflow.testing.workflow_machine import WorkflowMachine
+from tests.testing import zoo
+from tests.testing.zoo import Deployed, Stage, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.machine.definition import Facts
+
+QUICK = hypothesis.settings(
+    max_examples=250,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+)
+"""Enough to find what is planted below, without making it small."""
+
+
+def broken(machine: type[WorkflowMachine]) -> str:
+    """Return what the machine finds."""
+    with pytest.raises(AssertionError) as caught:
+        run_state_machine_as_test(machine, settings=QUICK)
+    return str(caught.value)
+
+
+def of(*own: Transition) -> type[WorkflowMachine]:
+    """Return the machine of a deployment with such rows."""
+    return WorkflowMachine.for_definition(zoo.deployment(*own))
+
+
+class Watched(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
+    """Notes what the walks met."""
+
+    met: ClassVar[set[str]] = set()
+
+    def teardown(self) -> None:
+        """Note the triggers and the states of a walk."""
+        self.met.update(word for entry in self.history for word in (entry.trigger, entry.dest))
+        super().teardown()
+
+
+def test_the_shipped_workflow_passes_and_is_walked_through() -> None:
+    """Every state is entered in some walk, and nearly every trigger is fired."""
+    Watched.met.clear()
+    run_state_machine_as_test(Watched, settings=QUICK)
+    assert {state.value for state in COLLECTOR_CHANGE.states} <= Watched.met
+    fired = {row.trigger.value for row in COLLECTOR_CHANGE.transitions} & Watched.met
+    assert len(fired) >= 15
+
+
+class Deployments(WorkflowMachine.for_definition(zoo.DEPLOYMENT)):  # type: ignore[misc]  # made at run time
+    """A host that pays once its ticket was granted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paid: list[str] = []
+
+    def effects(self) -> Mapping[str, Sequence[Effect]]:
+        """Pay for what was granted, and tell of what is live."""
+        return {
+            Stage.GRANTED: [Effect("pay", self.pay), Effect("announce", lambda _call: None)],
+            Stage.LIVE: [Effect("tell", lambda _call: None)],
+        }
+
+    def pay(self, call: EffectCall) -> None:
+        """Pay."""
+        self.paid.append(call.id)
+
+    @invariant()
+    def nothing_is_paid_before_it_was_granted(self) -> None:
+        """As an author would write it."""
+        assert not self.paid or any(entry.dest == Stage.GRANTED for entry in self.history)
+
+
+TestDeployments = Deployments.TestCase
+
+
+class Impatient(Deployments):
+    """A host that pays when it asks."""
+
+    def effects(self) -> Mapping[str, Sequence[Effect]]:
+        """Pay too early."""
+        return {Stage.FILING: [Effect("pay", self.pay)]}
+
+
+def test_an_invariant_of_ones_own_is_checked() -> None:
+    """The same workflow with another host."""
+    assert "Impatient" in broken_source(Impatient)
+
+
+def broken_source(machine: type[WorkflowMachine]) -> str:
+    """Return the notes of what the machine finds: the steps that lead there."""
+    with pytest.raises(AssertionError) as caught:
+        run_state_machine_as_test(machine, settings=QUICK)
+    return "\n".join(caught.value.__notes__)
+
+
+# ---------------------------------------------------------------- what each invariant is for
+
+
+def test_a_way_out_of_an_end_is_found() -> None:
+    """Granted was made final after the table was checked."""
+    definition = zoo.deployment()
+    object.__setattr__(definition, "final", frozenset({Stage.GRANTED, Stage.LIVE, Stage.REFUSED}))
+    told = broken(WorkflowMachine.for_definition(definition))
+    assert "deploy led from granted, which is final, to live" in told
+
+
+def test_an_update_that_does_not_go_by_its_facts_is_found() -> None:
+    """The history says something else each time it is replayed."""
+    count = itertools.count()
+    told = broken(of(zoo.deploy(update=lambda facts: attrs.evolve(facts.change, data={"number": next(count)}))))
+    assert "the history makes another change than the stored one" in told
+
+
+OPEN: list[bool] = []
+"""Something beside the facts: a shop that is open while somebody fires."""
+
+
+class ShopHours(of(zoo.deploy(guard=lambda _facts: None if OPEN else "the shop is closed"))):  # type: ignore[misc]  # made at run time
+    """A host that opens its shop to deploy, and closes it again."""
+
+    def _fire(self, trigger: str, evidence: object) -> None:
+        OPEN.append(True)
+        try:
+            super()._fire(trigger, evidence)
+        finally:
+            OPEN.clear()
+
+
+def test_a_guard_that_does_not_go_by_its_facts_is_found() -> None:
+    """What was let through once is refused when it is replayed."""
+    told = broken(ShopHours)
+    assert "was written, and fired anew it is refused" in told
+    assert "the shop is closed" in told
+
+
+def test_an_update_that_loses_effects_is_found() -> None:
+    """What was planned stays planned until it is delivered."""
+    told = broken(of(zoo.deploy(update=lambda facts: attrs.evolve(facts.change, effects=()))))
+    assert "the change has []" in told
+
+
+def test_an_update_that_plans_an_effect_once_more_is_found() -> None:
+    """It would be delivered twice, with one id."""
+
+    def doubled(facts: Facts) -> ChangeRequest:
+        effects = facts.change.effects
+        return attrs.evolve(facts.change, effects=(*effects, *effects))
+
+    assert "the history planned the effects" in broken(of(zoo.deploy(update=doubled)))
+
+
+def measured(facts: Facts) -> ChangeRequest:
+    """Count the measurements."""
+    count = facts.change.data.get("count", 0)
+    return attrs.evolve(facts.change, data={"count": count + 1 if isinstance(count, int) else 0})
+
+
+MEASURE = Transition(trigger=Verb.PAUSE, sources=tuple(Stage), dest=None, evidence=Deployed, update=measured)
+
+
+def test_a_repeat_that_counts_is_found() -> None:
+    """Whatever comes from outside may come twice."""
+    assert "pause with the same evidence counted twice" in broken(of(zoo.DEPLOY, MEASURE))
+
+
+def test_a_repeat_that_shall_count_is_named() -> None:
+    """Then it is no fault."""
+    machine = WorkflowMachine.for_definition(zoo.deployment(zoo.DEPLOY, MEASURE), counted=["pause"])
+    run_state_machine_as_test(machine, settings=hypothesis.settings(QUICK, max_examples=100))
+
+
+def test_a_refusal_that_changes_something_is_found() -> None:
+    """A guard keeps notes in the change that it is asked about."""
+
+    def notes(facts: Facts) -> str | None:
+        held: Any = facts.change.data.get("notes")
+        if held is None:
+            return "there are no notes yet"
+        held.append("asked")
+        return "never"
+
+    begun = Transition(
+        trigger=Verb.PAUSE,
+        sources=tuple(Stage),
+        dest=None,
+        evidence=ev.Decision,
+        update=lambda facts: attrs.evolve(facts.change, data={"notes": []}),
+    )
+    asked = Transition(trigger=Verb.PARK, sources=tuple(Stage), dest=None, evidence=ev.Decision, guard=notes)
+    assert "changed the change that it was asked about" in broken(of(zoo.DEPLOY, begun, asked))
+
+
+class Forgetful(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
+    """Tells that effects were delivered which nobody did."""
+
+    def effects(self) -> Mapping[str, Sequence[Effect]]:
+        """Do nothing, at length."""
+        return {State.APPROVED: [Effect("work", self.fail)]}
+
+    def fail(self, _call: EffectCall) -> None:
+        """Fail."""
+        raise RuntimeError("not today")
+
+    @precondition(lambda self: self.change.effects)
+    @rule()
+    def tell(self) -> None:
+        """Tell of a delivery."""
+        effect = self.change.effects[-1]
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts + 1)
+        self._let(lambda: self.workflow.fire(self.change_id, "deliver_effect", result, actor="worker"))
+
+
+def test_a_delivery_that_was_not_done_is_found() -> None:
+    """An effect counts as delivered only if it was done."""
+    assert "was told to be delivered, and nobody did it" in broken(Forgetful)
+
+
+class Credulous(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
+    """A host whose view lets everything through."""
+
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Believe whoever calls."""
+        self.workflow.receive(method=method, path=path, headers=headers, body=body)
+        return ACCEPTED
+
+
+def test_a_view_that_believes_a_forged_callback_is_found() -> None:
+    """A host's own view is part of what is tested."""
+    assert "a callback without our credential was answered 200" in broken(Credulous)
+
+
+class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
+    """A host whose view asks for a person at each callback, believed or not."""
+
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Take the callback, and tell a person."""
+        answer: Answer = self.workflow.receive(method=method, path=path, headers=headers, body=body)
+        if self.tells_of(answer):
+            concern = ev.Concern(reason=AttentionReason.OVERDUE, facts={"number": str(len(self.history))})
+            self.workflow.fire(self.change_id, "raise_attention", concern, actor="host")
+        return answer
+
+    def tells_of(self, answer: Answer) -> bool:
+        """Tell of those that were refused."""
+        return answer.status == 401
+
+
+class NoisyWhenTrue(Noisy):
+    """The same for those that were believed."""
+
+    def tells_of(self, answer: Answer) -> bool:
+        """Tell of those that were accepted."""
+        return answer.status == 200
+
+
+def test_a_forged_callback_that_changes_something_is_found() -> None:
+    """Refusing it is not enough."""
+    assert "a callback without our credential changed something" in broken(Noisy)
+
+
+def test_a_doubled_callback_that_changes_something_twice_is_found() -> None:
+    """The gateway does not promise to call once."""
+    assert "came twice changed something the second time" in broken(NoisyWhenTrue)
+
+
+def test_a_definition_with_evidence_of_ones_own_strategy() -> None:
+    """Where annotations do not say enough, a strategy does."""
+    calls: list[object] = []
+
+    def noted(facts: Facts) -> str | None:
+        calls.append(facts.expect(Deployed).size)
+        return None
+
+    machine = WorkflowMachine.for_definition(
+        zoo.deployment(zoo.deploy(guard=noted)), evidence={Deployed: hypothesis.strategies.just(Deployed(size=4711))}
+    )
+    run_state_machine_as_test(machine, settings=hypothesis.settings(QUICK, max_examples=100))
+    assert 4711 in calls
+
+
+def test_the_machine_is_named_after_its_definition() -> None:
+    """What Hypothesis prints can be told apart."""
+    assert WorkflowMachine.for_definition(COLLECTOR_CHANGE).__name__ == "CollectorChangeMachine"
