@@ -201,7 +201,7 @@ class ChangeRequest:
         definition_version: The version of that definition when the change was made.
         subject: What it is about, e.g. a collector's id.
         state: A state of the definition.
-        contradictions: The facts, in a few words each, that disagreed with where the change stands; each is recorded once.
+        contradictions: The facts, in a few words, that disagreed with where it stands; each is recorded once.
         data: A host's own values, set by the updates of its own transitions.
     """
 

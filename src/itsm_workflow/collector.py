@@ -24,7 +24,9 @@ from itsm_workflow.form import Problem, shown
 from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, TITLE_LIMIT, title_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from itsm_workflow.change import Form
 
 TITLE_ROOM = TITLE_LIMIT - len(title_suffix("0" * KEY_LIMIT))
 """How many characters a title may have: what BK-ITSM takes, less what the key takes at its end."""
@@ -81,6 +83,12 @@ class CollectorForm:
         problems = list(_problems(self.fields()))
         if problems:
             raise InvalidForm(problems)
+
+    @classmethod
+    def check(cls, form: Form) -> Sequence[Problem]:
+        """Return what is wrong with a form whose fields shall be these eight and may be more: a `Workflow`'s check."""
+        missing = [(name, "", f"is missing ({_LABELS[name][0]})") for name in _CHECKS if name not in form.fields]
+        return [*missing, *_problems(form.fields)]
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, object]) -> Self:

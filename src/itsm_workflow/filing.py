@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.change import Form
-    from itsm_workflow.form import Asked
+    from itsm_workflow.form import Asked, FormCheck, Problem
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal
     from itsm_workflow.loop import Loop
@@ -33,16 +33,25 @@ class Filing:
         journal: The changes.
         loop: Sends, and looks up what came of a send.
         gateway: Checks forms.
+        form_check: The host's own check of forms.
         key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
         entropy: Where ids and keys get their random bytes from.
     """
 
     def __init__(
-        self, *, journal: Journal, loop: Loop, gateway: TicketGateway, key_prefix: str, entropy: Callable[[int], bytes]
+        self,
+        *,
+        journal: Journal,
+        loop: Loop,
+        gateway: TicketGateway,
+        form_check: FormCheck | None,
+        key_prefix: str,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._journal = journal
         self._loop = loop
         self._gateway = gateway
+        self._form_check = form_check
         self._key_prefix = key_prefix
         self._entropy = entropy
 
@@ -57,10 +66,15 @@ class Filing:
             form = make_form(**asked)
         except InvalidForm as error:
             raise InvalidForm([*problems, *error.problems]) from None
-        problems += self._gateway.check_form(form)
+        problems += self._problems(form)
         if problems:
             raise InvalidForm(problems)
         return form
+
+    def _problems(self, form: Form) -> list[Problem]:
+        """Return what the gateway would refuse and what the host does not want, each rule once."""
+        found = [*self._gateway.check_form(form), *(self._form_check(form) if self._form_check else ())]
+        return list(dict.fromkeys(found))
 
     def preview(
         self, form: Form, address: Callable[[str, int], tuple[str | None, dict[str, str]]]
@@ -104,7 +118,7 @@ class Filing:
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
             form = stored.change.form
-            problems = self._gateway.check_form(form)
+            problems = self._problems(form)
             if problems:
                 raise InvalidForm(problems)
             since = self._journal.clock.elapsed()

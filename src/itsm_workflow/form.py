@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Required, TypedDict
 
@@ -11,10 +11,13 @@ from itsm_workflow.errors import InvalidForm
 from itsm_workflow.storage.strict import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Problem = tuple[str, str, str]
 """Field, value as shown to a person, and the rule it breaks."""
+
+FormCheck = Callable[[Form], Sequence[Problem]]
+"""A host's own check of a form: returns all that is wrong with it."""
 
 _SHOWN = 60
 

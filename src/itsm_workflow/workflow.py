@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.clock import Clock
     from itsm_workflow.effects import Effect
-    from itsm_workflow.form import Asked
+    from itsm_workflow.form import Asked, FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.observe import Observer
@@ -60,6 +60,8 @@ class Workflow(Records):
         unknown_effects: What becomes of a stored effect that is not among them: ``park`` it and call a person, or
             ``leave`` it, with its change, to another process. Entering a state plans the effects named here, and no
             others: a process that leaves some unknown must not be the one that enters their states.
+        form_check: The host's own check of each form, such as `CollectorForm.check`; what it finds is told together
+            with what the gateway would refuse.
         policy: All timings.
         settings: Where callbacks arrive and which prefix keys have; by default the gateway's own settings.
         callbacks: Whether to ask for callbacks; without them only `reconcile` finds out what was decided.
@@ -78,6 +80,7 @@ class Workflow(Records):
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
         effects: Mapping[str, Sequence[Effect]] | None = None,
         unknown_effects: Literal["park", "leave"] = "park",
+        form_check: FormCheck | None = None,
         policy: Policy | None = None,
         settings: Settings | None = None,
         callbacks: bool = True,
@@ -118,6 +121,7 @@ class Workflow(Records):
             journal=journal,
             loop=self._loop,
             gateway=gateway,
+            form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow import CollectorForm
+from itsm_workflow import CollectorForm, Form
 from itsm_workflow.collector import TITLE_ROOM, CollectorDetail
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import make_form
@@ -197,3 +197,12 @@ def test_a_detail_tells_all_its_problems() -> None:
     assert [field for field, _, _ in caught.value.problems] == ["name", "scenario", "description", "paths[1]"]
     with pytest.raises(InvalidForm, match="must be a list of paths"):
         CollectorDetail(name="n", scenario="s", paths="/data/*.log")  # type: ignore[arg-type]  # what it is about
+
+
+def test_check_finds_missing_and_wrong_fields_and_leaves_others_alone() -> None:
+    """As a workflow's check, over whatever else the form holds."""
+    fields = {**CollectorForm(**GOOD).fields(), "hot_data_days": 99, "expect_host_size": True, "pages": "more"}
+    del fields["apply_reason"]
+    problems = CollectorForm.check(Form(title="t", applicant="alice", fields=fields))
+    assert [name for name, _, _ in problems] == ["apply_reason", "expect_host_size", "hot_data_days"]
+    assert CollectorForm.check(Form(title="t", applicant="alice", fields=CollectorForm(**GOOD).fields())) == []

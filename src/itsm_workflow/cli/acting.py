@@ -13,6 +13,7 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.reading import json_option, print_change, resolved
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import field
+from itsm_workflow.collector import CollectorForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ _reason = click.option("--reason", required=True, help="Why, for the history.")
 )
 @click.option("--content", default="", help="What the approver reads; by default the fields.")
 @click.option("--actor", help="Who files it, for the history; by default the applicant.")
+@click.option("--collector", is_flag=True, help="The fields are a collector's: check all eight of them.")
 @click.option("--dry-run", is_flag=True, help="Print the body that would be sent; send and store nothing.")
 @json_option
 @placed
@@ -48,6 +50,7 @@ def apply(
     fields: tuple[tuple[str, object], ...],
     actor: str | None,
     *,
+    collector: bool,
     dry_run: bool,
     in_json: bool,
     **asked: Any,
@@ -58,7 +61,8 @@ def apply(
     if twice:
         raise click.UsageError(f"--field names {', '.join(twice)} more than once")
     asked |= {"approvers": approvers, "fields": dict(fields)}
-    with troubles(), place.workflow(stored=not dry_run) as workflow:
+    check = CollectorForm.check if collector else None
+    with troubles(), place.workflow(stored=not dry_run, form_check=check) as workflow:
         if dry_run:
             as_json(dict(workflow.preview(**asked)))
             return Exit.DONE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from itsm_workflow.cli import acting, diagnosing, keeping, linting, reading, reconciling, trying
+from itsm_workflow.cli import acting, diagnosing, keeping, linting, reading, reconciling, trying, verifying
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.output import clean, note
 from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, describe
@@ -36,6 +36,7 @@ for _command in (
     reading.why,
     reading.graph,
     linting.lint_graph,
+    verifying.verify,
     reconciling.reconcile,
     acting.settle,
     acting.withdraw,

@@ -27,6 +27,7 @@ from itsm_workflow.storage.url import FILES, path_of, scheme_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from itsm_workflow.form import FormCheck
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.workflow import Workflow
 
@@ -65,11 +66,12 @@ class Place:
             yield _records(storage)
 
     @contextlib.contextmanager
-    def workflow(self, *, stored: bool = True) -> Iterator[Workflow]:
+    def workflow(self, *, stored: bool = True, form_check: FormCheck | None = None) -> Iterator[Workflow]:
         """Open the workflow to act.
 
         Args:
             stored: Whether changes are needed; otherwise a store in memory does.
+            form_check: How forms are checked; an application brings its own check.
         """
         if self.has_app:
             with self._app() as workflow:
@@ -80,7 +82,7 @@ class Place:
                 "what follows from an approval is not known here: name the application whose effects do, with "
                 f"--app module:name or {APP_VARIABLE}; or say --app {NO_APP} if nothing follows"
             )
-        with _own_workflow(self.store if stored else "memory://") as workflow:
+        with _own_workflow(self.store if stored else "memory://", form_check) as workflow:
             yield workflow
 
     @contextlib.contextmanager
@@ -138,7 +140,7 @@ def _records(storage: StorageBackend) -> Records:
 
 
 @contextlib.contextmanager
-def _own_workflow(store: str) -> Iterator[Workflow]:
+def _own_workflow(store: str, form_check: FormCheck | None) -> Iterator[Workflow]:
     # Imported here to save start-up time: commands that only read need no HTTP client.
     from itsm_workflow.gateway.bk_itsm import BkItsmGateway  # noqa: PLC0415
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415
@@ -148,6 +150,7 @@ def _own_workflow(store: str) -> Iterator[Workflow]:
         yield Workflow(
             storage=storage,
             gateway=gateway,
+            form_check=form_check,
             callbacks=bool(settings.callback_host and settings.callback_keys),
             unknown_effects="leave",
         )

@@ -73,6 +73,15 @@ def test_a_dry_run_shows_the_body_and_leaves_nothing(office: Office, monkeypatch
     assert not (office.folder / "changes.db").exists()
 
 
+def test_the_eight_fields_of_a_collector_are_told_with_everything_else(office: Office) -> None:
+    """All problems in one answer: the title, a missing field, a flag for a number, more hot days than kept ones."""
+    wrong = ("--field", "expect_host_size=true", "--field", "log_keep_days=3", "--field", "hot_data_days=9")
+    done = office.run("apply", "--collector", "--subject", "s", *ASKED, "--title", "x" * 200, *wrong)
+    assert done.code == 2
+    for name in ("title", "expect_access_data", "expect_host_size", "hot_data_days", "apply_reason"):
+        assert f"  {name}: " in done.err
+
+
 def test_a_form_that_is_wrong_is_told_line_by_line(office: Office) -> None:
     """All problems at once, and nothing in them steers the terminal."""
     done = office.run("apply", "--subject", "s", "--title", "b\x1b[31mad\U0001f600", "--applicant", "al ice")

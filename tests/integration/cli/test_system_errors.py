@@ -47,7 +47,18 @@ def test_folder_that_cannot_be_made_is_told() -> None:
 
 def test_actor_that_is_no_text_is_named(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 come in from a shell as well; nothing is stored or sent."""
-    asked = ["--title", "t", "--applicant", "alice", "--approver", "bob", "--subject", "s", "--actor", b"\xff"]
-    command = [*COMMAND, "apply", "--store", f"sqlite:///{tmp_path / 'changes.db'}", *asked]
+    asked: list[str | bytes] = [
+        "--title",
+        "t",
+        "--applicant",
+        "alice",
+        "--approver",
+        "bob",
+        "--subject",
+        "s",
+        "--actor",
+        b"\xff",
+    ]
+    command: list[str | bytes] = [*COMMAND, "apply", "--store", f"sqlite:///{tmp_path / 'changes.db'}", *asked]
     done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr, b"actor" in done.stderr) == (2, False, True)
