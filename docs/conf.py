@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|dt|enum|types|typing|attrs?)(\..*)?"),
     ("py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Mapping|Sequence|Self)"),
     # Type variables and aliases of the API client, which stand for no page of their own.
-    ("py:class", r"(R|T|T_co|AfterRequest|BeforeRequest|PaginationStyle|Progress|Secret|Timeout)"),
+    ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|File|PaginationStyle|Progress|Secret|Timeout)"),
 ]
 
 html_theme = "furo"
