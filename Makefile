@@ -10,11 +10,12 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test check lint types imports docs packaging coverage bench faults requirements clean install-demo install-dev
+.PHONY: help demo test conformance check lint types imports docs packaging coverage bench faults requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
 	@echo "make test          run the tests"
+	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
 	@echo "make bench         measure the API client beside the library below it"
@@ -29,6 +30,12 @@ demo: install-demo
 
 test: install-dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+conformance: install-dev
+	@rm -rf build/conformance && mkdir -p build/conformance
+	@for url in memory:// sqlite:///build/conformance/store json:///build/conformance/store; do \
+		$(BIN)/itsm-workflow storage check $$url --runs 100 $(ARGS) || exit 1; \
+	done
 
 coverage: install-dev
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

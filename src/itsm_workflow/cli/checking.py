@@ -47,14 +47,13 @@ def check(url: str, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
     abilities = backend_of(url).abilities
-    run = 0
-    with _quiet(), scratch_stores(url) as new_store, _progress() as told:
-        report = None
+    words = only.replace("_", " ")
+    run, report = 0, None
+    with _quiet(), _progress() as told:
         while run < runs and not (report and report.broken):
             run += 1
-            report = check_storage(
-                new_store, abilities=abilities, profile=PROFILES[name], only=only.replace("_", " "), told=told
-            )
+            with scratch_stores(url) as new_store:
+                report = check_storage(new_store, abilities=abilities, profile=PROFILES[name], only=words, told=told)
     if report is None or not report.results:
         raise click.UsageError(f"no promise has {only!r} in its name")
     if in_json:
