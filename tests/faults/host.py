@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> None:
         Workflow(storage=open_storage(arguments[0]), gateway=gateway, after_callback="inline") as workflow,
         socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
     ):
+        # asyncio sets it on sockets that name their protocol, which these do not; each answer would wait for 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
         config = uvicorn.Config(asgi(workflow.receive), log_config=None, lifespan="off", access_log=False)
         uvicorn.Server(config).run([listener])
