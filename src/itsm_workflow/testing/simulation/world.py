@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import traceback
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _MOST_STEPS = 50_000
 _PASS_EVERY = 60.0
 _LOOK_AGAIN = 600.0
 _TRIES = 3
+_MOST_ACTS = 20
 
 
 class Process:
@@ -109,6 +111,7 @@ class World:
         self._cast = self.random("cast")
         self._acts: tuple[Act, ...] = (*OPERATOR, *host.acts)
         self._after = self._cast.choice(("inline", "later", "queue"))
+        self._acted: Counter[tuple[str, str]] = Counter()
         self._look_planned = False
         self.system = TicketSystem(
             seed,
@@ -332,8 +335,9 @@ class World:
                 self._plan_look(_LOOK_AGAIN)
 
     def _do(self, act: Act, workflow: Workflow, change: ChangeRequest) -> bool:
-        if not act.when(change):
+        if not act.when(change) or self._acted[act.name, change.id] >= _MOST_ACTS:
             return True
+        self._acted[act.name, change.id] += 1
         try:
             act.do(workflow, change)
         except ItsmWorkflowError as error:

@@ -1,0 +1,234 @@
+"""Simulations: what they find, that they repeat, and what they hand to whoever has to mend it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow import Effect, State
+from itsm_workflow.testing.simulation import Fault, Kind, SimulationFailed, simulate
+from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
+from itsm_workflow.testing.simulation.host import Host
+from itsm_workflow.testing.simulation.replay_file import replay_file
+from itsm_workflow.testing.simulation.runs import run_seed
+from tests.simulation import planted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.testing.simulation.world import World
+
+ROOT = Path(__file__).parents[2]
+CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
+
+DEFECTS: dict[str, tuple[dict[str, Any], tuple[Kind, ...], str]] = {
+    "no compare-and-swap": ({"storage": planted.NoCompareAndSwap}, tuple(Kind), "illegal"),
+    "a second create after a timeout": ({"gateway": planted.CreatesAgain}, tuple(Kind), "duplicate"),
+    "the effect before the commit": ({"workflow": planted.EffectFirst}, CRASHES, "effect"),
+    "every ending believed": ({"definition": planted.BELIEVES_THE_END}, tuple(Kind), "illegal"),
+}
+
+
+def found(**given: Any) -> SimulationFailed:
+    """Return the failure of the first seed that breaks a rule."""
+    with pytest.raises(SimulationFailed) as caught:
+        simulate(seeds=range(300), **given)
+    return caught.value
+
+
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_nothing_is_broken_by_any_fault(first: int) -> None:
+    """Whatever goes wrong in a run, nothing is lost, doubled or believed wrongly, and nobody is forgotten."""
+    done = simulate(seeds=range(first, first + 50))
+    assert len(done.digests) == 50
+    assert done.changes >= 50
+
+
+@pytest.mark.parametrize("point", EVERY_CALL)
+@pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER])
+def test_a_process_may_die_at_every_call(kind: Kind, point: str) -> None:
+    """A death before or after each of the first calls of every sort breaks nothing."""
+    for number in range(1, 4):
+        simulate(seeds=[1], faults=[Fault(kind=kind, point=point, number=number)])
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_fault_strikes_in_some_seed(kind: Kind) -> None:
+    """A kind that never strikes would prove nothing."""
+    for seed in range(200):
+        faults = draw_faults(seed, [kind])
+        if faults and re.search(rf"FAULT +{kind.value} at", run_seed(seed, faults, Host()).timeline):
+            return
+    pytest.fail(f"{kind} struck in no seed")
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_planted_defect_is_found(defect: str) -> None:
+    """A seed breaks the rule that the defect offends, and no fault that is left over can be spared."""
+    parts, kinds, rule = DEFECTS[defect]
+    failed = found(faults=kinds, **parts)
+    assert rule in failed.run.rules
+    host = Host(**parts)
+    for spared in failed.run.faults:
+        fewer = [fault for fault in failed.run.faults if fault is not spared]
+        assert not run_seed(failed.run.seed, fewer, host).rules & failed.drawn.rules
+
+
+def test_a_defect_needs_its_fault() -> None:
+    """The client that sends again is harmless until an answer is lost, and that fault alone is left over."""
+    lost = Fault(kind=Kind.ANSWER_LOST, point="create")
+    noise = [Fault(kind=Kind.CALLBACK_LATE, point="callback", seconds=60), Fault(kind=Kind.CONFLICT, point="commit")]
+    with pytest.raises(SimulationFailed) as caught:
+        simulate(seeds=[3], faults=[*noise, lost], gateway=planted.CreatesAgain)
+    assert caught.value.run.faults == (lost,)
+    assert caught.value.drawn.faults == (*noise, lost)
+    simulate(seeds=[3], faults=noise, gateway=planted.CreatesAgain)
+
+
+def test_a_failure_tells_what_happened() -> None:
+    """The message names the seed, what is broken, the fault that is enough, and each step with its time."""
+    lost = Fault(kind=Kind.ANSWER_LOST, point="create")
+    with pytest.raises(SimulationFailed) as caught:
+        simulate(seeds=[3], faults=[lost], gateway=planted.CreatesAgain)
+    story = str(caught.value)
+    assert "seed 3 broke a rule:\n  duplicate: key " in story
+    assert "answer_lost at create 1" in story
+    assert re.search(r"day 0 00:00:\d\d\.\d{3}  web +create_ticket: the simulated answer was lost", story)
+    assert f"digest {caught.value.run.digest}" in story
+    assert "seeds=[3], faults=[Fault(kind=Kind.ANSWER_LOST, point='create', number=1, seconds=0.0)]" in story
+
+
+def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
+    """Neither the order of hashes nor anything else of a process reaches a run."""
+    script = (
+        "from itsm_workflow.testing.simulation import simulate\n"
+        "print(sorted(simulate(seeds=range(8)).digests.items()))\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(set(re.findall(r"[0-9a-f]{64}", said[0]))) == 8
+
+
+def test_neither_pytest_nor_hypothesis_is_needed() -> None:
+    """A simulation also runs where no test tool is installed."""
+    script = (
+        "import sys\n"
+        "from itsm_workflow.testing.simulation import simulate\n"
+        "simulate(seeds=[1])\n"
+        "sys.exit(bool({'pytest', 'hypothesis'} & set(sys.modules)))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)
+
+
+def run_file(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a test file as a project does that keeps it."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_written_file_fails_in_the_same_way(tmp_path: Path) -> None:
+    """The file that a failure writes runs the same seed with the same faults, down to the digest."""
+    failed = found(gateway=planted.CreatesAgain)
+    done = run_file(failed.write_test(tmp_path / "test_replay.py"))
+    assert done.returncode == 1
+    assert failed.run.findings[0] in done.stdout
+    assert f"digest {failed.run.digest}" in done.stdout
+
+
+def test_a_written_file_passes_once_the_defect_is_mended(tmp_path: Path) -> None:
+    """Without the defect the same seed with the same faults breaks nothing."""
+    failed = found(gateway=planted.CreatesAgain)
+    path = tmp_path / "test_replay.py"
+    path.write_text(replay_file(failed.run, Host()), encoding="utf-8")
+    done = run_file(path)
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True)
+
+
+def test_a_file_names_everything_that_was_given() -> None:
+    """Definition, policy, form and parts are imported or written out, so that the file depends on nothing else."""
+    text = replay_file(
+        run_seed(1, (), Host()),
+        Host(
+            definition=planted.BELIEVES_THE_END,
+            storage=planted.NoCompareAndSwap,
+            asked={"title": "t", "applicant": "alice", "approvers": ["bob"], "fields": {"size": 10}},
+            invariants=(nothing_is_wrong,),
+        ),
+    )
+    assert "from tests.simulation.planted import BELIEVES_THE_END, NoCompareAndSwap\n" in text
+    assert "from tests.simulation.test_simulate import nothing_is_wrong\n" in text
+    assert "asked={'title': 't', 'applicant': 'alice', 'approvers': ['bob'], 'fields': {'size': 10}}," in text
+    compile(text, "test_replay.py", "exec")
+
+
+def test_what_has_no_name_cannot_be_written() -> None:
+    """A function that lives nowhere is told by the part that it plays."""
+    with pytest.raises(ValueError, match="cannot name its storage: give <function"):
+        replay_file(run_seed(1, (), Host()), Host(storage=lambda: planted.NoCompareAndSwap.from_url("memory://")))
+
+
+def nothing_is_wrong(_world: World) -> Iterator[str]:
+    """Find nothing."""
+    return iter(())
+
+
+def test_own_invariants_are_checked() -> None:
+    """A check of the caller's sees the world that has ended, and what it yields fails the seed."""
+
+    def nobody_asked(world: World) -> Iterator[str]:
+        yield from (f"own: {subject} was asked for" for subject in world.asked[:1])
+
+    with pytest.raises(SimulationFailed, match="own: subject-"):
+        simulate(seeds=[1], faults=(), invariants=[nobody_asked])
+
+
+def test_own_effects_run_with_their_faults() -> None:
+    """What follows from an approval is carried out for each change, and again after its answer was lost."""
+    calls: list[tuple[str, int]] = []
+
+    def start(call: EffectCall) -> None:
+        calls.append((call.id, call.attempt))
+
+    lost = Fault(kind=Kind.ANSWER_LOST, point="effect")
+    done = simulate(seeds=[2], faults=[lost], effects={State.APPROVED: [Effect("start", start)]})
+    assert len({effect for effect, _ in calls}) == done.changes
+    assert sorted(attempt for _, attempt in calls) == [*[1] * done.changes, 2]
+
+
+def test_an_effect_that_never_succeeds_is_found() -> None:
+    """An effect that cannot be done is a finding, since the host waits for it."""
+
+    def broken(_call: EffectCall) -> None:
+        raise RuntimeError("never")
+
+    with pytest.raises(SimulationFailed, match=r"effect: start of change .* is due 1 times and was delivered 0 times"):
+        simulate(seeds=[2], faults=(), effects={State.APPROVED: [Effect("start", broken)]})
+
+
+def test_kinds_and_faults_are_not_mixed() -> None:
+    """Either a seed draws its faults, or they are given."""
+    with pytest.raises(ValueError, match="either kinds to draw from, or the very faults"):
+        simulate(seeds=[1], faults=[Kind.CONFLICT, Fault(kind=Kind.CONFLICT, point="commit")])  # type: ignore[arg-type]  # the mistake
+
+
+def test_days_pass_in_virtual_time() -> None:
+    """A ticket that is ignored for three days is waited for, and time is no more than a number."""
+    ignored = Fault(kind=Kind.IGNORED, point="ticket", seconds=3 * 86400)
+    assert simulate(seeds=[1], faults=[ignored]).days > 3
