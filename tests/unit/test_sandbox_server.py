@@ -398,3 +398,26 @@ def test_a_real_other_process_holds_and_lets_go(dropped: bool) -> None:  # noqa:
             told = json.loads(child.stdout.read())
 
     assert ([True, 1, 1], not dropped) == (told, answered)
+
+
+def test_closing_never_finds_a_thread_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fail to wait for it."""
+    start, found = threading.Thread.start, []
+    with Sandbox() as sandbox:
+
+        def look(thread: threading.Thread) -> None:
+            if sandbox._changed.acquire(blocking=False):
+                found.append(thread in sandbox._threads)
+                sandbox._changed.release()
+
+        def start_seen(thread: threading.Thread) -> None:
+            looking = threading.Thread(target=look, args=(thread,))
+            start(looking)
+            looking.join()
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_seen)
+        sandbox._spawn("callback", lambda: None)
+        monkeypatch.undo()
+
+    assert True not in found

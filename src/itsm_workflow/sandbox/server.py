@@ -391,7 +391,7 @@ class Sandbox:
         thread = threading.Thread(target=run, name=f"itsm-sandbox-{name}", daemon=True)
         with self._changed:
             self._threads.add(thread)
-        thread.start()
+            thread.start()  # under the lock: who closes must not find a thread that has not begun
 
 
 def _first(ticket: Ticket) -> str:
