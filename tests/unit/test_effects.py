@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.effects import Effect, EffectCall, EffectRegistry, describe
+from itsm_workflow.effects import Effect, EffectCall, EffectRegistry
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
 from tests.unit.machine import examples as x
@@ -140,19 +140,3 @@ def test_an_effect_that_is_not_known_may_be_another_processs(leave_unknown: bool
     known = registry(Effect("start", nothing), leave_unknown=leave_unknown)
 
     assert [name for name in ("start", "stop", WITHDRAW) if known.delivers(name)] == delivered
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (ValueError("a\n  b\tc"), "ValueError: a b c"),
-        (ValueError(), "ValueError:"),
-        (ValueError("x" * 200), "ValueError: " + "x" * 187 + "…"),
-        (ValueError("x" * 188), "ValueError: " + "x" * 188),
-    ],
-    ids=["lines", "no words", "long", "just short enough"],
-)
-def test_an_error_is_described_in_one_short_line(error: Exception, line: str) -> None:
-    """It is stored with the change and shown in lists."""
-    assert describe(error) == line
-    assert len(line) <= 200

@@ -22,6 +22,7 @@ from itsm_workflow.errors import (
     NotApproved,
     StorageConflict,
     TransitionRefused,
+    describe,
 )
 from itsm_workflow.machine.collector import State, Trigger
 
@@ -229,3 +230,19 @@ def test_an_error_of_the_gateway_names_the_call(facts: dict[str, Any], detail: s
 def test_a_refusal_without_words_has_an_empty_message() -> None:
     """It can be read without asking whether it is there."""
     assert GatewayRefused("it said no", endpoint="create_ticket").remote_message == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("a\n  b\tc"), "ValueError: a b c"),
+        (ValueError(), "ValueError:"),
+        (ValueError("x" * 200), "ValueError: " + "x" * 187 + "…"),
+        (ValueError("x" * 188), "ValueError: " + "x" * 188),
+    ],
+    ids=["lines", "no words", "long", "just short enough"],
+)
+def test_an_error_is_described_in_one_short_line(error: Exception, line: str) -> None:
+    """It is stored with the change and shown in lists."""
+    assert describe(error) == line
+    assert len(line) <= 200
