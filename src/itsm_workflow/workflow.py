@@ -355,8 +355,12 @@ class Workflow(Records):
         settings = self._settings
         if not self._callbacks or settings is None or not settings.callback_host or not settings.callback_keys:
             return None
-        in_path = settings.callback_credential == "path"
-        return CallbackAddress(host=settings.callback_host, keys=settings.callback_keys, in_path=in_path)
+        return CallbackAddress(
+            host=settings.callback_host,
+            keys=settings.callback_keys,
+            in_path=settings.callback_credential == "path",
+            legacy=settings.legacy_callbacks,
+        )
 
 
 def _checked(actor: str | None, applicant: str, reason: object = "") -> str:

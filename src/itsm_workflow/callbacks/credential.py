@@ -36,11 +36,17 @@ _UNKNOWN = "-" * 43
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """What a callback's URL names."""
+    """What a callback's URL names.
+
+    Attributes:
+        credential: What was presented; one that never holds if that cannot be a credential.
+        is_bare: None was presented, so that it may be about a ticket from before there were any.
+    """
 
     change_id: str
     number: int
     credential: str = attrs.field(repr=False)
+    is_bare: bool = False
 
 
 class CallbackAddress:
@@ -50,9 +56,11 @@ class CallbackAddress:
         host: The public base URL.
         keys: Newest first; the first one signs, the first two are believed, so that keys can be rotated.
         in_path: Put the credential into the path, for gateways that send no headers.
+        legacy: Acknowledge what brings no credential at all.
     """
 
-    def __init__(self, *, host: str, keys: tuple[Secret, ...], in_path: bool = False) -> None:
+    def __init__(self, *, host: str, keys: tuple[Secret, ...], in_path: bool = False, legacy: bool = False) -> None:
+        self.legacy = legacy
         self._host = host
         self._keys = keys[:2]
         self._in_path = in_path
@@ -98,12 +106,14 @@ def read_address(path: str, headers: Mapping[str, str]) -> Address:
     found = _ADDRESS.search(path.partition("?")[0])
     named = found.group("credential") if found else None
     presented = named or next((value for name, value in headers.items() if name.lower() == HEADER.lower()), "")
+    is_bare = not presented
     if found is None or len(presented) != len(_UNKNOWN) or not presented.isascii():
         presented = _UNKNOWN
     return Address(
         change_id=found.group("change") if found else "0" * 26,
         number=int(found.group("number")) if found else 1,
         credential=presented,
+        is_bare=is_bare,
     )
 
 

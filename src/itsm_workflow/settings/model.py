@@ -56,6 +56,8 @@ class Settings:
         workflow_key: The ITSM 4 flow.
         callback_host: The public base of our callback address; never taken from a request.
         callback_keys: Keys of the callback credentials, newest first, each at least 32 bytes.
+        legacy_callbacks: Acknowledge callbacks that bring no credential: those of tickets that were filed before there
+            were any. They are believed in nothing and nothing is read or written for them; polling finds the decision.
         callback_credential: Where a callback brings our credential: in a ``header``, or in the ``path`` for a gateway
             that sends no headers of ours.
         collect_itsm: Whether the host wants an approval before it collects. Read by the host alone: the library files
@@ -93,6 +95,7 @@ class Settings:
     callback_host: str = attrs.field(default="", converter=_base)
     callback_keys: tuple[Secret, ...] = ()
     callback_credential: str = "header"
+    legacy_callbacks: bool = False
     collect_itsm: bool = False
     store: str = attrs.field(default="sqlite:///itsm-workflow.db", repr=False)  # may hold a password
     timeout: tuple[float, float] = (3.05, 10.0)

@@ -31,6 +31,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "callback_host": ("BKAPP_ITSM_CALLBACK_HOST",),
         "callback_keys": ("BKAPP_ITSM_CALLBACK_KEYS",),
         "callback_credential": ("BKAPP_ITSM_CALLBACK_CREDENTIAL",),
+        "legacy_callbacks": ("BKAPP_ITSM_LEGACY_CALLBACKS",),
         "collect_itsm": ("BKAPP_COLLECT_ITSM",),
         "store": ("BKAPP_ITSM_STORE",),
         "timeout": ("BKAPP_ITSM_TIMEOUT", "BK_ITSM4_API_TIMEOUT"),
@@ -49,7 +50,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The variables that set each field, the first that is set and not empty wins."""
 
-FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm")
+FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm", "legacy_callbacks")
 """The fields that are true or false."""
 
 _GATEWAYS = {"v2": ("bk-itsm", "/prod/v2/itsm/"), "v4": ("bk-itsm4", "/prod/")}
