@@ -77,7 +77,7 @@ def test_a_good_backend_raises_no_alarm(new_store: NewStore) -> None:
         assert report.count(Outcome.KEPT) + report.count(Outcome.NOT_DECLARED) == len(Kit.all_promises())
 
 
-@pytest.mark.parametrize("backend", [IgnoresTheVersion, ReturnsAConflictAsSuccess, MovesUpdatedAtOnAClaim])
+@pytest.mark.parametrize("backend", [IgnoresTheVersion, ReturnsAConflictAsSuccess])
 def test_the_walk_at_random_catches_it_as_well(backend: Backend, new_store: NewStore) -> None:
     """Hypothesis finds the defect without having been told where to look, and shows it in a few calls."""
     short = attrs.evolve(QUICK, steps=8)
