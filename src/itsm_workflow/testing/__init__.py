@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration import Bounds, Exploration, explore
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
     from itsm_workflow.testing.manual_clock import ManualClock
+    from itsm_workflow.testing.memory_sandbox import MemorySandbox
     from itsm_workflow.testing.workflow_machine import WorkflowMachine
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Exploration",
     "LedgerGateway",
     "ManualClock",
+    "MemorySandbox",
     "StorageConformance",
     "WorkflowMachine",
     "check_storage",
@@ -34,6 +36,7 @@ _HOMES = {
     **dict.fromkeys(("Bounds", "Exploration", "explore"), "itsm_workflow.testing.exploration"),
     "LedgerGateway": "itsm_workflow.testing.ledger_gateway",
     "ManualClock": "itsm_workflow.testing.manual_clock",
+    "MemorySandbox": "itsm_workflow.testing.memory_sandbox",
     "WorkflowMachine": "itsm_workflow.testing.workflow_machine",
     **dict.fromkeys(("QUICK", "THOROUGH", "StorageConformance", "check_storage"), "itsm_workflow.testing.conformance"),
 }

@@ -162,19 +162,28 @@ class LedgerGateway:
         Raises:
             GatewayProtocolError: The tag is dropped and titles carry no key, so that nobody can tell.
         """
-        if not self._keeps_tag and not self.settings.key_in_title:
-            raise GatewayProtocolError(
-                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
-            )
         with self._lock:
             self._catch_up("get_tickets")
-            return [self._found(one, attempt) for one in self.ledger.newest_first() if self._carries(one, attempt)]
+            self._check_that_keys_show()
+            tickets = self.ledger.newest_first()
+            return [
+                self._found(one, attempt)
+                for one in tickets
+                if self._carries(one, attempt) or (self._keeps_tag and one.draft.tag == attempt.key)
+            ]
 
     def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return the tickets of that number; ``key`` is set on those that carry the attempt's."""
+        """Return the tickets of that number; ``key`` is set on those that carry the attempt's.
+
+        Raises:
+            GatewayProtocolError: The tag is dropped and titles carry no key, so that nobody can tell.
+        """
         with self._lock:
             self._catch_up("get_tickets")
-            return [self._found(one, attempt) for one in self.ledger.by_sn(sn)]
+            found = self.ledger.by_sn(sn)
+            if found:
+                self._check_that_keys_show()
+            return [self._found(one, attempt) for one in found]
 
     def services(self) -> Sequence[Service]:
         """Return the services that the ledger knows."""
@@ -303,10 +312,15 @@ class LedgerGateway:
         return values[0] if values and isinstance(values[0], str) and values.count(values[0]) == len(values) else None
 
     def _carries(self, ticket: Ticket, attempt: Attempt) -> bool:
-        by_title = self.settings.key_in_title and ticket.draft.title.endswith(title_suffix(attempt.key))
         if self.settings.key_in_title:
-            return by_title
+            return ticket.draft.title.endswith(title_suffix(attempt.key))
         return ticket.draft.tag == attempt.key
+
+    def _check_that_keys_show(self) -> None:
+        if not self._keeps_tag and not self.settings.key_in_title:
+            raise GatewayProtocolError(
+                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
+            )
 
     def _found(self, ticket: Ticket, attempt: Attempt) -> FoundTicket:
         seen = self._carries(ticket, attempt) and ticket.draft.creator == attempt.creator

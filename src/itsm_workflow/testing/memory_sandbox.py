@@ -1,0 +1,148 @@
+"""The ticket system of a host's tests: people act on tickets in memory, time passes, callbacks come or do not."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.services import DEFAULT_SERVICES
+from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from itsm_workflow.callbacks.receive import Receive
+    from itsm_workflow.sandbox.services import Service
+    from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView
+    from itsm_workflow.testing.manual_clock import ManualClock
+
+
+class MemorySandbox:
+    """BK-ITSM in memory, with the verbs of `itsm_workflow.sandbox.Sandbox`: no network, no thread, no waiting.
+
+    What people do has taken effect when the call returns: the clock was moved on until it had.
+
+    Args:
+        clock: Is moved on.
+        seed: Decides chances.
+        behaviour: Delays and chances.
+        services: What tickets can be filed under.
+
+    Attributes:
+        gateway: The gateway that a workflow is given.
+        ledger: The tickets.
+        receive: Takes callbacks: `Workflow.receive`, or a host's own view; None: nobody does, and they are listed as
+            not delivered.
+        loses_callbacks: While true, no callback comes, and the ticket system does not know.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: ManualClock,
+        seed: int = 0,
+        behaviour: Behaviour | None = None,
+        services: Iterable[Service] = DEFAULT_SERVICES,
+    ) -> None:
+        chances = random.Random(seed)  # noqa: S311 - must replay, protects nothing
+        self.ledger = Ledger(clock=clock.peek, random=chances, behaviour=behaviour, services=services)
+        self.gateway = LedgerGateway(self.ledger, clock=clock)
+        self.receive: Receive | None = None
+        self.loses_callbacks = False
+        self._clock = clock
+
+    def tickets(self) -> tuple[TicketView, ...]:
+        """Return every ticket, oldest first."""
+        return self.ledger.tickets()
+
+    def ticket(self, sn: str | int) -> TicketView:
+        """Return the ticket of a number, or of an id.
+
+        Raises:
+            LookupError: There is none, or several have that number.
+        """
+        return self._find(sn).view()
+
+    def approve(self, sn: str | int, *, approver: str | None = None, remark: str = "") -> TicketView:
+        """Approve a ticket, by its first approver unless somebody is named.
+
+        Raises:
+            Refusal: BK-ITSM would say no.
+            LookupError: There is no such ticket, or several.
+        """
+        return self._decide(sn, approver, remark, approved=True)
+
+    def reject(self, sn: str | int, *, approver: str | None = None, remark: str = "") -> TicketView:
+        """Reject a ticket; else as `approve`."""
+        return self._decide(sn, approver, remark, approved=False)
+
+    def withdraw(self, sn: str | int, *, operator: str | None = None) -> TicketView:
+        """Withdraw a ticket, by its creator unless somebody is named."""
+        return self._operate(sn, lambda found: acting.withdraw(self.ledger, found, operator or found.draft.creator))
+
+    def terminate(self, sn: str | int, *, operator: str | None = None) -> TicketView:
+        """Terminate a ticket, by its first approver unless somebody is named."""
+        return self._operate(sn, lambda found: acting.terminate(self.ledger, found, operator or _first(found)))
+
+    def suspend(self, sn: str | int, *, operator: str | None = None) -> TicketView:
+        """Suspend a ticket, by its first approver unless somebody is named."""
+        return self._operate(sn, lambda found: acting.suspend(self.ledger, found, operator or _first(found)))
+
+    def resume(self, sn: str | int, *, operator: str | None = None) -> TicketView:
+        """Resume a suspended ticket, by its first approver unless somebody is named."""
+        return self._operate(sn, lambda found: acting.resume(self.ledger, found, operator or _first(found)))
+
+    def pass_time(self, seconds: float) -> int:
+        """Let time pass, and all that becomes due in the ticket system happen.
+
+        Returns:
+            How many callbacks there were.
+        """
+        self._clock.advance(seconds)
+        return self._run_due()
+
+    def _decide(self, sn: str | int, approver: str | None, remark: str, *, approved: bool) -> TicketView:
+        self.pass_time(self.ledger.behaviour.start_delay)
+        found = self._find(sn)
+        acting.decide(self.ledger, found, approver or _first(found), approved=approved, remark=remark)
+        self.pass_time(self.ledger.behaviour.decision_delay)
+        return found.view()
+
+    def _operate(self, sn: str | int, act: Callable[[Ticket], Iterable[Outgoing] | None]) -> TicketView:
+        self.pass_time(self.ledger.behaviour.start_delay)
+        found = self._find(sn)
+        for outgoing in act(found) or ():
+            self._deliver(outgoing)
+        return found.view()
+
+    def _run_due(self) -> int:
+        count = 0
+        while waiting := self.gateway.run_due():
+            for outgoing in waiting:
+                self._deliver(outgoing)
+            count += len(waiting)
+        return count
+
+    def _deliver(self, outgoing: Outgoing) -> None:
+        if self.loses_callbacks:
+            self.ledger.record_delivery(outgoing, Outcome.LOST)
+        elif self.receive is None:
+            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+        else:
+            self.gateway.hand_over(outgoing, self.receive)
+
+    def _find(self, sn: str | int) -> Ticket:
+        if isinstance(sn, int):
+            return self.ledger.by_id(sn)
+        found = self.ledger.by_sn(sn)
+        if len(found) != 1:
+            known = ", ".join(str(one.id) for one in found) or "none"
+            raise LookupError(f"the number {sn} must name one ticket; it names {known}: use the ticket's id")
+        return found[0]
+
+
+def _first(ticket: Ticket) -> str:
+    return ticket.draft.approvers[0] if ticket.draft.approvers else ""

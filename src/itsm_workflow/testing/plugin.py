@@ -1,0 +1,60 @@
+"""Fixtures for the tests of a host, in every pytest run of an environment that has this library installed.
+
+Nothing is imported here but pytest, which is there already: a run that uses no fixture pays for none. A host says how
+its workflow is made by a fixture of its own, ``itsm_workflow_options``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow import Workflow
+    from itsm_workflow.testing.manual_clock import ManualClock
+    from itsm_workflow.testing.memory_sandbox import MemorySandbox
+
+
+@pytest.fixture
+def itsm_clock() -> ManualClock:
+    """A clock that stands still until the test moves it."""
+    from itsm_workflow.testing.manual_clock import ManualClock  # noqa: PLC0415 - see the module's docstring
+
+    return ManualClock()
+
+
+@pytest.fixture
+def itsm_sandbox(itsm_clock: ManualClock) -> MemorySandbox:
+    """BK-ITSM in memory: people approve and reject, time passes, callbacks come."""
+    from itsm_workflow.testing.memory_sandbox import MemorySandbox  # noqa: PLC0415 - see the module's docstring
+
+    return MemorySandbox(clock=itsm_clock)
+
+
+@pytest.fixture
+def itsm_workflow_options() -> Mapping[str, Any]:
+    """What a host overrides: the effects, the definition and whatever else `Workflow` shall be made with."""
+    return {}
+
+
+@pytest.fixture
+def itsm_workflow(
+    itsm_sandbox: MemorySandbox, itsm_clock: ManualClock, itsm_workflow_options: Mapping[str, Any]
+) -> Iterator[Workflow]:
+    """A workflow over that ticket system and a store in memory; it takes the ticket system's callbacks."""
+    from itsm_workflow import Workflow, open_storage  # noqa: PLC0415 - see the module's docstring
+
+    values: dict[str, Any] = {
+        "gateway": itsm_sandbox.gateway,
+        "after_callback": "inline",
+        "clock": itsm_clock,
+        **itsm_workflow_options,
+    }
+    if "storage" not in values:
+        values["storage"] = open_storage("memory://")
+    with Workflow(**values) as workflow:
+        itsm_sandbox.receive = workflow.receive
+        yield workflow
