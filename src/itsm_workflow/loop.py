@@ -10,7 +10,14 @@ import attrs
 from itsm_workflow import settle
 from itsm_workflow.change import WITHDRAW, AttentionReason
 from itsm_workflow.effects import EffectCall
-from itsm_workflow.errors import GatewayError, SettingsError, StorageConflict, TransitionRefused, describe
+from itsm_workflow.errors import (
+    GatewayError,
+    GatewayProtocolError,
+    SettingsError,
+    StorageConflict,
+    TransitionRefused,
+    describe,
+)
 from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -167,6 +174,8 @@ class Loop:
             keep: Decide anew if another worker wrote meanwhile; otherwise the answer is out of date then and dropped.
         """
         journal, stored = self._journal, claimed
+        if isinstance(answer, ReadAnswer) and answer.snapshot is not None:
+            self._tell_of_unknown_status(claimed.change.id, answer.snapshot)
         for _ in range(_TRIES):
             steps = settle.decide(
                 journal.definition,
@@ -190,6 +199,13 @@ class Loop:
                 if not keep:
                     return stored
         raise StorageConflict(change_id=stored.change.id, kind=ConflictKind.VERSION.value)
+
+    def _tell_of_unknown_status(self, change_id: str, snapshot: ev.Snapshot) -> None:
+        if snapshot.status is ev.TicketStatus.OTHER:
+            message = (
+                f"ticket {snapshot.ticket_id} has the status {snapshot.word!r}, which is not known: it counts as open"
+            )
+            self._observers.on_trouble(change_id, GatewayProtocolError(message, endpoint="read"))
 
     def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:
         attempt = change.expect_attempt()

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow import COLLECTOR_CHANGE, Effect, InvalidForm, NotApproved, Policy, State
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import GatewayRefused, GatewayUnavailable, SettingsError, StorageCorrupt, StorageSchemaError
-from itsm_workflow.machine.evidence import Decision
+from itsm_workflow.machine.evidence import Decision, TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.integration.workflow.places import Witness
 from tests.world import World, times
@@ -232,3 +232,22 @@ def test_forked_child_looks_into_the_callbacks_that_it_gets() -> None:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     workflow._inbox.close()
+
+
+def test_status_that_is_not_known_keeps_the_change_open_and_is_told_each_time() -> None:
+    """So that whoever counts troubles sees that the gateway has learned a word."""
+    world, witness = World(gateway=Strange), Witness()
+    workflow = world.workflow(observers=(witness,))
+    change = world.approved(workflow)
+    for _ in range(3):
+        assert workflow.settle(change.id).state == State.PENDING
+    assert [(name, "'ARCHIVED'" in str(error)) for name, error in witness.troubles] == [(change.id, True)] * 3
+
+
+class Strange(LedgerGateway):
+    """A gateway with a status of its own."""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Read, and call it otherwise."""
+        found = super().read(ticket, decision_field=decision_field)
+        return attrs.evolve(found, status=TicketStatus.OTHER, word="ARCHIVED", result_status=None, approve_result=None)
