@@ -1,0 +1,216 @@
+"""Many at once: processes and threads that do the same, on one store, at the same instant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from itsm_workflow import State, Workflow, open_storage
+from itsm_workflow.audit import audit
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import AlreadyApplied
+from tests.faults.cases import row
+from tests.faults.racer import PATIENCE, Racer
+from tests.faults.ticket_file import TicketFile
+from tests.integration.workflow.worker import LaterClock
+from tests.world import World, times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.faults.cases import Faults
+
+THREADS = 64
+
+
+@row("R1")
+def test_r1_processes_apply_for_the_same_subjects(faults: Faults, tmp_path: Path) -> None:
+    """Each subject has one winner and one ticket; the others are told that it is taken, and nobody sees a lock."""
+    processes, subjects = faults.pick(quick=(4, 60), full=(16, 10_000))
+    store, tickets = f"sqlite:///{tmp_path / 'changes.db'}", tmp_path / "tickets"
+    open_storage(store).close()
+    with contextlib.ExitStack() as running:
+        racers = [Racer(store, tickets, subjects=subjects, seed=number) for number in range(processes)]
+        for racer in racers:
+            running.enter_context(racer)
+        for racer in racers:
+            racer.go()
+        told = [racer.hear() for racer in racers]
+    winners = Counter(subject for one in told for subject in one["won"])
+    errors = sum((Counter(one["errors"]) for one in told), Counter[str]())
+    keys = Counter(view.title for view in TicketFile(tickets).tickets())
+    for number in faults.cases(range(subjects)):
+        with faults.case(number):
+            assert winners[f"collector-{number}"] == 1
+    assert dict(errors) == {"AlreadyApplied": (processes - 1) * subjects}
+    assert keys.total() == subjects
+    _check(store, tickets, subjects)
+    faults.note(f"{processes} processes, {winners.total()} wins")
+
+
+@row("R4")
+def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_path: Path) -> None:
+    """The system frees its lock; the others go on, and what it was about is found or told to a person."""
+    processes, subjects, rounds = faults.pick(quick=(3, 25, 2), full=(7, 1000, 5))
+    written = 0
+    for number in faults.cases(range(rounds)):
+        store, tickets = f"json:///{tmp_path / f'{number}.jsonl'}", tmp_path / f"tickets-{number}"
+        open_storage(store).close()
+        with faults.case(number), contextlib.ExitStack() as running:
+            racers = [Racer(store, tickets, subjects=subjects, seed=seed) for seed in range(processes)]
+            holder = Racer(store, tickets, subjects=subjects, seed=99, hold=number + 1)
+            for racer in (*racers, holder):
+                running.enter_context(racer)
+            holder.go()
+            assert holder.hear() == "holds"
+            for racer in racers:
+                racer.go()  # all of them wait for the lock now, or for what it protects
+            holder.kill()
+            told = [racer.hear() for racer in racers]
+            assert {name for one in told for name in one["errors"]} <= {"AlreadyApplied"}
+            written += _check(store, tickets, subjects)
+    faults.note(f"{processes} processes and one that dies in its n-th write, {written} entries written")
+
+
+def _check(store: str, tickets: Path, subjects: int) -> int:
+    """Let a survivor look after what is left, and audit everything; return how many entries there are."""
+    ledger, entries = TicketFile(tickets), 0
+    for ahead in (31.0, 60.0, 800.0):
+        with Workflow(storage=open_storage(store), gateway=ledger, clock=LaterClock(ahead)) as survivor:
+            survivor.reconcile()
+    with Workflow(storage=open_storage(store), gateway=ledger) as survivor:
+        for change in survivor.find():
+            entries += len(survivor.history(change.id))
+            unsent = change.attention is not None and change.attention.reason == AttentionReason.NOT_FOUND
+            assert change.state == (State.APPLYING if unsent else State.PENDING)
+    storage = open_storage(store)
+    report = audit(storage, ledger, asked=[f"collector-{number}" for number in range(subjects)])
+    storage.close()
+    assert report.findings == ()
+    return entries
+
+
+@row("R2")
+def test_r2_threads_share_one_workflow(faults: Faults) -> None:
+    """Sixty-four threads do everything at once, switched every microsecond: one ticket, one transition, one effect."""
+    with _switching_fast(), _crew(THREADS) as at_once:
+        for seed in faults.cases(range(faults.pick(quick=8, full=1000))):
+            world = World(seed)
+            workflow = world.workflow()
+            with faults.case(seed):
+                taken = at_once(lambda _, world=world, workflow=workflow: _apply(world, workflow))  # type: ignore[misc]
+                assert taken.count("filed") == 1
+                [change] = workflow.find()
+                world.start_flow()
+                world.decide(world.ticket_of(change), approved=True)
+                acts: list[Callable[[], object]] = [
+                    lambda world=world, workflow=workflow, change=change: world.knock(workflow, change),  # type: ignore[misc]
+                    lambda workflow=workflow, change=change: workflow.settle(change.id),  # type: ignore[misc]
+                    workflow.reconcile,
+                    lambda workflow=workflow, change=change: workflow.history(change.id),  # type: ignore[misc]
+                ]
+                at_once(lambda number, acts=acts: acts[number % len(acts)]())  # type: ignore[misc]
+                workflow.reconcile()
+                assert (times(workflow, change, "approve"), len(world.deliveries)) == (1, 1)
+                world.check()
+
+
+def _apply(world: World, workflow: Workflow) -> str:
+    try:
+        world.apply(workflow)
+    except AlreadyApplied:
+        return "taken"
+    return "filed"
+
+
+@row("R2")
+def test_r2_workflow_is_opened_before_a_fork(faults: Faults, tmp_path: Path) -> None:
+    """Parent and child both go on with what they inherited: no write is lost, none is doubled."""
+    kinds = ("sqlite:///{}.db", "json:///{}.jsonl")
+    for number in faults.cases(range(faults.pick(quick=6, full=200))):
+        store, tickets = kinds[number % 2].format(tmp_path / str(number)), tmp_path / f"tickets-{number}"
+        with faults.case(number), Workflow(storage=open_storage(store), gateway=TicketFile(tickets)) as workflow:
+            _file(workflow, "before")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn if there are threads
+                child = os.fork()
+            if child == 0:
+                with contextlib.suppress(BaseException):
+                    _file(workflow, "child", "shared")
+                    os._exit(0)
+                os._exit(1)
+            _file(workflow, "parent", "shared")
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            _file(workflow, "after")
+            subjects = sorted(change.subject for change in workflow.find())
+            assert subjects == ["after", "before", "child", "parent", "shared"]
+            assert len(TicketFile(tickets).tickets()) == len(subjects)
+            report = audit(workflow._journal.storage, TicketFile(tickets), asked=subjects)
+            assert report.findings == ()
+
+
+def _file(workflow: Workflow, *subjects: str) -> None:
+    for subject in subjects:
+        with contextlib.suppress(AlreadyApplied):
+            workflow.apply(subject=subject, title="t", applicant="alice", approvers=["carol"])
+
+
+@row("R3")
+def test_r3_reconcilers_and_callbacks_come_at_once(faults: Faults, tmp_path: Path) -> None:
+    """Whoever is first makes the one transition and delivers the one effect; each callback is acknowledged."""
+    with _crew(THREADS) as at_once:
+        for seed in faults.cases(range(faults.pick(quick=12, full=1000))):
+            kept_in_a_file = seed % 4 == 3
+            path = tmp_path / f"{seed}.db"
+            world = World(seed, store=open_storage(f"sqlite:///{path}") if kept_in_a_file else None)
+            workflows = [world.workflow() for _ in range(4)]
+            change = world.approved(workflows[0])
+            world.clock.advance(301)
+
+            def act(number: int, world: World = world, workflows: list[Workflow] = workflows) -> object:
+                workflow = workflows[number % len(workflows)]
+                if number < 8:
+                    return workflow.reconcile().failed
+                return world.knock(workflow, workflow.get(change.id), updated_by=str(number % 3))  # noqa: B023 - at once
+
+            with faults.case(seed):
+                answers = at_once(act)
+                assert set(answers) == {0, 200}
+                world.reconcile_for(workflows[0], hours=1)
+                [after] = workflows[0].find()
+                assert (after.state, times(workflows[0], change, "approve")) == (State.APPROVED, 1)
+                assert len(world.deliveries) == len(after.effects) == 1
+                world.check()
+            world.store.close()
+
+
+@contextlib.contextmanager
+def _switching_fast() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@contextlib.contextmanager
+def _crew(size: int) -> Iterator[Callable[[Callable[[int], object]], list[object]]]:
+    """Give a function that lets each of so many threads do its part of a work, all beginning at the same instant."""
+    gate = threading.Barrier(size)
+
+    def alone(work: Callable[[int], object], number: int) -> object:
+        gate.wait(PATIENCE)
+        return work(number)
+
+    with ThreadPoolExecutor(size) as pool:
+        yield lambda work: [
+            done.result(PATIENCE) for done in [pool.submit(alone, work, number) for number in range(size)]
+        ]
