@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.testing.exploration.itsm import Desk
+    from itsm_workflow.testing.exploration.itsm import Filed
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Act:
     steps: tuple[Step, ...] = attrs.field(eq=False)
 
 
-def operator_acts(change: ChangeRequest, desk: Desk) -> Iterator[Act]:
+def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
     """Yield what `Workflow` lets an operator do; the machine judges each."""
     because = ev.Decision(reason="explored")
     yield Act("an operator asks for a withdrawal", (Step(Trigger.REQUEST_WITHDRAWAL, because),))
@@ -45,7 +45,7 @@ def operator_acts(change: ChangeRequest, desk: Desk) -> Iterator[Act]:
             yield Act(f"an operator retries effect {effect.name}", (retry,))
     if change.attempt is None or change.ticket is not None:
         return
-    for place, ticket in enumerate(desk.tickets):
+    for place, ticket in enumerate(tickets):
         found = ev.TicketConfirmed(
             gateway=GATEWAY,
             id=str(place + 1),

@@ -231,9 +231,7 @@ def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:
     """
     return desk._replace(
         tickets=tuple(
-            ticket
-            if not ticket.key or str(place) == bound or (waits and ticket.key == key)
-            else _minor(ticket)
+            ticket if not ticket.key or str(place) == bound or (waits and ticket.key == key) else _minor(ticket)
             for place, ticket in enumerate(desk.tickets, 1)
         )
     )
@@ -264,9 +262,9 @@ def without(desk: Desk, message: Message) -> Desk:
     return desk._replace(mail=tuple(rest))
 
 
-def refused(desk: Desk, message: Message) -> Desk:
+def refused(desk: Desk, sn: str) -> Desk:
     """Return the desk after a callback was answered otherwise than with success, or not at all."""
-    return _listed(desk, message.sn)
+    return _listed(desk, sn)
 
 
 def ran(desk: Desk, effect: str, *, planned: bool) -> Desk:

@@ -7,6 +7,7 @@ instead, and those that lie too far back to matter stop moving, so that the worl
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def tick_policy(ticks: int) -> Policy:
         lookups=(0 * one, one),
         late_look=one,
         sweep_every=one,
-        sweep_for=(ticks + 1) * one,
+        sweep_for=(ticks + 4) * one,
         poll=one,
         soon=one,
         quiet=one,
@@ -161,6 +162,7 @@ class Shelf:
         self.kept: list[Stored | None] = [None]
         self._later: dict[int, int] = {0: 0}
         self._renamed: dict[tuple[int, tuple[tuple[str, str], ...]], int] = {}
+        self.forgetful = functools.cache(self._forgetful)
 
     def put(self, change: ChangeRequest, due_at: dt.datetime | None) -> int:
         """Return the number of a change as it would be stored now."""
@@ -210,7 +212,7 @@ class Shelf:
                 self._renamed[key] = self.put(change, stored.due_at)
         return self._renamed[key]
 
-    def forgetful(self, number: int) -> int:
+    def _forgetful(self, number: int) -> int:
         """Return the change without what the last callback is known by: no repeat of it can come any more."""
         stored = self.kept[number]
         if stored is None or stored.change.heard is None or not stored.change.heard.digest:
@@ -268,9 +270,7 @@ class Shelf:
             problem="",
         )
 
-    def _heard(
-        self, heard: HeardCallback | None, ended: dt.datetime | None, *, in_use: bool
-    ) -> HeardCallback | None:
+    def _heard(self, heard: HeardCallback | None, ended: dt.datetime | None, *, in_use: bool) -> HeardCallback | None:
         if heard is None:
             return None
         # How long ago it was tells the next wait only while the waits still grow.

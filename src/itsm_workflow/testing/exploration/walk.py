@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.policy import Policy
     from itsm_workflow.testing.exploration.acts import Act
     from itsm_workflow.testing.exploration.invariants import Invariant
-    from itsm_workflow.testing.exploration.itsm import Desk
+    from itsm_workflow.testing.exploration.itsm import Filed
     from itsm_workflow.testing.exploration.moves import Move
 
 _START = 0
@@ -89,7 +89,7 @@ def explore(
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     invariants: Sequence[Invariant] = INVARIANTS,
     end: Invariant = ends_right,
-    acts: Callable[[ChangeRequest, Desk], Iterable[Act]] = operator_acts,
+    acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterable[Act]] = operator_acts,
     effects: Mapping[str, Sequence[str]] | None = None,
     library: Callable[[WorkflowDefinition, Policy, Mapping[str, Sequence[str]]], Library] = Library,
     itsm: Itsm | None = None,
@@ -141,54 +141,58 @@ class _Walk:
         self, depth: int | None, progress: Callable[[int, int], object] | None, timer: Callable[[], float]
     ) -> Exploration:
         began = timer()
-        worlds, left, parents = self._worlds, self._left, self._parents
-        after, covers = self._purse.after, self._purse.covers
-        met = {_START: covers[self._purse.full]}
-        drained: set[int] = set()
-        place, level, level_ends = 0, 0, 1
-        violations: list[Finding] = []
-        bad_ends: list[Finding] = []
-        while place < len(worlds) and (depth is None or level <= depth):
-            world, purse = worlds[place], left[place]
-            if world not in drained:
-                drained.add(world)
-                bad_ends += self._bad_ends(world, place)
-                if bad_ends:
-                    break
-            if depth is None or level < depth:
-                for move in self._space.moves(world):
-                    rest = after[purse][move.cost]
-                    if rest < 0:
-                        continue
-                    seen = met.get(move.world, 0)
-                    if not seen or move.write:
-                        problem = self._broken(move)
-                        if problem:
-                            violations.append(self._finding(*problem, place, [move]))
-                            break
-                    if seen >> rest & 1:
-                        continue
-                    met[move.world] = seen | covers[rest]
-                    worlds.append(move.world)
-                    left.append(rest)
-                    parents.append(place)
-                if violations:
-                    break
-            place += 1
-            if place == level_ends and place < len(worlds):
-                level, level_ends = level + 1, len(worlds)
-            if progress is not None and place % _REPORT_EVERY == 0:
-                progress(place, level)
-        complete = place == len(worlds) and not violations and not bad_ends and (depth is None or level < depth)
+        violations, place, level = self._walk(depth, progress)
+        bad_ends = [] if violations else self._drain()
+        whole = place == len(self._worlds) and (depth is None or level < depth)
         return Exploration(
             states=place,
             depth=level,
-            complete=complete,
+            complete=whole and not violations and not bad_ends,
             drains=sum(map(len, self._drains)),
             seconds=timer() - began,
             violations=tuple(violations),
             bad_ends=tuple(bad_ends),
         )
+
+    def _walk(self, depth: int | None, progress: Callable[[int, int], object] | None) -> tuple[list[Finding], int, int]:
+        """Go to every world.
+
+        Returns:
+            What was found, in how many worlds, and how many steps deep.
+        """
+        worlds, left, parents, moves = self._worlds, self._left, self._parents, self._space.moves
+        after, covers = self._purse.after, self._purse.covers
+        met = {_START: covers[self._purse.full]}
+        level, level_ends = 0, 1
+        for place, world in enumerate(worlds):  # which grows meanwhile
+            if place == level_ends:
+                level, level_ends = level + 1, len(worlds)
+            if level == depth:
+                return [], len(worlds), level
+            purse = after[left[place]]
+            for move in moves(world, purse):
+                rest = purse[move.cost]
+                seen = met.get(move.world, 0)
+                if (not seen or move.write) and (problem := self._broken(move)):
+                    return [self._finding(*problem, place, [move])], place, level + 1
+                if seen >> rest & 1:
+                    continue
+                met[move.world] = seen | covers[rest]
+                worlds.append(move.world)
+                left.append(rest)
+                parents.append(place)
+            if progress is not None and place % _REPORT_EVERY == 0:
+                progress(place, level)
+        return [], len(worlds), level
+
+    def _drain(self) -> list[Finding]:
+        """Follow every world to its end, those that are nearest first."""
+        for place, world in enumerate(self._worlds):
+            for drain in self._drains:
+                problem = drain.verdict(world)
+                if problem:
+                    return [self._finding(self._end, problem, place, list(drain.run(world)), drained=True)]
+        return []
 
     def _broken(self, move: Move) -> tuple[Invariant, str] | None:
         """Return the invariant that a step breaks, with what is wrong; each pair of facts is looked at once."""
@@ -204,14 +208,14 @@ class _Walk:
         return None
 
     def _sight(self, move: Move) -> Sight:
-        space, written = self._space, self._space.writes[move.write]
-        before, base = space.shelf.kept[written.before], space.shelf.kept[written.base]
+        space = self._space
+        written, before, base = space.written(move.write)
         return Sight(
             definition=self._definition,
             change=space.change(move.world),
             desk=space.desk(move.world),
-            before=before.change if before else None,
-            base=base.change if base else None,
+            before=before,
+            base=base,
             entries=written.entries,
         )
 
@@ -219,13 +223,6 @@ class _Walk:
         return self._end(
             Sight(definition=self._definition, change=self._space.change(world), desk=self._space.desk(world))
         )
-
-    def _bad_ends(self, world: int, place: int) -> list[Finding]:
-        for drain in self._drains:
-            problem = drain.verdict(world)
-            if problem:
-                return [self._finding(self._end, problem, place, list(drain.run(world)), drained=True)]
-        return []
 
     def _finding(
         self, promise: Invariant, problem: str, place: int, last: list[Move], *, drained: bool = False
@@ -247,7 +244,7 @@ class _Walk:
             way.append(
                 next(
                     move
-                    for move in self._space.moves(self._worlds[parent])
+                    for move in self._space.moves(self._worlds[parent], after)
                     if move.world == world and after[move.cost] == left
                 )
             )
@@ -255,12 +252,12 @@ class _Walk:
         return way[::-1]
 
     def _line(self, move: Move, when: str) -> str:
-        change = self._space.change(move.world)
+        change, told = self._space.change(move.world), "; ".join(move.told)
         if change is None:
-            return f"{when}{move.told}"
+            return f"{when}{told}"
         stands = change.state
         if change.state == self._definition.roles.asking and change.attempt is not None:
             stands += f", {change.attempt.phase}"
         if change.attention is not None:
             stands += f", attention {change.attention.reason}"
-        return f"{when}{move.told}  [{stands}]"
+        return f"{when}{told}  [{stands}]"
