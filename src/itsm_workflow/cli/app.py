@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from itsm_workflow.cli import acting, diagnosing, keeping, linting, reading, reconciling, trying, verifying
+from itsm_workflow.cli import (
+    acting,
+    diagnosing,
+    exporting,
+    keeping,
+    linting,
+    reading,
+    reconciling,
+    rotating,
+    trying,
+    verifying,
+)
 from itsm_workflow.cli.exits import Exit, exit_of
 from itsm_workflow.cli.output import clean, note
 from itsm_workflow.errors import InvalidForm, ItsmWorkflowError, describe
@@ -36,6 +47,7 @@ for _command in (
     reading.why,
     reading.graph,
     linting.lint_graph,
+    exporting.export_case,
     verifying.verify,
     reconciling.reconcile,
     acting.settle,
@@ -45,6 +57,7 @@ for _command in (
     acting.record_ticket,
     acting.retry_effect,
     acting.clear_attention,
+    rotating.callback_keys,
     keeping.storage,
     diagnosing.doctor,
 ):

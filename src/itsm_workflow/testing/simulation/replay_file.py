@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import attrs
 
 from itsm_workflow.testing.simulation.host import Host
+from itsm_workflow.testing.simulation.naming import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +81,10 @@ def _fault(fault: Fault) -> str:
 
 def _written(part: str, value: object, imports: dict[str, set[str]]) -> str:
     """Return what stands for a value in the file, and note what must be imported for it."""
-    module, name = _home(value)
-    if module:
+    plain = value is None or isinstance(value, str | int | float | tuple | list)
+    home = None if plain else home_of(value)
+    if home is not None:
+        module, name = home
         imports.setdefault(module, set()).add(name)
         return name
     if isinstance(value, tuple | list) and value:
@@ -91,23 +93,9 @@ def _written(part: str, value: object, imports: dict[str, set[str]]) -> str:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         items = "".join(f"{key!r}: {_written(part, item, imports)}, " for key, item in value.items())
         return f"{{{items[:-2]}}}"
-    if value is None or isinstance(value, str | int | float):
+    if plain:
         return repr(value)
     raise ValueError(
         f"a file that replays this run cannot name its {part}: give {value!r} a name at the top of a module that can "
         "be imported"
     )
-
-
-def _home(value: object) -> tuple[str, str]:
-    """Return the module and the name under which a value can be imported; empty if there is none."""
-    if isinstance(value, str | int | float | tuple | list) or value is None:
-        return "", ""
-    first = getattr(value, "__module__", None)
-    for module in sorted(sys.modules, key=lambda name: (name != first, name)):
-        if module == "__main__":
-            continue
-        for name, held in list(getattr(sys.modules[module], "__dict__", {}).items()):
-            if held is value and name.isidentifier():
-                return module, name
-    return "", ""

@@ -1,0 +1,95 @@
+"""A case: the triggers of one change's history, fired once more."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.policy import Policy
+from itsm_workflow.storage.strict import strict_converter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+CASE_ID = "CASE"
+"""The id of every change that is replayed; the ids of effects begin with it."""
+
+CASE_BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+"""When every case begins."""
+
+
+@attrs.frozen(kw_only=True)
+class CaseStep:
+    """One entry of a history, as it is fired again.
+
+    Attributes:
+        at: Seconds since the first entry.
+        trigger: The trigger.
+        actor: On whose behalf.
+        kind: The name of the evidence's type.
+        evidence: The evidence, as it is stored: JSON, times in microseconds.
+        leads_to: The state behind it.
+        effects: The names of the host's effects that were planned with it.
+    """
+
+    at: float
+    trigger: str
+    actor: str
+    kind: str
+    evidence: Mapping[str, Any]
+    leads_to: str
+    effects: Sequence[str] = ()
+
+
+def replay_case(
+    steps: Iterable[CaseStep],
+    *,
+    definition: WorkflowDefinition,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+) -> list[str]:
+    """Fire the triggers of a case in order, and return the state behind each.
+
+    Args:
+        steps: The case; the first one drafts the change.
+        definition: The workflow.
+        policy: The timings that the guards judge by.
+
+    Raises:
+        TransitionRefused: The machine does not accept one of them any more.
+        ValueError: A step brings evidence of a type that the definition does not have, or is no news any more.
+    """
+    change: ChangeRequest | None = None
+    states: list[str] = []
+    kinds = {**definition.evidence_types, Drafted.__name__: Drafted}
+    for seq, step in enumerate(steps, start=1):
+        if step.kind not in kinds:
+            raise ValueError(f"step {seq}, {step.trigger}, brings {step.kind}, which {definition.name} does not take")
+        evidence = strict_converter().structure(dict(step.evidence), kinds[step.kind])
+        now = CASE_BEGAN + dt.timedelta(seconds=step.at)
+        if change is None:
+            change, _ = open_change(
+                definition, change_id=CASE_ID, subject="case", form=evidence.form, now=now, actor=step.actor
+            )
+        else:
+            change, entry = fire(
+                definition,
+                change,
+                step.trigger,
+                evidence,
+                now=now,
+                policy=policy,
+                seq=seq,
+                actor=step.actor,
+                effects={step.leads_to: step.effects},
+            )
+            if entry is None:
+                raise ValueError(f"step {seq}, {step.trigger}, is no news any more: it changes nothing")
+        states.append(change.state)
+    return states

@@ -1,0 +1,139 @@
+"""A change's history with everything taken out of it that tells of people, places or secrets.
+
+What the machine judges by stays: states, triggers, kinds, statuses, flags, numbers, and the distances in time. Each
+text becomes a made-up one, the same one wherever it stood, so that what was equal still is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW
+from itsm_workflow.storage.strict import strict_converter
+from itsm_workflow.testing.simulation.case import CASE_BEGAN, CASE_ID, CaseStep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.change import Entry
+
+_OWN_ACTORS = frozenset({"", "gateway", "worker", "callback", "reconciler"})
+_WORDS = frozenset({"", "true", "false", "RUNNING", "SUSPENDED", "FINISHED", "TERMINATED", "REVOKED"})
+"""Values of BK-ITSM's own that guards compare with, and that tell nothing."""
+
+_SHAPES = {
+    "key": lambda number: f"K{number:025d}",
+    "sn": lambda number: f"REQ20260101{number:06d}",
+    "id": lambda number: f"{number}",
+    "url": lambda number: f"https://itsm.example.com/{number}",
+    "digest": lambda number: hashlib.sha256(str(number).encode()).hexdigest(),
+    "gateway": lambda number: f"gateway_{number}",
+}
+_NAMES = {
+    "ticket_id": "id",
+    "creator": "name",
+    "applicant": "name",
+    "approvers": "name",
+    "closed_by": "name",
+    "actor": "name",
+    "owner": "worker",
+    "effect_name": "effect",
+    **{name: name for name in (*_SHAPES, "title", "service", "reason")},
+}
+
+
+def redacted(history: Sequence[Entry]) -> list[CaseStep]:
+    """Return a history, oldest entry first, as the steps of a case.
+
+    Raises:
+        ValueError: An entry's evidence is of a type that its definition does not know.
+    """
+    first = history[0]
+    others = _Others(change_id=first.change_id, shift=CASE_BEGAN - first.at)
+    return [_step(entry, first.at, others) for entry in history]
+
+
+def _step(entry: Entry, began: dt.datetime, others: _Others) -> CaseStep:
+    kind: type = type(entry.evidence)
+    if not attrs.has(kind):
+        raise ValueError(
+            f"entry {entry.seq} ({entry.trigger}) holds evidence of a type that this workflow's definition does not "
+            "know: name the application that knows it"
+        )
+    planned = [others.effect(effect).split(".", 2)[2] for effect in entry.effects]
+    return CaseStep(
+        at=(entry.at - began).total_seconds(),
+        trigger=entry.trigger,
+        actor=entry.actor if entry.actor in _OWN_ACTORS else others.text(entry.actor, "actor"),
+        kind=kind.__name__,
+        evidence=strict_converter().unstructure(others.value(entry.evidence, "")),
+        leads_to=entry.dest,
+        effects=tuple(name for name in planned if name != WITHDRAW),
+    )
+
+
+class _Others:
+    """Puts other values in the place of those that tell something.
+
+    Args:
+        change_id: The change's id, with which the ids of its effects begin.
+        shift: By how much times are moved.
+    """
+
+    def __init__(self, *, change_id: str, shift: dt.timedelta) -> None:
+        self._change_id = change_id
+        self._shift = shift
+        self._known: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
+
+    def text(self, text: str, field: str) -> str:
+        """Return what stands for a text."""
+        kind = _NAMES.get(field, "text")
+        known = self._known.get((kind, text))
+        if known is None:
+            number = self._counts[kind] = self._counts.get(kind, 0) + 1
+            known = self._known[kind, text] = _SHAPES.get(kind, lambda n: f"{kind}-{n}")(number)
+        return known
+
+    def effect(self, effect: str) -> str:
+        """Return the id of an effect of the case."""
+        seq, _, name = effect.removeprefix(f"{self._change_id}.").partition(".")
+        return f"{CASE_ID}.{seq}.{name if name == WITHDRAW else self.text(name, 'effect_name')}"
+
+    def value(self, value: Any, field: str) -> Any:  # noqa: ANN401 - whatever evidence is made of
+        """Return what stands for a value."""
+        if value is None or isinstance(value, enum.Enum | bool | int | float):
+            return value
+        if isinstance(value, str):
+            return self._string(value, field)
+        if isinstance(value, dt.datetime):
+            return value + self._shift
+        if isinstance(value, Mapping):
+            return {self.text(str(key), "field"): self._free(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.value(item, field) for item in value)
+        fields = attrs.fields(type(value))
+        return attrs.evolve(value, **{one.name: self.value(getattr(value, one.name), one.name) for one in fields})
+
+    def _string(self, text: str, field: str) -> str:
+        if text in _WORDS:
+            return text
+        if field == "effect":
+            return self.effect(text)
+        if field == "closed_by":
+            return ",".join(self.text(name, field) for name in text.split(","))
+        return "OTHER" if field == "word" else self.text(text, field)
+
+    def _free(self, value: object) -> object:
+        """Return what stands for a value of a form's field, where numbers tell as much as texts do."""
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, int | float):
+            return 1
+        return self.value(value, "field")
