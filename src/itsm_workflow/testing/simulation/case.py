@@ -71,7 +71,7 @@ def replay_case(
     for seq, step in enumerate(steps, start=1):
         if step.kind not in kinds:
             raise ValueError(f"step {seq}, {step.trigger}, brings {step.kind}, which {definition.name} does not take")
-        evidence = strict_converter().structure(dict(step.evidence), kinds[step.kind])
+        evidence: Any = strict_converter().structure(dict(step.evidence), kinds[step.kind])
         now = CASE_BEGAN + dt.timedelta(seconds=step.at)
         if change is None:
             change, _ = open_change(
