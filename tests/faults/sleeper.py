@@ -1,0 +1,96 @@
+"""A process that applies and is stopped on the way, as a machine that swaps or is moved; another one wakes it.
+
+`python -m tests.faults.sleeper STORE GATEWAY POINT RESENDS` stops itself, by SIGSTOP, after its mark was stored
+(`mark`), right before it sends (`send`) or with the answer in its hands (`answer`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from itsm_workflow import BkItsmGateway, Policy, Settings, Workflow, open_storage
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.secrets import Secret
+from tests.integration.workflow.places import WatchedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+
+POINTS = ("mark", "send", "answer")
+SUBJECT = "collector-1"
+
+
+def policy(resends: int) -> Policy:
+    """Return the default timings, so much shorter that a pause of three seconds outlasts all of them."""
+    freshness, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.5, 1.5, 1.0, 0.0, 0.1, 0.3))
+    return Policy(
+        resends=resends, lookups=tuple(lookups), freshness=freshness, send_lease=lease, read_lease=poll, poll=poll
+    )
+
+
+class StoppedGateway(BkItsmGateway):
+    """Stops its process when it is about to send."""
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Stop, then send."""
+        _stop()
+        return super().create(request)
+
+
+def open_workflow(
+    store: str, url: str, resends: int, *, point: str = "", clock: Clock | None = None
+) -> tuple[Workflow, BkItsmGateway]:
+    """Open a workflow that is stopped at a point, or at none."""
+    settings = Settings(
+        app_code="collector",
+        app_secret=Secret("made up"),
+        gateway_url=url,
+        fast_approval=True,
+        timeout=(1.0, 1.0),
+        deadline=1.2,
+    )
+    gateway = (StoppedGateway if point == "send" else BkItsmGateway)(settings, clock=clock)
+    watched = WatchedStore(open_storage(store))
+    if point == "mark":
+        watched.after = lambda _: _stop() if watched.commits == 1 else None
+    if point == "answer":
+        watched.before = lambda _: _stop() if watched.commits == 1 else None
+    workflow = Workflow(storage=watched, gateway=gateway, policy=policy(resends), callbacks=False, clock=clock)
+    return workflow, gateway
+
+
+def start(store: str, url: str, point: str, resends: int) -> subprocess.Popen[bytes]:
+    """Start such a process and return when it has been stopped."""
+    command = [sys.executable, "-m", "tests.faults.sleeper", store, url, point, str(resends)]
+    process = subprocess.Popen(command)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    return process
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Apply."""
+    store, url, point, resends = arguments
+    workflow, gateway = open_workflow(store, url, int(resends), point=point)
+    try:
+        workflow.apply(subject=SUBJECT, title="接入日志", applicant="alice", approvers=["carol"])
+    except ItsmWorkflowError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    workflow.close()
+    gateway.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

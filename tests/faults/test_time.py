@@ -1,0 +1,233 @@
+"""Time that goes wrong: a process that is stopped, a clock that is turned, a ticket that is born late."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow import Policy, State, open_storage
+from itsm_workflow.audit import audit
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.sandbox import Sandbox
+from tests.faults.cases import row
+from tests.faults.clocks import LateGateway, TurnedWorld
+from tests.faults.racer import PATIENCE
+from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
+from tests.integration.workflow.worker import LaterClock
+from tests.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.audit import AuditReport
+    from tests.faults.cases import Faults
+
+PAUSE = 3.0
+"""Seconds that a process stands still: longer than its lease and all look-ups of another one."""
+
+DAY, YEAR = dt.timedelta(days=1), dt.timedelta(days=365)
+JUMPS = (DAY, -DAY, 10 * YEAR, -10 * YEAR, dt.timedelta(hours=1), -dt.timedelta(hours=1), -dt.timedelta(seconds=3))
+Q = 120.0
+"""The unit of the look-up schedule, in seconds."""
+
+
+# ---------------------------------------------------------------- stopped
+
+
+@attrs.frozen
+class _Woken:
+    """What there was when a stopped process had been woken and had ended."""
+
+    tickets: int
+    change: ChangeRequest
+    report: AuditReport
+
+
+@row("T1")
+def test_t1_process_stopped_on_its_way_files_no_second_ticket(faults: Faults, tmp_path: Path) -> None:
+    """Another worker takes over meanwhile; in the strict way one ticket at most, otherwise a double is told of."""
+    found = list(itertools.product(POINTS, (0, 1), range(faults.pick(quick=1, full=9))))
+    keys = list(faults.cases(f"{point}-{resends}-{number}" for point, resends, number in found))
+    with ThreadPoolExecutor(faults.pick(quick=6, full=9)) as pool:
+        for key, woken in zip(keys, pool.map(lambda key: _stop_and_wake(key, tmp_path), keys), strict=True):
+            point, resends = key.split("-")[:2]
+            with faults.case(key):
+                wanted = {("mark", "0"): 0, ("send", "1"): 2}.get((point, resends), 1)
+                assert woken.tickets == wanted
+                attention = woken.change.attention and woken.change.attention.reason
+                if wanted == 1:
+                    assert (woken.change.state, attention, woken.report.findings) == (State.PENDING, None, ())
+                elif wanted == 0:
+                    told = (State.APPLYING, AttentionReason.NOT_FOUND, ())
+                    assert (woken.change.state, attention, woken.report.findings) == told
+                else:  # it was past the last check when it was stopped: that cannot be prevented, only told
+                    assert attention == AttentionReason.DUPLICATE
+                    assert woken.report.illegal_transitions == woken.report.lost_requests == 0
+
+
+def _stop_and_wake(key: str, folder: Path) -> _Woken:
+    point, resends = key.split("-")[:2]
+    store = f"sqlite:///{folder / key}.db"
+    open_storage(store).close()
+    with Sandbox(start_delay=0.0) as sandbox:
+        process = start(store, sandbox.url, point, int(resends))
+        try:
+            workflow, gateway = open_workflow(store, sandbox.url, int(resends))
+            ends_at = time.monotonic() + PAUSE
+            while time.monotonic() < ends_at:
+                workflow.reconcile()
+                threading.Event().wait(0.05)
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+        for hours in (1, 2, 7, 14):  # what is swept, and what is looked at late
+            clock = LaterClock(hours * 3600.0)
+            later, other = open_workflow(store, sandbox.url, int(resends), clock=clock)
+            later.reconcile()
+            later.close()
+            other.close()
+        [change] = workflow.find()
+        report = audit(workflow._journal.storage, sandbox, asked=[SUBJECT])
+        workflow.close()
+        gateway.close()
+        return _Woken(len(sandbox.tickets()), change, report)
+
+
+# ---------------------------------------------------------------- turned
+
+
+@row("T2")
+def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> None:
+    """Whatever the wall clock shows: one create, a history in the order of its numbers, and the decision in the end."""
+    jumps = 0
+    for seed in faults.cases(range(faults.pick(quick=40, full=2000))):
+        random, world = Random(seed), TurnedWorld(seed)
+        world.gateway.fate = random.choice(["answered", "answered", "lost", "unsent"])
+        workflow = world.workflow()
+
+        def turn(world: TurnedWorld = world, random: Random = random) -> None:
+            jump = random.choice(JUMPS) * random.choice([1.0, 1.0, random.random()])
+            world.clock.set_wall(world.clock.peek() + jump)
+
+        if random.random() < 0.5:
+            world.gateway.meanwhile = turn  # type: ignore[method-assign] # something happens during the call
+        with faults.case(seed):
+            change = world.apply(workflow)
+            for _ in range(random.randint(3, 8)):
+                turn()
+                jumps += 1
+                world.clock.advance(random.choice([0.0, 1.0, 31.0, 600.0]))
+                workflow.reconcile()
+            world.clock.mend()
+            _bring_on(workflow, change)
+            world.start_flow()
+            world.decide(world.ticket_of(workflow.get(change.id)), approved=True)
+            turn()
+            world.gateway.deliver(workflow.receive)
+            world.clock.mend()
+            _bring_on(workflow, change)
+            assert (world.gateway.sent, len(world.ledger.tickets())) == (1, 1)
+            assert workflow.get(change.id).state == State.APPROVED
+            assert len({one.effect for one in world.deliveries}) == 1
+            turned_back = "µs older than the entry before it"  # that is what was done; the numbers give the order
+            assert [one for one in world.audit().findings if turned_back not in one] == []
+    faults.note(f"{jumps} jumps")
+
+
+def _bring_on(workflow: Workflow, change: ChangeRequest) -> None:
+    """Look at a change by hand: a clock that stood ahead may have put its next look off until then."""
+    for _ in range(4):
+        workflow.settle(change.id)
+
+
+# ---------------------------------------------------------------- born late
+
+
+@row("T3")
+def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
+    """A person is called, nothing is sent without one, and whenever the ticket turns up it is bound or reported."""
+    for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
+        random, world = Random(seed), World(seed, gateway=LateGateway)
+        assert isinstance(world.gateway, LateGateway)
+        world.gateway.delay = dt.timedelta(seconds=random.uniform(0.0, 10 * Q))
+        late = world.gateway.delay.total_seconds() > 4 * Q
+        person = random.choice(["waits", "abandons", "resends"])
+        workflow = world.workflow(policy=Policy(resends=random.choice([0, 0, 0, 1])))
+        strict = workflow.policy.resends == 0
+        with faults.case(seed):
+            change = world.apply(workflow)
+            for wait in (0.0, 1.0, 4.0, 25.0, 90.0, 120.0, 240.0, 0.1):
+                world.clock.advance(wait)
+                workflow.reconcile()
+            known = workflow.get(change.id)
+            if late and strict:
+                assert known.attention is not None
+                assert (known.state, known.attention.reason) == (State.APPLYING, AttentionReason.NOT_FOUND)
+                _let(person, workflow, change)
+            _reconcile_for_a_day(world, workflow)
+            if (bound := workflow.get(change.id)).ticket is not None:
+                world.decide(world.ticket_of(bound), approved=True)
+                _reconcile_for_a_day(world, workflow)  # the ended change is swept, since its create was unknown
+            after, sent = workflow.get(change.id), world.gateway.sent
+            assert sent == (1 if strict and not (late and person == "resends") else sent)
+            assert len(world.ledger.tickets()) == sent <= 2
+            told = after.attention and after.attention.reason
+            if sent == 2:
+                assert told in {AttentionReason.DUPLICATE, AttentionReason.DISAGREEMENT}
+                assert after.state in {State.APPROVED, State.APPLYING}
+            elif late and strict and person == "abandons":
+                assert (after.state, len(after.contradictions)) == (State.REJECTED, 1)
+            else:
+                assert (after.state, told) == (State.APPROVED, None)
+            assert world.audit().illegal_transitions == 0
+
+
+def _reconcile_for_a_day(world: World, workflow: Workflow) -> None:
+    for hours in (0.1, 0.2, 0.3, 0.6, 1.1, 1.1, 2.1, 6.1, 6.1, 6.1):
+        world.clock.advance(hours * 3600)
+        world.gateway.deliver(workflow.receive)
+        workflow.reconcile()
+
+
+def _let(person: str, workflow: Workflow, change: ChangeRequest) -> None:
+    """Let a person decide what the look-ups could not."""
+    if person == "abandons":
+        workflow.abandon(change.id, actor="ops")
+    elif person == "resends":
+        workflow.resend(change.id, actor="ops")
+
+
+@row("T3")
+def test_t3_nothing_is_sent_again_before_the_look_ups_end(faults: Faults) -> None:
+    """A person who is impatient is refused until absence was proven as well as it can be."""
+    for seed in faults.cases(range(faults.pick(quick=10, full=300))):
+        random, world = Random(seed), World(seed, gateway=LateGateway)
+        assert isinstance(world.gateway, LateGateway)
+        world.gateway.delay = dt.timedelta(days=1)
+        workflow = world.workflow()
+        with faults.case(seed):
+            change = world.apply(workflow)
+            passed = 0.0
+            while (wait := random.uniform(0.0, 100.0)) + passed < 4 * Q:
+                passed += wait
+                world.clock.advance(wait)
+                workflow.reconcile()
+                for act in (workflow.resend, workflow.abandon):
+                    refused = False
+                    try:
+                        act(change.id, actor="ops")
+                    except TransitionRefused:
+                        refused = True
+                    assert refused
+            assert world.gateway.sent == 1
