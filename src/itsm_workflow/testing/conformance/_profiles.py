@@ -33,7 +33,7 @@ class Profile:
 QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=1, deaths=12, damages=24)
 """Seconds."""
 
-THOROUGH = Profile(name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=1000, damages=1000)
+THOROUGH = Profile(name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000)
 """Minutes: for the night, and before a release."""
 
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}
