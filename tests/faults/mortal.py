@@ -1,0 +1,202 @@
+"""A world whose processes die: between the store and the ticket system, which live on, one process after another."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow import State, Workflow
+from itsm_workflow.errors import AlreadyApplied
+from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.world import APPROVER, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow import ChangeRequest
+    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.change import Entry
+    from itsm_workflow.sandbox.ticket import Outgoing
+    from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
+    from tests.faults.points import Points
+
+    Stage = Callable[["MortalWorld"], object]
+
+OLD, NEW = "collector-0", "collector-1"
+ENDED = {State.APPROVED.value, State.REJECTED.value}
+
+
+class Death(BaseException):
+    """The process dies here. Nothing of the library catches it, except to clean up."""
+
+
+class Life:
+    """Whether the process lives. What a dead one still tries, in its ``finally`` and ``except``, reaches nothing."""
+
+    alive = True
+
+    def end(self) -> None:
+        """Die."""
+        self.alive = False
+        raise Death
+
+    def check(self) -> None:
+        """Let nothing pass from a process that is dead."""
+        if not self.alive:
+            raise Death
+
+
+class MortalStore:
+    """The process's side of a store that lives on."""
+
+    protocol_version = 1
+    abilities: frozenset[str] = frozenset()
+
+    def __init__(self, store: StorageBackend, life: Life) -> None:
+        self._store, self._life = store, life
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Pass it on."""
+        self._life.check()
+        return self._store.commit(writes)
+
+    def get(self, change_id: str, /) -> Row | None:
+        """Pass it on."""
+        self._life.check()
+        return self._store.get(change_id)
+
+    def find(self, query: Query, /) -> Rows:
+        """Pass it on."""
+        self._life.check()
+        return self._store.find(query)
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        """Pass it on."""
+        self._life.check()
+        return self._store.history(change_id, after_seq, limit)
+
+    def close(self) -> None:
+        """Leave it open: the next process needs it."""
+
+
+class MortalGateway(LedgerGateway):
+    """The process's side of the ticket system. The system notices when its callback meets a process that dies."""
+
+    life: Life
+
+    def _catch_up(self, endpoint: str) -> None:
+        self.life.check()
+        super()._catch_up(endpoint)
+
+    def deliver(self, receive: Callable[..., Answer]) -> int:
+        """Hand the callbacks over; once the process is dead, the rest finds nobody either."""
+        waiting, death = self.run_due(), None
+        for outgoing in waiting:
+            try:
+                self._hand_over(outgoing, receive)
+            except Death as died:
+                death = died
+        if death is not None:
+            raise death
+        return len(waiting) + (super().deliver(receive) if waiting else 0)
+
+    def lose(self) -> None:
+        """Let the callbacks that are due find nobody."""
+        for outgoing in self.run_due():
+            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+
+    def _hand_over(self, outgoing: Outgoing, receive: Callable[..., Answer]) -> None:
+        try:
+            self.life.check()
+            self.hand_over(outgoing, receive)
+        except Death:
+            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+            raise
+
+
+class MortalWorld(World):
+    """A world in which stages of work are done, each by a process that may be killed on the way.
+
+    Attributes:
+        told: What observers heard of: entries that were acknowledged, by change id.
+    """
+
+    def __init__(self, seed: int = 0, *, store: StorageBackend | None = None) -> None:
+        super().__init__(seed, store=store, gateway=MortalGateway)
+        assert isinstance(self.gateway, MortalGateway)
+        self.life = self.gateway.life = Life()
+        self.mortal: StorageBackend = MortalStore(self.store, self.life) if store is None else self.store
+        self.told: list[tuple[str, int]] = []
+        self._processes = 0
+
+    def start(self) -> None:
+        """Let a new process begin; what it draws at random depends on nothing that the one before it did."""
+        self.life.alive = True
+        self._processes += 1
+        self.random.seed(self._processes)
+
+    def workflow(self, **options: Any) -> Workflow:
+        """Open the process's workflow."""
+        below, self.store = self.store, self.mortal
+        try:
+            return super().workflow(observers=[self], **options)
+        finally:
+            self.store = below
+
+    def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
+        """Hear of an entry: it is stored, for good."""
+        self.told.append((change.id, entry.seq))
+
+    def on_trouble(self, change_id: str, error: Exception) -> None:
+        """Hear of trouble."""
+
+    def live(self, stage: Stage, points: Points | None = None, *, die_at: int = 0) -> int:
+        """Let a process do a stage, and return how many points it passed; fewer than all if it died."""
+        self.start()
+        if points is None:
+            stage(self)
+            return 0
+        try:
+            return points.passed(lambda: stage(self), at=die_at, strike=self.life.end)
+        except Death:
+            return die_at
+
+    # ---------------------------------------------------------------- what must be true in the end
+
+    def come_to_rest(self) -> None:
+        """Let people ask again, decide, and let the worker pass until all is over; then look at everything.
+
+        Nothing asked for is lost, no key has two tickets, each history is legal and holds all that was told, each
+        effect was carried out, and each change has ended or called a person.
+        """
+        self.start()
+        workflow = self.workflow()
+        self._ask_again(workflow)
+        self.reconcile_for(workflow, hours=1)
+        for ticket in self.ledger.newest_first():
+            if not ticket.ended:
+                self.decide(ticket, approved=True)
+        self.reconcile_for(workflow, hours=1)
+        self.check()
+        changes = {change.id: change for change in workflow.find()}
+        tickets = {str(ticket.id) for ticket in self.ledger.tickets()}
+        assert {change.expect_ticket().id for change in changes.values() if change.ticket} == tickets
+        assert [change for change in changes.values() if change.state not in ENDED and not change.attention] == []
+        for change_id in changes:
+            stored = {(change_id, entry.seq) for entry in workflow.history(change_id)}
+            assert {told for told in self.told if told[0] == change_id} <= stored
+        assert {change_id for change_id, _ in self.told} <= set(changes)
+
+    def _ask_again(self, workflow: Workflow) -> None:
+        """Ask for the change, as the person does whose process died; it is filed once all the same."""
+        self.asked.append(NEW)
+        if any(change.state in ENDED for change in workflow.find(subject=NEW)):
+            return
+        with contextlib.suppress(AlreadyApplied):
+            file(workflow, NEW)
+
+
+def file(workflow: Workflow, subject: str) -> ChangeRequest:
+    """File a change."""
+    return workflow.apply(subject=subject, title="接入日志", applicant="alice", approvers=[APPROVER])

@@ -1,0 +1,95 @@
+"""The points at which a process can die: each call, line or instruction of the library that a piece of work passes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import itsm_workflow
+import itsm_workflow_backends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+Grain = Literal["call", "line", "opcode"]
+"""How fine the points are: entering and leaving a function, before each line, before each instruction."""
+
+_SOURCE = str(Path(itsm_workflow.__file__).parent)
+_BACKENDS = next(iter(itsm_workflow_backends.__path__))
+_OTHER_SIDE = tuple(f"{_SOURCE}/{name}" for name in ("sandbox/", "testing/", "audit.py"))
+_MEMORY = (f"{_BACKENDS}/memory.py", f"{_SOURCE}/storage/table.py")
+
+
+class Points:
+    """Which code counts.
+
+    Args:
+        grain: How fine.
+        in_store: Whether a store's own code counts. Not where the store is in memory: it then stands for a database
+            that does not die with its client.
+        only_store: Whether nothing else counts.
+    """
+
+    def __init__(self, grain: Grain, *, in_store: bool, only_store: bool = False) -> None:
+        self.grain = grain
+        self._roots = (_BACKENDS,) if only_store else (_SOURCE, _BACKENDS)
+        self._left_out = _OTHER_SIDE if in_store else (*_OTHER_SIDE, *_MEMORY)
+        self._counts: dict[CodeType, bool] = {}
+
+    def passed(self, work: Callable[[], object], *, at: int = 0, strike: Callable[[], object] | None = None) -> int:
+        """Do the work, and return how many points it passed.
+
+        Args:
+            work: What to do.
+            at: At that point, counted from 1, strike.
+            strike: What happens there; if it raises, the work is left at that point.
+        """
+        passed = 0
+
+        def one_more() -> None:
+            nonlocal passed
+            passed += 1
+            if passed == at and strike is not None:
+                strike()
+
+        def inside(_frame: FrameType, event: str, _value: object) -> Callable[..., Any]:
+            if event == self.grain or (event == "return" and self.grain == "call"):
+                one_more()
+            return inside
+
+        def entered(frame: FrameType, _event: str, _value: object) -> Callable[..., Any] | None:
+            if not self._is_counted(frame.f_code):
+                return None
+            frame.f_trace_lines = self.grain == "line"
+            frame.f_trace_opcodes = self.grain == "opcode"
+            if self.grain == "call":
+                one_more()
+            return inside
+
+        before = sys.gettrace()
+        sys.settrace(entered)
+        try:
+            work()
+        finally:
+            sys.settrace(before)
+        return passed
+
+    def _is_counted(self, code: CodeType) -> bool:
+        counted = self._counts.get(code)
+        if counted is None:
+            name = code.co_filename
+            counted = name.startswith(self._roots) and not name.startswith(self._left_out)
+            self._counts[code] = counted
+        return counted
+
+
+def steady(count: Callable[[], int]) -> int:
+    """Return what a count comes to once two in a row agree: caches are filled then, and code is instrumented."""
+    before, now = -1, count()
+    for _ in range(10):
+        if before == now:
+            return now
+        before, now = now, count()
+    raise AssertionError(f"the points of this work cannot be counted: {before}, then {now}")

@@ -1,0 +1,159 @@
+"""A process that is killed for good: a forked child, whose ticket system and clock stay with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import traceback
+from multiprocessing import Pipe
+from multiprocessing.reduction import ForkingPickler
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import attrs
+
+from itsm_workflow import open_storage
+from itsm_workflow.audit import Delivery
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.faults.mortal import MortalWorld
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from itsm_workflow import ChangeRequest
+    from itsm_workflow.change import Entry
+    from itsm_workflow.effects import EffectCall
+    from tests.faults.mortal import Stage
+    from tests.faults.points import Points
+
+
+def _read_only(values: dict[str, object]) -> MappingProxyType[str, object]:
+    return MappingProxyType(values)
+
+
+ForkingPickler.register(MappingProxyType, lambda proxy: (_read_only, (dict(proxy),)))
+
+
+@attrs.frozen
+class End:
+    """How a child ended: struck, or after so many points, or with an error."""
+
+    struck: bool
+    passed: int = 0
+    error: str = ""
+
+
+def _far(name: str) -> Any:  # noqa: ANN401 - it stands for methods of several signatures
+    def ask(self: FarGateway, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - as above
+        self.line.send((name, arguments, options))
+        return self.line.recv()
+
+    return ask
+
+
+class FarGateway(LedgerGateway):
+    """The child's side of the ticket system: every call goes over the line."""
+
+    line: Connection
+
+    create = _far("create")
+    read = _far("read")
+    results = _far("results")
+    find_by_key = _far("find_by_key")
+    find_by_sn = _far("find_by_sn")
+    undelivered = _far("undelivered")
+    verify_token = _far("verify_token")
+    withdraw = _far("withdraw")
+
+
+class FarWorld(MortalWorld):
+    """A world whose store is a file, and whose processes are killed for good."""
+
+    line: Connection | None = None
+    """In a child, what it talks to its parent through."""
+
+    def __init__(self, seed: int, url: str) -> None:
+        super().__init__(seed, store=open_storage(url))
+        self.url = url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+    def open(self) -> None:
+        """Open the store."""
+        self.store = self.mortal = open_storage(self.url)
+
+    def dies(self, stage: Stage, points: Points, at: int) -> End:
+        """Let a child open the store and do a stage, killed at a point, and return how it ended; then open the store.
+
+        Args:
+            stage: What to do.
+            points: Where it can be killed.
+            at: Where it is; with 0 it gets to the end.
+        """
+        self.start()
+        self.store.close()
+        here, there = Pipe()
+        child = os.fork()
+        if child == 0:
+            here.close()
+            self._work_and_die(stage, points, at, there)
+        there.close()
+        end = End(struck=True)
+        with here, contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+            while True:
+                message = here.recv()
+                if isinstance(message, End):
+                    end = message
+                else:
+                    self._serve(here, *message)
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        self.open()
+        return end if killed == end.struck else End(struck=False, error=f"the child ended with status {status}")
+
+    def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
+        """Hear of an entry, in a child: tell the parent."""
+        if self.line is None:
+            super().on_entry(change, entry)
+        else:
+            self.line.send(("told", change.id, entry.seq))
+
+    def _start(self, call: EffectCall) -> None:
+        if self.line is None:
+            super()._start(call)
+        else:
+            self.line.send(("effect", Delivery(effect=call.id, name=call.name, change=call.change.id)))
+
+    def _serve(self, line: Connection, name: str, *message: Any) -> None:
+        if name == "told":
+            self.told.append(message)
+        elif name == "effect":
+            self.deliveries.extend(message)
+        else:
+            arguments, options = message
+            line.send(getattr(self.gateway, name)(*arguments, **options))
+
+    def _work_and_die(self, stage: Stage, points: Points, at: int, line: Connection) -> NoReturn:
+        end = End(struck=False, error="it did not begin")
+        try:
+            self.line = line
+            self.gateway = FarGateway(self.ledger, clock=self.clock)
+            self.gateway.line = line
+
+            def work() -> None:
+                self.open()
+                stage(self)
+                self.store.close()
+
+            passed = points.passed(work, at=at, strike=lambda: os.kill(os.getpid(), signal.SIGKILL))
+            end = End(struck=False, passed=passed)
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
+            end = End(struck=False, error=traceback.format_exc())
+        finally:
+            line.send(end)
+            os._exit(0)
