@@ -6,22 +6,27 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from itsm_workflow import Effect, State
-from itsm_workflow.testing.simulation import Fault, Kind, SimulationFailed, simulate
+from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
 from itsm_workflow.testing.simulation.host import Host
+from itsm_workflow.testing.simulation.invariants import rows_of
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from tests.simulation import planted
+from tests.testing import zoo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from itsm_workflow import Workflow
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
     from itsm_workflow.testing.simulation.world import World
 
@@ -184,6 +189,20 @@ def test_what_has_no_name_cannot_be_written() -> None:
         replay_file(run_seed(1, (), Host()), Host(storage=lambda: planted.NoCompareAndSwap.from_url("memory://")))
 
 
+def rests_nowhere_else(world: World) -> Iterator[str]:
+    """Find what neither ended nor waits for its applicant, who was refused."""
+    for row in rows_of(world):
+        if row.state not in {"live", "refused", "draft"} and row.attention is None:
+            yield f"own: {row.subject} rests in {row.state}"
+
+
+DEPLOY = Act(
+    name="deploys",
+    when=lambda change: change.state == zoo.Stage.GRANTED,
+    do=lambda workflow, change: workflow.fire(change.id, "deploy", zoo.Deployed(size=1), actor="host"),
+)
+
+
 def nothing_is_wrong(_world: World) -> Iterator[str]:
     """Find nothing."""
     return iter(())
@@ -220,6 +239,41 @@ def test_an_effect_that_never_succeeds_is_found() -> None:
 
     with pytest.raises(SimulationFailed, match=r"effect: start of change .* is due 1 times and was delivered 0 times"):
         simulate(seeds=[2], faults=(), effects={State.APPROVED: [Effect("start", broken)]})
+
+
+def test_a_workflow_that_goes_on_after_the_approval() -> None:
+    """A host's own act is done in each run, whatever goes wrong, and its changes end where the host's table ends."""
+    simulate(zoo.deployment(), seeds=range(15), acts=[DEPLOY], invariants=[rests_nowhere_else])
+
+
+def test_a_forgotten_act_is_found() -> None:
+    """Without the act its changes stay where the approval left them."""
+    with pytest.raises(SimulationFailed, match="own: subject-1 rests in granted"):
+        simulate(zoo.deployment(), seeds=[1], faults=(), invariants=[rests_nowhere_else])
+
+
+def test_an_act_that_is_refused_is_tried_again() -> None:
+    """A deployment that is healthy only at the third try goes live in the end."""
+    tries: Counter[str] = Counter()
+
+    def deploy(workflow: Workflow, change: ChangeRequest) -> None:
+        tries[change.id] += 1
+        workflow.fire(change.id, "deploy", zoo.Deployed(size=1, healthy=tries[change.id] == 3), actor="host")
+
+    act = Act(name="deploys", when=lambda change: change.state == zoo.Stage.GRANTED, do=deploy)
+    done = simulate(zoo.deployment(), seeds=[1], faults=(), acts=[act], invariants=[rests_nowhere_else])
+    assert list(tries.values()) == [3] * done.changes
+
+
+def test_a_programming_error_is_found_with_its_place() -> None:
+    """What is no error of the library is nothing that a process may raise."""
+
+    def slip(_workflow: Workflow, change: ChangeRequest) -> None:
+        raise KeyError(change.state)
+
+    act = Act(name="slips", when=lambda change: change.state == zoo.Stage.GRANTED, do=slip)
+    with pytest.raises(SimulationFailed, match=r"raised: KeyError: 'granted' \(slip in .*test_simulate\.py:\d+\)"):
+        simulate(zoo.deployment(), seeds=[1], faults=(), acts=[act])
 
 
 def test_kinds_and_faults_are_not_mixed() -> None:
