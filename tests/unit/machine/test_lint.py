@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,12 @@ DOUBTS = [
 ]
 
 
+@functools.cache
+def linted(build: Callable[[], WorkflowDefinition]) -> Report:
+    """Return what is said of a definition, found out once."""
+    return lint(build())
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Report:
     """What is said of the workflow that ships."""
@@ -101,7 +108,7 @@ def test_what_is_broken_is_an_error(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
     """With the state and trigger that are the culprits, and no error of another kind."""
-    errors = lint(build()).errors
+    errors = linted(build).errors
     assert (check, state, trigger) in [(one.check, one.state, one.trigger) for one in errors]
     assert any(told in one.message for one in errors)
     assert {one.check for one in errors} <= {check, "library"}
@@ -112,7 +119,7 @@ def test_what_no_sample_shows_is_a_doubt(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
     """Sampling proves nothing, so that these are no errors."""
-    report = lint(build())
+    report = linted(build)
     found = [one for one in report.findings if (one.check, one.state, one.trigger) == (check, state, trigger)]
     assert [one.severity for one in found] == [Severity.DOUBT]
     assert told in found[0].message
@@ -126,5 +133,5 @@ def test_every_check_has_an_animal_in_the_zoo() -> None:
 
 def test_the_evidence_that_passes_two_guards_is_shown() -> None:
     """A person can try it by hand."""
-    (found,) = lint(zoo.with_guards_that_overlap()).errors
+    (found,) = linted(zoo.with_guards_that_overlap).errors
     assert "for instance with Deployed(size=31" in found.message
