@@ -44,11 +44,13 @@ def check(url: str, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
     refused.
     """
     from itsm_workflow.testing.conformance import PROFILES, check_storage  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.conformance._processes import load_ahead  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
     abilities = backend_of(url).abilities
     words = only.replace("_", " ")
     run, report = 0, None
+    load_ahead()
     with _quiet(), _progress() as told:
         while run < runs and not (report and report.broken):
             run += 1
