@@ -45,14 +45,14 @@ def test_r1_processes_apply_for_the_same_subjects(faults: Faults, tmp_path: Path
         told = [racer.hear() for racer in racers]
     winners = Counter(subject for one in told for subject in one["won"])
     errors = sum((Counter(one["errors"]) for one in told), Counter[str]())
-    keys = Counter(view.title for view in TicketFile(tickets).tickets())
+    at_once = len(TicketFile(tickets).tickets())  # who waited too long for the store put its send off
     for number in faults.cases(range(subjects)):
         with faults.case(number):
             assert winners[f"collector-{number}"] == 1
     assert dict(errors) == {"AlreadyApplied": (processes - 1) * subjects}
-    assert keys.total() == subjects
     _check(store, tickets, subjects)
-    faults.note(f"{processes} processes, {winners.total()} wins")
+    assert len(TicketFile(tickets).tickets()) == subjects
+    faults.note(f"{processes} processes, {winners.total()} wins, {subjects - at_once} sends put off")
 
 
 @row("R4")

@@ -1,0 +1,384 @@
+"""A gateway that breaks off, hangs, floods, redirects or cannot prove who it is; an environment that misleads."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+import trustme
+
+from itsm_workflow import State
+from itsm_workflow.change import AttentionReason, Phase
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.gateway.retry import RetryPolicy
+from itsm_workflow.settings import Settings
+from tests.faults.cases import row
+from tests.faults.host import resident
+from tests.faults.wire import Wire, at_create, spread
+from tests.integration.gateway.fault_server import (
+    CREATED,
+    Connection,
+    FaultServer,
+    answering,
+    response,
+)
+from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
+from tests.integration.gateway.places import settings
+from tests.integration.gateway.test_lies import page, reading, scripted
+from tests.integration.gateway.test_tls import context_of, expired
+from tests.unit.gateway.test_recordings import EXCHANGES, answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow import ChangeRequest
+    from tests.faults.cases import Faults
+
+BROKEN_OFF = (
+    "reset before the request is read",
+    "reset after the request is read",
+    "closed without an answer",
+    "its half of the connection closed, without an answer",
+)
+WAITING = tuple(name for name in AFTER_SENDING if name.startswith(("silence", "dripping")))
+ENDLESS = tuple(
+    name for name in AFTER_SENDING if "endless" in name or name in {"a bomb", "a body that is said to be huge"}
+)
+CAP = 8 * 2**20
+"""Bytes by which a process may grow over a body of any size."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """A line for each of thousands of calls would only take time and memory."""
+    caplog.set_level("CRITICAL", logger="itsm_workflow")
+
+
+def _is_unknown(wire: Wire, change: ChangeRequest) -> None:
+    """Check that the create counts as unknown, and that no look-up makes it one to be sent again."""
+    assert (change.state, change.expect_attempt().phase, wire.creates) == (State.APPLYING, Phase.UNKNOWN, 1)
+    wire.use_up_lookups()
+    after = wire.workflow.get(change.id)
+    assert after.attention is not None
+    assert (after.state, after.attention.reason, wire.creates) == (State.APPLYING, AttentionReason.NOT_FOUND, 1)
+
+
+# ---------------------------------------------------------------- connections
+
+
+@row("G1")
+def test_g1_connection_broken_after_the_first_byte_is_unknown(faults: Faults) -> None:
+    """There may be a ticket, so nothing is sent again."""
+    for name in BROKEN_OFF:
+        keys = faults.cases(f"{name} {number}" for number in range(faults.pick(quick=4, full=1000)))
+        with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url) as wire:
+            for key, change in spread(wire.apply, keys, 8):
+                with faults.case(key):
+                    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+                    assert change.expect_attempt().looks == 1
+            changes = list(wire.workflow.find())
+            wire.use_up_lookups()
+            assert wire.creates == len(changes)
+            assert all(one.attention for one in wire.workflow.find())
+
+
+@row("G1")
+def test_g1_connection_that_was_never_made_is_queued(faults: Faults) -> None:
+    """Nothing left, so it is sent later, under the same key."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets the port
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v2/itsm/"
+        with Wire(url) as wire:
+            for number in faults.cases(range(faults.pick(quick=20, full=1000))):
+                change = wire.apply(number)
+                with faults.case(number):
+                    attempt = change.expect_attempt()
+                    assert (attempt.phase, attempt.unsent, attempt.unknown_since) == (Phase.QUEUED, 1, None)
+
+
+@row("G1")
+def test_g1_create_trusts_no_connection_that_was_kept(faults: Faults) -> None:
+    """A kept connection that died in silence makes neither a create unknown nor a read fail for good."""
+    script = reading(create_ticket=lambda _: CREATED, get_services=lambda _: [], get_ticket_info=lambda _: _running())
+
+    def once(connection: Connection) -> None:
+        """Answer one request, promise to keep the connection, and hang up."""
+        request = connection.read_request()
+        scripted(script)(_Replayed(connection, request))
+
+    with FaultServer(once) as server, Wire(server.url, deadline=5.0, retry=RetryPolicy(wait=False)) as wire:
+        wire.gateway.services()
+        change = wire.apply()  # the kept connection is dead by now
+        for number in faults.cases(range(faults.pick(quick=10, full=1000))):
+            with faults.case(number):
+                assert wire.workflow.settle(change.id).state == State.PENDING
+        assert wire.creates == 1
+
+
+class _Replayed(Connection):
+    """A connection on which one request was read already."""
+
+    def __init__(self, connection: Connection, request: bytes) -> None:
+        super().__init__(connection.sock, connection.closing)
+        self._requests = [request]
+
+    def read_request(self) -> bytes:
+        return self._requests.pop() if self._requests else b""
+
+
+def _running() -> dict[str, Any]:
+    return page(current_status="RUNNING", current_steps=[{"id": 1, "status": "RUNNING"}])
+
+
+@row("G2")
+def test_g2_server_that_takes_its_time_is_left_at_the_deadline(faults: Faults) -> None:
+    """The server never ends the call; the deadline does, for the create and for each read after it."""
+    keys = faults.cases(f"{name} {number}" for name in WAITING for number in range(faults.pick(quick=1, full=40)))
+    deadline, late = 0.25, [0.0]
+
+    def hang(key: str) -> ChangeRequest:
+        with FaultServer(AFTER_SENDING[key.rpartition(" ")[0]][0]) as server, Wire(server.url) as wire:
+            change = wire.apply()
+            late.extend(record.seconds - deadline for record in wire.records)
+            return change
+
+    for key, change in spread(hang, keys, 4):
+        with faults.case(key):
+            assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+    faults.note(f"at the latest {max(late) * 1000:.0f} ms after the deadline")
+
+
+# ---------------------------------------------------------------- answers
+
+
+@row("G3")
+def test_g3_answer_that_proves_nothing_is_unknown(faults: Faults) -> None:
+    """Every fault of the table, as the answer to a create."""
+    names = [name for name in AFTER_SENDING if name not in {*WAITING, *ENDLESS}]
+    for name in faults.cases(names):
+        with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url) as wire, faults.case(name):
+            _is_unknown(wire, wire.apply())
+
+
+@row("G3")
+def test_g3_recorded_answers_to_a_create_are_classified(faults: Faults) -> None:
+    """All that the real server was seen to say, whatever it was asked: created, refused, or unknown."""
+    counted = {"created": 0, "refused": 0, "unknown": 0}
+    for name in faults.cases(EXCHANGES):
+        answer = answer_of(EXCHANGES[name])
+        fault = ask(answer.body, status=f"{answer.status} Recorded")
+        wanted = _meaning(answer.status, answer.body)
+        counted[wanted] += 1
+        with FaultServer(at_create(fault)) as server, Wire(server.url, deadline=5.0) as wire, faults.case(name):
+            change = wire.apply()
+            if wanted == "created":
+                assert (change.state, wire.creates) == (State.PENDING, 1)
+            elif wanted == "refused":
+                assert (change.state, wire.creates) == (State.DRAFT, 1)
+                assert change.expect_attempt().problem
+            else:
+                assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+                assert wire.creates == 1
+    faults.note(", ".join(f"{count} {word}" for word, count in counted.items()))
+
+
+def _meaning(status: int, body: bytes) -> str:
+    """Return what an answer to a create means, told by the rules alone and not by the library's reader."""
+    try:
+        envelope = json.loads(body)
+    except ValueError:
+        return "unknown"
+    if status != 200 or not isinstance(envelope, dict):
+        return "unknown"
+    data, code = envelope.get("data"), envelope.get("code")
+    if envelope.get("result") is True and isinstance(data, dict):
+        named = type(data.get("id")) is int and isinstance(data.get("sn"), str)
+        return "created" if named else "unknown"
+    own = envelope.get("result") is False and type(code) is int and 3_900_000 <= code < 4_000_000
+    return "refused" if own else "unknown"
+
+
+@row("G4")
+def test_g4_endless_body_is_cut(faults: Faults) -> None:
+    """Whatever is sent without end ends at the cap or the deadline, and the process stays as small as it was."""
+    grown = 0
+    runs = [f"{name} {number}" for number in range(faults.pick(quick=1, full=50)) for name in ENDLESS]
+    for key in faults.cases(runs):
+        name = key.rpartition(" ")[0]
+        with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url, deadline=2.0) as wire:
+            before = resident(os.getpid())
+            _forget_peak()
+            change = wire.apply()
+            peak = _peak() - before
+            grown = max(grown, peak)
+            with faults.case(key):
+                assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+                assert peak <= CAP
+    faults.note(f"{grown / 2**20:.1f} MiB at most, server included")
+
+
+def _forget_peak() -> None:
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
+        file.write("5")
+
+
+def _peak() -> int:
+    with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 - as above
+        [line] = [line for line in file if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+@row("G5")
+def test_g5_redirects_are_never_followed(faults: Faults) -> None:
+    """Not on a create, and not on a read of a ticket: nobody else sees a connection, and nothing is believed."""
+    statuses = ("301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent", "300 Choices")
+    with FaultServer(ask(OK)) as second:
+        targets = (f"{second.url}create_ticket/", "/create_ticket/", "create_ticket/", "file:///etc/passwd", "//", "")
+        for status, target in faults.cases((status, target) for status in statuses for target in targets):
+            moved = response(b"", status=status, headers=(f"Location: {target}",))
+            seen: list[bytes] = []
+            first = FaultServer(at_create(answering(moved, seen=seen)))
+            with first, Wire(first.url, deadline=5.0) as wire, faults.case((status, target)):
+                _is_unknown(wire, wire.apply())
+                assert len(seen) == 1
+            first = FaultServer(at_create(ask(OK), answering(moved)))
+            with first, Wire(first.url, deadline=5.0) as wire, faults.case((status, target)):
+                change = wire.apply()
+                assert wire.workflow.settle(change.id).state == State.PENDING
+        assert second.connections == 0
+
+
+# ---------------------------------------------------------------- TLS and the environment
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority of our own."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that makes it trusted."""
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def certificate(authority: trustme.CA) -> ssl.SSLContext:
+    """A server's side of TLS that our authority vouches for."""
+    return context_of(authority.issue_cert("127.0.0.1"))
+
+
+@row("G6")
+def test_g6_server_that_cannot_prove_itself_gets_nothing(
+    faults: Faults, authority: trustme.CA, certificate: ssl.SSLContext, bundle: Path
+) -> None:
+    """The handshake fails, so nothing was sent: the change is queued, and tried again under its key."""
+    old = context_of(authority.issue_cert("127.0.0.1"))
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    servers: dict[str, tuple[ssl.SSLContext | None, str]] = {
+        "expired": (context_of(expired(authority)), str(bundle)),
+        "wrong name": (context_of(authority.issue_cert("other.example.com")), str(bundle)),
+        "self-signed": (context_of(trustme.CA().issue_cert("127.0.0.1")), str(bundle)),
+        "not trusted by itself": (certificate, ""),
+        "TLS 1.1": (old, str(bundle)),
+        "plain HTTP": (None, ""),
+    }
+    for name, number in faults.cases(
+        (name, number) for name in servers for number in range(faults.pick(quick=1, full=20))
+    ):
+        context, trusted = servers[name]
+        seen: list[bytes] = []
+        with FaultServer(answering(response(OK), seen=seen), tls=context) as server:
+            url = server.url.replace("http:", "https:")
+            with Wire(url, ca_bundle=trusted, deadline=5.0) as wire, faults.case((name, number)):
+                change = wire.apply()
+                assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.QUEUED)
+                assert seen == []
+
+
+@row("G6")
+def test_g6_handshake_that_breaks_sends_nothing(faults: Faults) -> None:
+    """Closed, reset or never ended in the middle of it."""
+    breaks = {
+        "closed": lambda connection: connection.sock.recv(1),
+        "reset": lambda connection: (connection.sock.recv(1), connection.reset()),
+        "held": Connection.hold,
+        "garbage": lambda connection: (connection.sock.recv(1), connection.send(b"\x15\x03\x01\x00\x02\x02\x28" * 9)),
+    }
+    for name, number in faults.cases(
+        (name, number) for name in breaks for number in range(faults.pick(quick=1, full=20))
+    ):
+        with FaultServer(breaks[name]) as server:
+            url = server.url.replace("http:", "https:")
+            with Wire(url, timeout=(0.3, 0.3)) as wire, faults.case((name, number)):
+                assert wire.apply().expect_attempt().phase == Phase.QUEUED
+
+
+@row("G6")
+def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
+    """No setting does, and plain HTTP leaves this machine only where a setting says so in clear words."""
+    names = [field.name for field in attrs.fields(Settings)]
+    for name in faults.cases(names):
+        with faults.case(name):
+            assert "verify" not in name
+            assert "insecure" not in name
+    with pytest.raises(SettingsError, match="must be https"):
+        settings("http://itsm.example.com/")
+
+
+@pytest.fixture
+def misleading(tmp_path: Path, bundle: Path) -> Iterator[tuple[dict[str, str], socket.socket]]:
+    """An environment that points elsewhere in every known way, and the proxy that it names."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password canary\n", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        names = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
+        proxies = {variant: url for name in names for variant in (name, name.upper())}
+        trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), str(bundle))
+        others = {"SSL_CERT_DIR": str(bundle.parent), "NETRC": str(netrc), "SSLKEYLOGFILE": str(tmp_path / "keys.log")}
+        yield {**proxies, **trusted, **others}, proxy
+
+
+@row("G9")
+def test_g9_environment_is_not_believed(
+    faults: Faults,
+    misleading: tuple[dict[str, str], socket.socket],
+    certificate: ssl.SSLContext,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No proxy, password file, certificate or key log of the environment has a say; only settings have."""
+    environment, proxy = misleading
+    proxy.settimeout(0)
+    for name in faults.cases([*environment, "all of them"]):
+        with monkeypatch.context() as patch:
+            for variable in ("no_proxy", "NO_PROXY"):
+                patch.delenv(variable, raising=False)
+            for variable in environment if name == "all of them" else [name]:
+                patch.setenv(variable, environment[variable])
+            with faults.case(name):
+                seen: list[bytes] = []
+                with FaultServer(answering(response(OK), seen=seen)) as server, Wire(server.url, deadline=5.0) as wire:
+                    assert wire.apply().state == State.PENDING
+                assert b"\r\nauthorization:" not in seen[0].lower()
+                with FaultServer(ask(OK), tls=certificate) as server:
+                    with Wire(server.url, deadline=5.0) as wire:
+                        assert wire.apply().expect_attempt().phase == Phase.QUEUED
+                    with Wire(server.url, deadline=5.0, ca_bundle=str(bundle)) as wire:
+                        assert wire.apply().state == State.PENDING
+                with pytest.raises(BlockingIOError):
+                    proxy.accept()
+                assert not Path(environment["SSLKEYLOGFILE"]).exists()

@@ -1,0 +1,96 @@
+"""A workflow whose gateway is a server on a real socket that misbehaves."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from itsm_workflow import Workflow
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.retry import NO_RETRY
+from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.integration.gateway.places import settings
+from tests.integration.gateway.test_lies import listed, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from itsm_workflow import ChangeRequest
+    from itsm_workflow.gateway.audit import CallRecord
+    from itsm_workflow.gateway.retry import RetryPolicy
+    from tests.integration.gateway.fault_server import Connection
+
+    Serve = Callable[[Connection], None]
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+class Wire:
+    """A workflow over a gateway root; its time stands still, its connections are real.
+
+    Args:
+        url: The gateway root.
+        gateway: Another gateway than one of the root.
+        retry: How reads are tried again.
+        given: Settings that shall be otherwise.
+    """
+
+    def __init__(
+        self, url: str = "", *, gateway: BkItsmGateway | None = None, retry: RetryPolicy = NO_RETRY, **given: Any
+    ) -> None:
+        self.clock = ManualClock()
+        self.records: list[CallRecord] = []
+        if gateway is None:
+            wanted = settings(url, **{"deadline": 0.25, **given})
+            client = ApiClient(wanted, retry=retry, observers=[self.records.append])
+            gateway = BkItsmGateway(wanted, client=client, clock=self.clock)
+        self.gateway = gateway
+        self.workflow = Workflow(storage=MemoryBackend(), gateway=gateway, callbacks=False, clock=self.clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workflow.close()
+        self.gateway.close()
+
+    @property
+    def creates(self) -> int:
+        """How often a create was called."""
+        return Counter(record.endpoint for record in self.records)["create_ticket"]
+
+    def apply(self, subject: object = "collector-1", title: str = "接入日志") -> ChangeRequest:
+        """File a change."""
+        return self.workflow.apply(subject=str(subject), title=title, applicant="alice", approvers=["bob"])
+
+    def use_up_lookups(self) -> None:
+        """Look at each change at each time of the look-up schedule."""
+        before = 0.0
+        for wait in self.workflow.policy.lookups:
+            self.clock.advance(wait.total_seconds() - before + 0.001)
+            before = wait.total_seconds()
+            for change in list(self.workflow.find()):
+                self.workflow.settle(change.id)
+
+
+def at_create(fault: Serve, otherwise: Serve | None = None) -> Serve:
+    """Return a server that does this to creates, and that knows no ticket unless told otherwise."""
+    rest = otherwise or scripted({"get_tickets": lambda _: listed([])})
+
+    def serve(connection: Connection) -> None:
+        first = connection.sock.recv(200, socket.MSG_PEEK)
+        (fault if b"create_ticket" in first.partition(b"\r\n")[0] else rest)(connection)
+
+    return serve
+
+
+def spread(work: Callable[[K], R], keys: Iterable[K], workers: int) -> Iterator[tuple[K, R]]:
+    """Do the work of each key in threads, and yield each key with what came of it, in order."""
+    listed_keys = list(keys)
+    with ThreadPoolExecutor(workers) as pool:
+        yield from zip(listed_keys, pool.map(work, listed_keys), strict=True)
