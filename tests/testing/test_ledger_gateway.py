@@ -105,7 +105,8 @@ def request(of: Attempt | None = None, *, title: str = "接入 nginx 日志", ap
 def both() -> Iterator[Both]:
     """Both gateways, over one ledger whose time the test moves."""
     clock = ManualClock()
-    with Sandbox(clock=clock.peek, drive=False) as sandbox:
+    services = [*DEFAULT_SERVICES, self_finishing(7)]
+    with Sandbox(clock=clock.peek, drive=False, services=services) as sandbox:
         http = BkItsmGateway(sandbox.settings(), clock=clock)
         yield Both(sandbox, clock, http, LedgerGateway(sandbox.ledger, clock=clock, settings=http.settings))
         http.close()
@@ -168,6 +169,15 @@ def test_a_ticket_whose_flow_has_not_started_reads_the_same(both: Both) -> None:
     )
     memory, http = both.both(lambda gateway: gateway.read(ticket))
     assert memory == http
+
+
+def test_a_ticket_that_ended_with_nobody_asked_reads_the_same(both: Both) -> None:
+    """It finished as approved, and no approval step was seen."""
+    ticket = both.file(attempt(service="7"))
+    memory, http = both.both(lambda gateway: gateway.read(ticket))
+    assert memory == http
+    assert isinstance(memory, Snapshot)
+    assert (memory.approve_result, memory.approval_step) == (True, False)
 
 
 def test_a_ticket_that_is_not_there_is_refused_the_same(both: Both) -> None:
@@ -292,17 +302,13 @@ def test_a_gateway_that_drops_the_tag_finds_tickets_by_title_or_cannot_tell(both
     assert bare.find_by_sn("REQ20000101000001", attempt()) == []
 
 
-def test_a_flow_without_approval_ends_by_itself() -> None:
-    """And its callback waits to be taken."""
-    clock = ManualClock()
-    services = [*DEFAULT_SERVICES, self_finishing(7)]
-    with Sandbox(clock=clock.peek, drive=False, services=services) as sandbox:
-        gateway = LedgerGateway(sandbox.ledger, clock=clock, settings=sandbox.settings(service_id="7"))
-        made = gateway.create(request(attempt(service="7")))
-        assert isinstance(made, Created)
-        clock.advance(5)
-        assert [one.sn for one in gateway.run_due()] == [made.sn]
-        assert gateway.run_due() == []
+def test_callbacks_wait_until_they_are_taken(both: Both) -> None:
+    """Once."""
+    made = both.memory.create(request(attempt(service="7")))
+    assert isinstance(made, Created)
+    both.clock.advance(5)
+    assert [one.sn for one in both.memory.run_due()] == [made.sn]
+    assert both.memory.run_due() == []
 
 
 def test_withdrawing_by_a_stranger_is_refused(both: Both) -> None:
