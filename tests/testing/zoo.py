@@ -332,4 +332,21 @@ def with_a_due_rule_that_goes_by_another_clock() -> WorkflowDefinition:
     return deployment(due_rules={**DUE, Stage.GRANTED: by_calls})
 
 
+def with_a_guard_that_counts_to_three() -> WorkflowDefinition:
+    """A guard lets two of three firings pass."""
+    turns = itertools.count()
+    return deployment(deploy(guard=lambda _facts: "not now" if next(turns) % 3 == 2 else None))
+
+
 DEPLOYMENT = deployment()
+
+
+def counting() -> WorkflowDefinition:
+    """Return a workflow that works, with a count that has no end."""
+
+    def counted(facts: Facts) -> ChangeRequest:
+        count = facts.change.data.get("count", 0)
+        return attrs.evolve(facts.change, data={"count": count + 1 if isinstance(count, int) else 0})
+
+    measure = Transition(trigger=Verb.PAUSE, sources=(Stage.GRANTED,), dest=None, evidence=Deployed, update=counted)
+    return deployment(DEPLOY, measure)

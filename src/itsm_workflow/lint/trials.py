@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import ChangeRequest, Form
+from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
 from itsm_workflow.lint.shape import lead
@@ -35,6 +36,7 @@ _EFFECT = "sampled"
 _PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
 _FIRED = 5
 _KEPT = 16
+_MOST_KEPT = 60
 _ASIDE = 400
 _FIXED = ("id", "workflow", "definition_version", "subject", "state", "created_at")
 
@@ -185,26 +187,33 @@ class Trials:
         )
         self._note(self._error("overlap", told, one, facts))
 
+    def _note_unsteady(self, row: Transition, facts: Facts) -> None:
+        told = f"guard {_name(row.guard)} answers another thing for the same facts: it must go by them alone"
+        self._note(self._error("guard", told, row, facts))
+
     # ---------------------------------------------------------------- what comes of it
 
     def _fire(self, situation: Situation, row: Transition, facts: Facts) -> None:
         if self._answer(row, facts) is not None:
-            told = f"guard {_name(row.guard)} answers another thing for the same facts: it must go by them alone"
-            self._note(self._error("guard", told, row, facts))
+            self._note_unsteady(row, facts)
             return
         if not self._updates(row, facts):
             return
-        changed, entry = fire(
-            self._definition,
-            facts.change,
-            row.trigger.value,
-            facts.evidence,
-            now=facts.now,
-            policy=POLICY,
-            seq=facts.seq,
-            actor=_ACTOR,
-            effects=self._effects,
-        )
+        try:
+            changed, entry = fire(
+                self._definition,
+                facts.change,
+                row.trigger.value,
+                facts.evidence,
+                now=facts.now,
+                policy=POLICY,
+                seq=facts.seq,
+                actor=_ACTOR,
+                effects=self._effects,
+            )
+        except TransitionRefused:
+            self._note_unsteady(row, facts)
+            return
         if entry is not None:
             self._meet(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
 
@@ -236,7 +245,9 @@ class Trials:
         state, features = situation.change.state, _features(situation.change)
         one = {(state, each) for each in features}
         two = {(state, *pair) for pair in combinations(features, 2)}
-        if not (one if len(self.situations[state]) >= _KEPT else one | two) - self._seen:
+        met = len(self.situations[state])
+        new = (one if met >= _KEPT else one | two) - self._seen
+        if not new or met >= _MOST_KEPT:  # a host's own values may go on for ever, such as a count
             if len(self._aside[state]) < _ASIDE:
                 self._aside[state].setdefault(features, situation)
             return

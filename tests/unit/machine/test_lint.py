@@ -43,6 +43,7 @@ ERRORS = [
     (zoo.with_a_guard_that_answers_yes_or_no, "guard", "granted", "deploy", "answers False"),
     (zoo.with_a_guard_that_raises, "guard", "granted", "deploy", "is_of_the_asked_size raises KeyError: 'size'"),
     (zoo.with_a_guard_that_counts, "guard", "granted", "deploy", "is_its_turn answers another thing"),
+    (zoo.with_a_guard_that_counts_to_three, "guard", "granted", "deploy", "answers another thing"),
     (zoo.with_an_update_that_sets_the_state, "update", "granted", "deploy", "sets state"),
     (zoo.with_an_update_that_returns_nothing, "update", "granted", "deploy", "returns None: it must be a change"),
     (zoo.with_an_update_that_cannot_be_stored, "update", "granted", "deploy", "cannot be stored"),
@@ -91,6 +92,11 @@ def test_a_second_run_says_the_same(shipped: Report) -> None:
 def test_nothing_is_wrong_with_a_host_that_goes_on_after_the_approval() -> None:
     """The broken ones below differ from it in one thing each."""
     assert lint(zoo.DEPLOYMENT).findings == ()
+
+
+def test_values_that_go_on_for_ever_come_to_an_end() -> None:
+    """A count that a host keeps makes each change another one; enough of them are tried."""
+    assert lint(zoo.counting()).findings == ()
 
 
 @pytest.mark.parametrize(("build", "told"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))
