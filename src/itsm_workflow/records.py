@@ -126,36 +126,44 @@ class Records:
         return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())
 
     @overload
-    def require_approved(self, subject: str) -> ChangeRequest: ...
+    def require_approved(self, subject: str, *, states: Iterable[str] | None = None) -> ChangeRequest: ...
 
     @overload
-    def require_approved(self, subject: Callable[P, str]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def require_approved(
+        self, subject: Callable[P, str], *, states: Iterable[str] | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
     def require_approved(
-        self, subject: str | Callable[P, str]
+        self, subject: str | Callable[P, str], *, states: Iterable[str] | None = None
     ) -> ChangeRequest | Callable[[Callable[P, R]], Callable[P, R]]:
         """Return the subject's newest submitted change if it was approved: the one line before anything is started.
 
         With a function instead of a subject, return a decorator: the function is called with the decorated
         function's arguments and returns the subject.
 
+        Args:
+            subject: What the change is about.
+            states: Where it must stand as well, for a workflow that goes on after the approval: one that was approved
+                and revoked, or rolled back, still was approved.
+
         Raises:
-            NotApproved: It was not; the error says why.
+            NotApproved: It was not, or stands elsewhere; the error says why.
         """
+        standing = None if states is None else frozenset(map(str, states))
         if isinstance(subject, str):
-            return self._approved(subject)
+            return self._approved(subject, standing)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-                self._approved(subject(*args, **kwargs))
+                self._approved(subject(*args, **kwargs), standing)
                 return function(*args, **kwargs)
 
             return guarded
 
         return decorate
 
-    def _approved(self, subject: str) -> ChangeRequest:
+    def _approved(self, subject: str, standing: frozenset[str] | None) -> ChangeRequest:
         query = Query(workflow=self.definition.name, subject=subject)
         asked = [one.change for one in self._journal.find(query) if one.change.attempt is not None]
         # An open change is the newest one, whatever a clock that was turned back says.
@@ -166,6 +174,6 @@ class Records:
         )
         if newest is None:
             raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
-        if newest.outcome is not Outcome.APPROVED:
+        if newest.outcome is not Outcome.APPROVED or (standing is not None and newest.state not in standing):
             raise NotApproved(subject=subject, state=newest.state, why=self.why(newest.id))
         return newest

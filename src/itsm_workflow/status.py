@@ -101,7 +101,10 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
     if change.outcome is not None:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
-        return f"ended as {change.outcome.value}{ended}" + (f" by {where}" if ticket else "")
+        told = f"{change.outcome.value}{ended}" + (f" by {where}" if ticket else "")
+        is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}
+        # Otherwise it goes on after its approval, or ended in a state of the host's own.
+        return f"ended as {told}" if is_over else f"is {change.state}, {told}"
     if change.suspicion is not None:
         return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
     approvers = ", ".join(change.form.approvers) or "its approvers"

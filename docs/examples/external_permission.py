@@ -1,0 +1,205 @@
+"""Access for people from outside: asked for by resources and users, approved by ticket, granted, later revoked.
+
+The approval is the library's. This host adds one state, one trigger, and two effects on its own table of permissions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import attrs
+
+from itsm_workflow import ApprovalPolicy, Effect, Transition, Workflow, WorkflowDefinition
+from itsm_workflow.machine import due
+from itsm_workflow.machine.collector import approval_table
+from itsm_workflow.machine.definition import Roles, waits_for_a_person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from itsm_workflow import ChangeRequest, EffectCall, Form
+    from itsm_workflow.form import Problem
+    from itsm_workflow.machine.definition import Facts
+
+
+# ---------------------------------------------------------------- words
+
+
+class State(enum.StrEnum):
+    """Where a permission stands. The names are stored: choose them once."""
+
+    DRAFT = "draft"
+    FILING = "filing"
+    WAITING = "waiting"
+    UNDELIVERED = "undelivered"
+    REFUSED = "refused"
+    GRANTED = "granted"
+    REVOKED = "revoked"
+
+
+class Trigger(enum.StrEnum):
+    """What this host fires itself; the triggers of the approval are the library's."""
+
+    REVOKE = "revoke"
+
+
+@attrs.frozen(kw_only=True)
+class Revocation:
+    """Evidence: why the permission is taken back. Who does it is in the entry already."""
+
+    reason: str
+
+
+# ---------------------------------------------------------------- the table
+
+
+def says_why(facts: Facts) -> str | None:
+    """Hold if there is a reason; None means yes, a text says why not."""
+    return None if facts.expect(Revocation).reason.strip() else "the users will ask why: give a reason"
+
+
+def with_the_reason(facts: Facts) -> ChangeRequest:
+    """Keep the reason where pages find it; `data` is the host's own."""
+    return attrs.evolve(facts.change, data={**facts.change.data, "revoked_because": facts.expect(Revocation).reason})
+
+
+FINAL = frozenset({State.REFUSED, State.REVOKED})
+ROLES = Roles(
+    asking=State.FILING,
+    waiting=State.WAITING,
+    undelivered=State.UNDELIVERED,
+    granted=State.GRANTED,  # not final: the subject stays taken as long as the permission lives
+    refused=State.REFUSED,
+)
+APPROVAL = ApprovalPolicy()
+
+S, T, row = State, Trigger, Transition  # a table reads better with short names
+
+# fmt: off
+EXTERNAL_PERMISSION = WorkflowDefinition(
+    name="external_permission", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
+    transitions=(
+        *approval_table(S, S.DRAFT, FINAL, ROLES, APPROVAL),
+        row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
+            guard=says_why, update=with_the_reason, note="taken back, or over"),
+    ),
+    due={
+        S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
+        S.UNDELIVERED: due.undelivered_due, S.GRANTED: waits_for_a_person,
+    },
+)
+# fmt: on
+
+
+# ---------------------------------------------------------------- the form
+
+
+class Wanted(TypedDict):
+    """Who shall see what until when: the form's fields, as JSON has them."""
+
+    space: str
+    action: str
+    resources: Sequence[str]
+    users: Sequence[str]
+    until: str
+
+
+def subject_of(wanted: Wanted) -> str:
+    """Return the same subject for the same people and resources, however they are listed: one open change for each."""
+    who_and_what = json.dumps([sorted(wanted["users"]), sorted(wanted["resources"])])
+    return f"{wanted['space']}/{wanted['action']}/{hashlib.sha256(who_and_what.encode()).hexdigest()[:16]}"
+
+
+def problems_of(form: Form) -> Sequence[Problem]:
+    """Return everything that is wrong with a form, before anything is stored or sent."""
+    return tuple(_problems(form.fields))
+
+
+def _problems(fields: Mapping[str, object]) -> Iterator[Problem]:
+    for name in ("users", "resources"):
+        if not fields.get(name):
+            yield name, repr(fields.get(name)), "name at least one"
+    try:
+        dt.date.fromisoformat(str(fields.get("until")))
+    except ValueError:
+        yield "until", repr(fields.get("until")), "must be a date, e.g. 2026-12-31"
+
+
+# ---------------------------------------------------------------- the effects
+
+
+@attrs.frozen(kw_only=True)
+class Permission:
+    """One row of the host's table."""
+
+    users: frozenset[str]
+    resources: frozenset[str]
+    revoked: bool = False
+
+
+class Permissions:
+    """The host's table: one row for each change, which can be revoked and never comes back.
+
+    An effect runs at least once, and a late repeat of `grant` may come after `revoke`. Both may, here: the first finds
+    its row and leaves it alone, the second makes one that is revoked already.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Permission] = {}
+
+    def grant(self, call: EffectCall) -> None:
+        """Add the row, unless it is there."""
+        self.rows.setdefault(call.change.id, _row_of(call.change.form.fields))
+
+    def revoke(self, call: EffectCall) -> None:
+        """Mark the row, whether it is there or not."""
+        row = self.rows.get(call.change.id) or _row_of(call.change.form.fields)
+        self.rows[call.change.id] = attrs.evolve(row, revoked=True)
+
+    def allows(self, user: str, resource: str) -> bool:
+        """Tell whether the user may see the resource."""
+        return any(user in row.users and resource in row.resources and not row.revoked for row in self.rows.values())
+
+
+def _row_of(fields: Mapping[str, Any]) -> Permission:
+    return Permission(users=frozenset(fields["users"]), resources=frozenset(fields["resources"]))
+
+
+def effects(permissions: Permissions) -> Mapping[str, Sequence[Effect]]:
+    """Return what follows from which state."""
+    return {
+        State.GRANTED: [Effect("grant", permissions.grant)],
+        State.REVOKED: [Effect("revoke", permissions.revoke)],
+    }
+
+
+# ---------------------------------------------------------------- the host
+
+
+def open_workflow(permissions: Permissions, **options: Any) -> Workflow:
+    """Return the workflow; the options are the store, the gateway and so on."""
+    return Workflow(definition=EXTERNAL_PERMISSION, effects=effects(permissions), form_check=problems_of, **options)
+
+
+def ask(workflow: Workflow, wanted: Wanted, *, applicant: str, approvers: Sequence[str]) -> ChangeRequest:
+    """Ask for a permission."""
+    title = f"{wanted['action']} in {wanted['space']} until {wanted['until']}"
+    return workflow.apply(
+        subject=subject_of(wanted), title=title, applicant=applicant, approvers=approvers, fields={**wanted}
+    )
+
+
+def revoke(workflow: Workflow, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
+    """Take a permission back."""
+    return workflow.fire(change_id, Trigger.REVOKE, Revocation(reason=reason), actor=actor)
+
+
+def revoke_what_is_over(workflow: Workflow, today: dt.date) -> None:
+    """Take back every permission whose last day has passed; call it each night."""
+    for change in workflow.find(states=[State.GRANTED]):
+        if dt.date.fromisoformat(str(change.form.fields["until"])) < today:
+            revoke(workflow, change.id, actor="calendar", reason="its time is over")

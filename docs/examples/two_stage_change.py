@@ -1,0 +1,208 @@
+"""A change in two stages: once approved it is provisioned, then verified; it ends live, or rolled back.
+
+The approval is the library's. The work takes minutes and happens elsewhere: effects start jobs on a platform, the
+platform reports what came of them, and only a report moves the change on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import attrs
+
+from itsm_workflow import ApprovalPolicy, Effect, Transition, Workflow, WorkflowDefinition
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine import due
+from itsm_workflow.machine.collector import approval_table
+from itsm_workflow.machine.definition import Roles, waits_for_a_person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from itsm_workflow import ChangeRequest, EffectCall
+    from itsm_workflow.machine.definition import Facts
+
+
+# ---------------------------------------------------------------- words
+
+
+class State(enum.StrEnum):
+    """Where a change stands. The names are stored: choose them once."""
+
+    DRAFT = "draft"
+    FILING = "filing"
+    WAITING = "waiting"
+    UNDELIVERED = "undelivered"
+    REFUSED = "refused"
+    PROVISIONING = "provisioning"
+    VERIFYING = "verifying"
+    LIVE = "live"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+
+
+class Trigger(enum.StrEnum):
+    """What the platform's reports fire."""
+
+    PROVISION = "provision"
+    VERIFY = "verify"
+    FAIL = "fail"
+    ROLL_BACK = "roll_back"
+
+
+@attrs.frozen(kw_only=True)
+class Provisioned:
+    """Evidence: the first job is done. Its id is that of the effect that started it, here and below."""
+
+    effect: str
+    address: str
+
+
+@attrs.frozen(kw_only=True)
+class Verified:
+    """Evidence: the second job has run its checks."""
+
+    effect: str
+    passed: int
+    failed: int
+
+
+@attrs.frozen(kw_only=True)
+class Failed:
+    """Evidence: a job has ended without doing its work."""
+
+    effect: str
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class RolledBack:
+    """Evidence: nothing is left of the change."""
+
+    effect: str
+
+
+Report: TypeAlias = Provisioned | Verified | Failed | RolledBack
+TRIGGERS: Mapping[type[Report], Trigger] = {
+    Provisioned: Trigger.PROVISION,
+    Verified: Trigger.VERIFY,
+    Failed: Trigger.FAIL,
+    RolledBack: Trigger.ROLL_BACK,
+}
+
+
+# ---------------------------------------------------------------- guards and updates
+
+
+def is_of_this_job(facts: Facts) -> str | None:
+    """Hold for a report of the job that this state has started: one of an earlier job is late."""
+    reported, running = getattr(facts.evidence, "effect", ""), facts.change.effects[-1:]
+    return None if running and running[0].id == reported else f"job {reported} is not the one that is running"
+
+
+def is_healthy(facts: Facts) -> str | None:
+    """Hold if checks were made and all of them passed."""
+    checks = facts.expect(Verified)
+    if checks.failed or not checks.passed:
+        return f"{checks.failed} checks failed, {checks.passed} passed"
+    return is_of_this_job(facts)
+
+
+def is_broken(facts: Facts) -> str | None:
+    """Hold if a check failed. No check at all is neither: the change stays where it is."""
+    return is_of_this_job(facts) if facts.expect(Verified).failed else "no check failed"
+
+
+def with_the_address(facts: Facts) -> ChangeRequest:
+    """Keep where it is; `data` is the host's own."""
+    return attrs.evolve(facts.change, data={**facts.change.data, "address": facts.expect(Provisioned).address})
+
+
+def with_the_problem(facts: Facts) -> ChangeRequest:
+    """Keep why it is rolled back."""
+    seen = facts.evidence
+    told = seen.problem if isinstance(seen, Failed) else f"{facts.expect(Verified).failed} checks failed"
+    return attrs.evolve(facts.change, data={**facts.change.data, "problem": told})
+
+
+# ---------------------------------------------------------------- the table
+
+FINAL = frozenset({State.REFUSED, State.LIVE, State.ROLLED_BACK})
+ROLES = Roles(
+    asking=State.FILING,
+    waiting=State.WAITING,
+    undelivered=State.UNDELIVERED,
+    granted=State.PROVISIONING,  # an approval is where the work begins
+    refused=State.REFUSED,
+)
+APPROVAL = ApprovalPolicy()
+S, T, row = State, Trigger, Transition  # a table reads better with short names
+
+# fmt: off
+TWO_STAGE_CHANGE = WorkflowDefinition(
+    name="two_stage_change", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
+    transitions=(
+        *approval_table(S, S.DRAFT, FINAL, ROLES, APPROVAL),
+        row(trigger=T.PROVISION, sources=(S.PROVISIONING,), dest=S.VERIFYING, evidence=Provisioned,
+            guard=is_of_this_job, update=with_the_address, note="it is there"),
+        row(trigger=T.VERIFY, sources=(S.VERIFYING,), dest=S.LIVE, evidence=Verified,
+            guard=is_healthy, note="it works"),
+        row(trigger=T.VERIFY, sources=(S.VERIFYING,), dest=S.ROLLING_BACK, evidence=Verified,
+            guard=is_broken, update=with_the_problem, note="it does not work"),
+        row(trigger=T.FAIL, sources=(S.PROVISIONING, S.VERIFYING), dest=S.ROLLING_BACK, evidence=Failed,
+            guard=is_of_this_job, update=with_the_problem, note="the job did not do it"),
+        row(trigger=T.ROLL_BACK, sources=(S.ROLLING_BACK,), dest=S.ROLLED_BACK, evidence=RolledBack,
+            guard=is_of_this_job, note="nothing is left of it"),
+    ),
+    due={
+        S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
+        S.UNDELIVERED: due.undelivered_due,
+        S.PROVISIONING: waits_for_a_person, S.VERIFYING: waits_for_a_person, S.ROLLING_BACK: waits_for_a_person,
+    },
+)
+# fmt: on
+
+
+# ---------------------------------------------------------------- the host
+
+
+class Platform(Protocol):
+    """Where the work is done. Starting a job whose id it knows does nothing: an effect runs at least once."""
+
+    def start(self, job: str, work: str, change: ChangeRequest) -> None:
+        """Start a job, or raise if that cannot be done now."""
+        ...
+
+
+def effects(platform: Platform) -> Mapping[str, Sequence[Effect]]:
+    """Return what follows from which state: a job whose id is the effect's."""
+
+    def start(call: EffectCall) -> None:
+        platform.start(call.id, call.name, call.change)
+
+    return {
+        State.PROVISIONING: [Effect("provision", start)],
+        State.VERIFYING: [Effect("verify", start)],
+        State.ROLLING_BACK: [Effect("roll_back", start)],
+    }
+
+
+def open_workflow(platform: Platform, **options: Any) -> Workflow:
+    """Return the workflow; the options are the store, the gateway and so on."""
+    return Workflow(definition=TWO_STAGE_CHANGE, effects=effects(platform), **options)
+
+
+def take(workflow: Workflow, change_id: str, report: Report) -> str:
+    """Take a report of the platform, and return why it was refused: it came twice, too late, or says nothing."""
+    try:
+        workflow.fire(change_id, TRIGGERS[type(report)], report, actor="platform")
+    except TransitionRefused as refused:
+        return refused.reason
+    return ""
+
+
+def silent(workflow: Workflow, patience: dt.timedelta = dt.timedelta(hours=1)) -> Iterator[ChangeRequest]:
+    """Yield the changes of which the platform has said nothing for too long: for a page, or an alarm."""
+    return workflow.find(states=[State.PROVISIONING, State.VERIFYING, State.ROLLING_BACK], older_than=patience)
