@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
     from itsm_workflow.testing.manual_clock import ManualClock
     from itsm_workflow.testing.memory_sandbox import MemorySandbox
+    from itsm_workflow.testing.simulation import simulate
     from itsm_workflow.testing.workflow_machine import WorkflowMachine
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "WorkflowMachine",
     "check_storage",
     "explore",
+    "simulate",
 ]
 
 _HOMES = {
@@ -37,6 +39,7 @@ _HOMES = {
     "LedgerGateway": "itsm_workflow.testing.ledger_gateway",
     "ManualClock": "itsm_workflow.testing.manual_clock",
     "MemorySandbox": "itsm_workflow.testing.memory_sandbox",
+    "simulate": "itsm_workflow.testing.simulation",
     "WorkflowMachine": "itsm_workflow.testing.workflow_machine",
     **dict.fromkeys(("QUICK", "THOROUGH", "StorageConformance", "check_storage"), "itsm_workflow.testing.conformance"),
 }
