@@ -17,11 +17,12 @@ from tests.integration.gateway.places import settings
 from tests.integration.gateway.test_lies import listed, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from itsm_workflow import ChangeRequest
     from itsm_workflow.gateway.audit import CallRecord
     from itsm_workflow.gateway.retry import RetryPolicy
+    from itsm_workflow.observe import Observer
     from tests.integration.gateway.fault_server import Connection
 
     Serve = Callable[[Connection], None]
@@ -36,21 +37,33 @@ class Wire:
     Args:
         url: The gateway root.
         gateway: Another gateway than one of the root.
+        clock: Another clock than one of its own.
+        observers: Are told of troubles.
         retry: How reads are tried again.
         given: Settings that shall be otherwise.
     """
 
     def __init__(
-        self, url: str = "", *, gateway: BkItsmGateway | None = None, retry: RetryPolicy = NO_RETRY, **given: Any
+        self,
+        url: str = "",
+        *,
+        gateway: BkItsmGateway | None = None,
+        clock: ManualClock | None = None,
+        observers: Sequence[Observer] = (),
+        retry: RetryPolicy = NO_RETRY,
+        **given: Any,
     ) -> None:
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.records: list[CallRecord] = []
         if gateway is None:
-            wanted = settings(url, **{"deadline": 0.25, **given})
+            wanted = settings(url, **{"deadline": 1.0, **given})
             client = ApiClient(wanted, retry=retry, observers=[self.records.append])
             gateway = BkItsmGateway(wanted, client=client, clock=self.clock)
         self.gateway = gateway
-        self.workflow = Workflow(storage=MemoryBackend(), gateway=gateway, callbacks=False, clock=self.clock)
+        self.storage = MemoryBackend()
+        self.workflow = Workflow(
+            storage=self.storage, gateway=gateway, callbacks=False, clock=self.clock, observers=observers
+        )
 
     def __enter__(self) -> Self:
         return self
