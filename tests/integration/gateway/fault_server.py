@@ -33,7 +33,7 @@ class Connection:
         self.closing = closing
 
     def read_request(self) -> bytes:
-        """Return a whole request, head and body; empty when the client hung up before."""
+        """Return a whole request, head and body; empty when the client hung up before its end."""
         data = b""
         while b"\r\n\r\n" not in data:
             part = self.sock.recv(65536)
@@ -45,7 +45,10 @@ class Connection:
             (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
         )
         while len(body) < length:
-            body += self.sock.recv(65536)
+            part = self.sock.recv(65536)
+            if not part:
+                return b""
+            body += part
         return head + b"\r\n\r\n" + body
 
     def send(self, data: bytes) -> None:
