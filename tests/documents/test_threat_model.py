@@ -1,0 +1,60 @@
+"""The threat model and the security policy name tests that exist, and every defect that is put back on purpose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.faults.matrix import ROWS
+from tests.mutants.defects import read_defects
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "explanation" / "threat-model.md").read_text(encoding="utf-8")
+POLICY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[^`]+)`", PAGE + POLICY)))
+THREATS, DEFECTS = ([row for row in part.splitlines() if row.startswith("| ")] for part in re.split("\n## Def", PAGE))
+
+
+def test_the_page_names_tests() -> None:
+    """An expression that finds nothing would let the test below pass."""
+    assert len(NAMED) > 40
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_every_test_that_is_named_exists(named: str) -> None:
+    """Its file, its class if it has one, and its function in that class."""
+    path, *names = named.split("::")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for depth, name in enumerate(names):
+        found = re.search(rf"^{'    ' * depth}(?:def|class) {name}\b", text, flags=re.MULTILINE)
+        assert found, f"{path} has no {name}"
+        text = text[found.end() :]
+
+
+def test_every_row_of_the_matrix_that_is_named_exists() -> None:
+    """By its letter and number, at the beginning of the last column."""
+    named = {row for line in THREATS for row in re.findall(r"\b[CSRTGKX]\d+\b", line.split(" | ")[-1].split(";")[0])}
+    assert named
+    assert sorted(named - set(ROWS)) == []
+
+
+@pytest.mark.parametrize("rows", [THREATS, DEFECTS], ids=["threats", "defects"])
+def test_every_row_is_shown_by_a_test(rows: list[str]) -> None:
+    """A control that nothing shows is a hope."""
+    assert len(rows) > 10
+    assert [row for row in rows[2:] if "`tests/" not in row] == []
+
+
+def test_the_starred_defects_are_those_that_are_put_back() -> None:
+    """`make mutants` and the table agree."""
+    starred = {label for row in DEFECTS for label in re.findall(r"(D\d+|doubled sn)\*", row.split("|")[1])}
+    assert starred == {defect.label for defect in read_defects()}
+
+
+def test_the_policy_has_what_a_reporter_needs() -> None:
+    """A private way, the versions, the time, and the page."""
+    assert [
+        word for word in ("private", "Supported versions", "90 days", "threat-model.md") if word not in POLICY
+    ] == []
