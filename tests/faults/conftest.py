@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAULTS = pytest.StashKey[Faults]()
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 
 CASE, RECORD = "FAULT_MATRIX_CASE", "FAULT_MATRIX_RECORD"
 
@@ -43,6 +46,16 @@ def faults(request: pytest.FixtureRequest) -> Faults:
     counted = Faults(row=ROWS[mark.args[0]].id, profile=profile_of_environment(), only=os.environ.get(CASE))
     request.node.stash[FAULTS] = counted
     return counted
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder whose syncs cost nothing, where there is one: a killed process loses no page of the system's."""
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as made:
+        yield Path(made)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
     from itsm_workflow.callbacks.receive import Answer
     from itsm_workflow.change import Entry
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Outgoing
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
     from tests.faults.points import Points
@@ -85,6 +86,17 @@ class MortalGateway(LedgerGateway):
 
     life: Life
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.announced: set[str] = set()
+        self.unannounced: list[str] = []
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File a ticket, and notice if its key was not acknowledged as stored before."""
+        if request.attempt.key not in self.announced:
+            self.unannounced.append(request.attempt.key)
+        return super().create(request)
+
     def _catch_up(self, endpoint: str) -> None:
         self.life.check()
         super()._catch_up(endpoint)
@@ -125,6 +137,7 @@ class MortalWorld(World):
     def __init__(self, seed: int = 0, *, store: StorageBackend | None = None) -> None:
         super().__init__(seed, store=store, gateway=MortalGateway)
         assert isinstance(self.gateway, MortalGateway)
+        self.gateway: MortalGateway
         self.life = self.gateway.life = Life()
         self.mortal: StorageBackend = MortalStore(self.store, self.life) if store is None else self.store
         self.told: list[tuple[str, int]] = []
@@ -146,7 +159,12 @@ class MortalWorld(World):
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
         """Hear of an entry: it is stored, for good."""
-        self.told.append((change.id, entry.seq))
+        self.hear(change.id, entry.seq, change.attempt.key if change.attempt else "")
+
+    def hear(self, change_id: str, seq: int, key: str) -> None:
+        """Note an entry that was acknowledged, and the key that was durable with it."""
+        self.told.append((change_id, seq))
+        self.gateway.announced.add(key)
 
     def on_trouble(self, change_id: str, error: Exception) -> None:
         """Hear of trouble."""
@@ -167,8 +185,8 @@ class MortalWorld(World):
     def come_to_rest(self) -> None:
         """Let people ask again, decide, and let the worker pass until all is over; then look at everything.
 
-        Nothing asked for is lost, no key has two tickets, each history is legal and holds all that was told, each
-        effect was carried out, and each change has ended or called a person.
+        Nothing asked for is lost, nothing was sent before it was stored, no key has two tickets, each history is legal
+        and holds all that was told, each effect was carried out, and each change has ended or called a person.
         """
         self.start()
         workflow = self.workflow()
@@ -179,6 +197,7 @@ class MortalWorld(World):
                 self.decide(ticket, approved=True)
         self.reconcile_for(workflow, hours=1)
         self.check()
+        assert self.gateway.unannounced == []
         changes = {change.id: change for change in workflow.find()}
         tickets = {str(ticket.id) for ticket in self.ledger.tickets()}
         assert {change.expect_ticket().id for change in changes.values() if change.ticket} == tickets

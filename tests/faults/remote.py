@@ -8,6 +8,7 @@ import signal
 import traceback
 from multiprocessing import Pipe
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -15,14 +16,11 @@ import attrs
 
 from itsm_workflow import open_storage
 from itsm_workflow.audit import Delivery
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.faults.mortal import MortalWorld
+from tests.faults.mortal import MortalGateway, MortalWorld
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from itsm_workflow import ChangeRequest
-    from itsm_workflow.change import Entry
     from itsm_workflow.effects import EffectCall
     from tests.faults.mortal import Stage
     from tests.faults.points import Points
@@ -52,7 +50,7 @@ def _far(name: str) -> Any:  # noqa: ANN401 - it stands for methods of several s
     return ask
 
 
-class FarGateway(LedgerGateway):
+class FarGateway(MortalGateway):
     """The child's side of the ticket system: every call goes over the line."""
 
     line: Connection
@@ -75,7 +73,7 @@ class FarWorld(MortalWorld):
 
     def __init__(self, seed: int, url: str) -> None:
         super().__init__(seed, store=open_storage(url))
-        self.url = url
+        self.url, self.path = url, Path("/" + url.partition("////")[2])
 
     def __enter__(self) -> Self:
         return self
@@ -116,12 +114,12 @@ class FarWorld(MortalWorld):
         self.open()
         return end if killed == end.struck else End(struck=False, error=f"the child ended with status {status}")
 
-    def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Hear of an entry, in a child: tell the parent."""
+    def hear(self, change_id: str, seq: int, key: str) -> None:
+        """Note it; a child tells its parent."""
         if self.line is None:
-            super().on_entry(change, entry)
+            super().hear(change_id, seq, key)
         else:
-            self.line.send(("told", change.id, entry.seq))
+            self.line.send(("told", change_id, seq, key))
 
     def _start(self, call: EffectCall) -> None:
         if self.line is None:
@@ -131,7 +129,7 @@ class FarWorld(MortalWorld):
 
     def _serve(self, line: Connection, name: str, *message: Any) -> None:
         if name == "told":
-            self.told.append(message)
+            self.hear(*message)
         elif name == "effect":
             self.deliveries.extend(message)
         else:
@@ -142,8 +140,8 @@ class FarWorld(MortalWorld):
         end = End(struck=False, error="it did not begin")
         try:
             self.line = line
-            self.gateway = FarGateway(self.ledger, clock=self.clock)
-            self.gateway.line = line
+            self.gateway = far = FarGateway(self.ledger, clock=self.clock)
+            far.line = line
 
             def work() -> None:
                 self.open()

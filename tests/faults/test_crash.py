@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,25 +13,11 @@ from tests.faults.cases import row
 from tests.faults.mortal import NEW, OLD, MortalWorld, file
 from tests.faults.points import Points, steady
 from tests.faults.remote import FarWorld
+from tests.faults.syscalls import run_preloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.faults.cases import Faults
     from tests.faults.mortal import Stage
-
-
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder whose syncs cost nothing, where there is one: a killed process loses no page of the system's."""
-    if not os.access(SHARED_MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as made:
-        yield Path(made)
 
 
 def apply(world: MortalWorld) -> None:
@@ -62,9 +46,9 @@ def with_a_change(world: MortalWorld) -> MortalWorld:
 def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> None:
     """Whatever instruction of the library is its last: nothing is lost, doubled or illegal after recovery."""
     points = Points(faults.pick(quick="call", full="opcode"), in_store=False)
-    faults.found = steady(lambda: office().live(apply, points))
+    faults.found = steady(lambda: points.traced(office).live(apply, points))
     for number in faults.cases(range(1, faults.found + 1)):
-        world = office()
+        world = points.traced(office)
         with faults.case(number):
             assert world.live(apply, points, die_at=number) == number
             assert not world.life.alive, "the point was not reached"
@@ -135,3 +119,11 @@ class Killed:
     def _files(self) -> list[Path]:
         path = Path("/" + self.url.partition("////")[2])
         return list(path.parent.glob(path.name + "*"))
+
+
+@pytest.mark.parametrize("moment", ["killed-before", "killed-after"])
+@row("C2", quick=False)
+def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> None:
+    """SIGKILL at each call with which SQLite changes its files: the file is whole, and all is well in the end."""
+    run_preloaded(faults, folder, "death", "sqlite", moment)
+    faults.note(f"{moment} each write, sync, cut and unlink of an apply: {faults.found} found, {faults.ran} run")
