@@ -63,6 +63,8 @@ def tick_policy(ticks: int) -> Policy:
         freshness=one / 2,
         send_lease=one,
         unsent_retry=one,
+        unsent_retry_cap=one,
+        unsent_attempts=2,
         lookups=(0 * one, one),
         late_look=one,
         sweep_every=one,
@@ -264,6 +266,8 @@ class Shelf:
             marked_at=_since(attempt.marked_at, NOW - self._policy.send_lease)
             if sending and attempt.marked_at
             else None,
+            # One more than the number that calls a person is as good as any more.
+            unsent=min(attempt.unsent, self._policy.unsent_attempts) if in_use else 0,
             not_before=wait if wait is not None and (wait := _whole(wait)) > NOW else None,
             unknown_since=None if unknown is None else _since(unknown, self._oldest) if in_use else self._oldest,
             looks=min(attempt.looks, len(self._policy.lookups)) if in_use else 0,
