@@ -147,3 +147,6 @@ REJECTS_AT_FIRST_REVOKED = attrs.evolve(
     ),
 )
 """The guard against it is gone as well, or the machine would refuse what the judgement wants."""
+
+WITH_FIELD = collector_change(ApprovalPolicy(decision_field="approval_result"))
+"""The same workflow with a decision field and no defect."""

@@ -1,4 +1,4 @@
-"""Planted defects are found, each by its shortest way."""
+"""Each planted defect is found, and shown by the shortest way to it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,164 @@ import pytest
 
 from itsm_workflow import settle
 from itsm_workflow.testing.exploration import Bounds, explore
+from itsm_workflow.testing.exploration.invariants import INVARIANTS, stored_history_stays
 from tests.exploration import defects
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.exploration import Exploration
 
 BOUNDS = Bounds(ticks=1, faults=2, acts=0)
+FILED = [
+    "the host applies: the change and the mark of its send are stored",
+    "the gateway files ticket 1",
+]
+LOOKS = "a worker reads the change, which is due; the worker's claim to read the ticket is stored; "
 
 
-def broken(found: Exploration) -> tuple[str, str, list[str]]:
+def found(exploration: Exploration) -> tuple[str, str, list[str]]:
     """Return the promise that was broken, what is wrong, and the steps without how the change stands after each."""
-    (finding,) = (*found.violations, *found.bad_ends)
+    (finding,) = exploration.violations
     return finding.promise, finding.problem, [step.partition("  [")[0] for step in finding.steps]
 
 
-def test_no():
-    for n,k in dict(
-        trust=dict(library=defects.TrustsBodies), early=dict(library=defects.RunsEffectsAtOnce), cas=dict(library=defects.WithoutCompareAndSwap), row=dict(itsm=defects.BelievesEveryRow()), fin=dict(definition=defects.APPROVES_WITHOUT_FINISHED)).items():
-        print(n); r=explore(bounds=BOUNDS, **k); print(r.states, r.seconds, *r.violations, *r.bad_ends)
+def test_a_callback_whose_body_is_trusted() -> None:
+    """The flow asked nobody, which the body does not tell."""
+    assert found(explore(bounds=BOUNDS, library=defects.TrustsBodies)) == (
+        "approval_is_real",
+        "the change is approved, its ticket is finished, approved, nobody was asked",
+        [
+            *FILED,
+            "ticket 1 ends by itself, its flow asks nobody",
+            "a worker stores what was answered: record_ticket",
+            "the callback of REQ1 arrives (finished, approved): a worker reads the change; "
+            "the callback is stored as a hint: approve",
+        ],
+    )
 
-def test_no2(monkeypatch):
-    monkeypatch.setattr(settle,"decide",defects.sends_again)
-    r=explore(bounds=BOUNDS); print(r.states, r.seconds, *r.violations, *r.bad_ends)
-    monkeypatch.setattr(settle,"decide",defects.rejects_at_once)
-    r=explore(defects.REJECTS_AT_FIRST_REVOKED, bounds=BOUNDS); print(r.states, r.seconds, *r.violations, *r.bad_ends)
+
+def test_a_second_create_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ticket was filed and its answer lost; then it is filed again."""
+    monkeypatch.setattr(settle, "decide", defects.sends_again)
+    assert found(explore(bounds=BOUNDS)) == (
+        "one_ticket_for_each_send",
+        "sent twice: attempt 1 of K1",
+        [
+            FILED[0],
+            "the gateway files ticket 1, its answer is lost",
+            "a worker stores what was answered: mark_unsent",
+            "a step of time passes",
+            "a worker reads the change, which is due; the worker's claim to send is stored: mark_sending",
+            "the gateway files ticket 2",
+        ],
+    )
+
+
+def test_an_approval_without_finished() -> None:
+    """The form's field reads "true" while the ticket still runs."""
+    assert found(explore(defects.APPROVES_WITHOUT_FINISHED, bounds=BOUNDS)) == (
+        "approval_is_real",
+        "the change is approved, its ticket is running, its flow is approving",
+        [
+            *FILED,
+            "a worker stores what was answered: record_ticket",
+            "a step of time passes",
+            LOOKS + "the gateway shows ticket 1: running",
+            "a worker stores what was answered: approve",
+        ],
+    )
+
+
+def test_an_effect_before_its_commit() -> None:
+    """It runs while the approval that plans it is only thought out."""
+    assert found(explore(bounds=BOUNDS, library=defects.RunsEffectsAtOnce)) == (
+        "effects_follow_their_commit",
+        "effect change.1.start ran before it was stored",
+        [
+            *FILED,
+            "a worker stores what was answered: record_ticket",
+            "a step of time passes",
+            "ticket 1 is approved",
+            LOOKS + "the gateway shows ticket 1: finished, approved",
+            "a worker stores what was answered: approve",
+        ],
+    )
+
+
+def test_a_rejection_at_the_first_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ticket was withdrawn before its flow has started, which revives it."""
+    monkeypatch.setattr(settle, "decide", defects.rejects_at_once)
+    assert found(explore(defects.REJECTS_AT_FIRST_REVOKED, bounds=BOUNDS)) == (
+        "rejection_is_real",
+        "the change ended as withdrawn, its ticket is revoked, its flow has not started",
+        [
+            *FILED,
+            "ticket 1 is withdrawn by its creator",
+            "a worker stores what was answered: record_ticket",
+            "the callback of REQ1 arrives (revoked): a worker reads the change; "
+            "the callback is stored as a hint: receive_callback",
+            LOOKS + "the gateway shows ticket 1: revoked",
+            "a worker stores what was answered: reject",
+        ],
+    )
+
+
+def test_a_foreign_row_of_a_doubled_number() -> None:
+    """A stranger's ticket of the same number is approved, ours still runs."""
+    assert found(explore(bounds=BOUNDS, itsm=defects.BelievesEveryRow())) == (
+        "approval_is_real",
+        "the change is approved, its ticket is running, its flow is approving",
+        [
+            *FILED,
+            "a stranger's approved ticket has the number of ticket 1",
+            "a worker stores what was answered: record_ticket",
+            "a step of time passes",
+            LOOKS + "the gateway shows ticket 1: finished, approved",
+            "a worker stores what was answered: approve",
+        ],
+    )
+
+
+def test_no_compare_and_swap() -> None:
+    """What two workers thought out on the same version is both stored."""
+    assert found(explore(bounds=BOUNDS, library=defects.WithoutCompareAndSwap)) == (
+        "stored_history_stays",
+        "a write that was thought out on an older version replaced a newer one",
+        [
+            FILED[0],
+            "a step of time passes",
+            "a worker that was stopped wakes up and sends nothing",
+            "a worker reads the change, which is due",
+            "the worker's claim to look for tickets is stored: mark_unknown",
+            "a worker stores what was answered: mark_unsent",
+        ],
+    )
+
+
+def test_what_no_compare_and_swap_leads_to() -> None:
+    """Without the promise that names the cause, its harm is found all the same: a ticket is filed twice."""
+    others = [one for one in INVARIANTS if one is not stored_history_stays]
+    promise, _, steps = found(explore(bounds=BOUNDS, library=defects.WithoutCompareAndSwap, invariants=others))
+    assert promise == "one_ticket_for_each_send"
+    assert steps[-1] == "the gateway files ticket 2"
+
+
+@pytest.mark.parametrize("definition", [None, "field"])
+def test_without_a_defect_nothing_is_found(definition: str | None) -> None:
+    """The same walks of the library as it is, with and without a decision field, are complete and find nothing."""
+    result = explore(defects.WITH_FIELD, bounds=BOUNDS) if definition else explore(bounds=BOUNDS)
+    assert (result.complete, result.violations, result.bad_ends) == (True, (), ())
+
+
+def test_a_way_is_printed_for_people() -> None:
+    """With the promise, what is wrong, and how the change stands after each step."""
+    (finding,) = explore(bounds=BOUNDS, library=defects.WithoutCompareAndSwap).violations
+    assert str(finding).splitlines() == [
+        "stored_history_stays: Whatever was stored is built upon, never overwritten.",
+        "  broken after 6 steps: a write that was thought out on an older version replaced a newer one",
+        "   1. the host applies: the change and the mark of its send are stored  [applying, sending]",
+        "   2. a step of time passes  [applying, sending]",
+        "   3. a worker that was stopped wakes up and sends nothing  [applying, sending]",
+        "   4. a worker reads the change, which is due  [applying, sending]",
+        "   5. the worker's claim to look for tickets is stored: mark_unknown  [applying, unknown]",
+        "   6. a worker stores what was answered: mark_unsent  [applying, queued]",
+    ]
