@@ -179,8 +179,9 @@ class Journal:
     def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
         """Prepare a new change, with triggers fired on it at once."""
         now = self.clock.now()
+        plain = str.__str__(subject)  # a member of a host's enum is a text, too; a row holds no class of anybody's
         change, entry = open_change(
-            self.definition, change_id=change_id, subject=subject, form=form, now=now, actor=actor
+            self.definition, change_id=change_id, subject=plain, form=form, now=now, actor=actor
         )
         return self._prepared(None, change, [entry], steps, now, actor, looked=False)
 

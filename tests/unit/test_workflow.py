@@ -68,3 +68,12 @@ def test_changes_can_be_read_without_a_gateway() -> None:
         workflow.why(change.id),
         workflow.allowed(change.id),
     )
+
+
+def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
+    """It is a text; the store keeps no class of the host's, and gives the change back."""
+    workflow = Desk().workflow()
+    change = workflow.apply(subject=State.DRAFT, **ASKED)
+
+    assert (type(change.subject), workflow.get(change.id)) == (str, change)
+    assert [one.id for one in workflow.find(subject="draft")] == [change.id]
