@@ -1,0 +1,41 @@
+"""Words that mean something to a database, a file system, a formatter, a template or a terminal."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
+
+WORDS = (
+    *("'; DROP TABLE changes; --", '" OR 1=1 --', "1); DELETE FROM entries; --", "%' OR '%'='", "x' UNION SELECT 1--"),
+    *("../../etc/passwd", "..\\..\\x", "/etc/shadow", "~root", "a/../../b", "file:///etc/passwd", "C:\\x", "con", "."),
+    *("{0.__class__}", "%(asctime)s", "%s%s%n", "{change.form}", "${jndi:ldap://x}", "{{7*7}}", "<%= 1 %>", "$(id)"),
+    *("a\r\nlevel=ERROR forged", "a\nb", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\u202egnp.exe", "\u2066x\u2069"),
+    *("\x00", "a\x00b", "\ud800", "\ufeff", "\u2028line", "\x85next", "\x7f", "\u0000\u0001", "<script>x</script>"),
+    *("NULL", "true", "0", "-1", "9" * 400, "null", "[]", "{}", "'", '"', "\\", "`id`", "|id", ";", "*", "?", "😀"),
+)
+
+
+def evil(random: Random) -> str:
+    """Return one of the words, or several around each other."""
+    return "".join(random.choice(WORDS) for _ in range(random.choice([1, 1, 1, 2, 3])))
+
+
+class Lines(logging.Handler):
+    """Formats every record as a log file would, and keeps those that are not one plain line."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+        self.count = 0
+        self.wrong: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at a record."""
+        self.count += 1
+        text = self.format(record)
+        if any(unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in text):
+            self.wrong.append(repr(text))

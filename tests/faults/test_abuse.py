@@ -1,0 +1,300 @@
+"""Injected words, secrets, ways around the machine, unruly effects, and memory that runs out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import threading
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow import Effect, State, Workflow, open_storage
+from itsm_workflow.callbacks.credential import PATH
+from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.errors import ChangeNotFound, InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.engine import _machine
+from itsm_workflow.settle import Step
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.faults.cases import row
+from tests.faults.clocks import FatedGateway
+from tests.faults.injections import Lines, evil
+from tests.faults.racer import PATIENCE
+from tests.faults.unruly import LEASE, UnrulyWorld
+from tests.integration.workflow.places import WatchedStore
+from tests.world import World, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from itsm_workflow import ChangeRequest
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.machine.evidence import Snapshot
+    from tests.faults.cases import Faults
+
+
+# ---------------------------------------------------------------- X1
+
+
+class _Wordy(LedgerGateway):
+    """Shows tickets with somebody's words in them."""
+
+    word = ""
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        shown = super().read(ticket, decision_field=decision_field)
+        return attrs.evolve(shown, word=self.word, closed_by=self.word, status=ev.TicketStatus.OTHER)
+
+
+@contextlib.contextmanager
+def _lines() -> Iterator[Lines]:
+    lines, library = Lines(), logging.getLogger("itsm_workflow")
+    before = library.level
+    library.addHandler(lines)
+    library.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        library.removeHandler(lines)
+        library.setLevel(before)
+
+
+@row("X1")
+def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
+    """In ids, subjects, titles, people, numbers and statuses: kept as they are or refused, and never acted on."""
+    stores = ("memory://", f"sqlite:///{tmp_path / 'a.db'}", f"json:///{tmp_path / 'b.jsonl'}")
+    worlds: dict[str, tuple[World, Workflow]] = {}
+    kept, refused, files = 0, 0, faults.pick(quick=10, full=50)
+    with _lines() as lines:
+        for seed in faults.cases(range(faults.pick(quick=300, full=100_000))):
+            random = Random(seed)
+            url = stores[0] if seed % files else stores[1 + seed // files % 2]
+            if url not in worlds or (url == stores[0] and seed % 200 == 1):
+                world = World(seed, gateway=_Wordy, store=open_storage(url))
+                worlds[url] = world, world.workflow()
+            world, workflow = worlds[url]
+            assert isinstance(world.gateway, _Wordy)
+            title, who, sn = (evil(random) for _ in range(3))
+            subject = f"{evil(random)}{seed}"
+            world.gateway.word = evil(random)
+            with faults.case(seed):
+                asked: dict[str, Any] = {"title": title, "applicant": random.choice(["alice", who])}
+                try:
+                    change = workflow.apply(subject=subject, approvers=["carol"], fields={"note": sn}, **asked)
+                except InvalidForm:
+                    refused += 1
+                else:
+                    kept += 1
+                    assert (change.subject, change.form.title) == (subject, title.strip())
+                    assert workflow.settle(change.id).state == State.PENDING
+                    assert [one.id for one in workflow.find(subject=subject)] == [change.id]
+                    workflow.withdraw(change.id, actor="alice")
+                    world.clock.advance(10)
+                    workflow.settle(change.id)
+                with pytest.raises(ChangeNotFound):
+                    workflow.get(sn)
+                assert list(workflow.find(sn=sn)) == []
+                answer = workflow.receive(method="POST", path=f"{PATH}{sn}/1/", headers={"Cookie": sn}, body=b"{}")
+                assert answer.status == 401
+                assert lines.wrong == []
+                lines.wrong.clear()
+    for world, _ in worlds.values():
+        world.store.close()
+    names = {path.name.split("-")[0].removesuffix(".lock") for path in tmp_path.iterdir()}
+    assert names <= {"a.db", "b.jsonl"}
+    faults.note(f"{kept} kept, {refused} refused, {lines.count} log lines")
+
+
+# ---------------------------------------------------------------- X3
+
+
+def _in_every_state() -> tuple[World, Workflow, dict[State, ChangeRequest]]:
+    world = World()
+    workflow = world.workflow()
+    found = {State.DRAFT: workflow.draft(subject="d", title="t", applicant="alice", approvers=["carol"])}
+    for state, approved in ((State.APPROVED, True), (State.REJECTED, False)):
+        change = world.apply(workflow, state.value)
+        world.start_flow()
+        world.decide(world.ticket_of(change), approved=approved)
+        found[state] = workflow.settle(change.id)
+    found[State.PENDING] = world.apply(workflow, "p")
+    failed = world.apply(workflow, "f")
+    undelivered, journal = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=failed.sn or "")), workflow._journal
+    stored = journal.commit_one(journal.fire(journal.load(failed.id), [undelivered], actor="gateway"))
+    found[State.FAILED_CALLBACK] = stored.change  # not through the workflow, which would look at once
+    world.gateway = FatedGateway(world.ledger, clock=world.clock)
+    world.gateway.fate = "swallowed"
+    found[State.APPLYING] = world.apply(world.workflow(), "a")
+    assert {state: change.state for state, change in found.items()} == {state: state.value for state in State}
+    return world, workflow, found
+
+
+@row("X3")
+def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
+    """From each state to each other: no attribute, no method, no name from outside, no object of one's own."""
+    _, workflow, found = _in_every_state()
+    before = {state: len(workflow.history(change.id)) for state, change in found.items()}
+    for state, target in faults.cases((state, target) for state in State for target in State):
+        change = found[state]
+        with faults.case((state, target)):
+            with pytest.raises(attrs.exceptions.FrozenInstanceError):
+                change.state = target  # type: ignore[misc]
+            for thing in (change, workflow, COLLECTOR_CHANGE, workflow._journal):
+                for name in (f"to_{target}", f"is_{target}", f"may_to_{target}", "trigger", "set_state"):
+                    assert not hasattr(thing, name)
+            assert _machine(COLLECTOR_CHANGE).models == []
+            for name in (f"to_{target}", target.value, f"_{target}", "__init__", "initialize", ""):
+                with pytest.raises(TransitionRefused):
+                    workflow.fire(change.id, name, None, actor="mallory")
+            with pytest.raises(TypeError):
+                pickle.dumps(change)  # what travels is its id
+            lying = attrs.evolve(change)
+            object.__setattr__(lying, "state", target.value)
+            assert workflow.get(lying.id).state == state
+            assert len(workflow.history(change.id)) == before[state]
+
+
+@row("X3")
+def test_x3_evidence_is_of_its_own_type(faults: Faults) -> None:
+    """What comes from outside, a text or a mapping, moves nothing, whatever the trigger and the state."""
+    _, workflow, found = _in_every_state()
+    claims: list[Any] = [
+        None,
+        "FINISHED",
+        {"status": "FINISHED", "approve_result": True},
+        ["approve"],
+        b"",
+        1,
+        object(),
+    ]
+    for state, trigger in faults.cases((state, trigger) for state in State for trigger in Trigger):
+        with faults.case((state, trigger)):
+            for claim in claims:
+                with pytest.raises(TransitionRefused):
+                    workflow.fire(found[state].id, trigger, claim, actor="mallory")
+            assert workflow.get(found[state].id) == found[state]
+
+
+@row("X3")
+def test_x3_object_that_lies_is_out_of_date_or_found_out(faults: Faults) -> None:
+    """The store takes no write on an old version; a lie about the newest one, from inside, the audit tells."""
+    for state, target in faults.cases((state, target) for state in State for target in State if state is not target):
+        world, workflow, found = _in_every_state()
+        journal = workflow._journal
+        old = journal.load(found[state].id)
+        lying = attrs.evolve(old, change=attrs.evolve(old.change, state=target.value))
+        claim = Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.OVERDUE))
+        with faults.case((state, target)):
+            told = journal.fire(old, [claim], actor="ops")
+            lie = journal.fire(lying, [claim], actor="mallory")
+            journal.commit_one(told)
+            with pytest.raises(StorageConflict):
+                journal.commit_one(lie)
+            assert workflow.get(old.change.id).state == state
+            newest = journal.load(old.change.id)
+            forged = attrs.evolve(newest, change=attrs.evolve(newest.change, state=target.value, attention=None))
+            with contextlib.suppress(StorageConflict):  # the subject or the ticket may be somebody else's by now
+                journal.commit_one(journal.fire(forged, [claim], actor="mallory"))
+                assert world.audit().illegal_transitions > 0
+
+
+# ---------------------------------------------------------------- X4
+
+
+@row("X4")
+def test_x4_unruly_effect_harms_nothing(faults: Faults) -> None:
+    """Whatever it does: the approval stands, each delivery has the same id, and in the end it is done or parked."""
+    seen: set[str] = set()
+    for seed in faults.cases(range(faults.pick(quick=60, full=5000))):
+        world = UnrulyWorld(seed, misbehaves=Random(seed).choice([1, 2, 4, 30]))
+        workflow = world.unruly()
+        change = world.approved(workflow)
+        with faults.case(seed):
+            for _ in range(40):
+                with contextlib.suppress(KeyboardInterrupt, SystemExit, GeneratorExit):
+                    workflow.reconcile()
+                world.clock.advance(3601.0)
+            after = workflow.get(change.id)
+            [effect] = after.effects
+            assert after.state == State.APPROVED
+            assert {name for name, _ in world.calls} == {effect.id}
+            if effect.status is EffectStatus.PARKED:
+                assert effect.attempts == workflow.policy.effect_attempts
+                assert after.attention is not None
+                assert after.attention.reason == AttentionReason.EFFECT_PARKED
+                world._left = 0
+                after = workflow.retry_effect(change.id, effect.id, actor="ops")
+            assert [one.status for one in after.effects] == [EffectStatus.DELIVERED]
+            assert (after.attention, times(workflow, change, "approve")) == (None, 1)
+            world.check()
+        seen |= world.seen
+    assert faults.only or len(seen) == 4
+
+
+@row("X4")
+def test_x4_crash_between_effect_and_commit_delivers_again(faults: Faults) -> None:
+    """With the same id, once the lease of the dead worker has ended, and not before."""
+    for seed in faults.cases(range(faults.pick(quick=20, full=500))):
+        world = World(seed)
+        store = world.store = WatchedStore(world.store)
+        workflow = world.workflow()
+        change = world.approved(workflow)
+        dead: list[int] = []
+
+        def die(_: object, world: World = world, dead: list[int] = dead) -> None:
+            if world.deliveries and not dead:
+                dead.append(1)
+                raise KeyboardInterrupt
+
+        with faults.case(seed):
+            store.before = die
+            with pytest.raises(KeyboardInterrupt):
+                workflow.settle(change.id)
+            survivor = world.workflow()
+            assert survivor.reconcile().due == 0
+            world.clock.advance(LEASE)
+            survivor.reconcile()
+            assert [one.effect for one in world.deliveries] == [world.deliveries[0].effect] * 2
+            assert survivor.get(change.id).effects[0].status is EffectStatus.DELIVERED
+            world.check()
+
+
+@row("X4")
+def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
+    """Another one delivers when its lease has ended; when it wakes, it changes nothing that is true by then."""
+    for seed in faults.cases(range(faults.pick(quick=10, full=300))):
+        world, hanging, wake = World(seed), threading.Event(), threading.Event()
+
+        def hang(
+            call: EffectCall, hanging: threading.Event = hanging, wake: threading.Event = wake, fails: int = seed % 2
+        ) -> None:
+            hanging.set()
+            assert wake.wait(PATIENCE)
+            if fails:
+                raise OSError("it broke while it hung")
+
+        stuck = world.workflow(effects={State.APPROVED: [Effect("start", hang)]})
+        change = world.approved(stuck)
+        thread = threading.Thread(target=stuck.settle, args=(change.id,))
+        thread.start()
+        with faults.case(seed):
+            assert hanging.wait(PATIENCE)
+            other = world.workflow()
+            assert other.reconcile().due == 0
+            world.clock.advance(LEASE)
+            other.reconcile()
+            assert [one.name for one in world.deliveries] == ["start"]
+        wake.set()
+        thread.join(PATIENCE)
+        with faults.case(seed):
+            assert other.get(change.id).effects[0].status is EffectStatus.DELIVERED
+            world.reconcile_for(other, hours=1)
+            assert len(world.deliveries) == 1
+            world.check()
