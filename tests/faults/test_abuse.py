@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import json
 import pickle
 import threading
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,55 +16,43 @@ import pytest
 from itsm_workflow import Effect, State, Workflow, open_storage
 from itsm_workflow.callbacks.credential import PATH
 from itsm_workflow.change import AttentionReason, EffectStatus
-from itsm_workflow.errors import ChangeNotFound, InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.errors import (
+    ChangeNotFound,
+    GatewayError,
+    InvalidForm,
+    ItsmWorkflowError,
+    StorageConflict,
+    TransitionRefused,
+)
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.engine import _machine
+from itsm_workflow.sandbox import Sandbox
+from itsm_workflow.secrets import Secret
 from itsm_workflow.settle import Step
-from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.faults.canaries import COOKIE, PLACES, Watch, credential_of, troubles
 from tests.faults.cases import row
-from tests.faults.clocks import FatedGateway
-from tests.faults.injections import Lines, evil
+from tests.faults.injections import WordyGateway, evil, lines_of_the_log
 from tests.faults.racer import PATIENCE
+from tests.faults.starved import needs_allocation_faults, starve_and_recover
+from tests.faults.states import in_every_state
 from tests.faults.unruly import LEASE, UnrulyWorld
+from tests.integration.gateway.fault_server import FaultServer
+from tests.integration.gateway.places import TOKEN, gateway
+from tests.integration.gateway.test_secrets import FAULTS as ECHOES
+from tests.integration.workflow.office import CALLBACK_KEY, SUBJECT, Office, asked
 from tests.integration.workflow.places import WatchedStore
 from tests.world import World, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from itsm_workflow import ChangeRequest
-    from itsm_workflow.change import Ticket
     from itsm_workflow.effects import EffectCall
-    from itsm_workflow.machine.evidence import Snapshot
     from tests.faults.cases import Faults
 
 
 # ---------------------------------------------------------------- X1
-
-
-class _Wordy(LedgerGateway):
-    """Shows tickets with somebody's words in them."""
-
-    word = ""
-
-    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        shown = super().read(ticket, decision_field=decision_field)
-        return attrs.evolve(shown, word=self.word, closed_by=self.word, status=ev.TicketStatus.OTHER)
-
-
-@contextlib.contextmanager
-def _lines() -> Iterator[Lines]:
-    lines, library = Lines(), logging.getLogger("itsm_workflow")
-    before = library.level
-    library.addHandler(lines)
-    library.setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        library.removeHandler(lines)
-        library.setLevel(before)
 
 
 @row("X1")
@@ -72,15 +61,15 @@ def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
     stores = ("memory://", f"sqlite:///{tmp_path / 'a.db'}", f"json:///{tmp_path / 'b.jsonl'}")
     worlds: dict[str, tuple[World, Workflow]] = {}
     kept, refused, files = 0, 0, faults.pick(quick=10, full=50)
-    with _lines() as lines:
+    with lines_of_the_log() as lines:
         for seed in faults.cases(range(faults.pick(quick=300, full=100_000))):
             random = Random(seed)
             url = stores[0] if seed % files else stores[1 + seed // files % 2]
             if url not in worlds or (url == stores[0] and seed % 200 == 1):
-                world = World(seed, gateway=_Wordy, store=open_storage(url))
+                world = World(seed, gateway=WordyGateway, store=open_storage(url))
                 worlds[url] = world, world.workflow()
             world, workflow = worlds[url]
-            assert isinstance(world.gateway, _Wordy)
+            assert isinstance(world.gateway, WordyGateway)
             title, who, sn = (evil(random) for _ in range(3))
             subject = f"{evil(random)}{seed}"
             world.gateway.word = evil(random)
@@ -115,31 +104,10 @@ def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
 # ---------------------------------------------------------------- X3
 
 
-def _in_every_state() -> tuple[World, Workflow, dict[State, ChangeRequest]]:
-    world = World()
-    workflow = world.workflow()
-    found = {State.DRAFT: workflow.draft(subject="d", title="t", applicant="alice", approvers=["carol"])}
-    for state, approved in ((State.APPROVED, True), (State.REJECTED, False)):
-        change = world.apply(workflow, state.value)
-        world.start_flow()
-        world.decide(world.ticket_of(change), approved=approved)
-        found[state] = workflow.settle(change.id)
-    found[State.PENDING] = world.apply(workflow, "p")
-    failed = world.apply(workflow, "f")
-    undelivered, journal = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=failed.sn or "")), workflow._journal
-    stored = journal.commit_one(journal.fire(journal.load(failed.id), [undelivered], actor="gateway"))
-    found[State.FAILED_CALLBACK] = stored.change  # not through the workflow, which would look at once
-    world.gateway = FatedGateway(world.ledger, clock=world.clock)
-    world.gateway.fate = "swallowed"
-    found[State.APPLYING] = world.apply(world.workflow(), "a")
-    assert {state: change.state for state, change in found.items()} == {state: state.value for state in State}
-    return world, workflow, found
-
-
 @row("X3")
 def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
     """From each state to each other: no attribute, no method, no name from outside, no object of one's own."""
-    _, workflow, found = _in_every_state()
+    _, workflow, found = in_every_state()
     before = {state: len(workflow.history(change.id)) for state, change in found.items()}
     for state, target in faults.cases((state, target) for state in State for target in State):
         change = found[state]
@@ -164,7 +132,7 @@ def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
 @row("X3")
 def test_x3_evidence_is_of_its_own_type(faults: Faults) -> None:
     """What comes from outside, a text or a mapping, moves nothing, whatever the trigger and the state."""
-    _, workflow, found = _in_every_state()
+    _, workflow, found = in_every_state()
     claims: list[Any] = [
         None,
         "FINISHED",
@@ -186,7 +154,7 @@ def test_x3_evidence_is_of_its_own_type(faults: Faults) -> None:
 def test_x3_object_that_lies_is_out_of_date_or_found_out(faults: Faults) -> None:
     """The store takes no write on an old version; a lie about the newest one, from inside, the audit tells."""
     for state, target in faults.cases((state, target) for state in State for target in State if state is not target):
-        world, workflow, found = _in_every_state()
+        world, workflow, found = in_every_state()
         journal = workflow._journal
         old = journal.load(found[state].id)
         lying = attrs.evolve(old, change=attrs.evolve(old.change, state=target.value))
@@ -298,3 +266,100 @@ def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
             world.reconcile_for(other, hours=1)
             assert len(world.deliveries) == 1
             world.check()
+
+
+# ---------------------------------------------------------------- X2
+
+
+@row("X2")
+def test_x2_no_secret_shows_over_a_whole_life(faults: Faults, tmp_path: Path) -> None:
+    """Filed, called back, forged at, refused, approved: the secrets are on the wire and nowhere else."""
+    watch, texts = Watch(), 0
+    kinds = ("sqlite:///{}/changes.db", "json:///{}/changes.jsonl", "memory://")
+    keys = [
+        (kind, place, number)
+        for number in range(faults.pick(quick=1, full=15))
+        for kind in range(3)
+        for place in PLACES
+    ]
+    for kind, place, number in faults.cases(keys):
+        folder = tmp_path / f"{kind}-{place}-{number}"
+        folder.mkdir()
+        with watch.over_all_logs(), Office(kinds[kind].format(folder)) as office, faults.case((kind, place, number)):
+            settings = office.settings(callback_credential=place)
+            workflow = office.workflow(settings)
+            change = workflow.apply(subject=SUBJECT, **asked())
+            office.approve(change)
+            knock = office.door.knocks[-1]
+            with_cookie = attrs.evolve(knock, headers={**knock.headers, "Cookie": COOKIE})
+            forged = attrs.evolve(with_cookie, path=knock.path[:-4] + "AAA/", headers={"Authorization": CALLBACK_KEY})
+            replies = [office.door.knock(one) for one in (with_cookie, forged, knock.saying(token=COOKIE))]
+            watch.secrets["server token"] = json.loads(knock.body)["token"]
+            watch.secrets["credential"] = credential_of(workflow, change, place)
+            for act in troubles(office, workflow, change):
+                with pytest.raises((ItsmWorkflowError, TypeError)) as caught:
+                    act()
+                watch.see_error(caught.value)
+            stored = workflow._journal.load(change.id)
+            watch.see("reply", *(reply.body.decode() for reply in replies), *(str(reply.headers) for reply in replies))
+            watch.see("object", workflow, workflow.__dict__, settings, office.gateway(settings).__dict__, stored)
+            watch.see("change", workflow.get(change.id), *workflow.history(change.id), workflow.status(change.id))
+            watch.see(
+                "row", office.store.get(change.id), office.store.history(change.id).entries, workflow.why(change.id)
+            )
+            watch.see("preview", dict(workflow.preview(subject="s", **asked())))
+            watch.see_files(folder)
+            texts += watch.seen
+            assert workflow.get(change.id).state == State.APPROVED
+            assert watch.hits() == []
+    faults.note(f"{texts} texts")
+
+
+@row("X2")
+def test_x2_gateway_that_echoes_what_it_got_puts_it_nowhere(faults: Faults) -> None:
+    """In an error page, a status line, a header, a redirect, a broken body: nothing of it is kept or told."""
+    watch, texts = Watch(), 0
+    for name, number in faults.cases(
+        (name, number) for name in ECHOES for number in range(faults.pick(quick=1, full=40))
+    ):
+        with watch.over_all_logs(), FaultServer(ECHOES[name]) as server, faults.case((name, number)):
+            itsm = gateway(server.url, callback_host="http://127.0.0.1:9", callback_keys=(Secret(CALLBACK_KEY),))
+            storage = MemoryBackend()
+            workflow = Workflow(storage=storage, gateway=itsm, after_callback="inline")
+            change = workflow.apply(subject=SUBJECT, **asked(approvers=["bob"]))
+            watch.secrets["credential"] = credential_of(workflow, change, "header")
+            for _ in range(2):
+                workflow.reconcile()
+                workflow.settle(change.id)
+            with pytest.raises(GatewayError) as caught:
+                itsm.verify_token(TOKEN)
+            watch.see_error(caught.value)
+            watch.see(
+                "object", workflow.get(change.id), itsm.__dict__, *workflow.history(change.id), storage.get(change.id)
+            )
+            texts += watch.seen
+            assert workflow.get(change.id).state == State.APPLYING
+            assert watch.hits() == []
+            itsm.close()
+    faults.note(f"{texts} texts")
+
+
+# ---------------------------------------------------------------- X5
+
+
+@row("X5")
+def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_path: Path) -> None:
+    """A clean error or death, at the n-th allocation or at a limit; then another process puts everything right."""
+    needs_allocation_faults()
+    ended: Counter[str] = Counter()
+    with Sandbox(start_delay=0.0) as sandbox:
+        for seed in faults.cases(range(faults.pick(quick=24, full=500))):
+            with faults.case(seed):
+                how, report = starve_and_recover(seed, tmp_path, sandbox)
+                ended[how] += 1
+                assert report.findings == ()
+                assert report.requests <= 1
+                assert report.tickets_created <= 1
+                if report.by_state.get("applying"):
+                    assert report.tickets_created == 0
+    faults.note(", ".join(f"{count} {word}" for word, count in ended.most_common()))
