@@ -83,7 +83,7 @@ S, T, row = State, Trigger, Transition  # a table reads better with short names
 EXTERNAL_PERMISSION = WorkflowDefinition(
     name="external_permission", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
     transitions=(
-        *approval_table(S, S.DRAFT, FINAL, ROLES, APPROVAL),
+        *approval_table(S, S.DRAFT, ROLES, APPROVAL),
         row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
             guard=says_why, update=with_the_reason, note="taken back, or over"),
     ),

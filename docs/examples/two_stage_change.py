@@ -144,7 +144,7 @@ S, T, row = State, Trigger, Transition  # a table reads better with short names
 TWO_STAGE_CHANGE = WorkflowDefinition(
     name="two_stage_change", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
     transitions=(
-        *approval_table(S, S.DRAFT, FINAL, ROLES, APPROVAL),
+        *approval_table(S, S.DRAFT, ROLES, APPROVAL),
         row(trigger=T.PROVISION, sources=(S.PROVISIONING,), dest=S.VERIFYING, evidence=Provisioned,
             guard=is_of_this_job, update=with_the_address, note="it is there"),
         row(trigger=T.VERIFY, sources=(S.VERIFYING,), dest=S.LIVE, evidence=Verified,

@@ -124,8 +124,7 @@ DUE: Mapping[enum.StrEnum, DueRule] = {
 def table(states: type[enum.StrEnum] = Stage) -> tuple[Transition, ...]:
     """Return the transitions of the approval."""
     named = {state.name: state for state in states}
-    final = frozenset({named["LIVE"], named["REFUSED"]})
-    return approval_table(states, named["DRAFT"], final, roles(states), ApprovalPolicy())
+    return approval_table(states, named["DRAFT"], roles(states), ApprovalPolicy())
 
 
 def deployment(

@@ -72,11 +72,7 @@ COLLECTOR_ROLES = Roles(
 
 
 def approval_table(
-    states: type[enum.StrEnum],
-    initial: enum.StrEnum,
-    final: frozenset[enum.StrEnum],
-    roles: Roles,
-    approval: ApprovalPolicy,
+    states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: ApprovalPolicy
 ) -> tuple[Transition, ...]:
     """Return the transitions of an approval among the given states; a host adds its own rows behind them."""
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
@@ -84,7 +80,7 @@ def approval_table(
     granted, refused = roles.granted, roles.refused
     every, watched = tuple(states), (waiting, failed)
     submitted = tuple(state for state in states if state is not draft)
-    settled = (draft, *(state for state in states if state in final))
+    settled = tuple(state for state in states if state not in {asking, *watched})
     is_approved, is_refused = guards.is_approved(approval), guards.is_refused(approval)
     repeated = guards.confirms_outcome(approval)
     # fmt: off
@@ -151,15 +147,14 @@ def approval_table(
 
 def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
     """Return the collector workflow with a rule of approval of one's own."""
-    final = frozenset({State.APPROVED, State.REJECTED})
     return WorkflowDefinition(
         name="collector_change",
         version=1,
         states=State,
         initial=State.DRAFT,
-        final=final,
+        final=frozenset({State.APPROVED, State.REJECTED}),
         roles=COLLECTOR_ROLES,
-        transitions=approval_table(State, State.DRAFT, final, COLLECTOR_ROLES, approval),
+        transitions=approval_table(State, State.DRAFT, COLLECTOR_ROLES, approval),
         approval=approval,
         due={
             State.DRAFT: waits_for_a_person,

@@ -26,10 +26,9 @@ def next_due(
         policy: The timings in force.
         looked: Whether the gateway was asked for this commit; then a hint that was heard before is used up.
     """
-    if change.state in definition.final:
-        moments = [sweep_due(change, now, policy, looked=looked)]
-    else:
-        moments = [definition.due[definition.states(change.state)](change, now, policy, looked=looked)]
+    moments = [sweep_due(change, now, policy, looked=looked)]
+    if change.state not in definition.final:
+        moments.append(definition.due[definition.states(change.state)](change, now, policy, looked=looked))
     moments += [_effect_due(change, effect, policy) for effect in change.effects]
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None

@@ -152,7 +152,8 @@ def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.Ticke
     ours = attempt is not None and (found.key, found.creator) == (attempt.key, attempt.creator)
     if change.state == definition.roles.asking and ours:
         return (Step(Trigger.RECORD_TICKET, found),)
-    if change.state == definition.initial or change.state in definition.final:
+    roles = definition.roles
+    if change.state not in {roles.asking, roles.waiting, roles.undelivered}:
         late = ev.LateTicket(gateway=found.gateway, id=found.id, sn=found.sn)
         return (Step(Trigger.RECORD_CONTRADICTION, late),)
     known = ticket.id if ticket else "none"
@@ -177,10 +178,8 @@ def _decide_read(
     if change.ticket is None or snapshot.ticket_id != change.ticket.id:
         return ()
     verdict, roles = definition.approval.judge(snapshot), definition.roles
-    if change.state in definition.final:
-        return _decide_settled(change, snapshot, verdict)
     if change.state not in {roles.waiting, roles.undelivered}:
-        return ()
+        return () if change.ended_at is None else _decide_settled(change, snapshot, verdict)
     if isinstance(verdict, Doubt):
         return (_concern(verdict.reason, ticket=snapshot.ticket_id, detail=verdict.detail),)
     if verdict is Verdict.APPROVED:

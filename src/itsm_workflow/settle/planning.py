@@ -40,7 +40,7 @@ def plan(
         return _plan_asking(change, change.attempt, now, policy, owner)
     if change.state in {roles.waiting, roles.undelivered}:
         return Plan(question=Read())
-    if change.state in definition.final and change.ended_at is not None:
+    if change.ended_at is not None:  # its ticket is decided, whatever the host does since then
         return _plan_sweep(change, change.ended_at, now, policy)
     return None
 
