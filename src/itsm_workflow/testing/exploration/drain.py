@@ -34,7 +34,7 @@ def ends_right(sight: Sight) -> str | None:
     return None if wrong is None or sight.desk.looked in calls else f"{wrong}, and nobody was told"
 
 
-def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set[str]]:
+def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set[AttentionReason]]:
     """Return what is wrong, and for which reasons a person may have been called because of that."""
     about_tickets = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
     bound = change.ticket.id if change.ticket else ""

@@ -1,4 +1,4 @@
-"""The ways in which a question to the gateway, or a delivery to the host, can end: the one that is right, then faults."""
+"""How a question to the gateway, or a delivery to the host, can end: first as it should, then the faults."""
 
 from __future__ import annotations
 

@@ -139,37 +139,38 @@ class Itsm:
                 yield Happening(f"{about} is doubled", 1, posted(desk, message))
 
     def _ticket(self, desk: Desk, place: int, ticket: Filed, name: str) -> Iterator[Happening]:
-        def become(**values: object) -> Desk:
-            return _put(desk, place, ticket._replace(**values))  # type: ignore[arg-type] # the fields of a ticket
-
         if ticket.phase == "new":
-            yield Happening(f"the flow of {name} starts", 0, become(phase="approving"), Kind.STARTS)
+            yield Happening(
+                f"the flow of {name} starts", 0, _put(desk, place, ticket._replace(phase="approving")), Kind.STARTS
+            )
             if not ticket.slow:
-                yield Happening(f"the flow of {name} is slow to start", 1, become(slow=True))
+                slow = _put(desk, place, ticket._replace(slow=True))
+                yield Happening(f"the flow of {name} is slow to start", 1, slow)
             if ticket.status is _RUNNING:
-                ended = become(status=_FINISHED, approved=True, phase="over")
+                ended = _put(desk, place, ticket._replace(status=_FINISHED, approved=True, phase="over"))
                 yield Happening(f"{name} ends by itself, its flow asks nobody", 1, _called(ended, place))
         if ticket.phase == "approving":
             yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
             yield Happening(f"{name} is refused", 0, _decided(desk, place, approved=False))
-            if ticket.status not in ENDED:
-                ended = become(status=_TERMINATED, phase="over")
-                yield Happening(f"{name} is terminated", 0, _called(ended, place))
         if ticket.status not in ENDED:
-            yield Happening(f"{name} is withdrawn by its creator", 0, revoked(desk, place))
-            if not any(other.sn == ticket.sn for other in desk.tickets if other is not ticket):
-                foreign = Filed(
-                    key="", number=0, sn=ticket.sn, status=_FINISHED, phase="over", approved=True, asked=True
-                )
-                doubled = desk._replace(tickets=(*desk.tickets, foreign))
-                yield Happening(f"a stranger's approved ticket has the number of {name}", 1, doubled)
-            lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True, forged=True)
-            if lie not in desk.mail:
-                yield Happening(f"a callback is forged: {name} finished and approved", 1, posted(desk, lie))
-        if ticket.status is _RUNNING and ticket.phase == "approving":
-            yield Happening(f"{name} is suspended", 1, become(status=_SUSPENDED))
+            yield from self._open_ticket(desk, place, ticket, name)
+
+    def _open_ticket(self, desk: Desk, place: int, ticket: Filed, name: str) -> Iterator[Happening]:
+        if ticket.phase == "approving":
+            ended = _put(desk, place, ticket._replace(status=_TERMINATED, phase="over"))
+            yield Happening(f"{name} is terminated", 0, _called(ended, place))
+        yield Happening(f"{name} is withdrawn by its creator", 0, revoked(desk, place))
+        if not any(other.sn == ticket.sn for other in desk.tickets if other is not ticket):
+            foreign = Filed(key="", number=0, sn=ticket.sn, status=_FINISHED, phase="over", approved=True, asked=True)
+            doubled = desk._replace(tickets=(*desk.tickets, foreign))
+            yield Happening(f"a stranger's approved ticket has the number of {name}", 1, doubled)
+        lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True, forged=True)
+        if lie not in desk.mail:
+            yield Happening(f"a callback is forged: {name} finished and approved", 1, posted(desk, lie))
         if ticket.status is _SUSPENDED:
-            yield Happening(f"{name} is resumed", 0, become(status=_RUNNING))
+            yield Happening(f"{name} is resumed", 0, _put(desk, place, ticket._replace(status=_RUNNING)))
+        elif ticket.phase == "approving":
+            yield Happening(f"{name} is suspended", 1, _put(desk, place, ticket._replace(status=_SUSPENDED)))
 
     def later(self, desk: Desk) -> Desk:
         """Return the desk after one step of time: flows start within it, unless they are slow."""
@@ -246,7 +247,7 @@ def filed(desk: Desk, key: str, number: int) -> Desk:
 def revoked(desk: Desk, place: int) -> Desk:
     """Return the desk after a withdrawal; a flow that has not started is not stopped by it."""
     ticket = desk.tickets[place]
-    phase = "new" if ticket.phase == "new" else "over"
+    phase: Phase = "new" if ticket.phase == "new" else "over"
     return _called(_put(desk, place, ticket._replace(status=_REVOKED, phase=phase, revoked=True)), place)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message
 
-FORM = Form(title="a change", applicant=CREATOR)
+FORM, MENDED = (Form(title=title, applicant=CREATOR) for title in ("a change", "a change, mended"))
 
 
 class _Named:
@@ -63,14 +63,12 @@ class Library:
     def apply(self, key: str, owner: str) -> Prepared:
         """Prepare the commit with which `Workflow.apply` begins."""
         return self.journal.draft(
-            change_id="change", subject="subject", form=FORM, actor=CREATOR, steps=self.submission(key, owner)
+            change_id="change", subject="subject", form=FORM, actor=CREATOR, steps=_submission(key, owner)
         )
 
-    def submission(self, key: str, owner: str) -> tuple[Step, ...]:
-        """Return what is fired to submit a draft and to mark its send."""
-        submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner)
-        mark = ev.AttemptMark(number=1, owner=owner)
-        return Step(Trigger.SUBMIT, submission), Step(Trigger.MARK_SENDING, mark)
+    def apply_again(self, key: str, owner: str) -> tuple[Step, ...]:
+        """Return what `Workflow.apply` fires on a draft."""
+        return Step(Trigger.REVISE, ev.Drafted(form=MENDED)), *_submission(key, owner)
 
     def plan(self, stored: Stored, owner: str) -> Plan | None:
         """Return the question about a change, see `Loop.plan`."""
@@ -140,6 +138,11 @@ class Library:
 def digest_of(message: Message) -> str:
     """Return what a repeat of a callback is known by."""
     return f"{message.sn} {message.status} {message.approved} {message.forged}"
+
+
+def _submission(key: str, owner: str) -> tuple[Step, ...]:
+    submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner)
+    return Step(Trigger.SUBMIT, submission), Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=owner))
 
 
 def _never(_call: object) -> None:

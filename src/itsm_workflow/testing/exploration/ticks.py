@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow.change import Attempt, ChangeRequest, Entry, HeardCallback, PlannedEffect
-    from itsm_workflow.errors import ItsmWorkflowError
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.settle import Answer, Step
     from itsm_workflow.storage.protocol import Write
@@ -97,7 +96,7 @@ class StillClock:
 class Silence(Observers):
     """Hears nothing."""
 
-    def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
+    def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
         """Say nothing of it: a refused trigger changes nothing, which the explored world shows."""
 
 
@@ -310,9 +309,7 @@ def _since(moment: dt.datetime, oldest: dt.datetime) -> dt.datetime:
 
 def _moved(change: ChangeRequest) -> ChangeRequest:
     """Return the change with every time a step further back."""
-    values: dict[str, object] = {}
-    for field in attrs.fields(type(change)):
-        values[field.name] = _back(getattr(change, field.name))
+    values: dict[str, Any] = {field.name: _back(getattr(change, field.name)) for field in attrs.fields(type(change))}
     return attrs.evolve(change, **values)
 
 

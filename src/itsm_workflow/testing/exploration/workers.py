@@ -163,15 +163,16 @@ class Workers:
         return begun
 
     def _decisions(self, change: int, tickets: tuple[Filed, ...], owner: str) -> list[tuple[int, str]]:
-        stored, begun = self._shelf.get(change), []
+        stored = self._shelf.get(change)
         acts = [*self._acts(stored.change, tickets)]
         if stored.change.state == self._definition.initial and stored.change.attempt is not None:
             key = f"K{int(stored.change.attempt.key[1:]) + 1}"
-            acts.append(Act("the host applies again", self._library.submission(key, owner)))
-        for act in acts:
-            if self._library.fire(stored, act.steps, actor="operator") is not None:
-                begun.append((self.hands.of(Hand(Stage.ACT, about=act)), f"{act.told}: a worker reads the change"))
-        return begun
+            acts.append(Act("the host applies again", self._library.apply_again(key, owner)))
+        return [
+            (self.hands.of(Hand(Stage.ACT, about=act)), f"{act.told}: a worker reads the change")
+            for act in acts
+            if self._library.fire(stored, act.steps, actor="operator") is not None
+        ]
 
     # ---------------------------------------------------------------- asking
 

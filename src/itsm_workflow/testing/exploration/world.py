@@ -1,4 +1,4 @@
-"""What a world is made of besides the change and the desk: workers in the middle of something, and what may be spent."""
+"""What a world has besides the change and the desk: workers in the middle of something, and what may be spent."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
-from itsm_workflow.testing.exploration.acts import Act
-from itsm_workflow.testing.exploration.itsm import Message
-
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from itsm_workflow.settle import Answer, Step
+    from itsm_workflow.testing.exploration.acts import Act
+    from itsm_workflow.testing.exploration.itsm import Message
 
 T = TypeVar("T", bound="Hashable")
 

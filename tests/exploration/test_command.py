@@ -1,0 +1,78 @@
+"""`itsm-workflow verify` as a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from itsm_workflow.cli import main
+from itsm_workflow.testing import exploration
+from tests.exploration import defects
+
+if TYPE_CHECKING:
+    import pytest
+
+SMALL = ("--ticks", "1", "--faults", "1", "--acts", "0")
+KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_ends", "seconds", "findings"]
+
+
+def test_the_figures_as_json() -> None:
+    """One value, whose keys stay; exit code 0 if nothing was found."""
+    command = [sys.executable, "-m", "itsm_workflow", "verify", "--json", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    found = json.loads(done.stdout)
+    assert list(found) == KEYS
+    assert found["bounds"] == {"ticks": 1, "faults": 1, "acts": 0, "workers": 2}
+    assert (found["complete"], found["violations"], found["bad_ends"], found["findings"]) == (True, 0, 0, [])
+    assert found["states"] > 1_000
+    assert done.stderr == ""
+
+
+def test_the_figures_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each on its line, and the verdict in words."""
+    assert main(["verify", *SMALL, "--depth", "5"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert list(lines) == ["bounds", "states", "depth", "drains", "seconds", "verdict"]
+    assert lines["bounds"] == "1 ticks, 1 faults, 0 acts, 2 workers"
+    assert lines["verdict"] == "holds: 0 violations, 0 bad ends; walked up to this depth only"
+
+
+def test_what_is_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 1, and the shortest way is printed, or is in the JSON."""
+    whole = exploration.explore
+    monkeypatch.setattr(exploration, "explore", lambda **asked: whole(library=defects.WithoutCompareAndSwap, **asked))
+
+    assert main(["verify", *SMALL]) == 1
+    out = capsys.readouterr().out
+    assert "verdict  broken: 1 violations, 0 bad ends" in out
+    assert "\n   4. a worker reads the change, which is due  [applying, sending]\n" in out
+
+    assert main(["verify", *SMALL, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["violations"], found["bad_ends"], found["complete"]) == (1, 0, False)
+    assert found["findings"][0]["promise"] == "stored_history_stays"
+    assert len(found["findings"][0]["steps"]) == 6
+
+
+def test_a_bound_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is walked."""
+    assert main(["verify", "--faults", "-1"]) == 2
+    assert "--faults" in capsys.readouterr().err
+
+
+def test_no_test_tool_is_needed() -> None:
+    """The command runs where neither pytest nor Hypothesis is installed."""
+    program = (
+        "import importlib.abc, sys\n"
+        "class Missing(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.partition('.')[0] in {'pytest', '_pytest', 'hypothesis'}:\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from itsm_workflow.cli import main\n"
+        "sys.exit(main(['verify', '--ticks', '0', '--faults', '0', '--acts', '0']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

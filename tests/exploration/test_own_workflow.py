@@ -1,0 +1,37 @@
+"""A workflow of a host's own is walked as the shipped one is, with its triggers and its invariants."""
+
+from __future__ import annotations
+
+from itsm_workflow.testing.exploration import INVARIANTS, Bounds, Sight, explore
+from tests.exploration.deployment import Stage, acts, deployed_what_was_approved, deployment
+
+BOUNDS = Bounds(ticks=1, faults=1, acts=1)
+PROMISES = [*INVARIANTS, deployed_what_was_approved]
+
+
+def test_a_workflow_that_goes_on_after_the_approval() -> None:
+    """It is walked to its end, by a trigger of the host, and keeps its own promise."""
+    lived = []
+
+    def sees_it_live(sight: Sight) -> str | None:
+        """Watch, and find nothing."""
+        lived.append(sight.change is not None and sight.change.state == Stage.LIVE)
+        return None
+
+    found = explore(deployment(Stage.GRANTED), bounds=BOUNDS, acts=acts, invariants=[*PROMISES, sees_it_live])
+    assert (found.complete, found.violations, found.bad_ends) == (True, (), ())
+    assert any(lived)
+
+
+def test_a_host_that_deploys_too_early() -> None:
+    """The promise of the host is broken, and its sentence and the shortest way are shown."""
+    found = explore(deployment(Stage.WAITING, Stage.GRANTED), bounds=BOUNDS, acts=acts, invariants=PROMISES)
+    assert str(found.violations[0]).splitlines() == [
+        "deployed_what_was_approved: Nothing is deployed that nobody approved.",
+        "  broken after 4 steps: it is live, and its ticket is not approved",
+        "   1. the host applies: the change and the mark of its send are stored  [filing, sending]",
+        "   2. the gateway files ticket 1  [filing, sending]",
+        "   3. a worker stores what was answered: record_ticket  [waiting]",
+        "   4. the host deploys: a worker reads the change; what was decided is stored: deploy  [live]",
+    ]
+    assert found.complete is False

@@ -1,0 +1,109 @@
+"""What a walk goes to, where it stops, and what it says of both."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, Outcome
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.definition import waits_for_a_person
+from itsm_workflow.testing.exploration import INVARIANTS, Bounds, explore
+
+if TYPE_CHECKING:
+    from itsm_workflow.testing.exploration import Sight
+
+SMALL = Bounds(ticks=1, faults=1, acts=1)
+TINY = Bounds(ticks=1, faults=0, acts=0)
+
+
+def test_the_shipped_workflow_holds() -> None:
+    """Every world within small bounds keeps every promise, and ends right."""
+    found = explore(bounds=SMALL)
+    assert (found.complete, found.violations, found.bad_ends, found.holds) == (True, (), (), True)
+    assert found.drains > found.states > 10_000
+
+
+def test_the_walk_gets_everywhere() -> None:
+    """It sees every state, trigger and outcome, and nearly every reason for attention: the rest is not proved."""
+    seen: set[object] = set()
+
+    def watches(sight: Sight) -> str | None:
+        """Watch, and find nothing."""
+        if sight.change is not None:
+            attention = sight.change.attention
+            seen.update((State(sight.change.state), sight.change.outcome, attention.reason if attention else None))
+            seen.update(entry.trigger for entry in sight.entries)
+        return None
+
+    explore(bounds=SMALL, invariants=[watches])
+    assert set(State) | set(Outcome) <= seen
+    # Two need two faults, and an overdue ticket more time.
+    rare = {AttentionReason.LOOKUP_FAILED, AttentionReason.EFFECT_PARKED}
+    assert set(AttentionReason) - seen == rare | {AttentionReason.OVERDUE}
+    assert {row.trigger.value for row in COLLECTOR_CHANGE.transitions} - seen == {"retry_effect"}
+
+
+def test_more_to_spend_leads_to_more_worlds() -> None:
+    """Each bound counts."""
+    bounds = [TINY, *(attrs.evolve(TINY, **{name: 1 + getattr(TINY, name)}) for name in ("ticks", "faults", "acts"))]
+    least, *others = (explore(bounds=one).states for one in bounds)
+    assert all(states > least for states in others)
+
+
+def test_one_worker_alone_sees_less() -> None:
+    """The second worker brings worlds of its own."""
+    assert explore(bounds=attrs.evolve(TINY, workers=1)).states < explore(bounds=TINY).states
+
+
+def test_a_depth_ends_the_walk() -> None:
+    """What is deeper is not claimed to hold."""
+    whole = explore(bounds=TINY)
+    part = explore(bounds=TINY, depth=4)
+    assert (part.depth, part.complete, part.holds) == (4, False, True)
+    assert part.states < whole.states
+    deeper = explore(bounds=TINY, depth=whole.depth + 1)
+    assert (deeper.states, deeper.depth, deeper.complete) == (whole.states, whole.depth, True)
+
+
+def test_the_same_walk_gives_the_same_figures() -> None:
+    """Nothing in it is drawn or depends on a clock; only the seconds are measured."""
+    seconds = itertools.count()
+    one, other = (explore(bounds=TINY, timer=lambda: float(next(seconds))) for _ in range(2))
+    assert one == other
+    assert one.seconds == 1.0
+
+
+def test_a_dead_end_is_found_though_nothing_unsafe_happens() -> None:
+    """Nobody ever looks at a pending change: it is safe, and never ends."""
+    never = {**COLLECTOR_CHANGE.due, State.PENDING: waits_for_a_person}
+    found = explore(attrs.evolve(COLLECTOR_CHANGE, due=never), bounds=TINY)
+    assert found.violations == ()
+    assert (found.holds, found.complete) == (False, False)
+    (end,) = found.bad_ends
+    assert (end.promise, end.problem) == (
+        "ends_right",
+        "the change stays in pending for ever, and nobody was told",
+    )
+    assert end.steps[:3] == (
+        "the host applies: the change and the mark of its send are stored  [applying, sending]",
+        "once faults stop, the gateway files ticket 1  [applying, sending]",
+        "once faults stop, a worker stores what was answered: record_ticket  [pending]",
+    )
+
+
+def test_progress_is_told_now_and_then() -> None:
+    """With the states and the depth so far."""
+    told: list[tuple[int, int]] = []
+    found = explore(bounds=SMALL, progress=lambda states, depth: told.append((states, depth)))
+    assert [states for states, _ in told] == list(range(0, found.states, 10_000))
+
+
+@pytest.mark.parametrize("promise", INVARIANTS, ids=lambda promise: promise.__name__)
+def test_every_promise_has_its_sentence(promise: object) -> None:
+    """People are told what was promised, in one line that ends."""
+    first = (promise.__doc__ or "").partition("\n")[0]
+    assert first.endswith(".")
