@@ -127,6 +127,15 @@ class MortalGateway(LedgerGateway):
             raise
 
 
+ACTS = (
+    MortalStore.commit,
+    *(getattr(LedgerGateway, name) for name in ("create", "read", "results", "withdraw", "find_by_key", "undelivered")),
+    World._start,
+)
+"""What a process does that outlives it. What it computes between two of these does not, so before and after each are
+all the moments at which its death makes a difference."""
+
+
 class MortalWorld(World):
     """A world in which stages of work are done, each by a process that may be killed on the way.
 

@@ -10,7 +10,7 @@ import itsm_workflow
 import itsm_workflow_backends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
 
 Grain = Literal["call", "line", "opcode"]
@@ -32,10 +32,14 @@ class Points:
         in_store: Whether a store's own code counts. Not where the store is in memory: it then stands for a database
             that does not die with its client.
         only_store: Whether nothing else counts.
+        only: Whether nothing but these functions counts, wherever they are.
     """
 
-    def __init__(self, grain: Grain, *, in_store: bool, only_store: bool = False) -> None:
+    def __init__(
+        self, grain: Grain, *, in_store: bool = False, only_store: bool = False, only: Sequence[Callable[..., Any]] = ()
+    ) -> None:
         self.grain = grain
+        self._only = {function.__code__ for function in only}
         self._roots = (_BACKENDS,) if only_store else (_SOURCE, _BACKENDS)
         self._left_out = _OTHER_SIDE if in_store else (*_OTHER_SIDE, *_MEMORY)
         self._counts: dict[CodeType, bool] = {}
@@ -91,7 +95,8 @@ class Points:
         counted = self._counts.get(code)
         if counted is None:
             name = code.co_filename
-            counted = name.startswith(self._roots) and not name.startswith(self._left_out)
+            inside = name.startswith(self._roots) and not name.startswith(self._left_out)
+            counted = code in self._only if self._only else inside
             self._counts[code] = counted
         return counted
 

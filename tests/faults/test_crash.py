@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import attrs
 import pytest
 
 from tests.faults.cases import row
-from tests.faults.mortal import NEW, OLD, MortalWorld, file
+from tests.faults.mortal import ACTS, NEW, OLD, MortalWorld, file
+from tests.faults.nested import SCENARIOS, Deaths
 from tests.faults.points import Points, steady
 from tests.faults.remote import FarWorld
 from tests.faults.syscalls import run_preloaded
@@ -127,3 +129,21 @@ def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> No
     """SIGKILL at each call with which SQLite changes its files: the file is whole, and all is well in the end."""
     run_preloaded(faults, folder, "death", "sqlite", moment)
     faults.note(f"{moment} each write, sync, cut and unlink of an apply: {faults.found} found, {faults.ran} run")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@row("C3")
+def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> None:
+    """A process dies, so does the one that recovers, and the next one: nothing is lost, doubled or illegal."""
+    act = Points("call", only=ACTS)
+    deaths = Deaths(SCENARIOS[name], faults.pick(quick=[act, act], full=[Points("line"), act, act]))
+    by_depth: Counter[int] = Counter()
+    for path in deaths.paths():
+        by_depth[len(path)] += 1
+        for key in faults.cases([f"{name}-{'-'.join(map(str, path))}"]):
+            with faults.case(key):
+                deaths.run(path).come_to_rest()
+    faults.found = found = by_depth.total()
+    told = ", ".join(f"{count} of {depth}" for depth, count in sorted(by_depth.items()))
+    first = faults.pick(quick="act", full="line")
+    faults.note(f"{name}: {found} points found, {faults.ran} run; deaths: {told}; the first at a {first}, then at acts")

@@ -1,0 +1,157 @@
+"""Deaths one after another: the process that recovers dies too, and so does the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.storage.protocol import Query
+from tests.faults.mortal import NEW, OLD, MortalWorld, file
+from tests.faults.points import steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.faults.mortal import Stage
+    from tests.faults.points import Points
+
+    Path = tuple[int, ...]
+
+
+def callback(world: MortalWorld) -> None:
+    """Take the callback of a ticket that was approved: look, decide, carry out the effect."""
+    workflow = world.workflow()
+    world.gateway.deliver(workflow.receive)
+
+
+def reconcile(world: MortalWorld) -> None:
+    """Pass over what is due."""
+    world.workflow().reconcile()
+
+
+def settle(world: MortalWorld) -> None:
+    """Look at one change, as a host does when its page is shown."""
+    workflow = world.workflow()
+    [change] = workflow.find(subject=NEW)
+    workflow.settle(change.id)
+
+
+def withdraw(world: MortalWorld) -> None:
+    """Withdraw a ticket; the callback comes."""
+    workflow = world.workflow()
+    [change] = workflow.find(subject=NEW)
+    workflow.withdraw(change.id, actor="alice")
+    world.gateway.deliver(workflow.receive)
+
+
+def recover(world: MortalWorld) -> None:
+    """Do what the next process does some minutes later: take callbacks, and pass over what is due."""
+    world.clock.advance(600)
+    workflow = world.workflow()
+    world.gateway.deliver(workflow.receive)
+    workflow.reconcile()
+
+
+def filed() -> MortalWorld:
+    """Return a world with a change whose ticket waits for its approval."""
+    world = MortalWorld()
+    for subject in (OLD, NEW):
+        world.live(lambda world, subject=subject: file(world.workflow(), subject))
+        world.asked.append(subject)
+    world.start_flow()
+    return world
+
+
+def approved() -> MortalWorld:
+    """Return a world in which the ticket was approved and nobody has been told."""
+    world = filed()
+    world.decide(world.ledger.newest_first()[0], approved=True)
+    return world
+
+
+def missed() -> MortalWorld:
+    """Return a world in which the callback about the approval found nobody."""
+    world = approved()
+    world.gateway.lose()
+    world.clock.advance(600)
+    return world
+
+
+def aged() -> MortalWorld:
+    """Return a world with a ticket that is old enough to be withdrawn."""
+    world = filed()
+    world.clock.advance(600)
+    return world
+
+
+@attrs.frozen
+class Scenario:
+    """What the first process does, and where it finds itself."""
+
+    make: Callable[[], MortalWorld]
+    stage: Stage
+
+
+SCENARIOS = {
+    "callback": Scenario(approved, callback),
+    "reconcile": Scenario(missed, reconcile),
+    "settle": Scenario(missed, settle),
+    "withdraw": Scenario(aged, withdraw),
+}
+
+
+@attrs.frozen
+class Deaths:
+    """Every way in which processes can die one after another, each at one of its points.
+
+    The points of a recovery depend on nothing but what the deaths before left in the store and in the ticket system,
+    so a recovery is died in once for each state that is left, however many deaths leave it.
+
+    Attributes:
+        scenario: What the first process does.
+        points: At which points the first process dies, the first recovery, and so on.
+    """
+
+    scenario: Scenario
+    points: Sequence[Points]
+
+    def paths(self) -> Iterator[Path]:
+        """Yield every way: at which point the first process dies, the first recovery, and so on."""
+        yield from self._paths((), self.points)
+
+    def run(self, path: Path) -> MortalWorld:
+        """Let processes die at these points, and return the world that they leave."""
+        stages = [self.scenario.stage, *[recover] * len(path)]
+        world = self.points[0].traced(self.scenario.make)
+        for stage, at, where in zip(stages, path, self.points, strict=False):
+            assert world.live(stage, where, die_at=at) == at
+            assert not world.life.alive, f"point {at} was not reached"
+        return world
+
+    def _paths(self, path: Path, points: Sequence[Points]) -> Iterator[Path]:
+        if not points:
+            return
+        seen: set[object] = set()
+        left: list[Path] = []
+        for at in range(1, self._count(path) + 1):
+            yield (*path, at)
+            if len(points) > 1 and (state := state_of(self.run((*path, at)))) not in seen:
+                seen.add(state)
+                left.append((*path, at))
+        for one in left:
+            yield from self._paths(one, points[1:])
+
+    def _count(self, path: Path) -> int:
+        stage = recover if path else self.scenario.stage
+        return steady(lambda: self.run(path).live(stage, self.points[len(path)]))
+
+
+def state_of(world: MortalWorld) -> object:
+    """Return what outlives the process, so that two worlds that are alike go on alike."""
+    rows = world.store.find(Query()).rows
+    entries = [world.store.history(row.id).entries for row in rows]
+    tickets = [(ticket.id, ticket.status, ticket.phase, len(ticket.logs)) for ticket in world.ledger.newest_first()]
+    waiting = tuple(world.ledger.failed_callbacks())
+    effects = tuple(sorted({delivery.effect for delivery in world.deliveries}))
+    return repr((rows, entries, tickets, waiting, effects))
