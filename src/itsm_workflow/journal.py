@@ -100,14 +100,13 @@ class Journal:
         """
         return self._read(self._row(change_id))
 
-    def pages(self, query: Query, *, most: int | None = None) -> Iterator[list[Stored]]:
+    def pages(self, query: Query) -> Iterator[list[Stored]]:
         """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
 
         Args:
             query: What to find; its limit is the size of a page.
-            most: Look at most at so many.
         """
-        for rows in self._pages(query, most):
+        for rows in self._pages(query):
             page = []
             for row in rows:
                 try:
@@ -126,13 +125,10 @@ class Journal:
         for rows in self._pages(query):
             yield from map(self._read, rows)
 
-    def _pages(self, query: Query, most: int | None = None) -> Iterator[tuple[Row, ...]]:
+    def _pages(self, query: Query) -> Iterator[tuple[Row, ...]]:
         following: Query | None = query
-        left = most
-        while following is not None and left != 0:
-            size = query.limit if left is None else min(query.limit, left)
-            found = self.storage.find(attrs.evolve(following, limit=size))
-            left = None if left is None else left - len(found.rows)
+        while following is not None:
+            found = self.storage.find(following)
             following = attrs.evolve(query, after=found.next) if found.next else None
             yield found.rows
 

@@ -112,13 +112,20 @@ class Loop:
         A change with an effect that another worker is delivering, or that is due and another process's to deliver, is
         left to that one as a whole.
         """
-        journal, change, now = self._journal, stored.change, self._journal.clock.now()
+        return None if self.leaves(stored) else self._plan(stored)
+
+    def leaves(self, stored: Stored) -> bool:
+        """Tell whether an effect of the change is due that is another process's to deliver."""
+        plan = self._plan(stored)
+        if plan is None or not isinstance(plan.question, Deliver):
+            return False
+        return not self._effects.delivers(_effect(stored.change, plan.question).name)
+
+    def _plan(self, stored: Stored) -> Plan | None:
+        journal, now = self._journal, self._journal.clock.now()
         if journal.is_delivering(stored, now):
             return None
-        plan = settle.plan(journal.definition, change, now, journal.policy, owner=self.owner)
-        if plan is None or not isinstance(plan.question, Deliver):
-            return plan
-        return plan if self._effects.delivers(_effect(change, plan.question).name) else None
+        return settle.plan(journal.definition, stored.change, now, journal.policy, owner=self.owner)
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared:
         """Prepare the commit that must be durable before the question is asked."""

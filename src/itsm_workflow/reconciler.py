@@ -75,13 +75,15 @@ class Reconciler:
         """Look at what is due now, oldest first.
 
         Args:
-            limit: Look at most at so many changes.
+            limit: Look at most at so many changes; what is another process's to do does not count.
             progress: Is called with the report so far, after each page.
         """
         began = self.journal.clock.elapsed()
-        report = Report(undelivered=self._mark_undelivered())
-        for page in self._pages(self.journal.clock.now(), limit):
-            counted = list(self._settle(page))
+        report, left = Report(undelivered=self._mark_undelivered()), limit
+        for page in self._pages(self.journal.clock.now()):
+            ours = [stored for stored in page if not self.loop.leaves(stored)]
+            counted = ["unchanged"] * (len(page) - len(ours)) + list(self._settle(ours[:left]))
+            left = None if left is None else max(left - len(ours), 0)
             report = attrs.evolve(
                 report,
                 due=report.due + len(counted),
@@ -90,18 +92,20 @@ class Reconciler:
                     for kind in ("moved", "unchanged", "busy", "failed")
                 },
                 seconds=self.journal.clock.elapsed() - began,
-                finished=limit is None or report.due + len(counted) < limit,
+                finished=left != 0,
             )
             if progress is not None:
                 progress(report)
+            if left == 0:
+                break
         return attrs.evolve(report, seconds=self.journal.clock.elapsed() - began)
 
-    def _pages(self, due_before: dt.datetime, limit: int | None) -> Iterator[list[Stored]]:
+    def _pages(self, due_before: dt.datetime) -> Iterator[list[Stored]]:
         # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
         query = Query(
             workflow=self.journal.definition.name, due_before=to_micros(due_before), order=Order.DUE_AT, limit=PAGE
         )
-        return filter(None, self.journal.pages(query, most=limit))
+        return filter(None, self.journal.pages(query))
 
     def _settle(self, page: Sequence[Stored]) -> Iterator[str]:
         """Do what each change of a page is due for, and yield what became of it: a name of a `Report`'s count."""
@@ -150,12 +154,8 @@ class Reconciler:
         return self._answer(claimed, plan, {}, since)
 
     def _rest(self, stored: Stored) -> tuple[Stored, bool]:
-        """Move the due time of a change about which there is nothing to ask, or nothing for this process to do."""
-        prepared = self.journal.fire(stored, (), actor="reconciler", looked=True)
-        if self.loop.is_due(prepared.stored):  # others' to do: let it not stand in the way of all that is due as well
-            until = self.journal.clock.now() + self.journal.policy.soon
-            prepared = self.journal.claim(stored, (), until=until, actor="reconciler")
-        return self.journal.commit_one(prepared), True
+        """Move the due time of a change about which there is nothing to ask."""
+        return self.journal.commit_one(self.journal.fire(stored, (), actor="reconciler", looked=True)), True
 
     def _answer(
         self, claimed: Stored, plan: Plan, results: Mapping[str, TicketResult], since: float

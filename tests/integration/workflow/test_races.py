@@ -199,7 +199,7 @@ def test_an_effect_of_another_process_is_left_to_it() -> None:
 
     for _ in range(2):
         assert other.reconcile().unchanged == 1
-        desk.pass_time(2)
+        desk.pass_time(1)
     assert [one.attempts for one in other.get(change.id).effects] == [1]
     assert workflow.reconcile().moved == 1
 

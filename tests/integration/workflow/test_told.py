@@ -129,6 +129,30 @@ def test_change_that_cannot_be_looked_into_holds_nobody_up() -> None:
     assert [(name, "a bug" in str(error)) for name, error in witness.troubles] == [(first.id, True)]
 
 
+def test_what_others_must_do_uses_up_no_limit() -> None:
+    """A pass with a limit gets to what is its own, however much of others' stands before it."""
+    world = World()
+
+    def fail(_call: EffectCall) -> None:
+        raise OSError("not yet")
+
+    owner = world.workflow(effects={State.APPROVED: [Effect("start", fail)]})
+    other = world.workflow(effects={}, unknown_effects="leave")
+    for number in range(5):
+        change = world.apply(owner, f"collector-{number}")
+        world.start_flow()
+        world.decide(world.ticket_of(change), approved=True)
+        assert owner.settle(change.id).state == State.APPROVED
+    world.apply(other, "collector-9")
+    asked = world.ledger.requests["get_ticket_info"]
+    world.clock.advance(301)
+
+    report = other.reconcile(limit=1)
+
+    assert (report.due, report.unchanged, report.finished) == (6, 6, False)
+    assert world.ledger.requests["get_ticket_info"] == asked + 1
+
+
 def test_late_hint_is_looked_into_when_the_gateway_can_be_asked_again() -> None:
     """A look that failed has not used it up; one that succeeded has."""
     world = blind(None)
