@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("src", "storage_backends", "tests")
+FOLDERS = ("src", "storage_backends", "tests", "docs")
 FILES = ("pyproject.toml", "conftest.py")
 PASSED, FAILED = 0, 1
 _PATIENCE = 600  # seconds for one selection of tests
@@ -42,7 +42,7 @@ class Run:
 def copy_tree(folder: Path) -> Path:
     """Copy what the tests need into a folder, and return it."""
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
     for name in FILES:
         shutil.copy2(ROOT / name, folder / name)
     return folder
