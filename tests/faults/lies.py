@@ -36,13 +36,15 @@ ODD_WORDS: tuple[Any, ...] = (
     "RESOLVED",
 )
 """Status words that BK-ITSM's list does not have, or that end nothing."""
+_WITHDRAWN = ["TERMINATED", "REVOKED"]
 FOREIGN = "REQ20261125000099"
 
 
 class Liar:
     """Knows one running ticket of ours, number 7, and lies about it and others in every answer.
 
-    It claims an end on at most one of the two sides that must agree, so nothing that it says proves an approval.
+    It claims an end on at most one of the two sides that must agree, and a withdrawal on the ticket's page at most
+    once, so nothing that it says proves an end.
 
     Args:
         random: Decides what it says.
@@ -54,6 +56,7 @@ class Liar:
         self.answers_create = random.random() < 0.6
         self.shows_ours = self.answers_create or random.random() < 0.5
         self.side = random.choice(["page", "result", "neither"])
+        self._withdrawn_yet = False
         self.destroyed: list[str] = []
         self.before_destroying: Callable[[], object] = int
         self._script: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -105,6 +108,8 @@ class Liar:
     def _page(self) -> object:
         random = self.random
         status = self._word(may_claim=self.side == "page")
+        if status in _WITHDRAWN:  # a second one, a minute later, would be believed
+            self._withdrawn_yet, status = True, "RUNNING" if self._withdrawn_yet else status
         given: dict[str, Any] = {"current_status": status, "title": f"t #{self.key[-8:]}"}
         steps = random.choice([[], [{"id": 1, "status": "RUNNING"}], [{"id": None}], "none"])
         wrong: list[dict[str, Any]] = [{}, {}, {"id": 8}, {"sn": FOREIGN}, {"creator": "mallory"}, {"id": None}]
