@@ -166,7 +166,7 @@ class Permissions:
 
 
 def _row_of(fields: Mapping[str, Any]) -> Permission:
-    return Permission(users=frozenset(fields["users"]), resources=frozenset(fields["resources"]))
+    return Permission(users=frozenset(fields.get("users", ())), resources=frozenset(fields.get("resources", ())))
 
 
 def effects(permissions: Permissions) -> Mapping[str, Sequence[Effect]]:
