@@ -10,7 +10,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer, Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, filed, ran
-from itsm_workflow.testing.exploration.world import Deliver, Lookup, Read, Send
+from itsm_workflow.testing.exploration.world import PUT_OFF, Deliver, Lookup, Read, Send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
     from itsm_workflow.settle import Answer
     from itsm_workflow.testing.exploration.itsm import Desk, Itsm
-    from itsm_workflow.testing.exploration.world import Question
+    from itsm_workflow.testing.exploration.world import PutOff, Question
 
 _LOST = "the answer was lost"
 _NO = "refused"
@@ -37,7 +37,7 @@ class Ending(NamedTuple):
     told: str
     faults: int
     desk: Desk
-    answers: tuple[Answer | Step, ...]
+    answers: tuple[Answer | Step | PutOff, ...]
 
 
 def endings(
@@ -56,7 +56,14 @@ def endings(
         yield from _send(itsm, desk, question)
     elif isinstance(question, Deliver):
         yield from _deliver(itsm, desk, question, planned=planned)
-    elif isinstance(question, Read):
+    else:
+        for look in _looks(itsm, desk, question, decision_field):
+            failed = question.late and any(_is_empty(answer) for answer in look.answers)
+            yield look._replace(answers=(*look.answers, PUT_OFF)) if failed else look
+
+
+def _looks(itsm: Itsm, desk: Desk, question: Lookup | Read, decision_field: str | None) -> Iterator[Ending]:
+    if isinstance(question, Read):
         yield from _read(itsm, desk, question.ticket, decision_field)
     elif question.read:
         for read in _read(itsm, desk, question.read, decision_field):
@@ -65,6 +72,13 @@ def endings(
                 yield Ending(both, read.faults + look.faults, look.desk, read.answers + look.answers)
     else:
         yield from _look_up(itsm, desk, question)
+
+
+def _is_empty(answer: object) -> bool:
+    """Tell whether a look brought no answer."""
+    if isinstance(answer, ReadAnswer):
+        return answer.snapshot is None
+    return isinstance(answer, LookupAnswer) and answer.found is None
 
 
 def _send(itsm: Itsm, desk: Desk, send: Send) -> Iterator[Ending]:

@@ -13,6 +13,7 @@ from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
 from itsm_workflow.testing.exploration.ticks import Silence, StillJournal
+from itsm_workflow.testing.exploration.world import PutOff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +71,10 @@ class Library:
         """Return what `Workflow.apply` fires on a draft."""
         return Step(Trigger.REVISE, ev.Drafted(form=MENDED)), *_submission(key, owner)
 
+    def is_due(self, stored: Stored) -> bool:
+        """Tell whether a change is due, see `Loop.is_due`."""
+        return self._loop.is_due(stored)
+
     def plan(self, stored: Stored, owner: str) -> Plan | None:
         """Return the question about a change, see `Loop.plan`."""
         self._loop.owner = owner
@@ -82,14 +87,17 @@ class Library:
         except TransitionRefused:
             return None
 
-    def record(self, stored: Stored, answer: Answer | Step, *, keep: bool) -> Prepared | None:
+    def record(self, stored: Stored, answer: Answer | Step | PutOff, *, keep: bool) -> Prepared | None:
         """Prepare what an answer decides, see `Loop.record`; None if there is nothing to write.
 
         Args:
             stored: The change.
-            answer: What the gateway answered, or what came of a delivery.
+            answer: What the gateway answered, what came of a delivery, or that a late look failed.
             keep: See there.
         """
+        if isinstance(answer, PutOff):
+            journal = self.journal
+            return journal.claim(stored, (), until=journal.clock.now() + journal.policy.poll, actor=WORKER)
         if isinstance(answer, Step):
             return self.fire(stored, (answer,), actor=WORKER)
         self.journal.prepared = None

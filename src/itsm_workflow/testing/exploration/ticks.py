@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.settle import Answer, Step
     from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.testing.exploration.world import PutOff
 
 TICK = dt.timedelta(minutes=1)
 """How long a step of time is; `tick_policy` measures all waits in it."""
@@ -194,9 +195,8 @@ class Shelf:
     def later(self, number: int) -> int:
         """Return the change after one step of time."""
         if number not in self._later:
-            stored = self.get(number)
-            due = None if stored.due_at is None else stored.due_at - TICK
-            self._later[number] = self.put(_moved(stored.change), due)
+            later = moved(self.get(number))
+            self._later[number] = self.put(later.change, later.due_at)
         return self._later[number]
 
     def renamed(self, number: int, owners: tuple[tuple[str, str], ...]) -> int:
@@ -235,7 +235,8 @@ class Shelf:
             matters = policy.withdraw_age if in_final else max(policy.withdraw_age, policy.overdue)
             ticket = attrs.evolve(ticket, url="", channel="", recorded_at=_since(ticket.recorded_at, NOW - matters))
         if suspicion is not None:
-            suspicion = attrs.evolve(suspicion, since=_since(suspicion.since, NOW - policy.quiet))
+            # Not only its quiet time counts: what it is compared with may have been seen long before it is stored.
+            suspicion = attrs.evolve(suspicion, since=_since(suspicion.since, self._oldest))
         if attention is not None:
             facts = {} if attention.reason in _WITHOUT_FACTS else dict(sorted(attention.facts.items()))
             attention = Attention(reason=attention.reason, since=NOW, facts=facts)
@@ -284,12 +285,11 @@ class Shelf:
         return attrs.evolve(heard, at=at, sn=heard.sn if in_use else "")
 
 
-def aged(answer: Answer | Step) -> Answer | Step:
+def aged(answer: Answer | Step | PutOff) -> Answer | Step | PutOff:
     """Return an answer that was not stored yet after one step of time: what it shows was seen longer ago."""
     if not isinstance(answer, ReadAnswer) or answer.snapshot is None:
         return answer
-    seen = max(answer.snapshot.seen_at - TICK, NOW - TICK)  # longer ago than any quiet time is long enough
-    return ReadAnswer(snapshot=attrs.evolve(answer.snapshot, seen_at=seen))
+    return ReadAnswer(snapshot=attrs.evolve(answer.snapshot, seen_at=answer.snapshot.seen_at - TICK))
 
 
 def _plain_effect(effect: PlannedEffect, earliest: dt.datetime) -> PlannedEffect:
@@ -307,10 +307,12 @@ def _since(moment: dt.datetime, oldest: dt.datetime) -> dt.datetime:
     return max(_whole(moment), oldest)
 
 
-def _moved(change: ChangeRequest) -> ChangeRequest:
-    """Return the change with every time a step further back."""
+def moved(stored: Stored) -> Stored:
+    """Return a change with every time a step further back."""
+    change = stored.change
     values: dict[str, Any] = {field.name: _back(getattr(change, field.name)) for field in attrs.fields(type(change))}
-    return attrs.evolve(change, **values)
+    due = None if stored.due_at is None else stored.due_at - TICK
+    return attrs.evolve(stored, change=attrs.evolve(change, **values), due_at=due)
 
 
 def _back(value: object) -> object:

@@ -226,7 +226,7 @@ class Workers:
         prepared = self._library.claim(stored, plan)
         if prepared is None:
             return Stored(change, NO_HAND, "the claim is refused", 0)
-        question = _question(plan.question, prepared.stored.change)
+        question = question_of(plan.question, prepared.stored.change)
         keep = isinstance(question, Send | Deliver)
         asking = self.hands.of(Hand(Stage.ASK, about=question, keep=keep))
         told = f"the worker's claim to {_purpose(question)} is stored"
@@ -348,7 +348,7 @@ def _is_spent(hand: Hand, change: ChangeRequest) -> bool:
     return attempt is None or attempt.phase is not Phase.SENDING or attempt.owner != sent.owner
 
 
-def _question(question: settle.Question, change: ChangeRequest) -> Question:
+def question_of(question: settle.Question, change: ChangeRequest) -> Question:
     """Return what is asked, with all of the claimed change in it that the asking looks at."""
     attempt, ticket = change.attempt, change.ticket
     key, number = (attempt.key, attempt.number) if attempt else ("", 0)
@@ -359,10 +359,10 @@ def _question(question: settle.Question, change: ChangeRequest) -> Question:
         effect = next(one for one in change.effects if one.id == question.effect)
         return Deliver(effect.id, effect.name, effect.attempts + 1, bound)
     if isinstance(question, settle.Lookup):
-        return Lookup(number, key, question.sn or "")
+        return Lookup(number, key, sn=question.sn or "")
     if isinstance(question, settle.Sweep) and question.lookup:
-        return Lookup(number, key, "", bound if question.read else "")
-    return Read(bound)
+        return Lookup(number, key, read=bound if question.read else "", late=True)
+    return Read(bound, late=isinstance(question, settle.Sweep))
 
 
 def _purpose(question: Question) -> str:

@@ -31,18 +31,20 @@ class Send(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """A worker is about to look for tickets; with ``read``, to read the change's ticket before."""
+    """A worker is about to look for tickets, ``late`` after the change was decided; with ``read``, a ticket before."""
 
     number: int
     key: str
-    sn: str
+    sn: str = ""
     read: str = ""
+    late: bool = False
 
 
 class Read(NamedTuple):
-    """A worker is about to read a ticket."""
+    """A worker is about to read a ticket, ``late`` after the change was decided."""
 
     ticket: str
+    late: bool = False
 
 
 class Deliver(NamedTuple):
@@ -55,6 +57,13 @@ class Deliver(NamedTuple):
 
 
 Question: TypeAlias = Send | Lookup | Read | Deliver
+
+
+class PutOff(NamedTuple):
+    """What is stored after a late look that failed: when to look again."""
+
+
+PUT_OFF = PutOff()
 
 
 class Stage(enum.Enum):
@@ -87,7 +96,7 @@ class Hand(NamedTuple):
     stage: Stage
     seen: int = FRESH
     about: Question | Message | Act | None = None
-    answers: tuple[Answer | Step, ...] = ()
+    answers: tuple[Answer | Step | PutOff, ...] = ()
     keep: bool = False
     forced: bool = False
 
