@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import attrs
@@ -57,10 +58,14 @@ def filed() -> MortalWorld:
     """Return a world with a change whose ticket waits for its approval."""
     world = MortalWorld()
     for subject in (OLD, NEW):
-        world.live(lambda world, subject=subject: file(world.workflow(), subject))
+        world.live(functools.partial(_file, subject))
         world.asked.append(subject)
     world.start_flow()
     return world
+
+
+def _file(subject: str, world: MortalWorld) -> None:
+    file(world.workflow(), subject)
 
 
 def approved() -> MortalWorld:

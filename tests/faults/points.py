@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import itsm_workflow
 import itsm_workflow_backends
@@ -22,6 +22,14 @@ _SOURCE = str(Path(itsm_workflow.__file__).parent)
 _BACKENDS = next(iter(itsm_workflow_backends.__path__))
 _OTHER_SIDE = tuple(f"{_SOURCE}/{name}" for name in ("sandbox/", "testing/", "audit.py"))
 _MEMORY = (f"{_BACKENDS}/memory.py", f"{_SOURCE}/storage/table.py")
+
+
+class Where(Protocol):
+    """Where a process can be struck."""
+
+    def passed(self, work: Callable[[], object], *, at: int = 0, strike: Callable[[], object] | None = None) -> int:
+        """Do the work, and return how many points it passed; at one of them, strike."""
+        ...
 
 
 class Points:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.effects import EffectCall
     from tests.faults.mortal import Stage
-    from tests.faults.points import Points
+    from tests.faults.points import Where
 
 
 def _read_only(values: dict[str, object]) -> MappingProxyType[str, object]:
@@ -85,7 +85,7 @@ class FarWorld(MortalWorld):
         """Open the store."""
         self.store = self.mortal = open_storage(self.url)
 
-    def dies(self, stage: Stage, points: Points, at: int) -> End:
+    def dies(self, stage: Stage, points: Where, at: int) -> End:
         """Let a child open the store and do a stage, killed at a point, and return how it ended; then open the store.
 
         Args:
@@ -136,7 +136,7 @@ class FarWorld(MortalWorld):
             arguments, options = message
             line.send(getattr(self.gateway, name)(*arguments, **options))
 
-    def _work_and_die(self, stage: Stage, points: Points, at: int, line: Connection) -> NoReturn:
+    def _work_and_die(self, stage: Stage, points: Where, at: int, line: Connection) -> NoReturn:
         end = End(struck=False, error="it did not begin")
         try:
             self.line = line

@@ -97,6 +97,7 @@ class Killed:
         with self._world() as world:
             end = world.dies(stage, points, 0)
             assert not end.error, end.error
+            world.come_to_rest()  # the next child inherits what this fills: caches, and code that was compiled
             return end.passed
 
     def check(self, stage: Stage, points: Points, at: int) -> None:

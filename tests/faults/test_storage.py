@@ -2,23 +2,177 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow import open_storage
+from itsm_workflow.errors import StorageError, StorageUnavailable
 from tests.faults.cases import row
+from tests.faults.damage import must_refuse_writes, read, whole
 from tests.faults.syscalls import TROUBLES, run_preloaded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.cases import Faults
+    from tests.faults.damage import Whole
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Log nothing: the library tells of all that is done to it here."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("trouble", [name for name in TROUBLES if not name.startswith("killed")])
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S1", quick=False)
 def test_s1_call_of_the_system_fails(faults: Faults, folder: Path, kind: str, trouble: str) -> None:
-    """Each write, sync, cut, rename and unlink of an apply: the error surfaces or does no harm, nothing is sent for it."""
+    """Each write, sync, cut, rename and unlink of an apply: the error surfaces or does no harm; nothing is sent."""
     run_preloaded(faults, folder, "trouble", kind, trouble)
     faults.note(f"{kind}, {trouble}: {faults.found} calls found, {faults.ran} run")
+
+
+# ---------------------------------------------------------------- damage
+
+
+@row("S4")
+def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None:
+    """What is whole is read, or nothing; the file is left as it is."""
+    store = whole(f"json:///{folder}/changes.json")
+    content = store.files["changes.json"]
+    step = faults.pick(quick=17, full=1)
+    for length in faults.cases(range(0, len(content), step)):
+        with faults.case(length), store.damaged({"changes.json": content[:length]}):
+            found = read(store.url, list(store.now))
+            commits = content[:length].count(b"\n") - 1
+            if commits < 0:
+                assert all(isinstance(one, StorageError) for one in found.values()), "it was reset"
+            else:
+                assert found == {name: store.states[commits].get(name) for name in store.now}
+            assert store.path.read_bytes() == content[:length]
+    faults.note(f"cut at every {step} of {len(content)} bytes" if step > 1 else f"cut at each of {len(content)} bytes")
+
+
+@row("S4")
+def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
+    """The truth is read, or the damage is told; of what is older nothing is written on. Other changes are not hit."""
+    store = whole(f"json:///{folder}/changes.json")
+    content = store.files["changes.json"]
+    step = faults.pick(quick=131, full=1)
+    hit = 0
+    for bit in faults.cases(range(0, (len(content) - 1) * 8, step)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with faults.case(bit), store.damaged({"changes.json": bytes(flipped)}):
+            found = _truth_or_told(store)
+            named = _named_at(content, bit // 8)
+            if named is not None:
+                hit += 1
+                assert [name for name in found if isinstance(found[name], StorageError)] == sorted(named)
+            assert store.path.read_bytes() == flipped
+    faults.note(
+        f"bits flipped in {len(content)} bytes, every {step}; {hit} hit the body of a line and one change alone"
+    )
+
+
+@row("S4")
+def test_s4_json_file_with_lines_swapped_repeated_taken_out_or_from_another_store(faults: Faults, folder: Path) -> None:
+    """As with bits: the truth is read, or the damage is told."""
+    (folder / "other").mkdir()
+    (folder / "one").mkdir()
+    other = whole(f"json:///{folder}/other/changes.json", seed=1).files["changes.json"].splitlines(keepends=True)
+    store = whole(f"json:///{folder}/one/changes.json")
+    lines = store.files["changes.json"].splitlines(keepends=True)
+    places = range(len(lines))
+    edits = {
+        **{f"swap-{a}-{b}": _swapped(lines, a, b) for a in places for b in places if a < b},
+        **{f"repeat-{a}-at-{b}": [*lines[:b], lines[a], *lines[b:]] for a in places for b in places},
+        **{f"without-{a}": [*lines[:a], *lines[a + 1 :]] for a in places[:-1]},
+        **{f"foreign-{a}-at-{b}": [*lines[:b], other[a], *lines[b:]] for a in places for b in places},
+    }
+    for name in faults.cases(edits):
+        with faults.case(name), store.damaged({"changes.json": b"".join(edits[name])}):
+            _truth_or_told(store)
+
+
+def _swapped(lines: list[bytes], a: int, b: int) -> list[bytes]:
+    swapped = list(lines)
+    swapped[a], swapped[b] = swapped[b], swapped[a]
+    return swapped
+
+
+def _truth_or_told(store: Whole) -> dict[str, object]:
+    """Fail unless each change is read as it is, or as it was and cannot be written to, or an error tells of it."""
+    found = read(store.url, list(store.now))
+    for name, one in found.items():
+        if isinstance(one, StorageError) or one == store.now[name]:
+            continue
+        known = [state.get(name) for state in store.states]
+        assert one in known, f"{name} was read as it never was"
+        must_refuse_writes(store.url, one[0] if one else store.now[name][0])
+    return dict(sorted(found.items()))
+
+
+def _named_at(content: bytes, place: int) -> set[str] | None:
+    """Return the changes that a line names whose body is at the place; None if the place is in no body."""
+    start = content.rfind(b"\n", 0, place) + 1
+    end = content.find(b"\n", start)
+    body = content.find(b'"changes":', start, end)
+    if body < 0 or place < body or place >= end - len(b'"}'):
+        return None
+    return {held[0] for held in json.loads(content[start : end + 1])["names"]["holds"]}
+
+
+KINDS = ("link", "dangling link", "fifo", "folder", "hard link", "socket", "device")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "json"])
+@row("S6")
+def test_s6_something_else_stands_at_the_path(faults: Faults, folder: Path, kind: str) -> None:
+    """It is refused, at once, and neither it nor what it leads to is touched."""
+    ends = ("", "-wal", "-shm", "-journal") if kind == "sqlite" else ("", ".lock")
+    for end, what in faults.cases([(end, what) for end in ends for what in KINDS]):
+        place = folder / f"{kind}{end}-{what}"
+        place.mkdir()
+        target = place / "target"
+        target.write_bytes(b"somebody else's")
+        if end:
+            open_storage(f"{kind}:///{place}/store").close()
+        path = place / f"store{end}"
+        path.unlink(missing_ok=True)
+        with _made(path, what, target), faults.case((end, what)):
+            with pytest.raises(StorageUnavailable) as refused:
+                open_storage(f"{kind}:///{place}/store")
+            assert str(path) in str(refused.value)
+            assert target.read_bytes() == b"somebody else's"
+            assert not os.path.lexists(place / "nowhere")
+
+
+def _made(path: Path, what: str, target: Path) -> socket.socket:
+    """Put something at the path; what is returned keeps it there until it is closed."""
+    held = socket.socket(socket.AF_UNIX)
+    match what:
+        case "link":
+            path.symlink_to(target)
+        case "dangling link":
+            path.symlink_to(target.with_name("nowhere"))
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "hard link":
+            path.hardlink_to(target)
+        case "socket":
+            held.bind(str(path))
+        case _:
+            path.symlink_to("/dev/zero")
+    return held

@@ -1,0 +1,135 @@
+"""Stores whose files were damaged behind the library's back, and what may be read of them then."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow import open_storage
+from itsm_workflow.errors import StorageCorrupt, StorageError
+from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
+from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from itsm_workflow.storage.protocol import Conflict, StorageBackend
+
+State = dict[str, tuple[Row, tuple[EntryRow, ...]]]
+
+
+def state_of(store: StorageBackend) -> State:
+    """Return everything that can be found in a store."""
+    return {row.id: (row, store.history(row.id).entries) for row in store.find(Query()).rows}
+
+
+class Remembering:
+    """A store that remembers how it looked after each commit."""
+
+    def __init__(self, store: StorageBackend) -> None:
+        self._store = store
+        self.states: list[State] = [state_of(store)]
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        """Pass it on, and look."""
+        told = self._store.commit(writes)
+        self.states.append(state_of(self._store))
+        return told
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+@attrs.frozen
+class Whole:
+    """A store of three changes before it was damaged.
+
+    Attributes:
+        url: Where it is.
+        files: What is in its files, as they stand while it is open.
+        states: How it looked after each commit; the last one is how it looks now.
+    """
+
+    url: str
+    files: Mapping[str, bytes]
+    states: Sequence[State]
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return Path("/" + self.url.partition("////")[2])
+
+    @property
+    def now(self) -> State:
+        """How it looks."""
+        return self.states[-1]
+
+    @contextlib.contextmanager
+    def damaged(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Put these files in place of its own until the block ends."""
+        self._put(files)
+        yield
+        self._put({})
+
+    def _put(self, files: Mapping[str, bytes]) -> None:
+        for path in self.path.parent.iterdir():
+            path.unlink()
+        for name, content in files.items():
+            (self.path.parent / name).write_bytes(content)
+
+
+def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
+    """Make a store with a change that was approved, one that waits, and a draft.
+
+    Args:
+        url: Where.
+        seed: Another one makes another store.
+        closed: Whether it was closed before its files are read; SQLite's log is merged then.
+    """
+    store = open_storage(url)
+    remembering = Remembering(store)
+    world = World(seed, store=remembering)  # type: ignore[arg-type] # it passes on what it does not have
+    workflow = world.workflow()
+    world.approved(workflow)
+    world.gateway.deliver(workflow.receive)
+    world.apply(workflow, "collector-2")
+    workflow.draft(subject="collector-3", title="t", applicant="alice", approvers=["carol"])
+    if closed:
+        store.close()
+    path = Path("/" + url.partition("////")[2])
+    files = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    store.close()
+    return Whole(url, files, remembering.states)
+
+
+def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None]:
+    """Return what is read of each change, or the error that tells why it is not."""
+    try:
+        store = open_storage(url)
+    except StorageError as error:
+        return dict.fromkeys(ids, error)
+    found: dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None] = {}
+    try:
+        for change_id in ids:
+            try:
+                row = store.get(change_id)
+                found[change_id] = None if row is None else (row, store.history(change_id).entries)
+            except StorageError as error:
+                found[change_id] = error
+    finally:
+        store.close()
+    return found
+
+
+def must_refuse_writes(url: str, row: Row) -> None:
+    """Fail unless a write upon a row that was read is refused."""
+    with contextlib.suppress(StorageCorrupt):
+        store = open_storage(url)
+        try:
+            store.commit([Write(row=attrs.evolve(row, version=row.version + 1), expected_version=row.version)])
+        finally:
+            store.close()
+        raise AssertionError(f"change {row.id} was read as it was at version {row.version}, and written to")
