@@ -1,4 +1,4 @@
-"""One of many processes that apply for the same subjects, in an order of its own.
+"""One of many processes that apply for the same subjects and abandon the same drafts, in an order of its own.
 
 `python -m tests.faults.racer STORE TICKETS SUBJECTS SEED [HOLD]` says that it is ready, waits for a line, and tells in
 one line of JSON which subjects it won and which errors it met. With HOLD it says so in the middle of the write of that
@@ -7,6 +7,7 @@ number, with the store's lock in its hands, and goes on when it gets another lin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from itsm_workflow import Workflow, open_storage
-from itsm_workflow.errors import AlreadyApplied
+from itsm_workflow.errors import AlreadyApplied, TransitionRefused
 from itsm_workflow_backends.json_file import _log
 from tests.faults.ticket_file import TicketFile
 
@@ -35,6 +36,12 @@ def main(arguments: Sequence[str]) -> None:
     with Workflow(storage=open_storage(store), gateway=TicketFile(Path(tickets))) as workflow:
         _tell("ready")
         sys.stdin.readline()
+        drafts, abandoned = [change.id for change in workflow.find(states=["draft"])], []
+        Random(int(seed)).shuffle(drafts)
+        for draft in drafts:
+            with contextlib.suppress(TransitionRefused):  # another one was first
+                workflow.abandon(draft, actor=seed)
+                abandoned.append(draft)
         order = [f"collector-{number}" for number in range(int(subjects))]
         Random(int(seed)).shuffle(order)
         won, errors = [], Counter[str]()
@@ -47,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
                 errors[f"{type(error).__name__}: {error}"] += 1
             else:
                 won.append(subject)
-    _tell({"won": won, "errors": errors})
+    _tell({"won": won, "errors": errors, "abandoned": abandoned})
 
 
 def _hold_at(number: int) -> None:

@@ -22,9 +22,9 @@ from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.faults.cases import row
 from tests.faults.host import resident
-from tests.faults.lies import Flapping, Liar, meaning, patient_gateway
+from tests.faults.lies import ODD_ENDS, Flapping, Liar, OddGateway, meaning, patient_gateway
 from tests.faults.tls import Authority
-from tests.faults.wire import Wire, at_create, spread
+from tests.faults.wire import Wire, at_create, forget_peak, peak, spread
 from tests.integration.gateway.fault_server import (
     CREATED,
     Connection,
@@ -39,6 +39,7 @@ from tests.integration.workflow.places import Witness
 from tests.unit.gateway.scripted import scripted_gateway
 from tests.unit.gateway.test_fuzz import Fuzzer
 from tests.unit.gateway.test_recordings import EXCHANGES, answer_of
+from tests.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
@@ -196,30 +197,18 @@ def test_g3_recorded_answers_to_a_create_are_classified(faults: Faults) -> None:
 def test_g4_endless_body_is_cut(faults: Faults) -> None:
     """Whatever is sent without end ends at the cap or the deadline, and the process stays as small as it was."""
     grown = 0
-    runs = [f"{name} {number}" for number in range(faults.pick(quick=1, full=50)) for name in ENDLESS]
-    for key in faults.cases(runs):
+    for key in faults.cases(f"{name} {number}" for number in range(faults.pick(quick=1, full=50)) for name in ENDLESS):
         name = key.rpartition(" ")[0]
         with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url, deadline=2.0) as wire:
             before = resident(os.getpid())
-            _forget_peak()
+            forget_peak()
             change = wire.apply()
-            peak = _peak() - before
-            grown = max(grown, peak)
+            more = peak() - before
+            grown = max(grown, more)
             with faults.case(key):
                 assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
-                assert peak <= CAP
+                assert more <= CAP
     faults.note(f"{grown / 2**20:.1f} MiB at most, server included")
-
-
-def _forget_peak() -> None:
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
-        file.write("5")
-
-
-def _peak() -> int:
-    with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 - as above
-        [line] = [line for line in file if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
 
 
 @row("G5")
@@ -281,11 +270,9 @@ def test_g6_handshake_that_breaks_sends_nothing(faults: Faults) -> None:
 @row("G6")
 def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
     """No setting does, and plain HTTP leaves this machine only where a setting says so in clear words."""
-    names = [field.name for field in attrs.fields(Settings)]
-    for name in faults.cases(names):
-        with faults.case(name):
-            assert "verify" not in name
-            assert "insecure" not in name
+    for field in faults.cases(attrs.fields(Settings)):
+        with faults.case(field.name):
+            assert not {"verify", "insecure"} & set(field.name.split("_"))
     with pytest.raises(SettingsError, match="must be https"):
         settings("http://itsm.example.com/")
 
@@ -340,6 +327,26 @@ def test_g7_lies_approve_nothing_and_bind_nothing(faults: Faults) -> None:
             assert set(liar.destroyed) <= {CREATED["sn"]}
             told[after.attention.reason if after.attention else "no attention"] += 1
     faults.note(", ".join(f"{count} {reason}" for reason, count in told.most_common()))
+
+
+@row("G7")
+def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults) -> None:
+    """No approval step, no end, a status that nobody knows: the change waits, and somebody is told."""
+    for kind in faults.cases(ODD_ENDS):
+        world, witness = World(gateway=OddGateway), Witness()
+        assert isinstance(world.gateway, OddGateway)
+        workflow = world.workflow(observers=(witness,))
+        with faults.case(kind):
+            change = world.apply(workflow)
+            world.gateway.kind = kind
+            for _ in range(15 * 4):
+                world.clock.advance(6 * 3600)
+                assert workflow.reconcile().due == 1
+            after = workflow.get(change.id)
+            assert after.attention is not None
+            assert (after.state, after.attention.reason) == (State.PENDING, ODD_ENDS[kind])
+            unknown = sum("not known" in str(error) for _, error in witness.troubles)
+            assert unknown == (15 * 4 if kind == "an unknown status" else 0)
 
 
 @row("G8")

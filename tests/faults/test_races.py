@@ -31,11 +31,13 @@ THREADS = 64
 
 
 @row("R1")
-def test_r1_processes_apply_for_the_same_subjects(faults: Faults, tmp_path: Path) -> None:
-    """Each subject has one winner and one ticket; the others are told that it is taken, and nobody sees a lock."""
-    processes, subjects = faults.pick(quick=(4, 60), full=(16, 10_000))
+def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) -> None:
+    """Each subject and each draft has one winner; the others are told that it is taken, and nobody sees a lock."""
+    processes, subjects, drafts = faults.pick(quick=(4, 60, 40), full=(16, 10_000, 2000))
     store, tickets = f"sqlite:///{tmp_path / 'changes.db'}", tmp_path / "tickets"
-    open_storage(store).close()
+    with Workflow(storage=open_storage(store), gateway=TicketFile(tickets)) as workflow:
+        for _ in range(drafts):
+            workflow.draft(subject="a draft", title="t", applicant="alice", approvers=["carol"])
     with contextlib.ExitStack() as running:
         racers = [Racer(store, tickets, subjects=subjects, seed=number) for number in range(processes)]
         for racer in racers:
@@ -50,9 +52,11 @@ def test_r1_processes_apply_for_the_same_subjects(faults: Faults, tmp_path: Path
         with faults.case(number):
             assert winners[f"collector-{number}"] == 1
     assert dict(errors) == {"AlreadyApplied": (processes - 1) * subjects}
+    abandoned = Counter(draft for one in told for draft in one["abandoned"])
+    assert (len(abandoned), abandoned.total()) == (drafts, drafts)
     _check(store, tickets, subjects)
     assert len(TicketFile(tickets).tickets()) == subjects
-    faults.note(f"{processes} processes, {winners.total()} wins, {subjects - at_once} sends put off")
+    faults.note(f"{processes} processes, {winners.total() + drafts} wins, {subjects - at_once} sends put off")
 
 
 @row("R4")
@@ -89,7 +93,8 @@ def _check(store: str, tickets: Path, subjects: int) -> int:
         for change in survivor.find():
             entries += len(survivor.history(change.id))
             unsent = change.attention is not None and change.attention.reason == AttentionReason.NOT_FOUND
-            assert change.state == (State.APPLYING if unsent else State.PENDING)
+            wanted = State.APPLYING if unsent else State.PENDING if change.attempt else State.REJECTED
+            assert change.state == wanted
     storage = open_storage(store)
     report = audit(storage, ledger, asked=[f"collector-{number}" for number in range(subjects)])
     storage.close()
