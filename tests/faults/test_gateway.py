@@ -55,8 +55,7 @@ WAITING = tuple(name for name in AFTER_SENDING if name.startswith(("silence", "d
 ENDLESS = tuple(
     name for name in AFTER_SENDING if "endless" in name or name in {"a bomb", "a body that is said to be huge"}
 )
-CAP = 8 * 2**20
-"""Bytes by which a process may grow over a body of any size."""
+CAP = 8 * 2**20  # bytes by which a process may grow over a body of any size
 
 
 @pytest.fixture(autouse=True)
@@ -270,9 +269,9 @@ def test_g6_handshake_that_breaks_sends_nothing(faults: Faults) -> None:
 @row("G6")
 def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
     """No setting does, and plain HTTP leaves this machine only where a setting says so in clear words."""
-    for field in faults.cases(attrs.fields(Settings)):
-        with faults.case(field.name):
-            assert not {"verify", "insecure"} & set(field.name.split("_"))
+    for name in faults.cases(field.name for field in attrs.fields(Settings)):
+        with faults.case(name):
+            assert not {"verify", "insecure"} & set(name.split("_"))
     with pytest.raises(SettingsError, match="must be https"):
         settings("http://itsm.example.com/")
 
