@@ -15,6 +15,7 @@ from tests.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from random import Random
 
     from itsm_workflow.storage.protocol import Conflict, StorageBackend
 
@@ -133,3 +134,39 @@ def must_refuse_writes(url: str, row: Row) -> None:
         finally:
             store.close()
         raise AssertionError(f"change {row.id} was read as it was at version {row.version}, and written to")
+
+
+PAGE = 4096
+
+
+def spoiled(content: bytes, random: Random) -> bytes:
+    """Return a SQLite file with one thing wrong."""
+    pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
+    place = random.randrange(len(pages))
+    match random.randrange(5):
+        case 0:
+            pages[place] = bytes(PAGE)
+        case 1:
+            pages[place] = random.randbytes(PAGE)
+        case 2:
+            pages[place] = pages[random.randrange(len(pages))]
+        case 3:
+            return content[: random.randrange(1, len(content))]
+        case _:
+            start, length = random.randrange(len(content)), random.choice([1, 16, 100])
+            return content[:start] + random.randbytes(length) + content[start + length :]
+    return b"".join(pages)
+
+
+def ids_in(url: str) -> list[str] | StorageError:
+    """Return the ids that a store finds, or the error that tells why it does not."""
+    try:
+        store = open_storage(url)
+    except StorageError as error:
+        return error
+    try:
+        return [row.id for row in store.find(Query()).rows]
+    except StorageError as error:
+        return error
+    finally:
+        store.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import socket
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +15,17 @@ import pytest
 from itsm_workflow import open_storage
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from tests.faults.cases import row
-from tests.faults.damage import must_refuse_writes, read, whole
+from tests.faults.damage import ids_in, must_refuse_writes, read, spoiled, whole
+from tests.faults.disks import filled, immutable, no_file_beyond, read_only, small_disk, told_by_list
+from tests.faults.mortal import NEW, OLD, MortalWorld, file
+from tests.faults.remote import FarWorld
 from tests.faults.syscalls import TROUBLES, run_preloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from itsm_workflow import Workflow
     from tests.faults.cases import Faults
     from tests.faults.damage import Whole
 
@@ -132,6 +138,22 @@ def _named_at(content: bytes, place: int) -> set[str] | None:
     return {held[0] for held in json.loads(content[start : end + 1])["names"]["holds"]}
 
 
+@row("S5")
+def test_s5_sqlite_file_is_damaged(faults: Faults, folder: Path) -> None:
+    """A page of it, its header, its length: the truth is read, or the damage is told; no empty store in its place."""
+    store = whole(f"sqlite:///{folder}/changes.db")
+    content = store.files["changes.db"]
+    told = silent = 0
+    for seed in faults.cases(range(faults.pick(quick=100, full=1500))):
+        with faults.case(seed), store.damaged({"changes.db": spoiled(content, Random(seed))}):
+            found, listed = read(store.url, list(store.now)), ids_in(store.url)
+            told += any(isinstance(one, StorageError) for one in [*found.values(), listed])
+            silent += listed == []
+            assert listed != [], "an empty store was put in its place"
+            assert None not in found.values() or isinstance(listed, StorageError) or set(listed) != set(store.now)
+    faults.note(f"{told} of {faults.ran} were told of, {silent} looked empty")
+
+
 KINDS = ("link", "dangling link", "fifo", "folder", "hard link", "socket", "device")
 
 
@@ -176,3 +198,116 @@ def _made(path: Path, what: str, target: Path) -> socket.socket:
         case _:
             path.symlink_to("/dev/zero")
     return held
+
+
+# ---------------------------------------------------------------- a disk without space, or read-only
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "json"])
+@row("S2")
+def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
+    """A limit at any size: the error says so, what was read is read, and it goes on once the limit is gone."""
+    largest = faults.pick(quick=128, full=160) * 1024
+    surfaced = 0
+    for limit in faults.cases(range(0, largest, faults.pick(quick=8192, full=256))):
+        with faults.case(limit), FarWorld(0, f"{kind}:///{folder / str(limit)}") as world:
+            world.live(file_old)
+            world.store.close()
+            with no_file_beyond(limit):
+                surfaced += _try_to_file(world, "damaged")
+            world.store.close()
+            world.open()
+            world.come_to_rest()
+    faults.note(f"{kind}, no file beyond a size: {surfaced} of {faults.ran} were told of")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "json"])
+@row("S2", quick=False)
+def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
+    """It is said that the disk is full, by `list` too; what is read is true; it goes on once there is space."""
+    surfaced = refused = 0
+    with small_disk(folder / "disk") as disk:
+        for seed in faults.cases(range(500)):
+            left = Random(seed).randrange(24) * 4096
+            with faults.case(seed), FarWorld(seed, f"{kind}:///{disk}/changes") as world:
+                world.live(file_old)
+                world.store.close()
+                with filled(disk, left=left):
+                    code, said = told_by_list(world.url)
+                    assert "damaged" not in said
+                    assert code == 0 or "the disk is full" in said, said
+                    refused += code != 0
+                    surfaced += _try_to_file(world, "damaged", must="the disk is full")
+                world.store.close()
+                world.open()
+                world.come_to_rest()
+            for path in disk.iterdir():
+                path.unlink()
+    faults.note(f"{kind}, a disk of 200 KiB: {surfaced} of {faults.ran} applies and {refused} lists were told of")
+
+
+def file_old(world: MortalWorld) -> None:
+    """File a change."""
+    file(world.workflow(), OLD)
+    world.asked.append(OLD)
+
+
+def _try_to_file(world: FarWorld, never: str, *, must: str = "") -> bool:
+    """File a change where that may fail, and return whether it was told; what is stored can be read all the same."""
+    told = ""
+    world.start()
+    try:
+        world.open()
+        file(world.workflow(), NEW)
+    except StorageUnavailable as error:
+        told = str(error)
+        assert never not in told
+        assert must in told
+    with contextlib.suppress(StorageUnavailable) if told else contextlib.nullcontext():
+        assert OLD in {change.subject for change in world.workflow().find()}
+    return bool(told)
+
+
+def _open_and(act: Callable[[Workflow], object], world: FarWorld) -> None:
+    world.open()
+    try:
+        act(world.workflow())
+    finally:
+        world.store.close()
+
+
+@pytest.mark.parametrize("way", ["remount", "chattr"])
+@pytest.mark.parametrize("kind", ["sqlite", "json"])
+@row("S3", quick=False)
+def test_s3_store_is_read_only(faults: Faults, folder: Path, tmp_path: Path, kind: str, way: str) -> None:
+    """Whatever is to be written: the error says so, before the ticket system is asked for anything."""
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(small_disk(folder / "disk", 2**21)) if way == "remount" else tmp_path / "disk"
+        place.mkdir(exist_ok=True)
+        with FarWorld(0, f"{kind}:///{place}/changes") as world:
+            workflow = world.workflow()
+            waiting = file(workflow, OLD)
+            drafted = workflow.draft(subject="collector-2", title="t", applicant="alice", approvers=["carol"])
+            world.store.close()
+            asked = dict(world.ledger.requests)
+            acts: dict[str, Callable[[Workflow], object]] = {
+                "apply": lambda workflow: file(workflow, NEW),
+                "draft": lambda workflow: workflow.draft(
+                    subject=NEW, title="t", applicant="alice", approvers=["carol"]
+                ),
+                "revise": lambda workflow: workflow.revise(drafted.id, title="u", applicant="alice"),
+                "submit": lambda workflow: workflow.submit(drafted.id),
+                "ask for a withdrawal": lambda workflow: workflow.withdraw(waiting.id, actor="alice"),
+                "abandon": lambda workflow: workflow.abandon(drafted.id, actor="alice"),
+                "settle": lambda workflow: workflow.settle(waiting.id),
+            }
+            with read_only(place) if way == "remount" else immutable(place):
+                for name in faults.cases(acts):
+                    with faults.case(f"{kind}-{way}-{name}"):
+                        with pytest.raises(StorageUnavailable, match=r"read-only|does not permit|may not write"):
+                            _open_and(acts[name], world)
+                        assert dict(world.ledger.requests) == asked
+            world.open()
+            world.asked.append(OLD)
+            acts["submit"](world.workflow())
+            world.come_to_rest()
