@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from typing import TYPE_CHECKING
 
+from pygments.lexers.special import TextLexer
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -54,5 +56,6 @@ def _attributes_have_no_type_prefix(
 
 
 def setup(app: Sphinx) -> None:
-    """Run before napoleon, whose handler has the default priority of 500."""
+    """Connect what runs before napoleon, whose handler has the default priority of 500, and name a lexer."""
     app.connect("autodoc-process-docstring", _attributes_have_no_type_prefix, priority=400)
+    app.add_lexer("mermaid", TextLexer)  # code hosts draw it; here it is shown as text

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DataObject
 
-    from itsm_workflow import ChangeRequest, EffectCall, Workflow, WorkflowDefinition
+    from itsm_workflow import ChangeRequest, Workflow, WorkflowDefinition
     from itsm_workflow.testing.exploration.itsm import Filed
     from itsm_workflow.testing.simulation.world import World
 

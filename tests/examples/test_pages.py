@@ -1,0 +1,30 @@
+"""The examples' pages show their tables, and all of their code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.examples.pages import PAGES, renewed
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_graph_is_that_of_the_table(path: Path) -> None:
+    """A picture that is out of date misleads."""
+    page = path.read_text(encoding="utf-8")
+    assert page.count("```mermaid\n") == 1
+    assert page == renewed(page, PAGES[path])
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_page_shows_each_part_of_the_program(path: Path) -> None:
+    """Part by part, in its order, each to where the next one begins."""
+    page = path.read_text(encoding="utf-8")
+    (module,) = set(re.findall(r"\{literalinclude\} \.\./examples/(\w+\.py)", page))
+    parts = re.findall(r"^# -+ (.*)$", (EXAMPLES / module).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = re.findall(r'^:start-after: "--- (.*)"\n(?::end-before: "--- (.*)"\n)?', page, flags=re.MULTILINE)
+    assert shown == list(zip(parts, [*parts[1:], ""], strict=True))
