@@ -19,7 +19,7 @@ FILED = [
     "the host applies: the change and the mark of its send are stored",
     "the gateway files ticket 1",
 ]
-ARRIVES = "the callback of REQ1 arrives ({}): a worker reads the change; "
+HEARD = ": a worker reads the change; the callback is stored as a hint: "
 LOOKS = "a worker reads the change, which is due; the worker's claim to read the ticket is stored; "
 
 
@@ -38,7 +38,7 @@ def test_a_callback_whose_body_is_trusted() -> None:
             *FILED,
             "ticket 1 ends by itself, its flow asks nobody",
             "a worker stores what was answered: record_ticket",
-            ARRIVES.format("finished, approved") + "the callback is stored as a hint: approve",
+            "the callback of REQ1 arrives (finished, approved)" + HEARD + "approve",
         ],
     )
 
@@ -101,7 +101,7 @@ def test_a_rejection_at_the_first_revoked(monkeypatch: pytest.MonkeyPatch) -> No
             *FILED,
             "ticket 1 is withdrawn by its creator",
             "a worker stores what was answered: record_ticket",
-            ARRIVES.format("revoked") + "the callback is stored as a hint: receive_callback",
+            "the callback of REQ1 arrives" + HEARD + "receive_callback",
             LOOKS + "the gateway shows ticket 1: revoked",
             "a worker stores what was answered: reject",
         ],

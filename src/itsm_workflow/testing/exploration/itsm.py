@@ -56,6 +56,7 @@ class Message(NamedTuple):
     """A callback under way; what its body says is what the ticket was when it was written, or what somebody forged.
 
     A forger has our credential, or nobody would listen, and cannot foresee the times in a body that is still to come.
+    Once nobody will read the body, it is no more than a ``mark``, to know a repeat.
     """
 
     sn: str
@@ -63,6 +64,7 @@ class Message(NamedTuple):
     status: TicketStatus
     approved: bool
     forged: bool = False
+    mark: int = 0
 
 
 class Desk(NamedTuple):
@@ -236,6 +238,16 @@ def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:
             for place, ticket in enumerate(desk.tickets, 1)
         )
     )
+
+
+def unread(desk: Desk) -> tuple[Desk, dict[Message, Message]]:
+    """Return the desk with each callback under way reduced to a mark, and what each was reduced to."""
+    reduced: dict[Message, Message] = {}
+    for message in desk.mail:
+        if message not in reduced:
+            mark = 1 + sum((one.sn, one.number) == (message.sn, message.number) for one in reduced)
+            reduced[message] = Message(message.sn, message.number, TicketStatus.OTHER, approved=False, mark=mark)
+    return desk._replace(mail=tuple(sorted(reduced[message] for message in desk.mail))), reduced
 
 
 def filed(desk: Desk, key: str, number: int) -> Desk:

@@ -145,7 +145,7 @@ class Library:
 
 def digest_of(message: Message) -> str:
     """Return what a repeat of a callback is known by."""
-    return f"{message.sn} {message.status} {message.approved} {message.forged}"
+    return f"{message.sn} {message.status} {message.approved} {message.forged} {message.mark}"
 
 
 def _submission(key: str, owner: str) -> tuple[Step, ...]:

@@ -5,7 +5,8 @@ something. Its identity is the change's document without ids and times, the desk
 kept of it where that makes no difference to anything that can still happen:
 
 * A ticket that the change will never be bound to is never read. That it ended, once, is all of its life that is kept.
-* What the last callback is known by is kept while a repeat of it is under way.
+* A callback is a hint whose body nobody reads, unless the library under trial does: what is kept of it is whose it is,
+  and whether it is a repeat; and of the last one that was heard, whether a repeat of it is under way.
 * Two workers have no names; a process is only told from the one beside it.
 * Where the store compares versions, reading and writing that follows it are one step: if somebody wrote in between,
   the write is refused and the worker reads again, as if it had come later. A store that does not compare is walked with
@@ -20,8 +21,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from itsm_workflow.testing.exploration.itsm import Desk, Kind, trimmed
-from itsm_workflow.testing.exploration.library import digest_of
+from itsm_workflow.testing.exploration.itsm import Desk, Kind, trimmed, unread
+from itsm_workflow.testing.exploration.library import Library, digest_of
 from itsm_workflow.testing.exploration.ticks import Shelf
 from itsm_workflow.testing.exploration.workers import NO_HAND, Workers
 from itsm_workflow.testing.exploration.world import ACT, FAULT, TICK, Hand, Numbers, Stage
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.testing.exploration.acts import Act
     from itsm_workflow.testing.exploration.itsm import Filed, Itsm
-    from itsm_workflow.testing.exploration.library import Library
     from itsm_workflow.testing.exploration.workers import Stored, Written
     from itsm_workflow.testing.exploration.world import Bounds
 
@@ -77,6 +77,7 @@ class Space:
         self._definition = library.journal.definition
         self._itsm = itsm
         self._several = bounds.workers > 1
+        self._reads_bodies = type(library).hear is not Library.hear
         self._shelf = Shelf(self._definition, library.journal.policy)
         self._desks: Numbers[Desk] = Numbers(Desk())
         self._pairs: Numbers[tuple[int, int]] = Numbers((NO_HAND, NO_HAND))
@@ -84,7 +85,6 @@ class Space:
         self._normal: dict[int, int] = {}
         self._happenings = functools.cache(self._happenings_of)
         self._later_desk = functools.cache(lambda desk: self._desks.of(itsm.later(self._desks.values[desk])))
-        self._repeats = functools.cache(lambda desk: frozenset(map(digest_of, self._desks.values[desk].mail)))
         self._trimmed = functools.cache(self._trimmed_desk)
 
     # ---------------------------------------------------------------- worlds
@@ -129,13 +129,18 @@ class Space:
             return change << _BITS | desk
         key = now.attempt.key if now.attempt else ""
         bound = now.ticket.id if now.ticket else ""
-        desk = self._trimmed(desk, key, bound, not bound and now.state == self._definition.roles.asking)
-        if now.heard is not None and now.heard.digest not in self._repeats(desk):
-            change = self._shelf.forgetful(change)
+        desk, digests = self._trimmed(desk, key, bound, not bound and now.state == self._definition.roles.asking)
+        if now.heard is not None:
+            change = self._shelf.last_heard(change, digests.get(now.heard.digest, ""))
         return change << _BITS | desk
 
-    def _trimmed_desk(self, desk: int, key: str, bound: str, waits: bool) -> int:  # noqa: FBT001 - what a remembered step is known by
-        return self._desks.of(trimmed(self._desks.values[desk], key, bound, waits=waits))
+    def _trimmed_desk(self, desk: int, key: str, bound: str, waits: bool) -> tuple[int, dict[str, str]]:  # noqa: FBT001 - what a remembered step is known by
+        """Return the number of the desk, and by what each callback under way is known there."""
+        kept = trimmed(self._desks.values[desk], key, bound, waits=waits)
+        if self._reads_bodies:
+            return self._desks.of(kept), {digest: digest for digest in map(digest_of, kept.mail)}
+        kept, reduced = unread(kept)
+        return self._desks.of(kept), {digest_of(one): digest_of(mark) for one, mark in reduced.items()}
 
     # ---------------------------------------------------------------- steps
 

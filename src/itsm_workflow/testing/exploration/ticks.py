@@ -164,7 +164,7 @@ class Shelf:
         self.kept: list[Stored | None] = [None]
         self._later: dict[int, int] = {0: 0}
         self._renamed: dict[tuple[int, tuple[tuple[str, str], ...]], int] = {}
-        self.forgetful = functools.cache(self._forgetful)
+        self.last_heard = functools.cache(self._last_heard)
 
     def put(self, change: ChangeRequest, due_at: dt.datetime | None) -> int:
         """Return the number of a change as it would be stored now."""
@@ -213,12 +213,12 @@ class Shelf:
                 self._renamed[key] = self.put(change, stored.due_at)
         return self._renamed[key]
 
-    def _forgetful(self, number: int) -> int:
-        """Return the change without what the last callback is known by: no repeat of it can come any more."""
-        stored = self.kept[number]
-        if stored is None or stored.change.heard is None or not stored.change.heard.digest:
+    def _last_heard(self, number: int, digest: str) -> int:
+        """Return the change with something else that the last callback is known by; empty if no repeat can come."""
+        stored = self.get(number)
+        if stored.change.heard is None or stored.change.heard.digest == digest:
             return number
-        heard = attrs.evolve(stored.change.heard, digest="")
+        heard = attrs.evolve(stored.change.heard, digest=digest)
         return self.put(attrs.evolve(stored.change, heard=heard), stored.due_at)
 
     def _plain(self, change: ChangeRequest, earliest: dt.datetime) -> ChangeRequest:

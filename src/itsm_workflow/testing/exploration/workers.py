@@ -154,8 +154,8 @@ class Workers:
         at, stored = self._desks.values[desk], self._shelf.get(change).change
         for message in sorted(set(at.mail)):
             hand = self.hands.of(Hand(Stage.HEAR, about=message))
-            said = f"{message.status}{', approved' if message.approved else ''}"
-            told = f"the callback of {message.sn} arrives ({said}): a worker reads the change"
+            said = "" if message.mark else f" ({message.status}{', approved' if message.approved else ''})"
+            told = f"the callback of {message.sn} arrives{said}: a worker reads the change"
             begun.append((hand, self._desks.of(without(at, message)), told))
         if stored.sn in at.failed and stored.state == self._definition.roles.waiting:
             hand = self.hands.of(Hand(Stage.MARK))
