@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import random
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage import files
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query
 from itsm_workflow.testing.conformance._rows import (
     NOW,
-    claim,
     create,
     entry,
     follow,
@@ -25,58 +23,21 @@ from itsm_workflow.testing.conformance._rows import (
     whole_history,
 )
 from itsm_workflow_backends.json_file import JSONFileBackend, _format, _log
-from itsm_workflow_backends.json_file._format import encode_header
+from tests.conformance.json_lines import damage, lines_of, rewrite, rows_of, small_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Row
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a store with three changes and five commits in it, closed.
-
-    By line: 1 header, 2 creates c1, 3 creates c2, 4 writes c1, 5 claims c2, 6 creates c3 and writes c1.
-    """
-    path = tmp_path / "store.jsonl"
-    backend = JSONFileBackend(path)
-    c1 = stored(backend, create("c1", open_subject="one"))
-    c2 = stored(backend, create("c2", open_subject="two", due_at=NOW))
-    c1 = stored(backend, follow(c1, state="pending", ticket_key="t1"))
-    stored(backend, claim(c2, NOW + 5))
-    assert backend.commit([create("c3", open_subject="three"), follow(c1, state="approved", open_subject=None)]) == [
-        None,
-        None,
-    ]
-    backend.close()
-    return path
-
-
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)
-
-
-def _rewrite(path: Path, line: int, new: bytes) -> None:
-    lines = _lines(path)
-    lines[line - 1] = new
-    path.write_bytes(b"".join(lines))
-
-
-def _damage(path: Path, line: int, where: bytes) -> None:
-    """Change one character of a line, numbered from 1, there where it says this."""
-    old = _lines(path)[line - 1]
-    at = old.index(where)
-    _rewrite(path, line, old[:at] + b"#" + old[at + 1 :])
-
-
-def _rows(backend: JSONFileBackend) -> list[Row]:
-    return list(backend.find(Query()).rows)
+    """Return the path of a small store."""
+    return small_store(tmp_path)
 
 
 def test_the_file_is_json_lines(path: Path) -> None:
     """Every line can be read by any JSON tool, documents as objects, characters as they are."""
-    header, *commits = map(json.loads, _lines(path))
+    header, *commits = map(json.loads, lines_of(path))
     assert (header["format"], header["schema"]) == ("itsm-workflow changes", 1)
     assert [commit["names"]["number"] for commit in commits] == [1, 2, 3, 4, 5]
     assert commits[0]["changes"][0]["row"]["form"] == {"title": "接入 nginx 日志"}
@@ -90,7 +51,7 @@ def test_a_text_that_is_not_canonical_stands_as_a_string(tmp_path: Path) -> None
     backend = JSONFileBackend(tmp_path / "store.jsonl")
     stored(backend, create("c1", document='{"a": 1}', form='{"a":1}'))
     backend.close()
-    row = json.loads(_lines(tmp_path / "store.jsonl")[1])["changes"][0]["row"]
+    row = json.loads(lines_of(tmp_path / "store.jsonl")[1])["changes"][0]["row"]
     assert (row["document_text"], row["form"], "document" in row) == ('{"a": 1}', {"a": 1}, False)
 
 
@@ -128,12 +89,12 @@ def test_only_winners_are_written(path: Path) -> None:
 def test_a_torn_last_line_is_dropped_wherever_it_is_torn(path: Path) -> None:
     """Nobody was told of that commit; all before it is there, and the next one takes its place."""
     whole = path.read_bytes()
-    start = len(whole) - len(_lines(path)[-1])
+    start = len(whole) - len(lines_of(path)[-1])
     for cut in sorted({*range(start, len(whole), 3), *range(len(whole) - 60, len(whole))}):
         for filling in (b"", b"\0" * 300):
             path.write_bytes(whole[:cut] + filling)
             backend = JSONFileBackend(path)
-            assert [(row.id, row.version) for row in _rows(backend)] == [("c1", 2), ("c2", 2)]
+            assert [(row.id, row.version) for row in rows_of(backend)] == [("c1", 2), ("c2", 2)]
             backend.close()
     path.write_bytes(whole[:-1])
     backend = JSONFileBackend(path)
@@ -141,14 +102,14 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(path: Path) -> None:
     stored(backend, follow(present(backend, "c3")))
     backend.close()
     backend = JSONFileBackend(path)
-    assert [(row.id, row.version) for row in _rows(backend)] == [("c1", 2), ("c2", 2), ("c3", 2)]
+    assert [(row.id, row.version) for row in rows_of(backend)] == [("c1", 2), ("c2", 2), ("c3", 2)]
     assert whole_history(backend, "c3") == [entry("c3", 1), entry("c3", 2)]
     backend.close()
 
 
 def test_a_file_cut_anywhere_is_a_prefix_or_refused(path: Path) -> None:
     """Cut into the first line, nothing says that it is a store; else it is what was committed up to there."""
-    lines = _lines(path)
+    lines = lines_of(path)
     whole = path.read_bytes()
     ends = [len(b"".join(lines[:number])) for number in range(len(lines))]
     near_an_end = {end + step for end in ends for step in range(-3, 4)}
@@ -161,7 +122,7 @@ def test_a_file_cut_anywhere_is_a_prefix_or_refused(path: Path) -> None:
             assert path.read_bytes() == whole[:cut]
             continue
         backend = JSONFileBackend(path)
-        assert sum(row.version for row in _rows(backend)) == min(commits, 4)
+        assert sum(row.version for row in rows_of(backend)) == min(commits, 4)
         backend.close()
 
 
@@ -175,16 +136,16 @@ def test_bytes_of_a_lost_write_are_seen_by_no_open_handle(path: Path) -> None:
     assert present(reader, "c4").version == 1
     reader.close()
     writer.close()
-    assert len(_lines(path)) == 7
+    assert len(lines_of(path)) == 7
 
 
 def test_a_flipped_bit_is_never_read_as_something_else(path: Path) -> None:
     """Each change reads as it was, or raises StorageCorrupt; that something is wrong is always known."""
     clean = JSONFileBackend(path)
-    rows = {row.id: row for row in _rows(clean)}
+    rows = {row.id: row for row in rows_of(clean)}
     clean.close()
     whole = path.read_bytes()
-    header = len(_lines(path)[0])
+    header = len(lines_of(path)[0])
     picked = random.Random(7).sample(range(header * 8, len(whole) * 8), 500)
     for bit in picked:
         damaged = bytearray(whole)
@@ -209,7 +170,7 @@ def test_a_flipped_bit_is_never_read_as_something_else(path: Path) -> None:
 
 def test_a_damaged_line_puts_its_changes_into_quarantine(path: Path) -> None:
     """Neither read nor written; the others are both, and nobody is given what it holds."""
-    _damage(path, 4, b'"pending"')
+    damage(path, 4, b'"pending"')
     backend = JSONFileBackend(path)
     for call in (
         lambda: backend.get("c1"),
@@ -232,7 +193,7 @@ def test_a_damaged_line_puts_its_changes_into_quarantine(path: Path) -> None:
 
 def test_a_change_whose_creation_is_damaged_holds_its_subject(path: Path) -> None:
     """Or a second ticket would be filed for it."""
-    _damage(path, 6, b'"subject of c3"')
+    damage(path, 6, b'"subject of c3"')
     backend = JSONFileBackend(path)
     assert backend.commit([create("c4", open_subject="three")]) == [
         Conflict(kind=ConflictKind.SUBJECT, change_id="c4", holder="c3")
@@ -243,7 +204,7 @@ def test_a_change_whose_creation_is_damaged_holds_its_subject(path: Path) -> Non
 
 def test_damage_is_told_to_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once, when the file is opened, with what to do."""
-    _damage(path, 4, b'"pending"')
+    damage(path, 4, b'"pending"')
     JSONFileBackend(path).close()
     (record,) = caplog.records
     assert "change c1: the line at byte" in record.getMessage()
@@ -251,10 +212,10 @@ def test_damage_is_told_to_the_log(path: Path, caplog: pytest.LogCaptureFixture)
 
 
 UNATTRIBUTABLE = {
-    "beyond telling which change": lambda path: _damage(path, 4, b'"c1"'),
-    "are missing": lambda path: _rewrite(path, 4, b""),
-    "repeats commit 2": lambda path: _rewrite(path, 4, _lines(path)[2]),
-    "its first line is damaged": lambda path: _damage(path, 1, b"schema"),
+    "beyond telling which change": lambda path: damage(path, 4, b'"c1"'),
+    "are missing": lambda path: rewrite(path, 4, b""),
+    "repeats commit 2": lambda path: rewrite(path, 4, lines_of(path)[2]),
+    "its first line is damaged": lambda path: damage(path, 1, b"schema"),
 }
 
 
@@ -274,7 +235,7 @@ def test_what_cannot_be_laid_to_a_change_makes_the_store_read_only(path: Path, r
 
 def test_a_lost_line_is_noticed_by_those_that_come_behind_it(path: Path) -> None:
     """A version or an entry that does not follow, a subject that is held twice: those changes are in quarantine too."""
-    lines = _lines(path)
+    lines = lines_of(path)
     path.write_bytes(b"".join([*lines[:3], *lines[4:]]))
     backend = JSONFileBackend(path)
     with pytest.raises(StorageCorrupt, match="a write before the line at byte"):
@@ -289,7 +250,7 @@ def test_a_subject_that_was_let_go_of_in_a_lost_line(path: Path) -> None:
     stored(backend, follow(present(backend, "c2"), open_subject=None, ticket_key="t2"))
     stored(backend, create("c4", open_subject="two"))
     backend.close()
-    _rewrite(path, 7, b"")
+    rewrite(path, 7, b"")
     backend = JSONFileBackend(path)
     with pytest.raises(StorageCorrupt, match="change c2 cannot be read"):
         backend.get("c2")
@@ -342,7 +303,7 @@ def test_names_that_are_right_and_wrong_in_shape_are_damage(path: Path) -> None:
 def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     """Not one byte changes."""
     text = b'{"format":"itsm-workflow changes","schema":2,"news":true'
-    _rewrite(path, 1, text + b',"check":"' + _format._digest(text) + b'"}\n')
+    rewrite(path, 1, text + b',"check":"' + _format._digest(text) + b'"}\n')
     before = path.read_bytes()
     for call in (JSONFileBackend, JSONFileBackend.repair):
         with pytest.raises(StorageSchemaError, match="schema 2, this version of itsm-workflow knows 1"):
@@ -369,246 +330,3 @@ def test_a_first_line_of_another_format_is_refused(tmp_path: Path, fields: objec
     path.write_bytes(text + b',"check":"' + _format._digest(text) + b'"}\n')
     with pytest.raises(StorageCorrupt, match="is not a store of this library"):
         JSONFileBackend(path)
-
-
-def test_compaction_keeps_what_counts(path: Path) -> None:
-    """Rows, history, order, what is unique; not the lines that later ones made obsolete."""
-    backend = JSONFileBackend(path)
-    for number in range(50):
-        stored(backend, claim(present(backend, "c2"), NOW + number))
-    rows = _rows(backend)
-    before = path.stat().st_size
-    backend.compact()
-    assert path.stat().st_size < before / 3
-    assert [json.loads(line).get("names", {}).get("number") for line in _lines(path)] == [None, 56, 57, 58]
-    assert _rows(backend) == rows
-    stored(backend, create("c4"))
-    backend.close()
-    backend = JSONFileBackend(path)
-    assert _rows(backend)[:3] == rows
-    assert whole_history(backend, "c1") == [entry("c1", 1), entry("c1", 2), entry("c1", 3)]
-    kinds = [c and c.kind for c in backend.commit([create("c5", open_subject="two"), create("c6", ticket_key="t1")])]
-    assert kinds == ["subject", "ticket"]
-    backend.close()
-
-
-def test_compaction_under_an_open_handle(path: Path) -> None:
-    """Whoever has the old file open notices, and reads and writes the new one."""
-    one, other = JSONFileBackend(path), JSONFileBackend(path)
-    for _ in range(3):
-        row = present(other, "c1")
-        one.compact()
-        assert other.get("c1") == row
-        stored(other, follow(row))
-        assert present(one, "c1").version == row.version + 1
-    one.close()
-    other.close()
-
-
-def test_the_file_is_compacted_by_itself(tmp_path: Path) -> None:
-    """So that it stays within a small multiple of what is in it, while others read it."""
-    path = tmp_path / "store.jsonl"
-    backend, reader = JSONFileBackend(path, compact_at=20_000), JSONFileBackend(path)
-    row = stored(backend, create("c1", document='"' + "x" * 1000 + '"'))
-    for number in range(400):
-        row = stored(backend, claim(row, number) if number % 4 else follow(row))
-        assert reader.get("c1") == row
-    assert path.stat().st_size < 100_000
-    assert len(whole_history(reader, "c1")) == 101
-    assert path.stat().st_mode & 0o777 == 0o600
-    backend.close()
-    reader.close()
-
-
-def test_a_compaction_that_fails_does_not_fail_the_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The commit is durable; the old file stays in use."""
-    path = tmp_path / "store.jsonl"
-    backend = JSONFileBackend(path, compact_at=1)
-    (tmp_path / "store.jsonl.new").mkdir()
-    stored(backend, create("c1"))
-    stored(backend, follow(present(backend, "c1")))
-    assert "was not compacted" in caplog.text
-    assert len(_lines(path)) == 3
-    backend.close()
-
-
-def test_a_compaction_without_space_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing beside it."""
-    before = path.read_bytes()
-    backend = JSONFileBackend(path)
-    with monkeypatch.context() as failing:
-        failing.setattr(_log, "sync", _fail(1))
-        with pytest.raises(StorageUnavailable, match="cannot replace"):
-            backend.compact()
-    assert path.read_bytes() == before
-    assert not path.with_name("store.jsonl.new").exists()
-    assert found(backend) == ["c1", "c2", "c3"]
-    backend.close()
-
-
-def test_what_a_crash_left_of_a_compaction_is_cleared_away(path: Path) -> None:
-    """It never became the store."""
-    new = path.with_name("store.jsonl.new")
-    new.write_bytes(encode_header(1))
-    backend = JSONFileBackend(path)
-    backend.compact()
-    assert found(backend) == ["c1", "c2", "c3"]
-    assert not new.exists()
-    backend.close()
-
-
-def test_repair_of_a_sound_store_does_nothing(path: Path) -> None:
-    """It can be run at any time, also after a crash."""
-    with path.open("ab") as file:
-        file.write(b'{"names":')
-    before = path.read_bytes()
-    repair = JSONFileBackend.repair(path)
-    assert (repair.problems, repair.original, repair.restored, repair.dropped, repair.lost) == ((), None, {}, (), 0)
-    assert path.read_bytes() == before
-
-
-def test_repair_restores_what_is_certain(path: Path) -> None:
-    """Back to the last write before the damage, due at no time; the original is kept, and a second one beside it."""
-    _damage(path, 5, b'"version":2')
-    _damage(path, 6, b'"approved"')
-    damaged = path.read_bytes()
-    repair = JSONFileBackend.repair(path)
-    assert (repair.restored, repair.dropped, repair.lost) == ({"c2": 1, "c1": 2}, ("c3",), 0)
-    assert [problem.split(":")[0] for problem in repair.problems] == ["change c2", "change c3", "change c1"]
-    assert repair.original == path.with_name("store.jsonl.damaged-1")
-    assert repair.original.read_bytes() == damaged
-    assert repair.original.stat().st_mode & 0o777 == 0o600
-    backend = JSONFileBackend(path)
-    assert [(row.id, row.version, row.state, row.due_at) for row in _rows(backend)] == [
-        ("c1", 2, "pending", None),
-        ("c2", 1, "applying", None),
-    ]
-    assert whole_history(backend, "c1") == [entry("c1", 1), entry("c1", 2)]
-    stored(backend, follow(present(backend, "c1")))
-    stored(backend, create("c3", open_subject="three"))
-    backend.close()
-    _damage(path, 4, b'"applying"')
-    assert JSONFileBackend.repair(path).original == path.with_name("store.jsonl.damaged-2")
-
-
-def test_repair_makes_a_read_only_store_writable(path: Path) -> None:
-    """An open handle goes on with the repaired file."""
-    _damage(path, 5, b'"c2"')
-    backend = JSONFileBackend(path)
-    with pytest.raises(StorageCorrupt, match="can only be read"):
-        backend.commit([create("c4")])
-    repair = JSONFileBackend.repair(path)
-    assert (len(repair.problems), repair.restored, repair.dropped, repair.lost) == (2, {}, (), 1)
-    assert backend.commit([create("c4")]) == [None]
-    assert found(backend) == ["c1", "c2", "c3", "c4"]
-    backend.close()
-
-
-def test_repair_of_nothing(tmp_path: Path) -> None:
-    """It makes no store."""
-    with pytest.raises(StorageUnavailable, match="there is no store at"):
-        JSONFileBackend.repair(tmp_path / "store.jsonl")
-    assert list(tmp_path.iterdir()) == []
-
-
-def _fail(times: int) -> object:
-    left = [times]
-
-    def sync(descriptor: int) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fsync(descriptor)
-
-    return sync
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_sync_that_failed_leaves_the_outcome_open(path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """It is taken back if that can be made durable, else the file is written anew before anybody relies on it."""
-    backend = JSONFileBackend(path)
-    row = present(backend, "c1")
-    inode = path.stat().st_ino
-    with monkeypatch.context() as failing:
-        failing.setattr(_log, "sync", _fail(times))
-        with pytest.raises(StorageUnavailable, match="error; whether it was stored is unknown: read"):
-            backend.commit([follow(row)])
-    assert backend.get("c1") == row
-    assert (path.stat().st_ino != inode) == (times == 2)
-    stored(backend, follow(row))
-    backend.close()
-    backend = JSONFileBackend(path)
-    assert present(backend, "c1").version == row.version + 1
-    backend.close()
-
-
-@pytest.mark.parametrize("at", ["sync", "_write_all"])
-def test_an_interrupted_commit_leaves_the_index_right(path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
-    """Ctrl-C in the midst of it: the file decides, and what it says is durable before anybody relies on it."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    backend = JSONFileBackend(path)
-    row = present(backend, "c1")
-    inode = path.stat().st_ino
-    with monkeypatch.context() as failing:
-        failing.setattr(_log, at, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            backend.commit([follow(row)])
-    assert backend.get("c1") == row
-    assert (path.stat().st_ino != inode) == (at == "sync")
-    stored(backend, follow(row))
-    assert len(whole_history(backend, "c1")) == row.seq + 1
-    backend.close()
-
-
-def test_a_lock_that_is_never_freed_is_told(path: Path) -> None:
-    """After the timeout; nothing was stored, and afterwards all goes on."""
-    backend, other = JSONFileBackend(path, timeout=0.05), JSONFileBackend(path)
-    with other._lock.held(), pytest.raises(StorageUnavailable, match=r"another process held .* nothing was stored"):
-        backend.commit([create("c4")])
-    assert backend.commit([create("c4")]) == [None]
-    backend.close()
-    other.close()
-
-
-def test_a_link_in_place_of_the_lock_is_refused(path: Path, tmp_path: Path) -> None:
-    """Or whoever can write to the directory could make the store write elsewhere."""
-    lock = path.with_name("store.jsonl.lock")
-    lock.unlink(missing_ok=True)
-    lock.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageUnavailable, match="symbolic link"):
-        JSONFileBackend(path)
-
-
-def test_a_file_that_shrank_is_read_again(path: Path) -> None:
-    """Somebody restored an older copy in place."""
-    backend = JSONFileBackend(path)
-    assert present(backend, "c1").version == 3
-    path.write_bytes(b"".join(_lines(path)[:3]))
-    assert present(backend, "c1").version == 1
-    backend.close()
-
-
-def test_a_wrong_batch_does_not_disturb_the_index(path: Path) -> None:
-    """What is refused has not been taken in."""
-    backend = JSONFileBackend(path)
-    row = present(backend, "c1")
-    bad = follow(row)
-    with pytest.raises(ValueError, match="do not follow"):
-        backend.commit([create("c4"), type(bad)(row=bad.row, expected_version=bad.expected_version)])
-    assert backend.get("c4") is None
-    assert backend.get("c1") == row
-    backend.close()
-
-
-def test_a_new_file_keeps_owner_and_mode(path: Path) -> None:
-    """A compaction must not lock the group out that the operator let in."""
-    path.chmod(0o640)
-    backend = JSONFileBackend(path)
-    backend.compact()
-    assert path.stat().st_mode & 0o777 == 0o640
-    backend.close()

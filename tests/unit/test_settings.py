@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -370,87 +368,6 @@ class TestRefusing:
         make(callback_host="https://a.example.com", callback_keys=(Secret("k" * 32),)).require(
             "callback_host", "callback_keys"
         )
-
-
-class TestNotShowing:
-    """Secrets stay inside."""
-
-    def test_no_secret_in_repr_or_sources(self) -> None:
-        """Settings may be printed."""
-        settings = make(callback_keys=(Secret("k" * 32),), store="postgresql://me:pw@db/itsm")
-
-        shown = f"{settings!r}{settings}{dict(settings.sources)}"
-
-        assert APP_SECRET not in shown
-        assert "kkkk" not in shown
-        assert "pw@db" not in shown
-
-    def test_a_secret_prints_as_stars(self) -> None:
-        """However it is printed; and it leaves the process by no pickle."""
-        secret = Secret("canary")
-
-        assert {"Secret('***')"} == {str(secret), repr(secret), f"{secret}"}
-        with pytest.raises(TypeError, match="not pickled"):
-            pickle.dumps(secret)
-
-    def test_secrets_compare_by_what_they_hold(self) -> None:
-        """Equal ones are equal and hash alike; an empty one is false, and no secret equals its text."""
-        assert (Secret("a"), hash(Secret("a"))) == (Secret("a"), hash(Secret("a")))
-        assert Secret("a") != Secret("b")
-        assert Secret("a") != "a"
-        assert not Secret("")
-
-    def test_no_secret_in_the_error_or_its_traceback(self) -> None:
-        """A report of the error may show every frame's variables."""
-        with pytest.raises(SettingsError) as caught:
-            Settings.from_env({**ENOUGH, "BKAPP_ITSM_TIMEOUT": "x"})
-
-        trace, shown = caught.value.__traceback__, str(caught.value)
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename != __file__:
-                shown += repr(trace.tb_frame.f_locals)
-            trace = trace.tb_next
-        assert APP_SECRET not in shown
-
-
-def rows() -> dict[str, tuple[str, str]]:
-    """Return what the page says of each field: the cell of its variables, and the cell of its default."""
-    found = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {field: (variables, default) for field, variables, default in found}
-
-
-class TestPage:
-    """The reference page says what the code does."""
-
-    def test_each_field_with_each_of_its_variables(self) -> None:
-        """In the order in which they are read; no other field and no other variable is listed."""
-        listed = {field: tuple(re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)) for field, (cell, _) in rows().items()}
-
-        assert listed == dict(VARIABLES)
-        assert set(listed) == {field.name for field in attrs.fields(Settings)} - {"sources"}
-
-    def test_each_default(self) -> None:
-        """By its value, or by the word that stands for it."""
-        words = {True: "yes", False: "no", (3.05, 10.0): "3.05 and 10", 20.0: "20"}
-        said = {
-            "ticket_hosts": "any",
-            "approver_field": "the service names its own",
-            "tenant": "none is named",
-            "ca_bundle": "the usual ones",
-            "version": "`v4` if a `BK_ITSM4_` variable is set, else `v2`",
-            **dict.fromkeys(("callback_host", "callback_keys"), "required for callbacks"),
-            **dict.fromkeys(("app_code", "app_secret", "gateway_url"), "required"),
-        }
-        for field, (_, default) in rows().items():
-            value = getattr(make(), field)
-            expected = said.get(field) or words.get(value) or (f"`{value}`" if value else "none")
-            assert (field, default) == (field, expected)
-
-    def test_what_is_required_is_missed(self) -> None:
-        """And nothing else is."""
-        required = {field for field, (_, default) in rows().items() if default == "required"}
-
-        assert {name.partition(" ")[0] for name in problems_of({})} == {VARIABLES[field][0] for field in required}
 
 
 def test_a_misspelt_variable_is_told_with_the_nearest_one() -> None:
