@@ -176,6 +176,17 @@ def test_damaged_pages_are_told(path: Path) -> None:
         found(SQLiteBackend(path))
 
 
+def test_damage_to_the_statements_of_the_schema_is_told(path: Path) -> None:
+    """SQLite's own message quotes bytes that are no text then."""
+    damaged = path.read_bytes().replace(b"changes_subject ON", b"changes_subject \xb0N")
+    path.write_bytes(damaged)
+    with pytest.raises(StorageCorrupt, match="damaged"):
+        SQLiteBackend(path)
+    with pytest.raises(StorageCorrupt, match="damaged"):
+        SQLiteBackend.schema_of(f"sqlite:///{path}")
+    assert path.read_bytes() == damaged
+
+
 def test_a_file_cut_short_is_told(path: Path) -> None:
     """Half a database is none."""
     with path.open("r+b") as file:

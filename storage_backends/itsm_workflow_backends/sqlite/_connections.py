@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, create_private, look_at
-from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Connections:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, sqlite3.Error):
+            if is_of_sqlite(error):
                 raise translate(error, self._path, doing, outcome=outcome) from error
             raise
         self._give_back(connection)
@@ -234,7 +234,7 @@ def read_version(path: Path) -> int:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
             return stored_version(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, path, "read") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 
@@ -31,7 +31,12 @@ _ADVICE = {
 }
 
 
-def translate(error: sqlite3.Error, path: Path, doing: str, *, outcome: str = "") -> StorageError:
+def is_of_sqlite(error: BaseException) -> TypeGuard[sqlite3.Error | UnicodeDecodeError]:
+    """Tell whether ``sqlite3`` raised it; a message that quotes damaged bytes is one that it cannot decode."""
+    return isinstance(error, sqlite3.Error | UnicodeDecodeError)
+
+
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "") -> StorageError:
     """Return the error to raise instead.
 
     Args:
@@ -42,6 +47,6 @@ def translate(error: sqlite3.Error, path: Path, doing: str, *, outcome: str = ""
     """
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__)}
-    if code in _CORRUPT or "decode to UTF-8" in str(error):
+    if code in _CORRUPT or isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
         return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
     return StorageUnavailable(f"cannot {doing} {path}: {_ADVICE.get(code, error)}{outcome}", **facts)
