@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SMALL = 200 * 1024
-
 
 @contextlib.contextmanager
-def small_disk(place: Path, size: int = SMALL) -> Iterator[Path]:
+def small_disk(place: Path, size: int) -> Iterator[Path]:
     """Mount a file system of so many bytes at a new folder, until the block ends.
 
     Raises:
