@@ -65,7 +65,7 @@ def _print(bounds: Bounds, found: Exploration) -> None:
             ("states", f"{found.states:,}"),
             ("depth", found.depth),
             ("drains", f"{found.drains:,}"),
-            ("seconds", f"{found.seconds:.1f}"),
+            ("seconds", f"{found.seconds:.1f} of one core"),
             ("verdict", _verdict(found)),
         )
     )

@@ -160,7 +160,7 @@ class Shelf:
         self._policy = policy
         waits = [value for value in attrs.asdict(policy, recurse=False).values() if isinstance(value, dt.timedelta)]
         self._oldest = NOW - max([*waits, *policy.lookups]) - TICK
-        self._numbers: dict[tuple[str, dt.datetime | None], int] = {}
+        self._numbers: dict[tuple[tuple[object, ...], dt.datetime | None], int] = {}
         self.kept: list[Stored | None] = [None]
         self._later: dict[int, int] = {0: 0}
         self._renamed: dict[tuple[int, tuple[tuple[str, str], ...]], int] = {}
@@ -172,7 +172,7 @@ class Shelf:
         change = self._plain(change, NOW - self._policy.effect_lease if delivering else NOW)
         if due_at is not None:
             due_at = max(_whole(due_at), NOW)
-        key = repr(change), due_at
+        key = _identity(change), due_at
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.kept)
@@ -290,6 +290,26 @@ def aged(answer: Answer | Step | PutOff) -> Answer | Step | PutOff:
     if not isinstance(answer, ReadAnswer) or answer.snapshot is None:
         return answer
     return ReadAnswer(snapshot=attrs.evolve(answer.snapshot, seen_at=answer.snapshot.seen_at - TICK))
+
+
+def _identity(change: ChangeRequest) -> tuple[object, ...]:
+    """Return all of a plain change, in a form by which it can be looked up."""
+    attention, data = change.attention, change.data
+    return (
+        change.state,
+        # Mappings cannot be looked up by; most are empty.
+        repr(change.form) if change.form.fields else (change.form.title, change.form.content, change.form.approvers),
+        change.attempt,
+        change.ticket,
+        None if attention is None else (attention.reason, tuple(attention.facts.items())),
+        change.outcome,
+        change.ended_at,
+        change.suspicion,
+        change.heard,
+        change.effects,
+        change.contradictions,
+        repr(dict(data)) if data else "",
+    )
 
 
 def _plain_effect(effect: PlannedEffect, earliest: dt.datetime) -> PlannedEffect:
