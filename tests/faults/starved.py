@@ -1,4 +1,8 @@
-"""A process that applies, and whose memory runs out on the way."""
+"""A process that applies, and whose memory runs out on the way.
+
+An allocation is made to fail in a forked process. A limit of the address space needs one of its own without threads,
+whose heaps would be room as well: `python -m tests.faults.starved STORE GATEWAY SUBJECT ROOM`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import importlib
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from random import Random
@@ -25,14 +31,17 @@ with contextlib.suppress(ImportError):  # some distributions leave it out
     _testcapi = importlib.import_module("_testcapi")
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from itsm_workflow import Workflow
     from itsm_workflow.audit import AuditReport
     from itsm_workflow.sandbox import Sandbox
 
-ROOM = 4 << 20
-"""Bytes of address space at most that a process is left by its limit."""
+ALLOCATIONS = 12_000
+"""A few more than an apply makes."""
+ROOM, PAYLOAD = 20 << 20, 1 << 20
+"""Bytes of address space at most that a process is left by its limit, and bytes of what it files then."""
 
 
 def needs_allocation_faults() -> None:
@@ -48,12 +57,15 @@ def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, 
         How it ended, and what there is in the end.
     """
     random, kind = Random(seed), ("sqlite:///{}.db", "json:///{}.jsonl")[seed % 2]
-    url, limited = kind.format(folder / str(seed)), seed % 4 > 1
+    url, subject = kind.format(folder / str(seed)), f"collector-{seed}"
     workflow, itsm = open_workflow(url, sandbox.url, 0)
-    allocation, room = int(10 ** random.uniform(0.5, 4.3)), random.randrange(1, ROOM)
-    ended = _apply_starved(
-        workflow, f"collector-{seed}", allocation=0 if limited else allocation, room=room if limited else 0
-    )
+    workflow.apply(subject="before", **asked())  # what is made once, at the first call, is made
+    if seed % 10 > 7:
+        room = str(random.randrange(1, ROOM))
+        command = [sys.executable, "-m", "tests.faults.starved", url, sandbox.url, subject, room]
+        ended = subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=PATIENCE).returncode
+    else:
+        ended = _apply_forked(workflow, subject, random.randrange(1, ALLOCATIONS))
     workflow.close()
     itsm.close()
     for hours in (0.01, 0.02, 0.1, 1.2):
@@ -63,38 +75,42 @@ def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, 
         itsm.close()
     storage = open_storage(url)
     try:
-        return ended, audit(storage, sandbox)
+        return {0: "filed", 1: "error"}.get(ended, "died"), audit(storage, sandbox)
     finally:
         storage.close()
 
 
-def _apply_starved(workflow: Workflow, subject: str, *, allocation: int, room: int) -> str:
-    """Apply in a forked process whose n-th allocation fails, or whose address space is limited; tell how it ended."""
+def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
+    """Apply in a forked process in which a few allocations from this one on fail; return how it exited."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn: the ticket system has threads
         child = os.fork()
     if child == 0:
-        _starve(workflow, subject, allocation, room)
+        os.close(2)  # what the interpreter says when it gives up
+        code = 1
+        with contextlib.suppress(BaseException):
+            _testcapi.set_nomemory(allocation, allocation + 1 + allocation % 5)
+            workflow.apply(subject=subject, **asked())
+            code = 0
+        os._exit(code)
     ends_at = time.monotonic() + PATIENCE
     while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
         if time.monotonic() > ends_at:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.002)
-    code = os.waitstatus_to_exitcode(done[1])
-    return {0: "filed", 1: "error"}.get(code, "died")
+    return os.waitstatus_to_exitcode(done[1])
 
 
-def _starve(workflow: Workflow, subject: str, allocation: int, room: int) -> None:
-    """Apply, and leave: with 0 if it was filed, with 1 if an error came out."""
-    os.close(2)  # what the interpreter says when it gives up
-    code = 1
-    with contextlib.suppress(BaseException):
-        if room:
-            with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
-                used = int(file.read().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
-        if allocation:
-            _testcapi.set_nomemory(allocation, allocation + 1 + allocation % 5)
-        workflow.apply(subject=subject, **asked(content="x" * room))
-        code = 0
-    os._exit(code)
+def main(arguments: Sequence[str]) -> None:
+    """Apply with little room."""
+    store, url, subject, room = arguments
+    workflow, _ = open_workflow(store, url, 0)
+    list(workflow.find())
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
+        limit = int(file.read().split()[0]) * resource.getpagesize() + int(room)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    workflow.apply(subject=subject, **asked(fields={"note": "x" * PAYLOAD}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

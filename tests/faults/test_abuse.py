@@ -351,15 +351,15 @@ def test_x2_gateway_that_echoes_what_it_got_puts_it_nowhere(faults: Faults) -> N
 def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_path: Path) -> None:
     """A clean error or death, at the n-th allocation or at a limit; then another process puts everything right."""
     needs_allocation_faults()
-    ended: Counter[str] = Counter()
+    ended, left = Counter[str](), Counter[str]()
     with Sandbox(start_delay=0.0) as sandbox:
         for seed in faults.cases(range(faults.pick(quick=24, full=500))):
             with faults.case(seed):
                 how, report = starve_and_recover(seed, tmp_path, sandbox)
                 ended[how] += 1
+                left.update(report.by_state or ["nothing"])
                 assert report.findings == ()
-                assert report.requests <= 1
-                assert report.tickets_created <= 1
-                if report.by_state.get("applying"):
-                    assert report.tickets_created == 0
-    faults.note(", ".join(f"{count} {word}" for word, count in ended.most_common()))
+                assert report.requests <= 2
+                assert report.tickets_created <= report.requests
+                assert report.tickets_created == report.by_state.get("pending")
+    faults.note(", ".join(f"{count} {word}" for counted in (ended, left) for word, count in counted.most_common()))
