@@ -43,23 +43,27 @@ def defects_are_caught() -> bool:
 
 def mutations_are_killed(parts: Sequence[str], *, seed: int, sample: int) -> bool:
     """Try mutations; return whether enough are killed and every survivor is listed."""
-    accepted, survivors, tried, began = listed(), [], 0, time.monotonic()
+    accepted, began = listed(), time.monotonic()
+    verdicts: dict[str, list[str]] = {"killed": [], "stopped": [], "survived": [], "broken": []}
     say(f"mutations of {', '.join(parts)}: " + (f"a sample of {sample}, seed {seed}" if sample else "all"))
-    for verdict in try_mutations(parts, seed=seed, sample=sample):
-        tried += 1
-        if not verdict.killed:
-            survivors.append(verdict.name)
+    tried = 0
+    for tried, one in enumerate(try_mutations(parts, seed=seed, sample=sample), start=1):
+        verdicts[one.verdict].append(one.name)
         if tried % _EVERY == 0:
-            say(f"  {tried} tried, {len(survivors)} survived, {time.monotonic() - began:.0f} s")
-    unlisted = sorted(set(survivors) - set(accepted))
+            say(f"  {tried} tried, {len(verdicts['survived'])} survived, {time.monotonic() - began:.0f} s")
+    for name in verdicts["broken"]:
+        say(f"COULD NOT BE TRIED {name}")
+    unlisted = sorted(set(verdicts["survived"]) - set(accepted))
     for name in unlisted:
         say(f"SURVIVED {name}")
-    rate = 1 - len(survivors) / max(tried, 1)
+    noticed = len(verdicts["killed"]) + len(verdicts["stopped"])
+    rate = noticed / max(tried, 1)
     say(
-        f"{tried} mutations, {tried - len(survivors)} killed ({rate:.1%}), {len(survivors)} survived, "
-        f"{len(unlisted)} of them not listed with a reason, {time.monotonic() - began:.0f} s"
+        f"{tried} mutations: {noticed} killed ({rate:.1%}), {len(verdicts['stopped'])} of them stopped as endless; "
+        f"{len(verdicts['survived'])} survived, {len(unlisted)} of them not listed with a reason; "
+        f"{time.monotonic() - began:.0f} s"
     )
-    return tried > 0 and rate >= WANTED and not unlisted
+    return rate >= WANTED and not unlisted and not verdicts["broken"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 PACKAGE = Path("src", "itsm_workflow").resolve()
 AT_ONCE = 2
 LOG = "engine.log"
-SURVIVED, KILLED, ELSEWHERE = 0, 1, 3
+SURVIVED, KILLED, ELSEWHERE, STOPPED, BROKEN = 0, 1, 3, 4, 5
+_VERDICTS = {SURVIVED: "survived", KILLED: "killed", STOPPED: "stopped", BROKEN: "broken"}
 _REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is imported before, once for all
 _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-W", _REWRITING)
-_WALL = 240.0  # seconds, whatever else the machine does; what loops is stopped by its processor time long before
+_WALL = 600.0  # seconds, whatever else the machine does; what loops is stopped by its processor time long before
 _CPU = 30  # seconds on top of what the tests take
 
 
@@ -72,11 +73,11 @@ class Children:
             return
         mutation, _ = self._running.pop(pid)
         code = os.waitstatus_to_exitcode(status)
-        self._done(mutation, code if code in {SURVIVED, ELSEWHERE} else KILLED)
+        self._done(mutation, STOPPED if code < 0 else code)
 
 
 def _in_child(work: Callable[[], int], cpu: int) -> None:
-    code = KILLED
+    code = BROKEN
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
@@ -257,7 +258,7 @@ def _mutations(parts: Sequence[str], seed: int, sample: int) -> list[Mutation]:
 
 
 def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
-    """Try all mutations and print a line of JSON for each: its name, and whether it was killed.
+    """Try all mutations and print a line of JSON for each: its name, and its verdict.
 
     Args:
         tests: For each part of the library, the tests that must notice.
@@ -279,7 +280,7 @@ def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
 
     def tell(mutation: Mutation, code: int) -> None:
         if code != ELSEWHERE:
-            line = json.dumps({"name": mutation.name, "killed": code == KILLED})
+            line = json.dumps({"name": mutation.name, "verdict": _VERDICTS[code]})
             os.write(output, f"{line}\n".encode())
 
     loaded = os.fork()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -45,10 +45,16 @@ class MutationError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What became of a mutation."""
+    """What became of a mutation.
+
+    Attributes:
+        name: Which one.
+        verdict: ``killed`` by a test that failed, ``stopped`` since it did not come to an end, which is noticed as
+            well, ``survived``, or ``broken``: it could not be tried, which is a fault of this harness.
+    """
 
     name: str
-    killed: bool
+    verdict: Literal["killed", "stopped", "survived", "broken"]
 
 
 def listed() -> dict[str, str]:
