@@ -12,6 +12,7 @@ from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
 from itsm_workflow.machine.definition import waits_for_a_person
 from itsm_workflow.testing.exploration import INVARIANTS, Bounds, explore
+from itsm_workflow.testing.exploration.world import BITS, check_number
 
 if TYPE_CHECKING:
     from itsm_workflow.testing.exploration import Sight
@@ -107,3 +108,10 @@ def test_every_promise_has_its_sentence(promise: object) -> None:
     """People are told what was promised, in one line that ends."""
     first = (promise.__doc__ or "").partition("\n")[0]
     assert first.endswith(".")
+
+
+def test_numbers_never_run_into_each_other() -> None:
+    """Bounds that allow more worlds than can be told apart are refused, not walked wrongly."""
+    check_number((1 << BITS) - 1)
+    with pytest.raises(OverflowError, match="walk smaller ones"):
+        check_number(1 << BITS)

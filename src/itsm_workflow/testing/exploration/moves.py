@@ -25,7 +25,7 @@ from itsm_workflow.testing.exploration.itsm import Desk, Kind, trimmed, unread
 from itsm_workflow.testing.exploration.library import Library, digest_of
 from itsm_workflow.testing.exploration.ticks import Shelf
 from itsm_workflow.testing.exploration.workers import NO_HAND, Workers
-from itsm_workflow.testing.exploration.world import ACT, FAULT, TICK, Hand, Numbers, Stage
+from itsm_workflow.testing.exploration.world import ACT, BITS, FAULT, TICK, Hand, Numbers, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.workers import Stored, Written
     from itsm_workflow.testing.exploration.world import Bounds
 
-_BITS = 20
-_MASK = (1 << _BITS) - 1
+_MASK = (1 << BITS) - 1
 _TIME = ("a step of time passes",)
 
 
@@ -91,11 +90,11 @@ class Space:
 
     def change(self, world: int) -> ChangeRequest | None:
         """Return the change of a world as it is stored."""
-        return self._change(world >> 2 * _BITS)
+        return self._change(world >> 2 * BITS)
 
     def desk(self, world: int) -> Desk:
         """Return the desk of a world."""
-        return self._desks.values[world >> _BITS & _MASK]
+        return self._desks.values[world >> BITS & _MASK]
 
     def hands(self, world: int) -> tuple[Hand, ...]:
         """Return the workers of a world that are in the middle of something."""
@@ -109,30 +108,30 @@ class Space:
     @staticmethod
     def without_hands(world: int) -> int:
         """Return the number of a world's change and desk alone."""
-        return world >> _BITS
+        return world >> BITS
 
     def _change(self, number: int) -> ChangeRequest | None:
         stored = self._shelf.kept[number]
         return stored.change if stored else None
 
     def _world(self, change: int, desk: int, one: int, other: int) -> int:
-        known = change << _BITS | desk
+        known = change << BITS | desk
         normal = self._normal.get(known)
         if normal is None:
             normal = self._normal[known] = self._normal_of(change, desk)
-        return normal << _BITS | self._pairs.of((one, other) if one >= other else (other, one))
+        return normal << BITS | self._pairs.of((one, other) if one >= other else (other, one))
 
     def _normal_of(self, change: int, desk: int) -> int:
         """Return the number of a change and a desk without what nothing that can still happen depends on."""
         now = self._change(change)
         if now is None:
-            return change << _BITS | desk
+            return change << BITS | desk
         key = now.attempt.key if now.attempt else ""
         bound = now.ticket.id if now.ticket else ""
         desk, digests = self._trimmed(desk, key, bound, not bound and now.state == self._definition.roles.asking)
         if now.heard is not None:
             change = self._shelf.last_heard(change, digests.get(now.heard.digest, ""))
-        return change << _BITS | desk
+        return change << BITS | desk
 
     def _trimmed_desk(self, desk: int, key: str, bound: str, waits: bool) -> tuple[int, dict[str, str]]:  # noqa: FBT001 - what a remembered step is known by
         """Return the number of the desk, and by what each callback under way is known there."""
@@ -151,7 +150,7 @@ class Space:
             world: The world.
             affords: For each cost, a negative number if the step is out of bounds.
         """
-        change, desk, pair = world >> 2 * _BITS, world >> _BITS & _MASK, world & _MASK
+        change, desk, pair = world >> 2 * BITS, world >> BITS & _MASK, world & _MASK
         one, other = self._pairs.values[pair]
         for after, cost, told, _ in self._happenings(desk):
             if affords[cost] >= 0:
@@ -234,27 +233,27 @@ class Space:
     def goes_on(self, world: int) -> Move | None:
         """Return what a worker in the middle of something does, or None if there is none."""
         one, other = self._pairs.values[world & _MASK]
-        return next(self._goes_on(world >> 2 * _BITS, world >> _BITS & _MASK, one, other, _FREE)) if one else None
+        return next(self._goes_on(world >> 2 * BITS, world >> BITS & _MASK, one, other, _FREE)) if one else None
 
     def begins(self, world: int) -> Move | None:
         """Return what an idle worker begins without being told to, or None."""
-        change = world >> 2 * _BITS
-        return next(self._begins(change, world >> _BITS & _MASK, NO_HAND, _FREE), None) if change else None
+        change = world >> 2 * BITS
+        return next(self._begins(change, world >> BITS & _MASK, NO_HAND, _FREE), None) if change else None
 
     def happens(self, world: int, kind: Kind) -> Move | None:
         """Return the first happening of that kind, or None."""
         one, other = self._pairs.values[world & _MASK]
-        for after, cost, told, found in self._happenings(world >> _BITS & _MASK):
+        for after, cost, told, found in self._happenings(world >> BITS & _MASK):
             if found is kind:
-                return Move(self._world(world >> 2 * _BITS, after, one, other), cost, told, 0)
+                return Move(self._world(world >> 2 * BITS, after, one, other), cost, told, 0)
         return None
 
     def waits(self, world: int) -> Move:
         """Return a step of time."""
         one, other = self._pairs.values[world & _MASK]
         later = self._world(
-            self._shelf.later(world >> 2 * _BITS),
-            self._later_desk(world >> _BITS & _MASK),
+            self._shelf.later(world >> 2 * BITS),
+            self._later_desk(world >> BITS & _MASK),
             self._workers.later(one),
             self._workers.later(other),
         )

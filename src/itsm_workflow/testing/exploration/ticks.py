@@ -20,6 +20,7 @@ from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import ReadAnswer
 from itsm_workflow.storage.codec import Codec, Stored
+from itsm_workflow.testing.exploration.world import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,6 +177,7 @@ class Shelf:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.kept)
+            check_number(number)
             # Entries are numbered on from here, so that the ids of effects tell the order they were planned in.
             self.kept.append(Stored(change=change, version=1, seq=10 * len(change.effects), head="", due_at=due_at))
         return number

@@ -234,7 +234,8 @@ class _Walk:
         steps = [
             self._line(move, "once faults stop, " if drained and n >= walked else "") for n, move in enumerate(moves)
         ]
-        return Finding(promise=promise.__name__, sentence=sentence, problem=problem, steps=tuple(steps))
+        name = getattr(promise, "__name__", type(promise).__name__)
+        return Finding(promise=name, sentence=sentence, problem=problem, steps=tuple(steps))
 
     def _way(self, place: int) -> list[Move]:
         """Return the steps that led to a world."""

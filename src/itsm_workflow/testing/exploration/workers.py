@@ -123,6 +123,7 @@ class Workers:
         self.crashes = functools.cache(self._crashes)
         self.later = functools.cache(self._later)
         self.after_write = functools.cache(self._after_write)
+        self._spent = functools.cache(self._is_spent)
 
     def hand(self, number: int) -> Hand:
         """Return a worker that there is."""
@@ -294,7 +295,15 @@ class Workers:
             return self.hands.of(hand._replace(seen=before))
         if not hand.keep:
             return self.hands.of(_read_again(hand))
-        return NO_HAND if _is_spent(hand, self._shelf.get(after).change) else number
+        return NO_HAND if self._spent(number, after) else number
+
+    def _is_spent(self, number: int, change: int) -> bool:
+        """Tell whether a worker has only an answer that decides nothing, and never will any more."""
+        hand, stored = self.hand(number), self._shelf.get(change)
+        if not _is_past(hand, stored.change):
+            return False
+        prepared = self._library.record(stored, hand.answers[0], keep=hand.keep)
+        return prepared is None or not prepared.entries
 
     def _later(self, number: int) -> int:
         """Return a worker after a step of time."""
@@ -338,8 +347,8 @@ def _read_again(hand: Hand) -> Hand | None:
     return hand._replace(seen=FRESH)
 
 
-def _is_spent(hand: Hand, change: ChangeRequest) -> bool:
-    """Tell whether an answer to a send will never decide anything any more."""
+def _is_past(hand: Hand, change: ChangeRequest) -> bool:
+    """Tell whether what an answer to a send tells is known for good, or is about a send that is over."""
     sent, attempt = hand.answers[0] if hand.answers else None, change.attempt
     if not isinstance(sent, SendAnswer):
         return False

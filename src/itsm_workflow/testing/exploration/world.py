@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.acts import Act
     from itsm_workflow.testing.exploration.itsm import Message
 
+BITS = 24
+"""How wide the numbers of changes, desks and pairs of workers are."""
+
 T = TypeVar("T", bound="Hashable")
 
 FRESH = -1
@@ -159,5 +162,16 @@ class Numbers(Generic[T]):
         """Return the value's number."""
         number = self._numbers.setdefault(value, len(self.values))
         if number == len(self.values):
+            check_number(number)
             self.values.append(value)
         return number
+
+
+def check_number(number: int) -> None:
+    """Refuse a number that would run into the one beside it.
+
+    Raises:
+        OverflowError: The bounds allow more than can be told apart.
+    """
+    if number >> BITS:
+        raise OverflowError(f"more than {1 << BITS:,} of a kind within these bounds: walk smaller ones")
