@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from itsm_workflow.storage.protocol import Conflict, StorageBackend
+    from tests.faults.power import Cut
 
 State = dict[str, tuple[Row, tuple[EntryRow, ...]]]
 
@@ -28,16 +29,15 @@ def state_of(store: StorageBackend) -> State:
 
 
 class Remembering:
-    """A store that remembers how it looked after each commit."""
+    """A store that notes how it looks after each commit."""
 
-    def __init__(self, store: StorageBackend) -> None:
-        self._store = store
-        self.states: list[State] = [state_of(store)]
+    def __init__(self, store: StorageBackend, states: list[State]) -> None:
+        self._store, self._states = store, states
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Pass it on, and look."""
         told = self._store.commit(writes)
-        self.states.append(state_of(self._store))
+        self._states.append(state_of(self._store))
         return told
 
     def __getattr__(self, name: str) -> object:
@@ -91,8 +91,8 @@ def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
         closed: Whether it was closed before its files are read; SQLite's log is merged then.
     """
     store = open_storage(url)
-    remembering = Remembering(store)
-    world = World(seed, store=remembering)  # type: ignore[arg-type] # it passes on what it does not have
+    states: list[State] = [{}]
+    world = World(seed, store=Remembering(store, states))  # type: ignore[arg-type] # it passes on what it does not have
     workflow = world.workflow()
     world.approved(workflow)
     world.gateway.deliver(workflow.receive)
@@ -103,7 +103,7 @@ def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
     path = Path("/" + url.partition("////")[2])
     files = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     store.close()
-    return Whole(url, files, remembering.states)
+    return Whole(url, files, states)
 
 
 def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None]:
@@ -170,3 +170,23 @@ def ids_in(url: str) -> list[str] | StorageError:
         return error
     finally:
         store.close()
+
+
+def check_cut(folder: Path, cut: Cut, states: Sequence[State]) -> bool:
+    """Fail unless a store holds what was acknowledged before the power went, and return whether a change is set aside.
+
+    One commit more may be there as a whole. A write of which a later part is there without an earlier one is damage as
+    far as anybody can tell: its changes may be set aside, and all others are there.
+    """
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, content in cut.files.items():
+        (folder / name).write_bytes(content)
+    known = states[cut.acknowledged : cut.acknowledged + 2]
+    found = read(f"json:///{folder}/changes.json", list({name for state in known for name in state}))
+    for name, one in found.items():
+        if cut.torn and isinstance(one, StorageCorrupt):
+            continue
+        assert one in [state.get(name) for state in known], f"{cut.what}: {name} is not what was acknowledged: {one}"
+    return any(isinstance(one, StorageCorrupt) for one in found.values())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itsm_workflow import Workflow
+    from itsm_workflow.form import Asked
     from tests.faults.cases import Faults
     from tests.faults.damage import Whole
 
@@ -247,9 +248,7 @@ def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
                 world.come_to_rest()
             for path in disk.iterdir():
                 path.unlink()
-    faults.note(
-        f"{kind}, a disk of {SMALL[kind] >> 10} KiB: {surfaced} of {faults.ran} applies and {refused} lists were told of"
-    )
+    faults.note(f"{kind}, {SMALL[kind] >> 10} KiB: {surfaced} of {faults.ran} applies and {refused} lists were told of")
 
 
 def file_old(world: MortalWorld) -> None:
@@ -295,7 +294,8 @@ def test_s3_store_is_read_only(faults: Faults, folder: Path, tmp_path: Path, kin
         with FarWorld(0, f"{kind}:///{place}/changes") as world:
             workflow = world.workflow()
             waiting = file(workflow, OLD)
-            drafted = workflow.draft(subject="collector-2", title="t", applicant="alice", approvers=["carol"])
+            form: Asked = {"title": "t", "applicant": "alice", "approvers": ["carol"]}
+            drafted = workflow.draft(subject="collector-2", **form)
             world.store.close()
             asked = dict(world.ledger.requests)
             acts: dict[str, Callable[[Workflow], object]] = {
@@ -303,7 +303,7 @@ def test_s3_store_is_read_only(faults: Faults, folder: Path, tmp_path: Path, kin
                 "draft": lambda workflow: workflow.draft(
                     subject=NEW, title="t", applicant="alice", approvers=["carol"]
                 ),
-                "revise": lambda workflow: workflow.revise(drafted.id, title="u", applicant="alice"),
+                "revise": lambda workflow: workflow.revise(drafted.id, **form),
                 "submit": lambda workflow: workflow.submit(drafted.id),
                 "ask for a withdrawal": lambda workflow: workflow.withdraw(waiting.id, actor="alice"),
                 "abandon": lambda workflow: workflow.abandon(drafted.id, actor="alice"),
