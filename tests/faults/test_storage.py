@@ -203,6 +203,8 @@ def _made(path: Path, what: str, target: Path) -> socket.socket:
 
 # ---------------------------------------------------------------- a disk without space, or read-only
 
+INDEX = 32 * 1024
+
 
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S2")
@@ -214,8 +216,10 @@ def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
         with faults.case(limit), FarWorld(0, f"{kind}:///{folder / str(limit)}") as world:
             world.live(file_old)
             world.store.close()
+            # SQLite's index of the log takes 32 KiB from the start; why it cannot grow, SQLite does not say.
+            must = "the disk is full" if kind == "sqlite" and 0 < limit < INDEX else ""
             with no_file_beyond(limit):
-                surfaced += _try_to_file(world, "damaged")
+                surfaced += _try_to_file(world, "damaged", must=must)
             world.store.close()
             world.open()
             world.come_to_rest()
@@ -233,7 +237,7 @@ def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
     surfaced = refused = 0
     with small_disk(folder / "disk", SMALL[kind]) as disk:
         for seed in faults.cases(range(500)):
-            left = Random(seed).randrange(3 if kind == "json" else 24) * 4096
+            left = Random(seed).randrange(3 if kind == "json" else 48) * 4096
             with faults.case(seed), FarWorld(seed, f"{kind}:///{disk}/changes") as world:
                 world.live(file_old)
                 world.store.close()

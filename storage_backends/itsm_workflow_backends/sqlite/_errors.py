@@ -25,6 +25,8 @@ _CORRUPT = frozenset(
 _ADVICE = {
     sqlite3.SQLITE_BUSY: "another process held it locked for too long",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    # The index of the log, beside the file, could not be made large enough; SQLite does not say why.
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free some space",
     sqlite3.SQLITE_READONLY: "it is read-only: check the mode of the file and of its directory",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it exists and who may read it",
     sqlite3.SQLITE_IOERR: "reading or writing failed: check the disk",
@@ -45,8 +47,10 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str,
         doing: What was attempted, as in "cannot <doing>".
         outcome: A clause on what is known about the attempt.
     """
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & _PRIMARY
     facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__)}
     if code in _CORRUPT or isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
         return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
-    return StorageUnavailable(f"cannot {doing} {path}: {_ADVICE.get(code, error)}{outcome}", **facts)
+    advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
+    return StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts)
