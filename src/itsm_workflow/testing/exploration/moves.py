@@ -8,12 +8,20 @@ kept of it where that makes no difference to anything that can still happen:
 * A callback is a hint whose body nobody reads, unless the library under trial does: what is kept of it is whose it is,
   and whether it is a repeat; and of the last one that was heard, whether a repeat of it is under way.
 * Two workers have no names; a process is only told from the one beside it.
-* Where the store compares versions, reading and writing that follows it are one step: if somebody wrote in between,
-  the write is refused and the worker reads again, as if it had come later. A store that does not compare is walked with
-  the two apart. Either way everything can happen between a claim, its question where that changes the world, the
-  answer, and storing it.
 
-The number of ways is cut by these alone; each is argued for where it is made.
+Ways are left out as well, where they would show nothing new. All of these want a store that compares versions, since
+what is thought out on an outdated version is refused there; one that does not is walked without them.
+
+* Reading and the write that follows are one step: if somebody wrote in between, the write is refused and the worker
+  reads again, as if it had come later.
+* A look is one step with its claim, or is taken a step of time later: neither the claim nor what happens at the ticket
+  system looks at the other, so that their order shows nothing. A claim that says something, a send and a delivery can
+  be followed by anything.
+* A worker that would only find that its write is refused stops at once, and so does one whose answer decides nothing
+  any more.
+
+A test walks small bounds with `Bounds.apart`, which leaves nothing out: the same changes and desks are met. At one step
+of time, one fault and one act these are 7,184, in 28,891 worlds instead of 2,384,402.
 """
 
 from __future__ import annotations
@@ -62,7 +70,7 @@ class Space:
     Args:
         library: The library's pure steps.
         itsm: The ticket system.
-        bounds: Only the number of workers matters here.
+        bounds: Of these, what is said of workers.
         acts: What people may do with a change.
     """
 
@@ -80,7 +88,7 @@ class Space:
         self._shelf = Shelf(self._definition, library.journal.policy)
         self._desks: Numbers[Desk] = Numbers(Desk())
         self._pairs: Numbers[tuple[int, int]] = Numbers((NO_HAND, NO_HAND))
-        self._workers = Workers(library, itsm, self._shelf, self._desks, acts)
+        self._workers = Workers(library, itsm, self._shelf, self._desks, acts, apart=bounds.apart)
         self._normal: dict[int, int] = {}
         self._happenings = functools.cache(self._happenings_of)
         self._later_desk = functools.cache(lambda desk: self._desks.of(itsm.later(self._desks.values[desk])))
@@ -129,14 +137,14 @@ class Space:
         key = now.attempt.key if now.attempt else ""
         bound = now.ticket.id if now.ticket else ""
         desk, digests = self._trimmed(desk, key, bound, not bound and now.state == self._definition.roles.asking)
-        if now.heard is not None:
+        if now.heard is not None and self._workers.at_once:  # else a worker may hold a repeat
             change = self._shelf.last_heard(change, digests.get(now.heard.digest, ""))
         return change << BITS | desk
 
     def _trimmed_desk(self, desk: int, key: str, bound: str, waits: bool) -> tuple[int, dict[str, str]]:  # noqa: FBT001 - what a remembered step is known by
         """Return the number of the desk, and by what each callback under way is known there."""
         kept = trimmed(self._desks.values[desk], key, bound, waits=waits)
-        if self._reads_bodies:
+        if self._reads_bodies or not self._workers.at_once:
             return self._desks.of(kept), {digest: digest for digest in map(digest_of, kept.mail)}
         kept, reduced = unread(kept)
         return self._desks.of(kept), {digest_of(one): digest_of(mark) for one, mark in reduced.items()}
@@ -201,7 +209,7 @@ class Space:
     ) -> Iterator[Move]:
         """Yield the steps of a worker that reads the change; where the store compares, with what it does at once."""
         workers = self._workers
-        if not workers.compares:
+        if not workers.at_once:
             yield Move(self._world(change, desk, number, other), cost, (told,), 0)
             return
         stored = workers.store(change, number, workers.name_beside(other))
@@ -213,6 +221,9 @@ class Space:
             if affords[cost + more] >= 0:
                 world = self._world(stored.change, after, hand, waiting)
                 yield Move(world, cost + more, (told, stored.told, ending), stored.write)
+        if affords[cost + TICK] >= 0:  # the worker was stopped: in the next step something else may be due
+            claimed = self._world(stored.change, desk, stored.hand, waiting)
+            yield Move(self.waits(claimed).world, cost + TICK, (told, stored.told, *_TIME), stored.write)
 
     def _after(  # noqa: PLR0917 - private, and each argument is another thing
         self, change: int, desk: int, stored: Stored, other: int, cost: int, told: tuple[str, ...]

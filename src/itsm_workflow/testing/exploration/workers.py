@@ -67,8 +67,7 @@ class Stored(NamedTuple):
         runs: Effects that ran before it was written.
         listed: The number of a ticket whose callback was not acknowledged.
         looked: Why a person had been called who has looked and cleared the call.
-        asks: The worker asks at once: whatever else may happen between such a claim and its question might as well
-            happen before both, since neither the claim nor the rest looks at the other.
+        asks: The worker asks at once, or after a step of time.
     """
 
     change: int
@@ -95,6 +94,10 @@ class Workers:
         shelf: The changes by number.
         desks: The desks by number.
         acts: What people may do with a change.
+        apart: Whether reading and writing are two steps even if the store compares versions.
+
+    Attributes:
+        at_once: Whether a worker that reads goes on at once with what it stores.
     """
 
     def __init__(
@@ -104,6 +107,8 @@ class Workers:
         shelf: Shelf,
         desks: Numbers[Desk],
         acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterable[Act]],
+        *,
+        apart: bool,
     ) -> None:
         self._library = library
         self._itsm = itsm
@@ -111,7 +116,8 @@ class Workers:
         self._desks = desks
         self._acts = acts
         self._definition = library.journal.definition
-        self.compares = not library.store_accepts(stale=True)
+        self._compares = not library.store_accepts(stale=True)
+        self.at_once = self._compares and not apart
         self.hands: Numbers[Hand | None] = Numbers(None)
         self.writes: list[Written] = [Written(0, 0, 0, ())]
         # Pure functions of numbers.
@@ -200,7 +206,7 @@ class Workers:
 
     def _store(self, change: int, number: int, owner: str) -> Stored:
         hand, stale = self.hand(number), self.hand(number).seen != FRESH
-        if stale and self.compares:
+        if stale and self._compares:
             again = self.hands.of(_read_again(hand))
             return Stored(change, again, "a write is refused, somebody else wrote first: the worker reads again", 0)
         base = hand.seen if stale else change
@@ -231,7 +237,7 @@ class Workers:
         keep = isinstance(question, Send | Deliver)
         asking = self.hands.of(Hand(Stage.ASK, about=question, keep=keep))
         told = f"the worker's claim to {_purpose(question)} is stored"
-        asks = self.compares and not plan.claim and not keep
+        asks = self.at_once and not plan.claim and not keep
         return self._put(change, base, prepared, asking, told)._replace(asks=asks)
 
     def _hear(self, change: int, base: int, message: Message) -> Stored:
@@ -291,7 +297,7 @@ class Workers:
         hand = self.hands.values[number]
         if hand is None or hand.seen != FRESH:
             return number
-        if not self.compares:
+        if not self.at_once:
             return self.hands.of(hand._replace(seen=before))
         if not hand.keep:
             return self.hands.of(_read_again(hand))

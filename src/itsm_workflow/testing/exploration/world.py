@@ -113,12 +113,15 @@ class Bounds:
         faults: Crashes, lost and wrong answers, lost, doubled and forged callbacks, doubled numbers, and so on.
         acts: Acts of people on a change under way.
         workers: Workers in the middle of something at once.
+        apart: Whether no way is left out, see `moves`. None is if the store does not compare versions; if it does,
+            the same is met in many times more worlds.
     """
 
     ticks: int = attrs.field(default=3, validator=attrs.validators.ge(0))
     faults: int = attrs.field(default=2, validator=attrs.validators.ge(0))
     acts: int = attrs.field(default=1, validator=attrs.validators.ge(0))
     workers: int = attrs.field(default=2, validator=attrs.validators.in_([1, 2]))
+    apart: bool = False
 
 
 TICK, ACT, FAULT = 1, 2, 4
