@@ -56,7 +56,7 @@ def with_a_change(world: MortalWorld) -> MortalWorld:
 @row("C1")
 def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> None:
     """Whatever instruction of the library is its last: nothing is lost, doubled or illegal after recovery."""
-    points = Points(faults.pick(quick="call", full="opcode"), in_store=False)
+    points = faults.pick(quick=Points("call", only=ACTS), full=Points("opcode"))
     faults.found = steady(lambda: points.traced(office).live(apply, points))
     for number in faults.cases(range(1, faults.found + 1)):
         world = points.traced(office)
@@ -64,7 +64,8 @@ def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> Non
             assert world.live(apply, points, die_at=number) == number
             assert not world.life.alive, "the point was not reached"
             world.come_to_rest()
-    faults.note(f"apply, simulated death, every {points.grain}: {faults.found} points found, {faults.ran} run")
+    grain = faults.pick(quick="act", full="instruction")
+    faults.note(f"apply, simulated death, every {grain}: {faults.found} points found, {faults.ran} run")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,8 @@ def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> No
                 deaths.run(path).come_to_rest()
     faults.found = found = by_depth.total()
     told = ", ".join(f"{count} of {depth}" for depth, count in sorted(by_depth.items()))
-    first = faults.pick(quick="act", full="line")
-    faults.note(f"{name}: {found} points found, {faults.ran} run; deaths: {told}; the first at a {first}, then at acts")
+    first = faults.pick(quick="acts", full="lines")
+    faults.note(f"{name}: {found} points found, {faults.ran} run; deaths: {told}; the first at {first}, then at acts")
 
 
 @row("C4")
