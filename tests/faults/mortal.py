@@ -205,16 +205,17 @@ class MortalWorld(World):
             if not ticket.ended:
                 self.decide(ticket, approved=True)
         self.reconcile_for(workflow, hours=1)
-        self.check()
-        assert self.gateway.unannounced == []
+        findings = self.audit().findings
+        assert not findings, "; ".join(findings)
+        assert not self.gateway.unannounced, "a create was sent before its key was stored"
         changes = {change.id: change for change in workflow.find()}
-        tickets = {str(ticket.id) for ticket in self.ledger.tickets()}
-        assert {change.expect_ticket().id for change in changes.values() if change.ticket} == tickets
-        assert [change for change in changes.values() if change.state not in ENDED and not change.attention] == []
-        for change_id in changes:
-            stored = {(change_id, entry.seq) for entry in workflow.history(change_id)}
-            assert {told for told in self.told if told[0] == change_id} <= stored
-        assert {change_id for change_id, _ in self.told} <= set(changes)
+        bound = {change.expect_ticket().id for change in changes.values() if change.ticket}
+        nobodys = sorted({str(ticket.id) for ticket in self.ledger.tickets()} - bound)
+        assert not nobodys, f"tickets that no change is bound to: {nobodys}"
+        stuck = [change for change in changes.values() if change.state not in ENDED and not change.attention]
+        assert not stuck, f"neither ended nor told of: {stuck}"
+        stored = {(change_id, entry.seq) for change_id in changes for entry in workflow.history(change_id)}
+        assert stored.issuperset(self.told), f"told of and not stored: {sorted({*self.told} - stored)}"
 
     def _ask_again(self, workflow: Workflow) -> None:
         """Ask for the change, as the person does whose process died; it is filed once all the same."""
