@@ -83,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show(outcomes, time.monotonic() - started)
     broken = any(outcome.violations for outcome in outcomes)
     missing = any(outcome.missing for outcome in outcomes) and not asked.allow_missing
-    return int(broken or missing)
+    absent = asked.case is not None and not any(outcome.cases for outcome in outcomes)
+    if absent:
+        print(f"there is no case {asked.case}", file=sys.stderr)  # noqa: T201 - an error of usage
+    return int(broken or missing or absent)
 
 
 def run(row: Row, profile: str, case: str | None) -> Outcome:
