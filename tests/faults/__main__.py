@@ -59,10 +59,14 @@ class Outcome:
         return told or int(self.code not in {0, NOTHING_COLLECTED} and not self.missing)
 
     @property
-    def notes(self) -> str:
-        """Figures, and what was enumerated."""
-        found = [f"{test['found']} points found, {test['ran']} run" for test in self.tests if test["found"] is not None]
-        return "; ".join([*found, *(note for test in self.tests for note in test["notes"])])
+    def notes(self) -> list[str]:
+        """Figures, and what was enumerated; a line for each test that ran a case."""
+        return [_noted(test) for test in self.tests if test["ran"] and (test["notes"] or test["found"] is not None)]
+
+
+def _noted(test: dict[str, Any]) -> str:
+    counted = [] if test["found"] is None else [f"{test['found']} points found, {test['ran']} run"]
+    return ": ".join(["; ".join(test["notes"]), *counted] if test["notes"] else counted)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,7 +121,7 @@ def show(outcomes: Sequence[Outcome], seconds: float) -> None:
         row, missing = outcome.row, outcome.missing
         counted = "NOT RUN" if missing else str(outcome.violations)
         lines.append(f"{row.id:<4} {outcome.cases:>9} {counted:>10} {outcome.seconds:>8.1f}  {row.fault}")
-        lines += [f"{'':<36}{told}" for told in (missing, outcome.notes) if told]
+        lines += [f"{'':<36}{told}" for told in (missing, *outcome.notes) if told]
     cases, violations = (sum(values) for values in zip(*((one.cases, one.violations) for one in outcomes), strict=True))
     not_run = sum(bool(outcome.missing) for outcome in outcomes)
     lines.append(f"{cases} cases, {violations} violations, {not_run} rows not run, {seconds:.0f} s")

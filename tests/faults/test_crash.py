@@ -65,7 +65,7 @@ def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> Non
             assert not world.life.alive, "the point was not reached"
             world.come_to_rest()
     grain = faults.pick(quick="act", full="instruction")
-    faults.note(f"apply, simulated death, every {grain}: {faults.found} points found, {faults.ran} run")
+    faults.note(f"apply, simulated death, every {grain}")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_c1_sigkill_at_every_line_of_apply(faults: Faults, folder: Path, kind: s
         with faults.case(number):
             place().check(stage, points, int(number.rpartition("-")[2]))
     what = f"{stage.__name__} in a {condition} {kind} store, SIGKILL, every {points.grain}"
-    faults.note(f"{what}{' of the store' if quick else ''}: {faults.found} points found, {faults.ran} run")
+    faults.note(f"{what}{' of the store' if quick else ''}")
 
 
 @attrs.frozen
@@ -139,7 +139,7 @@ class Killed:
 def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> None:
     """SIGKILL at each call with which SQLite changes its files: the file is whole, and all is well in the end."""
     run_preloaded(faults, folder, "death", "sqlite", moment)
-    faults.note(f"{moment} each write, sync, cut and unlink of an apply: {faults.found} found, {faults.ran} run")
+    faults.note(f"{moment} each write, sync, cut and unlink of an apply in SQLite")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -154,10 +154,10 @@ def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> No
         for key in faults.cases([f"{name}-{'-'.join(map(str, path))}"]):
             with faults.case(key):
                 deaths.run(path).come_to_rest()
-    faults.found = found = by_depth.total()
+    faults.found = by_depth.total()
     told = ", ".join(f"{count} of {depth}" for depth, count in sorted(by_depth.items()))
     first = faults.pick(quick="acts", full="lines")
-    faults.note(f"{name}: {found} points found, {faults.ran} run; deaths: {told}; the first at {first}, then at acts")
+    faults.note(f"{name}: deaths in a row: {told}; the first at {first}, then at acts")
 
 
 def named(case: str, name: str) -> list[tuple[int, ...]]:
@@ -192,7 +192,7 @@ def test_c4_power_goes_in_a_json_store(faults: Faults, folder: Path, monkeypatch
         cut = disk.cuts[number]
         with faults.case(number):
             set_aside += check_cut(folder / "other", cut, states)
-    faults.note(f"{faults.found} disks after a cut found, {faults.ran} run; in {set_aside} a change was set aside")
+    faults.note(f"ways for a disk to look after a cut; in {set_aside} a change was set aside")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
