@@ -20,6 +20,10 @@ class Verdict(enum.StrEnum):
     TERMINATED = "terminated"
 
 
+DOUBTS = frozenset({AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP})
+"""The reasons that a `Doubt` can have."""
+
+
 @attrs.frozen(kw_only=True)
 class Doubt:
     """The snapshot says the ticket ended, and something about that cannot be relied on."""

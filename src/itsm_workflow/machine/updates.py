@@ -21,6 +21,7 @@ from itsm_workflow.change import (
     Ticket,
 )
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import DOUBTS
 from itsm_workflow.machine.guards import ANY_RULE, OUTCOMES
 
 if TYPE_CHECKING:
@@ -191,11 +192,16 @@ def withdrawal_planned(facts: Facts) -> ChangeRequest:
 
 
 def attention_raised(facts: Facts) -> ChangeRequest:
-    """Ask for a person; the same reason and facts again change nothing."""
-    concern, current = facts.expect(ev.Concern), facts.change.attention
+    """Ask for a person; the same reason and facts again change nothing.
+
+    A look in doubt ends the wait for a second quiet look: two that agree must be consecutive.
+    """
+    concern, change, current = facts.expect(ev.Concern), facts.change, facts.change.attention
+    if concern.reason in DOUBTS:
+        change = attrs.evolve(change, suspicion=None)
     if current is not None and (current.reason, dict(current.facts)) == (concern.reason, dict(concern.facts)):
-        return facts.change
-    return _with_attention(facts, facts.change, concern.reason, concern.facts)
+        return change
+    return _with_attention(facts, change, concern.reason, concern.facts)
 
 
 def attention_cleared(facts: Facts) -> ChangeRequest:

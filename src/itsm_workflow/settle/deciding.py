@@ -9,7 +9,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import Doubt, Verdict
+from itsm_workflow.machine.approval import DOUBTS, Doubt, Verdict
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.guards import OUTCOMES, has_stayed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
@@ -201,8 +201,7 @@ def _decide_open(
     if change.state == definition.roles.undelivered or change.suspicion is not None:
         steps.append(Step(Trigger.RESUME, snapshot))
     attention = change.attention
-    doubts = {AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP}
-    if attention is not None and attention.reason in doubts:
+    if attention is not None and attention.reason in DOUBTS:
         agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
         steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
     else:

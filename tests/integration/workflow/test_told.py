@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, InvalidForm, NotApproved, Policy, State
-from itsm_workflow.change import AttentionReason, EffectStatus
+from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import GatewayRefused, GatewayUnavailable, SettingsError, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.evidence import Decision, TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
@@ -275,3 +275,33 @@ class Strange(LedgerGateway):
         """Read, and call it otherwise."""
         found = super().read(ticket, decision_field=decision_field)
         return attrs.evolve(found, status=TicketStatus.OTHER, word="ARCHIVED", result_status=None, approve_result=None)
+
+
+def test_two_quiet_looks_with_a_doubtful_one_between_them_are_not_consecutive() -> None:
+    """Whether the doubt is told for the first time or again, the second quiet look has to come after it."""
+    world = World(gateway=Wavering)
+    workflow = world.workflow()
+    change = world.apply(workflow)
+    assert isinstance(world.gateway, Wavering)
+    for word in ("revoked", "doubt", "revoked", "doubt", "revoked"):
+        world.gateway.word = word
+        assert workflow.settle(change.id).state == State.PENDING
+        world.clock.advance(61)
+    after = workflow.settle(change.id)
+    assert (after.state, after.outcome) == (State.REJECTED, Outcome.WITHDRAWN)
+
+
+class Wavering(LedgerGateway):
+    """A gateway that says that a ticket was withdrawn, and at times says two things at once."""
+
+    word = "revoked"
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Tell what it likes."""
+        found = super().read(ticket, decision_field=decision_field)
+        found = attrs.evolve(found, step_running=False, approve_result=False, approval_step=True)
+        if self.word == "revoked":
+            status = TicketStatus.REVOKED
+            return attrs.evolve(found, status=status, word="REVOKED", result_status=status)
+        running = TicketStatus.RUNNING
+        return attrs.evolve(found, status=TicketStatus.FINISHED, word="FINISHED", result_status=running)
