@@ -153,5 +153,7 @@ class FarWorld(MortalWorld):
         except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
             end = End(struck=False, error=traceback.format_exc())
         finally:
-            line.send(end)
-            os._exit(0)
+            try:
+                line.send(end)
+            finally:
+                os._exit(0)
