@@ -230,7 +230,8 @@ def _try_unloaded(mutation: Mutation, tests: Sequence[str]) -> int:
         return changed if self.path == str(PACKAGE / mutation.module) else load(self, fullname)
 
     importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]  # the point of it
-    return SURVIVED if pytest.main([*_PYTEST, *tests]) == pytest.ExitCode.OK else KILLED
+    # Plain asserts: to rewrite them, pytest would load the library in a way of its own.
+    return SURVIVED if pytest.main([*_PYTEST, "--assert=plain", *tests]) == pytest.ExitCode.OK else KILLED
 
 
 def _with(function: Callable[..., int], *arguments: Any) -> Callable[[], int]:

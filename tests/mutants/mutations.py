@@ -26,14 +26,22 @@ WANTED = 0.9
 
 TESTS: Mapping[str, Sequence[str]] = {
     "settle": ("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py"),
-    "machine": tuple(
-        f"tests/unit/machine/test_{name}.py"
-        for name in ("engine", "guards", "updates", "approval", "due", "definition", "analysis", "graph", "collector")
+    "machine": (
+        *(f"tests/unit/machine/test_{name}.py" for name in ("guards", "updates", "engine", "approval", "due")),
+        *(f"tests/unit/machine/test_{name}.py" for name in ("definition", "analysis", "graph", "collector")),
+        *(f"tests/unit/test_{name}.py" for name in ("change", "loop", "codec")),
+        "tests/documents/test_reference.py",
+        *(f"tests/integration/workflow/test_{name}.py" for name in ("unsent", "persons", "effects", "settle")),
     ),
-    "callbacks": ("tests/unit/callbacks", "tests/integration/workflow/test_routes.py"),
+    "callbacks": (
+        "tests/unit/callbacks",
+        "tests/unit/doctor/test_probe.py",
+        *(f"tests/integration/workflow/test_{name}.py" for name in ("routes", "legacy_callbacks", "callbacks")),
+    ),
     "storage": (
         *(f"tests/unit/test_{name}.py" for name in ("strict", "registry", "journal", "codec")),
-        *(f"tests/conformance/test_{name}.py" for name in ("memory", "file_backends")),
+        *(f"tests/conformance/test_{name}.py" for name in ("memory", "json_file", "file_backends")),
+        *(f"tests/conformance/test_{name}.py" for name in ("sqlite_file", "json_file_log")),
     ),
 }
 """The tests that must notice, by the part of the library that is changed; they all watch over every part."""

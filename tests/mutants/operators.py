@@ -175,7 +175,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one c
             if one.ifs:
                 bare = ast.comprehension(one.target, one.iter, [], one.is_async)
                 yield _evolved(node, generators=[*node.generators[:number], bare, *node.generators[number + 1 :]])
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value):
         yield _evolved(node, value=ast.Constant(None))
     elif isinstance(node, ast.If | ast.While):
         if not isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
@@ -194,8 +194,9 @@ def _other_constants(node: ast.Constant) -> Iterator[ast.Constant]:
         yield ast.Constant(value + "x")
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.AST) -> bool:
+    """Tell whether it is None, or False, which says the same to whoever asks for yes or no."""
+    return isinstance(node, ast.Constant) and node.value in {None, False}
 
 
 def _evolved(node: ast.AST, **fields: object) -> ast.AST:
