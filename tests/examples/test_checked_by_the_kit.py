@@ -206,7 +206,7 @@ class StagesWalk(WorkflowMachine.for_definition(stages.TWO_STAGE_CHANGE)):  # ty
 def test_walks_of_the_two_stages_keep_their_invariants() -> None:
     """Whatever is reported in whatever order; the walks get to every end."""
     StagesWalk.met.clear()
-    run_state_machine_as_test(StagesWalk, settings=WALKS)
+    run_state_machine_as_test(StagesWalk, settings=hypothesis.settings(WALKS, max_examples=400))
     assert {state.value for state in stages.State} <= StagesWalk.met
 
 

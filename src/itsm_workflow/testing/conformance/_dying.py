@@ -29,7 +29,9 @@ class DyingPromises(Promises):
         """
         for kill in range(self.profile.kills):
             change_id = f"c{kill}"
-            writer = Other(write_on, open_backend, change_id)
+            # The first one is killed right after it was told, so that nothing more is on its way; the others at work.
+            rests_at = _ACKNOWLEDGED + 1 if kill == 0 else None
+            writer = Other(write_on, open_backend, change_id, rests_at)
             try:
                 told = [writer.hear() for _ in range(_ACKNOWLEDGED + kill)]
                 told += writer.kill()

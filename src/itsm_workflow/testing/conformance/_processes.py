@@ -152,8 +152,8 @@ def claimed(backend: StorageBackend, now: int) -> list[str]:
             return mine
 
 
-def write_on(backend: StorageBackend, sender: Connection, change_id: str) -> None:
-    """Write to a change for ever; report each version as soon as its commit has returned."""
+def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_at: int | None = None) -> None:
+    """Write to a change for ever, or up to that version; report each as soon as its commit has returned."""
     row = create(change_id, due_at=0).row
     assert backend.commit([create(change_id)]) == [None]
     deadline = time.monotonic() + _PATIENCE
@@ -162,6 +162,8 @@ def write_on(backend: StorageBackend, sender: Connection, change_id: str) -> Non
         assert backend.commit([write, create(f"{change_id}-{row.version}")]) == [None, None]
         row = write.row
         sender.send(("wrote", row.version))
+        if row.version == rests_at:
+            sender.recv()  # until it is killed
 
 
 def serve(backend: StorageBackend, pipe: Connection) -> None:

@@ -15,7 +15,7 @@ class Profile:
         steps: Steps of each walk.
         rounds: Races of eight threads.
         writes: Writes of each racing process.
-        kills: Processes that are killed in the midst of writing.
+        kills: Processes that are killed, the first at rest and the others in the midst of writing.
         deaths: Places inside a commit at which a process dies; the commit has as many as it has lines of Python.
         damages: Damaged places of a file.
     """
@@ -30,7 +30,7 @@ class Profile:
     damages: int
 
 
-QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=1, deaths=12, damages=24)
+QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=2, deaths=12, damages=24)
 """Seconds."""
 
 THOROUGH = Profile(name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000)
