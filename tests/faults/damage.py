@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow import open_storage
 from itsm_workflow.errors import StorageCorrupt, StorageError
 from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
+from tests.faults.stores import opened
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
         seed: Another one makes another store.
         closed: Whether it was closed before its files are read; SQLite's log is merged then.
     """
-    store = open_storage(url)
+    store = opened(url)
     states: list[State] = [{}]
     world = World(seed, store=Remembering(store, states))  # type: ignore[arg-type] # it passes on what it does not have
     workflow = world.workflow()
@@ -109,7 +109,7 @@ def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
 def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None]:
     """Return what is read of each change, or the error that tells why it is not."""
     try:
-        store = open_storage(url)
+        store = opened(url)
     except StorageError as error:
         return dict.fromkeys(ids, error)
     found: dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None] = {}
@@ -128,7 +128,7 @@ def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, .
 def must_refuse_writes(url: str, row: Row) -> None:
     """Fail unless a write upon a row that was read is refused."""
     with contextlib.suppress(StorageCorrupt):
-        store = open_storage(url)
+        store = opened(url)
         try:
             store.commit([Write(row=attrs.evolve(row, version=row.version + 1), expected_version=row.version)])
         finally:
@@ -161,7 +161,7 @@ def spoiled(content: bytes, random: Random) -> bytes:
 def ids_in(url: str) -> list[str] | StorageError:
     """Return the ids that a store finds, or the error that tells why it does not."""
     try:
-        store = open_storage(url)
+        store = opened(url)
     except StorageError as error:
         return error
     try:

@@ -17,6 +17,7 @@ import attrs
 from itsm_workflow import open_storage
 from itsm_workflow.audit import Delivery
 from tests.faults.mortal import MortalGateway, MortalWorld
+from tests.faults.stores import opened
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -72,7 +73,7 @@ class FarWorld(MortalWorld):
     """In a child, what it talks to its parent through."""
 
     def __init__(self, seed: int, url: str) -> None:
-        super().__init__(seed, store=open_storage(url))
+        super().__init__(seed, store=opened(url))
         self.url, self.path = url, Path("/" + url.partition("////")[2])
 
     def __enter__(self) -> Self:
@@ -83,7 +84,7 @@ class FarWorld(MortalWorld):
 
     def open(self) -> None:
         """Open the store."""
-        self.store = self.mortal = open_storage(self.url)
+        self.store = self.mortal = opened(self.url)
 
     def dies(self, stage: Stage, points: Where, at: int) -> End:
         """Let a child open the store and do a stage, killed at a point, and return how it ended; then open the store.
@@ -144,7 +145,7 @@ class FarWorld(MortalWorld):
             far.line = line
 
             def work() -> None:
-                self.open()
+                self.store = self.mortal = open_storage(self.url)
                 stage(self)
                 self.store.close()
 
