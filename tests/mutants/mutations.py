@@ -27,8 +27,8 @@ WANTED = 0.9
 TESTS: Mapping[str, Sequence[str]] = {
     "settle": ("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py"),
     "machine": (
-        *(f"tests/unit/machine/test_{name}.py" for name in ("guards", "updates", "engine", "approval", "due")),
-        *(f"tests/unit/machine/test_{name}.py" for name in ("definition", "analysis", "graph", "collector")),
+        *(f"tests/unit/machine/test_{name}.py" for name in ("edges", "guards", "updates", "engine", "approval")),
+        *(f"tests/unit/machine/test_{name}.py" for name in ("due", "definition", "analysis", "graph", "collector")),
         *(f"tests/unit/test_{name}.py" for name in ("change", "loop", "codec")),
         "tests/documents/test_reference.py",
         *(f"tests/integration/workflow/test_{name}.py" for name in ("unsent", "persons", "effects", "settle")),
@@ -39,7 +39,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         *(f"tests/integration/workflow/test_{name}.py" for name in ("routes", "legacy_callbacks", "callbacks")),
     ),
     "storage": (
-        *(f"tests/unit/test_{name}.py" for name in ("strict", "registry", "journal", "codec")),
+        *(f"tests/unit/test_{name}.py" for name in ("storage_edges", "strict", "registry", "journal", "codec")),
         *(f"tests/conformance/test_{name}.py" for name in ("memory", "json_file", "file_backends")),
         *(f"tests/conformance/test_{name}.py" for name in ("sqlite_file", "json_file_log")),
     ),

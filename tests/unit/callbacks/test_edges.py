@@ -1,0 +1,121 @@
+"""Edges of what a callback may say and of who may say it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
+from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of, read_callback
+from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place
+from tests.unit.callbacks.test_inbox import opened
+
+if TYPE_CHECKING:
+    from itsm_workflow.secrets import Secret
+
+
+def test_an_accepted_callback_is_answered_byte_for_byte_so() -> None:
+    """The gateway counts nothing else as delivered."""
+    answer = {"result": True, "code": 0, "message": "success", "data": None}
+    assert (
+        Answer(status=200, headers={"Content-Type": "application/json"}, body=json.dumps(answer).encode()) == ACCEPTED
+    )
+
+
+@pytest.mark.parametrize("character", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_half_of_a_character_is_no_text(character: int) -> None:
+    """From the first such half to the last; what stands next to them is text."""
+    refused = read_callback(ADDRESS, method="POST", body=body(title=f"a{chr(character)}b"), **place())
+    assert isinstance(refused, Answer)
+    assert refused.status == 400
+
+
+@pytest.mark.parametrize("character", ["\ud7ff", "\ue000", "\U0001f600"])
+def test_every_whole_character_is_text(character: str) -> None:
+    """Even the neighbours of what is none."""
+    assert isinstance(read_callback(ADDRESS, method="POST", body=body(title=f"a{character}b"), **place()), Callback)
+
+
+def proof(address: CallbackAddress, sent: bytes, key: Secret = KEY) -> object:
+    """Return what answers a probe that was made with a key."""
+    where = place(PROBE, address=CallbackAddress(host=HOST, keys=(key,)))
+    answer = read_callback(address, method="POST", body=sent, **where)
+    assert isinstance(answer, Answer)
+    return json.loads(answer.body)["data"]
+
+
+def test_a_probe_is_answered_with_a_proof_of_the_key_it_was_made_with() -> None:
+    """Of two live keys that one; for this body alone; a host without the key cannot make it."""
+    rotated = CallbackAddress(host=HOST, keys=(NEW, KEY))
+    sent, other = body(), body(title="another")
+    answered = proof(rotated, sent)
+    assert isinstance(answered, dict)
+    assert list(answered) == ["probe"]
+    made = answered["probe"]
+
+    assert (len(made), proof(rotated, other) == answered) == (43, False)
+    assert ADDRESS.is_proof(made, digest_of(sent)) is True
+    assert rotated.is_proof(made, digest_of(sent)) is True
+    assert ADDRESS.is_proof(made, digest_of(other)) is False
+    assert CallbackAddress(host=HOST, keys=(OLD,)).is_proof(made, digest_of(sent)) is False
+    assert CallbackAddress(host=HOST, keys=(NEW,)).is_proof(made, digest_of(sent)) is False
+    newest = proof(rotated, sent, NEW)
+    assert isinstance(newest, dict)
+    assert CallbackAddress(host=HOST, keys=(NEW,)).is_proof(newest["probe"], digest_of(sent)) is True
+
+
+@pytest.mark.parametrize("word", ["", "x" * 43, "\u00e9" * 43])
+def test_what_is_no_proof_is_none(word: str) -> None:
+    """Whatever a foreign host answers."""
+    assert ADDRESS.is_proof(word, digest_of(body())) is False
+
+
+def test_every_credential_has_forty_three_characters() -> None:
+    """As many as its hash has, whichever they are: nothing but the filling is cut off."""
+    made = [ADDRESS.credential(CHANGE, number).reveal() for number in range(1, 300)]
+    assert {len(one) for one in made} == {43}
+    assert {one[-1] for one in made} >= set("AEIMQUYcgkosw048")
+
+
+def test_a_credential_goes_where_the_settings_say() -> None:
+    """In a header unless the path is asked for; nothing from before is believed unless it is asked for."""
+    assert CallbackAddress(host=HOST, keys=(KEY,)).make(CHANGE, 1)[1] != {}
+    assert CallbackAddress(host=HOST, keys=(KEY,)).legacy is False
+    assert ADDRESS.in_path().make(CHANGE, 1)[1] == {}
+
+
+def test_an_address_does_not_show_its_credential() -> None:
+    """It would be in every traceback with variables."""
+    credential = ADDRESS.credential(CHANGE, 1).reveal()
+    shown = repr(Address(change_id=CHANGE, number=1, credential=credential, is_bare=False))
+    assert credential not in shown
+    assert CHANGE in shown
+
+
+def test_an_address_without_a_credential_is_bare() -> None:
+    """And only that one: a wrong one claims to be new."""
+    path = f"/itsm/callback/{CHANGE}/1/"
+    assert read_address(path, {}).is_bare is True
+    assert read_address(path, {"X-Itsm-Workflow-Credential": "wrong"}).is_bare is False
+
+
+def test_a_hint_is_the_callbacks_own_act() -> None:
+    """The history says so, whoever is named in its body."""
+    _, workflow, change = opened(after_callback="later")
+    knock(workflow, change.id)
+    assert workflow.history(change.id)[-1].actor == "callback"
+
+
+def test_a_look_after_a_callback_asks_only_what_is_due() -> None:
+    """Another worker may have looked in between; then the gateway is left in peace."""
+    desk, workflow, change = opened(after_callback="later")
+    knock(workflow, change.id)
+    workflow.reconcile()
+    before = desk.ledger.requests["get_ticket_info"]
+    inbox = workflow._inbox
+    callback = read_callback(ADDRESS, method="POST", body=body(), **place(change.id))
+    assert isinstance(callback, Callback)
+    inbox._look_into(callback)
+    assert desk.ledger.requests["get_ticket_info"] == before

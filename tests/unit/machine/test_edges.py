@@ -1,0 +1,235 @@
+"""Edges of the machine that a small slip would move: what is reset, what is told, at which moment exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import guards, updates
+from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.definition import Facts, Guard, Update
+from itsm_workflow.machine.due import is_delivering, next_due
+from itsm_workflow.machine.engine import _machine
+from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.policy import Policy
+from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    import enum
+
+PARKED = x.planned(EffectStatus.PARKED, error="boom")
+
+
+def facts(change: ChangeRequest, evidence: object, at: float = 0) -> Facts:
+    """Return what a guard or an update sees."""
+    return Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol")
+
+
+def updated(update: Update, change: ChangeRequest, evidence: object, at: float = 0) -> ChangeRequest:
+    """Return the change after an update."""
+    return update(facts(change, evidence, at))
+
+
+# ---------------------------------------------------------------- what is left of a person's call
+
+
+@pytest.mark.parametrize("reason", [None, AttentionReason.NOT_FOUND])
+def test_an_effect_that_is_parked_calls_on_when_all_else_is_dealt_with(reason: AttentionReason | None) -> None:
+    """The ticket was found, and the parked effect is what a person is told of from now on."""
+    effects = (x.planned(id="E0"), PARKED)
+    before = attrs.evolve(x.UNKNOWN, effects=effects)
+    before = before if reason is None else x.with_attention(before, reason)
+
+    attention = updated(updates.recorded, before, x.confirmed(), at=70).attention
+
+    assert attention is not None
+    assert (attention.reason, attention.since) == (AttentionReason.EFFECT_PARKED, x.later(70))
+    assert dict(attention.facts) == {"effect": "E1", "error": "boom"}
+
+
+def test_a_call_about_a_parked_effect_stays_as_it_is() -> None:
+    """With its time and its words."""
+    before = x.with_attention(attrs.evolve(x.UNKNOWN, effects=(PARKED,)), AttentionReason.EFFECT_PARKED)
+    assert before.attention is not None
+    assert updated(updates.recorded, before, x.confirmed(), at=70).attention == before.attention
+
+
+def test_without_a_parked_effect_nothing_is_left_of_a_call() -> None:
+    """One that is planned or delivered calls nobody."""
+    effects = (x.planned(), x.planned(EffectStatus.DELIVERED, id="E2"))
+    before = x.with_attention(attrs.evolve(x.UNKNOWN, effects=effects), AttentionReason.EFFECT_PARKED)
+    assert updated(updates.recorded, before, x.confirmed()).attention is None
+
+
+def test_a_send_that_never_leaves_calls_a_person_once() -> None:
+    """At the number of times that the policy says, with how often and why; not before, and not anew."""
+    change, calls = x.SENDING, []
+    for times in range(1, x.POLICY.unsent_attempts + 2):
+        change = attrs.evolve(updated(updates.unsent, change, x.mark(problem="no route"), at=times), attention=None)
+        told = updated(updates.unsent, change, x.mark(problem="no route"), at=times).attention
+        calls.append(None if told is None else (times + 1, told.reason, dict(told.facts), told.since))
+
+    number = x.POLICY.unsent_attempts
+    expected = {"times": str(number), "problem": "no route"}
+    assert [call for call in calls if call] == [(number, AttentionReason.UNSENT, expected, x.later(number - 1))]
+
+
+# ---------------------------------------------------------------- what begins anew
+
+
+def used(change: ChangeRequest) -> ChangeRequest:
+    """Return the change with counts and a problem in its attempt."""
+    counted = attrs.evolve(change.expect_attempt(), looks=5, unsent=3, problem="old")
+    return attrs.evolve(change, attempt=counted)
+
+
+@pytest.mark.parametrize(
+    ("update", "change", "evidence", "expected"),
+    [
+        (updates.requeued, x.EXHAUSTED, ev.Decision(), (0, 0, "")),
+        (updates.unknown, x.SENDING, x.mark(problem="reset"), (0, 3, "reset")),
+        (updates.recorded, x.UNKNOWN, x.confirmed(), (5, 3, "")),
+    ],
+    ids=["a resend", "the look-ups", "a ticket's record"],
+)
+def test_counts_and_problems_begin_anew(
+    update: Update, change: ChangeRequest, evidence: object, expected: tuple[int, int, str]
+) -> None:
+    """What was counted or told of the time before must not count for the time after."""
+    attempt = updated(update, used(change), evidence).expect_attempt()
+    assert (attempt.looks, attempt.unsent, attempt.problem) == expected
+
+
+def test_a_retried_effect_has_all_its_attempts_again() -> None:
+    """Else the first failure would park it at once."""
+    before = attrs.evolve(x.APPROVED, effects=(attrs.evolve(PARKED, attempts=8),))
+    assert updated(updates.effect_retried, before, ev.EffectRetry(effect="E1")).effects[0].attempts == 0
+
+
+def test_an_entry_tells_only_of_the_effects_that_it_planned() -> None:
+    """Not of those that were planned before."""
+    _, entry = x.told(x.with_effect(x.PENDING), Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason="please"), seq=5)
+    assert entry is not None
+    assert entry.effects == (f"{x.ID}.5.withdraw",)
+
+
+# ---------------------------------------------------------------- guards
+
+
+def test_a_foreign_ticket_that_was_withdrawn_rejects_nothing() -> None:
+    """However long the ending of ours has been suspected."""
+    guard = guards.is_refused(ApprovalPolicy())
+    foreign = x.withdrawn(ticket_id="8", seen_at=x.later(100))
+    assert guard(facts(x.SUSPECTED, foreign, at=100)) == "the snapshot is of ticket 8, ours is 7"
+
+
+@pytest.mark.parametrize(("guard", "approved"), [(guards.is_approved, True), (guards.is_refused, False)])
+def test_the_rule_of_the_definition_decides_in_its_guards(guard: object, *, approved: bool) -> None:
+    """A field that the rule wants and the ticket lacks leaves both in doubt."""
+    rule = ApprovalPolicy(decision_field="approval_result")
+    made: Guard = guard(rule)  # type: ignore[operator]  # either of the two
+    assert "in doubt (disagreement)" in str(made(facts(x.PENDING, x.finished(approved=approved))))
+    said = x.finished(approved=approved, decision=str(approved).lower())
+    assert made(facts(x.PENDING, said)) is None
+
+
+def test_what_is_being_sent_is_not_abandoned() -> None:
+    """Even where a person was called: the ticket may be made this moment."""
+    change = x.with_attention(x.SENDING, AttentionReason.NOT_FOUND)
+    assert guards.may_abandon(facts(change, ev.Decision())) == "it is being sent"
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "reason"),
+    [
+        (TicketStatus.REVOKED, TicketStatus.FINISHED, AttentionReason.AMBIGUOUS_SN),
+        (TicketStatus.FINISHED, TicketStatus.RUNNING, AttentionReason.AMBIGUOUS_SN),
+        (TicketStatus.FINISHED, TicketStatus.FINISHED, None),
+    ],
+)
+def test_under_a_shared_number_only_a_refusal_that_both_answers_tell_counts(
+    status: TicketStatus, result: TicketStatus, reason: AttentionReason | None
+) -> None:
+    """Everything else that ended is in doubt for its number."""
+    seen = x.snapshot(status, result_status=result, approve_result=False, ambiguous=True, step_running=False)
+    verdict = ApprovalPolicy().judge(seen)
+    assert (verdict.reason if isinstance(verdict, Doubt) else None) == reason
+    assert (verdict is Verdict.REFUSED) == (reason is None)
+
+
+# ---------------------------------------------------------------- moments
+
+
+def test_a_hint_of_the_very_moment_of_the_end_is_no_late_one() -> None:
+    """It may be the one that ended the change."""
+    done = attrs.evolve(x.APPROVED, effects=(), heard=HeardCallback(sn="REQ7", digest="d", at=x.later(20)))
+    assert next_due(COLLECTOR_CHANGE, done, x.later(30), x.POLICY, looked=False) is None
+
+
+def test_a_suspicion_that_is_over_this_moment_waits_once_more_after_a_look() -> None:
+    """The look that has just been taken did not believe it."""
+    found = next_due(COLLECTOR_CHANGE, x.SUSPECTED, x.later(70), x.POLICY, looked=True)
+    assert found == x.later(70 + 60)
+
+
+LEASE = Policy().effect_lease.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("due_at", "now", "delivering"),
+    [
+        (10 + LEASE, 10, True),
+        (9 + LEASE, 10, False),
+        (10 + LEASE, 10 + LEASE, False),
+        (10, 9, False),
+        (None, 10, False),
+    ],
+    ids=["a whole lease later", "less than a lease", "the lease has ended", "the effect's own time", "never"],
+)
+def test_only_a_whole_lease_is_a_delivery(*, due_at: float | None, now: float, delivering: bool) -> None:
+    """Nothing but the claim of a delivery puts a change off so far behind its effect."""
+    change = x.with_effect(x.APPROVED, x.planned(due_at=x.later(10)))
+    told = is_delivering(change, None if due_at is None else x.later(due_at), x.later(now), x.POLICY)
+    assert told == delivering
+
+
+# ---------------------------------------------------------------- words that are stored, and the machine itself
+
+
+def test_the_words_of_evidence_are_what_is_stored() -> None:
+    """A word that is renamed would make every stored history unreadable."""
+    words: list[type[enum.StrEnum]] = [TicketStatus, ev.Channel, Verdict]
+    assert [[word.value for word in kind] for kind in words] == [
+        ["running", "suspended", "finished", "terminated", "revoked", "other"],
+        ["answer", "lookup", "callback", "operator"],
+        ["open", "approved", "refused", "withdrawn", "terminated"],
+    ]
+
+
+def test_evidence_says_nothing_that_nobody_told() -> None:
+    """The optional parts are empty."""
+    assert ev.Decision() == ev.Decision(reason="")
+    assert x.mark() == x.mark(problem="")
+    assert ev.LookupNoted(number=1, answered=True) == ev.LookupNoted(number=1, answered=True, problem="")
+    assert x.confirmed() == x.confirmed(problem="")
+    assert ev.EffectRetry(effect="E1") == ev.EffectRetry(effect="E1", reason="")
+    assert ev.EffectResult(effect="E1", attempt=1) == ev.EffectResult(effect="E1", attempt=1, error="", final=False)
+    assert x.snapshot() == x.snapshot(ambiguous=False, closed_by="")
+
+
+def test_the_machine_has_the_triggers_of_the_table_and_no_other() -> None:
+    """The library below would add one that jumps to each state, from anywhere."""
+    machine = _machine(COLLECTOR_CHANGE)
+    assert set(machine.events) == {row.trigger.value for row in COLLECTOR_CHANGE.transitions}
+    assert set(machine.states) == {state.value for state in COLLECTOR_CHANGE.states}
+    assert machine.models == []
+
+
+def test_the_collectors_definition_is_stored_with_each_change_by_its_name_and_version() -> None:
+    """Another name would not find the changes that there are."""
+    assert (COLLECTOR_CHANGE.name, COLLECTOR_CHANGE.version) == ("collector_change", 1)

@@ -1,0 +1,121 @@
+"""Edges of the judgement: when a create may be sent again, when a person is told, at which moment exactly."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import attrs
+import pytest
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, HeardCallback
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.policy import Policy
+from itsm_workflow.settle import Lookup, LookupAnswer, ReadAnswer, Step, decide, plan
+from tests.unit.machine import examples as x
+
+SCHEDULE = tuple(dt.timedelta(seconds=seconds) for seconds in (0, 10, 60))
+ONCE_MORE = Policy(lookups=SCHEDULE, resends=1)
+LAST = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=2))
+
+
+def empty(change: ChangeRequest, at: float, policy: Policy = ONCE_MORE, **values: Any) -> list[str]:
+    """Return the triggers that an empty look-up decides."""
+    answer = LookupAnswer(**{"number": change.expect_attempt().number, "found": (), **values})
+    return [step.trigger for step in decide(COLLECTOR_CHANGE, change, answer, x.later(at), policy, gateway="bk_itsm")]
+
+
+def test_the_last_empty_look_up_sends_again_where_the_policy_says_so() -> None:
+    """At its own time exactly, with the reason in the history."""
+    answer = LookupAnswer(number=1, found=())
+    steps = decide(COLLECTOR_CHANGE, LAST, answer, x.later(60), ONCE_MORE, gateway="bk_itsm")
+    assert [step.trigger for step in steps] == [Trigger.NOTE_LOOKUP, Trigger.RESEND]
+    again = "no look-up found a ticket: sent again under the same key, attempt 2"
+    assert steps[1].evidence == ev.Decision(reason=again)
+
+
+def with_looks(looks: int, **values: Any) -> ChangeRequest:
+    """Return the unknown change with so many look-ups behind it."""
+    return attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=looks, **values))
+
+
+@pytest.mark.parametrize(
+    ("change", "at", "policy"),
+    [
+        (LAST, 60, Policy(lookups=SCHEDULE)),
+        (LAST, 59, ONCE_MORE),
+        (with_looks(1), 600, ONCE_MORE),
+        (with_looks(2, number=2), 60, ONCE_MORE),
+        (with_looks(2, unknown_since=None), 60, ONCE_MORE),
+        (x.with_attention(LAST, AttentionReason.DUPLICATE), 60, ONCE_MORE),
+        (x.with_attention(LAST, AttentionReason.NOT_FOUND), 60, ONCE_MORE),
+    ],
+    ids=["never", "too early", "looks are left", "used up", "no beginning", "two tickets", "a person was called"],
+)
+def test_an_empty_look_up_is_only_counted_otherwise(change: ChangeRequest, at: float, policy: Policy) -> None:
+    """A second create is never made on less than the whole schedule."""
+    assert empty(change, at, policy) == [Trigger.NOTE_LOOKUP]
+
+
+@pytest.mark.parametrize("reason", [AttentionReason.LOOKUP_FAILED, AttentionReason.UNSENT])
+def test_a_call_that_says_nothing_of_a_ticket_does_not_hold_a_resend_up(reason: AttentionReason) -> None:
+    """Look-ups that failed, or sends that never left, speak for none."""
+    assert empty(x.with_attention(LAST, reason), 60) == [Trigger.NOTE_LOOKUP, Trigger.RESEND]
+
+
+def test_a_look_up_that_failed_sends_nothing_again() -> None:
+    """It is no empty one."""
+    assert empty(LAST, 60, found=None, problem="no answer") == [Trigger.NOTE_LOOKUP]
+
+
+def unread(change: ChangeRequest, days: float) -> list[str]:
+    """Return the triggers of a ticket that could not be read, so long after it was recorded."""
+    steps = decide(
+        COLLECTOR_CHANGE,
+        change,
+        ReadAnswer(snapshot=None),
+        x.later(1 + days * 86400),
+        x.POLICY,
+        gateway="bk_itsm",
+    )
+    return [step.trigger for step in steps]
+
+
+@pytest.mark.parametrize("change", [x.PENDING, x.FAILED_CALLBACK], ids=["pending", "failed_callback"])
+def test_a_ticket_that_cannot_be_read_for_too_long_calls_a_person(change: ChangeRequest) -> None:
+    """From the moment on that the policy says."""
+    assert unread(change, 14) == [Trigger.RAISE_ATTENTION]
+    assert unread(change, 13.9) == []
+
+
+@pytest.mark.parametrize("change", [x.APPROVED, x.WITHDRAWN, x.DRAFT], ids=["approved", "withdrawn", "draft"])
+def test_nobody_waits_for_a_ticket_that_has_ended(change: ChangeRequest) -> None:
+    """So nobody is called for one that cannot be read."""
+    assert unread(change, 30) == []
+
+
+def test_the_number_that_a_callback_named_is_looked_up_when_the_sender_went_silent() -> None:
+    """The search by key may not show the ticket yet."""
+    heard = attrs.evolve(x.SENDING, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(2)))
+    planned = plan(COLLECTOR_CHANGE, heard, x.later(30), x.POLICY, owner="w9")
+
+    assert planned is not None
+    assert planned.question == Lookup(sn="REQ7")
+    silent = ev.AttemptMark(number=1, owner="w9", problem="its sender went silent")
+    assert planned.claim == (Step(Trigger.MARK_UNKNOWN, silent),)
+
+
+def test_a_hint_of_the_very_moment_of_the_end_asks_nothing() -> None:
+    """It may be the one that ended the change."""
+    heard = HeardCallback(sn="REQ7", digest="d", at=x.later(20))
+    done = attrs.evolve(x.APPROVED, effects=(), heard=heard)
+    assert plan(COLLECTOR_CHANGE, done, x.later(30), x.POLICY, owner="w9") is None
+    later = attrs.evolve(done, heard=attrs.evolve(heard, at=x.later(20.001)))
+    assert plan(COLLECTOR_CHANGE, later, x.later(30), x.POLICY, owner="w9") is not None
+
+
+def test_a_look_up_says_nothing_that_nobody_told() -> None:
+    """By itself it was made by key, and nothing went wrong."""
+    expected = LookupAnswer(number=1, found=(), channel=ev.Channel.LOOKUP, problem="")
+    assert LookupAnswer(number=1, found=()) == expected

@@ -1,0 +1,388 @@
+"""Edges of the storage package that no backend's tests reach alone: indexes, limits, words, the system's calls."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.storage import files, open_storage, registry
+from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.protocol import (
+    MAX_TEXT_BYTES,
+    Conflict,
+    ConflictKind,
+    EntryRow,
+    Order,
+    Query,
+    Row,
+    Write,
+    check_limit,
+    check_query,
+    check_writes,
+    is_keepable,
+)
+from itsm_workflow.storage.strict import json_value
+from itsm_workflow.storage.table import Table
+from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODEC = Codec({})
+
+
+def row(change_id: str = "a", **values: Any) -> Row:
+    """Return a row of version 1, with one entry behind it."""
+    usual: dict[str, Any] = {
+        "workflow": "w",
+        "state": "draft",
+        "attention": None,
+        "version": 1,
+        "seq": 1,
+        "subject": f"subject of {change_id}",
+        "open_subject": None,
+        "ticket_key": None,
+        "ticket_sn": None,
+        "due_at": None,
+        "created_at": 0,
+        "updated_at": 0,
+        "form": "{}",
+        "document": "{}",
+    }
+    return Row(**{**usual, "id": change_id, **values})
+
+
+def entry(change_id: str = "a", seq: int = 1, **values: Any) -> EntryRow:
+    """Return an entry."""
+    usual = {"at": 0, "trigger": "draft", "source": "", "dest": "draft", "actor": "", "document": "{}"}
+    return x.filled(EntryRow, values, change_id=change_id, seq=seq, **usual)
+
+
+def create(change_id: str = "a", **values: Any) -> Write:
+    """Return the write that creates a row."""
+    return Write(row=row(change_id, **values), expected_version=0, entries=(entry(change_id),))
+
+
+def follow(before: Row, *, entries: int = 1, **values: Any) -> Write:
+    """Return the next write of a row."""
+    following = attrs.evolve(before, version=before.version + 1, seq=before.seq + entries, **values)
+    news = tuple(entry(before.id, before.seq + number) for number in range(1, entries + 1))
+    return Write(row=following, expected_version=before.version, entries=news)
+
+
+def table(*writes: Write) -> Table:
+    """Return a table after some writes."""
+    filled = Table()
+    assert filled.commit(writes) == [None] * len(writes)
+    return filled
+
+
+def found(filled: Table, **query: Any) -> list[str]:
+    """Return the ids that a query finds."""
+    return [one.id for one in filled.find(Query(**query)).rows]
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_a_row_is_found_by_each_of_the_few_names_that_it_may_have() -> None:
+    """By id, by number, by subject; and by nothing that it no longer has."""
+    filled = table(create("a", ticket_sn="S1"), create("b", ticket_sn="S1"), create("c", ticket_sn="S2"))
+
+    assert found(filled, ids=("c", "a", "z")) == ["a", "c"]
+    assert found(filled, ticket_sns=("S1",)) == ["a", "b"]
+    assert found(filled, ticket_sns=("S2", "S3")) == ["c"]
+    assert found(filled, subject="subject of b") == ["b"]
+    assert found(filled, subject="nobody's") == []
+    filled.commit([follow(filled.rows["a"], ticket_sn="S9")])
+    assert (found(filled, ticket_sns=("S1",)), found(filled, ticket_sns=("S9",))) == (["b"], ["a"])
+
+
+def test_what_a_row_was_called_before_costs_no_look_at_it() -> None:
+    """The index forgets it, and does not merely leave it to the filter behind it."""
+    filled = table(create("a", ticket_sn="S1"))
+    filled.commit([follow(filled.rows["a"], ticket_sn=None)])
+    assert filled._by_sn["S1"] == set()
+    assert filled._by_subject == {"subject of a": {"a"}}
+
+
+def test_rows_are_found_up_to_the_moment_that_is_asked_for() -> None:
+    """That moment included, in the order of the moments, also after one moved."""
+    filled = table(*(create(name, due_at=at, updated_at=at) for name, at in (("c", 5), ("a", 6), ("b", 7))))
+
+    for order, bound in ((Order.DUE_AT, "due_before"), (Order.UPDATED_AT, "updated_before")):
+        assert [found(filled, order=order, **{bound: at}) for at in (4, 5, 6, 9)] == [
+            [],
+            ["c"],
+            ["c", "a"],
+            ["c", "a", "b"],
+        ]
+    filled.commit([follow(filled.rows["c"], entries=0, due_at=8)])
+    assert found(filled, order=Order.DUE_AT, due_before=8) == ["a", "b", "c"]
+    filled.commit([follow(filled.rows["a"], entries=0, due_at=None)])
+    assert found(filled, order=Order.DUE_AT) == ["b", "c"]
+
+
+def test_a_table_can_be_written_anew() -> None:
+    """Each change comes as the write that would create it, with its whole history."""
+    filled = table(create("a"))
+    filled.commit([follow(filled.rows["a"], entries=2)])
+    filled.commit([follow(filled.rows["a"], entries=0, due_at=3)])
+
+    [write] = filled.writes()
+    assert write.row == filled.rows["a"]
+    assert (write.expected_version, [one.seq for one in write.entries]) == (2, [1, 2, 3])
+
+
+def test_a_write_that_only_claims_is_judged_by_its_version_alone() -> None:
+    """It moves no unique value, whatever its row says of them."""
+    filled = table(create("a", open_subject="w:s"), create("b"))
+    claim = follow(filled.rows["b"], entries=0, open_subject="w:s", ticket_key=None)
+
+    assert filled.judge(claim) is None
+    news = follow(filled.rows["b"], open_subject="w:s")
+    assert filled.judge(news) == Conflict(kind=ConflictKind.SUBJECT, change_id="b", holder="a")
+
+
+# ---------------------------------------------------------------- what may be stored and asked
+
+
+@pytest.mark.parametrize(
+    ("value", "good"), [(2**63 - 1, True), (-(2**63), True), (2**63, False), (-(2**63) - 1, False), (True, False)]
+)
+@pytest.mark.parametrize("where", ["due_at", "created_at", "entry 1 at"])
+def test_numbers_have_sixty_four_bits(*, where: str, value: int, good: bool) -> None:
+    """Of the row and of its entries; the error names the place."""
+    in_row: dict[str, Any] = {} if where.startswith("entry") else {where: value}
+    write = create(**in_row) if in_row else attrs.evolve(create(), entries=(entry(at=value),))
+    if good:
+        check_writes([write])
+        return
+    with pytest.raises(ValueError, match=f"{where} is no whole number of 64 bits"):
+        check_writes([write])
+
+
+def test_texts_have_a_longest_length() -> None:
+    """In bytes; exactly that long is fine."""
+    assert is_keepable("x" * MAX_TEXT_BYTES) is True
+    assert is_keepable("x" * (MAX_TEXT_BYTES + 1)) is False
+    assert is_keepable("é" * (MAX_TEXT_BYTES // 2 + 1)) is False
+    assert is_keepable("\ud800") is False
+    assert MAX_TEXT_BYTES == 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("limit", "good"), [(1, True), (2**63 - 2, True), (0, False), (-1, False), (2**63 - 1, False)])
+def test_a_page_holds_at_least_one_and_leaves_room_to_see_whether_there_is_more(*, limit: int, good: bool) -> None:
+    """A backend asks for one row more than the page holds, in 64 bits."""
+    if good:
+        check_limit(limit)
+        check_query(Query(limit=limit))
+        return
+    with pytest.raises(ValueError, match="a page holds at least 1"):
+        check_limit(limit)
+
+
+def test_the_words_of_the_port() -> None:
+    """Backends of other people rely on them."""
+    assert [kind.value for kind in ConflictKind] == ["version", "subject", "ticket"]
+    assert [order.value for order in Order] == ["id", "due_at", "updated_at"]
+    assert (Query().limit, Query().order) == (100, Order.ID)
+
+
+# ---------------------------------------------------------------- documents
+
+SHAPE = "the document must have schema 1 and exactly change, head, schema"
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"document": "[]"}, "the document must be an object"),
+        ({"document": '{"schema":1,"head":"x"}'}, SHAPE),
+        ({"document": '{"schema":0,"head":"x","change":{}}'}, SHAPE),
+        ({"document": '{"schema":"1","head":"x","change":{}}'}, SHAPE),
+        ({"document": '{"schema":1,"head":1,"change":{}}'}, "head must be a string and change an object"),
+        ({"document": '{"schema":1,"head":"x","change":[]}'}, "head must be a string and change an object"),
+        ({"form": None}, "the form is missing"),
+        ({"attention": "overdue"}, "column and document disagree on whether there is attention"),
+        ({"ticket_key": "g:1", "ticket_sn": "S"}, "column and document disagree on whether there is ticket"),
+    ],
+)
+def test_what_is_wrong_with_a_stored_change_is_said(values: dict[str, Any], problem: str) -> None:
+    """In words that tell where to look, not by whatever goes wrong behind it."""
+    stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)[0].row
+    with pytest.raises(StorageCorrupt) as caught:
+        CODEC.read(attrs.evolve(stored, **values))
+    assert str(caught.value).endswith(f": {problem}")
+
+
+@pytest.mark.parametrize("number", [2**1024 - 1, -(2**1024 - 1)])
+def test_a_number_that_a_double_could_not_hold_is_the_first_to_be_refused(number: int) -> None:
+    """One bit less is kept."""
+    assert json_value(number) == number
+    with pytest.raises(ValueError, match="is a whole number of more than 1024 bits"):
+        json_value(number * 2)
+
+
+def test_every_level_of_a_value_counts_once() -> None:
+    """In lists as in objects."""
+    lists: Any = 1
+    objects: Any = 1
+    for _ in range(4):
+        lists, objects = [lists], {"a": objects}
+    assert (json_value(lists, 5), json_value(objects, 5)) == (lists, objects)
+    for value in (lists, objects):
+        with pytest.raises(ValueError, match="nested deeper"):
+            json_value(value, 4)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused_by_its_name(number: float) -> None:
+    """Not by the type that every other fraction has as well."""
+    with pytest.raises(ValueError, match=rf"^{number} has no JSON form$"):
+        json_value(number)
+
+
+# ---------------------------------------------------------------- the registry
+
+
+def test_an_error_about_a_scheme_says_which_and_what_there_is() -> None:
+    """As attributes, for a program; the nearest name alone, for a person."""
+    with pytest.raises(StorageError) as caught:
+        open_storage("jsn://x")
+    told = vars(caught.value)
+    assert (told["scheme"], set(told["known"]) >= {"json", "memory", "sqlite"}) == ("jsn", True)
+    assert "did you mean json://? " in str(caught.value)
+
+
+def test_the_schema_of_a_store_is_told_by_a_backend_that_can(tmp_path: Path) -> None:
+    """And is None for one that cannot."""
+    path = tmp_path / "store"
+    SQLiteBackend(path).close()
+    told = registry.schema_of(f"sqlite:///{path}")
+    assert told is not None
+    assert told.found == told.known
+    assert registry.schema_of("memory://") is None
+
+
+# ---------------------------------------------------------------- the file system
+
+
+def test_an_error_of_the_system_is_told_with_its_path_and_an_advice(tmp_path: Path) -> None:
+    """One that is not listed in the system's own words; one without a number in its own."""
+    path = tmp_path / "store"
+    known, listed_nowhere = OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "Input/output error")
+    for error, words in (
+        (known, "the disk is full: free some space"),
+        (listed_nowhere, os.strerror(errno.EIO)),
+        (OSError("odd"), "odd"),
+    ):
+        with pytest.raises(StorageUnavailable) as caught, files.unavailable("do", path):
+            raise error
+        assert str(caught.value) == f"cannot do {path}: {words}"
+        assert vars(caught.value)["path"] == str(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "names"])
+def test_a_place_that_is_no_plain_file_is_told_with_its_path(tmp_path: Path, kind: str) -> None:
+    """A program may want to show it."""
+    path = tmp_path / "store"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.touch()
+        os.link(path, tmp_path / "second")
+    with pytest.raises(StorageUnavailable) as caught:
+        files.look_at(path)
+    assert vars(caught.value)["path"] == str(path)
+
+
+class Asked:
+    """Stands for the system: remembers what it was asked, and answers as told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refused: str = "", read_only: bool = False) -> None:
+        self.modes: dict[str, int] = {}
+        self.effective: set[bool] = set()
+        self._refused = refused
+        monkeypatch.setattr(os, "access", self.access)
+        monkeypatch.setattr(os, "supports_effective_ids", {self.access})
+        flags = os.ST_RDONLY if read_only else os.ST_NOSUID
+        monkeypatch.setattr(os, "statvfs", lambda _: type("Flags", (), {"f_flag": flags}))
+
+    def access(self, place: Path, mode: int, *, effective_ids: bool = False) -> bool:
+        """Answer for one place."""
+        self.modes[place.name] = mode
+        self.effective.add(effective_ids)
+        return place.name != self._refused
+
+
+def test_a_store_is_read_and_written_in_a_folder_in_which_files_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is asked of the system, for the user that counts."""
+    path = tmp_path / "store"
+    path.touch()
+    asked = Asked(monkeypatch)
+    files.check_writable(path)
+    assert asked.modes == {"store": os.R_OK | os.W_OK, tmp_path.name: os.W_OK | os.X_OK}
+    assert asked.effective == {True}
+
+
+@pytest.mark.parametrize(
+    ("read_only", "words"), [(True, "the file system is mounted read-only"), (False, "this user may not write there")]
+)
+def test_why_a_place_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, read_only: bool, words: str
+) -> None:
+    """A mount is another matter than a mode."""
+    path = tmp_path / "store"
+    path.touch()
+    Asked(monkeypatch, refused="store", read_only=read_only)
+    with pytest.raises(StorageUnavailable, match=words):
+        files.check_writable(path)
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Return what is synced from now on: how, and whether it is a folder."""
+    done: list[tuple[str, bool]] = []
+    for name in ("fsync", "fdatasync"):
+
+        def note(descriptor: int, name: str = name) -> None:
+            done.append((name, stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+
+        monkeypatch.setattr(os, name, note)
+    return done
+
+
+def test_what_is_made_durable_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file's name with its folder, data with the file alone; no descriptor stays open."""
+    done = synced(monkeypatch)
+    closed: list[int] = []
+    close = os.close
+
+    def note(descriptor: int) -> None:
+        closed.append(descriptor)
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", note)
+    files.create_private(tmp_path / "store")
+    assert done == [("fsync", True)]
+    with (tmp_path / "store").open("r+b") as opened:
+        files.sync(opened.fileno())
+    assert done == [("fsync", True), ("fdatasync", False)]
+    del closed[:]
+    files.sync_directory(tmp_path)
+    assert (done[-1], len(closed)) == (("fsync", True), 1)
+
+
+def test_what_cannot_be_made_is_told_as_such(tmp_path: Path) -> None:
+    """By what was attempted."""
+    with pytest.raises(StorageUnavailable, match=r"^cannot create .*: its directory does not exist"):
+        files.create_private(tmp_path / "nowhere" / "store")
