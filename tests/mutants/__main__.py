@@ -49,13 +49,11 @@ def mutations_are_killed(parts: Sequence[str], *, seed: int, sample: int) -> boo
     tried = 0
     for tried, one in enumerate(try_mutations(parts, seed=seed, sample=sample), start=1):
         verdicts[one.verdict].append(one.name)
+        if one.verdict == "broken" or (one.verdict == "survived" and one.name not in accepted):
+            say(f"{one.verdict.upper()} {one.name}")
         if tried % _EVERY == 0:
             say(f"  {tried} tried, {len(verdicts['survived'])} survived, {time.monotonic() - began:.0f} s")
-    for name in verdicts["broken"]:
-        say(f"COULD NOT BE TRIED {name}")
-    unlisted = sorted(set(verdicts["survived"]) - set(accepted))
-    for name in unlisted:
-        say(f"SURVIVED {name}")
+    unlisted = set(verdicts["survived"]) - set(accepted)
     noticed = len(verdicts["killed"]) + len(verdicts["stopped"])
     rate = noticed / max(tried, 1)
     say(

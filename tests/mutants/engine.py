@@ -94,14 +94,20 @@ class Loaded:
 
     Args:
         mutations: What to try.
+        tests: For each part of the library, the tests that are most likely to notice.
         watched: Notes what runs while modules are imported.
         told: Is told of each verdict; `ELSEWHERE` means that it must be tried where nothing is loaded.
     """
 
     def __init__(
-        self, mutations: Sequence[Mutation], watched: coverage.Coverage, told: Callable[[Mutation, int], object]
+        self,
+        mutations: Sequence[Mutation],
+        tests: Mapping[str, Sequence[str]],
+        watched: coverage.Coverage,
+        told: Callable[[Mutation, int], object],
     ) -> None:
         self._mutations = mutations
+        self._tests = tests
         self._watched = watched
         self._told = told
         self._failed = False
@@ -136,10 +142,15 @@ class Loaded:
                 self._told(mutation, ELSEWHERE if mutation.name in early or not mutation.chain else SURVIVED)
                 continue
             cost = sum(self._cost[name] for name in named)
-            chosen = [items[name] for name in sorted(named, key=self._cost.__getitem__)]
+            chosen = [items[name] for name in self._in_order(mutation, named)]
             children.start(mutation, _with(self._try, mutation, functions, chosen), _CPU + int(4 * cost))
         children.finish()
         return True
+
+    def _in_order(self, mutation: Mutation, names: Sequence[str]) -> list[str]:
+        """Return tests in the order in which they are worth their time: those of the part first, cheap ones first."""
+        own = tuple(self._tests[mutation.part])
+        return sorted(names, key=lambda name: (not name.startswith(own), self._cost[name]))
 
     def _try(self, mutation: Mutation, functions: _Functions, items: Sequence[_pytest.nodes.Item]) -> int:
         if not _put_in(mutation, functions):
@@ -293,7 +304,7 @@ def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
             if code == ELSEWHERE:
                 rest.append(mutation.name)
 
-        plugin = Loaded(mutations, _watch(), sort)
+        plugin = Loaded(mutations, tests, _watch(), sort)
         every = list(dict.fromkeys(test for named in tests.values() for test in named))
         code = pytest.main([*_PYTEST, *every], plugins=[plugin])
         later.write_text(json.dumps(rest), encoding="utf-8")
@@ -305,8 +316,7 @@ def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
     children = Children(tell)
     for mutation in mutations:
         if mutation.name in rest:
-            part = mutation.module.split("/")[0]
-            children.start(mutation, _with(_try_unloaded, mutation, tests[part]), 10 * _CPU)
+            children.start(mutation, _with(_try_unloaded, mutation, tests[mutation.part]), 10 * _CPU)
     children.finish()
     return 0
 

@@ -62,6 +62,11 @@ class Mutation:
     chain: tuple[tuple[str, int], ...]
 
     @property
+    def part(self) -> str:
+        """The part of the library that it is in."""
+        return self.module.partition("/")[0]
+
+    @property
     def name(self) -> str:
         """What identifies it as long as the code it changes stays."""
         return f"{self.module} {self.where}: {self.told}" + (f" #{self.count}" if self.count > 1 else "")
