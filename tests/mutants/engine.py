@@ -3,7 +3,8 @@
 Started by `tests.mutants.mutations` in a copy of the tree.
 
 All that can be done once is done before forking. A mutation inside a function is put into the functions that are
-loaded already; what runs while modules are imported is tried in a process that has not imported the library yet.
+loaded already, and the tests that reach its line are run. What survives that is tried once more in a process that has
+not imported the library yet, with all tests of its part: it may act while modules are imported, or be remembered.
 """
 
 from __future__ import annotations
@@ -95,7 +96,6 @@ class Loaded:
     Args:
         mutations: What to try.
         tests: For each part of the library, the tests that are most likely to notice.
-        watched: Notes what runs while modules are imported.
         told: Is told of each verdict; `ELSEWHERE` means that it must be tried where nothing is loaded.
     """
 
@@ -103,12 +103,10 @@ class Loaded:
         self,
         mutations: Sequence[Mutation],
         tests: Mapping[str, Sequence[str]],
-        watched: coverage.Coverage,
         told: Callable[[Mutation, int], object],
     ) -> None:
         self._mutations = mutations
         self._tests = tests
-        self._watched = watched
         self._told = told
         self._failed = False
         self._cost: dict[str, float] = {}
@@ -120,26 +118,16 @@ class Loaded:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all mutations that tests reach inside a function."""
-        self._watched.stop()
-        imported = {
-            module: set(self._watched.get_data().lines(str(PACKAGE / module)) or ())
-            for module in {mutation.module for mutation in self._mutations}
-        }
         self._measure(session.items)
         gc.collect()
         functions = _functions()
         gc.freeze()
         items = {item.nodeid: item for item in session.items}
-        early: set[str] = {one.name for one in self._mutations if one.line in imported[one.module]}
-
-        def done(mutation: Mutation, code: int) -> None:
-            self._told(mutation, ELSEWHERE if code == SURVIVED and mutation.name in early else code)
-
-        children = Children(done)
+        children = Children(self._told)
         for mutation in self._mutations:
             named = self._reached.get(mutation.module, {}).get(mutation.line, [])
             if not mutation.chain or not named:
-                self._told(mutation, ELSEWHERE if mutation.name in early or not mutation.chain else SURVIVED)
+                self._told(mutation, ELSEWHERE)
                 continue
             cost = sum(self._cost[name] for name in named)
             chosen = [items[name] for name in self._in_order(mutation, named)]
@@ -155,7 +143,7 @@ class Loaded:
     def _try(self, mutation: Mutation, functions: _Functions, items: Sequence[_pytest.nodes.Item]) -> int:
         if not _put_in(mutation, functions):
             return ELSEWHERE
-        return KILLED if self._run(items) else SURVIVED
+        return KILLED if self._run(items) else ELSEWHERE
 
     def _run(self, items: Sequence[_pytest.nodes.Item]) -> bool:
         """Run tests until one fails, and return whether one did."""
@@ -170,7 +158,8 @@ class Loaded:
         record = Path("measured.json")
 
         def measure() -> int:
-            watched = _watch()
+            watched = coverage.Coverage(data_file=None, config_file=False, include=[f"{PACKAGE}/*"])
+            watched.start()
             for item, following in zip(items, [*items[1:], None], strict=True):
                 watched.switch_context(item.nodeid)
                 began = time.process_time()
@@ -249,12 +238,6 @@ def _with(function: Callable[..., int], *arguments: Any) -> Callable[[], int]:
     return lambda: function(*arguments)
 
 
-def _watch() -> coverage.Coverage:
-    watched = coverage.Coverage(data_file=None, config_file=False, include=[f"{PACKAGE}/*"])
-    watched.start()
-    return watched
-
-
 def _mutations(parts: Sequence[str], seed: int, sample: int) -> list[Mutation]:
     """Return the mutations of some parts of the library; a seeded sample if so many are wanted."""
     found = [
@@ -304,7 +287,7 @@ def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
             if code == ELSEWHERE:
                 rest.append(mutation.name)
 
-        plugin = Loaded(mutations, tests, _watch(), sort)
+        plugin = Loaded(mutations, tests, sort)
         every = list(dict.fromkeys(test for named in tests.values() for test in named))
         code = pytest.main([*_PYTEST, *every], plugins=[plugin])
         later.write_text(json.dumps(rest), encoding="utf-8")

@@ -185,6 +185,8 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one c
     elif isinstance(node, ast.If | ast.While):
         if not isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
             yield _evolved(node, test=ast.UnaryOp(ast.Not(), node.test))
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
+        yield ast.Expr(ast.YieldFrom(ast.Tuple([], ast.Load())))  # nothing comes, and it stays a generator
     elif isinstance(node, ast.Expr | ast.AugAssign | ast.Raise | ast.Continue | ast.Break | ast.Delete):
         yield ast.Pass()
 

@@ -41,6 +41,7 @@ def told(source: str) -> list[str]:
         ("if a: pass", ["if a: pass -> if not a: pass"]),
         ("raise a", ["raise a -> pass"]),
         ("a += b", ["a += b -> pass"]),
+        ("yield a", ["yield a -> yield from ()"]),
     ],
 )
 def test_operators(source: str, expected: list[str]) -> None:

@@ -235,12 +235,12 @@ def test_every_level_of_a_value_counts_once() -> None:
     """In lists as in objects."""
     lists: Any = 1
     objects: Any = 1
-    for _ in range(4):
+    for levels in range(1, 6):
+        assert (json_value(lists, levels), json_value(objects, levels)) == (lists, objects)
         lists, objects = [lists], {"a": objects}
-    assert (json_value(lists, 5), json_value(objects, 5)) == (lists, objects)
-    for value in (lists, objects):
-        with pytest.raises(ValueError, match="nested deeper"):
-            json_value(value, 4)
+        for value in (lists, objects):
+            with pytest.raises(ValueError, match="nested deeper"):
+                json_value(value, levels)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -260,6 +260,29 @@ def test_an_error_about_a_scheme_says_which_and_what_there_is() -> None:
     told = vars(caught.value)
     assert (told["scheme"], set(told["known"]) >= {"json", "memory", "sqlite"}) == ("jsn", True)
     assert "did you mean json://? " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"), [(99, "was written for version 99"), (None, "cannot be imported: nothing there")]
+)
+def test_a_backend_that_is_of_no_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, protocol: int | None, words: str
+) -> None:
+    """By its scheme, as an attribute as well."""
+
+    class Entry:
+        name, value = "theirs", "theirs:Backend"
+
+        @staticmethod
+        def load() -> object:
+            if protocol is None:
+                raise ImportError("nothing there")
+            return type("Backend", (), {"protocol_version": protocol})
+
+    monkeypatch.setattr(registry, "_entry_point", lambda _: Entry)
+    with pytest.raises(StorageError, match=words) as caught:
+        open_storage("theirs://x")
+    assert vars(caught.value)["scheme"] == "theirs"
 
 
 def test_the_schema_of_a_store_is_told_by_a_backend_that_can(tmp_path: Path) -> None:

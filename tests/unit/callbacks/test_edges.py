@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of, read_callback
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place
-from tests.unit.callbacks.test_inbox import opened
+from tests.unit.callbacks.test_inbox import opened, raising
 
 if TYPE_CHECKING:
     from itsm_workflow.secrets import Secret
@@ -106,6 +107,35 @@ def test_a_hint_is_the_callbacks_own_act() -> None:
     _, workflow, change = opened(after_callback="later")
     knock(workflow, change.id)
     assert workflow.history(change.id)[-1].actor == "callback"
+
+
+def test_trouble_with_a_hint_says_what_it_was_about() -> None:
+    """Which race was lost, or what could not be done; observers get it as it is."""
+    desk, workflow, change = opened(after_callback="inline")
+    desk.race_always(change.id)
+    knock(workflow, change.id)
+    [(_, lost)] = desk.witness.troubles
+    assert vars(lost)["kind"] == "version"
+
+    other, deaf, changed = opened(after_callback="inline")
+    callback = other.decide(changed)
+    other.gateway.before["get_ticket_info"] = raising(ZeroDivisionError("a bug"))
+    other.gateway.hand_over(callback, deaf.receive)
+    [(_, told)] = other.witness.troubles
+    assert str(told).startswith("the look after a callback failed, reconcile will look")
+
+
+def test_looks_in_the_background_share_their_threads() -> None:
+    """Closing could not wait for the others; a person sees whose they are."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    threads = inbox._threads()
+    assert inbox._threads() is threads
+    name = threads.submit(lambda: threading.current_thread().name).result()
+    assert name.startswith("itsm-workflow-callback_")
+    inbox.close()
+    assert inbox._threads() is not threads
+    inbox.close()
 
 
 def test_a_look_after_a_callback_asks_only_what_is_due() -> None:

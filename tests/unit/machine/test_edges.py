@@ -198,6 +198,12 @@ def test_only_a_whole_lease_is_a_delivery(*, due_at: float | None, now: float, d
     assert told == delivering
 
 
+def test_with_leases_of_no_time_an_effects_own_moment_is_still_no_delivery() -> None:
+    """Else no worker would ever deliver it."""
+    change, at = x.with_effect(x.APPROVED, x.planned(due_at=x.later(10))), x.later(10)
+    assert is_delivering(change, at, x.later(9), Policy(effect_lease=x.later(0) - x.NOW)) is False
+
+
 # ---------------------------------------------------------------- words that are stored, and the machine itself
 
 
