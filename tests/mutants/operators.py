@@ -78,7 +78,7 @@ def mutations_of(module: str, source: str) -> Iterator[Mutation]:
     seen: Counter[tuple[str, str]] = Counter()
     for place in _places(tree, [], ()):
         for change in _changes(place.node):
-            told = f"{_short(place.shown)} -> {_short(_replaced(place.shown, place.node, change))}"
+            told = _told(_line(place.shown), _line(_replaced(place.shown, place.node, change)))
             seen[place.where, told] += 1
             yield Mutation(
                 module=module,
@@ -102,12 +102,14 @@ class _Place:
 
 
 def _places(node: ast.AST, names: list[str], chain: tuple[tuple[str, int], ...]) -> Iterator[_Place]:
+    shows_more = isinstance(node, ast.expr | ast.keyword) and len(_line(node)) <= _SHORT
     for field, child in _children(node):
         if _is_left_alone(node, field, child):
             continue
         if isinstance(child, ast.stmt | ast.expr):
-            shown = child if isinstance(child, ast.stmt) or not isinstance(node, ast.expr | ast.keyword) else node
-            yield _Place(node=child, shown=shown, where=".".join(names) or "module", chain=chain)
+            yield _Place(
+                node=child, shown=node if shows_more else child, where=".".join(names) or "module", chain=chain
+            )
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             inside = [*names, child.name]
             first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
@@ -230,6 +232,16 @@ def _holds(node: object, wanted: ast.AST) -> bool:
     return isinstance(node, ast.AST) and (node is wanted or any(_holds(child, wanted) for _, child in _children(node)))
 
 
-def _short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
+def _line(node: ast.AST) -> str:
+    return " ".join(ast.unparse(node).split())
+
+
+def _told(before: str, after: str) -> str:
+    """Return both, each cut to what is around the first difference."""
+    same = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), len(before))
+    start = 0 if len(before) <= _SHORT else max(0, same - _SHORT // 2)
+    return " -> ".join(("..." if start else "") + _cut(text[start:]) for text in (before, after))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHORT else text[: _SHORT - 3] + "..."

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import enum
 
 import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import guards, updates
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.machine.definition import Facts, Guard, Update
+from itsm_workflow.machine.definition import (
+    Facts,
+    Guard,
+    Roles,
+    Transition,
+    Update,
+    WorkflowDefinition,
+    waits_for_a_person,
+)
 from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import _machine
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.policy import Policy
 from tests.unit.machine import examples as x
-
-if TYPE_CHECKING:
-    import enum
 
 PARKED = x.planned(EffectStatus.PARKED, error="boom")
 
@@ -239,3 +245,57 @@ def test_the_machine_has_the_triggers_of_the_table_and_no_other() -> None:
 def test_the_collectors_definition_is_stored_with_each_change_by_its_name_and_version() -> None:
     """Another name would not find the changes that there are."""
     assert (COLLECTOR_CHANGE.name, COLLECTOR_CHANGE.version) == ("collector_change", 1)
+
+
+class Island(enum.StrEnum):
+    """States of which two lead to each other alone."""
+
+    NEW = "new"
+    ASKING = "asking"
+    WAITING = "waiting"
+    LOST = "lost"
+    DONE = "done"
+    DENIED = "denied"
+    HERE = "here"
+    THERE = "there"
+
+
+class Sail(enum.StrEnum):
+    """The triggers among them."""
+
+    GO = "go"
+    FERRY = "ferry"
+
+
+def test_states_that_lead_to_each_other_alone_are_unreachable() -> None:
+    """That something leads to a state is not enough: a draft must come there."""
+    at = Island
+    ways = [
+        (at.NEW, at.ASKING),
+        (at.ASKING, at.WAITING),
+        (at.WAITING, at.LOST),
+        (at.LOST, at.DONE),
+        (at.LOST, at.DENIED),
+        (at.HERE, at.THERE),
+        (at.THERE, at.HERE),
+    ]
+    ferries = {at.DENIED: Sail.FERRY}
+    rows = [
+        Transition(trigger=ferries.get(dest, Sail.GO), sources=(source,), dest=dest, evidence=ev.Decision)
+        for source, dest in ways
+    ]
+    with pytest.raises(DefinitionError) as caught:
+        WorkflowDefinition(
+            name="island",
+            version=1,
+            states=Island,
+            initial=at.NEW,
+            final=frozenset({at.DONE, at.DENIED}),
+            roles=Roles(asking=at.ASKING, waiting=at.WAITING, undelivered=at.LOST, granted=at.DONE, refused=at.DENIED),
+            transitions=tuple(rows),
+            due=dict.fromkeys(set(Island) - {at.DONE, at.DENIED}, waits_for_a_person),
+        )
+    assert vars(caught.value)["problems"] == (
+        "state here is unreachable from new",
+        "state there is unreachable from new",
+    )
