@@ -108,13 +108,14 @@ class Loaded:
         self._mutations = mutations
         self._tests = tests
         self._told = told
-        self._failed = False
+        self._failed = ""
         self._cost: dict[str, float] = {}
         self._reached: dict[str, dict[int, list[str]]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a failure."""
-        self._failed = self._failed or report.failed
+        if report.failed:
+            self._failed = report.nodeid
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all mutations that tests reach inside a function."""
@@ -170,16 +171,18 @@ class Loaded:
             reached = {
                 str(Path(path).relative_to(PACKAGE)): data.contexts_by_lineno(path) for path in data.measured_files()
             }
-            record.write_text(json.dumps([self._cost, reached]), encoding="utf-8")
-            return KILLED if self._failed else SURVIVED
+            record.write_text(json.dumps([self._failed, self._cost, reached]), encoding="utf-8")
+            return SURVIVED
 
         pid = os.fork()
         if pid == 0:
             _in_child(measure, 3600)
         _, status = os.waitpid(pid, 0)
         if os.waitstatus_to_exitcode(status) != SURVIVED:
-            raise pytest.UsageError("the tests fail where nothing is broken")
-        self._cost, reached = json.loads(record.read_text(encoding="utf-8"))
+            raise pytest.UsageError("the tests could not be measured")
+        failed, self._cost, reached = json.loads(record.read_text(encoding="utf-8"))
+        if failed:
+            raise pytest.UsageError(f"the tests fail where nothing is broken: {failed}")
         for module, lines in reached.items():
             self._reached[module] = {
                 int(line): [name for name in names if name in self._cost] for line, names in lines.items()
