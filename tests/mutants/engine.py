@@ -40,8 +40,7 @@ SURVIVED, KILLED, ELSEWHERE, STOPPED, BROKEN = 0, 1, 3, 4, 5
 _VERDICTS = {SURVIVED: "survived", KILLED: "killed", STOPPED: "stopped", BROKEN: "broken"}
 _REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is imported before, once for all
 _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-W", _REWRITING)
-_WALL = 600.0  # seconds, whatever else the machine does; what loops is stopped by its processor time long before
-_CPU = 30  # seconds on top of what the tests take
+_UNLOADED = 60.0  # seconds that the tests of a part may cost where nothing is loaded
 
 
 class Children:
@@ -51,14 +50,18 @@ class Children:
         self._done = done
         self._running: dict[int, tuple[Mutation, float]] = {}
 
-    def start(self, mutation: Mutation, work: Callable[[], int], cpu: int) -> None:
-        """Do the work in a process of its own, once one is free; its result is the process's exit code."""
+    def start(self, mutation: Mutation, work: Callable[[], int], cost: float) -> None:
+        """Do the work in a process of its own, once one is free; its result is the process's exit code.
+
+        It is stopped after a few times the processor time that it costs where nothing is changed, and after ten times
+        that on the wall's clock, for what waits without end.
+        """
         while len(self._running) >= AT_ONCE:
             self._reap()
         pid = os.fork()
         if pid == 0:
-            _in_child(work, cpu)
-        self._running[pid] = (mutation, time.monotonic())
+            _in_child(work, 20 + int(4 * cost))
+        self._running[pid] = (mutation, time.monotonic() + 60 + 10 * cost)
 
     def finish(self) -> None:
         """Wait for all of them."""
@@ -68,7 +71,7 @@ class Children:
     def _reap(self) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
-            for late in [pid for pid, (_, began) in self._running.items() if time.monotonic() - began > _WALL]:
+            for late in [pid for pid, (_, end) in self._running.items() if time.monotonic() > end]:
                 os.killpg(late, signal.SIGKILL)
             time.sleep(0.005)
             return
@@ -132,7 +135,7 @@ class Loaded:
                 continue
             cost = sum(self._cost[name] for name in named)
             chosen = [items[name] for name in self._in_order(mutation, named)]
-            children.start(mutation, _with(self._try, mutation, functions, chosen), _CPU + int(4 * cost))
+            children.start(mutation, _with(self._try, mutation, functions, chosen), cost)
         children.finish()
         return True
 
@@ -302,7 +305,7 @@ def main(tests: Mapping[str, Sequence[str]], seed: int, sample: int) -> int:
     children = Children(tell)
     for mutation in mutations:
         if mutation.name in rest:
-            children.start(mutation, _with(_try_unloaded, mutation, tests[mutation.part]), 10 * _CPU)
+            children.start(mutation, _with(_try_unloaded, mutation, tests[mutation.part]), _UNLOADED)
     children.finish()
     return 0
 
