@@ -201,7 +201,7 @@ def test_tables_that_are_not_ours_are_told(path: Path) -> None:
     backend = SQLiteBackend(path)
     with pytest.raises(StorageCorrupt, match="no such table"):
         backend.commit([create("c2")])
-    assert backend.get("c2") is None
+    assert [row.id for row in backend.find(Query()).rows] == ["c1"]
     backend.close()
 
 
@@ -211,6 +211,17 @@ def test_text_that_is_none_is_told(path: Path) -> None:
     backend = SQLiteBackend(path)
     with pytest.raises(StorageCorrupt, match="UTF-8"):
         backend.get("c1")
+    backend.close()
+
+
+def test_a_change_that_is_gone_is_told(path: Path) -> None:
+    """A damaged index hides a row; its history shows that there was one. What never was is just not there."""
+    _execute(path, "DELETE FROM changes")
+    backend = SQLiteBackend(path)
+    with pytest.raises(StorageCorrupt, match="change c1 has a history and cannot be found"):
+        backend.get("c1")
+
+    assert backend.get("c2") is None
     backend.close()
 
 

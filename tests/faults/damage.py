@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from random import Random
 
+    from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.storage.protocol import Conflict, StorageBackend
     from tests.faults.power import Cut
 
@@ -118,6 +119,25 @@ def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, .
             try:
                 row = store.get(change_id)
                 found[change_id] = None if row is None else (row, store.history(change_id).entries)
+            except StorageError as error:
+                found[change_id] = error
+    finally:
+        store.close()
+    return found
+
+
+def read_by_workflow(whole: Whole) -> dict[str, tuple[ChangeRequest, list[Entry]] | StorageError]:
+    """Return what a workflow reads of each change of a store, or the error that tells why it does not."""
+    try:
+        store = opened(whole.url)
+    except StorageError as error:
+        return dict.fromkeys(whole.now, error)
+    workflow = World(store=store).workflow()
+    found: dict[str, tuple[ChangeRequest, list[Entry]] | StorageError] = {}
+    try:
+        for change_id in whole.now:
+            try:
+                found[change_id] = workflow.get(change_id), workflow.history(change_id)
             except StorageError as error:
                 found[change_id] = error
     finally:

@@ -47,7 +47,7 @@ _ROWS = (
     Row("S2", "disk full", "nothing half-written; reads work; it recovers when there is space"),
     Row("S3", "a read-only store", "a clear error before any call of the gateway"),
     Row("S4", "a corrupt JSON file: truncated, bits flipped, lines swapped", "one change is set aside, never the file"),
-    Row("S5", "a corrupt SQLite file", "writes are refused and told of; no empty store in its place"),
+    Row("S5", "a corrupt SQLite file", "what is read is true, or the damage is told; no empty store in its place"),
     Row("S6", "symlink, FIFO, folder or hard link at the store's path", "refused"),
     Row("R1", "many processes on one SQLite file", "one winner each, nobody sees a lock"),
     Row("R2", "threads that share one workflow; a fork after opening", "one ticket, one transition, one effect"),

@@ -140,8 +140,7 @@ def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> Non
             assert (world.gateway.sent, len(world.ledger.tickets())) == (1, 1)
             assert workflow.get(change.id).state == State.APPROVED
             assert len({one.effect for one in world.deliveries}) == 1
-            turned_back = "µs older than the entry before it"  # that is what was done; the numbers give the order
-            assert [one for one in world.audit().findings if turned_back not in one] == []
+            assert world.audit().findings == ()
     faults.note(f"{jumps} jumps")
 
 

@@ -181,7 +181,7 @@ def test_documents_hold_only_what_no_column_holds(change: ChangeRequest) -> None
     document: Any = parse(written(change).row.document)
     held = document["change"]
 
-    assert {"schema", "head", "change"} == set(document)
+    assert {"schema", "head", "digest", "change"} == set(document)
     columns = {"id", "workflow", "state", "subject", "form", "created_at", "updated_at", "version", "seq", "due_at"}
     assert not columns & set(held)
     assert not {"gateway", "id", "sn"} & set(held.get("ticket") or {})
@@ -277,7 +277,7 @@ def test_a_change_of_another_shape_is_corrupt(values: dict[str, Any], problem: s
     with pytest.raises(StorageCorrupt) as caught:
         CODEC.read(row)
 
-    assert f"change {x.ID} is stored in a shape that this version does not write: " in str(caught.value)
+    assert f"change {x.ID} is not stored as this version wrote it: " in str(caught.value)
     assert problem in str(caught.value)
     assert vars(caught.value)["change_id"] == x.ID
 
@@ -286,17 +286,18 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "no JSON": {"document": "{"},
     "no object": {"document": "[]"},
     "nothing": {"document": "null"},
-    "NaN": {"document": '{"schema":1,"head":"x","change":{"data":{"n":NaN}}}'},
-    "a key twice": {"document": '{"schema":1,"head":"x","head":"x","change":{}}'},
-    "another key": {"document": '{"schema":1,"head":"x","change":{},"more":1}'},
-    "no head": {"document": '{"schema":1,"change":{}}'},
-    "a head that is no text": {"document": '{"schema":1,"head":1,"change":{}}'},
-    "a change that is no object": {"document": '{"schema":1,"head":"x","change":[]}'},
-    "no schema": {"document": '{"head":"x","change":{}}'},
-    "an older schema": {"document": '{"schema":0,"head":"x","change":{}}'},
-    "a schema that is true": {"document": '{"schema":true,"head":"x","change":{}}'},
-    "a schema with a fraction": {"document": '{"schema":1.0,"head":"x","change":{}}'},
-    "a schema that is a text": {"document": '{"schema":"2","head":"x","change":{}}'},
+    "NaN": {"document": '{"schema":1,"head":"x","digest":"x","change":{"data":{"n":NaN}}}'},
+    "a key twice": {"document": '{"schema":1,"head":"x","head":"x","digest":"x","change":{}}'},
+    "another key": {"document": '{"schema":1,"head":"x","digest":"x","change":{},"more":1}'},
+    "no head": {"document": '{"schema":1,"digest":"x","change":{}}'},
+    "no digest": {"document": '{"schema":1,"head":"x","change":{}}'},
+    "a head that is no text": {"document": '{"schema":1,"head":1,"digest":"x","change":{}}'},
+    "a change that is no object": {"document": '{"schema":1,"head":"x","digest":"x","change":[]}'},
+    "no schema": {"document": '{"head":"x","digest":"x","change":{}}'},
+    "an older schema": {"document": '{"schema":0,"head":"x","digest":"x","change":{}}'},
+    "a schema that is true": {"document": '{"schema":true,"head":"x","digest":"x","change":{}}'},
+    "a schema with a fraction": {"document": '{"schema":1.0,"head":"x","digest":"x","change":{}}'},
+    "a schema that is a text": {"document": '{"schema":"2","head":"x","digest":"x","change":{}}'},
     "no form": {"form": None},
     "a form that is no object": {"form": '"Collect"'},
     "a form without a title": {"form": '{"applicant":"alice"}'},
@@ -321,6 +322,63 @@ def test_columns_that_disagree_with_the_document_are_corrupt(values: dict[str, A
     """A ticket or attention of which a half is gone."""
     with pytest.raises(StorageCorrupt, match=x.ID):
         CODEC.read(attrs.evolve(written(x.with_attention(x.PENDING)).row, **values))
+
+
+OTHERWISE: dict[str, Any] = {
+    "id": "01JZZZZZZZZZZZZZZZZZZZZZZZ",
+    "workflow": "another",
+    "state": "draft",
+    "attention": "duplicate",
+    "seq": 8,
+    "subject": "collector-2",
+    "open_subject": None,
+    "ticket_key": "bk_itsm:8",
+    "ticket_sn": "REQ8",
+    "created_at": 1,
+    "updated_at": 1,
+    "form": '{"applicant":"alice","approvers":["mallory"],"title":"Collect access logs"}',
+}
+
+
+@pytest.mark.parametrize("column", OTHERWISE)
+def test_a_row_of_which_a_column_was_changed_is_corrupt(column: str) -> None:
+    """Each value is a good one, only not the one that was written."""
+    row = CODEC.write(None, x.with_attention(x.PENDING), [], None, open_subject="collector_change:collector-1")[0].row
+    with pytest.raises(StorageCorrupt, match="a part of it was changed"):
+        CODEC.read(attrs.evolve(row, **{column: OTHERWISE[column]}))
+
+
+def test_a_row_with_a_part_of_another_is_corrupt() -> None:
+    """Neither what the document says of the change, nor the entry that it names as the last one, can be exchanged."""
+    row = written(FULL).row
+    document: Any = parse(row.document)
+    for other in ({"head": "1" * 64}, {"change": {**document["change"], "outcome": "approved"}}):
+        with pytest.raises(StorageCorrupt, match="a part of it was changed"):
+            CODEC.read(attrs.evolve(row, document=canonical(document | other)))
+
+
+def test_every_column_but_those_of_a_claim_is_bound() -> None:
+    """A column that is added is bound, or is named here with its reason."""
+    moved_by_a_claim = {"version", "due_at"}
+
+    assert {*OTHERWISE, *moved_by_a_claim, "document"} == {field.name for field in attrs.fields(Row)}
+
+
+def test_a_row_whose_claim_moved_is_read() -> None:
+    """A store moves the version and the due time alone, and knows nothing of digests."""
+    row = attrs.evolve(written(x.PENDING).row, version=9, due_at=17)
+
+    assert (CODEC.read(row).version, CODEC.read(row).change) == (9, x.PENDING)
+
+
+def test_a_form_of_an_older_shape_is_written_anew() -> None:
+    """What is left in place is bound as it stands there, letter for letter."""
+    row, stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)
+    older = attrs.evolve(stored, form=stored.form.replace("{", '{"content":"",', 1))
+    again = CODEC.write(older, x.DRAFT, [], None, open_subject=None)[0]
+
+    assert again.row.form == row.row.form
+    assert CODEC.read(again.row).change == x.DRAFT
 
 
 def test_a_newer_schema_is_refused_as_such() -> None:

@@ -223,7 +223,7 @@ def test_a_change_that_cannot_be_read_is_an_error_where_all_are_wanted() -> None
     journal.commit([drafted(journal, 1)])
     spoil(desk, "C1")
 
-    with pytest.raises(StorageCorrupt, match="change C1 is stored in a shape"):
+    with pytest.raises(StorageCorrupt, match="change C1 is not stored as"):
         list(journal.find(Query(subject=SUBJECT)))
 
 

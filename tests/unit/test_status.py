@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def sentence(change: ChangeRequest, *, due_at: dt.datetime | None = None, now: dt.datetime = x.NOW) -> str:
     """Return the sentence about a change, without its subject and id."""
-    stored = Stored(change=change, version=3, seq=3, head="", due_at=due_at)
+    stored = Stored(change=change, version=3, seq=3, head="", form="", due_at=due_at)
     said = why(COLLECTOR_CHANGE, stored, now)
     start = f"{change.subject} ({change.id}) "
     assert said.startswith(start)

@@ -1,7 +1,8 @@
 """Changes and entries as stored rows, and back. The only place that knows both shapes.
 
-A row's document holds what no column holds. Each entry's document carries the digest of the entry before it, so that a
-history that was cut, edited or reordered is noticed when it is read.
+A row's document holds what no column holds. Each entry's document carries the digest of the entry before it, and a
+change's document that of its last entry and that of its own row, so that what was cut, edited, reordered, damaged or
+taken from another change is noticed when it is read, whatever the store itself notices.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ START = "0" * 64
 """What the first entry of a history carries as the digest of the one before."""
 
 _COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
+_KEYS = {"schema", "head", "digest", "change"}
+# A claim moves two columns and nothing else, so these are not bound to the rest.
+_BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in {"version", "due_at", "document"})
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +44,7 @@ class Stored:
         version: For compare-and-swap.
         seq: The number of its last entry.
         head: The digest of its last entry.
+        form: The text of its form, as it is stored.
         due_at: When it is due, or None.
     """
 
@@ -47,6 +52,7 @@ class Stored:
     version: int
     seq: int
     head: str
+    form: str
     due_at: dt.datetime | None
 
 
@@ -77,7 +83,7 @@ class Codec:
             head = digest(rows[-1])
         version = (before.version if before else 0) + 1
         seq = (before.seq if before else 0) + len(entries)
-        unchanged = before is not None and before.change.form == change.form
+        form = canonical(self._converter.unstructure(change.form))
         row = Row(
             id=change.id,
             workflow=change.workflow,
@@ -92,10 +98,14 @@ class Codec:
             due_at=None if due_at is None else to_micros(due_at),
             created_at=to_micros(change.created_at),
             updated_at=to_micros(change.updated_at),
-            form=None if unchanged else canonical(self._converter.unstructure(change.form)),
-            document=canonical({"schema": SCHEMA, "head": head, "change": self._document(change)}),
+            form=form,
+            document="",
         )
-        stored = Stored(change=change, version=version, seq=seq, head=head, due_at=due_at)
+        document: dict[str, object] = {"schema": SCHEMA, "head": head, "change": self._document(change)}
+        document["digest"] = _row_digest(row, document)
+        unchanged = before is not None and before.form == form
+        row = attrs.evolve(row, form=None if unchanged else form, document=canonical(document))
+        stored = Stored(change=change, version=version, seq=seq, head=head, form=form, due_at=due_at)
         return Write(row=row, expected_version=version - 1, entries=tuple(rows)), stored
 
     def read(self, row: Row) -> Stored:
@@ -103,24 +113,27 @@ class Codec:
 
         Raises:
             StorageSchemaError: A newer version of this library wrote it.
-            StorageCorrupt: It is not what this library writes; the error names the change and the field.
+            StorageCorrupt: It is not what this library wrote; the error names the change and the field.
         """
         try:
-            document = _checked(parse(row.document), {"schema", "head", "change"}, f"change {row.id}")
-            head, values = document["head"], document["change"]
+            document = _checked(parse(row.document), _KEYS, f"change {row.id}")
+            written, head, values = document.pop("digest"), document["head"], document["change"]
             if not isinstance(head, str) or not isinstance(values, dict):
                 raise TypeError("head must be a string and change an object")  # noqa: TRY301 - one way to report
-            self._insert_columns(values, row)
+            found = _row_digest(row, document)
+            form = self._insert_columns(values, row)
             change = self._converter.structure(values, ChangeRequest)
+            if found != written:
+                raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
         except StorageSchemaError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a foreign shape provokes means the same
             raise StorageCorrupt(
-                f"change {row.id} is stored in a shape that this version does not write: {explain(error)}",
+                f"change {row.id} is not stored as this version wrote it: {explain(error)}",
                 change_id=row.id,
             ) from None
         due_at = None if row.due_at is None else from_micros(row.due_at)
-        return Stored(change=change, version=row.version, seq=row.seq, head=head, due_at=due_at)
+        return Stored(change=change, version=row.version, seq=row.seq, head=head, form=form, due_at=due_at)
 
     def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:
         """Return a run of history, its chain checked from ``previous`` on.
@@ -156,7 +169,8 @@ class Codec:
         return values
 
     @staticmethod
-    def _insert_columns(values: dict[str, object], row: Row) -> None:
+    def _insert_columns(values: dict[str, object], row: Row) -> str:
+        """Add what the columns hold to the values of a document, and return the text of the form."""
         if row.form is None:
             raise ValueError("the form is missing")
         values.update({name: getattr(row, name) for name in _COLUMNS})
@@ -170,6 +184,7 @@ class Codec:
             values["ticket"] = {**ticket, "gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
         if isinstance(attention, dict):
             values["attention"] = {**attention, "reason": row.attention}
+        return row.form
 
     def _entry_row(self, entry: Entry, previous: str) -> EntryRow:
         document = {
@@ -214,6 +229,11 @@ def ticket_key(ticket: Ticket) -> str:
 def digest(row: EntryRow) -> str:
     """Return the SHA-256 of an entry's whole row, in hexadecimal."""
     return hashlib.sha256(canonical(list(attrs.astuple(row))).encode()).hexdigest()
+
+
+def _row_digest(row: Row, document: Mapping[str, object]) -> str:
+    """Return the SHA-256, in hexadecimal, of a change's row and of the rest of its document."""
+    return hashlib.sha256(canonical([*(getattr(row, name) for name in _BOUND), document]).encode()).hexdigest()
 
 
 def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -91,6 +92,10 @@ class SQLiteBackend:
             if not is_keepable(change_id):
                 return None
             values = connection.execute(sql.SELECT_ROW, (change_id,)).fetchone()
+            if values is None and connection.execute(sql.SELECT_IS_LOST, (change_id,)).fetchone()[0]:
+                raise StorageCorrupt(
+                    f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
+                )
         return None if values is None else sql.to_row(values)
 
     def find(self, query: Query, /) -> Rows:

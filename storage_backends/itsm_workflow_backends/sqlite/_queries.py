@@ -33,6 +33,10 @@ UPDATE_ROW = (
 CLAIM_ROW = "UPDATE changes SET version = ?, due_at = ? WHERE id = ?"
 INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.join('?' * len(_ENTRY_COLUMNS))})"  # noqa: S608
 SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+# One statement, so that it sees one state: a change that is created meanwhile is in both or in neither.
+SELECT_IS_LOST = """
+    SELECT EXISTS (SELECT 1 FROM entries WHERE change_id = ?1) AND NOT EXISTS (SELECT 1 FROM changes WHERE id = ?1)
+"""
 SELECT_VERSION = "SELECT version, seq FROM changes WHERE id = ?"
 SELECT_SUBJECT_HOLDER = "SELECT id FROM changes WHERE open_subject = ? AND id <> ?"
 SELECT_TICKET_HOLDER = "SELECT id FROM changes WHERE ticket_key = ? AND id <> ?"

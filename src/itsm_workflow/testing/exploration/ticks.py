@@ -117,7 +117,8 @@ class _Uncoded(Codec):
         """Return what will be stored, and no write: nothing here is."""
         del open_subject
         seq = (before.seq if before else 0) + len(entries)
-        return None, Stored(change=change, version=1, seq=seq, head="", due_at=due_at)  # type: ignore[return-value]
+        after = Stored(change=change, version=1, seq=seq, head="", form="", due_at=due_at)
+        return None, after  # type: ignore[return-value]  # no write
 
 
 class StillJournal(Journal):
@@ -179,7 +180,8 @@ class Shelf:
             number = self._numbers[key] = len(self.kept)
             check_number(number)
             # Entries are numbered on from here, so that the ids of effects tell the order they were planned in.
-            self.kept.append(Stored(change=change, version=1, seq=10 * len(change.effects), head="", due_at=due_at))
+            seq = 10 * len(change.effects)
+            self.kept.append(Stored(change=change, version=1, seq=seq, head="", form="", due_at=due_at))
         return number
 
     def get(self, number: int) -> Stored:

@@ -87,7 +87,6 @@ class World:
         asked: The subjects of the changes whose filing was acknowledged.
         deliveries: The host's own log of the effects that it carried out.
         problems: What no process may ever raise.
-        turned_back: Whether the wall clock was turned back.
         drained: Whether nothing was due any more at the end.
     """
 
@@ -101,7 +100,6 @@ class World:
         self.asked: list[str] = []
         self.deliveries: list[Delivery] = []
         self.problems: list[str] = []
-        self.turned_back = False
         self.drained = False
         self._scheduler = Scheduler(self.clock)
         self._struck = Struck(
@@ -209,7 +207,6 @@ class World:
         self._scheduler.spawn(delay, run)
 
     def _turn_clock(self, seconds: float) -> None:
-        self.turned_back = self.turned_back or seconds < 0
         self.clock.set_wall(self.clock.peek() + dt.timedelta(seconds=seconds))
         self.timeline.note("FAULT", f"the wall clock shows {self.clock.peek():%Y-%m-%d %H:%M:%S}")
         for worker in self._workers:
