@@ -13,6 +13,7 @@ from itsm_workflow.errors import (
     StorageCorrupt,
     StorageSchemaError,
 )
+from itsm_workflow.machine.ahead import due_again, put_right
 from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
@@ -155,8 +156,11 @@ class Journal:
         return found
 
     def _read(self, row: Row) -> Stored:
-        """Return the change in a row, unless a newer table put it where this one does not know its way."""
-        stored, definition = self._codec.read(row), self.definition
+        """Return the change in a row, without times of a clock that stood ahead.
+
+        Refused is what a newer table put where this one does not know its way.
+        """
+        stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
         change = stored.change
         if change.definition_version > definition.version or change.state not in set(definition.states):
             message = (
@@ -164,7 +168,9 @@ class Journal:
                 f"{change.definition_version}, and this process has version {definition.version}: update it"
             )
             raise StorageSchemaError(message)
-        return stored
+        change = put_right(change, now, self.policy)
+        due_at = due_again(definition, change, stored.due_at, now, self.policy)
+        return attrs.evolve(stored, change=change, due_at=due_at)
 
     def _row(self, change_id: str) -> Row:
         row = self.storage.get(change_id)

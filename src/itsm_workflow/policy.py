@@ -80,6 +80,24 @@ class Policy:
             rule = "must name at least one timedelta of at least 0, in ascending order"
             raise ValueError(f"Policy.lookups {rule}, not {self.lookups!r}")
 
+    @property
+    def longest_wait(self) -> dt.timedelta:
+        """The furthest ahead that anything is ever put off."""
+        return max(
+            self.send_lease,
+            self.unsent_retry_cap,
+            self.lookups[-1],
+            self.late_look,
+            self.sweep_every,
+            self.poll,
+            self.soon,
+            self.quiet,
+            self.withdraw_age,
+            self.read_lease,
+            self.effect_lease,
+            self.effect_backoff_cap,
+        )
+
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""
         return _doubled(self.effect_backoff, failures, self.effect_backoff_cap)

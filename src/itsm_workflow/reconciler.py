@@ -8,7 +8,8 @@ change is claimed by one of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import attrs
 
@@ -18,7 +19,7 @@ from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Read, ReadAnswer, Send, Step
-from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.storage.protocol import Cursor, Order, Query
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -80,7 +81,7 @@ class Reconciler:
         """
         began = self.journal.clock.elapsed()
         report, left = Report(undelivered=self._mark_undelivered()), limit
-        for page in self._pages(self.journal.clock.now()):
+        for page in chain(self._due(), self._astray()):
             ours = [stored for stored in page if not self.loop.leaves(stored)]
             counted = ["unchanged"] * (len(page) - len(ours)) + list(self._settle(ours[:left]))
             left = None if left is None else max(left - len(ours), 0)
@@ -100,12 +101,20 @@ class Reconciler:
                 break
         return attrs.evolve(report, seconds=self.journal.clock.elapsed() - began)
 
-    def _pages(self, due_before: dt.datetime) -> Iterator[list[Stored]]:
+    def _due(self) -> Iterator[list[Stored]]:
         # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
-        query = Query(
-            workflow=self.journal.definition.name, due_before=to_micros(due_before), order=Order.DUE_AT, limit=PAGE
-        )
-        return filter(None, self.journal.pages(query))
+        return filter(None, self.journal.pages(self._by_due_time(due_before=to_micros(self.journal.clock.now()))))
+
+    def _astray(self) -> Iterator[list[Stored]]:
+        """Yield what was put off further than anything ever is, by a clock that stood ahead."""
+        horizon = self.journal.clock.now() + self.journal.policy.longest_wait
+        for page in self.journal.pages(self._by_due_time(after=Cursor(value=to_micros(horizon), id=""))):
+            astray = [stored for stored in page if self.loop.is_due(stored)]
+            if astray:
+                yield astray
+
+    def _by_due_time(self, **bounds: Any) -> Query:
+        return Query(workflow=self.journal.definition.name, order=Order.DUE_AT, limit=PAGE, **bounds)
 
     def _settle(self, page: Sequence[Stored]) -> Iterator[str]:
         """Do what each change of a page is due for, and yield what became of it: a name of a `Report`'s count."""

@@ -27,7 +27,10 @@ WANTED = 0.9
 TESTS: Mapping[str, Sequence[str]] = {
     "settle": ("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py"),
     "machine": (
-        *(f"tests/unit/machine/test_{name}.py" for name in ("edges", "guards", "updates", "engine", "approval")),
+        *(
+            f"tests/unit/machine/test_{name}.py"
+            for name in ("edges", "guards", "updates", "engine", "approval", "ahead")
+        ),
         *(f"tests/unit/machine/test_{name}.py" for name in ("due", "definition", "analysis", "graph", "collector")),
         *(f"tests/unit/test_{name}.py" for name in ("change", "loop", "codec")),
         "tests/documents/test_reference.py",

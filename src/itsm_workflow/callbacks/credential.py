@@ -46,7 +46,7 @@ class Address:
     change_id: str
     number: int
     credential: str = attrs.field(repr=False)
-    is_bare: bool = False
+    is_bare: bool
 
 
 class CallbackAddress:

@@ -62,7 +62,7 @@ def test_our_own_credential_holds(change_id: str, number: int, address: Callback
 def test_a_credential_holds_for_its_own_attempt_only(made: tuple[str, int], claimed: tuple[str, int]) -> None:
     """One that was seen on the way cannot be used for another change, or another attempt."""
     credential = read(*made).credential
-    named = Address(change_id=claimed[0], number=claimed[1], credential=credential)
+    named = Address(change_id=claimed[0], number=claimed[1], credential=credential, is_bare=False)
 
     assert ADDRESS.holds(named) == (made == claimed)
 
@@ -73,7 +73,7 @@ def test_a_credential_with_another_character_does_not_hold(position: int, replac
     true = read().credential
     forged = true[:position] + replacement + true[position + 1 :]
 
-    assert ADDRESS.holds(Address(change_id=CHANGE, number=1, credential=forged)) == (forged == true)
+    assert ADDRESS.holds(Address(change_id=CHANGE, number=1, credential=forged, is_bare=False)) == (forged == true)
 
 
 def test_keys_can_be_rotated() -> None:
