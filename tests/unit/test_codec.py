@@ -381,6 +381,12 @@ def test_a_form_of_an_older_shape_is_written_anew() -> None:
     assert CODEC.read(again.row).change == x.DRAFT
 
 
+def test_a_ticket_that_is_a_text_is_corrupt() -> None:
+    """Although there is one in the columns, too."""
+    with pytest.raises(StorageCorrupt, match=r"\$\.ticket"):
+        CODEC.read(edited(written(x.PENDING).row, ticket="REQ7"))
+
+
 def test_a_newer_schema_is_refused_as_such() -> None:
     """The way out is an upgrade, not a repair."""
     row, [entry] = written(x.DRAFT).row, history(x.opened()[1])
@@ -401,6 +407,13 @@ def test_no_value_of_a_document_is_told() -> None:
 
     assert "0123456789" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_history_begins_with_zeros() -> None:
+    """Whoever else reads the rows finds the beginning of the chain."""
+    document: Any = parse(history(x.opened()[1])[0].document)
+
+    assert (document["previous"], START) == ("0" * 64, "0" * 64)
 
 
 def test_a_history_is_read_page_by_page() -> None:

@@ -409,3 +409,23 @@ def test_what_cannot_be_made_is_told_as_such(tmp_path: Path) -> None:
     """By what was attempted."""
     with pytest.raises(StorageUnavailable, match=r"^cannot create .*: its directory does not exist"):
         files.create_private(tmp_path / "nowhere" / "store")
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(tmp_path: Path) -> None:
+    """Whoever puts one there between our look and our opening gains nothing."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "target").write_bytes(b"")
+    with pytest.raises(OSError, match="link") as caught:
+        os.open(tmp_path / "link", os.O_RDONLY | files.SAFE_FLAGS)
+
+    assert caught.value.errno == errno.ELOOP
+
+
+def test_a_pipe_that_comes_after_the_look_is_not_waited_for(tmp_path: Path) -> None:
+    """To open one for reading takes a writer, which need not come."""
+    os.mkfifo(tmp_path / "pipe")
+    descriptor = os.open(tmp_path / "pipe", os.O_RDONLY | files.SAFE_FLAGS)
+    try:
+        assert not os.get_inheritable(descriptor)
+    finally:
+        os.close(descriptor)

@@ -125,7 +125,7 @@ def fire(
     if row.dest is None and updated == change:
         return change, None
     planned: tuple[PlannedEffect, ...] = ()
-    if row.dest is not None and state != change.state:
+    if state != change.state:
         planned = tuple(_planned(change, seq, name, now, actor) for name in (effects or {}).get(state, ()))
     before = {effect.id for effect in change.effects}
     moved = attrs.evolve(updated, state=state, updated_at=now, effects=(*updated.effects, *planned))

@@ -260,8 +260,8 @@ def _attempt_is(facts: Facts, phase: Phase) -> str | None:
 
 def _same_owner(facts: Facts) -> str | None:
     mark = facts.evidence
-    owner = mark.owner if isinstance(mark, ev.AttemptMark | ev.Refusal) else ""
-    return None if facts.attempt.owner == owner else "another worker is sending it"
+    mine = isinstance(mark, ev.AttemptMark | ev.Refusal) and mark.owner == facts.attempt.owner
+    return None if mine else "another worker is sending it"
 
 
 def _effect(facts: Facts, effect_id: str) -> PlannedEffect | None:

@@ -299,3 +299,32 @@ def test_states_that_lead_to_each_other_alone_are_unreachable() -> None:
         "state here is unreachable from new",
         "state there is unreachable from new",
     )
+
+
+# ---------------------------------------------------------------- what the table's rows do, not only say
+
+
+def test_a_refusal_in_the_table_is_remembered() -> None:
+    """The draft says why it came back, and may be submitted again."""
+    refusal = ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no such service", looked_up=True)
+    draft = x.after(x.SENDING, (Trigger.REFUSE, refusal))
+
+    assert draft.state == "draft"
+    assert draft.expect_attempt().problem == "the gateway refused it (code 3900003): no such service"
+
+
+@pytest.mark.parametrize("change", [x.SUSPECTED, attrs.evolve(x.FAILED_CALLBACK, suspicion=x.SUSPECTED.suspicion)])
+def test_a_ticket_that_is_open_again_is_suspected_no_more(change: ChangeRequest) -> None:
+    """Whichever state it waited in."""
+    assert x.after(change, (Trigger.RESUME, x.snapshot())).suspicion is None
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_doubt_ends_the_wait_for_the_second_look(*, known: bool) -> None:
+    """Two looks that agree are consecutive, also if a person knows of the doubt already."""
+    doubt = ev.Concern(reason=AttentionReason.DISAGREEMENT, facts={"ticket": "7"})
+    change = x.SUSPECTED
+    if known:
+        change = attrs.evolve(x.after(change, (Trigger.RAISE_ATTENTION, doubt)), suspicion=x.SUSPECTED.suspicion)
+
+    assert x.after(change, (Trigger.RAISE_ATTENTION, doubt)).suspicion is None
