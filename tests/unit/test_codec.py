@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -224,6 +225,20 @@ def test_the_form_is_written_once_and_when_it_changes() -> None:
     assert "Collect all logs" in (revised.row.form or "")
     assert (first.expected_version, same.expected_version, revised.expected_version) == (0, 1, 1)
     assert (same.row.version, same.row.seq) == (2, 1)
+
+
+def test_what_a_host_keeps_with_a_change_may_be_frozen_all_the_way_down() -> None:
+    """Its update need not copy what evidence held; what comes back is plain."""
+    kept = MappingProxyType({"hosts": MappingProxyType({"a": (1, 2)})})
+    row = written(attrs.evolve(x.PENDING, data=kept)).row
+
+    assert dict(CODEC.read(row).change.data) == {"hosts": {"a": [1, 2]}}
+
+
+def test_what_has_no_json_form_is_named() -> None:
+    """Before anything is stored."""
+    with pytest.raises(ValueError, match="is a set, which has no JSON form"):
+        written(attrs.evolve(x.PENDING, data=MappingProxyType({"hosts": {"a"}})))
 
 
 def test_a_ticket_id_may_hold_a_colon() -> None:

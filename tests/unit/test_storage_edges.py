@@ -12,9 +12,11 @@ import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 from itsm_workflow.storage import files, open_storage, registry
+from itsm_workflow.storage import table as table_module
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import (
     MAX_TEXT_BYTES,
+    PROTOCOL_VERSION,
     Conflict,
     ConflictKind,
     EntryRow,
@@ -27,7 +29,7 @@ from itsm_workflow.storage.protocol import (
     check_writes,
     is_keepable,
 )
-from itsm_workflow.storage.strict import json_value
+from itsm_workflow.storage.strict import json_value, strict_converter
 from itsm_workflow.storage.table import Table
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.unit.machine import examples as x
@@ -111,6 +113,35 @@ def test_what_a_row_was_called_before_costs_no_look_at_it() -> None:
     filled.commit([follow(filled.rows["a"], ticket_sn=None)])
     assert filled._by_sn["S1"] == set()
     assert filled._by_subject == {"subject of a": {"a"}}
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the ids of the rows that tables look at from now on."""
+    seen: list[str] = []
+    matches = table_module._matches
+
+    def note(row: Row, query: Query) -> bool:
+        seen.append(row.id)
+        return matches(row, query)
+
+    monkeypatch.setattr(table_module, "_matches", note)
+    return seen
+
+
+@pytest.mark.parametrize("query", [{"ids": ("a", "z")}, {"ticket_sns": ("S1",)}, {"subject": "subject of a"}])
+def test_a_row_that_is_named_is_the_only_one_that_is_looked_at(query: dict[str, Any], looked: list[str]) -> None:
+    """A callback in a store of a million changes does not look at a million."""
+    filled = table(create("a", ticket_sn="S1"), create("b", ticket_sn="S2"), create("c"))
+
+    assert (found(filled, **query), looked) == (["a"], ["a"])
+
+
+def test_rows_that_are_due_later_are_not_looked_at(looked: list[str]) -> None:
+    """Nor those that are due a moment later."""
+    filled = table(*(create(name, due_at=at) for name, at in (("a", 5), ("b", 6), ("c", 7))))
+
+    assert (found(filled, order=Order.DUE_AT, due_before=5), looked) == (["a"], ["a"])
 
 
 def test_rows_are_found_up_to_the_moment_that_is_asked_for() -> None:
@@ -241,6 +272,38 @@ def test_every_level_of_a_value_counts_once() -> None:
         for value in (lists, objects):
             with pytest.raises(ValueError, match="nested deeper"):
                 json_value(value, levels)
+
+
+def test_a_value_has_sixty_four_levels() -> None:
+    """As deep as a form's fields, or what a host keeps with a change, may go."""
+    value: Any = 1
+    for _ in range(63):
+        value = [value]
+
+    assert json_value(value) == value
+    with pytest.raises(ValueError, match="is nested deeper than 64 levels"):
+        json_value([value])
+
+
+def test_the_version_of_the_port_is_a_promise() -> None:
+    """Backends elsewhere say which one they were written for."""
+    assert PROTOCOL_VERSION == 1
+
+
+@attrs.frozen
+class _Kept:
+    """Evidence of a host."""
+
+    facts: dict[str, object]
+
+
+def test_what_is_read_into_a_dict_cannot_be_changed_either() -> None:
+    """Evidence is what was, however a host annotates it."""
+    kept = strict_converter().structure({"facts": {"a": 1}}, _Kept)
+
+    assert kept.facts == {"a": 1}
+    with pytest.raises(TypeError):
+        kept.facts["a"] = 2
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

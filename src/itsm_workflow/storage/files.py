@@ -121,7 +121,7 @@ def sync_directory(path: Path) -> None:
     """Make a new or renamed name in the directory durable."""
     if os.name == "nt":  # pragma: no cover  # a directory cannot be opened there
         return
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -120,7 +120,7 @@ def _entry_point(scheme: str) -> EntryPoint:
     found = {entry.value: entry for entry in installed if entry.name == scheme}
     if not found:
         known = sorted({entry.name for entry in installed})
-        near = difflib.get_close_matches(scheme, known, n=1)
+        near = difflib.get_close_matches(scheme, known)
         hint = f"did you mean {near[0]}://? " if near else ""
         raise StorageError(
             f"no storage backend is installed for {scheme}://; {hint}installed are: {', '.join(known) or 'none'}",

@@ -7,6 +7,7 @@ import enum
 import functools
 import json
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -17,7 +18,7 @@ from cattrs.v import transform_error
 from itsm_workflow.clock import from_micros, to_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _DEPTH = 64
 _BITS = 1024  # beyond a double's range, other readers of JSON see infinity
@@ -71,12 +72,11 @@ def strict_converter() -> Converter:
 
     One for all: cattrs writes and compiles code for each class that a converter meets.
     """
-    converter = Converter(omit_if_default=True, forbid_extra_keys=True, detailed_validation=True)
+    converter = Converter(omit_if_default=True, forbid_extra_keys=True)
     for kind in (bool, int, float, str):
         # By class: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
-    converter.register_structure_hook_func(_is_enum, _enum_member)
     # By class: cattrs has one for str, which would come before any other for a StrEnum.
     converter.register_unstructure_hook(enum.StrEnum, lambda member: member.value)
     converter.register_structure_hook_func(_is(dt.datetime), _time)
@@ -159,8 +159,7 @@ def _from_list(converter: Converter) -> Callable[[object, Any], tuple[object, ..
 
 
 def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
-    origin = get_origin(kind)
-    return getattr(origin, "__name__", "") in {"Mapping", "dict"}
+    return get_origin(kind) in {Mapping, dict}
 
 
 def _frozen_mapping(converter: Converter) -> Callable[[object, Any], Mapping[str, object]]:
