@@ -11,6 +11,7 @@ import pytest
 
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage import PROTOCOL_VERSION, Query, StorageBackend, open_storage
+from itsm_workflow.storage.url import FILES
 from itsm_workflow_backends.memory import MemoryBackend
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def test_what_is_no_url(url: str) -> None:
     """A plain path is refused with an example."""
     with pytest.raises(StorageError, match="a storage URL begins with the backend's name"):
         open_storage(url)
+
+
+def test_the_backends_that_keep_a_file(tmp_path: Path) -> None:
+    """Each scheme that is listed so makes one, at the path of its URL."""
+    assert sorted(FILES) == ["json", "sqlite"]
+    for scheme in FILES:
+        open_storage(f"{scheme}:///{tmp_path}/{scheme}").close()
+        assert (tmp_path / scheme).is_file()
 
 
 @pytest.mark.parametrize("url", ["memory:///", "memory://name", "memory://?a=1", "memory://#a"])
