@@ -121,8 +121,9 @@ class Filing:
             problems = self._problems(form)
             if problems:
                 raise InvalidForm(problems)
+            steps = self._to_sending(form)  # may ask the gateway for its services
             since = self._journal.clock.elapsed()
-            prepared = self._journal.fire(stored, self._to_sending(form), actor=actor)
+            prepared = self._journal.fire(stored, steps, actor=actor)
             try:
                 marked = self._journal.commit_one(prepared)
             except StorageConflict:
@@ -139,7 +140,8 @@ class Filing:
         journal = self._journal
         for _ in range(_TRIES):
             draft = self._draft_of(subject)
-            since, steps = journal.clock.elapsed(), self._to_sending(form)
+            steps = self._to_sending(form)  # may ask the gateway for its services
+            since = journal.clock.elapsed()
             if draft is None:
                 prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
             else:

@@ -13,7 +13,7 @@ from itsm_workflow.errors import (
     StorageCorrupt,
     StorageSchemaError,
 )
-from itsm_workflow.machine.ahead import due_again, put_right
+from itsm_workflow.machine.ahead import put_right
 from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
@@ -168,8 +168,7 @@ class Journal:
                 f"{change.definition_version}, and this process has version {definition.version}: update it"
             )
             raise StorageSchemaError(message)
-        change = put_right(change, now, self.policy)
-        due_at = due_again(definition, change, stored.due_at, now, self.policy)
+        change, due_at = put_right(definition, change, stored.due_at, now, self.policy)
         return attrs.evolve(stored, change=change, due_at=due_at)
 
     def _row(self, change_id: str) -> Row:

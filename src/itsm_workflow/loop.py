@@ -18,7 +18,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused
+from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
@@ -27,7 +27,7 @@ from itsm_workflow.storage.protocol import ConflictKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect
+    from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect, Ticket
     from itsm_workflow.effects import EffectRegistry
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal, Prepared
@@ -237,6 +237,8 @@ class Loop:
             url, headers = self._address(change.id, attempt.number)
         except SettingsError as error:
             return NotSent(problem=describe(error))
+        if attempt.unknown_since is not None and self._find(attempt)[0]:
+            return Unknown(problem="a ticket with its key turned up before it was sent again")
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
         return self._gateway.create(request)
 
@@ -257,8 +259,22 @@ class Loop:
             return None, describe(error)
         return tuple(one for one in found if one.key), ""
 
+    def foreign(self, ticket: Ticket) -> GatewayError | None:
+        """Return what to tell of a ticket of another gateway; one of ours may have the same id and the same sn."""
+        if ticket.gateway == self._gateway.name:
+            return None
+        return GatewayError(
+            f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, and this process asks "
+            f"{self._gateway.name!r}: open the store with the gateway that its changes were filed by",
+            endpoint="read",
+        )
+
     def _read(self, change: ChangeRequest) -> ReadAnswer:
         if change.ticket is None:
+            return ReadAnswer(snapshot=None)
+        foreign = self.foreign(change.ticket)
+        if foreign is not None:
+            self._observers.on_trouble(change.id, foreign)
             return ReadAnswer(snapshot=None)
         field = self._journal.definition.approval.decision_field
         try:
@@ -294,9 +310,13 @@ class Loop:
         raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
 
     def _withdraw(self, change: ChangeRequest, actor: str) -> str:
+        ticket = change.expect_ticket()
+        foreign = self.foreign(ticket)
+        if foreign is not None:
+            return describe(foreign)
         try:
             self._gateway.withdraw(
-                change.expect_ticket(),
+                ticket,
                 operator=change.expect_attempt().creator,
                 reason=f"withdrawn by {actor or 'the applicant'}",
             )

@@ -98,6 +98,10 @@ class Policy:
             self.effect_backoff_cap,
         )
 
+    def horizon(self, now: dt.datetime) -> dt.datetime:
+        """Return the latest time to which anything can have been put off by now."""
+        return now + min(self.longest_wait, dt.datetime.max.replace(tzinfo=now.tzinfo) - now)
+
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""
         return _doubled(self.effect_backoff, failures, self.effect_backoff_cap)

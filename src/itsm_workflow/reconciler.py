@@ -107,7 +107,7 @@ class Reconciler:
 
     def _astray(self) -> Iterator[list[Stored]]:
         """Yield what was put off further than anything ever is, by a clock that stood ahead."""
-        horizon = self.journal.clock.now() + self.journal.policy.longest_wait
+        horizon = self.journal.policy.horizon(self.journal.clock.now())
         for page in self.journal.pages(self._by_due_time(after=Cursor(value=to_micros(horizon), id=""))):
             astray = [stored for stored in page if self.loop.is_due(stored)]
             if astray:
@@ -182,7 +182,11 @@ class Reconciler:
 
     def _results(self, claimed: Sequence[Stored]) -> Mapping[str, TicketResult]:
         """Ask for many results at once; only our own tickets, since the read is destructive."""
-        tickets = [stored.change.ticket for stored in claimed if stored.change.ticket]
+        tickets = [
+            stored.change.ticket
+            for stored in claimed
+            if stored.change.ticket and self.loop.foreign(stored.change.ticket) is None
+        ]
         if len(tickets) < 2:  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
         try:

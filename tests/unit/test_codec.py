@@ -346,7 +346,6 @@ OTHERWISE: dict[str, Any] = {
     "attention": "duplicate",
     "seq": 8,
     "subject": "collector-2",
-    "open_subject": None,
     "ticket_key": "bk_itsm:8",
     "ticket_sn": "REQ8",
     "created_at": 1,
@@ -372,11 +371,20 @@ def test_a_row_with_a_part_of_another_is_corrupt() -> None:
             CODEC.read(attrs.evolve(row, document=canonical(document | other)))
 
 
+@pytest.mark.parametrize("due_at", [-(2**62), 2**62])
+def test_a_due_time_that_is_none_is_corrupt(due_at: int) -> None:
+    """It is in no digest, since a claim moves it alone."""
+    with pytest.raises(StorageCorrupt, match=x.ID):
+        CODEC.read(attrs.evolve(written(x.PENDING).row, due_at=due_at))
+
+
 def test_every_column_but_those_of_a_claim_is_bound() -> None:
     """A column that is added is bound, or is named here with its reason."""
-    moved_by_a_claim = {"version", "due_at"}
+    moved_by_a_claim, let_go_by_a_repair = {"version", "due_at"}, {"open_subject"}
 
-    assert {*OTHERWISE, *moved_by_a_claim, "document"} == {field.name for field in attrs.fields(Row)}
+    assert {*OTHERWISE, *moved_by_a_claim, *let_go_by_a_repair, "document"} == {
+        field.name for field in attrs.fields(Row)
+    }
 
 
 def test_a_row_whose_claim_moved_is_read() -> None:

@@ -36,6 +36,7 @@ AfterCallback = Literal["background", "inline", "later"]
 
 _TRIES = 16
 _THREADS = 2
+_LATER = "the look after a callback failed, reconcile will look"
 
 
 class Inbox:
@@ -120,7 +121,10 @@ class Inbox:
         elif self._after == "inline":
             self._look_into(callback)
         elif self._after == "background":
-            self._threads().submit(self._look_into, callback)
+            try:
+                self._threads().submit(self._look_into, callback)
+            except RuntimeError as error:  # this process is about to end; the hint is stored
+                self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool_of != os.getpid():  # a forked child has none of its parent's threads, but maybe a held lock
@@ -141,8 +145,7 @@ class Inbox:
             self._check_token(callback)
             self._loop.advance(callback.change_id, forced=False)
         except Exception as error:  # noqa: BLE001 - in a thread nobody else would hear of it; the hint is stored
-            doing = "the look after a callback failed, reconcile will look"
-            self._observers.on_trouble(callback.change_id, error, doing=doing)
+            self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
     def _check_token(self, callback: Callback) -> None:
         """Tell observers if the server says that the token is not its own; the look decides all the same."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from itsm_workflow.callbacks.receive import Receive
 
+_DIGITS = 10
+"""As many as count of a length; to make a number of thousands of digits is refused by Python."""
+
 
 def wsgi(receive: Receive) -> WSGIApplication:
     """Return an application that hands each request to `Workflow.receive`, and answers exactly what that returns.
@@ -39,7 +42,7 @@ def wsgi(receive: Receive) -> WSGIApplication:
 
 def _body(stream: InputStream, told: str) -> bytes:
     """Read no more than it takes to see that a body is too large; without a length there is none to read."""
-    length = int(told) if told.isascii() and told.isdigit() else 0
+    length = int(told[:_DIGITS]) if told.isascii() and told.isdigit() else 0
     wanted, pieces = min(length, MAX_BODY + 1), []
     while wanted > 0:
         piece = stream.read(wanted)

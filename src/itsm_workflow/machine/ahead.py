@@ -6,6 +6,7 @@ further ahead than the policy ever waits is therefore not believed, neither of t
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,30 +14,53 @@ import attrs
 from itsm_workflow.machine.due import next_due
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
 
 
-def put_right(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequest:
-    """Return the change with no time in it that lies further ahead than any wait.
+_MOMENT = dt.timedelta(microseconds=1)
 
-    What happened "then" happened now, a lease or a wait that began then is over, and an ending that was suspected then
-    must be seen again. None of it is stored by itself: it is with the next entry, and the same until then.
+
+def put_right(
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    due_at: dt.datetime | None,
+    now: dt.datetime,
+    policy: Policy,
+) -> tuple[ChangeRequest, dt.datetime | None]:
+    """Return a change, and when it is due, with no time that lies further ahead than any wait.
+
+    Nothing of it is stored by itself: it is with the next entry, and comes out the same way until then.
 
     Args:
+        definition: The change's definition; a rule of its own may wait longer than the policy.
         change: The change as it was read.
+        due_at: When it is stored to be due.
         now: The time.
         policy: The timings in force.
     """
-    horizon = now + policy.longest_wait
+    right = _past(change, now, policy)
+    if due_at is None or due_at <= policy.horizon(now):
+        return right, due_at
+    # A look has used up the hints of the past, but not one that was heard while the clock stood ahead.
+    today = next_due(definition, right, now, policy, looked=right.heard == change.heard)
+    return right, now if today is not None and today < due_at else due_at
+
+
+def _past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequest:
+    """Let what happened "then" have happened by now.
+
+    A lease or a wait that began then is over, and an ending that was suspected then must be seen again.
+    """
+    horizon, polled = policy.horizon(now), now - policy.poll
 
     def back(moment: dt.datetime, to: dt.datetime) -> dt.datetime:
         return to if moment > horizon else moment
 
-    attempt, ticket, suspicion, heard = change.attempt, change.ticket, change.suspicion, change.heard
+    attempt, ticket, suspicion = change.attempt, change.ticket, change.suspicion
+    heard, ended = change.heard, change.ended_at
+    was_late = heard is not None and ended is not None and heard.at > ended
     return attrs.evolve(
         change,
         attempt=attempt
@@ -49,29 +73,10 @@ def put_right(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Change
         ),
         ticket=ticket and attrs.evolve(ticket, recorded_at=back(ticket.recorded_at, now - policy.withdraw_age)),
         suspicion=None if suspicion is not None and suspicion.since > horizon else suspicion,
-        heard=heard and attrs.evolve(heard, at=back(heard.at, now - policy.poll)),
-        effects=tuple(attrs.evolve(effect, due_at=back(effect.due_at, now)) for effect in change.effects),
-        ended_at=change.ended_at and back(change.ended_at, now),
+        heard=heard and attrs.evolve(heard, at=back(heard.at, polled + _MOMENT if was_late else polled)),
+        # As old as a lease, so that a delivery that goes on is known by it.
+        effects=tuple(
+            attrs.evolve(effect, due_at=back(effect.due_at, now - policy.effect_lease)) for effect in change.effects
+        ),
+        ended_at=ended and back(ended, polled),
     )
-
-
-def due_again(
-    definition: WorkflowDefinition,
-    change: ChangeRequest,
-    due_at: dt.datetime | None,
-    now: dt.datetime,
-    policy: Policy,
-) -> dt.datetime | None:
-    """Return when a change is due: now, if that was put off further than any wait and its rule would not do so today.
-
-    Args:
-        definition: The change's definition; a rule of its own may wait longer than the policy.
-        change: The change, put right.
-        due_at: When it is stored to be due.
-        now: The time.
-        policy: The timings in force.
-    """
-    if due_at is None or due_at <= now + policy.longest_wait:
-        return due_at
-    today = next_due(definition, change, now, policy, looked=False)
-    return now if today is not None and today < due_at else due_at

@@ -39,10 +39,10 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
     attempt = change.attempt
     if attempt is None:
         return now
-    if attempt.phase is Phase.QUEUED:
-        return attempt.not_before or now
     if change.heard is not None and not looked:
         return change.heard.at
+    if attempt.phase is Phase.QUEUED:
+        return attempt.not_before or now
     if attempt.phase is Phase.SENDING:
         return (attempt.marked_at or now) + policy.send_lease
     since = attempt.unknown_since or now

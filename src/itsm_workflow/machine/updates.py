@@ -118,10 +118,10 @@ def refused(facts: Facts) -> ChangeRequest:
 
 
 def requeued(facts: Facts) -> ChangeRequest:
-    """Begin the next attempt with the same key, so that any double is visible."""
+    """Begin the next attempt with the same key, so that any double is visible. What was heard so far is dealt with."""
     number = facts.attempt.number + 1
     change = _attempt(facts, number=number, phase=Phase.QUEUED, looks=0, unsent=0, marked_at=None, problem="")
-    return attrs.evolve(change, attention=_parked(facts))
+    return attrs.evolve(change, attention=_parked(facts), heard=None)
 
 
 def heard(facts: Facts) -> ChangeRequest:

@@ -58,7 +58,12 @@ def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, poli
     mark = ev.AttemptMark(number=attempt.number, owner=owner)
     sn = change.heard.sn if change.heard else None
     if attempt.phase is Phase.QUEUED:
-        return Plan(question=Send(number=attempt.number, owner=owner), claim=(Step(Trigger.MARK_SENDING, mark),))
+        marked = Step(Trigger.MARK_SENDING, mark)
+        if sn is None:
+            return Plan(question=Send(number=attempt.number, owner=owner), claim=(marked,))
+        # The gateway called back, so that it has a ticket of ours: to send would make a second one.
+        there = attrs.evolve(mark, problem="a callback came before it was sent again")
+        return Plan(question=Lookup(sn=sn), claim=(marked, Step(Trigger.MARK_UNKNOWN, there)))
     if attempt.phase is Phase.UNKNOWN:
         return Plan(question=Lookup(sn=sn))
     lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease

@@ -32,8 +32,9 @@ START = "0" * 64
 
 _COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
 _KEYS = {"schema", "head", "digest", "change"}
-# A claim moves two columns and nothing else, so these are not bound to the rest.
-_BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in {"version", "due_at", "document"})
+# A claim moves the version and the due time alone; a repair lets go of a subject that another change holds by now.
+_FREE = {"version", "due_at", "open_subject", "document"}
+_BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in _FREE)
 
 
 @attrs.frozen(kw_only=True)
@@ -123,6 +124,7 @@ class Codec:
             found = _row_digest(row, document)
             form = self._insert_columns(values, row)
             change = self._converter.structure(values, ChangeRequest)
+            due_at = None if row.due_at is None else from_micros(row.due_at)
             if found != written:
                 raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
         except StorageSchemaError:
@@ -132,7 +134,6 @@ class Codec:
                 f"change {row.id} is not stored as this version wrote it: {explain(error)}",
                 change_id=row.id,
             ) from None
-        due_at = None if row.due_at is None else from_micros(row.due_at)
         return Stored(change=change, version=row.version, seq=row.seq, head=head, form=form, due_at=due_at)
 
     def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,13 +12,19 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, State
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Phase
-from itsm_workflow.errors import ChangeNotFound, StorageUnavailable
+from itsm_workflow.errors import ChangeNotFound, StorageCorrupt, StorageUnavailable
 from itsm_workflow.sandbox import DEFAULT_SERVICES
+from itsm_workflow_backends.json_file import JSONFileBackend
+from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.conformance.json_lines import damage, lines_of
 from tests.integration.workflow.lost import STRICT_SERVICE, use_up_lookups
 from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY, SUBJECT, Office, asked
+from tests.integration.workflow.places import Witness
+from tests.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from itsm_workflow.sandbox.envelope import Answer
     from itsm_workflow.storage.protocol import Write
@@ -170,3 +178,49 @@ def test_no_secret_is_stored_logged_or_told(office: Office, caplog: pytest.LogCa
 
     assert [secret for secret in secrets if secret in kept + told + shown] == []
     assert len(secrets) == 4
+
+
+def test_store_that_was_repaired_is_worked_with_again(tmp_path: Path) -> None:
+    """The line that ended a change is damaged, and its subject has been applied for anew since."""
+    path, world = tmp_path / "changes.json", World()
+    world.store = JSONFileBackend(path)
+    workflow = world.workflow()
+    first = world.apply(workflow)
+    world.start_flow()
+    world.decide(world.ticket_of(first), approved=False)
+    workflow.reconcile()
+    workflow.settle(first.id)
+    second = world.apply(workflow)
+    workflow.close()
+    line = max(number for number, text in enumerate(lines_of(path), start=1) if b'"reject"' in text)
+    damage(path, line, b'reject"')
+    assert first.id in JSONFileBackend.repair(path).restored
+
+    world.store = JSONFileBackend(path)
+    again = world.workflow()
+    assert again.get(first.id).state == State.PENDING
+    assert again.settle(first.id).state == State.REJECTED
+    world.start_flow()
+    world.decide(world.ticket_of(second), approved=True)
+    again.settle(second.id)
+    assert again.require_approved(first.subject).id == second.id
+    again.close()
+
+
+def test_change_with_a_due_time_that_is_none_holds_up_no_other(tmp_path: Path) -> None:
+    """One damaged number in a table: the pass goes on, and tells of it."""
+    path, world, witness = tmp_path / "changes.db", World(), Witness()
+    world.store = SQLiteBackend(path)
+    workflow = world.workflow(observers=(witness,))
+    damaged, sound = world.apply(workflow, "collector-1"), world.apply(workflow, "collector-2")
+    world.start_flow()
+    world.decide(world.ticket_of(sound), approved=True)
+    for due_at in (-(2**62), 2**62):
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE changes SET due_at = ? WHERE id = ?", (due_at, damaged.id))
+        world.clock.advance(600)
+        workflow.reconcile()
+
+    assert workflow.get(sound.id).state == State.APPROVED
+    assert {change_id for change_id, error in witness.troubles if isinstance(error, StorageCorrupt)} == {damaged.id}
+    workflow.close()

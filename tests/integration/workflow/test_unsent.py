@@ -12,6 +12,7 @@ from itsm_workflow.errors import SettingsError, TransitionRefused
 from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from itsm_workflow.testing.manual_clock import ManualClock
 from tests.world import World, times
 
 if TYPE_CHECKING:
@@ -137,3 +138,27 @@ def test_address_that_cannot_be_made_sends_nothing(
     attempt = change.expect_attempt()
     assert (attempt.phase, attempt.unknown_since, world.ledger.tickets()) == (Phase.QUEUED, None, ())
     assert "callback_host is missing" in attempt.problem
+
+
+class Searching(LedgerGateway):
+    """A gateway that must look its service up, which takes a while."""
+
+    def service(self) -> str:
+        """Let five seconds pass."""
+        assert isinstance(self._clock, ManualClock)
+        self._clock.advance(5.0)
+        return super().service()
+
+
+@pytest.mark.parametrize("step_by_step", [False, True])
+def test_a_service_that_takes_its_time_does_not_age_the_mark(*, step_by_step: bool) -> None:
+    """What is fresh or not is what passed since the intent was written, not since it was thought of."""
+    world = World(gateway=Searching)
+    workflow = world.workflow()
+    if step_by_step:
+        draft = workflow.draft(subject="collector-1", title="t", applicant="alice", approvers=["carol"])
+        change = workflow.submit(draft.id)
+    else:
+        change = world.apply(workflow)
+
+    assert (change.state, times(workflow, change, "mark_unsent")) == (State.PENDING, 0)

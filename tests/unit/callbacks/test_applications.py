@@ -84,6 +84,13 @@ def test_wsgi_reads_nothing_for_a_length_that_is_no_number(told: str) -> None:
     assert (request["body"], stream.asked) == (b"", [])
 
 
+@pytest.mark.parametrize(("told", "wanted"), [("9" * 5000, MAX_BODY + 1), ("0" * 5000 + "4", 0)])
+def test_wsgi_makes_no_number_of_thousands_of_digits(told: str, wanted: int) -> None:
+    """Python refuses to, and what is behind the tenth does not matter."""
+    request, _, _ = through_wsgi(b"x" * (2 * MAX_BODY), CONTENT_LENGTH=told)
+    assert len(request["body"]) == wanted
+
+
 @pytest.mark.parametrize("length", [1, 7001, MAX_BODY, MAX_BODY + 1])
 def test_wsgi_reads_the_whole_body_in_pieces(length: int) -> None:
     """As many as it takes, and no byte more is asked for."""

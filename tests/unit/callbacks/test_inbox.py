@@ -342,3 +342,15 @@ def test_changes_that_are_called_back_at_once_are_all_looked_into() -> None:
     assert all(desk.gateway.hand_over(one, workflow.receive) for one in callbacks)
     workflow._inbox.close()
     assert {workflow.get(change.id).state for change in changes} == {State.APPROVED}
+
+
+def test_a_callback_that_comes_while_the_process_ends_is_stored_and_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread takes it any more; another process looks into it."""
+    desk, workflow, change = opened(after_callback="background")
+    pool = workflow._inbox._threads()
+    pool.shutdown()
+    monkeypatch.setattr(workflow._inbox, "_threads", lambda: pool)
+
+    assert knock(workflow, change.id) == ACCEPTED
+    assert triggers(workflow, change) == ["receive_callback"]
+    assert troubles(desk) == [(change.id, ItsmWorkflowError)]

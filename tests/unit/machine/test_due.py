@@ -41,6 +41,8 @@ def withdrawing(change: ChangeRequest, at: float = 0) -> ChangeRequest:
 CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
     "a draft waits for a person": (x.DRAFT, 5, False, None),
     "a queued send goes now": (x.QUEUED, 5, False, 5),
+    "a hint about one is looked into at once": (heard(UNSENT, 6), 7, False, 6),
+    "and is used up": (heard(UNSENT, 6), 7, True, 35),
     "an unsent one waits": (UNSENT, 6, False, 35),
     "a sender has its lease": (x.SENDING, 5, False, 30),
     "the first look-up is at once": (x.UNKNOWN, 5, True, 0),

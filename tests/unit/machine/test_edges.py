@@ -328,3 +328,10 @@ def test_a_doubt_ends_the_wait_for_the_second_look(*, known: bool) -> None:
         change = attrs.evolve(x.after(change, (Trigger.RAISE_ATTENTION, doubt)), suspicion=x.SUSPECTED.suspicion)
 
     assert x.after(change, (Trigger.RAISE_ATTENTION, doubt)).suspicion is None
+
+
+def test_a_resend_has_dealt_with_what_was_heard_before() -> None:
+    """Only a callback that comes later stops it."""
+    heard = attrs.evolve(x.EXHAUSTED, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(2)))
+
+    assert x.after(heard, (Trigger.RESEND, ev.Decision())).heard is None

@@ -102,6 +102,16 @@ def test_a_queued_send_is_marked_before(change: ChangeRequest, number: int) -> N
     assert asked(change, 5) == Plan(question=Send(number=number, owner="w9"), claim=(Step(Trigger.MARK_SENDING, mark),))
 
 
+def test_a_queued_send_that_was_called_back_about_is_looked_up() -> None:
+    """The gateway has a ticket: nothing is sent, and the look-up is asked as for any send that is unknown."""
+    mark = ev.AttemptMark(number=2, owner="w9")
+    there = attrs.evolve(mark, problem="a callback came before it was sent again")
+
+    assert asked(heard(RESENT, 600), 700) == Plan(
+        question=Lookup(sn="REQ7"), claim=(Step(Trigger.MARK_SENDING, mark), Step(Trigger.MARK_UNKNOWN, there))
+    )
+
+
 def test_a_sender_whose_lease_ran_out_is_unknown_from_then_on() -> None:
     """The claim of the look-up says so, at the end of the lease and not a moment before."""
     mark = ev.AttemptMark(number=1, owner="w9", problem="its sender went silent")

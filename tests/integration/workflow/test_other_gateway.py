@@ -1,0 +1,55 @@
+"""A store that is opened with another gateway than the one its changes were filed by."""
+
+from __future__ import annotations
+
+import pytest
+
+from itsm_workflow import State, Workflow
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.integration.workflow.places import Witness
+from tests.world import World
+
+
+@pytest.mark.parametrize("subjects", [1, 3])
+def test_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: int) -> None:
+    """Ids and numbers begin anew in each system; a person is told, and nothing of it is read."""
+    world, other = World(), World(seed=1)
+    workflow, elsewhere = world.workflow(), other.workflow()
+    changes = [world.apply(workflow, f"collector-{number}") for number in range(subjects)]
+    theirs = LedgerGateway(other.ledger, clock=world.clock, name="staging")
+    for number in range(subjects):
+        there = other.apply(elsewhere, f"theirs-{number}")
+        other.start_flow()
+        other.decide(other.ticket_of(there), approved=True)
+    assert [int(change.expect_ticket().id) for change in changes] == [one.id for one in other.ledger.tickets()]
+    witness = Witness()
+
+    with Workflow(storage=world.store, gateway=theirs, clock=world.clock, observers=(witness,)) as confused:
+        for _ in range(15):
+            world.clock.advance(86400)
+            confused.reconcile()
+        seen = [confused.get(change.id) for change in changes]
+
+    assert {change.state for change in seen} == {State.PENDING}
+    assert {change.attention and change.attention.reason for change in seen} == {AttentionReason.OVERDUE}
+    assert any("was filed by the gateway 'bk_itsm', and this process asks 'staging'" in one for one in _told(witness))
+
+
+def test_ticket_of_another_gateway_is_not_withdrawn() -> None:
+    """A withdrawal goes to the system that has the ticket, or nowhere."""
+    world, other = World(), World(seed=1)
+    change = world.apply(world.workflow())
+    theirs = LedgerGateway(other.ledger, clock=world.clock, name="staging")
+    there = other.apply(other.workflow(), "theirs")
+    world.clock.advance(60)
+
+    with Workflow(storage=world.store, gateway=theirs, clock=world.clock) as confused:
+        [effect] = confused.withdraw(change.id, actor="alice").effects
+
+    assert "was filed by the gateway 'bk_itsm'" in effect.error
+    assert other.ticket_of(there).status.value == "RUNNING"
+
+
+def _told(witness: Witness) -> list[str]:
+    return [str(one) for one in witness.troubles]
