@@ -56,7 +56,7 @@ class EffectRegistry:
         leave_unknown: Whether an effect of another name is some other process's to deliver; otherwise it is parked.
 
     Raises:
-        DefinitionError: Two effects share a name, a state is unknown, or a name is taken by the library.
+        DefinitionError: Something is no effect, two share a name, a state is unknown, or a name is the library's.
     """
 
     def __init__(
@@ -75,6 +75,10 @@ class EffectRegistry:
                     f"effects of the initial state {state} would never run: it is not entered by a trigger"
                 )
             for effect in listed:
+                if not isinstance(effect, Effect):
+                    raise DefinitionError(
+                        f"effects of state {state}: a {type(effect).__name__} is no effect; write Effect(name, run)"
+                    )
                 if effect.name == WITHDRAW or effect.name in self._by_name:
                     taken = "the library's own" if effect.name == WITHDRAW else "the name of another effect"
                     raise DefinitionError(f"effect {effect.name!r} of state {state}: that is {taken}")

@@ -19,6 +19,7 @@ from itsm_workflow.journal import Journal
 from itsm_workflow.loop import Loop
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.reconciler import Reconciler
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from itsm_workflow.effects import Effect
     from itsm_workflow.form import Asked, FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.observe import Observer
     from itsm_workflow.reconciler import Report
     from itsm_workflow.settings import Settings
@@ -90,6 +90,14 @@ class Workflow(Records):
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.policy = policy or Policy()
+        for name, fits, wanted in (
+            ("storage", hasattr(storage, "commit"), "an open store, as open_storage(url) returns it"),
+            ("gateway", hasattr(gateway, "create"), "a TicketGateway, for example a BkItsmGateway"),
+            ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
+            ("policy", isinstance(self.policy, Policy), "a Policy"),
+        ):
+            if not fits:
+                raise TypeError(f"Workflow({name}=...) takes {wanted}")
         self._gateway = gateway
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
         if self._settings is not None and self.policy.send_lease.total_seconds() <= self._settings.deadline:

@@ -98,6 +98,13 @@ def test_a_name_means_one_effect(effects: dict[str, list[Effect]], problem: str)
     assert str(caught.value) == problem
 
 
+def test_what_is_no_effect_is_refused() -> None:
+    """A function alone has no name to be stored by."""
+    told = "effects of state approved: a function is no effect; write Effect"
+    with pytest.raises(DefinitionError, match=told):
+        EffectRegistry(COLLECTOR_CHANGE, {State.APPROVED: [nothing]})  # type: ignore[list-item]  # that is the point
+
+
 def test_work_that_returns_is_done() -> None:
     """Whatever it returns, it got the delivery as it is."""
     calls: list[EffectCall] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import State, Workflow
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.records import Records
 from itsm_workflow.sandbox import acting
@@ -77,3 +77,19 @@ def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
 
     assert (type(change.subject), workflow.get(change.id)) == (str, change)
     assert [one.id for one in workflow.find(subject="draft")] == [change.id]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"storage": "memory://"}, r"^Workflow\(storage=...\) takes an open store, as open_storage\(url\) returns it$"),
+        ({"gateway": "http://itsm"}, r"^Workflow\(gateway=...\) takes a TicketGateway"),
+        ({"definition": "collector_change"}, r"^Workflow\(definition=...\) takes a WorkflowDefinition$"),
+        ({"policy": 30}, r"^Workflow\(policy=...\) takes a Policy$"),
+    ],
+)
+def test_a_part_that_is_none_is_named(wrong: dict[str, Any], told: str) -> None:
+    """When the workflow is opened, not when the part is used."""
+    desk = Desk()
+    with pytest.raises(TypeError, match=told):
+        Workflow(**{"storage": desk.store, "gateway": desk.gateway, **wrong})

@@ -24,13 +24,31 @@ def check(definition: WorkflowDefinition) -> None:
     """
     problems = [
         problem
-        for find in (_names, _unknown_states, _unreachable, _dead_ends, _ways_out, _overlaps, _evidence, _due)
+        for find in (
+            _functions,
+            _names,
+            _unknown_states,
+            _unreachable,
+            _dead_ends,
+            _ways_out,
+            _overlaps,
+            _evidence,
+            _due,
+        )
         for problem in find(definition)
     ]
     if problems:
         raise DefinitionError(
             f"workflow {definition.name!r} cannot work: " + "; ".join(problems), problems=tuple(problems)
         )
+
+
+def _functions(definition: WorkflowDefinition) -> Iterator[str]:
+    for row in definition.transitions:
+        for part in ("guard", "update"):
+            given = getattr(row, part)
+            if not callable(given):
+                yield f"trigger {row.trigger.value}: its {part} is a {type(given).__name__}, not a function of Facts"
 
 
 def _names(definition: WorkflowDefinition) -> Iterator[str]:

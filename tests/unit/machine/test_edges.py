@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import attrs
 import pytest
@@ -335,3 +336,13 @@ def test_a_resend_has_dealt_with_what_was_heard_before() -> None:
     heard = attrs.evolve(x.EXHAUSTED, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(2)))
 
     assert x.after(heard, (Trigger.RESEND, ev.Decision())).heard is None
+
+
+@pytest.mark.parametrize("part", ["guard", "update"])
+def test_a_row_without_a_function_is_refused_by_name(part: str) -> None:
+    """When the table is built, not when the trigger is fired."""
+    nothing: dict[str, Any] = {part: None}
+    row = attrs.evolve(COLLECTOR_CHANGE.transitions[0], **nothing)
+    told = f"trigger {row.trigger.value}: its {part} is a NoneType, not a function of Facts"
+    with pytest.raises(DefinitionError, match=told):
+        attrs.evolve(COLLECTOR_CHANGE, transitions=(row, *COLLECTOR_CHANGE.transitions[1:]))
