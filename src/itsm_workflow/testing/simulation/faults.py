@@ -92,12 +92,33 @@ class Fault:
         point: Where: the call it strikes, or ``ticket``, ``callback``, ``change``, ``call`` (any call at all).
         number: At which of these in the run, from 1.
         seconds: How long, or how much later, where the kind has a length.
+
+    Raises:
+        TypeError: The kind is none, or the number is no whole number.
+        ValueError: The kind never strikes at that point, or the number is less than 1: it would strike nothing.
     """
 
-    kind: Kind
-    point: str
-    number: int = 1
+    kind: Kind = attrs.field()
+    point: str = attrs.field()
+    number: int = attrs.field(default=1)
     seconds: float = 0.0
+
+    @kind.validator
+    def _check_kind(self, _field: object, kind: object) -> None:
+        checked_kind(kind, "kind")
+
+    @point.validator
+    def _check_point(self, _field: object, point: object) -> None:
+        points = _REACH[self.kind].points
+        if point not in points:
+            raise ValueError(f"point: {self.kind.value} never strikes at {point!r}, only at {', '.join(points)}")
+
+    @number.validator
+    def _check_number(self, _field: object, number: object) -> None:
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"number: wants a whole number from 1, not {number!r}")
+        if number < 1:
+            raise ValueError(f"number: is counted from 1, so that nothing is struck at {number}")
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -149,14 +170,36 @@ _REACH = {
     Kind.CLOCK_JUMP: _Reach(points=("call",), latest=60, seconds=(1, 200_000), backwards=True),
 }
 
+
+def checked_kind(value: object, argument: str) -> Kind:
+    """Return what was given as a kind of faults.
+
+    Args:
+        value: What was given.
+        argument: As what.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if isinstance(value, Kind):
+        return value
+    meant = [kind.name for kind in Kind if isinstance(value, str) and value.lower() == kind.value]
+    raise TypeError(f"{argument}: {value!r} is no Kind; write {f'Kind.{meant[0]}' if meant else 'one of list(Kind)'}")
+
+
 _HOW_MANY = (0, 1, 2, 2, 3, 4, 6, 8)
 _ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Kind.ANSWER_LOST}
 _MOST_TOLD = ("commit", "create", "read")  # where most depends on what the caller believes
 
 
 def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, ...]:
-    """Return the faults of a seed, out of some kinds."""
-    random, among = Random(f"{seed}/faults"), tuple(kinds)  # noqa: S311 - to be repeated, not to be secret
+    """Return the faults of a seed, out of some kinds.
+
+    Raises:
+        TypeError: One of them is no kind.
+    """
+    random = Random(f"{seed}/faults")  # noqa: S311 - to be repeated, not to be secret
+    among = tuple(checked_kind(kind, "kinds") for kind in kinds)
     if not among:
         return ()
     weights = [4 if kind in _ANYWHERE else 1 for kind in among]  # they have many more places to strike

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
-from itsm_workflow.testing.simulation.faults import Fault, Kind, draw_faults
+from itsm_workflow.testing.simulation.checking import check_host, checked_faults, checked_seeds, nothing_filed
+from itsm_workflow.testing.simulation.faults import Kind, draw_faults
 from itsm_workflow.testing.simulation.host import ASKED, CALM, Act, Host
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.runs import Run
     from itsm_workflow.testing.simulation.world import World
 
@@ -101,6 +103,9 @@ def simulate(
 
     Raises:
         SimulationFailed: A seed broke a rule; no seed behind it was run.
+        DefinitionError: The definition does not fit the effects.
+        TypeError: An argument is of another type.
+        ValueError: Nothing would be tested: there is no seed, or no change was filed in any.
     """
     host = Host(
         definition=definition,
@@ -113,20 +118,20 @@ def simulate(
         gateway=gateway,
         workflow=workflow,
     )
-    given = tuple(faults)
-    kinds = tuple(one for one in given if isinstance(one, Kind))
-    fixed = tuple(one for one in given if isinstance(one, Fault))
-    if kinds and fixed:
-        raise ValueError("faults are either kinds to draw from, or the very faults of every run")
+    kinds, fixed = checked_faults(faults)
+    check_host(host)
     digests: dict[int, str] = {}
     changes, seconds = 0, 0.0
-    for seed in seeds:
+    run: Run | None = None
+    for seed in checked_seeds(seeds):
         run = run_seed(seed, draw_faults(seed, kinds) if kinds else fixed, host)
         if run.findings:
             raise SimulationFailed(shrink(run, host), run, host)
         digests[seed] = run.digest
         changes += run.changes
         seconds += run.seconds
+    if run is not None and not changes:
+        raise nothing_filed(run)
     return Simulated(digests=digests, changes=changes, days=seconds / 86400)
 
 

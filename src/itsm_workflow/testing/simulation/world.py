@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
 from itsm_workflow.effects import Effect
-from itsm_workflow.errors import AlreadyApplied, ItsmWorkflowError, TransitionRefused
+from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Kind, Struck
@@ -196,9 +196,10 @@ class World:
                 pass
             except Stopped:
                 raise
-            except ItsmWorkflowError as error:
-                self.timeline.note(process.name, f"hears {type(error).__name__}: {error}")
             except BaseException as error:  # noqa: BLE001 - whatever else is raised is what the run is to find
+                if isinstance(error, ItsmWorkflowError) and not isinstance(error, DefinitionError):
+                    self.timeline.note(process.name, f"hears {type(error).__name__}: {error}")
+                    return
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 self.problems.append(
                     f"raised: {type(error).__name__}: {error} ({where.name} in {where.filename}:{where.lineno})"
@@ -337,6 +338,8 @@ class World:
         self._acted[act.name, change.id] += 1
         try:
             act.do(workflow, change)
+        except DefinitionError:
+            raise  # no later try mends what the host wrote
         except ItsmWorkflowError as error:
             self.timeline.note("operator", f"{act.name}, {change.subject}: {error}")
             return False

@@ -1,0 +1,95 @@
+"""What `simulate` is given, looked at before the first seed: a simulation that could test nothing must not pass."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from itsm_workflow.machine.definition import WorkflowDefinition
+from itsm_workflow.policy import Policy
+from itsm_workflow.testing.simulation.faults import Fault, Kind, checked_kind
+from itsm_workflow.testing.simulation.host import Act
+from itsm_workflow.testing.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from itsm_workflow.testing.simulation.host import Host
+    from itsm_workflow.testing.simulation.runs import Run
+
+
+def check_host(host: Host) -> None:
+    """Look at each part, and make one workflow of them, as every process of a run does.
+
+    Raises:
+        DefinitionError: The definition does not fit the effects.
+        TypeError: A part is of another type.
+    """
+    _check_type("definition", host.definition, WorkflowDefinition, "such as COLLECTOR_CHANGE")
+    _check_type("policy", host.policy, Policy, "such as Policy(poll=timedelta(hours=1))")
+    for act in host.acts:
+        _check_type("acts", act, Act, "such as Act(name=..., when=..., do=...)")
+    for part in ("storage", "gateway", "workflow"):
+        made = getattr(host, part)
+        if made is not None and not callable(made):
+            raise TypeError(f"{part}: wants a function that makes one for each run, not {made!r}")
+    for check in host.invariants:
+        if not callable(check):
+            raise TypeError(f"invariants: wants functions that are given the world, not {check!r}")
+    world = World(0, (), host)
+    with contextlib.closing(world.store):
+        world.open(world.life("nobody", world.random("nobody")))
+
+
+def checked_faults(given: Iterable[Kind] | Iterable[Fault]) -> tuple[tuple[Kind, ...], tuple[Fault, ...]]:
+    """Return the kinds to draw from and the very faults; at least one of the two is empty.
+
+    Raises:
+        TypeError: Something is neither.
+        ValueError: There are both.
+    """
+    if isinstance(given, str | Fault):
+        raise TypeError(f"faults: wants a list, such as [{given!r}], not one alone")
+    kinds, fixed = list[Kind](), list[Fault]()
+    for one in given:
+        if isinstance(one, Fault):
+            fixed.append(one)
+        else:
+            kinds.append(checked_kind(one, "faults"))
+    if kinds and fixed:
+        raise ValueError("faults are either kinds to draw from, or the very faults of every run")
+    return tuple(kinds), tuple(fixed)
+
+
+def checked_seeds(seeds: Iterable[int]) -> Iterator[int]:
+    """Yield the seeds one by one: there may be no end of them.
+
+    Raises:
+        TypeError: They are no list of whole numbers.
+        ValueError: There are none.
+    """
+    if isinstance(seeds, int | str):
+        raise TypeError(f"seeds: wants several, such as range(5) or [{seeds!r}], not {seeds!r}")
+    number = 0
+    for number, seed in enumerate(seeds, start=1):  # noqa: B007 - is looked at afterwards
+        if not isinstance(seed, int):
+            raise TypeError(f"seeds: wants whole numbers, such as range(5), not {seed!r}")
+        yield seed
+    if not number:
+        raise ValueError("seeds: there are none, so that nothing would be run; give some, such as range(20)")
+
+
+def nothing_filed(last: Run) -> ValueError:
+    """Return the error of a simulation in which no run filed any change: it had nothing to check.
+
+    Args:
+        last: One of its runs, which heard why.
+    """
+    heard = [line.partition(" hears ")[2].strip() for line in last.timeline.splitlines() if " hears " in line]
+    why = f"the last one was refused with {heard[-1]}" if heard else "its faults let none through"
+    return ValueError(f"no change was filed in any seed, so that nothing was tested: {why}; see `asked` and `faults`")
+
+
+def _check_type(argument: str, value: object, kind: type, such: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{argument}: {value!r} is no {kind.__name__}; give one {such}")
