@@ -8,7 +8,7 @@ Beside each stands the promise of the kit that catches it, and words of the sent
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar
 from unittest import mock
 
@@ -93,6 +93,26 @@ class AcknowledgesBeforeFsync(JSONFileBackend):
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         with mock.patch.object(_log, "sync"):
+            return super().commit(writes)
+
+
+class SyncsOnlyCreates(JSONFileBackend):
+    """Leaves approvals and claims to the operating system."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        creates = any(write.expected_version == 0 for write in writes)
+        with nullcontext() if creates else mock.patch.object(_log, "sync"):
+            return super().commit(writes)
+
+
+class SyncsEverySecondCommit(JSONFileBackend):
+    """Leaves each other commit to the next one."""
+
+    _commits = 0
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        self._commits += 1
+        with nullcontext() if self._commits % 2 else mock.patch.object(_log, "sync"):
             return super().commit(writes)
 
 
@@ -222,6 +242,20 @@ class ReadsItsOwnCache(SQLiteBackend):
         return super().commit(writes)
 
 
+class StaleFind(SQLiteBackend):
+    """Finds on what was there when this object last committed."""
+
+    def find(self, query: Query, /) -> Rows:
+        kept: dict[Query, Rows] = vars(self).setdefault("kept", {})
+        if query not in kept:
+            kept[query] = super().find(query)
+        return kept[query]
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        vars(self).pop("kept", None)
+        return super().commit(writes)
+
+
 class CutsLongDocuments(MemoryBackend):
     """Has a column of 64 KiB."""
 
@@ -276,6 +310,8 @@ ZOO = {
     OneConflictFailsTheBatch: ("winners and losers of one commit", "Each write succeeds or conflicts independently"),
     PagesByOffset: ("nothing is left out while others change", "a row that matches throughout is never left out"),
     AcknowledgesBeforeFsync: ("a power cut loses nothing that was told", "durable before returning"),
+    SyncsOnlyCreates: ("a power cut loses nothing that was told", "durable before returning"),
+    SyncsEverySecondCommit: ("a power cut loses nothing that was told", "durable before returning"),
     AcknowledgesBeforeWriting: ("a killed process loses nothing that it was told", "durable before returning"),
     WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
     FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
@@ -287,6 +323,7 @@ ZOO = {
     TellsTheLastReason: ("the first reason is told", "the first in this order is told"),
     ChecksWithoutALock: ("one thread wins each version", "shared by the threads of a process"),
     ReadsItsOwnCache: ("two objects see each others commits", "as of the last commit"),
+    StaleFind: ("two objects see each others commits", "as of the last commit"),
     CutsLongDocuments: ("a long document", "All that no column holds"),
     ReplacesWhatItCannotKeep: ("what cannot be kept is refused", "a size or character the backend cannot keep"),
     ForgetsWhenClosed: ("opened anew everything is there", "durable before returning"),

@@ -5,17 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.testing.conformance._base import Promises, promise
 from itsm_workflow.testing.conformance._files import synced_files
+from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._processes import Other, check_prefix, count_lines, write_and_die, write_on
-from itsm_workflow.testing.conformance._rows import create, entry, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import (
+    NOW,
+    claim,
+    create,
+    entry,
+    follow,
+    found,
+    present,
+    stored,
+    whole_history,
+)
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
 
 _ACKNOWLEDGED = 25
-_COMMITS = 8
+_CUTS = (1, 2, 3, 4, 5, 6)
+"""After how many commits the power is cut, each time on what the cuts before have left."""
 
 
 class DyingPromises(Promises):
@@ -96,27 +111,58 @@ class DyingPromises(Promises):
     def test_a_power_cut_loses_nothing_that_was_told(self, open_backend: RecordedOpener) -> None:
         """What stood in no file when it was last synced is lost in a power cut; nothing of it was told to be stored.
 
+        The power is cut after creates, after an approval and after claims, each time with another commit as the last.
+
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
-        commits = [[create(f"c{number}", entries=2)] for number in range(_COMMITS)]
-        other = Other(synced_files, open_backend, open_backend, commits)
-        try:
-            synced = other.hear()
-        finally:
-            other.close()
-        recording = open_backend.recording
-        recording.add("elsewhere", (f"{_COMMITS} commits of one write each, all stored; then the power was cut",))
-        if synced is None:
-            raise AssertionError("no os.fsync and no os.fdatasync was called while it committed")
-        for path, content in synced.items():
-            with Path(path).open("r+b") as file:
-                file.truncate()
-                file.write(content)
-        backend = open_backend()
-        try:
-            for number in range(_COMMITS):
-                name = f"c{number}"
-                assert present(backend, name) == create(name, entries=2).row, "told to be stored, but lost"
-                assert len(whole_history(backend, name)) == 2
-        finally:
-            backend.close()
+        model, known = Model(), set[Path]()
+        for cut, place in enumerate(_CUTS):
+            commits = _history(cut)[:place]
+            other = Other(synced_files, open_backend, open_backend, commits)
+            try:
+                synced = other.hear()
+            finally:
+                other.close()
+            for writes in commits:
+                open_backend.recording.add("elsewhere", (f"commit({word(writes)}) -> {word([None] * len(writes))}",))
+                model = model.after(writes, [None] * len(writes))
+            open_backend.recording.add("elsewhere", ("then the power was cut",))
+            if synced is None:
+                raise AssertionError("no os.fsync and no os.fdatasync was called while it committed")
+            _cut_back({Path(path): content for path, content in synced.items()}, known)
+            backend = open_backend()
+            try:
+                for change_id, row in model.rows.items():
+                    lost = f"{change_id}: told to be stored, but lost"
+                    assert present(backend, change_id) == row, lost
+                    assert tuple(whole_history(backend, change_id)) == model.entries[change_id], lost
+            finally:
+                backend.close()
+
+
+def _history(cut: int) -> list[list[Write]]:
+    """Return commits of each kind; whatever place the power is cut at, the last one is what was not synced."""
+    applied, other = create(f"c{cut}", entries=2, due_at=NOW), create(f"d{cut}")
+    approved = follow(applied.row, state="approved", form=None)
+    claimed = claim(other.row, NOW + 60_000_000)
+    moved = attrs.evolve(other.row, version=2, due_at=NOW + 60_000_000)
+    kept = attrs.evolve(approved.row, form=applied.row.form)
+    return [
+        [applied],
+        [other],
+        [approved],
+        [claimed],
+        [create(f"e{cut}"), follow(moved, state="pending")],
+        [claim(kept, NOW + 60_000_000)],
+    ]
+
+
+def _cut_back(synced: dict[Path, bytes], known: set[Path]) -> None:
+    """Leave of each file what was synced, and nothing of those that were not there yet."""
+    known |= synced.keys()
+    for path in known - synced.keys():
+        path.unlink(missing_ok=True)
+    for path, content in synced.items():
+        with path.open("r+b") as file:
+            file.truncate()
+            file.write(content)

@@ -158,7 +158,8 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             ours = self.planned_at_once(here) if together else []
             theirs = self.planned_at_once(there)
             partner.tell(theirs)
-            answer = self.backend.commit(ours)
+            # Not even nothing is committed if it is their turn: what is read next must not be what one commits anew.
+            answer = self.backend.commit(ours) if ours else []
             their_answer = partner.hear()
             recording.add("elsewhere", (f"commit({word(theirs)}) -> {word(their_answer)}",))
             self.model = self.model.after([*ours, *theirs], [*answer, *their_answer])
