@@ -13,6 +13,7 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, facts, table
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.storage.url import scheme_of
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.testing.conformance import Report, Result
-
-_MOST_CALLS = 12
 
 
 @click.command()
@@ -43,26 +42,42 @@ def check(url: str, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
     URL is where its stores may be made: a path where there is none yet, or an empty store. One that has data in it is
     refused.
     """
-    from itsm_workflow.testing.conformance import PROFILES, check_storage  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.conformance import PROFILES, Report, check_storage  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._processes import load_ahead  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
 
-    abilities = backend_of(url).abilities
+    abilities = _abilities(url)
     words = only.replace("_", " ")
-    run, report = 0, None
+    try:
+        promises_named(words)
+    except ValueError:
+        raise click.UsageError(f"no promise has {only!r} in its name") from None
+    run, report = 0, Report(profile=name, abilities=abilities, results=())
     load_ahead()
     with _quiet(), _progress() as told:
-        while run < runs and not (report and report.broken):
+        while run < runs and not report.broken:
             run += 1
             with scratch_stores(url) as new_store:
                 report = check_storage(new_store, abilities=abilities, profile=PROFILES[name], only=words, told=told)
-    if report is None or not report.results:
-        raise click.UsageError(f"no promise has {only!r} in its name")
+    if report.stopped:
+        click.echo(f"{report.stopped}: {report.broken[report.stopped].reason}", err=True)
     if in_json:
         as_json({"backend": scheme_of(url), "runs": run, **_plain(report)})
     else:
         _show(report, scheme_of(url), run)
     return Exit.FAILED if report.broken else Exit.DONE
+
+
+def _abilities(url: str) -> frozenset[str]:
+    from itsm_workflow.testing.conformance._base import check_abilities  # noqa: PLC0415 - to save start-up time
+
+    abilities = getattr(backend_of(url), "abilities", None)
+    try:
+        check_abilities(abilities)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"the {scheme_of(url)} backend: {error}", scheme=scheme_of(url)) from error
+    return frozenset(abilities or ())
 
 
 def _show(report: Report, scheme: str, run: int) -> None:
@@ -76,13 +91,11 @@ def _show(report: Report, scheme: str, run: int) -> None:
     table(("promise", "outcome", "seconds", ""), map(_line, report.results))
     for result in report.broken.values():
         data("")
-        calls = result.calls[-_MOST_CALLS:]
-        more = [f"({len(result.calls) - len(calls)} more before)"] if len(calls) < len(result.calls) else []
         facts(
             [
                 ("BROKEN", result.promise),
                 ("the port", f'"{result.sentence}"'),
-                ("calls", "\n".join([*more, *calls])),
+                ("calls", "\n".join(result.calls)),
                 ("wrong", result.reason),
             ]
         )

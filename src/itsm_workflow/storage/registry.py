@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "itsm_workflow.storage_backends"
+_METHODS = ("commit", "get", "find", "history", "close", "from_url")
 
 
 class OpenableBackend(StorageBackend, Protocol):
@@ -97,16 +98,27 @@ def backend_of(url: str) -> type[OpenableBackend]:
     """Return the class of the backend that a URL names.
 
     Raises:
-        StorageError: No backend of that scheme is installed, it cannot be imported, or it was written for another
-            version of the storage port.
+        StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another
+            version of the storage port, or it lacks one of the port's methods.
     """
     scheme = scheme_of(url)
     backend = _load(_entry_point(scheme))
     version = getattr(backend, "protocol_version", None)
+    if version is None:
+        raise StorageError(
+            f"the {scheme} backend has no protocol_version: set it to itsm_workflow.storage.protocol.PROTOCOL_VERSION",
+            scheme=scheme,
+        )
     if version != PROTOCOL_VERSION:
         raise StorageError(
             f"the {scheme} backend was written for version {version} of the storage port, this library has version "
             f"{PROTOCOL_VERSION}: install releases of the two that fit each other",
+            scheme=scheme,
+        )
+    missing = [name for name in _METHODS if not callable(getattr(backend, name, None))]
+    if missing:
+        raise StorageError(
+            f"the {scheme} backend has no {' and no '.join(missing)}: its class needs {', '.join(_METHODS)}",
             scheme=scheme,
         )
     return backend

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import pickle
 import re
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,6 +31,10 @@ class NotRun(Exception):
     """A promise cannot be tried here; the message says what is missing."""
 
 
+class Misused(TypeError):
+    """The kit was called in a way that no backend could pass; the message says what to write instead."""
+
+
 @attrs.frozen
 class Finding:
     """What a failing promise carries as ``error.finding``: the sentence of the port, and the calls that break it."""
@@ -45,6 +51,34 @@ def quoted(test: Callable[..., object]) -> str:
     return " ".join(found[1].split())
 
 
+def check_abilities(abilities: object) -> None:
+    """Refuse what no backend can declare, so that a slip of the pen leaves no promise untried.
+
+    Raises:
+        TypeError: They are no frozenset.
+        ValueError: One of them is unknown.
+    """
+    known = f"known are: {', '.join(sorted(ABILITIES))}"
+    if not isinstance(abilities, frozenset):
+        raise TypeError(
+            f"abilities must be a frozenset of names, not {type(abilities).__name__} {abilities!r}; {known}"
+        )
+    for name in sorted(abilities - ABILITIES.keys(), key=repr):
+        near = difflib.get_close_matches(str(name), ABILITIES)
+        hint = f", did you mean {near[0]!r}?" if near else ";"
+        raise ValueError(f"there is no ability {name!r}{hint} {known}")
+
+
+def _check_picklable(open_backend: object) -> None:
+    try:
+        pickle.dumps(open_backend)
+    except Exception as error:
+        raise Misused(
+            f"open_backend must be picklable, since with the ability multi_process other processes call it: a "
+            f"functools.partial of a class, not a lambda ({type(error).__name__}: {error})"
+        ) from error
+
+
 def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a test quote its sentence and show its calls when it fails; it runs for backends with these abilities."""
 
@@ -53,7 +87,9 @@ def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
         @functools.wraps(function)
         def test(self: Promises, **store: object) -> None:
-            recording = Recording()
+            recording = self.recording = Recording()
+            if "multi_process" in self.abilities:
+                _check_picklable(store.get("open_backend"))
             try:
                 function(self, **{name: recording.of(name, value) for name, value in store.items()})
             except (NotRun, KeyboardInterrupt, SystemExit):
@@ -80,10 +116,18 @@ class Promises:
 
     abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
     profile: ClassVar[Profile] = QUICK
+    recording: Recording
+    """The calls of the promise that is being tried."""
 
     def __init_subclass__(cls) -> None:
-        """Leave out what the backend does not declare."""
+        """Leave out what the backend does not declare.
+
+        Raises:
+            TypeError: The abilities are no frozenset.
+            ValueError: One of them is unknown.
+        """
         super().__init_subclass__()
+        check_abilities(cls.abilities)
         for name, test in cls.all_promises().items():
             if name not in vars(cls):  # what a subclass says itself stands
                 setattr(cls, name, test if test.needs <= cls.abilities else None)  # type: ignore[attr-defined]  # see promise

@@ -6,10 +6,11 @@ the rest of the kit works without it.
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import attrs
 
@@ -18,19 +19,21 @@ from itsm_workflow.testing.conformance._base import NotRun, Promises, promise
 from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._processes import Other, serve, write_and_die
 from itsm_workflow.testing.conformance._rows import claim, create, follow, pages, whole_history
+from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow.testing.conformance._wording import difference, word
 
 if TYPE_CHECKING:
     from hypothesis import strategies
     from hypothesis.stateful import RuleBasedStateMachine
 
-    from itsm_workflow.storage.protocol import Conflict, Write
+    from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.conformance._recording import RecordedOpener
 
     Plan = tuple[str, str, int, dict[str, Any]]
 
 _NAMES = ("a", "A", "b", "é", "🚒")
 _LAST_LINE = 120
+_SHRINKING = 10
 
 
 class ModelPromises(Promises):
@@ -64,7 +67,8 @@ class ModelPromises(Promises):
         partner = Other(serve, open_backend) if shared else None
         try:
             machine = storage_machine(open_backend, durable="durable" in self.abilities, partner=partner)
-            run_state_machine_as_test(machine, settings=with_settings)
+            with _shrinking_soon():
+                run_state_machine_as_test(machine, settings=with_settings)
         except Flaky as error:
             # A race that is lost in one run and won in the next one: what was seen first is what is wrong.
             raise getattr(error, "exceptions", [error])[0] from None
@@ -72,6 +76,24 @@ class ModelPromises(Promises):
             if partner is not None:
                 partner.tell(None)
                 partner.close()
+
+
+def _shrinking_soon() -> ExitStack:
+    """Let Hypothesis leave out what a failure does not need for seconds, not minutes; a race is never shown small."""
+    from hypothesis.internal.conjecture import engine  # noqa: PLC0415  # see the module's docstring
+    from hypothesis.reporting import reporter, with_reporter  # noqa: PLC0415  # the same
+
+    outer = reporter.value
+
+    def told(text: object) -> None:
+        if "working to shrink" not in str(text):  # that warning speaks of five minutes, and asks for reports
+            outer(text)
+
+    both = ExitStack()
+    if hasattr(engine, "MAX_SHRINKING_SECONDS"):  # left open for this by Hypothesis, but not promised
+        both.enter_context(mock.patch.object(engine, "MAX_SHRINKING_SECONDS", _SHRINKING))
+        both.enter_context(with_reporter(told))
+    return both
 
 
 def storage_machine(  # noqa: C901  # the rules of one machine
@@ -141,14 +163,7 @@ def storage_machine(  # noqa: C901  # the rules of one machine
         @rule(one=racing, other=racing)
         def two_threads(self, one: list[Plan], other: list[Plan]) -> None:
             both = [self.planned_at_once(one), self.planned_at_once(other)]
-            start = threading.Barrier(2)
-
-            def commit(writes: list[Write]) -> list[Conflict | None]:
-                start.wait(30)
-                return self.backend.commit(writes)
-
-            with ThreadPoolExecutor(2) as pool:
-                answers = list(pool.map(commit, both))
+            answers = at_once([partial(self.backend.commit, writes) for writes in both])
             self.model = self.model.after([*both[0], *both[1]], [*answers[0], *answers[1]])
 
         @precondition(lambda _: partner is not None)

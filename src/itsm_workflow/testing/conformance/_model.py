@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.storage.protocol import ConflictKind, EntryRows, Order, cursor_at
+from itsm_workflow.testing.conformance._answers import check_answer
 from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Model:
         Raises:
             AssertionError: No order does.
         """
+        check_answer("commit", answer)
         kinds = [None if conflict is None else conflict.kind for conflict in answer]
         ids = [None if conflict is None else write.row.id for write, conflict in zip(writes, answer, strict=False)]
         if len(kinds) != len(writes) or ids != [conflict and conflict.change_id for conflict in answer]:

@@ -18,6 +18,7 @@ class Profile:
         kills: Processes that are killed, the first at rest and the others in the midst of writing.
         deaths: Places inside a commit at which a process dies; the commit has as many as it has lines of Python.
         damages: Damaged places of a file.
+        patience: Seconds after which a promise counts as broken because a call does not return.
     """
 
     name: str
@@ -28,12 +29,15 @@ class Profile:
     kills: int
     deaths: int
     damages: int
+    patience: float = 120.0
 
 
 QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=2, deaths=12, damages=24)
 """Seconds."""
 
-THOROUGH = Profile(name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000)
+THOROUGH = Profile(
+    name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000, patience=3600
+)
 """Minutes: for the night, and before a release."""
 
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}

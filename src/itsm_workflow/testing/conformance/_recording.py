@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from itsm_workflow.testing.conformance._wording import said
+from itsm_workflow.testing.conformance._answers import check_answer
+from itsm_workflow.testing.conformance._wording import asked, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ class Recording:
     """The calls of one test, in the order in which they returned."""
 
     calls: list[Call] = attrs.field(factory=list)
+    pending: dict[int, Call] = attrs.field(factory=dict)
+    """Calls that have not returned yet."""
 
     def of(self, name: str, value: Any) -> Any:  # noqa: ANN401  # a backend or what opens one
         """Return the same backend, or the same opener, whose calls are recorded here."""
@@ -45,6 +48,10 @@ class Recording:
     def add(self, name: str, arguments: tuple[Any, ...] = (), outcome: object = None) -> None:
         """Note one call."""
         self.calls.append(Call(name, arguments, outcome))
+
+    def hanging(self) -> list[str]:
+        """Return what was called and has not returned yet, one call on a line."""
+        return [f"{asked(call.name, call.arguments)} does not return" for call in list(self.pending.values())]
 
     def shown(self) -> list[Call]:
         """Return the calls that matter: those that write, and the last one."""
@@ -88,12 +95,18 @@ class RecordedBackend:
         self._pass_on(self._backend.close)
 
     def _pass_on(self, method: Callable[..., Answer], *arguments: Any) -> Answer:  # of each of them
+        name = method.__name__
+        begun = Call(name, arguments)
+        self._recording.pending[id(begun)] = begun
         try:
             answer = method(*arguments)
         except BaseException as error:
-            self._recording.add(method.__name__, arguments, error)
+            self._recording.add(name, arguments, error)
             raise
-        self._recording.add(method.__name__, arguments, answer)
+        finally:
+            del self._recording.pending[id(begun)]
+        self._recording.add(name, arguments, answer)
+        check_answer(name, answer)
         return answer
 
 

@@ -68,7 +68,15 @@ def _refuse_data(url: str) -> None:
     # Not opened if that would migrate it.
     schema = schema_of(url)
     if schema is None or schema.found == schema.known:
-        with closing(open_storage(url)) as store:
+        try:
+            opened = open_storage(url)
+        except StorageError:
+            raise
+        except Exception as error:
+            # Not in its own words: they may hold the URL's password.
+            wrong = f"the store cannot be opened: from_url raised {type(error).__name__}, which is no StorageError"
+            raise StorageError(wrong, scheme=scheme_of(url)) from error
+        with closing(opened) as store:
             if not store.find(Query(limit=1)).rows:
                 return
     raise StorageError(

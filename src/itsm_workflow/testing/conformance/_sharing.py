@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.storage.protocol import ConflictKind
@@ -16,6 +15,7 @@ from itsm_workflow.testing.conformance._processes import (
     together,
 )
 from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, present, stored, whole_history
+from itsm_workflow.testing.conformance._threads import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +92,7 @@ class SharingPromises(Promises):
                 torn += len(lines) < seq or len(lines) % 3 != 1
             return torn
 
-        with ThreadPoolExecutor(3) as pool:
-            futures = [pool.submit(work) for work in (read, read, write)]
-            assert [future.result() for future in futures] == [0, 0, 0]
+        assert at_once([read, read, write]) == [0, 0, 0]
 
     @promise("multi_process")
     def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
@@ -144,11 +142,4 @@ def _kind(backend: StorageBackend, write: Write) -> ConflictKind | None:
 
 def in_threads(work: Callable[[], Answer], *, threads: int = _THREADS) -> list[Answer]:
     """Let threads do the same at the same time, and return what each got."""
-    start = threading.Barrier(threads)
-
-    def run() -> Answer:
-        start.wait(30)
-        return work()
-
-    with ThreadPoolExecutor(threads) as pool:
-        return [future.result() for future in [pool.submit(run) for _ in range(threads)]]
+    return at_once([work] * threads)

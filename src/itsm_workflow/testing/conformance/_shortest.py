@@ -5,10 +5,12 @@ Only for calls of one thread and one process; what a race or a death broke is sh
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.testing.conformance._answers import check_answer
 from itsm_workflow.testing.conformance._model import Model
 from itsm_workflow.testing.conformance._recording import Call
 from itsm_workflow.testing.conformance._wording import difference
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
 
 _MOST_REPLAYS = 400
+_MOST_SECONDS = 10.0
 _ASKING = frozenset({"commit", "get", "find", "history"})
 
 
@@ -38,16 +41,17 @@ def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], Storage
         new_store: Makes an empty store and returns what opens it.
     """
     asked = [call for call in calls if call.name in _ASKING and not isinstance(call.outcome, BaseException)]
-    best = _replayed(asked, new_store)
+    until = time.monotonic() + _MOST_SECONDS
+    best = _replayed(asked, new_store, until)
     replays = 1
     while best is not None:
         for fewer in _fewer(best.calls):
             replays += 1
-            found = _replayed(fewer, new_store)
+            found = _replayed(fewer, new_store, until)
             if found is not None and found.calls[-1].name == best.calls[-1].name:
                 best = found
                 break
-            if replays >= _MOST_REPLAYS:
+            if replays >= _MOST_REPLAYS or time.monotonic() > until:
                 return best
         else:
             return best
@@ -69,22 +73,27 @@ def _fewer(calls: Sequence[Call]) -> Iterator[list[Call]]:
                 yield [*calls[:place], Call("commit", (rest,)), *calls[place + 1 :]]
 
 
-def _replayed(calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]]) -> Counterexample | None:
+def _replayed(
+    calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]], until: float
+) -> Counterexample | None:
     backend, model = new_store()(), Model()
     done: list[Call] = []
     try:
         for call in calls:
+            if time.monotonic() > until:
+                return None
             try:
                 answer = getattr(backend, call.name)(*call.arguments)
             except Exception:  # noqa: BLE001  # calls that were left out made this one impossible
                 return None
             done.append(Call(call.name, call.arguments, answer))
-            if call.name == "commit":
-                try:
+            try:
+                check_answer(call.name, answer)
+                if call.name == "commit":
                     model = model.after(call.arguments[0], answer)
-                except AssertionError as error:
-                    return Counterexample(tuple(done), str(error))
-                continue
+                    continue
+            except AssertionError as error:
+                return Counterexample(tuple(done), str(error))
             expected = getattr(model, call.name)(*call.arguments)
             actual = list(answer.rows) if call.name == "find" else answer
             if actual != (expected := expected[: len(actual)] if call.name == "find" and answer.next else expected):

@@ -24,10 +24,14 @@ def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
         return name
     if name == "elsewhere":  # what another process did
         return f"elsewhere: {arguments[0]}"
-    inside = ", ".join(map(word, arguments))
     if isinstance(outcome, BaseException):
-        return f"{name}({inside}) raised {type(outcome).__name__}: {_SHORT.repr(str(outcome))}"
-    return f"{name}({inside}) -> {word(outcome)}"
+        return f"{asked(name, arguments)} raised {type(outcome).__name__}: {_SHORT.repr(str(outcome))}"
+    return f"{asked(name, arguments)} -> {word(outcome)}"
+
+
+def asked(name: str, arguments: tuple[Any, ...]) -> str:
+    """Return one call without its answer."""
+    return f"{name}({', '.join(map(word, arguments))})"
 
 
 def word(value: object) -> str:
@@ -45,16 +49,22 @@ def word(value: object) -> str:
         holder = "" if value.holder is None else f", held by {_SHORT.repr(value.holder)}"
         return f"{value.kind} conflict of {_SHORT.repr(value.change_id)}{holder}"
     if isinstance(value, Rows):
-        return f"{word(value.rows)}{'' if value.next is None else ' and more'}"
+        return f"{_listed(value.rows)}{'' if value.next is None else ' and more'}"
     if isinstance(value, EntryRows):
-        return f"entries {word(value.entries)}{'' if value.next_seq is None else ' and more'}"
+        return f"entries {_listed(value.entries)}{'' if value.next_seq is None else ' and more'}"
     if isinstance(value, Query):
         plain = Query()
         named = {name: getattr(value, name) for name in attrs.fields_dict(Query)}
         return ", ".join(f"{name}={_SHORT.repr(v)}" for name, v in named.items() if v != getattr(plain, name))
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(word, value))}]"
+    if isinstance(value, list):
+        return _listed(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(word, value))}{',' if len(value) == 1 else ''})"
     return _SHORT.repr(value)
+
+
+def _listed(values: Iterable[object]) -> str:
+    return f"[{', '.join(map(word, values))}]" if isinstance(values, list | tuple) else _SHORT.repr(values)
 
 
 def difference(actual: object, expected: object) -> str:

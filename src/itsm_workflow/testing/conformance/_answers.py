@@ -1,0 +1,51 @@
+"""What type each answer of the port has; one of another type is told as such, before anything is read from it."""
+
+from __future__ import annotations
+
+from itsm_workflow.storage.protocol import Conflict, Cursor, EntryRow, EntryRows, Row, Rows
+from itsm_workflow.testing.conformance._wording import word
+
+
+def check_answer(name: str, answer: object) -> None:
+    """Check the type of what that method answered.
+
+    Raises:
+        AssertionError: It is another one than the port names.
+    """
+    wrong = _wrong(name, answer)
+    if wrong:
+        raise AssertionError(f"{name} answered {word(answer)}: {wrong}")
+
+
+def _wrong(name: str, answer: object) -> str:
+    if name == "commit":
+        if not isinstance(answer, list):
+            return f"it must be a list, not {type(answer).__name__}"
+        return _each(answer, (Conflict, type(None)), "each answer must be a Conflict or None")
+    if name == "get":
+        return _each([answer], (Row, type(None)), "it must be a Row or None")
+    if name == "find":
+        if not isinstance(answer, Rows):
+            return f"it must be Rows, not {type(answer).__name__}"
+        if other := _other(answer.rows, tuple):
+            return f"its rows must be a tuple, not {other}"
+        cursor = _each([answer.next], (Cursor, type(None)), "next must be a Cursor or None")
+        return cursor or _each(answer.rows, (Row,), "each of its rows must be a Row")
+    if name == "history":
+        if not isinstance(answer, EntryRows):
+            return f"it must be EntryRows, not {type(answer).__name__}"
+        if other := _other(answer.entries, tuple):
+            return f"its entries must be a tuple, not {other}"
+        after = _each([answer.next_seq], (int, type(None)), "next_seq must be a number or None")
+        return after or _each(answer.entries, (EntryRow,), "each of its entries must be an EntryRow")
+    return ""
+
+
+def _each(values: list[object] | tuple[object, ...], types: tuple[type, ...], rule: str) -> str:
+    other = next(filter(None, (_other(value, *types) for value in values)), "")
+    return f"{rule}, not {other}" if other else ""
+
+
+def _other(value: object, *types: type) -> str:
+    """Return the name of the value's type if it is none of these."""
+    return "" if isinstance(value, types) else type(value).__name__
