@@ -242,6 +242,14 @@ def test_of_many_calls_the_middle_is_left_out() -> None:
     assert _few(calls[:20]) == tuple(calls[:20])
 
 
+def test_of_many_writes_the_middle_is_left_out() -> None:
+    """A line of a thousand writes is read by nobody."""
+    told = str(Call("commit", ([create(f"c{number}") for number in range(1100)],), [None] * 1100))
+    assert told.startswith("commit([create 'c0', create 'c1', ")
+    assert "create 'c11', … 1,084 left out, create 'c1096', " in told
+    assert len(told) < 500
+
+
 def test_a_tuple_is_shown_as_one() -> None:
     """Or a list would be said to be none."""
     write = follow(create("c1").row)

@@ -159,6 +159,50 @@ class FoldsCase(MemoryBackend):
         return attrs.evolve(write, row=attrs.evolve(write.row, id=write.row.id.lower()), entries=entries)
 
 
+class HoldsSubjectsAgainstClaims(MemoryBackend):
+    """Looks at all that a claim says."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        held = {row.open_subject: row.id for row in self._open_table().rows.values() if row.open_subject}
+        for write in writes:
+            subject = write.row.open_subject
+            if not write.entries and subject and held.get(subject, write.row.id) != write.row.id:
+                return [Conflict(kind=ConflictKind.SUBJECT, change_id=one.row.id) for one in writes]
+        return super().commit(writes)
+
+
+class CapsPages(MemoryBackend):
+    """Never has more than a thousand rows in a page, and says that this was all."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(attrs.evolve(query, limit=min(query.limit, 1000)))
+        return page if query.limit <= 1000 else attrs.evolve(page, next=None)
+
+
+class CapsHistory(MemoryBackend):
+    """Never has more than a thousand entries in a page, and says that this was all."""
+
+    def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+        page = super().history(change_id, after_seq, min(limit, 1000))
+        return page if limit <= 1000 else attrs.evolve(page, next_seq=None)
+
+
+class CapsNames(MemoryBackend):
+    """Looks for the first thousand names only."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(attrs.evolve(query, ids=query.ids and query.ids[:1000]))
+
+
+class FindsWithoutALock(MemoryBackend):
+    """Walks through the rows while others add some."""
+
+    def find(self, query: Query, /) -> Rows:
+        for _ in self._open_table().rows.values():
+            threading.Event().wait(0.0001)
+        return super().find(query)
+
+
 class DropsMicroseconds(MemoryBackend):
     """Keeps times as many a database does: to the millisecond."""
 
@@ -315,6 +359,11 @@ ZOO = {
     AcknowledgesBeforeWriting: ("a killed process loses nothing that it was told", "durable before returning"),
     WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
     FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
+    HoldsSubjectsAgainstClaims: ("a write without entries only moves when it is due", "whatever else the row says"),
+    CapsPages: ("a page is as large as asked for", "None if this was the last"),
+    CapsHistory: ("a page is as large as asked for", "None if this was the last"),
+    CapsNames: ("a page is as large as asked for", "None if this was the last"),
+    FindsWithoutALock: ("what was there is found while others write", "never left out"),
     DropsMicroseconds: ("times are exact", "Times are integer microseconds"),
     ReturnsAConflictAsSuccess: ("the answer fits the writes", "None for a write that was stored, else its conflict"),
     AppliesABatchInPart: ("all of a batch is stored", "Store each write or say why not"),

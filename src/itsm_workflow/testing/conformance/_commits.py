@@ -214,6 +214,14 @@ class CommitPromises(Promises):
         careless = claim(attrs.evolve(moved, updated_at=1, state="approved", form=None, document="[]"), None)
         assert stored(backend, careless) == attrs.evolve(row, version=3, due_at=None)
         assert [line.seq for line in whole_history(backend, "c1")] == [1]
+        # Nor is what it says of subject and ticket held against it, or taken.
+        row = stored(backend, create("holder", open_subject="taken", ticket_key="taken"))
+        for place, (subject, ticket) in enumerate([("taken", None), (None, "taken"), ("free", "free")], start=3):
+            careless = claim(attrs.evolve(present(backend, "c1"), open_subject=subject, ticket_key=ticket), NOW + place)
+            assert backend.commit([careless]) == [None]
+            assert (present(backend, "c1").version, present(backend, "c1").open_subject) == (place + 1, "s")
+        assert backend.get("holder") == row
+        assert backend.commit([create("c2", open_subject="free", ticket_key="free")]) == [None]
 
     @promise()
     def test_no_form_leaves_the_form(self, backend: StorageBackend) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
 
 _NAMES = tuple("abcdefghij")
+_MANY = 1100
 
 
 class FindPromises(Promises):
@@ -104,6 +105,25 @@ class FindPromises(Promises):
             sizes = [len(page.rows) for page in pages(backend, Query(order=order, limit=4))]
             assert sizes == [4, 4, 2], order
             assert backend.find(Query(order=order, limit=4)).next == Cursor(value=value, id="d"), order
+
+    @promise()
+    def test_a_page_is_as_large_as_asked_for(self, backend: StorageBackend) -> None:
+        """More than a thousand rows, names or entries are left out by no limit but the query's own.
+
+        Port: "One page. ``next`` is the cursor for the page behind it, or None if this was the last."
+        """
+        names = [f"c{number:04}" for number in range(_MANY)]
+        assert backend.commit([create(name, due_at=NOW) for name in names]) == [None] * _MANY
+        stored(backend, create("long", entries=_MANY))
+        for query in (Query(limit=2 * _MANY), Query(ids=tuple(reversed([*names, "long"])), limit=_MANY + 1)):
+            page = backend.find(query)
+            assert [row.id for row in page.rows] == [*names, "long"]
+            assert page.next is None
+        page = backend.find(Query(order=Order.DUE_AT, limit=_MANY - 1))
+        assert ([row.id for row in page.rows], page.next) == (names[:-1], Cursor(value=NOW, id=names[-2]))
+        lines = backend.history("long", limit=2 * _MANY)
+        assert ([line.seq for line in lines.entries], lines.next_seq) == (list(range(1, _MANY + 1)), None)
+        assert backend.history("long", limit=_MANY - 1).next_seq == _MANY - 1
 
     @promise()
     def test_rows_are_whole(self, backend: StorageBackend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.storage.protocol import ConflictKind
@@ -14,7 +15,7 @@ from itsm_workflow.testing.conformance._processes import (
     open_subjects,
     together,
 )
-from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
 from itsm_workflow.testing.conformance._threads import at_once
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _THREADS = 8
+_MOST_WRITES = 500
 
 
 class SharingPromises(Promises):
@@ -93,6 +95,38 @@ class SharingPromises(Promises):
             return torn
 
         assert at_once([read, read, write]) == [0, 0, 0]
+
+    @promise()
+    def test_what_was_there_is_found_while_others_write(self, backend: StorageBackend) -> None:
+        """Changes that are created meanwhile disturb no reader.
+
+        Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
+        between two pages can be met twice or missed."
+        """
+        names = [f"b{number:02}" for number in range(40)]
+        backend.commit([create(name) for name in names])
+        # The writer does not stop before the readers do: a fast one would be done before they begin.
+        reading = {"one", "other"}
+
+        def write() -> int:
+            number = 0
+            while reading and number < _MOST_WRITES:
+                # Before, between and behind those that are there.
+                backend.commit([create(f"{first}{number:04}-new") for first in "abc"])
+                number += 1
+            return 0
+
+        def read(reader: str) -> int:
+            missed = 0
+            try:
+                for limit in (1000, 7) * 3:
+                    missed += names != [name for name in found(backend, limit=limit) if "-" not in name]
+            finally:
+                reading.remove(reader)
+            return missed
+
+        works: list[Callable[[], int]] = [partial(read, "one"), partial(read, "other"), write]
+        assert at_once(works) == [0, 0, 0]
 
     @promise("multi_process")
     def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:

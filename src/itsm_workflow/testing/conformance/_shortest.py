@@ -67,10 +67,12 @@ def _fewer(calls: Sequence[Call]) -> Iterator[list[Call]]:
         size //= 2
     for place, call in enumerate(calls):
         writes = call.arguments[0] if call.name == "commit" else []
-        for left_out in range(len(writes)):
-            rest = [*writes[:left_out], *writes[left_out + 1 :]]
-            if rest:
+        size = len(writes) // 2
+        while size:
+            for start in range(0, len(writes), size):
+                rest = [*writes[:start], *writes[start + size :]]
                 yield [*calls[:place], Call("commit", (rest,)), *calls[place + 1 :]]
+            size //= 2
 
 
 def _replayed(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LEAD = frozenset({"id", "version", "seq", "updated_at"})
+_FIRST, _LAST = 12, 4
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
@@ -64,7 +65,15 @@ def word(value: object) -> str:
 
 
 def _listed(values: Iterable[object]) -> str:
-    return f"[{', '.join(map(word, values))}]" if isinstance(values, list | tuple) else _SHORT.repr(values)
+    """Return many values with the middle left out."""
+    if not isinstance(values, list | tuple):
+        return _SHORT.repr(values)
+    left_out = len(values) - _FIRST - _LAST
+    if left_out > 1:
+        told = [*map(word, values[:_FIRST]), f"… {left_out:,} left out", *map(word, values[-_LAST:])]
+    else:
+        told = [*map(word, values)]
+    return f"[{', '.join(told)}]"
 
 
 def difference(actual: object, expected: object) -> str:
