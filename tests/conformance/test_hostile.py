@@ -17,7 +17,7 @@ from itsm_workflow.testing import check_storage, conformance
 from itsm_workflow.testing.conformance import QUICK, Outcome, _shortest
 from itsm_workflow.testing.conformance._check import _few
 from itsm_workflow.testing.conformance._kit import Kit
-from itsm_workflow.testing.conformance._recording import Call
+from itsm_workflow.testing.conformance._recording import Call, Recording
 from itsm_workflow.testing.conformance._rows import create, follow
 from itsm_workflow_backends.memory import MemoryBackend
 
@@ -151,6 +151,12 @@ def test_an_answer_of_another_type_is_told_as_such(backend: type[MemoryBackend],
     assert all(result.reason for result in report.broken.values())
 
 
+def test_an_answer_of_another_type_fails_where_it_is_given() -> None:
+    """Under pytest too, where nothing is shortened, and whatever the promise compares."""
+    with pytest.raises(AssertionError, match=r"find answered \[\]: its rows must be a tuple, not list"):
+        Recording().of("backend", FindsAList()).find(Query())
+
+
 def test_what_fails_first_is_told() -> None:
     """Not that the store could not be closed after it."""
     (broken,) = check_storage(lambda: CannotBeClosed, only="last commit").broken.values()
@@ -216,6 +222,10 @@ def test_shortening_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the store is, and however many calls were made."""
 
     class Slow(MemoryBackend):
+        def __init__(self) -> None:
+            super().__init__()
+            opened.append(self)
+
         def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
             clock[0] += 1.0
             return super().commit(writes)
@@ -223,13 +233,14 @@ def test_shortening_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         def get(self, _change_id: str, /) -> Row | None:
             return None
 
-    clock = [0.0]
+    clock, opened = [0.0], list[Slow]()
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     commits = [Call("commit", ([create(f"c{number}")],), [None]) for number in range(5)]
     found = _shortest.shortest([*commits, Call("get", ("c0",), None)], lambda: Slow)
     assert found is not None
     assert found.wrong.startswith("it is None, must be 'c0' v1")
     assert clock[0] <= 12
+    assert len(opened) <= 12
     assert _shortest.shortest([*commits, *commits, *commits, Call("get", ("c0",), None)], lambda: Slow) is None
 
 
