@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,7 +22,7 @@ from itsm_workflow.testing.strategies.evidence import aimed, right
 from itsm_workflow.testing.strategies.values import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
@@ -93,7 +94,8 @@ def steps_at(
     """Return a strategy of triggers that the table has where the change stands, with evidence for them.
 
     About half of what is drawn leads on to another state, where something was found that does; the rest is aimed at the
-    change, rightly or nearly so, and may be refused.
+    change, rightly or nearly so, and may be refused. Triggers that the shipped workflow does not have, those of a host,
+    are drawn more often, those that lead nowhere else included.
 
     Args:
         definition: The workflow.
@@ -103,24 +105,60 @@ def steps_at(
         evidence: A strategy of one's own for some types.
     """
     own = evidence or {}
-    pairs = [
+    some = st.sampled_from(_pairs(definition, change)).flatmap(functools.partial(_brought, change, own))
+    if own_pairs(definition, change):  # else they are lost among the library's many
+        some = own_steps_at(definition, change, evidence=evidence) | some
+    leading = [
+        st.builds(Step, st.just(trigger), drawn) for trigger, drawn in _leading(definition, change, now, policy, own)
+    ]
+    return st.one_of(*leading) | some if leading else some
+
+
+def own_pairs(definition: WorkflowDefinition, change: ChangeRequest) -> list[tuple[str, type]]:
+    """Return the triggers, with types of their evidence, that the shipped workflow lacks and the table has there."""
+    library = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}
+    return [pair for pair in _pairs(definition, change) if pair[0] not in library]
+
+
+def own_steps_at(
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    *,
+    fired: Collection[str] = (),
+    evidence: Mapping[type, SearchStrategy[Any]] | None = None,
+) -> SearchStrategy[Step]:
+    """Return a strategy of those triggers where the change stands, with evidence that is right, or nearly so.
+
+    Triggers whose rows only stay come first until they were fired: behind one that leads on they may be out of reach.
+
+    Args:
+        definition: The workflow, of which `own_pairs` has some.
+        change: The change.
+        fired: The triggers that were fired on this change.
+        evidence: A strategy of one's own for some types.
+    """
+    pairs = own_pairs(definition, change)
+    leads = {row.trigger.value for row in definition.transitions if row.dest is not None}
+    first = [pair for pair in pairs if pair[0] not in leads and pair[0] not in fired]
+    return st.sampled_from(first or pairs).flatmap(functools.partial(_brought, change, evidence or {}))
+
+
+def _pairs(definition: WorkflowDefinition, change: ChangeRequest) -> list[tuple[str, type]]:
+    return [
         (row.trigger.value, kind)
         for row in definition.transitions
         if change.state in row.sources
         for kind in row.evidence_types
     ]
 
-    def brought(pair: tuple[str, type]) -> SearchStrategy[Step]:
-        trigger, kind = pair
-        drawn = aimed(change, kind, own.get(kind))
-        drawn |= own.get(kind, drawn.map(lambda one: right(change, one)))
-        return st.builds(Step, st.just(trigger), drawn)
 
-    some = st.sampled_from(pairs).flatmap(brought)
-    leading = [
-        st.builds(Step, st.just(trigger), drawn) for trigger, drawn in _leading(definition, change, now, policy, own)
-    ]
-    return st.one_of(*leading) | some if leading else some
+def _brought(
+    change: ChangeRequest, own: Mapping[type, SearchStrategy[Any]], pair: tuple[str, type]
+) -> SearchStrategy[Step]:
+    trigger, kind = pair
+    drawn = aimed(change, kind, own.get(kind))
+    drawn |= own.get(kind, drawn.map(lambda one: right(change, one)))
+    return st.builds(Step, st.just(trigger), drawn)
 
 
 def _leading(

@@ -23,7 +23,9 @@ from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing import strategies as its
 from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow.testing.strategies.sequences import own_pairs, own_steps_at
 from itsm_workflow.testing.workflow_machine._gateway import Trouble, TroubledGateway
+from itsm_workflow.testing.workflow_machine._given import check_counted, check_definition, check_evidence
 from itsm_workflow.testing.workflow_machine._mirror import Mirror
 from itsm_workflow.testing.workflow_machine._post import Post
 from itsm_workflow.workflow import Workflow
@@ -60,6 +62,15 @@ class Act(enum.StrEnum):
     TERMINATE = "terminate"
     SUSPEND = "suspend"
     RESUME = "resume"
+
+
+class Beginning(enum.StrEnum):
+    """Where a change stands when a walk begins."""
+
+    DRAFTED = "drafted"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    """If its workflow goes on from there: else few walks would come to what the host does then."""
 
 
 class WorkflowMachine(RuleBasedStateMachine):
@@ -101,7 +112,14 @@ class WorkflowMachine(RuleBasedStateMachine):
             definition: The workflow.
             evidence: Strategies for types of evidence whose annotations do not say enough.
             counted: The definition's own triggers whose repeat counts.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: The definition has no such evidence, or no such trigger.
         """
+        check_definition(definition)
+        check_evidence(definition, evidence or {})
+        check_counted(definition, counted)
         values = {
             "definition": definition,
             "evidence": MappingProxyType(dict(evidence or {})),
@@ -158,13 +176,18 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- what happens
 
-    @initialize(slow=st.booleans(), submitted=st.booleans())
-    def begin(self, slow: bool, submitted: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+    @initialize(slow=st.booleans(), stands=st.sampled_from(Beginning))
+    def begin(self, slow: bool, stands: Beginning) -> None:  # noqa: FBT001 - Hypothesis passes by name
         """Store the draft, and submit it or not; the ticket system does things at once, or later."""
         if not slow:
             self.gateway.ledger.behaviour = Behaviour(start_delay=0.0, decision_delay=0.0)
-        ask = self.workflow.apply if submitted else self.workflow.draft
+        ask = self.workflow.draft if stands is Beginning.DRAFTED else self.workflow.apply
         self.change_id = ask(subject=SUBJECT, title="a title", applicant="alice", approvers=[APPROVER]).id
+        if stands is Beginning.APPROVED and self.definition.roles.granted not in self.definition.final:
+            self.clock.advance(self.gateway.ledger.behaviour.start_delay)
+            self.act_on_the_ticket(Act.APPROVE)
+            self.clock.advance(self.gateway.ledger.behaviour.decision_delay)
+            self.settle()
 
     @precondition(lambda self: self.change.state == self.definition.initial)
     @rule()
@@ -196,6 +219,15 @@ class WorkflowMachine(RuleBasedStateMachine):
             )
             step = data.draw(steps, label="step")
             self._fire(step.trigger, step.evidence)
+
+    @precondition(lambda self: bool(own_pairs(self.definition, self.change)))
+    @rule(data=st.data())
+    def fire_what_the_host_has(self, data: st.DataObject) -> None:
+        """Fire a trigger that the shipped workflow does not have, with evidence that is right, or nearly so."""
+        fired = {entry.trigger for entry in self._mirror.entries}
+        steps = own_steps_at(self.definition, self.change, fired=fired, evidence=self.evidence)
+        step = data.draw(steps, label="step")
+        self._fire(step.trigger, step.evidence)
 
     @rule(data=st.data())
     def fire_anything(self, data: st.DataObject) -> None:

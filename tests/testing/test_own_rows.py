@@ -1,0 +1,95 @@
+"""The machine comes to a host's own rows, also those that only stay, and takes nothing that fits no row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.definition import Transition
+from itsm_workflow.testing.workflow_machine import WorkflowMachine
+from tests.testing import zoo
+from tests.testing.zoo import DEPLOY, Deployed, Stage, Verb
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import Facts
+
+MEASURE = Transition(trigger=Verb.PAUSE, sources=(Stage.GRANTED,), dest=None, evidence=Deployed, update=zoo.sized)
+"""A row that stays, beside the one that leads on."""
+
+DEFAULT = hypothesis.settings(
+    hypothesis.settings.get_profile("default"),
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+"""Hypothesis' own numbers of walks and steps; what is found is not made small, which takes longer than finding it."""
+
+
+def loses_effects(facts: Facts) -> ChangeRequest:
+    """Forget what was planned."""
+    return attrs.evolve(facts.change, effects=())
+
+
+@pytest.mark.parametrize("run", range(8))
+def test_a_defect_in_a_row_that_stays_is_found(run: int) -> None:
+    """In each of several runs, with the settings that Hypothesis has by default."""
+    definition = zoo.deployment(DEPLOY, attrs.evolve(MEASURE, update=loses_effects))
+    machine: Any = WorkflowMachine.for_definition(definition, counted=["pause"])
+    with pytest.raises(AssertionError, match="the history planned the effects"):
+        run_state_machine_as_test(hypothesis.seed(run)(machine), settings=DEFAULT)
+
+
+def test_rows_of_a_host_are_fired_in_many_walks() -> None:
+    """Those that stay as well as those that lead on."""
+    met: Counter[str] = Counter()
+
+    class Counted(WorkflowMachine.for_definition(zoo.deployment(DEPLOY, MEASURE), counted=["pause"])):  # type: ignore[misc]  # made at run time
+        def teardown(self) -> None:
+            met.update({entry.trigger for entry in self.history})
+            super().teardown()
+
+    run_state_machine_as_test(Counted, settings=hypothesis.settings(DEFAULT, derandomize=True))
+    assert met["pause"] >= 5
+    assert met["deploy"] >= 5
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ({"counted": ["puase"]}, ValueError, "counted: deployment has no trigger puase; it has .*pause"),
+        ({"counted": "pause"}, TypeError, r"counted: wants a list of triggers, such as \['pause'\]"),
+        ({"counted": Verb.PAUSE}, TypeError, r"counted: wants a list of triggers, such as \['pause'\]"),
+        ({"evidence": {"Deployed": st.none()}}, TypeError, "evidence: 'Deployed' is no type; give the class itself"),
+        ({"evidence": {str: st.text()}}, ValueError, "evidence: no row of deployment takes str; its rows take .*Depl"),
+        ({"evidence": {Deployed: 3}}, TypeError, r"evidence: for Deployed there is 3, .* st\.builds\(Deployed\)"),
+    ],
+)
+def test_what_fits_no_row_is_refused(given: dict[str, Any], error: type[Exception], told: str) -> None:
+    """The argument is named, with what it can be."""
+    with pytest.raises(error, match=told):
+        WorkflowMachine.for_definition(zoo.deployment(DEPLOY, MEASURE), **given)
+
+
+def test_what_is_no_definition_is_refused() -> None:
+    """A name is none."""
+    with pytest.raises(TypeError, match="definition: 'x' is no WorkflowDefinition"):
+        WorkflowMachine.for_definition("x")  # type: ignore[arg-type]  # the mistake
+
+
+def test_what_fits_is_taken() -> None:
+    """Triggers as members or as texts, and types of evidence of the definition."""
+    definition = zoo.deployment(DEPLOY, MEASURE)
+    for counted in ([Verb.PAUSE], {"pause"}):
+        machine = WorkflowMachine.for_definition(definition, counted=counted, evidence={Deployed: st.none()})  # type: ignore[arg-type]  # a set will do
+        assert machine.counted == {"pause", "note_lookup"}
+    assert WorkflowMachine.for_definition(COLLECTOR_CHANGE).counted == {"note_lookup"}
