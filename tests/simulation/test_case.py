@@ -229,6 +229,11 @@ def test_the_command_writes_the_file(
     assert main(["export-case", "PRIVATE", "--store", url]) == 0
     assert capsys.readouterr().out == path.read_text(encoding="utf-8")
     assert run(path).returncode == 0
+    path.write_text("# by hand", encoding="utf-8")
+    assert main(["export-case", "PRIVATE", "--store", url, "--output", str(path)]) == 2
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "exists already, and is not overwritten: give --output another name" in told
+    assert path.read_text(encoding="utf-8") == "# by hand"
 
 
 def test_the_command_tells_of_a_history_that_cannot_be_exported(

@@ -50,3 +50,13 @@ def test_the_program_finds_what_is_wrong_with_a_host(tmp_path: Path, right: str,
     assert PROGRAM.count(right) == 1
     code, counts = run(tmp_path, PROGRAM.replace(right, wrong))
     assert (code, counts["failed"]) == (1, failed)
+
+
+def test_options_that_are_no_mapping_are_named(tmp_path: Path) -> None:
+    """A fixture that forgets to return them is the one that is told of."""
+    program = PROGRAM.replace('    return {"effects"', '    {"effects"', 1)
+    assert program != PROGRAM
+    (tmp_path / "test_host.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_host.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "TypeError: the fixture itsm_workflow_options returned None: it must return a mapping" in done.stdout

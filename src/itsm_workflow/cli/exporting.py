@@ -29,6 +29,8 @@ def export_case(place: Place, name: str, output: pathlib.Path | None) -> None:
     """Write a change's history as a pytest file that replays it, with names, texts, addresses and keys redacted."""
     from itsm_workflow.testing.simulation.case_file import case_file  # noqa: PLC0415 - to save start-up time
 
+    if output is not None and output.exists():
+        raise click.UsageError(f"{output} exists already, and is not overwritten: give --output another name")
     with place.records() as records:
         history = records.history(resolved(records, name).id)
         text = case_file(history, definition=records.definition, policy=_policy(records))

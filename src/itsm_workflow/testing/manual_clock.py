@@ -43,8 +43,11 @@ class ManualClock:
         """Let time pass, for both readings.
 
         Raises:
+            TypeError: They are no number.
             ValueError: The seconds are negative; `set_wall` turns the wall clock back.
         """
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"seconds: wants a number, such as 600, not {seconds!r}")
         if seconds < 0:
             raise ValueError("time does not run backwards: set_wall turns the wall clock")
         with self._lock:

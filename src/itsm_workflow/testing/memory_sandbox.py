@@ -138,9 +138,13 @@ class MemorySandbox:
         if isinstance(sn, int):
             return self.ledger.by_id(sn)
         found = self.ledger.by_sn(sn)
-        if len(found) != 1:
-            known = ", ".join(str(one.id) for one in found) or "none"
-            raise LookupError(f"the number {sn} must name one ticket; it names {known}: use the ticket's id")
+        if not found:
+            raise LookupError(
+                f"sn: no ticket has the number {sn!r}; give the change's sn, change.sn, or the ticket's id"
+            )
+        if len(found) > 1:
+            known = ", ".join(str(one.id) for one in found)
+            raise LookupError(f"sn: several tickets have the number {sn}: give the id of one, which are {known}")
         return found[0]
 
 

@@ -47,6 +47,11 @@ def itsm_workflow(
     """A workflow over that ticket system and a store in memory; it takes the ticket system's callbacks."""
     from itsm_workflow import Workflow, open_storage  # noqa: PLC0415 - see the module's docstring
 
+    if not hasattr(itsm_workflow_options, "keys"):
+        raise TypeError(
+            f"the fixture itsm_workflow_options returned {itsm_workflow_options!r}: it must return a mapping of "
+            "Workflow's arguments, such as {'effects': ...}"
+        )
     values: dict[str, Any] = {
         "gateway": itsm_sandbox.gateway,
         "after_callback": "inline",

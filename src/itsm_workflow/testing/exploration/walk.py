@@ -10,6 +10,13 @@ import attrs
 
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.testing.exploration.acts import operator_acts
+from itsm_workflow.testing.exploration.checking import (
+    check_given,
+    checked_acts,
+    named,
+    problem_of,
+    with_checked_guards,
+)
 from itsm_workflow.testing.exploration.drain import Drain, People, ends_right
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, Sight
 from itsm_workflow.testing.exploration.itsm import Itsm
@@ -111,7 +118,13 @@ def explore(
         itsm: The ticket system; another one to see what its lies lead to.
         progress: Is called with the states and the depth so far, now and then.
         timer: Tells seconds; by default those of the processor, so that it does not matter what else runs.
+
+    Raises:
+        TypeError: An argument is of another type, or an invariant or a guard returns neither None nor a text.
+        ValueError: An act fires a trigger that the workflow does not have.
     """
+    check_given(definition, bounds, invariants, end)
+    definition, acts = with_checked_guards(definition), checked_acts(definition, acts)
     planned = {definition.roles.granted.value: ("start",)} if effects is None else effects
     space = Space(library(definition, tick_policy(bounds.ticks), planned), itsm or Itsm(), bounds, acts)
     return _Walk(space, definition, bounds, invariants, end).run(depth, progress, timer)
@@ -202,7 +215,7 @@ class _Walk:
             return None
         sight = self._sight(move)
         for invariant in self._invariants:
-            problem = invariant(sight)
+            problem = problem_of(invariant, invariant(sight))
             if problem:
                 return invariant, problem
         self._sane.add(key)
@@ -221,9 +234,8 @@ class _Walk:
         )
 
     def _judge(self, world: int) -> str | None:
-        return self._end(
-            Sight(definition=self._definition, change=self._space.change(world), desk=self._space.desk(world))
-        )
+        sight = Sight(definition=self._definition, change=self._space.change(world), desk=self._space.desk(world))
+        return problem_of(self._end, self._end(sight))
 
     def _finding(
         self, promise: Invariant, problem: str, place: int, last: list[Move], *, drained: bool = False
@@ -234,8 +246,7 @@ class _Walk:
         steps = [
             self._line(move, "once faults stop, " if drained and n >= walked else "") for n, move in enumerate(moves)
         ]
-        name = getattr(promise, "__name__", type(promise).__name__)
-        return Finding(promise=name, sentence=sentence, problem=problem, steps=tuple(steps))
+        return Finding(promise=named(promise), sentence=sentence, problem=problem, steps=tuple(steps))
 
     def _way(self, place: int) -> list[Move]:
         """Return the steps that led to a world."""

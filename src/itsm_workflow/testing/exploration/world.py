@@ -104,6 +104,13 @@ class Hand(NamedTuple):
     forced: bool = False
 
 
+def _is_count(_bounds: object, field: attrs.Attribute[int], value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{field.name}: wants a whole number, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{field.name}: wants 0 or more, not {value}")
+
+
 @attrs.frozen(kw_only=True)
 class Bounds:
     """What may happen at most before a walk ends there.
@@ -117,9 +124,9 @@ class Bounds:
             the same is met in many times more worlds.
     """
 
-    ticks: int = attrs.field(default=3, validator=attrs.validators.ge(0))
-    faults: int = attrs.field(default=2, validator=attrs.validators.ge(0))
-    acts: int = attrs.field(default=1, validator=attrs.validators.ge(0))
+    ticks: int = attrs.field(default=3, validator=_is_count)
+    faults: int = attrs.field(default=2, validator=_is_count)
+    acts: int = attrs.field(default=1, validator=_is_count)
     workers: int = attrs.field(default=2, validator=attrs.validators.in_([1, 2]))
     apart: bool = False
 

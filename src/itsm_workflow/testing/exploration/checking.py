@@ -1,0 +1,118 @@
+"""What `explore` is given, looked at before and while it walks: a walk that could find nothing must not hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.definition import FactMissingError, WorkflowDefinition
+from itsm_workflow.testing.exploration.acts import Act
+from itsm_workflow.testing.exploration.world import Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import Facts, Transition
+    from itsm_workflow.testing.exploration.invariants import Invariant
+    from itsm_workflow.testing.exploration.itsm import Filed
+
+_LIBRARY = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}
+_SHIPPED = {row.guard for row in COLLECTOR_CHANGE.transitions}
+
+
+def check_given(definition: object, bounds: object, invariants: Sequence[Invariant], end: Invariant) -> None:
+    """Look at what is given, before the walk.
+
+    Raises:
+        TypeError: A part is of another type.
+    """
+    if not isinstance(definition, WorkflowDefinition):
+        raise TypeError(f"definition: {definition!r} is no WorkflowDefinition; give one such as COLLECTOR_CHANGE")
+    if not isinstance(bounds, Bounds):
+        raise TypeError(f"bounds: {bounds!r} is no Bounds; give one such as Bounds(ticks=3)")
+    if callable(invariants):
+        raise TypeError(f"invariants: wants a list, such as [*INVARIANTS, {named(invariants)}], not one alone")
+    for one in (*invariants, end):
+        if not callable(one):
+            raise TypeError(f"invariants: wants functions that are given a Sight, not {one!r}")
+
+
+def checked_acts(
+    definition: WorkflowDefinition, acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterable[Act]]
+) -> Callable[[ChangeRequest, tuple[Filed, ...]], Iterator[Act]]:
+    """Return what people may do, each act looked at: one that no row takes would never be offered.
+
+    The triggers of the shipped workflow are let through, since an operator's acts name all of them.
+    """
+    rows: dict[str, tuple[type, ...]] = {}
+    for row in definition.transitions:
+        rows[row.trigger.value] = rows.get(row.trigger.value, ()) + row.evidence_types
+
+    def checked(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
+        for act in acts(change, tickets):
+            if not isinstance(act, Act):
+                raise TypeError(f"acts: {act!r} is no Act; give one such as Act('the host deploys', (Step(...),))")
+            for step in act.steps:
+                if step.trigger not in rows and step.trigger not in _LIBRARY:
+                    raise ValueError(
+                        f"acts: {act.told!r} fires {str(step.trigger)!r}, a trigger that {definition.name} does not "
+                        f"have; it has {', '.join(sorted(rows))}"
+                    )
+                kinds = rows.get(step.trigger, ())
+                if kinds and not isinstance(step.evidence, kinds):
+                    wanted = " or ".join(kind.__name__ for kind in dict.fromkeys(kinds))
+                    raise TypeError(
+                        f"acts: {act.told!r} fires {str(step.trigger)!r} with {type(step.evidence).__name__}, its rows "
+                        f"take {wanted}"
+                    )
+            yield act
+
+    return checked
+
+
+def with_checked_guards(definition: WorkflowDefinition) -> WorkflowDefinition:
+    """Return the workflow with each guard that is not the library's own held to None or a reason."""
+    rows = tuple(
+        row if row.guard in _SHIPPED or row.trigger.value in _LIBRARY else attrs.evolve(row, guard=_checked(row))
+        for row in definition.transitions
+    )
+    return definition if rows == definition.transitions else attrs.evolve(definition, transitions=rows)
+
+
+def problem_of(promise: Invariant, found: object) -> str | None:
+    """Return what an invariant found.
+
+    Raises:
+        TypeError: It is neither None nor a text, so that nobody can tell whether the promise holds.
+    """
+    if found is None or isinstance(found, str):
+        return found
+    raise TypeError(
+        f"invariant {named(promise)} returned {found!r}: it must return None, or a text that says what is wrong"
+    )
+
+
+def named(promise: object) -> str:
+    """Return the name of an invariant."""
+    return str(getattr(promise, "__name__", type(promise).__name__))
+
+
+def _checked(row: Transition) -> Callable[[Facts], str | None]:
+    where = f"guard {named(row.guard)} of trigger {row.trigger.value}"
+
+    def guard(facts: Facts) -> str | None:
+        try:
+            reason = row.guard(facts)
+        except FactMissingError:
+            raise
+        except Exception as error:
+            error.add_note(f"raised by {where}: a guard returns None or a reason, and never raises")
+            raise
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"{where} returned {reason!r}: it must return None, or the reason why not")
+        return reason
+
+    return guard
