@@ -14,12 +14,13 @@ from itsm_workflow.cli import main
 from itsm_workflow.storage import registry
 from itsm_workflow.storage.protocol import EntryRows, Query, check_writes
 from itsm_workflow.testing import check_storage, conformance
-from itsm_workflow.testing.conformance import QUICK, Outcome, _shortest
+from itsm_workflow.testing.conformance import QUICK, Outcome, _machine, _shortest
 from itsm_workflow.testing.conformance._check import _few
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._recording import Call, Recording
 from itsm_workflow.testing.conformance._rows import create, follow
 from itsm_workflow_backends.memory import MemoryBackend
+from tests.conformance.zoo import ReturnsAConflictAsSuccess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,6 +242,16 @@ def test_shortening_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.wrong.startswith("it is None, must be 'c0' v1")
     assert clock[0] <= 13
     assert _shortest.shortest([*commits, *commits, *commits, Call("get", ("c0",), None)], lambda: Slow) is None
+
+
+def test_hypothesis_says_nothing_when_it_ends_early(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it would print stood in the middle of a report as JSON."""
+    monkeypatch.setattr(_machine, "_SHRINKING", 0)
+    report = check_storage(lambda: ReturnsAConflictAsSuccess, only="dictionary")
+    assert list(report.broken) == ["it does what a dictionary would"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_of_many_calls_the_middle_is_left_out() -> None:
