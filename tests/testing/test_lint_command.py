@@ -90,6 +90,14 @@ def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture
         ("tests.testing.zoo", "is not written as module:name"),
         (f"{HERE}:nothing_of_that_name", "cannot be loaded"),
         ("no_such_module:x", "cannot be loaded"),
+        (
+            f"{HERE}:Stage",
+            f"{HERE}:Stage is the enum Stage; wanted a WorkflowDefinition, a Workflow, or a function without",
+        ),
+        (f"{HERE}:is_healthy", "is a function that takes arguments; wanted a WorkflowDefinition, a Workflow, or a"),
+        (f"{HERE}:Deployed", "is a class that takes arguments; wanted a WorkflowDefinition"),
+        (f"{HERE}:DUE", "is a value of type dict; wanted a WorkflowDefinition"),
+        ("tests.testing.test_lint_command:slips", "cannot be loaded: TypeError: its own mistake"),
         (f"{HERE}:roles", "gives a Roles, not a WorkflowDefinition or Workflow"),
     ],
 )
@@ -97,7 +105,12 @@ def test_what_names_no_definition_is_wrong_usage(capsys: pytest.CaptureFixture[s
     """Exit code 2, and a line that says why."""
     code, out, err = run(capsys, name)
     assert (code, out) == (2, "")
-    assert told in err
+    assert told in " ".join(err.split())
+
+
+def slips() -> object:
+    """Fail by itself."""
+    raise TypeError("its own mistake")
 
 
 def test_stored_changes_that_fit_are_no_trouble(capsys: pytest.CaptureFixture[str], store: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import inspect
+import operator
+import sys
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -70,11 +74,33 @@ def _loaded(path: str | None) -> WorkflowDefinition:
         return COLLECTOR_CHANGE
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
 
-    found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, told=path)
+    try:
+        found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, told=path)
+    except click.UsageError as refusal:
+        told = _unfit(path) if isinstance(refusal.__cause__, TypeError) else ""
+        if not told:
+            raise
+        wanted = "a WorkflowDefinition, a Workflow, or a function without arguments"
+        raise click.UsageError(f"{path} is {told}; wanted {wanted}") from None
     if isinstance(found, WorkflowDefinition):
         return found
     with found:
         return found.definition
+
+
+def _unfit(path: str) -> str:
+    """Return what a path names, if that can make nothing; empty if it can be called, and failed by itself."""
+    module, _, name = path.partition(":")
+    named = operator.attrgetter(name)(sys.modules[module])
+    if isinstance(named, enum.EnumMeta):
+        return f"the enum {named.__name__}"
+    if not callable(named):
+        return f"a value of type {type(named).__name__}"
+    try:
+        inspect.signature(named).bind()
+    except (TypeError, ValueError):
+        return f"a {'class' if isinstance(named, type) else 'function'} that takes arguments"
+    return ""
 
 
 def _print(report: Report, stuck: list[Stranded] | None) -> None:
