@@ -31,6 +31,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (information / "entry_points.txt").write_text(f"[itsm_workflow.storage_backends]\n{scheme} = {value}\n")
         (tmp_path / f"{name}_backend.py").write_text(dedent(source))
+        # Another test may have imported one of that name.
+        monkeypatch.delitem(sys.modules, f"{name}_backend", raising=False)
 
     monkeypatch.syspath_prepend(tmp_path)
     return installed
@@ -103,17 +105,33 @@ def test_somebody_elses_backend(install: Install) -> None:
                 theirs = cls()
                 theirs.given = url, options
                 return theirs
+
+            def commit(self, writes, /): ...
+            def get(self, change_id, /): ...
+            def find(self, query, /): ...
+            def history(self, change_id, /, after_seq=0, limit=1000): ...
+            def close(self): ...
         """,
     )
     opened = open_storage("theirs://host/name?x=1", timeout=3)
     assert vars(opened) == {"given": ("theirs://host/name?x=1", {"timeout": 3})}
 
 
-@pytest.mark.parametrize("written", ["protocol_version = 99", "pass"])
-def test_a_backend_of_another_protocol_is_refused(install: Install, written: str) -> None:
-    """Before it is asked for anything: a sentence of the port may have changed."""
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("protocol_version = 99", f"for version 99 of the storage port, this library has version {PROTOCOL_VERSION}"),
+        ("pass", "the other backend has no protocol_version: set it to"),
+        (
+            f"protocol_version = {PROTOCOL_VERSION}",
+            "has no commit, no get, no find, no history, no close, no from_url: its class needs commit, get, find",
+        ),
+    ],
+)
+def test_a_backend_that_is_none_of_this_port_is_refused(install: Install, written: str, told: str) -> None:
+    """Before it is asked for anything: a sentence of the port may have changed, or it keeps none of them."""
     install("other", "other_backend:Other", name="other", source=f"class Other:\n    {written}")
-    with pytest.raises(StorageError, match=f"for version .*, this library has version {PROTOCOL_VERSION}"):
+    with pytest.raises(StorageError, match=told):
         open_storage("other://")
 
 

@@ -118,7 +118,7 @@ def backend_of(url: str) -> type[OpenableBackend]:
     missing = [name for name in _METHODS if not callable(getattr(backend, name, None))]
     if missing:
         raise StorageError(
-            f"the {scheme} backend has no {' and no '.join(missing)}: its class needs {', '.join(_METHODS)}",
+            f"the {scheme} backend has no {', no '.join(missing)}: its class needs {', '.join(_METHODS)}",
             scheme=scheme,
         )
     return backend
