@@ -394,6 +394,13 @@ def test_a_row_whose_claim_moved_is_read() -> None:
     assert (CODEC.read(row).version, CODEC.read(row).change) == (9, x.PENDING)
 
 
+def test_a_row_that_a_repair_made_let_go_of_its_subject_is_read() -> None:
+    """Another change holds the subject by now; all else is as it was written."""
+    row = CODEC.write(None, x.PENDING, [], None, open_subject="collector_change:collector-1")[0].row
+
+    assert CODEC.read(attrs.evolve(row, open_subject=None)).change == x.PENDING
+
+
 def test_a_form_of_an_older_shape_is_written_anew() -> None:
     """What is left in place is bound as it stands there, letter for letter."""
     row, stored = CODEC.write(None, x.DRAFT, [], None, open_subject=None)

@@ -354,3 +354,4 @@ def test_a_callback_that_comes_while_the_process_ends_is_stored_and_answered(mon
     assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
     assert troubles(desk) == [(change.id, ItsmWorkflowError)]
+    assert "the look after a callback failed, reconcile will look" in str(desk.witness.troubles[0][1])
