@@ -131,8 +131,10 @@ def test_somebody_elses_backend(install: Install) -> None:
 def test_a_backend_that_is_none_of_this_port_is_refused(install: Install, written: str, told: str) -> None:
     """Before it is asked for anything: a sentence of the port may have changed, or it keeps none of them."""
     install("other", "other_backend:Other", name="other", source=f"class Other:\n    {written}")
-    with pytest.raises(StorageError, match=told):
+    with pytest.raises(StorageError, match=told) as caught:
         open_storage("other://")
+
+    assert vars(caught.value)["scheme"] == "other"
 
 
 @pytest.mark.parametrize(
