@@ -221,7 +221,7 @@ class Loop:
         if stopped > self._journal.policy.freshness.total_seconds():
             answer = NotSent(problem=f"this worker was stopped for {stopped:.1f} s before it could send")
         else:
-            answer = self._create(change, attempt)
+            answer = self._create(change, attempt, since)
         found = self._find(attempt)[0] if isinstance(answer, Refused) else None
         return SendAnswer(
             number=question.number,
@@ -232,13 +232,16 @@ class Loop:
             found=found,
         )
 
-    def _create(self, change: ChangeRequest, attempt: Attempt) -> CreateAnswer:
+    def _create(self, change: ChangeRequest, attempt: Attempt, since: float) -> CreateAnswer:
         try:
             url, headers = self._address(change.id, attempt.number)
         except SettingsError as error:
             return NotSent(problem=describe(error))
-        if attempt.unknown_since is not None and self._find(attempt)[0]:
-            return Unknown(problem="a ticket with its key turned up before it was sent again")
+        if attempt.unknown_since is not None:
+            if self._find(attempt)[0]:
+                return Unknown(problem="a ticket with its key turned up before it was sent again")
+            if self._journal.clock.elapsed() - since > self._journal.policy.send_lease.total_seconds():
+                return NotSent(problem="to look for its ticket took longer than its lease: another worker may have it")
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
         return self._gateway.create(request)
 

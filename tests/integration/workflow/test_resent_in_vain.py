@@ -132,6 +132,28 @@ def test_ticket_that_turns_up_is_seen_before_the_second_create(
     world.check()
 
 
+def test_look_before_it_that_outlasts_the_lease_sends_nothing(
+    world: World, workflow: Workflow, gateway: Late, resent: ChangeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker was stopped meanwhile, and another may have taken over."""
+    gateway.is_reachable = True
+    search = gateway.find_by_key
+
+    def stopped(attempt: Attempt) -> Sequence[FoundTicket]:
+        world.clock.advance(31.0)
+        return search(attempt)
+
+    world.clock.advance(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway, "find_by_key", stopped)
+        workflow.reconcile()
+    assert (workflow.get(resent.id).expect_attempt().phase, world.ledger.tickets()) == (Phase.QUEUED, ())
+
+    world.clock.advance(600)
+    workflow.reconcile()
+    assert (workflow.get(resent.id).state, len(world.ledger.tickets())) == (State.PENDING, 1)
+
+
 def test_person_who_decides_again_is_obeyed(
     world: World, workflow: Workflow, gateway: Late, resent: ChangeRequest
 ) -> None:
