@@ -24,6 +24,7 @@
         ├── GatewayTimeout          no answer in time: the outcome is unknown
         ├── GatewayRefused          the gateway answered no
         └── GatewayProtocolError    the answer is not the gateway's language
+            └── GatewayAnswerTooLarge   the answer is larger than may be held
 
 Each error carries its facts as attributes, a stable dotted ``code``, and (where the log platform had one)
 its ``platform_code``. All survive pickling, since task queues ship them between processes.
@@ -302,6 +303,12 @@ class GatewayProtocolError(GatewayError):
     """The answer is not a BlueKing envelope. The request may have been carried out."""
 
     code = "gateway.protocol"
+
+
+class GatewayAnswerTooLarge(GatewayProtocolError):
+    """The answer is larger than the endpoint allows. Asking again does not help; a person must look at the gateway."""
+
+    code = "gateway.too_large"
 
 
 def describe(error: BaseException) -> str:

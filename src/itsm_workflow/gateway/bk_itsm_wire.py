@@ -12,6 +12,9 @@ import attrs
 
 from itsm_workflow.gateway.endpoint import Endpoint
 
+MAX_LOG = 16 << 20
+"""Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
+
 
 @attrs.frozen(kw_only=True)
 class CreatedTicket:
@@ -188,6 +191,7 @@ GET_TICKET_LOGS = Endpoint(
     url="get_ticket_logs/",
     answer=TicketLogs,
     idempotent=True,
+    max_bytes=MAX_LOG,
     description="Read what happened to a ticket.",
 )
 GET_TICKETS = Endpoint(

@@ -27,6 +27,8 @@ T_co = TypeVar("T_co", covariant=True)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RECORD = 100_000
 """Characters that no log limit exceeds."""
+MAX_BODY = 64 << 20
+"""Bytes that no endpoint's ``max_bytes`` exceeds."""
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ODD = re.compile(r"[\x00-\x20\x7f\\?#]")
@@ -116,6 +118,8 @@ class Endpoint(Generic[T_co]):
         deadline: Seconds that one call may take in all, retries included; None: the settings'.
         retry: How it is tried again; None: as the client says.
         pagination_style: How pages are asked for.
+        max_bytes: Bytes of an answer's body that are read, packed or unpacked; None: the transport's limit, 1 MiB. A
+            longer answer raises `GatewayAnswerTooLarge`.
         max_query_params_record: Characters of the parameters that a log line shows.
         max_response_record: Characters of the answer's data that a log line shows.
     """
@@ -142,6 +146,7 @@ class Endpoint(Generic[T_co]):
     deadline: float | None = None
     retry: RetryPolicy | None = None
     pagination_style: PaginationStyle = attrs.field(default=PaginationStyle.LIMIT_OFFSET, converter=_style)
+    max_bytes: int | None = None
     max_query_params_record: int = 1000
     max_response_record: int = 1000
 
@@ -194,6 +199,8 @@ def _problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as 
     yield from _time_problems(endpoint)
     if not isinstance(endpoint.pagination_style, PaginationStyle):
         yield "pagination_style", f"must be one of {', '.join(PaginationStyle)}"
+    if endpoint.max_bytes is not None and not (type(endpoint.max_bytes) is int and 0 < endpoint.max_bytes <= MAX_BODY):
+        yield "max_bytes", f"must be a whole number of bytes from 1 to {MAX_BODY}, or None for the transport's limit"
     for option in ("max_query_params_record", "max_response_record"):
         limit = getattr(endpoint, option)
         if type(limit) is not int or not 0 <= limit <= MAX_RECORD:

@@ -17,7 +17,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 MAX_DEPTH = 64
 MAX_DIGITS = 100
+MAX_VALUES = 1 << 20
+"""JSON values of one answer. One byte of text can become 60 of memory: a bound on the bytes alone is not enough."""
 MAX_MESSAGE = 200
 _OK = 200
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -86,9 +88,17 @@ def read_envelope(
         hide: Returns the gateway's words without our secrets, before they are cut: half a secret would not be found.
 
     Raises:
-        GatewayProtocolError: It is none.
+        GatewayAnswerTooLarge: It holds more values than are read.
+        GatewayProtocolError: It is not an envelope.
         Exception: What ``after`` raised, as it is.
     """
+    if sum(map(answer.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise GatewayAnswerTooLarge(
+            f"the answer holds more than {MAX_VALUES} values",
+            endpoint=endpoint,
+            request_id=request_id,
+            status=answer.status,
+        )
     found = _read(answer, after, hide)
     if isinstance(found, str):
         raise GatewayProtocolError(found, endpoint=endpoint, request_id=request_id, status=answer.status)

@@ -101,4 +101,5 @@ def _build(
         read_timeout=read_timeout,
         deadline=asked.deadline or endpoint.deadline or settings.deadline,
         fresh=endpoint.fresh_connection,
+        max_bytes=endpoint.max_bytes,
     )

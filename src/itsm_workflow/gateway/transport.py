@@ -1,8 +1,9 @@
 """One HTTP exchange: the only module that knows requests and urllib3.
 
-What it promises, against any server: the exchange ends at its deadline; at most 1 MiB is held; no redirect is followed,
-no cookie kept, no proxy, netrc or certificate taken from the environment; certificates are checked. A call that failed
-says whether a byte of it may have left. No object of the libraries below leaves here, since theirs hold our headers.
+What it promises, against any server: the exchange ends at its deadline; at most 1 MiB is held, or what the request
+allows; no redirect is followed, no cookie kept, no proxy, netrc or certificate taken from the environment; certificates
+are checked. A call that failed says whether a byte of it may have left. No object of the libraries below leaves here,
+since theirs hold our headers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import os
 import ssl
 import threading
 import time
-import zlib
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +27,8 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.gateway.body import CHUNK, Failure, read_body
 from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason
 from itsm_workflow.secrets import Secret
 
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer's body that are held, packed or unpacked, unless told otherwise."""
-_CHUNK = 1 << 14
+"""Bytes of an answer's body that are held, packed or unpacked, where nothing else is set."""
 _POOL_SIZE = 10
 _FOREIGN = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
@@ -46,8 +46,6 @@ _FOREIGN = (
 )
 _MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
 _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
-_BODILESS = frozenset({*range(100, 200), 204, 304})  # whatever length they state
-_GZIP = 31  # zlib's word for "a gzip header must be there"
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +60,7 @@ class Request:
         read_timeout: Seconds to wait for one read or write.
         deadline: Seconds that all of it may take.
         fresh: Use a connection of its own, closed afterwards: a pooled one may be dead without our knowing.
+        max_bytes: Bytes of the answer's body that are held, packed or unpacked; None: the transport's limit.
     """
 
     endpoint: str
@@ -74,6 +73,7 @@ class Request:
     read_timeout: float
     deadline: float
     fresh: bool = False
+    max_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -90,13 +90,6 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     elapsed: float
-
-
-@attrs.frozen
-class _Failure:
-    kind: type[GatewayError]
-    problem: str
-    status: int | None = None
 
 
 _current = threading.local()  # .exchange: what this thread is at, for connections that the libraries make and keep
@@ -137,9 +130,9 @@ class _PlainConnection(HTTPConnection):
             self.connect()
         exchange.sent = True
         whole = memoryview(data)
-        for start in range(0, len(whole), _CHUNK):  # TLS starts a time-out anew for each write
+        for start in range(0, len(whole), CHUNK):  # TLS starts a time-out anew for each write
             self.sock.settimeout(exchange.patience(exchange.read_timeout))
-            super().send(whole[start : start + _CHUNK])
+            super().send(whole[start : start + CHUNK])
 
 
 class _TLSConnection(_PlainConnection, HTTPSConnection):
@@ -209,7 +202,8 @@ class Transport:
     Args:
         ca_bundle: A file or folder of certificates to trust; empty: those that requests ships.
         pool_size: How many connections are kept, and how many exchanges may use them at once.
-        body_limit: Bytes of an answer's body that are held, packed or unpacked; a longer answer is an error.
+        body_limit: Bytes of an answer's body that are held, packed or unpacked, where the request itself sets no limit;
+            a longer answer is an error.
         monotonic: Seconds that never go back.
 
     Attributes:
@@ -244,7 +238,8 @@ class Transport:
         Raises:
             GatewayUnavailable: Proven: nothing of the request was sent.
             GatewayTimeout: No complete answer came. The request may have been carried out.
-            GatewayProtocolError: What came is not HTTP, or larger than is held. The request may have been carried out.
+            GatewayAnswerTooLarge: What came is larger than is held. The request may have been carried out.
+            GatewayProtocolError: What came is not HTTP. The request may have been carried out.
         """
         try:
             outcome = self._exchange(request)
@@ -258,7 +253,7 @@ class Transport:
             outcome.problem, endpoint=request.endpoint, request_id=request.request_id, status=outcome.status
         )
 
-    def _exchange(self, request: Request) -> Answer | _Failure:
+    def _exchange(self, request: Request) -> Answer | Failure:
         """Do it; what goes wrong is a value, so that no traceback passes through here."""
         exchange = Exchange(
             connect_timeout=request.connect_timeout,
@@ -270,9 +265,9 @@ class Transport:
         try:
             with self._session(exchange, fresh=request.fresh) as session:
                 if session is None:
-                    return _Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
+                    return Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
                 with contextlib.closing(self._send(session, request)) as response:
-                    return _read(response, exchange, self._body_limit)
+                    return _read(response, exchange, request.max_bytes or self._body_limit)
         except _FOREIGN as error:
             return _failure(error, exchange)
         finally:
@@ -338,62 +333,21 @@ def tls_context(trusted: str = "") -> ssl.SSLContext:
     return context
 
 
-def _failure(error: BaseException, exchange: Exchange) -> _Failure:
+def _failure(error: BaseException, exchange: Exchange) -> Failure:
     if not exchange.sent:
-        return _Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
+        return Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
     chain = list(causes(error))
     if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
-        return _Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
+        return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
     malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
     if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
-        return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
-    return _Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
+        return Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
+    return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
 
 
-def _read(response: requests.Response, exchange: Exchange, limit: int) -> Answer | _Failure:
+def _read(response: requests.Response, exchange: Exchange, limit: int) -> Answer | Failure:
     headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
-    packed = _read_packed(response, headers, limit)
-    if isinstance(packed, _Failure):
-        return attrs.evolve(packed, status=response.status_code)
-    body = _unpack(packed, headers.get("content-encoding", "").strip().lower(), limit)
-    if isinstance(body, _Failure):
-        return attrs.evolve(body, status=response.status_code)
+    body = read_body(response.raw, response.status_code, headers, limit)
+    if isinstance(body, Failure):
+        return body
     return Answer(status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed)
-
-
-def _read_packed(response: requests.Response, headers: Mapping[str, str], limit: int) -> bytes | _Failure:
-    stated = headers.get("content-length", "")
-    expected = int(stated) if stated.isascii() and stated.isdigit() and "transfer-encoding" not in headers else None
-    if (expected or 0) > limit:
-        return _too_large(limit)
-    parts, size = [], 0
-    # Read as packed: the library would unpack a whole chunk at once, whatever comes out of it.
-    while part := response.raw.read(_CHUNK, decode_content=False):
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return _too_large(limit)
-    if size < (expected or 0) and response.status_code not in _BODILESS:  # older urllib3 does not look
-        return _Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
-    return b"".join(parts)
-
-
-def _unpack(packed: bytes, encoding: str, limit: int) -> bytes | _Failure:
-    if encoding in {"", "identity"} or not packed:
-        return packed
-    if encoding not in {"gzip", "x-gzip"}:
-        return _Failure(GatewayProtocolError, "the answer is packed in a way that was not asked for")
-    unpacker = zlib.decompressobj(wbits=_GZIP)
-    try:
-        body = unpacker.decompress(packed, limit + 1)
-    except zlib.error:
-        return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
-    if len(body) > limit:
-        return _too_large(limit)
-    if not unpacker.eof or unpacker.unused_data:
-        return _Failure(GatewayProtocolError, "the answer cannot be unpacked; it may have been done")
-    return body
-
-
-def _too_large(limit: int) -> _Failure:
-    return _Failure(GatewayProtocolError, f"the answer is larger than {limit} bytes; it may have been done")

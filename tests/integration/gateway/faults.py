@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayError, GatewayProtocolError, GatewayTimeout
 from tests.integration.gateway.fault_server import (
     CREATED,
     Connection,
@@ -84,16 +84,16 @@ AFTER_SENDING: dict[str, tuple[Serve, type[GatewayError]]] = {
     ),
     "endless body": (
         in_turn(sending(CHUNKED), lambda connection: connection.flood(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")),
-        GatewayProtocolError,
+        GatewayAnswerTooLarge,
     ),
     "a body until closed, endless": (
         in_turn(sending(b"HTTP/1.1 200 OK\r\n\r\n"), lambda connection: connection.flood(MEGABYTE)),
-        GatewayProtocolError,
+        GatewayAnswerTooLarge,
     ),
-    "a body that is said to be huge": (ask(b"{}", length=1 << 30), GatewayProtocolError),
+    "a body that is said to be huge": (ask(b"{}", length=1 << 30), GatewayAnswerTooLarge),
     "a bomb": (
         ask(packed(b" " * (50 << 20)), headers=("Content-Encoding: gzip",)),
-        GatewayProtocolError,
+        GatewayAnswerTooLarge,
     ),
     "bad gzip": (ask(b"not gzip at all", headers=("Content-Encoding: gzip",)), GatewayProtocolError),
     "half a gzip": (

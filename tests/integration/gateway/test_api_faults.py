@@ -148,7 +148,7 @@ class TestAfterSending:
 
 MEASURE = """
 import resource, sys
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayAnswerTooLarge
 from itsm_workflow.gateway.transport import Request, Transport
 def request(url):
     return Request(endpoint="e", request_id="r", method="GET", url=url, headers={}, body=None,
@@ -162,7 +162,7 @@ before = peak()
 for _ in range(50):
     try:
         transport.send(request(bad))
-    except GatewayProtocolError as error:
+    except GatewayAnswerTooLarge as error:
         assert "larger than 1048576 bytes" in str(error), error
     else:
         raise SystemExit("an answer without end was taken")

@@ -9,8 +9,10 @@ from urllib.parse import parse_qs
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, SettingsError
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError, GatewayRefused, SettingsError
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm_wire import MAX_LOG
+from itsm_workflow.gateway.transport import BODY_LIMIT
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
 from tests.integration.gateway.places import attempt, gateway, settings, ticket
@@ -285,6 +287,24 @@ class TestReading:
         script = reading(get_ticket_info=lambda _: page(fields=fields), get_ticket_logs=lambda _: {"logs": logs})
         with FaultServer(scripted(script)) as server:
             assert gateway(server.url).read(ticket()).approval_step is seen
+
+    def test_a_log_over_the_usual_limit_is_read(self) -> None:
+        """Each step repeats the form it was given: the approval at the end of two mebibytes is seen."""
+        form = [{"type": "TEXT", "name": "说明", "value": "x" * 1000}]
+        logs = {"logs": [{"form_data": form} for _ in range(BODY_LIMIT // 500)] + APPROVED_LOG["logs"]}
+        with FaultServer(scripted(reading(get_ticket_logs=lambda _: logs))) as server:
+            snapshot = gateway(server.url, deadline=30.0, timeout=(10.0, 10.0)).read(ticket())
+
+        assert snapshot.approval_step is True
+
+    def test_a_log_over_its_own_limit_has_an_error_of_its_own(self) -> None:
+        """Not to be taken for a gateway that is down: asking again does not help."""
+        logs = {"logs": [{"form_data": "x" * MAX_LOG}]}
+        with (
+            FaultServer(scripted(reading(get_ticket_logs=lambda _: logs))) as server,
+            pytest.raises(GatewayAnswerTooLarge, match="get_ticket_logs: the answer is larger than 16777216 bytes"),
+        ):
+            gateway(server.url, deadline=30.0, timeout=(10.0, 10.0)).read(ticket())
 
     def test_logs_that_are_refused_leave_the_step_open(self) -> None:
         """Not seen is not the same as not there."""

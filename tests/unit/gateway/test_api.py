@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow.errors import (
+    GatewayAnswerTooLarge,
     GatewayProtocolError,
     GatewayRefused,
     GatewayTimeout,
@@ -396,3 +397,13 @@ class TestTime:
             assert len(here.client.call(endpoint())) > BODY_LIMIT - 100
             with pytest.raises(GatewayProtocolError, match="larger than 1048576 bytes"):
                 here.client.call(endpoint())
+
+    @pytest.mark.parametrize("limit", [BODY_LIMIT // 2, BODY_LIMIT * 2])
+    def test_an_endpoint_sets_its_own_limit(self, limit: int) -> None:
+        """Below and above the transport's: to the byte, and what exceeds it has an error of its own."""
+        fits, over = (success("x" * (limit - len(json.dumps(success(""))) + more)) for more in (0, 1))
+        with desk(response(fits), response(over)) as here:
+            assert len(here.client.call(endpoint(max_bytes=limit))) > limit - 100
+            with pytest.raises(GatewayAnswerTooLarge, match=f"larger than {limit} bytes") as caught:
+                here.client.call(endpoint(max_bytes=limit))
+        assert caught.value.code == "gateway.too_large"

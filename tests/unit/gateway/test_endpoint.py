@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.gateway.endpoint import MAX_RECORD, METHODS, Endpoint, PaginationStyle
+from itsm_workflow.gateway.endpoint import MAX_BODY, MAX_RECORD, METHODS, Endpoint, PaginationStyle
 from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
 from tests.unit.gateway.calls import endpoint
 
@@ -103,6 +103,10 @@ def test_an_option_that_there_is_none_of(option: str, words: str) -> None:
         ({"cache_time": 60}, "cache_time is only for a GET"),
         ({"cache_time": 60, "method": "GET", "method_override": "PUT"}, "cache_time is only for a GET"),
         ({"pagination_style": "cursor"}, "pagination_style must be one of limit-offset, page-number"),
+        ({"max_bytes": 0}, f"max_bytes must be a whole number of bytes from 1 to {MAX_BODY}"),
+        ({"max_bytes": MAX_BODY + 1}, "max_bytes must be a whole number of bytes"),
+        ({"max_bytes": 1e6}, "max_bytes must be a whole number of bytes"),
+        ({"max_bytes": True}, "max_bytes must be a whole number of bytes"),
         ({"max_query_params_record": -1}, "max_query_params_record must be a whole number"),
         ({"max_response_record": MAX_RECORD + 1}, "max_response_record must be a whole number"),
         ({"max_response_record": None}, "max_response_record must be a whole number"),

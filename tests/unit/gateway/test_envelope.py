@@ -12,8 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.envelope import MAX_DEPTH, Refusal, Success, clean, decode, parse_json, read_envelope
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
+from itsm_workflow.gateway.envelope import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    Refusal,
+    Success,
+    clean,
+    decode,
+    parse_json,
+    read_envelope,
+)
 from itsm_workflow.gateway.transport import Answer
 
 HOSTILE = "\x1b[31m\r\nlevel=ERROR \u202eevil\u2028\x00"
@@ -48,6 +57,13 @@ class TestEnvelope:
         """Neither success nor refusal: the text "false" is true elsewhere."""
         with pytest.raises(GatewayProtocolError):
             read({"result": result, "code": 0, "data": {}})
+
+    @pytest.mark.parametrize("value", [b"0,", b"[]", b"{}"])
+    def test_too_many_values_are_refused_before_they_are_read(self, value: bytes) -> None:
+        """A short text can become sixty times as much memory; the message says what was exceeded."""
+        body = b'{"result": true, "code": 0, "data": [' + value * (MAX_VALUES + 1) + b"]}"
+        with pytest.raises(GatewayAnswerTooLarge, match=f"more than {MAX_VALUES} values"):
+            read(body)
 
     @pytest.mark.parametrize("status", [100, 201, 202, 204, 301, 302, 400, 403, 404, 429, 500, 502, 503])
     def test_another_status_counts_for_nothing(self, status: int) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _unpack
+from itsm_workflow.gateway.body import unpack
+from itsm_workflow.gateway.transport import Answer, Request, Transport, _address
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
 
@@ -82,7 +83,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.Monkey
             return self._real.decompress(data, max_length)
 
     monkeypatch.setattr(zlib, "decompressobj", Watched)
-    outcome = _unpack(bomb, "gzip", 1000)
+    outcome = unpack(bomb, "gzip", 1000)
 
     assert not isinstance(outcome, bytes)
     assert "larger than 1000 bytes" in outcome.problem
@@ -92,7 +93,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("packed", [gzip.compress(b"a") + b"more", gzip.compress(b"a") * 2, gzip.compress(b"a")[:-1]])
 def test_what_is_not_one_whole_gzip(packed: bytes) -> None:
     """An end that is missing, or something after it."""
-    outcome = _unpack(packed, "gzip", 1000)
+    outcome = unpack(packed, "gzip", 1000)
 
     assert not isinstance(outcome, bytes)
     assert "cannot be unpacked" in outcome.problem
