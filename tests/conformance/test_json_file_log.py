@@ -11,7 +11,7 @@ import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage import files
-from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, Order, Query
 from itsm_workflow.testing.conformance._rows import (
     NOW,
     create,
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 def test_the_file_is_json_lines(path: Path) -> None:
     """Every line can be read by any JSON tool, documents as objects, characters as they are."""
     header, *commits = map(json.loads, lines_of(path))
-    assert (header["format"], header["schema"]) == ("itsm-workflow changes", 1)
+    assert (header["format"], header["schema"]) == ("itsm-workflow changes", 2)
     assert [commit["names"]["number"] for commit in commits] == [1, 2, 3, 4, 5]
     assert commits[0]["changes"][0]["row"]["form"] == {"title": "接入 nginx 日志"}
     assert "接入 nginx 日志".encode() in path.read_bytes()
@@ -302,13 +302,70 @@ def test_names_that_are_right_and_wrong_in_shape_are_damage(path: Path) -> None:
 
 def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     """Not one byte changes."""
-    text = b'{"format":"itsm-workflow changes","schema":2,"news":true'
+    text = b'{"format":"itsm-workflow changes","schema":3,"news":true'
     rewrite(path, 1, text + b',"check":"' + _format._digest(text) + b'"}\n')
     before = path.read_bytes()
     for call in (JSONFileBackend, JSONFileBackend.repair):
-        with pytest.raises(StorageSchemaError, match="schema 2, this version of itsm-workflow knows 1"):
+        with pytest.raises(StorageSchemaError, match="schema 3, this version of itsm-workflow knows 2"):
             call(path)
     assert path.read_bytes() == before
+
+
+SCHEMA_1 = (
+    b'{"format":"itsm-workflow changes","schema":1,"first":1,"check":"e12c2549762dc886"}\n'
+    b'{"names":{"number":1,"bytes":442,"holds":[["c1","w:s",null]]},"names_check":"67a7faba71dc7dc9",'
+    b'"changes":[{"row":{"id":"c1","workflow":"collector","state":"applying","attention":null,"version":1,"seq":1,'
+    b'"subject":"s","open_subject":"w:s","ticket_key":null,"ticket_sn":null,"due_at":5,"created_at":1790000000123457,'
+    b'"updated_at":1790000000123458,"form":{},"document":{}},"entries":[{"seq":1,"at":1790000000123458,'
+    b'"trigger":"submit","source":"draft","dest":"applying","actor":"alice","document":{"line":1}}]}],'
+    b'"check":"8941fde1739ea785"}\n'
+    b'{"names":{"number":2,"bytes":77,"holds":[["c1","w:s",null]]},"names_check":"eb9a7f0e56cfb80d",'
+    b'"changes":[{"id":"c1","version":2,"due_at":9}],"check":"2264a8353a9587dd"}\n'
+)
+"""A file as the first version wrote it."""
+
+
+@pytest.fixture
+def schema_1(tmp_path: Path) -> Path:
+    """Return the path of a store as the first version left it, its last line torn."""
+    path = tmp_path / "schema_1.jsonl"
+    path.write_bytes(SCHEMA_1 + b'{"names":{"num')
+    return path
+
+
+def test_a_file_of_schema_1_is_read_and_raised(schema_1: Path) -> None:
+    """Its changes were never submitted; its first line says from now on that later lines are of schema 2."""
+    backend = JSONFileBackend(schema_1)
+    row = present(backend, "c1")
+    assert (row.version, row.submission, row.due_at) == (2, None, 9)
+    stored(backend, follow(row, submission=1))
+    backend.close()
+    raised = SCHEMA_1.replace(SCHEMA_1[: SCHEMA_1.index(b"\n") + 1], _format.encode_header(1))
+    assert schema_1.read_bytes().startswith(raised)
+    assert json.loads(lines_of(schema_1)[0])["schema"] == 2
+    again = JSONFileBackend(schema_1)
+    assert (present(again, "c1").submission, found(again, subject="s", order=Order.SUBMISSION)) == (1, ["c1"])
+    again.close()
+
+
+def test_a_file_of_schema_1_that_comes_back_is_raised_before_it_is_written(schema_1: Path, tmp_path: Path) -> None:
+    """An operator restores an old copy under an open store: the next line must not stand under the old first line."""
+    path = tmp_path / "store.jsonl"
+    backend = JSONFileBackend(path)
+    schema_1.replace(path)
+    stored(backend, follow(present(backend, "c1"), submission=1))
+    backend.close()
+    assert json.loads(lines_of(path)[0])["schema"] == 2
+
+
+def test_a_file_of_schema_1_that_can_only_be_read_is_left_alone(schema_1: Path) -> None:
+    """Damage that may concern any change is for a repair, which raises the file as well."""
+    before = SCHEMA_1 + b"what is this?\n"
+    schema_1.write_bytes(before)
+    JSONFileBackend(schema_1).close()
+    assert schema_1.read_bytes() == before
+    JSONFileBackend.repair(schema_1)
+    assert json.loads(lines_of(schema_1)[0])["schema"] == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"buy milk\n", b'{"a":1}\n{"b":2}\n', b"\0" * 100, b"[]\n", b"\xff\n"])

@@ -7,11 +7,13 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnavailable
-from itsm_workflow.storage.protocol import Cursor, Order, Query
-from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, present, stored, whole_history
+from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
+from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
+from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow_backends.sqlite import SQLiteBackend, _queries, _schema
 from itsm_workflow_backends.sqlite._connections import Connections
 from tests.conformance.children import child
@@ -61,9 +63,9 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path, mode: str) -> None
     """Not one byte changes, not even the journal mode."""
     _execute(path, f"PRAGMA journal_mode = {mode}", "PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(StorageSchemaError, match="schema 99, this version of itsm-workflow knows 1") as refused:
+    with pytest.raises(StorageSchemaError, match="schema 99, this version of itsm-workflow knows 2") as refused:
         SQLiteBackend(path)
-    assert (refused.value.__dict__["found"], refused.value.__dict__["known"]) == (99, 1)
+    assert (refused.value.__dict__["found"], refused.value.__dict__["known"]) == (99, 2)
     assert path.read_bytes() == before
 
 
@@ -92,13 +94,59 @@ def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch
     """What was stored stays; the version that wrote it then refuses the file."""
     with monkeypatch.context() as newer:
         newer.setattr(_schema, "MIGRATIONS", (*_schema.MIGRATIONS, ("ALTER TABLE changes ADD COLUMN extra TEXT",)))
-        newer.setattr(_schema, "SCHEMA_VERSION", 2)
+        newer.setattr(_schema, "SCHEMA_VERSION", 3)
         backend = SQLiteBackend(path)
         row = stored(backend, follow(present(backend, "c1")))
         assert len(whole_history(backend, "c1")) == row.seq == 3
         backend.close()
-    with pytest.raises(StorageSchemaError, match="schema 2"):
+    with pytest.raises(StorageSchemaError, match="schema 3"):
         SQLiteBackend(path)
+
+
+@pytest.fixture
+def version_1(tmp_path: Path) -> Path:
+    """Return the path of a store as the first version left it, with one change that holds its subject."""
+    path = tmp_path / "version_1.db"
+    row = create("c1", subject="s", open_subject="w:s").row
+    values = {name: value for name, value in attrs.asdict(row).items() if name != "submission"}
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in (*_schema.MIGRATIONS[0], f"PRAGMA application_id = {_schema.APPLICATION_ID}"):
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 1")
+        columns, places = ", ".join(values), ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO changes ({columns}) VALUES ({places})", tuple(values.values()))  # noqa: S608
+        connection.execute(_queries.INSERT_ENTRY, _queries.entry_values(entry("c1", 1)))
+    return path
+
+
+def test_a_store_of_version_1_gets_submissions(version_1: Path) -> None:
+    """Its changes count as never submitted; each can be given a number with its next write."""
+    backend = SQLiteBackend(version_1)
+    row = present(backend, "c1")
+    assert (row, len(whole_history(backend, "c1"))) == (create("c1", subject="s", open_subject="w:s").row, 1)
+    assert found(backend, open_subject="w:s") == ["c1"]
+    assert found(backend, subject="s", order=Order.SUBMISSION) == []
+    stored(backend, follow(row, submission=1))
+    assert found(backend, subject="s", order=Order.SUBMISSION) == ["c1"]
+    backend.close()
+    assert SQLiteBackend.schema_of(f"sqlite:///{version_1}") == Schema(found=2, known=2)
+
+
+def test_only_writing_migrates(version_1: Path) -> None:
+    """A question about its schema leaves an older store as it is, to the byte."""
+    before = version_1.read_bytes()
+    assert SQLiteBackend.schema_of(f"sqlite:///{version_1}") == Schema(found=1, known=2)
+    assert version_1.read_bytes() == before
+
+
+def test_a_migrated_store_is_a_new_one(version_1: Path, path: Path) -> None:
+    """The same tables, indexes and triggers, so that a defect cannot hide in stores that were migrated."""
+    SQLiteBackend(version_1).close()
+    schemas = []
+    for store in (version_1, path):
+        with closing(sqlite3.connect(store)) as connection:
+            schemas.append(sorted(connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall(), key=str))
+    assert schemas[0] == schemas[1]
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +155,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     with monkeypatch.context() as newer:
         broken = ("ALTER TABLE changes ADD COLUMN extra TEXT", "ALTER TABLE missing ADD COLUMN extra TEXT")
         newer.setattr(_schema, "MIGRATIONS", (*_schema.MIGRATIONS, broken))
-        newer.setattr(_schema, "SCHEMA_VERSION", 2)
+        newer.setattr(_schema, "SCHEMA_VERSION", 3)
         with pytest.raises(StorageCorrupt, match="no such table"):
             SQLiteBackend(path)
     assert path.read_bytes() == before
@@ -178,7 +226,7 @@ def test_damaged_pages_are_told(path: Path) -> None:
 
 def test_damage_to_the_statements_of_the_schema_is_told(path: Path) -> None:
     """SQLite's own message quotes bytes that are no text then."""
-    damaged = path.read_bytes().replace(b"changes_subject ON", b"changes_subject \xb0N")
+    damaged = path.read_bytes().replace(b"changes_updated_at ON", b"changes_updated_at \xb0N")
     path.write_bytes(damaged)
     with pytest.raises(StorageCorrupt, match="damaged"):
         SQLiteBackend(path)
@@ -314,7 +362,8 @@ QUERIES = {
     "changes_due_at": Query(due_before=NOW, order=Order.DUE_AT, after=Cursor(value=5, id="a")),
     "changes_updated_at": Query(updated_before=NOW, order=Order.UPDATED_AT, states=("pending",)),
     "changes_ticket_sn": Query(ticket_sns=("REQ1", "REQ2")),
-    "changes_subject": Query(subject="collector-42"),
+    "changes_subject_submission": Query(subject="collector-42"),
+    "changes_open_subject": Query(open_subject="collector:collector-42"),
     "sqlite_autoindex_changes_1": Query(ids=("a", "b")),
 }
 
@@ -334,6 +383,30 @@ def test_frequent_questions_have_an_index(path: Path, index: str) -> None:
         ):
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", ("x", "y"))]
             assert plan == [f"SEARCH changes USING INDEX {name} ({name.removeprefix('changes_')}=?)"]
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(subject="s", order=Order.SUBMISSION, limit=2),
+        Query(subject="s", workflow="w", order=Order.SUBMISSION, limit=2),
+        Query(subject="s", order=Order.SUBMISSION, after=Cursor(value=5, id="a")),
+        Query(open_subject="w:s"),
+    ],
+    ids=word,
+)
+def test_the_gates_questions_are_answered_in_the_order_of_an_index(path: Path, query: Query) -> None:
+    """The newest of a thousand submissions is read, and the others are neither read nor sorted."""
+    selected = _queries.select_page(query)
+    assert selected is not None
+    index = "changes_subject_submission" if query.subject else "changes_open_subject"
+    backend = SQLiteBackend(path)
+    with backend._connections.reading() as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {selected[0]}", selected[1])]
+    assert len(plan) == 1, plan
+    assert f"SEARCH changes USING INDEX {index} (" in plan[0]
+    assert not query.after or "submission<?" in plan[0]
     backend.close()
 
 

@@ -171,6 +171,42 @@ class HoldsSubjectsAgainstClaims(MemoryBackend):
         return super().commit(writes)
 
 
+class PutsTheOldestSubmissionFirst(MemoryBackend):
+    """Sorts every order upwards."""
+
+    def find(self, query: Query, /) -> Rows:
+        page = super().find(query)
+        upwards = query.order is Order.SUBMISSION and query.after is None
+        return attrs.evolve(page, rows=tuple(reversed(page.rows))) if upwards else page
+
+
+class TakesADraftForASubmission(MemoryBackend):
+    """Counts what was never submitted as number 0."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        answer = super().commit(writes)
+        table = self._open_table()
+        for row in list(table.rows.values()):
+            if row.submission is None:
+                table.put(attrs.evolve(row, submission=0))
+        return answer
+
+    def get(self, change_id: str, /) -> Row | None:
+        row = super().get(change_id)
+        return row and attrs.evolve(row, submission=row.submission or None)
+
+
+class NamesTheLastHolder(MemoryBackend):
+    """Finds the change that held the subject before, if it is free now."""
+
+    def find(self, query: Query, /) -> Rows:
+        held: dict[str | None, str] = vars(self).setdefault("held", {})
+        held |= {row.open_subject: row.id for row in self._open_table().rows.values()}
+        if query.open_subject in held and query.open_subject is not None:
+            query = attrs.evolve(query, ids=(held[query.open_subject],), open_subject=None)
+        return super().find(query)
+
+
 class CapsPages(MemoryBackend):
     """Never has more than a thousand rows in a page, and says that this was all."""
 
@@ -360,6 +396,12 @@ ZOO = {
     WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
     FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
     HoldsSubjectsAgainstClaims: ("a write without entries only moves when it is due", "whatever else the row says"),
+    PutsTheOldestSubmissionFirst: ("the newest submission of a subject comes first", "newest submission comes first"),
+    TakesADraftForASubmission: (
+        "drafts are not found among submissions",
+        "rows that were never submitted are left out",
+    ),
+    NamesTheLastHolder: ("an open subject names its holder", "Only the row that holds this open subject"),
     CapsPages: ("a page is as large as asked for", "None if this was the last"),
     CapsHistory: ("a page is as large as asked for", "None if this was the last"),
     CapsNames: ("a page is as large as asked for", "None if this was the last"),

@@ -347,6 +347,7 @@ OTHERWISE: dict[str, Any] = {
     "seq": 8,
     "subject": "collector-2",
     "ticket_key": "bk_itsm:8",
+    "submission": 1,
     "ticket_sn": "REQ8",
     "created_at": 1,
     "updated_at": 1,

@@ -52,6 +52,7 @@ def row(change_id: str = "a", **values: Any) -> Row:
         "open_subject": None,
         "ticket_key": None,
         "ticket_sn": None,
+        "submission": None,
         "due_at": None,
         "created_at": 0,
         "updated_at": 0,
@@ -129,12 +130,26 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("query", [{"ids": ("a", "z")}, {"ticket_sns": ("S1",)}, {"subject": "subject of a"}])
+@pytest.mark.parametrize(
+    "query",
+    [{"ids": ("a", "z")}, {"ticket_sns": ("S1",)}, {"subject": "subject of a"}, {"open_subject": "w:a"}],
+)
 def test_a_row_that_is_named_is_the_only_one_that_is_looked_at(query: dict[str, Any], looked: list[str]) -> None:
     """A callback in a store of a million changes does not look at a million."""
-    filled = table(create("a", ticket_sn="S1"), create("b", ticket_sn="S2"), create("c"))
+    filled = table(create("a", ticket_sn="S1", open_subject="w:a"), create("b", ticket_sn="S2"), create("c"))
 
     assert (found(filled, **query), looked) == (["a"], ["a"])
+
+
+def test_the_newest_submission_is_found_without_a_look_at_the_others(looked: list[str]) -> None:
+    """However often a subject was submitted; the second is looked at to see whether there is more."""
+    filled = table(*(create(f"c{number:03}", subject="s", submission=number) for number in range(100)))
+    filled.commit([follow(filled.rows["c007"], submission=200), follow(filled.rows["c099"], subject="t")])
+
+    assert (found(filled, subject="s", order=Order.SUBMISSION, limit=1), looked) == (["c007"], ["c007", "c098"])
+    assert found(filled, subject="t", order=Order.SUBMISSION) == ["c099"]
+    filled.commit([follow(filled.rows["c099"], submission=None)])
+    assert found(filled, subject="t", order=Order.SUBMISSION) == []
 
 
 def test_rows_that_are_due_later_are_not_looked_at(looked: list[str]) -> None:
@@ -188,7 +203,7 @@ def test_a_write_that_only_claims_is_judged_by_its_version_alone() -> None:
 @pytest.mark.parametrize(
     ("value", "good"), [(2**63 - 1, True), (-(2**63), True), (2**63, False), (-(2**63) - 1, False), (True, False)]
 )
-@pytest.mark.parametrize("where", ["due_at", "created_at", "entry 1 at"])
+@pytest.mark.parametrize("where", ["due_at", "submission", "created_at", "entry 1 at"])
 def test_numbers_have_sixty_four_bits(*, where: str, value: int, good: bool) -> None:
     """Of the row and of its entries; the error names the place."""
     in_row: dict[str, Any] = {} if where.startswith("entry") else {where: value}
@@ -223,7 +238,7 @@ def test_a_page_holds_at_least_one_and_leaves_room_to_see_whether_there_is_more(
 def test_the_words_of_the_port() -> None:
     """Backends of other people rely on them."""
     assert [kind.value for kind in ConflictKind] == ["version", "subject", "ticket"]
-    assert [order.value for order in Order] == ["id", "due_at", "updated_at"]
+    assert [order.value for order in Order] == ["id", "due_at", "updated_at", "submission"]
     assert (Query().limit, Query().order) == (100, Order.ID)
 
 
@@ -287,7 +302,7 @@ def test_a_value_has_sixty_four_levels() -> None:
 
 def test_the_version_of_the_port_is_a_promise() -> None:
     """Backends elsewhere say which one they were written for."""
-    assert PROTOCOL_VERSION == 1
+    assert PROTOCOL_VERSION == 2
 
 
 @attrs.frozen

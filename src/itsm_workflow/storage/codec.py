@@ -33,7 +33,7 @@ START = "0" * 64
 _COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
 _KEYS = {"schema", "head", "digest", "change"}
 # A claim moves the version and the due time alone; a repair lets go of a subject that another change holds by now.
-_FREE = {"version", "due_at", "open_subject", "document"}
+_FREE = {"version", "due_at", "open_subject", "document", "submission"}
 _BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in _FREE)
 
 
@@ -96,6 +96,7 @@ class Codec:
             open_subject=open_subject,
             ticket_key=ticket_key(change.ticket) if change.ticket else None,
             ticket_sn=change.sn,
+            submission=None,
             due_at=None if due_at is None else to_micros(due_at),
             created_at=to_micros(change.created_at),
             updated_at=to_micros(change.updated_at),
@@ -234,7 +235,9 @@ def digest(row: EntryRow) -> str:
 
 def _row_digest(row: Row, document: Mapping[str, object]) -> str:
     """Return the SHA-256, in hexadecimal, of a change's row and of the rest of its document."""
-    return hashlib.sha256(canonical([*(getattr(row, name) for name in _BOUND), document]).encode()).hexdigest()
+    # Rows of schema 1 have no submission, and digests that do not count it.
+    bound = _BOUND if row.submission is None else (*_BOUND, "submission")
+    return hashlib.sha256(canonical([*(getattr(row, name) for name in bound), document]).encode()).hexdigest()
 
 
 def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:

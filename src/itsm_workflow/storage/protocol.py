@@ -14,7 +14,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised when a sentence of the port changes; a backend of another version is refused when it is opened."""
 
 
@@ -35,6 +35,8 @@ class Row:
         open_subject: Workflow and subject while the change holds its subject, else None. Unique.
         ticket_key: Gateway name and ticket id, or None. Unique.
         ticket_sn: The ticket's number, or None. Indexed, **not** unique: one sn can name two tickets.
+        submission: The number of the subject's submission that this change was last submitted as, or None if it was
+            never submitted. Indexed with the subject, **not** unique.
         due_at: When to look next, or None.
         created_at: The time of the first entry.
         updated_at: The time of the last entry.
@@ -52,6 +54,7 @@ class Row:
     open_subject: str | None
     ticket_key: str | None
     ticket_sn: str | None
+    submission: int | None
     due_at: int | None
     created_at: int
     updated_at: int
@@ -113,11 +116,16 @@ class Conflict:
 
 
 class Order(enum.StrEnum):
-    """The three orders in which a query can be read; ties are broken by id."""
+    """The four orders in which a query can be read; ties are broken by id.
+
+    Each order is ascending but for SUBMISSION, which is descending: the newest submission comes first, and ties by
+    ascending id.
+    """
 
     ID = "id"
     DUE_AT = "due_at"
     UPDATED_AT = "updated_at"
+    SUBMISSION = "submission"
 
 
 @attrs.frozen(kw_only=True)
@@ -134,8 +142,10 @@ class Query:
 
     Attributes:
         due_before: Rows with ``due_at`` at or before this time. Rows without ``due_at`` never match.
+        open_subject: Only the row that holds this open subject, so at most one.
         updated_before: Rows with ``updated_at`` at or before this time.
-        order: Ordered by due_at, rows without one are left out.
+        order: Ordered by due_at, rows without one are left out. Ordered by submission, rows that were never submitted
+            are left out.
         after: Continue behind this cursor.
         limit: At most so many rows, at least 1.
     """
@@ -145,6 +155,7 @@ class Query:
     states: tuple[str, ...] | None = None
     attention: tuple[str, ...] | None = None
     subject: str | None = None
+    open_subject: str | None = None
     ticket_sns: tuple[str, ...] | None = None
     due_before: int | None = None
     updated_before: int | None = None
@@ -212,7 +223,7 @@ class StorageBackend(Protocol):
         two pages can be met twice or missed. Rows come whole, as `get` returns them.
 
         Raises:
-            ValueError: A limit below 1, a cursor that another order gave, a time over 64 bits.
+            ValueError: A limit below 1, a cursor that another order gave, a number over 64 bits.
         """
         ...
 
@@ -240,6 +251,7 @@ _INTEGERS = range(-(2**63), 2**63)
 _ROW_TEXTS = ("id", "workflow", "state", "subject", "document")
 _ROW_OPTIONAL_TEXTS = ("attention", "open_subject", "ticket_key", "ticket_sn", "form")
 _ROW_INTEGERS = ("version", "seq", "created_at", "updated_at")
+_ROW_OPTIONAL_INTEGERS = ("submission", "due_at")
 _ENTRY_TEXTS = ("change_id", "trigger", "source", "dest", "actor", "document")
 _ENTRY_INTEGERS = ("seq", "at")
 
@@ -305,8 +317,14 @@ def check_limit(limit: int) -> None:
 
 def cursor_at(row: Row, order: Order) -> Cursor:
     """Return the cursor that continues behind the row."""
-    value = {Order.ID: None, Order.DUE_AT: row.due_at, Order.UPDATED_AT: row.updated_at}[order]
+    value: int | None = None if order is Order.ID else getattr(row, order.value)
     return Cursor(value=value, id=row.id)
+
+
+def sort_key(cursor: Cursor, order: Order) -> tuple[int, str]:
+    """Return the key by which a backend that sorts in Python orders its rows: the lower key comes first."""
+    value = cursor.value or 0
+    return -value if order is Order.SUBMISSION else value, cursor.id
 
 
 def is_keepable(text: str) -> bool:
@@ -323,8 +341,7 @@ def _check_values(write: Write) -> None:
     texts = [(name, getattr(row, name)) for name in _ROW_TEXTS]
     texts += [(name, value) for name in _ROW_OPTIONAL_TEXTS if (value := getattr(row, name)) is not None]
     numbers = [(name, getattr(row, name)) for name in _ROW_INTEGERS]
-    if row.due_at is not None:
-        numbers.append(("due_at", row.due_at))
+    numbers += [(name, value) for name in _ROW_OPTIONAL_INTEGERS if (value := getattr(row, name)) is not None]
     for entry in write.entries:
         texts += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_TEXTS]
         numbers += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_INTEGERS]

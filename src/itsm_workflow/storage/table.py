@@ -22,6 +22,7 @@ from itsm_workflow.storage.protocol import (
     Write,
     check_follows,
     cursor_at,
+    sort_key,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Table:
         self._subjects: dict[str, str] = {}
         self._tickets: dict[str, str] = {}
         self._by_subject: dict[str, set[str]] = {}
+        # The submitted rows of each subject, sorted: the newest is found without a look at the others.
+        self._submitted: dict[str, list[Key]] = {}
         self._by_sn: dict[str, set[str]] = {}
         # Sorted when first asked for, then kept sorted: filling a table needs no order.
         self._orders: dict[Order, list[Key]] = {}
@@ -149,26 +152,32 @@ class Table:
             yield Write(row=row, expected_version=row.version - 1, entries=tuple(self._entries[row.id]))
 
     def _in_order(self, query: Query) -> Iterator[Row]:
-        named = self._named(query)
-        if named is None:
-            keys = self._order(query.order)
-        else:
-            keys = sorted(_keys((self.rows[name] for name in named), query.order))
-        cursor = query.after
-        start = bisect_right(keys, (cursor.value or 0, cursor.id)) if cursor else 0
+        keys = self._sorted_keys(query)
+        start = bisect_right(keys, sort_key(query.after, query.order)) if query.after else 0
         bound = {Order.DUE_AT: query.due_before, Order.UPDATED_AT: query.updated_before}.get(query.order)
         stop = len(keys) if bound is None else bisect_left(keys, (bound + 1, ""))
         for place in range(start, stop):
             yield self.rows[keys[place][1]]
 
+    def _sorted_keys(self, query: Query) -> list[Key]:
+        named = self._named(query)
+        if named is not None:
+            return sorted(_keys((self.rows[name] for name in named), query.order))
+        if query.subject is None:
+            return self._order(query.order)
+        if query.order is Order.SUBMISSION:
+            return self._submitted.get(query.subject, [])
+        return sorted(_keys((self.rows[name] for name in self._by_subject.get(query.subject, ())), query.order))
+
     def _named(self, query: Query) -> Iterable[str] | None:
-        """Return the ids to look at where the query names few, or None for all."""
+        """Return the ids to look at where the query names few, or None for all of them or of the subject."""
         if query.ids is not None:
             return self.rows.keys() & set(query.ids)
+        if query.open_subject is not None:
+            holder = self._subjects.get(query.open_subject)
+            return self.rows.keys() & {holder}
         if query.ticket_sns is not None:
             return {name for sn in query.ticket_sns for name in self._by_sn.get(sn, ())}
-        if query.subject is not None:
-            return self._by_subject.get(query.subject, ())
         return None
 
     def _order(self, order: Order) -> list[Key]:
@@ -179,15 +188,28 @@ class Table:
 
     def _index(self, old: Row | None, new: Row) -> None:
         for order, keys in self._orders.items():
-            before, after = None if old is None else _key(old, order), _key(new, order)
-            if before == after:
-                continue
-            if before is not None:
-                del keys[bisect_left(keys, before)]
-            if after is not None:
-                insort(keys, after)
+            _resort(keys, None if old is None else _key(old, order), _key(new, order))
+        self._index_submission(old, new)
         _move(self._by_subject, new.id, None if old is None else old.subject, new.subject)
         _move(self._by_sn, new.id, None if old is None else old.ticket_sn, new.ticket_sn)
+
+    def _index_submission(self, old: Row | None, new: Row) -> None:
+        before = None if old is None else _key(old, Order.SUBMISSION)
+        after = _key(new, Order.SUBMISSION)
+        if old is not None and old.subject != new.subject:
+            _resort(self._submitted.setdefault(old.subject, []), before, None)
+            before = None
+        if before is not None or after is not None:
+            _resort(self._submitted.setdefault(new.subject, []), before, after)
+
+
+def _resort(keys: list[Key], before: Key | None, after: Key | None) -> None:
+    if before == after:
+        return
+    if before is not None:
+        del keys[bisect_left(keys, before)]
+    if after is not None:
+        insort(keys, after)
 
 
 def _move(index: dict[str, set[str]], change_id: str, before: str | None, after: str | None) -> None:
@@ -200,10 +222,8 @@ def _move(index: dict[str, set[str]], change_id: str, before: str | None, after:
 
 
 def _key(row: Row, order: Order) -> Key | None:
-    if order is Order.ID:
-        return 0, row.id
-    value = row.due_at if order is Order.DUE_AT else row.updated_at
-    return None if value is None else (value, row.id)
+    cursor = cursor_at(row, order)
+    return sort_key(cursor, order) if order is Order.ID or cursor.value is not None else None
 
 
 def _keys(rows: Iterable[Row], order: Order) -> Iterator[Key]:
@@ -217,6 +237,7 @@ def _matches(row: Row, query: Query) -> bool:
         and (query.states is None or row.state in query.states)
         and (query.attention is None or row.attention in query.attention)
         and (query.subject is None or row.subject == query.subject)
+        and (query.open_subject is None or row.open_subject == query.open_subject)
         and (query.ticket_sns is None or row.ticket_sn in query.ticket_sns)
         and (query.due_before is None or (row.due_at is not None and row.due_at <= query.due_before))
         and (query.updated_before is None or row.updated_at <= query.updated_before)

@@ -26,12 +26,12 @@ from itsm_workflow.storage.protocol import (
     check_writes,
 )
 from itsm_workflow.storage.url import path_of
-from itsm_workflow_backends.json_file._format import encode_header
+from itsm_workflow_backends.json_file._format import SCHEMA, encode_header
 from itsm_workflow_backends.json_file._lock import Lock
 from itsm_workflow_backends.json_file._log import Log, replace
 from itsm_workflow_backends.json_file._repair import Repair, repair
 from itsm_workflow_backends.json_file._replay import Replay
-from itsm_workflow_backends.json_file._rewrite import encode_writes, rewritten
+from itsm_workflow_backends.json_file._rewrite import encode_writes, rewritten, with_current_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -222,10 +222,10 @@ class JSONFileBackend:
             data = log.read(0)
             replay = Replay(self._path)
             replay.begin(data)
-            if self._doubtful:
-                # What a failed sync left may be in memory only, and no later sync would tell. A new file is certain.
+            # What a failed sync left may be in memory only, and no later sync would tell. A new file is certain.
+            if self._doubtful or (replay.schema < SCHEMA and not replay.unattributed):
                 log.close()
-                replace(self._path, [data[: replay.end]])
+                replace(self._path, with_current_header(data[: replay.end]))
                 self._doubtful = False
                 log = Log(self._path)
         except BaseException:

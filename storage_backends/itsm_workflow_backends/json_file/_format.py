@@ -10,6 +10,9 @@ The first line tells the format; each further line is one commit::
 its end included, can still be laid to the changes in it; ``bytes`` is the length of what follows ``names_check``.
 Commits are numbered without a gap, from ``first`` on. A change is a row with its new entries, or only what a write
 without entries moves.
+
+Schema 1 had no ``submission`` in its rows. Its lines are read as they are; the first line is raised before anything is
+appended, so that an older version refuses the file as newer instead of taking its lines for damaged ones.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORMAT = "itsm-workflow changes"
-SCHEMA = 1
+SCHEMA = 2
 
 _DIGITS = 16
 _NAMES = b'{"names":'
@@ -187,6 +190,7 @@ def _decode_change(fields: dict[str, object]) -> Write | Claim:
                 return Claim(change_id, version, due_at)
         raise TypeError("neither a row nor a claim")
     columns = cast("dict[str, object]", fields["row"])
+    columns.setdefault("submission", None)
     row = Row(form=extract(columns, "form"), document=extract(columns, "document"), **columns)  # type: ignore[arg-type]
     entries = tuple(
         EntryRow(change_id=row.id, document=extract(entry, "document"), **entry)  # type: ignore[arg-type]

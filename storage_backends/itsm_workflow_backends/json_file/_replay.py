@@ -28,6 +28,7 @@ class Replay:
 
     Attributes:
         path: The file, for messages.
+        schema: The schema that the first line gives.
         end: The offset behind the last whole line.
         next_number: What the next commit is numbered.
         lost: How many commits are missing as a whole.
@@ -37,6 +38,7 @@ class Replay:
     """
 
     path: Path
+    schema: int = SCHEMA
     end: int = 0
     next_number: int = 1
     lost: int = 0
@@ -63,6 +65,7 @@ class Replay:
                 found=header.schema,
                 known=SCHEMA,
             )
+        self.schema = header.schema
         self.next_number = header.first
         self.end = first_end
         self.feed(data[first_end:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow_backends.json_file._format import Claim, Names, encode_commit, encode_header
+from itsm_workflow_backends.json_file._format import Claim, Names, decode_header, encode_commit, encode_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,17 @@ def rewritten(table: Table, number: int) -> Iterator[bytes]:
     yield encode_header(number)
     for offset, write in enumerate(table.writes()):
         yield encode_commit(_names(table, number + offset, [write]), [write])
+
+
+def with_current_header(data: bytes) -> Iterator[bytes]:
+    """Yield a whole file as it is, but for an intact first line of an older schema: lines of any schema may follow it.
+
+    The new first line has the length of the old one, so every offset stays.
+    """
+    first_end = data.find(b"\n") + 1
+    header = decode_header(data[:first_end])
+    yield data[:first_end] if header is None else encode_header(header.first)
+    yield data[first_end:]
 
 
 def _names(table: Table, number: int, writes: Sequence[Write]) -> Names:

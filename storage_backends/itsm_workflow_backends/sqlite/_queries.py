@@ -37,6 +37,12 @@ SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id
 SELECT_IS_LOST = """
     SELECT EXISTS (SELECT 1 FROM entries WHERE change_id = ?1) AND NOT EXISTS (SELECT 1 FROM changes WHERE id = ?1)
 """
+_SORTED = {
+    Order.ID: "id",
+    Order.DUE_AT: "due_at, id",
+    Order.UPDATED_AT: "updated_at, id",
+    Order.SUBMISSION: "submission DESC, id",
+}
 SELECT_VERSION = "SELECT version, seq FROM changes WHERE id = ?"
 SELECT_SUBJECT_HOLDER = "SELECT id FROM changes WHERE open_subject = ? AND id <> ?"
 SELECT_TICKET_HOLDER = "SELECT id FROM changes WHERE ticket_key = ? AND id <> ?"
@@ -70,25 +76,25 @@ def to_entry(values: Sequence[Value]) -> EntryRow:
 
 def select_page(query: Query) -> tuple[str, list[Value]] | None:
     """Return the statement and its parameters that read one row more than the page, or None if nothing can match."""
-    named = (query.workflow, query.subject, query.after.id if query.after else None)
+    named = (query.workflow, query.subject, query.open_subject, query.after.id if query.after else None)
     if not all(text is None or is_keepable(text) for text in named):
         return None
     terms: list[str] = []
     values: list[Value] = []
     _narrow(query, terms, values)
-    if query.order is Order.DUE_AT:
-        terms.append("due_at IS NOT NULL")
+    if query.order in {Order.DUE_AT, Order.SUBMISSION}:
+        terms.append(f"{query.order.value} IS NOT NULL")
     if query.after is not None:
         _continue_behind(query.after, query.order, terms, values)
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    order = "id" if query.order is Order.ID else f"{query.order.value}, id"
-    return f"{SELECT_ROWS}{where} ORDER BY {order} LIMIT ?", [*values, query.limit + 1]
+    return f"{SELECT_ROWS}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
 def _narrow(query: Query, terms: list[str], values: list[Value]) -> None:
     for term, value in (
         ("workflow = ?", query.workflow),
         ("subject = ?", query.subject),
+        ("open_subject = ?", query.open_subject),
         ("due_at <= ?", query.due_before),
         ("updated_at <= ?", query.updated_before),
     ):
@@ -111,6 +117,10 @@ def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: lis
     if order is Order.ID:
         terms.append("id > ?")
         values.append(cursor.id)
+    elif order is Order.SUBMISSION:
+        # The first term is implied by the second, but it is the one that bounds the search in the index.
+        terms.append("submission <= ? AND (submission < ? OR id > ?)")
+        values += [cursor.value, cursor.value, cursor.id]
     else:
         terms.append(f"({order.value}, id) > (?, ?)")
         values += [cursor.value, cursor.id]

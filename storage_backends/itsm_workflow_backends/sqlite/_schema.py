@@ -66,7 +66,15 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    "ALTER TABLE changes ADD COLUMN submission INTEGER",
+    "DROP INDEX changes_subject",
+    # In the order in which the gate asks: the newest submission of a subject first. The workflow is part of it so that
+    # the changes that another workflow made for the subject are passed over without reading their rows.
+    "CREATE INDEX changes_subject_submission ON changes (subject, submission DESC, id, workflow)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """What leads from each ``user_version`` to the next one."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -23,7 +23,14 @@ class CommitPromises(Promises):
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
-        write = create("c1", attention="overdue", open_subject="o", ticket_key="k", ticket_sn="n", due_at=NOW + 9)
+        columns: dict[str, Any] = {
+            "attention": "overdue",
+            "open_subject": "o",
+            "ticket_key": "k",
+            "ticket_sn": "n",
+            "submission": 3,
+        }
+        write = create("c1", **columns, due_at=NOW + 9)
         assert backend.get("c1") is None
         assert backend.commit([write]) == [None]
         assert backend.get("c1") == write.row
@@ -35,10 +42,15 @@ class CommitPromises(Promises):
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
-        first = stored(backend, create("c1", attention="overdue", ticket_sn="n", due_at=NOW))
-        second = follow(
-            first, state="pending", attention=None, ticket_sn="m", due_at=None, form='{"title":"b"}', document='{"d":1}'
-        )
+        first = stored(backend, create("c1", attention="overdue", ticket_sn="n", submission=3, due_at=NOW))
+        columns: dict[str, Any] = {
+            "state": "pending",
+            "attention": None,
+            "ticket_sn": "m",
+            "submission": 4,
+            "due_at": None,
+        }
+        second = follow(first, **columns, form='{"title":"b"}', document='{"d":1}')
         assert backend.commit([second]) == [None]
         assert backend.get("c1") == second.row
 
@@ -187,6 +199,16 @@ class CommitPromises(Promises):
         assert backend.commit(writes) == [None, None]
 
     @promise()
+    def test_two_changes_may_have_one_submission_number(self, backend: StorageBackend) -> None:
+        """The number is no key: what makes it unique, and what a tie means, is the library's own matter.
+
+        Port: "The number of the subject's submission that this change was last submitted as, or None if it was never
+        submitted. Indexed with the subject, **not** unique."
+        """
+        writes = [create(name, subject="s", submission=1) for name in ("c1", "c2")]
+        assert backend.commit(writes) == [None, None]
+
+    @promise()
     def test_the_first_reason_is_told(self, backend: StorageBackend) -> None:
         """Version before subject before ticket.
 
@@ -211,7 +233,8 @@ class CommitPromises(Promises):
         row = stored(backend, create("c1", due_at=NOW, open_subject="s"))
         moved = stored(backend, claim(row, NOW + 60_000_001))
         assert moved == attrs.evolve(row, version=2, due_at=NOW + 60_000_001)
-        careless = claim(attrs.evolve(moved, updated_at=1, state="approved", form=None, document="[]"), None)
+        other = attrs.evolve(moved, updated_at=1, state="approved", form=None, document="[]", submission=2)
+        careless = claim(other, None)
         assert stored(backend, careless) == attrs.evolve(row, version=3, due_at=None)
         assert [line.seq for line in whole_history(backend, "c1")] == [1]
         # Nor is what it says of subject and ticket held against it, or taken.
@@ -276,4 +299,5 @@ def _bad_batches(row: Row) -> dict[str, list[Write]]:
         "a lone surrogate": [create("c3", document='"\ud800"')],
         "a text of 5 MiB": [create("c3", document=f'"{"x" * (5 << 20)}"')],
         "a number of 65 bits": [create("c3", due_at=1 << 64)],
+        "a submission of 65 bits": [create("c3", submission=1 << 64)],
     }

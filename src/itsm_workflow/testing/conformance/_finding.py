@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NAMES = tuple("abcdefghij")
 _MANY = 1100
+_MOVING = ("due_at", "updated_at", "submission")
 
 
 class FindPromises(Promises):
@@ -70,17 +71,20 @@ class FindPromises(Promises):
         assert found(backend, updated_before=NOW, order=Order.UPDATED_AT) == ["c", "b"]
 
     @promise()
-    def test_the_three_orders(self, backend: StorageBackend) -> None:
-        """Earliest first, and of those at one time the lowest id.
+    def test_the_four_orders(self, backend: StorageBackend) -> None:
+        """Earliest first, newest submission first, and of those at one place the lowest id.
 
-        Port: "The three orders in which a query can be read; ties are broken by id."
+        Port: "The four orders in which a query can be read; ties are broken by id."
         """
-        backend.commit([create("b", due_at=5, updated_at=8), create("c", due_at=5, updated_at=9)])
-        backend.commit([create("a", due_at=5, updated_at=9), create("d", due_at=-4, updated_at=10)])
+        backend.commit([create("b", due_at=5, updated_at=8, submission=2), create("c", due_at=5, updated_at=9)])
+        backend.commit([create("a", due_at=5, updated_at=9, submission=1), create("d", due_at=-4, updated_at=10)])
+        backend.commit([follow(present(backend, "c"), updated_at=9, submission=3)])
+        backend.commit([follow(present(backend, "d"), updated_at=10, submission=1)])
         for limit in (1, 2, 3, 100):
             assert list("abcd") == found(backend, limit=limit)
             assert list("dabc") == found(backend, order=Order.DUE_AT, limit=limit)
             assert list("bacd") == found(backend, order=Order.UPDATED_AT, limit=limit)
+            assert list("cbad") == found(backend, order=Order.SUBMISSION, limit=limit)
 
     @promise()
     def test_what_is_never_due_is_left_out_by_due(self, backend: StorageBackend) -> None:
@@ -92,14 +96,68 @@ class FindPromises(Promises):
         assert found(backend, order=Order.DUE_AT) == ["once"]
 
     @promise()
+    def test_the_newest_submission_of_a_subject_comes_first(self, backend: StorageBackend) -> None:
+        """Whatever the ids and the times say, also after a change was submitted again; ties come by id.
+
+        Port: "the newest submission comes first, and ties by ascending id."
+        """
+        times = {"updated_at": NOW, "due_at": NOW}
+        backend.commit([create(name, subject="s", submission=n, **times) for name, n in (("b", 1), ("a", 2), ("c", 3))])
+        backend.commit([create("z", subject="t", submission=9), create("d", subject="s", workflow="w", submission=4)])
+        ask: dict[str, Any] = {"order": Order.SUBMISSION, "subject": "s"}
+        for limit in (1, 2, 100):
+            assert found(backend, **ask, limit=limit) == ["d", "c", "a", "b"], limit
+            assert found(backend, **ask, workflow="collector", limit=limit) == ["c", "a", "b"], limit
+        assert [row.id for row in backend.find(Query(**ask, limit=2)).rows] == ["d", "c"]
+        backend.commit([follow(present(backend, "b"), submission=5, updated_at=1)])
+        backend.commit([follow(present(backend, "a"), submission=4)])
+        assert found(backend, **ask) == ["b", "a", "d", "c"]
+        backend.commit([follow(present(backend, "b"), subject="t"), create("new", subject="s", submission=2**63 - 1)])
+        assert found(backend, **ask) == ["new", "a", "d", "c"]
+        assert found(backend, order=Order.SUBMISSION, subject="nothing") == []
+
+    @promise()
+    def test_drafts_are_not_found_among_submissions(self, backend: StorageBackend) -> None:
+        """A draft decides nothing, and 0 is a number like any other.
+
+        Port: "Ordered by submission, rows that were never submitted are left out."
+        """
+        backend.commit([create("draft", subject="s"), create("once", subject="s", submission=0)])
+        backend.commit([create("before", subject="s", submission=-1), create("back", subject="s", submission=7)])
+        backend.commit([follow(present(backend, "back"), submission=None)])
+        queries: list[dict[str, Any]] = [{}, {"subject": "s"}, {"ids": ("draft", "once", "before", "back")}]
+        for query in queries:
+            assert found(backend, order=Order.SUBMISSION, **query) == ["once", "before"], query
+        assert found(backend, subject="s") == ["back", "before", "draft", "once"]
+
+    @promise()
+    def test_an_open_subject_names_its_holder(self, backend: StorageBackend) -> None:
+        """The one change that holds it now, or none; a change that let go of it is not found by it.
+
+        Port: "Only the row that holds this open subject, so at most one."
+        """
+        first = stored(backend, create("c1", subject="s", open_subject="w:s", submission=1, due_at=NOW))
+        backend.commit([create("c2", subject="s"), create("c3", subject="s", open_subject="v:s")])
+        for order in (Order.ID, Order.SUBMISSION, Order.DUE_AT, Order.UPDATED_AT):
+            assert found(backend, open_subject="w:s", order=order) == ["c1"], order
+        assert found(backend, open_subject="s") == []
+        assert found(backend, open_subject="w:s", states=("approved",)) == []
+        assert found(backend, open_subject="w:s", workflow="other") == []
+        stored(backend, follow(first, open_subject=None))
+        assert found(backend, open_subject="w:s") == []
+        stored(backend, follow(present(backend, "c2"), open_subject="w:s"))
+        assert found(backend, open_subject="w:s") == ["c2"]
+
+    @promise()
     def test_pages_end(self, backend: StorageBackend) -> None:
         """The last page says that it is the last one, also when it is full.
 
         Port: "One page. ``next`` is the cursor for the page behind it, or None if this was the last."
         """
         assert backend.find(Query(limit=1)).next is None
-        backend.commit([create(name, due_at=NOW) for name in _NAMES])
-        for order, value in ((Order.ID, None), (Order.DUE_AT, NOW), (Order.UPDATED_AT, NOW + 1)):
+        backend.commit([create(name, due_at=NOW, submission=3) for name in _NAMES])
+        values = {Order.ID: None, Order.DUE_AT: NOW, Order.UPDATED_AT: NOW + 1, Order.SUBMISSION: 3}
+        for order, value in values.items():
             sizes = [len(page.rows) for page in pages(backend, Query(order=order, limit=5))]
             assert sizes == [5, 5], order
             sizes = [len(page.rows) for page in pages(backend, Query(order=order, limit=4))]
@@ -131,7 +189,7 @@ class FindPromises(Promises):
 
         Port: "Rows come whole, as `get` returns them."
         """
-        row = stored(backend, create("a", due_at=NOW))
+        row = stored(backend, create("a", due_at=NOW, submission=1))
         row = stored(backend, follow(row, form=None, attention="overdue"))
         for order in Order:
             assert (row,) == backend.find(Query(order=order)).rows
@@ -146,14 +204,15 @@ class FindPromises(Promises):
         for order in Order:
             # Every second row changes behind the reader's back; the others, at even places, stay as they are.
             names = [f"{order.value}{place:02}" for place in range(12)]
-            writes = [create(name, due_at=place, updated_at=place) for place, name in enumerate(names)]
+            numbers = {name: dict.fromkeys(_MOVING, place) for place, name in enumerate(names)}
+            writes = [create(name, **numbers[name]) for name in names]
             backend.commit([attrs.evolve(w, row=attrs.evolve(w.row, workflow=order.value)) for w in writes])
             met: list[str] = []
             query = Query(workflow=order.value, states=("applying",), order=order, limit=2)
             for page_number, page in enumerate(pages(backend, query)):
                 met += [row.id for row in page.rows]
                 self._disturb(backend, order, names[1::2], page_number)
-            steady = names[::2]
+            steady = names[::2] if order is not Order.SUBMISSION else names[::-1][1::2]
             assert steady == [name for name in met if name in steady], order
 
     def _disturb(self, backend: StorageBackend, order: Order, names: list[str], number: int) -> None:
@@ -162,9 +221,9 @@ class FindPromises(Promises):
         backend.commit(
             [
                 follow(gone, state="approved", updated_at=gone.updated_at),
-                follow(front, due_at=-1000, updated_at=-1000, state="applying"),
-                follow(end, due_at=1000, updated_at=1000, state="applying"),
-                create(f"{order.value}!{number}", workflow=order.value, due_at=-number, updated_at=-number),
+                follow(front, **dict.fromkeys(_MOVING, -1000), state="applying"),
+                follow(end, **dict.fromkeys(_MOVING, 1000), state="applying"),
+                create(f"{order.value}!{number}", workflow=order.value, **dict.fromkeys(_MOVING, -number)),
             ]
         )
 
@@ -172,7 +231,7 @@ class FindPromises(Promises):
     def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
         """A mistake is told, not answered.
 
-        Port: "A limit below 1, a cursor that another order gave, a time over 64 bits."
+        Port: "A limit below 1, a cursor that another order gave, a number over 64 bits."
         """
         for query in (
             Query(limit=0),
@@ -180,6 +239,8 @@ class FindPromises(Promises):
             Query(due_before=2**63),
             Query(after=Cursor(value=5, id="a")),
             Query(order=Order.DUE_AT, after=Cursor(value=None, id="a")),
+            Query(order=Order.SUBMISSION, after=Cursor(value=None, id="a")),
+            Query(order=Order.SUBMISSION, after=Cursor(value=2**63, id="a")),
         ):
             try:
                 backend.find(query)
@@ -199,6 +260,7 @@ class FindPromises(Promises):
             assert backend.history(name).entries == ()
             assert found(backend, ids=(name,)) == []
             assert found(backend, subject=name) == []
+            assert found(backend, open_subject=name) == []
             assert found(backend, states=(name,), workflow=name) == []
             assert found(backend, ticket_sns=(name,)) == []
             assert found(backend, ticket_sns=(name, "a")) == ["a"]

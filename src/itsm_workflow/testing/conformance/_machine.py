@@ -121,6 +121,7 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             "open_subject": st.none() | few,
             "ticket_key": st.none() | few,
             "ticket_sn": st.none() | few,
+            "submission": st.none() | st.integers(1, 4),
             "due_at": st.none() | st.integers(0, 4),
             "updated_at": st.integers(0, 4),
             "form": st.none() | st.sampled_from(('{"title":"一"}', "{ }")),
@@ -140,6 +141,7 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             "states": st.none() | st.just(("applying", "pending")),
             "attention": several,
             "subject": st.none() | few,
+            "open_subject": st.none() | few,
             "ticket_sns": several,
             "due_before": st.none() | st.integers(0, 4),
             "updated_before": st.none() | st.integers(0, 4),
@@ -235,12 +237,11 @@ def storage_machine(  # noqa: C901  # the rules of one machine
 
         @rule(fields=queries)
         def find(self, fields: dict[str, Any]) -> None:
-            ids, subject = fields["ids"], fields["subject"]
-            fields = {
-                **fields,
-                "ids": None if ids is None else tuple(self.walk + name for name in ids),
-                "subject": None if subject is None else self.walk + subject,
+            ids = fields["ids"]
+            own = {
+                name: None if fields[name] is None else self.walk + fields[name] for name in ("subject", "open_subject")
             }
+            fields = {**fields, **own, "ids": None if ids is None else tuple(self.walk + name for name in ids)}
             query = Query(workflow=self.walk, **fields)
             read = [page.rows for page in pages(self.backend, query)]
             _compare(f"find({word(query)})", [row for page in read for row in page], self.model.find(query))

@@ -14,7 +14,7 @@ from itsm_workflow.testing.conformance._wording import word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from itsm_workflow.storage.protocol import Conflict, EntryRow, Query, Row, Write
+    from itsm_workflow.storage.protocol import Conflict, Cursor, EntryRow, Query, Row, Write
 
 _FEW = 5
 
@@ -94,18 +94,27 @@ class Model:
 
         def matches(row: Row) -> bool:
             tuples = ((query.ids, row.id), (query.states, row.state), (query.attention, row.attention))
-            single = ((query.workflow, row.workflow), (query.subject, row.subject))
+            single = (
+                (query.workflow, row.workflow),
+                (query.subject, row.subject),
+                (query.open_subject, row.open_subject),
+            )
             times = ((query.due_before, row.due_at), (query.updated_before, row.updated_at))
             return (
                 all(wanted is None or value in wanted for wanted, value in (*tuples, (query.ticket_sns, row.ticket_sn)))
                 and all(wanted is None or value == wanted for wanted, value in single)
                 and all(latest is None or (value is not None and value <= latest) for latest, value in times)
                 and (query.order is not Order.DUE_AT or row.due_at is not None)
-                and (query.after is None or key(row) > (query.after.value or 0, query.after.id))
+                and (query.order is not Order.SUBMISSION or row.submission is not None)
+                and (query.after is None or key(row) > place(query.after))
             )
 
+        def place(cursor: Cursor) -> tuple[int, str]:
+            value = cursor.value or 0
+            return -value if query.order is Order.SUBMISSION else value, cursor.id
+
         def key(row: Row) -> tuple[int, str]:
-            return cursor_at(row, query.order).value or 0, row.id
+            return place(cursor_at(row, query.order))
 
         return sorted(filter(matches, self.rows.values()), key=key)
 

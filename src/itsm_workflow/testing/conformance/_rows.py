@@ -46,6 +46,7 @@ def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # any
         open_subject=None,
         ticket_key=None,
         ticket_sn=None,
+        submission=None,
         due_at=None,
         created_at=NOW,
         updated_at=NOW + entries,

@@ -83,7 +83,7 @@ class ValuePromises(Promises):
         Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
         """
         for number, time in enumerate((NOW, NOW + 1, 0, -1, 33_000_000_000_000_001, 2**63 - 1, -(2**63))):
-            row = create(f"c{number}", created_at=time, updated_at=time, due_at=time).row
+            row = create(f"c{number}", created_at=time, updated_at=time, due_at=time, submission=time).row
             lines = (entry(row.id, 1, at=time),)
             assert stored(backend, attrs.evolve(create(row.id), row=row, entries=lines)) == row
             assert whole_history(backend, row.id) == list(lines)
@@ -105,11 +105,12 @@ class ValuePromises(Promises):
                 open_subject=text,
                 ticket_key=text,
             ).row
-            row = attrs.evolve(row, ticket_sn=text)
+            row = attrs.evolve(row, ticket_sn=text, submission=number)
             line = entry(row.id, 1, trigger=text, source=text, dest=text, actor=text)
             assert stored(backend, attrs.evolve(create(row.id), row=row, entries=(line,))) == row
             assert whole_history(backend, row.id) == [line]
             assert [row.id] == found(backend, subject=text, workflow=text, states=(text,), ticket_sns=(text,))
+            assert [row.id] == found(backend, open_subject=text)
 
     @promise()
     def test_what_cannot_be_kept_is_refused(self, backend: StorageBackend) -> None:
