@@ -62,14 +62,30 @@ class AttentionReason(enum.StrEnum):
     """The create has not left so often that something must be wrong here: a name, a certificate, a setting."""
     EFFECT_PARKED = "effect_parked"
     """An effect failed too often, or its name is not registered."""
+    EFFECT_UNKNOWN = "effect_unknown"
+    """No process that looked has a function for the effect."""
+    MISMATCH = "mismatch"
+    """A ticket carries our key and is not what we would have sent."""
+    SELF_APPROVED = "self_approved"
+    """The applicant was the one who approved."""
+    INCONCLUSIVE = "inconclusive"
+    """The ticket ended and what decides about it cannot be read."""
+    WITHDRAWAL_UNRESOLVED = "withdrawal_unresolved"
+    """The ticket was withdrawn by us and is open, or approved, all the same."""
+    DECISION_REFUSED = "decision_refused"
+    """The gateway's answer decides the change and the machine refuses the step."""
 
 
 class EffectStatus(enum.StrEnum):
     """How far the work after a state was entered has come."""
 
     PLANNED = "planned"
+    STARTED = "started"
+    """A worker delivers it, until its claim ends."""
     DELIVERED = "delivered"
     PARKED = "parked"
+    SUPERSEDED = "superseded"
+    """A later decision made it pointless; it is not delivered."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +108,55 @@ class Form:
 
 
 @attrs.frozen(kw_only=True)
+class Moment:
+    """A time by every clock at hand, so that a clock step can be recognised.
+
+    Attributes:
+        wall: The wall clock.
+        boot_id: Identifies the boot of the machine; empty where the platform has no such id.
+        boot: Microseconds since that boot, suspended time included.
+        gateway: The ``Date`` of the gateway's last answer, or None.
+    """
+
+    wall: dt.datetime
+    boot_id: str = ""
+    boot: int = 0
+    gateway: dt.datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Decider:
+    """A person who decided in a step of the ticket.
+
+    Attributes:
+        user: The user name.
+        approved: The verdict, or None if the gateway shows none.
+        remark: What the person wrote, cleaned and capped.
+        at: When, or None if the gateway shows no time.
+    """
+
+    user: str
+    approved: bool | None = None
+    remark: str = ""
+    at: dt.datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TicketDecision:
+    """Who decided the ticket.
+
+    Attributes:
+        deciders: The people who decided, in the order of the gateway's log.
+        attested_by: The operator who attested the approval, where the gateway could not show it; else empty.
+        evidence: What the operator relied on, in words.
+    """
+
+    deciders: tuple[Decider, ...] = ()
+    attested_by: str = ""
+    evidence: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Attempt:
     """One submission to the gateway; a resend keeps its key and raises its number.
 
@@ -108,7 +173,9 @@ class Attempt:
         unsent: How often in a row nothing of it left.
         unknown_since: When the outcome became unknown; stays set when the ticket is found later.
         looks: How many look-ups came back empty or failed since then.
+        looked: When the last look-up was, or the outcome became unknown; None before.
         problem: What went wrong last, for people; never a remote body.
+        trace: The W3C ``traceparent`` of the request that submitted it, or empty.
     """
 
     key: str
@@ -123,7 +190,9 @@ class Attempt:
     unsent: int = 0
     unknown_since: dt.datetime | None = None
     looks: int = 0
+    looked: Moment | None = None
     problem: str = ""
+    trace: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -161,11 +230,16 @@ class Suspicion:
 
 @attrs.frozen(kw_only=True)
 class HeardCallback:
-    """The last authentic callback: a hint, kept to know a repeat."""
+    """The last authentic callback: a hint, kept to know a repeat.
+
+    Attributes:
+        count: How many callbacks of this attempt were stored.
+    """
 
     sn: str
     digest: str
     at: dt.datetime
+    count: int = 1
 
 
 @attrs.frozen(kw_only=True)
@@ -178,6 +252,8 @@ class PlannedEffect:
         due_at: When it may be delivered next.
         error: What the last failed delivery said.
         actor: On whose behalf.
+        owner: The token of the worker that delivers it; empty unless it is started.
+        claimed_until: When that delivery counts as failed, or None unless it is started.
     """
 
     id: str
@@ -187,6 +263,8 @@ class PlannedEffect:
     attempts: int = 0
     error: str = ""
     actor: str = ""
+    owner: str = ""
+    claimed_until: dt.datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -201,6 +279,12 @@ class ChangeRequest:
         definition_version: The version of that definition when the change was made.
         subject: What it is about, e.g. a collector's id.
         state: A state of the definition.
+        submission: The number of its last submission among all submissions of its subject; 0 for a draft that was
+            never submitted. The highest of a subject is its newest.
+        round: How often this change was submitted.
+        planned: How many effects were planned for it so far.
+        effect_names: By state, the names of the effects that its definition had when it was submitted.
+        decision: Who decided its ticket, once that is known.
         contradictions: The facts, in a few words, that disagreed with where it stands; each is recorded once.
         data: A host's own values, set by the updates of its own transitions.
     """
@@ -221,6 +305,11 @@ class ChangeRequest:
     suspicion: Suspicion | None = None
     heard: HeardCallback | None = None
     effects: tuple[PlannedEffect, ...] = ()
+    submission: int = 0
+    round: int = 0
+    planned: int = 0
+    effect_names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    decision: TicketDecision | None = None
     contradictions: tuple[str, ...] = ()
     data: Mapping[str, object] = NOTHING
 

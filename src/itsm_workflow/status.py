@@ -65,6 +65,12 @@ ADVICE = {
     "overdue": "remind the approvers, or withdraw",
     "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
+    "effect_unknown": "start a process that has a function for the effect, or retry the effect under an alias",
+    "mismatch": "compare the ticket with the facts; record_ticket with a reason if it is ours after all",
+    "self_approved": "check that the applicant may approve; clear the attention when it is settled",
+    "inconclusive": "look at the ticket in the ticket system; attest_approval if it was approved there",
+    "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
+    "decision_refused": "compare the ticket with the workflow's rule of approval",
 }
 """What a person can do about each reason of attention."""
 

@@ -116,7 +116,7 @@ def test_what_the_machine_judges_by_stays() -> None:
     assert approval.evidence["status"] == "finished"
     assert approval.evidence["approve_result"] is True
     assert approval.at == (original.at - entries[0].at).total_seconds()
-    looked = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=approval.evidence["seen_at"])
+    looked = dt.datetime.fromisoformat(approval.evidence["seen_at"])
     assert looked - dt.datetime(2026, 1, 1, tzinfo=dt.UTC) == original.evidence.seen_at - entries[0].at
 
 

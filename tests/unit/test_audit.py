@@ -131,7 +131,7 @@ def append(
     row = scene.storage.get(change_id)
     assert row is not None
     last = scene.storage.history(change_id).entries[-1]
-    chained = {"schema": 1, "previous": digest(last), "kind": brings, "evidence": {}, "effects": [], **document}
+    chained = {"schema": 2, "previous": digest(last), "kind": brings, "evidence": {}, "effects": [], **document}
     entry = EntryRow(
         change_id=change_id,
         seq=row.seq + 1,

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.change import Attention, AttentionReason, EffectStatus, HeardCallback, Outcome
+from itsm_workflow.change import (
+    Attention,
+    AttentionReason,
+    Decider,
+    EffectStatus,
+    HeardCallback,
+    Moment,
+    Outcome,
+    TicketDecision,
+)
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
@@ -31,17 +40,34 @@ if TYPE_CHECKING:
 
 CODEC = Codec({**COLLECTOR_CHANGE.evidence_types, "Drafted": ev.Drafted})
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+MOMENT = Moment(wall=x.later(3), boot_id="b1", boot=7, gateway=x.later(4))
+DECIDER = Decider(user="bob", approved=False, remark="not enough disk", at=x.later(5))
+
 EVERY_TYPE = [
     ev.Decision(reason="not wanted"),
     ev.Drafted(form=attrs.evolve(x.FORM, content="all of them", fields={"a": [1, None, {"b": 0.5}]})),
-    x.submission(),
-    x.mark(problem="connection reset"),
-    ev.LookupNoted(number=2, answered=False, problem="no answer"),
-    x.confirmed(channel=ev.Channel.OPERATOR, problem="its key was not shown"),
+    x.submission(number=3, effects={"approved": ("start",)}, trace=TRACE),
+    x.mark(problem="connection reset", at=MOMENT),
+    ev.LookupNoted(number=2, answered=False, problem="no answer", at=MOMENT),
+    x.confirmed(
+        channel=ev.Channel.OPERATOR,
+        problem="its key was not shown",
+        differences=("title: sent a, shows b",),
+        override="the approver renamed it",
+    ),
     ev.Refusal(number=1, owner="w1", remote_code=3900003, message="no", looked_up=True),
     ev.CallbackHeard(sn="REQ7", digest="0" * 64, number=1),
     ev.Undelivered(sn="REQ7"),
-    x.finished(approved=False, step_running=False, decision="false", ambiguous=True, closed_by="bob"),
+    x.finished(
+        approved=False,
+        step_running=False,
+        decision="false",
+        ambiguous=True,
+        closed_by="bob",
+        deciders=(DECIDER,),
+        inconclusive="its log is too large",
+    ),
     ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"}),
     ev.EffectResult(effect="E1", attempt=8, error="boom", final=True),
@@ -116,13 +142,27 @@ FULL = attrs.evolve(
     x.with_attention(x.SUSPECTED),
     form=attrs.evolve(x.FORM, content="all of them", fields={"size": 10}),
     attempt=attrs.evolve(
-        x.UNKNOWN.expect_attempt(), marked_at=x.NOW, not_before=x.later(1), unknown_since=x.later(2), unsent=2, looks=3
+        x.UNKNOWN.expect_attempt(),
+        marked_at=x.NOW,
+        not_before=x.later(1),
+        unknown_since=x.later(2),
+        unsent=2,
+        looks=3,
+        looked=MOMENT,
+        trace=TRACE,
     ),
     attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),
     outcome=Outcome.WITHDRAWN,
     ended_at=x.later(6),
-    heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7)),
-    effects=(x.planned(EffectStatus.PARKED, attempts=8, error="boom", actor="alice"),),
+    heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7), count=2),
+    effects=(
+        x.planned(EffectStatus.STARTED, attempts=8, error="boom", actor="alice", owner="w1", claimed_until=x.later(8)),
+    ),
+    submission=2,
+    round=3,
+    planned=4,
+    effect_names={"approved": ("start",)},
+    decision=TicketDecision(deciders=(DECIDER,), attested_by="ops", evidence="seen on the page"),
     contradictions=("RUNNING None",),
     data={"host": [1, None]},
 )
@@ -266,7 +306,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a number for a text": ({"attempt": {**ATTEMPT, "key": 1}}, "must be of type str, not int @ $.attempt.key"),
     "a text for a number": ({"attempt": {**ATTEMPT, "number": "1"}}, "must be of type int, not str @ $.attempt.number"),
     "truth for a number": ({"attempt": {**ATTEMPT, "looks": True}}, "must be of type int, not bool @ $.attempt.looks"),
-    "a text for a time": ({"ended_at": "2024-05-17"}, "must be integer microseconds, not str @ $.ended_at"),
+    "a text for a time": ({"ended_at": "2024-05-17"}, "such as 2026-03-02T08:00:00Z @ $.ended_at"),
     "a time without end": ({"ended_at": 10**30}, "@ $.ended_at"),
     "an unknown phase": ({"attempt": {**ATTEMPT, "phase": "lost"}}, "must be one of queued, sending, unknown"),
     "an unknown outcome": ({"outcome": "fine"}, "must be one of approved, rejected, withdrawn"),
@@ -275,7 +315,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a missing key": ({"suspicion": {"status": "running"}}, "is missing @ $.suspicion.since"),
     "a text for a list": ({"contradictions": "ab"}, "must be a list, not str @ $.contradictions"),
     "an object for a list": ({"effects": {"E1": EFFECT}}, "must be a list, not dict @ $.effects"),
-    "a wrong item": ({"effects": [{**EFFECT, "status": "done"}]}, "must be one of planned, delivered, parked"),
+    "a wrong item": ({"effects": [{**EFFECT, "status": "done"}]}, "must be one of planned, started, delivered, parked"),
     "a list for a part": ({"attempt": []}, "$.attempt"),
     "a list for a mapping": ({"data": []}, "must be an object, not list @ $.data"),
     "a ticket without its column": ({"ticket": {"url": "", "channel": "answer", "recorded_at": 0}}, "there is ticket"),
@@ -301,17 +341,17 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "no JSON": {"document": "{"},
     "no object": {"document": "[]"},
     "nothing": {"document": "null"},
-    "NaN": {"document": '{"schema":1,"head":"x","digest":"x","change":{"data":{"n":NaN}}}'},
-    "a key twice": {"document": '{"schema":1,"head":"x","head":"x","digest":"x","change":{}}'},
-    "another key": {"document": '{"schema":1,"head":"x","digest":"x","change":{},"more":1}'},
-    "no head": {"document": '{"schema":1,"digest":"x","change":{}}'},
-    "no digest": {"document": '{"schema":1,"head":"x","change":{}}'},
-    "a head that is no text": {"document": '{"schema":1,"head":1,"digest":"x","change":{}}'},
-    "a change that is no object": {"document": '{"schema":1,"head":"x","digest":"x","change":[]}'},
+    "NaN": {"document": '{"schema":2,"head":"x","digest":"x","change":{"data":{"n":NaN}}}'},
+    "a key twice": {"document": '{"schema":2,"head":"x","head":"x","digest":"x","change":{}}'},
+    "another key": {"document": '{"schema":2,"head":"x","digest":"x","change":{},"more":1}'},
+    "no head": {"document": '{"schema":2,"digest":"x","change":{}}'},
+    "no digest": {"document": '{"schema":2,"head":"x","change":{}}'},
+    "a head that is no text": {"document": '{"schema":2,"head":1,"digest":"x","change":{}}'},
+    "a change that is no object": {"document": '{"schema":2,"head":"x","digest":"x","change":[]}'},
     "no schema": {"document": '{"head":"x","digest":"x","change":{}}'},
     "an older schema": {"document": '{"schema":0,"head":"x","digest":"x","change":{}}'},
     "a schema that is true": {"document": '{"schema":true,"head":"x","digest":"x","change":{}}'},
-    "a schema with a fraction": {"document": '{"schema":1.0,"head":"x","digest":"x","change":{}}'},
+    "a schema with a fraction": {"document": '{"schema":2.0,"head":"x","digest":"x","change":{}}'},
     "a schema that is a text": {"document": '{"schema":"2","head":"x","digest":"x","change":{}}'},
     "no form": {"form": None},
     "a form that is no object": {"form": '"Collect"'},
@@ -421,13 +461,13 @@ def test_a_ticket_that_is_a_text_is_corrupt() -> None:
 def test_a_newer_schema_is_refused_as_such() -> None:
     """The way out is an upgrade, not a repair."""
     row, [entry] = written(x.DRAFT).row, history(x.opened()[1])
-    newer = row.document.replace('"schema":1', '"schema":2')
+    newer = row.document.replace('"schema":2', '"schema":3')
     with pytest.raises(StorageSchemaError, match=f"change {x.ID} was written by a newer version") as caught:
         CODEC.read(attrs.evolve(row, document=newer))
     with pytest.raises(StorageSchemaError, match=f"entry 1 of change {x.ID} was written by a newer version"):
-        CODEC.entries([attrs.evolve(entry, document=entry.document.replace('"schema":1', '"schema":2'))])
+        CODEC.entries([attrs.evolve(entry, document=entry.document.replace('"schema":2', '"schema":3'))])
 
-    assert (vars(caught.value)["found"], vars(caught.value)["known"]) == (2, SCHEMA)
+    assert (vars(caught.value)["found"], vars(caught.value)["known"]) == (3, SCHEMA)
 
 
 def test_no_value_of_a_document_is_told() -> None:
@@ -469,10 +509,10 @@ def test_evidence_of_a_type_that_is_not_known_is_read_as_it_is() -> None:
     "values",
     [
         {"document": "[]"},
-        {"document": '{"schema":1}'},
-        {"document": json.dumps({"schema": 1, "previous": START, "kind": "Decision", "evidence": [], "effects": []})},
-        {"document": json.dumps({"schema": 1, "previous": START, "kind": "Decision", "evidence": {}, "effects": "E1"})},
-        {"document": json.dumps({"schema": 1, "previous": None, "kind": "Decision", "evidence": {}, "effects": []})},
+        {"document": '{"schema":2}'},
+        {"document": json.dumps({"schema": 2, "previous": START, "kind": "Decision", "evidence": [], "effects": []})},
+        {"document": json.dumps({"schema": 2, "previous": START, "kind": "Decision", "evidence": {}, "effects": "E1"})},
+        {"document": json.dumps({"schema": 2, "previous": None, "kind": "Decision", "evidence": {}, "effects": []})},
         {"at": "now"},
     ],
     ids=["no object", "keys missing", "evidence", "effects", "previous", "time"],

@@ -244,18 +244,18 @@ def test_the_words_of_the_port() -> None:
 
 # ---------------------------------------------------------------- documents
 
-SHAPE = "the document must have schema 1 and exactly change, digest, head, schema"
+SHAPE = "the document must have a schema up to 2 and exactly change, digest, head, schema"
 
 
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
         ({"document": "[]"}, "the document must be an object"),
-        ({"document": '{"schema":1,"head":"x"}'}, SHAPE),
+        ({"document": '{"schema":2,"head":"x"}'}, SHAPE),
         ({"document": '{"schema":0,"head":"x","digest":"","change":{}}'}, SHAPE),
         ({"document": '{"schema":"1","head":"x","digest":"","change":{}}'}, SHAPE),
-        ({"document": '{"schema":1,"head":1,"digest":"","change":{}}'}, "head must be a string and change an object"),
-        ({"document": '{"schema":1,"head":"x","digest":"","change":[]}'}, "head must be a string and change an object"),
+        ({"document": '{"schema":2,"head":1,"digest":"","change":{}}'}, "head must be a string and change an object"),
+        ({"document": '{"schema":2,"head":"x","digest":"","change":[]}'}, "head must be a string and change an object"),
         ({"form": None}, "the form is missing"),
         ({"attention": "overdue"}, "column and document disagree on whether there is attention"),
         ({"ticket_key": "g:1", "ticket_sn": "S"}, "column and document disagree on whether there is ticket"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 
-from itsm_workflow.change import NOTHING, AttentionReason, Form
+from itsm_workflow.change import NOTHING, AttentionReason, Decider, Form, Moment
 
 
 class TicketStatus(enum.StrEnum):
@@ -50,21 +51,42 @@ class Drafted:
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """The one send that is wanted: its key, and who sends it for whom to which service."""
+    """The one send that is wanted: its key, and who sends it for whom to which service.
+
+    Attributes:
+        number: The submission's number among those of the subject: one more than the highest.
+        effects: By state, the names of the effects of the definition that it is submitted with.
+        trace: The W3C ``traceparent`` of the request, or empty.
+    """
 
     key: str
     creator: str
     service: str
     owner: str
+    number: int = 0
+    effects: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    trace: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SubmissionNumber:
+    """Another submission of the subject turned out to have the number: this one takes a higher one."""
+
+    number: int
 
 
 @attrs.frozen(kw_only=True)
 class AttemptMark:
-    """What a worker did, or is about to do, about attempt ``number``."""
+    """What a worker did, or is about to do, about attempt ``number``.
+
+    Attributes:
+        at: When, by every clock at hand; None where no interval is counted from it.
+    """
 
     number: int
     owner: str
     problem: str = ""
+    at: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -73,16 +95,23 @@ class LookupNoted:
 
     Attributes:
         answered: True if the gateway answered that there is none, False if it could not be asked.
+        at: When the look-up was, by every clock at hand.
     """
 
     number: int
     answered: bool
     problem: str = ""
+    at: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)
 class TicketConfirmed:
-    """A ticket that is ours: the key it carries and its creator were seen, or it came as the answer to our send."""
+    """A ticket that is ours: it is what we would have sent, or it came as the answer to our send.
+
+    Attributes:
+        differences: In what the ticket differs from what we would have sent, both sides shown.
+        override: Why an operator binds the change to a ticket that differs, or of which something is not shown.
+    """
 
     gateway: str
     id: str
@@ -92,6 +121,8 @@ class TicketConfirmed:
     creator: str
     channel: Channel
     problem: str = ""
+    differences: tuple[str, ...] = ()
+    override: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -139,6 +170,8 @@ class Snapshot:
         decision: The value of the form's decision field, if the definition wants one.
         ambiguous: Several tickets carry this sn, so that what is read by sn alone could not be read.
         closed_by: Who touched the ticket last.
+        deciders: Who decided in the ticket's approval steps, oldest first.
+        inconclusive: Why this look cannot conclude although the ticket ended, or empty.
     """
 
     ticket_id: str
@@ -153,6 +186,23 @@ class Snapshot:
     decision: str | None = None
     ambiguous: bool = False
     closed_by: str = ""
+    deciders: tuple[Decider, ...] = ()
+    inconclusive: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ApprovalAttested:
+    """An operator attests an approval that the gateway cannot show step by step.
+
+    Attributes:
+        ticket_id: The ticket that was approved.
+        approver: The user who approved it.
+        evidence: What the operator relies on, in words.
+    """
+
+    ticket_id: str
+    approver: str
+    evidence: str
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +220,22 @@ class Concern:
 
     reason: AttentionReason
     facts: Mapping[str, str] = NOTHING
+
+
+@attrs.frozen(kw_only=True)
+class EffectStart:
+    """A worker is about to deliver an effect.
+
+    Attributes:
+        attempt: The number of this delivery, from 1.
+        until: When the delivery counts as failed.
+        owner: The worker's token.
+    """
+
+    effect: str
+    attempt: int
+    until: dt.datetime
+    owner: str
 
 
 @attrs.frozen(kw_only=True)

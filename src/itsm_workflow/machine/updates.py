@@ -47,8 +47,17 @@ def submitted(facts: Facts) -> ChangeRequest:
         service=wanted.service,
         owner=wanted.owner,
         submitted_at=facts.now,
+        trace=wanted.trace,
     )
-    return attrs.evolve(facts.change, attempt=attempt, attention=_parked(facts), heard=None)
+    return attrs.evolve(
+        facts.change,
+        attempt=attempt,
+        attention=_parked(facts),
+        heard=None,
+        submission=wanted.number,
+        round=facts.change.round + 1,
+        effect_names=wanted.effects,
+    )
 
 
 def sending(facts: Facts) -> ChangeRequest:

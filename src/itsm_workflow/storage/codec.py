@@ -16,21 +16,26 @@ from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage.protocol import EntryRow, Row, Write
-from itsm_workflow.storage.strict import canonical, explain, parse, strict_converter
+from itsm_workflow.storage.strict import canonical, explain, parse, strict_converter, time_text
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cattrs import Converter
+
     from itsm_workflow.change import Ticket
 
-SCHEMA = 1
-"""The version of the documents. A newer one is refused, an older one is migrated."""
+SCHEMA = 2
+"""The version of the documents that are written. Those of schema 1 are read, newer ones are refused."""
+
+_READABLE = range(1, SCHEMA + 1)
 
 START = "0" * 64
 """What the first entry of a history carries as the digest of the one before."""
 
 _COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
+_TIMES = ("created_at", "updated_at")
 _KEYS = {"schema", "head", "digest", "change"}
 # A claim moves the version and the due time alone; a repair lets go of a subject that another change holds by now.
 _FREE = {"version", "due_at", "open_subject", "document", "submission"}
@@ -67,6 +72,7 @@ class Codec:
     def __init__(self, evidence: Mapping[str, type]) -> None:
         self._evidence = dict(evidence)
         self._converter = strict_converter()
+        self._older = strict_converter(integer_times=True)
 
     def write(
         self,
@@ -119,12 +125,13 @@ class Codec:
         """
         try:
             document = _checked(parse(row.document), _KEYS, f"change {row.id}")
+            converter = self._converter_of(document)
             written, head, values = document.pop("digest"), document["head"], document["change"]
             if not isinstance(head, str) or not isinstance(values, dict):
                 raise TypeError("head must be a string and change an object")  # noqa: TRY301 - one way to report
             found = _row_digest(row, document)
-            form = self._insert_columns(values, row)
-            change = self._converter.structure(values, ChangeRequest)
+            form = self._insert_columns(values, document, row)
+            change = converter.structure(values, ChangeRequest)
             due_at = None if row.due_at is None else from_micros(row.due_at)
             if found != written:
                 raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
@@ -160,6 +167,9 @@ class Codec:
             previous = digest(row)
         return found
 
+    def _converter_of(self, document: Mapping[str, object]) -> Converter:
+        return self._converter if document["schema"] == SCHEMA else self._older
+
     def _document(self, change: ChangeRequest) -> dict[str, object]:
         values: dict[str, object] = self._converter.unstructure(change)
         for column in _COLUMNS:
@@ -171,11 +181,13 @@ class Codec:
         return values
 
     @staticmethod
-    def _insert_columns(values: dict[str, object], row: Row) -> str:
+    def _insert_columns(values: dict[str, object], document: Mapping[str, object], row: Row) -> str:
         """Add what the columns hold to the values of a document, and return the text of the form."""
         if row.form is None:
             raise ValueError("the form is missing")
         values.update({name: getattr(row, name) for name in _COLUMNS})
+        if document["schema"] == SCHEMA:
+            values.update({name: time_text(from_micros(getattr(row, name))) for name in _TIMES})
         values["form"] = parse(row.form)
         ticket, attention = values.get("ticket"), values.get("attention")
         for part, held, column in (("ticket", ticket, row.ticket_key), ("attention", attention, row.attention)):
@@ -208,7 +220,7 @@ class Codec:
         )
 
     def _entry(self, row: EntryRow, document: Mapping[str, object]) -> Entry:
-        kind = self._evidence.get(str(document["kind"]))
+        kind, converter = self._evidence.get(str(document["kind"])), self._converter_of(document)
         evidence = document["evidence"]
         return Entry(
             change_id=row.change_id,
@@ -218,8 +230,8 @@ class Codec:
             source=row.source,
             dest=row.dest,
             actor=row.actor,
-            evidence=evidence if kind is None else self._converter.structure(evidence, kind),
-            effects=self._converter.structure(document["effects"], tuple[str, ...]),
+            evidence=evidence if kind is None else converter.structure(evidence, kind),
+            effects=converter.structure(document["effects"], tuple[str, ...]),
         )
 
 
@@ -251,6 +263,6 @@ def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:
             found=schema,
             known=SCHEMA,
         )
-    if type(schema) is not int or schema != SCHEMA or set(document) != keys:
-        raise ValueError(f"the document must have schema {SCHEMA} and exactly {', '.join(sorted(keys))}")
+    if type(schema) is not int or schema not in _READABLE or set(document) != keys:
+        raise ValueError(f"the document must have a schema up to {SCHEMA} and exactly {', '.join(sorted(keys))}")
     return document

@@ -1,7 +1,8 @@
-"""One strict cattrs converter: nothing is coerced, nothing unknown is let in, and JSON has one spelling."""
+"""Strict cattrs converters: nothing is coerced, unknown keys are refused, and each value has one JSON text."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import enum
 import functools
@@ -67,10 +68,13 @@ def json_value(value: object, depth: int = _DEPTH) -> object:
 
 
 @functools.cache
-def strict_converter() -> Converter:
-    """Return the converter that takes each JSON type for itself only, and times as integer microseconds.
+def strict_converter(*, integer_times: bool = False) -> Converter:
+    """Return the converter that takes each JSON type for itself only, and times as RFC 3339 text in UTC.
 
-    One for all: cattrs writes and compiles code for each class that a converter meets.
+    One for all callers: cattrs writes and compiles code for each class that a converter meets.
+
+    Args:
+        integer_times: Read times as integer microseconds instead, as schema 1 stored them.
     """
     converter = Converter(omit_if_default=True, forbid_extra_keys=True)
     for kind in (bool, int, float, str):
@@ -79,8 +83,8 @@ def strict_converter() -> Converter:
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
     # By class: cattrs has one for str, which would come before any other for a StrEnum.
     converter.register_unstructure_hook(enum.StrEnum, lambda member: member.value)
-    converter.register_structure_hook_func(_is(dt.datetime), _time)
-    converter.register_unstructure_hook_func(_is(dt.datetime), to_micros)
+    converter.register_structure_hook_func(_is(dt.datetime), _integer_time if integer_times else _time)
+    converter.register_unstructure_hook_func(_is(dt.datetime), to_micros if integer_times else time_text)
     converter.register_structure_hook_func(_is_tuple, _from_list(converter))
     converter.register_structure_hook_func(_is_mapping, _frozen_mapping(converter))
     converter.register_unstructure_hook_func(_is_mapping, json_value)
@@ -138,7 +142,29 @@ def _enum_member(value: object, kind: type[enum.StrEnum]) -> enum.StrEnum:
     return kind(value)
 
 
+def time_text(moment: dt.datetime) -> str:
+    """Return an aware time as RFC 3339 text in UTC: six digits of a second's fraction, or none where it is zero.
+
+    Raises:
+        ValueError: The time has no zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone; give an aware datetime")
+    return moment.astimezone(dt.UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
 def _time(value: object, _kind: object) -> dt.datetime:
+    moment = None
+    if type(value) is str:
+        with contextlib.suppress(ValueError):
+            moment = dt.datetime.fromisoformat(value)
+    # Of the many spellings of a time, only the one that is written is read.
+    if moment is None or moment.tzinfo is None or time_text(moment) != value:
+        raise ValueError("must be an RFC 3339 time in UTC, such as 2026-03-02T08:00:00Z")
+    return moment
+
+
+def _integer_time(value: object, _kind: object) -> dt.datetime:
     if type(value) is not int:
         raise TypeError(f"must be integer microseconds, not {type(value).__name__}")
     return from_micros(value)

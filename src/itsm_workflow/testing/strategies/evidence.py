@@ -16,6 +16,8 @@ from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, Form
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import State, Trigger
 from itsm_workflow.testing.strategies.values import (
+    clock_moments,
+    deciders,
     digests,
     effect_ids,
     enums,
@@ -26,6 +28,7 @@ from itsm_workflow.testing.strategies.values import (
     json_values,
     keys,
     moments,
+    names_by_state,
     numbers,
     optional,
     owners,
@@ -51,6 +54,8 @@ snapshots = st.builds(
     decision=optional(st.sampled_from(["true", "false", "True", ""])),
     ambiguous=flags,
     closed_by=texts,
+    deciders=st.lists(deciders, max_size=2).map(tuple),
+    inconclusive=st.just("") | texts,
 )
 endings = st.builds(
     lambda seen, status, result: attrs.evolve(seen, status=status, result_status=result or status, decision="true"),
@@ -107,9 +112,20 @@ confirmations = st.builds(
 EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ev.Decision: st.builds(ev.Decision, reason=texts),
     ev.Drafted: st.builds(ev.Drafted, form=forms),
-    ev.Submission: st.builds(ev.Submission, key=keys, creator=people, service=texts, owner=owners),
-    ev.AttemptMark: st.builds(ev.AttemptMark, number=numbers, owner=owners, problem=texts),
-    ev.LookupNoted: st.builds(ev.LookupNoted, number=numbers, answered=flags, problem=texts),
+    ev.Submission: st.builds(
+        ev.Submission,
+        key=keys,
+        creator=people,
+        service=texts,
+        owner=owners,
+        number=numbers,
+        effects=names_by_state,
+        trace=texts,
+    ),
+    ev.AttemptMark: st.builds(ev.AttemptMark, number=numbers, owner=owners, problem=texts, at=optional(clock_moments)),
+    ev.LookupNoted: st.builds(
+        ev.LookupNoted, number=numbers, answered=flags, problem=texts, at=optional(clock_moments)
+    ),
     ev.TicketConfirmed: confirmations,
     ev.Refusal: st.builds(
         ev.Refusal, number=numbers, owner=owners, remote_code=st.integers(), message=texts, looked_up=flags

@@ -14,14 +14,17 @@ from itsm_workflow.change import (
     Attention,
     AttentionReason,
     ChangeRequest,
+    Decider,
     EffectStatus,
     Form,
     HeardCallback,
+    Moment,
     Outcome,
     Phase,
     PlannedEffect,
     Suspicion,
     Ticket,
+    TicketDecision,
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import State
@@ -77,6 +80,21 @@ forms = st.builds(
     content=texts,
     fields=frozen(json_values),
 )
+names_by_state = st.dictionaries(
+    enums(State).map(lambda one: one.value), st.just(("start",)) | st.just(("start", "mail")), max_size=2
+).map(MappingProxyType)
+"""The names of effects, by the state that plans them."""
+clock_moments = st.builds(
+    Moment,
+    wall=moments,
+    boot_id=st.sampled_from(["", "b1", "b2"]),
+    boot=st.integers(0, 10**12),
+    gateway=optional(moments),
+)
+deciders = st.builds(Decider, user=people, approved=optional(flags), remark=texts, at=optional(moments))
+decisions = st.builds(
+    TicketDecision, deciders=st.lists(deciders, max_size=2).map(tuple), attested_by=people | st.just(""), evidence=texts
+)
 attempts = st.builds(
     Attempt,
     key=keys,
@@ -90,7 +108,9 @@ attempts = st.builds(
     not_before=optional(moments),
     unknown_since=optional(moments),
     looks=st.integers(0, 9),
+    looked=optional(clock_moments),
     problem=texts,
+    trace=texts,
 )
 tickets = st.builds(
     Ticket,
@@ -103,7 +123,7 @@ tickets = st.builds(
 )
 attentions = st.builds(Attention, reason=enums(AttentionReason), since=moments, facts=frozen(texts))
 suspicions = st.builds(Suspicion, status=enums(ev.TicketStatus).map(lambda one: one.value), since=moments)
-hints = st.builds(HeardCallback, sn=sns, digest=digests, at=moments)
+hints = st.builds(HeardCallback, sn=sns, digest=digests, at=moments, count=numbers)
 planned_effects = st.builds(
     PlannedEffect,
     id=effect_ids,
@@ -113,6 +133,8 @@ planned_effects = st.builds(
     attempts=st.integers(0, 9),
     error=texts,
     actor=people,
+    owner=owners,
+    claimed_until=optional(moments),
 )
 changes = st.builds(
     ChangeRequest,
@@ -132,6 +154,11 @@ changes = st.builds(
     suspicion=optional(suspicions),
     heard=optional(hints),
     effects=st.lists(planned_effects, max_size=2).map(tuple),
+    submission=st.integers(0, 3),
+    round=st.integers(0, 3),
+    planned=st.integers(0, 3),
+    effect_names=names_by_state,
+    decision=optional(decisions),
     contradictions=st.lists(texts, max_size=2).map(tuple),
     data=frozen(json_values),
 )
