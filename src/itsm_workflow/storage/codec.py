@@ -102,7 +102,7 @@ class Codec:
             open_subject=open_subject,
             ticket_key=ticket_key(change.ticket) if change.ticket else None,
             ticket_sn=change.sn,
-            submission=None,
+            submission=change.submission or None,
             due_at=None if due_at is None else to_micros(due_at),
             created_at=to_micros(change.created_at),
             updated_at=to_micros(change.updated_at),
@@ -172,7 +172,7 @@ class Codec:
 
     def _document(self, change: ChangeRequest) -> dict[str, object]:
         values: dict[str, object] = self._converter.unstructure(change)
-        for column in _COLUMNS:
+        for column in (*_COLUMNS, "submission"):
             values.pop(column, None)
         for part, columns in (("ticket", ("gateway", "id", "sn")), ("attention", ("reason",))):
             held = values.get(part)
@@ -188,6 +188,7 @@ class Codec:
         values.update({name: getattr(row, name) for name in _COLUMNS})
         if document["schema"] == SCHEMA:
             values.update({name: time_text(from_micros(getattr(row, name))) for name in _TIMES})
+        values["submission"] = row.submission or 0
         values["form"] = parse(row.form)
         ticket, attention = values.get("ticket"), values.get("attention")
         for part, held, column in (("ticket", ticket, row.ticket_key), ("attention", attention, row.attention)):
@@ -247,7 +248,7 @@ def digest(row: EntryRow) -> str:
 
 def _row_digest(row: Row, document: Mapping[str, object]) -> str:
     """Return the SHA-256, in hexadecimal, of a change's row and of the rest of its document."""
-    # Rows of schema 1 have no submission, and digests that do not count it.
+    # A draft has no submission, and neither has a row of schema 1, whose digest does not know that column.
     bound = _BOUND if row.submission is None else (*_BOUND, "submission")
     return hashlib.sha256(canonical([*(getattr(row, name) for name in bound), document]).encode()).hexdigest()
 
