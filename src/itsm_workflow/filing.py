@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
-from itsm_workflow.form import check_subject, make_form
+from itsm_workflow.form import check_subject, make_form, normal_subject
 from itsm_workflow.gateway.protocol import CreateRequest
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
@@ -55,18 +55,27 @@ class Filing:
         self._key_prefix = key_prefix
         self._entropy = entropy
 
-    def check(self, subject: object, asked: Asked) -> Form:
+    def check(self, subject: object, asked: Asked) -> tuple[str, Form]:
+        """Return the subject as it is stored, and the form that was asked for.
+
+        Raises:
+            InvalidForm: Something in them would be refused; all problems are listed.
+        """
+        problems = list(check_subject(subject))
+        try:
+            form = self.check_form(asked)
+        except InvalidForm as error:
+            raise InvalidForm([*problems, *error.problems]) from None
+        return normal_subject(subject), form
+
+    def check_form(self, asked: Asked) -> Form:
         """Return the form that was asked for.
 
         Raises:
             InvalidForm: Something in it would be refused; all problems are listed.
         """
-        problems = list(check_subject(subject))
-        try:
-            form = make_form(**asked)
-        except InvalidForm as error:
-            raise InvalidForm([*problems, *error.problems]) from None
-        problems += self._problems(form)
+        form = make_form(**asked)
+        problems = self._problems(form)
         if problems:
             raise InvalidForm(problems)
         return form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Required, TypedDict
@@ -19,7 +20,28 @@ Problem = tuple[str, str, str]
 FormCheck = Callable[[Form], Sequence[Problem]]
 """A host's own check of a form: returns all that is wrong with it."""
 
+SUBJECT_LIMIT = 200
 _SHOWN = 60
+# Letters and marks that no font draws; Python counts them as printable. From Unicode's Default_Ignorable_Code_Point,
+# and the blank of Braille.
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            *range(0x180B, 0x1810),
+            0x2800,
+            0x3164,
+            *range(0xFE00, 0xFE10),
+            0xFFA0,
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
 
 
 class Asked(TypedDict, total=False):
@@ -72,9 +94,33 @@ def make_form(
     )
 
 
+def normal_subject(subject: object) -> str:
+    """Return a subject in the one spelling that is stored: Unicode's form NFC. Letter case is kept.
+
+    Raises:
+        InvalidForm: It is not text, is empty or too long, or holds characters that a reader cannot see: two subjects
+            that look the same must be the same.
+    """
+    problems = check_subject(subject)
+    if problems:
+        raise InvalidForm(problems)
+    return unicodedata.normalize("NFC", str(subject))
+
+
 def check_subject(subject: object) -> Sequence[Problem]:
     """Return what is wrong with a subject."""
-    return _text("subject", subject, limit=200)
+    problems = _text("subject", subject, limit=SUBJECT_LIMIT)
+    if problems or not isinstance(subject, str):
+        return problems
+    if subject != subject.strip():
+        return [("subject", shown(subject), "must not begin or end with a blank")]
+    unseen = sorted({character for character in subject if not character.isprintable() or character in _INVISIBLE})
+    if unseen:
+        listed = ", ".join(f"U+{ord(character):04X}" for character in unseen)
+        return [("subject", shown(subject), f"must not hold invisible characters, and holds {listed}")]
+    if len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
+        return [("subject", shown(subject), f"must have at most {SUBJECT_LIMIT} characters in Unicode's form NFC")]
+    return []
 
 
 def check_person(actor: object, reason: object = "") -> Sequence[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import unicodedata
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 import attrs
@@ -60,7 +61,11 @@ class Records:
         """
         named = {
             stored.change.id: stored.change
-            for query in (Query(ids=(name,)), Query(subject=name), Query(ticket_sns=(name,)))
+            for query in (
+                Query(ids=(name,)),
+                Query(subject=unicodedata.normalize("NFC", name)),
+                Query(ticket_sns=(name,)),
+            )
             for page in self._journal.pages(attrs.evolve(query, workflow=self.definition.name))
             for stored in page
         }
@@ -94,7 +99,7 @@ class Records:
             workflow=self.definition.name,
             states=None if states is None else tuple(map(str, states)),
             attention=None if attention is None else tuple(map(str, attention)),
-            subject=subject,
+            subject=None if subject is None else unicodedata.normalize("NFC", subject),
             ticket_sns=None if sn is None else (sn,),
             updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
         )

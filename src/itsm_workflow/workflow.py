@@ -164,7 +164,7 @@ class Workflow(Records):
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed; nothing was sent unless the change is there, in ``applying``.
         """
-        form = self._filing.check(subject, asked)
+        subject, form = self._filing.check(subject, asked)
         self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
         return self._filing.apply(subject, form, _checked(actor, form.applicant)).change
 
@@ -174,7 +174,7 @@ class Workflow(Records):
         Raises:
             InvalidForm: Lists all problems.
         """
-        form = self._filing.check(subject, asked)
+        subject, form = self._filing.check(subject, asked)
         return self._filing.preview(form, self._make_address)
 
     def draft(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
@@ -183,7 +183,7 @@ class Workflow(Records):
         Raises:
             InvalidForm: Nothing was stored; lists all problems.
         """
-        form = self._filing.check(subject, asked)
+        subject, form = self._filing.check(subject, asked)
         return self._filing.draft(subject, form, _checked(actor, form.applicant)).change
 
     def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
@@ -193,7 +193,7 @@ class Workflow(Records):
             InvalidForm: The draft stays as it is; lists all problems.
             TransitionRefused: It is no draft.
         """
-        form = self._filing.check(self.get(change_id).subject, asked)
+        form = self._filing.check_form(asked)
         return self._filing.revise(change_id, form, _checked(actor, form.applicant)).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:

@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.form import Asked, check_subject, make_form, shown
+from itsm_workflow.form import Asked, check_subject, make_form, normal_subject, shown
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
@@ -189,6 +189,21 @@ def test_whatever_is_handed_in_becomes_a_storable_form_or_is_refused(**values: o
         ("", "must not be empty"),
         ("x" * 201, "must have at most 200 characters"),
         ("a\0", "must not have NUL characters or lone surrogates"),
+        (" s1", "must not begin or end with a blank"),
+        ("s1 ", "must not begin or end with a blank"),
+        ("s1\n", "must not begin or end with a blank"),
+        ("s1\u3000", "must not begin or end with a blank"),
+        ("s\u200b1", "must not hold invisible characters, and holds U+200B"),
+        ("s1\ufeff", "must not hold invisible characters, and holds U+FEFF"),
+        ("\u202es1\u202c", "must not hold invisible characters, and holds U+202C, U+202E"),
+        ("s\u00a01", "must not hold invisible characters, and holds U+00A0"),
+        ("s\u00ad1", "must not hold invisible characters, and holds U+00AD"),
+        ("s\t1", "must not hold invisible characters, and holds U+0009"),
+        ("s\x1b[31m1", "must not hold invisible characters, and holds U+001B"),
+        ("s\u3164", "must not hold invisible characters, and holds U+3164"),
+        ("s1\ufe0f", "must not hold invisible characters, and holds U+FE0F"),
+        ("s1\u034f", "must not hold invisible characters, and holds U+034F"),
+        ("\U0001d15e" * 200, "must have at most 200 characters in Unicode's form NFC"),
     ],
 )
 def test_a_wrong_subject_is_told(subject: object, rule: str) -> None:
@@ -196,10 +211,26 @@ def test_a_wrong_subject_is_told(subject: object, rule: str) -> None:
     assert check_subject(subject) == [("subject", shown(subject), rule)]
 
 
-@pytest.mark.parametrize("subject", ["collector-42", "采集项 42", "x" * 200])
+@pytest.mark.parametrize("subject", ["collector-42", "采集项 42", "x" * 200, "Collector", "é", "e\u0301"])
 def test_a_right_subject_has_no_problem(subject: str) -> None:
     """Up to 200 characters, in any script."""
     assert check_subject(subject) == []
+
+
+def test_a_subject_has_one_spelling() -> None:
+    """Composed or decomposed; letter case stays."""
+    assert {"caf\u00e9"} == {normal_subject("caf\u00e9"), normal_subject("cafe\u0301")}
+    assert normal_subject("Caf\u00e9") == "Caf\u00e9"
+
+
+@given(subject=st.text(st.characters(categories=["L", "M", "N", "P", "S"]), min_size=1, max_size=12))
+def test_a_subject_that_is_taken_stays_as_it_is(subject: str) -> None:
+    """Its spelling is spelt that way again, and is right."""
+    assume(not check_subject(subject))
+
+    once = normal_subject(subject)
+
+    assert (once, []) == (normal_subject(once), check_subject(once))
 
 
 def test_a_value_of_many_lines_is_shown_in_one() -> None:

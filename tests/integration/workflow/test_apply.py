@@ -73,6 +73,22 @@ def test_open_subject_is_already_applied(office: Office) -> None:
     assert len(office.sandbox.tickets()) == 1
 
 
+def test_spellings_that_look_alike_make_one_ticket(office: Office) -> None:
+    """Decomposed letters are the same subject; blanks around it and invisible characters are refused."""
+    workflow = office.workflow()
+    change = workflow.apply(subject="caf\u00e9-1", **asked())
+
+    with pytest.raises(AlreadyApplied):
+        workflow.apply(subject="cafe\u0301-1", **asked())
+    for subject in ("caf\u00e9-1 ", "\u00a0caf\u00e9-1", "caf\u00e9\u200b-1", "caf\u00e9-1\ufeff", "caf\u00e9\u2060-1"):
+        with pytest.raises(InvalidForm, match="subject"):
+            workflow.apply(subject=subject, **asked())
+
+    assert len(office.sandbox.tickets()) == 1
+    assert [change] == list(workflow.find(subject="cafe\u0301-1"))
+    assert change == workflow.resolve("cafe\u0301-1")
+
+
 @EVERY_STORE
 def test_threads_that_apply_at_once_make_one_ticket(office: Office) -> None:
     """One thread files the ticket, the others learn that it is there."""
