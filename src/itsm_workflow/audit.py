@@ -197,18 +197,31 @@ def _read(storage: StorageBackend, definition: WorkflowDefinition) -> Iterator[_
     while following is not None:
         page = storage.find(following)
         for row in page.rows:
-            entries = tuple(_history(storage, row.id))
+            named, entries = _whole(storage, row)
             yield _Case(
-                row=row,
+                row=named,
                 entries=entries,
-                document=_object(_parsed(row.document).get("change")),
+                document=_object(_parsed(named.document).get("change")),
                 documents=tuple(_parsed(entry.document) for entry in entries),
             )
         following = attrs.evolve(following, after=page.next) if page.next else None
 
 
-def _history(storage: StorageBackend, change_id: str) -> Iterator[EntryRow]:
-    after: int | None = 0
+def _whole(storage: StorageBackend, row: Row) -> tuple[Row, tuple[EntryRow, ...]]:
+    """Return a change's row as it is after its entries were read, and the entries up to that time.
+
+    A row that is read after its entries names the last of them, unless an entry was added without its change.
+    """
+    entries: list[EntryRow] = []
+    while True:
+        entries += _history(storage, row.id, len(entries))
+        again = storage.get(row.id) or row
+        if again.seq <= len(entries) or again.seq == row.seq:
+            return again, tuple(entries)
+        row = again
+
+
+def _history(storage: StorageBackend, change_id: str, after: int | None) -> Iterator[EntryRow]:
     while after is not None:
         page = storage.history(change_id, after, _PAGE)
         yield from page.entries

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.observe import Observers
     from itsm_workflow.policy import Policy
     from itsm_workflow.settle import Step
-    from itsm_workflow.storage.protocol import Conflict, Query, Row, StorageBackend, Write
+    from itsm_workflow.storage.protocol import Conflict, EntryRow, Query, Row, StorageBackend, Write
 
 _PAGE = 500
 
@@ -136,24 +136,34 @@ class Journal:
     def history(self, change_id: str) -> list[Entry]:
         """Return the whole history, its chain of digests checked from the first entry to the one the change names.
 
+        Entries that were added while it was read belong to it; a change that is read again after them must name the
+        last of them, since an entry and the change that names it are committed together.
+
         Raises:
             ChangeNotFound: The store has no such change in this workflow.
             StorageCorrupt: An entry was edited, removed, added or moved; the error names the first that shows it.
         """
-        stored = self.load(change_id)  # before the entries: later ones may be added meanwhile
+        stored, heads = self.load(change_id), [START]
         found: list[Entry] = []
-        after, previous, head = 0, START, START
         while True:
+            for rows in self._entries(change_id, len(found)):
+                found += self._codec.entries(rows, previous=heads[-1])
+                heads += map(digest, rows)
+            if stored.seq > len(found) or heads[stored.seq] != stored.head:
+                message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
+                raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
+            if stored.seq == len(found):
+                return found
+            stored = self.load(change_id)
+            if stored.seq < len(found):
+                message = f"entry {stored.seq + 1} of change {change_id} was never committed: the change ends before it"
+                raise StorageCorrupt(message, change_id=change_id, seq=stored.seq + 1)
+
+    def _entries(self, change_id: str, after: int | None) -> Iterator[tuple[EntryRow, ...]]:
+        while after is not None:
             rows = self.storage.history(change_id, after, _PAGE)
-            found += self._codec.entries(rows.entries, previous=previous)
-            head = next((digest(row) for row in rows.entries if row.seq == stored.seq), head)
-            if rows.next_seq is None:
-                break
-            after, previous = rows.next_seq, digest(rows.entries[-1])
-        if head != stored.head:
-            message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
-            raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
-        return found
+            yield rows.entries
+            after = rows.next_seq
 
     def _read(self, row: Row) -> Stored:
         """Return the change in a row, without times of a clock that stood ahead.

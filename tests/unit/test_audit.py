@@ -189,6 +189,40 @@ def test_histories_longer_than_a_page_are_read_whole(scene: Scene) -> None:
     assert {(change.id, number) for number in range(0, len(page.entries), 2)} <= set(seen)
 
 
+def test_an_entry_beyond_what_the_change_names_is_found(scene: Scene) -> None:
+    """Well chained, and no commit brought it."""
+    change = scene.change("granted")
+
+    def forged(entries: Sequence[EntryRow]) -> Sequence[EntryRow]:
+        if not entries or entries[0].change_id != change.id:
+            return entries
+        last = entries[-1]
+        document = json.loads(last.document) | {"previous": digest(last)}
+        return (*entries, attrs.evolve(last, seq=last.seq + 1, document=json.dumps(document)))
+
+    report = scene.audit(storage=DoctoredStore(scene.storage, forged))
+
+    assert any("its history ends with entry" in finding for finding in report.findings)
+
+
+def test_a_change_that_moves_while_it_is_audited_is_no_finding(scene: Scene) -> None:
+    """An entry that is committed between the row and its history belongs to both."""
+    change = scene.change("granted")
+    moved: list[str] = []
+
+    class Moving(DoctoredStore):
+        def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
+            if change_id == change.id and not moved:
+                moved.append(change_id)
+                append(scene, change.id, "clear_attention", "approved", "approved")
+            return self.kept.history(change_id, after_seq, limit)
+
+    report = scene.audit(storage=Moving(scene.storage, lambda entries: entries))
+
+    assert moved == [change.id]
+    assert not [finding for finding in report.findings if "its history ends" in finding or "digest" in finding]
+
+
 # ---------------------------------------------------------------- tickets
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,7 @@ from itsm_workflow.errors import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
+from itsm_workflow.storage.codec import digest
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
 from tests.unit.desk import ASKED, SUBJECT, Desk
 from tests.unit.machine import examples as x
@@ -290,6 +292,26 @@ def test_a_history_that_is_not_what_was_written_is_corrupt(
         journal.history(change.id)
 
     assert vars(caught.value) == {"change_id": change.id, "seq": seq}
+
+
+def forged(rows: list[EntryRow]) -> EntryRow:
+    """Return an entry that continues the chain, and that no commit brought."""
+    last = json.loads(rows[-1].document) | {"previous": digest(rows[-1])}
+    return attrs.evolve(rows[-1], seq=rows[-1].seq + 1, trigger="approve", document=json.dumps(last))
+
+
+def test_an_entry_beyond_what_the_change_names_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well chained or not: the change, read again after its entries, names the last one."""
+    desk, journal, change = pending()
+    true = desk.store.history(change.id)
+    more = attrs.evolve(true, entries=(*true.entries, forged(list(true.entries))))
+    monkeypatch.setattr(
+        desk.store, "history", lambda _, after, limit: attrs.evolve(more, entries=more.entries[after:][:limit])
+    )
+    with pytest.raises(StorageCorrupt, match=f"^entry 5 of change {change.id} was never committed: ") as caught:
+        journal.history(change.id)
+
+    assert vars(caught.value) == {"change_id": change.id, "seq": 5}
 
 
 def test_an_entry_that_is_added_while_a_history_is_read_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
