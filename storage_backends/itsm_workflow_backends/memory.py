@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -14,9 +15,6 @@ from itsm_workflow.storage.protocol import (
     Row,
     Rows,
     Write,
-    check_limit,
-    check_query,
-    check_writes,
 )
 from itsm_workflow.storage.table import Table
 from itsm_workflow.storage.url import check_bare
@@ -49,6 +47,7 @@ class MemoryBackend:
 
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""
+        check_id(change_id)
         with self._lock:
             return self._open_table().rows.get(change_id)
 
@@ -60,7 +59,7 @@ class MemoryBackend:
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
-        check_limit(limit)
+        check_history(change_id, after_seq, limit)
         with self._lock:
             return self._open_table().history(change_id, after_seq, limit)
 

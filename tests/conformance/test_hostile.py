@@ -12,7 +12,8 @@ import pytest
 
 from itsm_workflow.cli import main
 from itsm_workflow.storage import registry
-from itsm_workflow.storage.protocol import EntryRows, Query, check_writes
+from itsm_workflow.storage.checks import check_writes
+from itsm_workflow.storage.protocol import EntryRows, Query
 from itsm_workflow.testing import check_storage, conformance
 from itsm_workflow.testing.conformance import QUICK, Outcome, _machine, _shortest
 from itsm_workflow.testing.conformance._check import _few

@@ -145,6 +145,28 @@ class WritesTheRowFirst(SQLiteBackend):
         return answer
 
 
+class ReadsABatchTwice(MemoryBackend):
+    """Takes whatever can be iterated over."""
+
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        return super().commit(list(writes))
+
+
+class FindsByAList(MemoryBackend):
+    """Takes a text or a list for a tuple of texts."""
+
+    def find(self, query: Query, /) -> Rows:
+        return super().find(attrs.evolve(query, ids=query.ids and tuple(query.ids)))
+
+
+class HasNoSuchNumber(MemoryBackend):
+    """Answers that no change has an id of another type."""
+
+    def get(self, change_id: str, /) -> Row | None:
+        known: object = change_id
+        return super().get(change_id) if isinstance(known, str) else None
+
+
 class FoldsCase(MemoryBackend):
     """Compares names as some databases do by default."""
 
@@ -394,6 +416,9 @@ ZOO = {
     SyncsEverySecondCommit: ("a power cut loses nothing that was told", "durable before returning"),
     AcknowledgesBeforeWriting: ("a killed process loses nothing that it was told", "durable before returning"),
     WritesTheRowFirst: ("dying inside a commit leaves whole writes", "A write is stored whole, row and entries"),
+    ReadsABatchTwice: ("what is not a batch of writes is refused", "a value in it, of another type"),
+    FindsByAList: ("a query of other types", "a value in it, of another type"),
+    HasNoSuchNumber: ("what is not an id is refused", "a value in it, of another type"),
     FoldsCase: ("ids are case sensitive", "Ids are case-sensitive."),
     HoldsSubjectsAgainstClaims: ("a write without entries only moves when it is due", "whatever else the row says"),
     PutsTheOldestSubmissionFirst: ("the newest submission of a subject comes first", "newest submission comes first"),

@@ -24,8 +24,9 @@ from itsm_workflow.change import (
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
-from itsm_workflow.storage.protocol import EntryRow, Row, check_writes
+from itsm_workflow.storage.protocol import EntryRow, Row
 from itsm_workflow.storage.strict import canonical, parse
 from itsm_workflow.testing import strategies as s
 from tests.stateful.walk import walks

@@ -15,7 +15,6 @@ from itsm_workflow.storage import files, open_storage, registry
 from itsm_workflow.storage import table as table_module
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import (
-    MAX_TEXT_BYTES,
     PROTOCOL_VERSION,
     Conflict,
     ConflictKind,
@@ -24,10 +23,6 @@ from itsm_workflow.storage.protocol import (
     Query,
     Row,
     Write,
-    check_limit,
-    check_query,
-    check_writes,
-    is_keepable,
 )
 from itsm_workflow.storage.strict import json_value, strict_converter
 from itsm_workflow.storage.table import Table
@@ -197,42 +192,7 @@ def test_a_write_that_only_claims_is_judged_by_its_version_alone() -> None:
     assert filled.judge(news) == Conflict(kind=ConflictKind.SUBJECT, change_id="b", holder="a")
 
 
-# ---------------------------------------------------------------- what may be stored and asked
-
-
-@pytest.mark.parametrize(
-    ("value", "good"), [(2**63 - 1, True), (-(2**63), True), (2**63, False), (-(2**63) - 1, False), (True, False)]
-)
-@pytest.mark.parametrize("where", ["due_at", "submission", "created_at", "entry 1 at"])
-def test_numbers_have_sixty_four_bits(*, where: str, value: int, good: bool) -> None:
-    """Of the row and of its entries; the error names the place."""
-    in_row: dict[str, Any] = {} if where.startswith("entry") else {where: value}
-    write = create(**in_row) if in_row else attrs.evolve(create(), entries=(entry(at=value),))
-    if good:
-        check_writes([write])
-        return
-    with pytest.raises(ValueError, match=f"{where} is no whole number of 64 bits"):
-        check_writes([write])
-
-
-def test_texts_have_a_longest_length() -> None:
-    """In bytes; exactly that long is fine."""
-    assert is_keepable("x" * MAX_TEXT_BYTES) is True
-    assert is_keepable("x" * (MAX_TEXT_BYTES + 1)) is False
-    assert is_keepable("é" * (MAX_TEXT_BYTES // 2 + 1)) is False
-    assert is_keepable("\ud800") is False
-    assert MAX_TEXT_BYTES == 4 * 1024 * 1024
-
-
-@pytest.mark.parametrize(("limit", "good"), [(1, True), (2**63 - 2, True), (0, False), (-1, False), (2**63 - 1, False)])
-def test_a_page_holds_at_least_one_and_leaves_room_to_see_whether_there_is_more(*, limit: int, good: bool) -> None:
-    """A backend asks for one row more than the page holds, in 64 bits."""
-    if good:
-        check_limit(limit)
-        check_query(Query(limit=limit))
-        return
-    with pytest.raises(ValueError, match="a page holds at least 1"):
-        check_limit(limit)
+# ---------------------------------------------------------------- the port
 
 
 def test_the_words_of_the_port() -> None:

@@ -193,7 +193,9 @@ class StorageBackend(Protocol):
     """A place where changes are kept.
 
     Methods are synchronous. One backend object is shared by the threads of a process; the store behind it is shared by
-    processes. Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``.
+    processes. Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``. A method raises TypeError for an
+    argument, or a value in it, of another type than declared here, before it stores or reads anything; a bool is not a
+    number. The checks that do so are in ``itsm_workflow.storage.checks``, and each backend calls them first.
     """
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
@@ -223,7 +225,8 @@ class StorageBackend(Protocol):
         two pages can be met twice or missed. Rows come whole, as `get` returns them.
 
         Raises:
-            ValueError: A limit below 1, a cursor that another order gave, a number over 64 bits.
+            ValueError: A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64
+                bits.
         """
         ...
 
@@ -231,7 +234,7 @@ class StorageBackend(Protocol):
         """Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id.
 
         Raises:
-            ValueError: A limit below 1.
+            ValueError: A limit below 1, an ``after_seq`` below 0.
         """
         ...
 
@@ -246,74 +249,6 @@ class StorageBackend(Protocol):
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 """No text of a row or an entry may be longer than this, in UTF-8."""
 
-_INTEGERS = range(-(2**63), 2**63)
-
-_ROW_TEXTS = ("id", "workflow", "state", "subject", "document")
-_ROW_OPTIONAL_TEXTS = ("attention", "open_subject", "ticket_key", "ticket_sn", "form")
-_ROW_INTEGERS = ("version", "seq", "created_at", "updated_at")
-_ROW_OPTIONAL_INTEGERS = ("submission", "due_at")
-_ENTRY_TEXTS = ("change_id", "trigger", "source", "dest", "actor", "document")
-_ENTRY_INTEGERS = ("seq", "at")
-
-
-def check_writes(writes: Sequence[Write]) -> None:
-    """Refuse a batch that no backend may store; each backend calls this first.
-
-    Raises:
-        ValueError: As promised by `StorageBackend.commit`; also NUL, a lone surrogate, a text over `MAX_TEXT_BYTES`, a
-            number over 64 bits, a value of another type.
-    """
-    seen: set[str] = set()
-    for write in writes:
-        row = write.row
-        _check_values(write)
-        if row.id in seen:
-            raise ValueError(f"two writes of change {row.id!r} in one commit")
-        seen.add(row.id)
-        if write.expected_version < 0 or row.version != write.expected_version + 1:
-            raise ValueError(f"change {row.id!r}: version {row.version} does not follow {write.expected_version}")
-        first = row.seq - len(write.entries) + 1
-        numbers = [entry.seq for entry in write.entries]
-        if numbers != list(range(first, row.seq + 1)) or any(e.change_id != row.id for e in write.entries):
-            raise ValueError(f"change {row.id!r}: entries {numbers} do not number on to seq {row.seq}")
-        if write.expected_version == 0 and (first != 1 or row.form is None):
-            raise ValueError(f"change {row.id!r}: a new change brings its form and its whole history")
-
-
-def check_follows(write: Write, *, stored_seq: int) -> None:
-    """Refuse entries that leave a gap behind the stored ones; called once the version was found to fit.
-
-    Raises:
-        ValueError: As promised by `StorageBackend.commit`.
-    """
-    first = write.row.seq - len(write.entries) + 1
-    if first != stored_seq + 1:
-        raise ValueError(f"change {write.row.id!r}: entries from {first} do not follow the stored {stored_seq}")
-
-
-def check_query(query: Query) -> None:
-    """Refuse a query that no backend may answer; each backend calls this first.
-
-    Raises:
-        ValueError: As promised by `StorageBackend.find`.
-    """
-    check_limit(query.limit)
-    if query.after is not None and (query.after.value is None) != (query.order is Order.ID):
-        raise ValueError(f"the cursor {query.after} was not given by a query ordered by {query.order}")
-    for number in (query.due_before, query.updated_before, query.after.value if query.after else None):
-        if number is not None and number not in _INTEGERS:
-            raise ValueError(f"the time {number} does not fit into 64 bits")
-
-
-def check_limit(limit: int) -> None:
-    """Refuse a page that cannot hold anything.
-
-    Raises:
-        ValueError: As promised by `StorageBackend.history`.
-    """
-    if limit not in range(1, 2**63 - 1):
-        raise ValueError(f"a page holds at least 1, not {limit}")
-
 
 def cursor_at(row: Row, order: Order) -> Cursor:
     """Return the cursor that continues behind the row."""
@@ -325,31 +260,3 @@ def sort_key(cursor: Cursor, order: Order) -> tuple[int, str]:
     """Return the key by which a backend that sorts in Python orders its rows: the lower key comes first."""
     value = cursor.value or 0
     return -value if order is Order.SUBMISSION else value, cursor.id
-
-
-def is_keepable(text: str) -> bool:
-    """Tell whether a store can keep this text, so whether it can name anything stored."""
-    try:
-        return "\0" not in text and len(text.encode()) <= MAX_TEXT_BYTES
-    except UnicodeEncodeError:
-        return False
-
-
-def _check_values(write: Write) -> None:
-    row = write.row
-    where = f"change {row.id!r}"
-    texts = [(name, getattr(row, name)) for name in _ROW_TEXTS]
-    texts += [(name, value) for name in _ROW_OPTIONAL_TEXTS if (value := getattr(row, name)) is not None]
-    numbers = [(name, getattr(row, name)) for name in _ROW_INTEGERS]
-    numbers += [(name, value) for name in _ROW_OPTIONAL_INTEGERS if (value := getattr(row, name)) is not None]
-    for entry in write.entries:
-        texts += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_TEXTS]
-        numbers += [(f"entry {entry.seq} {name}", getattr(entry, name)) for name in _ENTRY_INTEGERS]
-    for name, value in texts:
-        if not isinstance(value, str) or not is_keepable(value):
-            raise ValueError(
-                f"{where}: {name} is no text that can be kept: NUL, lone surrogate, or over {MAX_TEXT_BYTES} bytes"
-            )
-    for name, value in numbers:
-        if not isinstance(value, int) or isinstance(value, bool) or value not in _INTEGERS:
-            raise ValueError(f"{where}: {name} is no whole number of 64 bits: {value!r}")

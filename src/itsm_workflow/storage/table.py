@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.storage.checks import check_follows
 from itsm_workflow.storage.protocol import (
     Conflict,
     ConflictKind,
@@ -20,7 +21,6 @@ from itsm_workflow.storage.protocol import (
     Row,
     Rows,
     Write,
-    check_follows,
     cursor_at,
     sort_key,
 )
@@ -140,11 +140,10 @@ class Table:
 
     def history(self, change_id: str, after_seq: int, limit: int) -> EntryRows:
         """Answer as `StorageBackend.history` promises."""
-        # Entries are numbered from 1, so the place of each is known.
-        first = max(after_seq, 0)
         entries = self._entries.get(change_id, [])
-        page = tuple(entries[first : first + limit])
-        return EntryRows(entries=page, next_seq=page[-1].seq if page and first + limit < len(entries) else None)
+        # Entries are numbered from 1, so the place of each is known.
+        page = tuple(entries[after_seq : after_seq + limit])
+        return EntryRows(entries=page, next_seq=page[-1].seq if page and after_seq + limit < len(entries) else None)
 
     def writes(self) -> Iterator[Write]:
         """Yield each change with its whole history, as the one write that would create it."""

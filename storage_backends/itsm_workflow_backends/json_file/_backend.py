@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import attrs
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
@@ -21,9 +22,6 @@ from itsm_workflow.storage.protocol import (
     Row,
     Rows,
     Write,
-    check_limit,
-    check_query,
-    check_writes,
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._format import SCHEMA, encode_header
@@ -127,6 +125,7 @@ class JSONFileBackend:
 
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""
+        check_id(change_id)
         with self._current() as opened:
             opened.replay.check(change_id)
             return opened.replay.table.rows.get(change_id)
@@ -145,7 +144,7 @@ class JSONFileBackend:
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
-        check_limit(limit)
+        check_history(change_id, after_seq, limit)
         with self._current() as opened:
             opened.replay.check(change_id)
             return opened.replay.table.history(change_id, after_seq, limit)

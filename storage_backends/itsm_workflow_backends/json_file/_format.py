@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 import attrs
 
-from itsm_workflow.storage.protocol import EntryRow, Row, Write, check_writes
+from itsm_workflow.storage.checks import check_writes
+from itsm_workflow.storage.protocol import EntryRow, Row, Write
 from itsm_workflow_backends.json_file._embedding import embed, extract, write
 
 if TYPE_CHECKING:

@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.storage.checks import (
+    check_follows,
+    check_history,
+    check_id,
+    check_query,
+    check_writes,
+    is_keepable,
+)
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
     Conflict,
@@ -16,12 +24,7 @@ from itsm_workflow.storage.protocol import (
     Rows,
     Schema,
     Write,
-    check_follows,
-    check_limit,
-    check_query,
-    check_writes,
     cursor_at,
-    is_keepable,
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
@@ -88,6 +91,7 @@ class SQLiteBackend:
 
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""
+        check_id(change_id)
         with self._connections.reading() as connection:
             if not is_keepable(change_id):
                 return None
@@ -111,11 +115,11 @@ class SQLiteBackend:
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
-        check_limit(limit)
+        check_history(change_id, after_seq, limit)
         with self._connections.reading() as connection:
             if not is_keepable(change_id):
                 return EntryRows(entries=())
-            after = min(max(after_seq, 0), _LAST_SEQ)
+            after = min(after_seq, _LAST_SEQ)
             read = connection.execute(sql.SELECT_ENTRIES, (change_id, after, limit + 1)).fetchall()
         entries = tuple(map(sql.to_entry, read[:limit]))
         return EntryRows(entries=entries, next_seq=entries[-1].seq if len(read) > limit else None)

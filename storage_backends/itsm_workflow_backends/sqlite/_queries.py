@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row, is_keepable
+from itsm_workflow.storage.checks import is_keepable
+from itsm_workflow.storage.protocol import Cursor, EntryRow, Order, Query, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,7 @@ def to_entry(values: Sequence[Value]) -> EntryRow:
 
 def select_page(query: Query) -> tuple[str, list[Value]] | None:
     """Return the statement and its parameters that read one row more than the page, or None if nothing can match."""
-    named = (query.workflow, query.subject, query.open_subject, query.after.id if query.after else None)
-    if not all(text is None or is_keepable(text) for text in named):
+    if not all(text is None or is_keepable(text) for text in (query.workflow, query.subject, query.open_subject)):
         return None
     terms: list[str] = []
     values: list[Value] = []

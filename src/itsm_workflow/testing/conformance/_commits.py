@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.storage.protocol import Conflict, ConflictKind
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._rows import NOW, claim, create, entry, follow, present, stored, whole_history
+from itsm_workflow.testing.conformance._rows import (
+    NOW,
+    claim,
+    create,
+    entry,
+    follow,
+    present,
+    refused,
+    stored,
+    whole_history,
+)
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Row, StorageBackend, Write
@@ -275,6 +286,50 @@ class CommitPromises(Promises):
             assert backend.get("c1") == row, name
         assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
         assert backend.commit([create("good"), follow(row)]) == [None, None]
+
+    @promise()
+    def test_what_is_not_a_batch_of_writes_is_refused(self, backend: StorageBackend) -> None:
+        """A batch that can be read only once is not taken for an empty one, and no value is stored as another type.
+
+        Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
+        it stores or reads anything; a bool is not a number."
+        """
+        row = stored(backend, create("c1"))
+        wrong: dict[str, Any] = {name: [create("good"), write] for name, write in _wrong_writes(row).items()}
+        wrong |= {"a generator": (write for write in [create("good")]), "one write": create("good"), "None": None}
+        for name, batch in wrong.items():
+            refused(TypeError, f"commit with {name}", partial(backend.commit, batch))
+            assert backend.get("good") is None, name
+            assert backend.get("c1") == row, name
+        assert backend.commit((create("good"), follow(row))) == [None, None]
+
+
+def _wrong_writes(row: Row) -> dict[str, Any]:
+    good = follow(row)
+    columns: dict[str, Any] = {
+        "state": None,
+        "subject": 5,
+        "document": b"{}",
+        "attention": True,
+        "due_at": 5.0,
+        "submission": "1",
+        "version": "2",
+        "updated_at": None,
+    }
+    columns |= {"seq": True, "form": {}}
+    lines: dict[str, Any] = {"at": 5.0, "actor": None, "document": b"{}", "seq": "2"}
+    parts: dict[str, Any] = {"row": None, "entries": [*good.entries], "expected_version": 1.0}
+    return {
+        **{f"{name} {value!r}": follow(row, **{name: value}) for name, value in columns.items()},
+        **{
+            f"an entry's {name} {value!r}": attrs.evolve(
+                good, entries=(attrs.evolve(entry(row.id, 2), **{name: value}),)
+            )
+            for name, value in lines.items()
+        },
+        **{f"{name} {value!r}": attrs.evolve(good, **{name: value}) for name, value in parts.items()},
+        "a row for a write": row,
+    }
 
 
 def _assert_lost(conflict: Conflict | None, kind: ConflictKind, change_id: str, holder: str | None) -> None:

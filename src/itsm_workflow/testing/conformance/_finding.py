@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.storage.protocol import Cursor, Order, Query
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, pages, present, stored
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, pages, present, refused, stored
+from itsm_workflow.testing.conformance._wording import word
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
 
 _NAMES = tuple("abcdefghij")
+_SEVERAL = ("ids", "states", "attention", "ticket_sns")
 _MANY = 1100
 _MOVING = ("due_at", "updated_at", "submission")
 
@@ -44,7 +47,7 @@ class FindPromises(Promises):
         assert list("ab") == found(backend, ticket_sns=("n", "m"))
         assert found(backend, workflow="w", states=("pending",), subject="t", ticket_sns=("n",)) == ["b"]
         assert found(backend, workflow="w", subject="nothing") == []
-        for field in ("ids", "states", "attention", "ticket_sns"):
+        for field in _SEVERAL:
             assert found(backend, **{field: ()}) == [], field
 
     @promise()
@@ -231,22 +234,48 @@ class FindPromises(Promises):
     def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
         """A mistake is told, not answered.
 
-        Port: "A limit below 1, a cursor that another order gave, a number over 64 bits."
+        Port: "A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64 bits."
         """
+        stored(backend, create("a", due_at=NOW))
         for query in (
             Query(limit=0),
             Query(limit=-1),
             Query(due_before=2**63),
+            Query(updated_before=-(2**63) - 1),
             Query(after=Cursor(value=5, id="a")),
+            Query(after=Cursor(value=None, id="A\0")),
+            Query(order=Order.DUE_AT, after=Cursor(value=5, id="\ud800")),
             Query(order=Order.DUE_AT, after=Cursor(value=None, id="a")),
             Query(order=Order.SUBMISSION, after=Cursor(value=None, id="a")),
             Query(order=Order.SUBMISSION, after=Cursor(value=2**63, id="a")),
+            Query(order=Order.DUE_AT, after=Cursor(value=2**63, id="a")),
         ):
-            try:
-                backend.find(query)
-            except ValueError:
-                continue
-            raise AssertionError(f"no ValueError for {query}")
+            refused(ValueError, f"find({word(query)})", partial(backend.find, query))
+
+    @promise()
+    def test_a_query_of_other_types(self, backend: StorageBackend) -> None:
+        """A text for a number is not compared, searched for or waited for, and a text for a tuple is not taken apart.
+
+        Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
+        it stores or reads anything; a bool is not a number."
+        """
+        stored(backend, create("a", due_at=NOW))
+        fields: list[tuple[str, Any]] = [
+            *((name, value) for name in ("workflow", "subject", "open_subject") for value in (5, b"a", ("a",))),
+            *((name, value) for name in _SEVERAL for value in ("a", ["a"], {"a"}, ("a", 5))),
+            *((name, value) for name in ("due_before", "updated_before") for value in (0.5, "5", True)),
+            *(("order", value) for value in ("id", "due_at", None)),
+            *(("after", value) for value in ("a", (None, "a"))),
+            *(("after", Cursor(value=value, id="a")) for value in (0.5, "5", True)),  # type: ignore[arg-type]  # wrong
+            ("after", Cursor(value=None, id=5)),  # type: ignore[arg-type]  # on purpose
+            *(("limit", value) for value in (0.5, 5.0, "5", True, None)),
+        ]
+        for name, value in fields:
+            query = attrs.evolve(Query(order=Order.DUE_AT), **{name: value})
+            refused(TypeError, f"find({name}={value!r})", partial(backend.find, query))
+        others: list[Any] = [None, {}, "a"]
+        for other in others:
+            refused(TypeError, f"find({other!r})", partial(backend.find, other))
 
     @promise()
     def test_a_name_that_nothing_can_have(self, backend: StorageBackend) -> None:

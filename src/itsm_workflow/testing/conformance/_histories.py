@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.testing.conformance._base import Promises, promise
-from itsm_workflow.testing.conformance._rows import claim, create, entry, follow, stored, whole_history
+from itsm_workflow.testing.conformance._rows import claim, create, entry, follow, refused, stored, whole_history
 
 if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
@@ -81,13 +82,28 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_a_page_that_cannot_be(self, backend: StorageBackend) -> None:
-        """A page of nothing leads nowhere.
+        """A page of nothing leads nowhere, and no page begins before the first entry.
 
-        Port: "A limit below 1."
+        Port: "A limit below 1, an ``after_seq`` below 0."
         """
-        for limit in (0, -1):
-            try:
-                backend.history("c1", limit=limit)
-            except ValueError:
-                continue
-            raise AssertionError(f"no ValueError for the limit {limit}")
+        stored(backend, create("c1"))
+        for after_seq, limit in ((0, 0), (0, -1), (-1, 1)):
+            call = partial(backend.history, "c1", after_seq, limit)
+            refused(ValueError, f"history('c1', {after_seq}, {limit})", call)
+
+    @promise()
+    def test_what_is_not_an_id_is_refused(self, backend: StorageBackend) -> None:
+        """And is not answered as if no change had it; nor is a text for a number.
+
+        Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
+        it stores or reads anything; a bool is not a number."
+        """
+        stored(backend, create("5"))
+        ids: list[Any] = [5, None, True, b"5", ("5",)]
+        for value in ids:
+            refused(TypeError, f"get({value!r})", partial(backend.get, value))
+            refused(TypeError, f"history({value!r})", partial(backend.history, value))
+        numbers: list[Any] = [0.5, "5", None, True]
+        for value in numbers:
+            refused(TypeError, f"history('5', after_seq={value!r})", partial(backend.history, "5", value, 1))
+            refused(TypeError, f"history('5', limit={value!r})", partial(backend.history, "5", 0, value))

@@ -76,7 +76,8 @@ class RecordedBackend:
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Pass it on."""
-        return self._pass_on(self._backend.commit, list(writes))
+        # A copy, so that what is shown later is what was given; of another type, what was given itself.
+        return self._pass_on(self._backend.commit, list(writes) if isinstance(writes, list) else writes)
 
     def get(self, change_id: str, /) -> Row | None:
         """Pass it on."""

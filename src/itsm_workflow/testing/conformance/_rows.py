@@ -9,7 +9,7 @@ import attrs
 from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from itsm_workflow.storage.protocol import Rows, StorageBackend
@@ -68,6 +68,17 @@ def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # any colum
 def claim(row: Row, due_at: int | None) -> Write:
     """Return the write that only moves when the change is due."""
     return Write(row=attrs.evolve(row, version=row.version + 1, due_at=due_at), expected_version=row.version)
+
+
+def refused(error: type[Exception], what: str, call: Callable[[], object]) -> None:
+    """Make a call that must raise this error."""
+    try:
+        answer = call()
+    except error:
+        return
+    except Exception as other:
+        raise AssertionError(f"{what} must raise {error.__name__}, not {type(other).__name__}: {other}") from other
+    raise AssertionError(f"{what} must raise {error.__name__}; it returned {answer!r}")
 
 
 def stored(backend: StorageBackend, write: Write) -> Row:

@@ -37,6 +37,13 @@ def asked(name: str, arguments: tuple[Any, ...]) -> str:
 
 def word(value: object) -> str:
     """Return a value of the port in few words."""
+    try:
+        return _word(value)
+    except (AttributeError, TypeError):  # some of its parts have other types than the port declares
+        return _SHORT.repr(value)
+
+
+def _word(value: object) -> str:
     if isinstance(value, Write):
         kind = "create" if value.expected_version == 0 else "follow" if value.entries else "claim"
         base = "" if value.expected_version == 0 else f" v{value.expected_version}"

@@ -1,0 +1,234 @@
+"""The checks of the storage port: which arguments no backend stores or answers.
+
+A backend calls the check of a method before anything else, so every backend refuses the same arguments with the same
+error: TypeError for a value of another type than the port declares, ValueError for a value that the port excludes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, Cursor, EntryRow, Order, Query, Row, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SEQUENCES_OF_CHARACTERS = (str, bytes, bytearray, memoryview)
+_LONGEST_SHOWN = 128
+
+_ROW_TEXTS = ("id", "workflow", "state", "subject", "document")
+_ROW_OPTIONAL_TEXTS = ("attention", "open_subject", "ticket_key", "ticket_sn", "form")
+_ROW_NUMBERS = ("version", "seq", "created_at", "updated_at")
+_ROW_OPTIONAL_NUMBERS = ("submission", "due_at")
+_ENTRY_TEXTS = ("change_id", "trigger", "source", "dest", "actor", "document")
+_ENTRY_NUMBERS = ("seq", "at")
+_QUERY_TEXTS = ("workflow", "subject", "open_subject")
+_QUERY_LISTS = ("ids", "states", "attention", "ticket_sns")
+_QUERY_TIMES = ("due_before", "updated_before")
+
+
+def check_writes(writes: Sequence[Write]) -> None:
+    """Refuse a batch that no backend stores.
+
+    Raises:
+        TypeError: The batch is not a sequence, a member is not a `Write`, or a value in it has another type than the
+            port declares.
+        ValueError: As promised by `StorageBackend.commit`; also NUL, a lone surrogate, a text over `MAX_TEXT_BYTES`, a
+            number over 64 bits.
+    """
+    _check_batch(writes)
+    for place, write in enumerate(writes):
+        _check_instance(f"write {place} of the commit", write, Write)
+        _check_types(write, f"write {place} of the commit")
+    seen: set[str] = set()
+    for write in writes:
+        row = write.row
+        _check_values(write)
+        if row.id in seen:
+            raise ValueError(f"two writes of change {row.id!r} in one commit")
+        seen.add(row.id)
+        if write.expected_version < 0 or row.version != write.expected_version + 1:
+            raise ValueError(f"change {row.id!r}: version {row.version} does not follow {write.expected_version}")
+        first = row.seq - len(write.entries) + 1
+        numbers = [entry.seq for entry in write.entries]
+        if numbers != list(range(first, row.seq + 1)) or any(e.change_id != row.id for e in write.entries):
+            raise ValueError(f"change {row.id!r}: entries {numbers} do not number on to seq {row.seq}")
+        if write.expected_version == 0 and (first != 1 or row.form is None):
+            raise ValueError(f"change {row.id!r}: a new change brings its form and its whole history")
+
+
+def check_follows(write: Write, *, stored_seq: int) -> None:
+    """Refuse entries that leave a gap behind the stored ones; called once the version was found to fit.
+
+    Raises:
+        ValueError: As promised by `StorageBackend.commit`.
+    """
+    first = write.row.seq - len(write.entries) + 1
+    if first != stored_seq + 1:
+        raise ValueError(f"change {write.row.id!r}: entries from {first} do not follow the stored {stored_seq}")
+
+
+def check_id(change_id: str) -> None:
+    """Refuse an id that is not a text; a text that no change can have as its id names nothing.
+
+    Raises:
+        TypeError: As promised by `StorageBackend`.
+    """
+    _check_text("the id of a change", change_id)
+
+
+def check_query(query: Query) -> None:
+    """Refuse a query that no backend answers.
+
+    Raises:
+        TypeError: As promised by `StorageBackend`.
+        ValueError: As promised by `StorageBackend.find`.
+    """
+    _check_instance("the query", query, Query)
+    for name in _QUERY_TEXTS:
+        _check_text(f"Query.{name}", getattr(query, name), optional=True)
+    for name in _QUERY_LISTS:
+        _check_texts(f"Query.{name}", getattr(query, name))
+    for name in _QUERY_TIMES:
+        _check_number(f"Query.{name}", getattr(query, name), optional=True)
+    _check_instance("Query.order", query.order, Order)
+    if query.after is not None:
+        _check_instance("Query.after", query.after, Cursor)
+        _check_number("Query.after.value", query.after.value, optional=True)
+        _check_text("Query.after.id", query.after.id)
+    _check_limit("Query.limit", query.limit)
+    for name in _QUERY_TIMES:
+        _check_size(f"Query.{name}", getattr(query, name))
+    if query.after is not None:
+        _check_cursor(query.after, query.order)
+
+
+def check_history(change_id: str, after_seq: int, limit: int) -> None:
+    """Refuse a page of history that no backend reads.
+
+    Raises:
+        TypeError: As promised by `StorageBackend`.
+        ValueError: As promised by `StorageBackend.history`.
+    """
+    check_id(change_id)
+    _check_number("after_seq", after_seq)
+    _check_limit("limit", limit)
+    if after_seq < 0:
+        raise ValueError(f"after_seq must be 0 or more, not {_shown(after_seq)}: entries are numbered from 1")
+
+
+def is_keepable(text: str) -> bool:
+    """Return whether a store can keep this text, so whether it can name anything stored."""
+    try:
+        return "\0" not in text and len(text.encode()) <= MAX_TEXT_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_batch(writes: object) -> None:
+    # A generator would be empty after the check, and a set has no order in which to answer.
+    if not isinstance(writes, Sequence) or isinstance(writes, _SEQUENCES_OF_CHARACTERS):
+        raise TypeError(f"commit takes a sequence of Write, such as a list, not {_type_of(writes)}")
+
+
+def _check_types(write: Write, where: str) -> None:
+    _check_instance(f"{where}: row", write.row, Row)
+    _check_text(f"{where}: id", write.row.id)
+    where = f"change {write.row.id!r}"
+    _check_number(f"{where}: expected_version", write.expected_version)
+    _check_fields(where, write.row, _ROW_TEXTS, _ROW_NUMBERS)
+    _check_fields(where, write.row, _ROW_OPTIONAL_TEXTS, _ROW_OPTIONAL_NUMBERS, optional=True)
+    _check_instance(f"{where}: entries", write.entries, tuple)
+    for number, entry in enumerate(write.entries):
+        _check_instance(f"{where}: entries[{number}]", entry, EntryRow)
+        _check_fields(f"{where}: entry {_shown(entry.seq)}", entry, _ENTRY_TEXTS, _ENTRY_NUMBERS)
+
+
+def _check_values(write: Write) -> None:
+    row = write.row
+    where = f"change {row.id!r}"
+    texts = [(name, getattr(row, name)) for name in (*_ROW_TEXTS, *_ROW_OPTIONAL_TEXTS)]
+    numbers = [(name, getattr(row, name)) for name in (*_ROW_NUMBERS, *_ROW_OPTIONAL_NUMBERS)]
+    numbers.append(("expected_version", write.expected_version))
+    for entry in write.entries:
+        texts += [(f"entry {_shown(entry.seq)} {name}", getattr(entry, name)) for name in _ENTRY_TEXTS]
+        numbers += [(f"entry {_shown(entry.seq)} {name}", getattr(entry, name)) for name in _ENTRY_NUMBERS]
+    for name, text in texts:
+        if text is not None and not is_keepable(text):
+            raise ValueError(
+                f"{where}: {name} cannot be stored: it contains NUL or a lone surrogate, or is longer than "
+                f"{MAX_TEXT_BYTES} bytes"
+            )
+    for name, number in numbers:
+        _check_size(f"{where}: {name}", number)
+
+
+def _check_fields(
+    where: str, value: Row | EntryRow, texts: Iterable[str], numbers: Iterable[str], *, optional: bool = False
+) -> None:
+    for name in texts:
+        _check_text(f"{where}: {name}", getattr(value, name), optional=optional)
+    for name in numbers:
+        _check_number(f"{where}: {name}", getattr(value, name), optional=optional)
+
+
+def _check_instance(what: str, value: object, wanted: type) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{what} must be of type {wanted.__name__}, not {_type_of(value)}")
+
+
+def _check_text(what: str, value: object, *, optional: bool = False) -> None:
+    if not isinstance(value, str) and not (optional and value is None):
+        raise TypeError(f"{what} must be a str{' or None' if optional else ''}, not {_type_of(value)}")
+
+
+def _check_texts(what: str, values: object) -> None:
+    if values is None:
+        return
+    if not isinstance(values, tuple):
+        raise TypeError(f"{what} must be a tuple of str or None, not {_type_of(values)}")
+    for place, value in enumerate(values):
+        _check_text(f"{what}[{place}]", value)
+
+
+def _check_number(what: str, value: object, *, optional: bool = False) -> None:
+    if not _is_number(value) and not (optional and value is None):
+        raise TypeError(f"{what} must be an int{' or None' if optional else ''}, not {_type_of(value)}")
+
+
+def _check_size(what: str, number: int | None) -> None:
+    # Compared, not looked up in a range: a range is searched value by value for what is not exactly an int.
+    if number is not None and not -(2**63) <= number < 2**63:
+        raise ValueError(f"{what} must fit into 64 bits, not {_shown(number)}")
+
+
+def _check_limit(what: str, limit: int) -> None:
+    _check_number(what, limit)
+    # A backend may ask for one more than the page holds.
+    if not 1 <= limit < 2**63 - 1:
+        raise ValueError(f"{what} must be at least 1 and less than 2**63 - 1, not {_shown(limit)}")
+
+
+def _check_cursor(after: Cursor, order: Order) -> None:
+    _check_size("Query.after.value", after.value)
+    if (after.value is None) != (order is Order.ID) or not is_keepable(after.id):
+        raise ValueError(
+            f"Query.after is not a cursor that a query ordered by {order} returned: pass on the `next` of the page "
+            "before, with the same order"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _shown(number: object) -> str:
+    """Return a number for a message; one of thousands of digits has no short text."""
+    if not isinstance(number, int):
+        return repr(number)
+    return str(number) if number.bit_length() <= _LONGEST_SHOWN else f"a number of {number.bit_length()} bits"
+
+
+def _type_of(value: object) -> str:
+    return "None" if value is None else type(value).__name__
