@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
-from itsm_workflow import ApprovalPolicy, Effect, Transition, Workflow, WorkflowDefinition
+from itsm_workflow import Effect, Transition, Workflow, WorkflowDefinition
 from itsm_workflow.machine import due
 from itsm_workflow.machine.collector import approval_table
 from itsm_workflow.machine.definition import Roles, waits_for_a_person
@@ -75,15 +75,14 @@ ROLES = Roles(
     granted=State.GRANTED,  # not final: the subject stays taken as long as the permission lives
     refused=State.REFUSED,
 )
-APPROVAL = ApprovalPolicy()
 
 S, T, row = State, Trigger, Transition  # a table reads better with short names
 
 # fmt: off
 EXTERNAL_PERMISSION = WorkflowDefinition(
-    name="external_permission", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
+    name="external_permission", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES,
     transitions=(
-        *approval_table(S, S.DRAFT, ROLES, APPROVAL),
+        *approval_table(S, S.DRAFT, ROLES),
         row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
             guard=says_why, update=with_the_reason, note="taken back, or over"),
     ),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
-from itsm_workflow import ApprovalPolicy, Effect, Transition, Workflow, WorkflowDefinition
+from itsm_workflow import Effect, Transition, Workflow, WorkflowDefinition
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import due
 from itsm_workflow.machine.collector import approval_table
@@ -137,14 +137,13 @@ ROLES = Roles(
     granted=State.PROVISIONING,  # an approval is where the work begins
     refused=State.REFUSED,
 )
-APPROVAL = ApprovalPolicy()
 S, T, row = State, Trigger, Transition  # a table reads better with short names
 
 # fmt: off
 TWO_STAGE_CHANGE = WorkflowDefinition(
-    name="two_stage_change", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES, approval=APPROVAL,
+    name="two_stage_change", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES,
     transitions=(
-        *approval_table(S, S.DRAFT, ROLES, APPROVAL),
+        *approval_table(S, S.DRAFT, ROLES),
         row(trigger=T.PROVISION, sources=(S.PROVISIONING,), dest=S.VERIFYING, evidence=Provisioned,
             guard=is_of_this_job, update=with_the_address, note="it is there"),
         row(trigger=T.VERIFY, sources=(S.VERIFYING,), dest=S.LIVE, evidence=Verified,

@@ -195,10 +195,7 @@ class Loop:
             # A ticket that was only just bound was not read: a callback heard before is still to be looked into.
             looked = all(step.trigger != Trigger.RECORD_TICKET for step in steps)
             try:
-                return journal.commit_one(journal.fire(stored, steps, actor=GATEWAY, looked=looked))
-            except TransitionRefused as refused:
-                self._observers.on_trouble(stored.change.id, refused)
-                return stored
+                return journal.commit_one(self._decided(stored, steps, looked=looked))
             except StorageConflict as conflict:
                 stored = journal.load(stored.change.id)
                 if conflict.kind == ConflictKind.TICKET:
@@ -206,6 +203,17 @@ class Loop:
                 if not keep:
                     return stored
         raise StorageConflict(change_id=stored.change.id, kind=ConflictKind.VERSION.value)
+
+    def _decided(self, stored: Stored, steps: Sequence[Step], *, looked: bool) -> Prepared:
+        """Prepare what was decided, or attention if the machine refuses it: the change would wait without end."""
+        journal = self._journal
+        try:
+            return journal.fire(stored, steps, actor=GATEWAY, looked=looked)
+        except TransitionRefused as refused:
+            self._observers.on_trouble(stored.change.id, refused)
+            facts = {"trigger": refused.trigger, "reason": refused.reason}
+        concern = ev.Concern(reason=AttentionReason.DECISION_REFUSED, facts=facts)
+        return journal.fire(stored, [Step(Trigger.RAISE_ATTENTION, concern)], actor=WORKER, looked=True)
 
     def _tell_of_unknown_status(self, change_id: str, snapshot: ev.Snapshot) -> None:
         if snapshot.status is ev.TicketStatus.OTHER:

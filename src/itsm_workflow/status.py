@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import EffectStatus, Phase
+from itsm_workflow.change import AttentionReason, EffectStatus, Phase
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -70,7 +70,7 @@ ADVICE = {
     "self_approved": "check that the applicant may approve; clear the attention when it is settled",
     "inconclusive": "look at the ticket in the ticket system; attest_approval if it was approved there",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
-    "decision_refused": "compare the ticket with the workflow's rule of approval",
+    "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
 }
 """What a person can do about each reason of attention."""
 
@@ -111,6 +111,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}
         # Otherwise it goes on after its approval, or ended in a state of the host's own.
         return f"ended as {told}" if is_over else f"is {change.state}, {told}"
+    if change.attention is not None and change.attention.reason is AttentionReason.DECISION_REFUSED:
+        return f"cannot take over what {where} says"
     if change.suspicion is not None:
         return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
     approvers = ", ".join(change.form.approvers) or "its approvers"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine import due
-from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import approval_table
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
 from itsm_workflow.settle import Step
@@ -54,7 +53,6 @@ ROLES = Roles(
     granted=Stage.GRANTED,
     refused=Stage.REFUSED,
 )
-APPROVAL = ApprovalPolicy()
 
 
 def deployment(*sources: Stage) -> WorkflowDefinition:
@@ -66,9 +64,8 @@ def deployment(*sources: Stage) -> WorkflowDefinition:
         initial=Stage.DRAFT,
         final=frozenset({Stage.LIVE, Stage.REFUSED}),
         roles=ROLES,
-        approval=APPROVAL,
         transitions=(
-            *approval_table(Stage, Stage.DRAFT, ROLES, APPROVAL),
+            *approval_table(Stage, Stage.DRAFT, ROLES),
             Transition(trigger=Verb.DEPLOY, sources=sources, dest=Stage.LIVE, evidence=Deployed),
         ),
         due={

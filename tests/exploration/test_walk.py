@@ -44,7 +44,16 @@ def test_the_walk_gets_everywhere() -> None:
     assert set(State) | set(Outcome) <= seen
     # Two need two faults, and an overdue ticket more time.
     rare = {AttentionReason.LOOKUP_FAILED, AttentionReason.EFFECT_PARKED}
-    assert set(AttentionReason) - seen == rare | {AttentionReason.OVERDUE}
+    # No guard of this table refuses what it decides itself.
+    never = {AttentionReason.DECISION_REFUSED}
+    unmet = {
+        AttentionReason.EFFECT_UNKNOWN,
+        AttentionReason.MISMATCH,
+        AttentionReason.SELF_APPROVED,
+        AttentionReason.INCONCLUSIVE,
+        AttentionReason.WITHDRAWAL_UNRESOLVED,
+    }
+    assert set(AttentionReason) - seen - unmet == rare | never | {AttentionReason.OVERDUE}
     assert {row.trigger.value for row in COLLECTOR_CHANGE.transitions} - seen == {"retry_effect"}
 
 

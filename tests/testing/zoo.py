@@ -11,7 +11,6 @@ import attrs
 
 from itsm_workflow.machine import due
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import Trigger, approval_table
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
 
@@ -124,7 +123,7 @@ DUE: Mapping[enum.StrEnum, DueRule] = {
 def table(states: type[enum.StrEnum] = Stage) -> tuple[Transition, ...]:
     """Return the transitions of the approval."""
     named = {state.name: state for state in states}
-    return approval_table(states, named["DRAFT"], roles(states), ApprovalPolicy())
+    return approval_table(states, named["DRAFT"], roles(states))
 
 
 def deployment(

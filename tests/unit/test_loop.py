@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, State
-from itsm_workflow.change import EffectStatus, Phase
+from itsm_workflow.change import AttentionReason, EffectStatus, Phase
 from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
 from itsm_workflow.gateway.protocol import Refused
 from itsm_workflow.machine.collector import Trigger
@@ -22,7 +22,7 @@ from tests.unit.desk import ASKED, SUBJECT, Desk, Work
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.machine.definition import Facts
+    from itsm_workflow.machine.definition import Facts, WorkflowDefinition
 
 
 def pending(**options: Any) -> tuple[Desk, Workflow, ChangeRequest]:
@@ -198,23 +198,47 @@ def test_a_look_that_is_out_of_date_is_dropped() -> None:
     assert workflow._loop.advance(change.id, forced=True).change.state == State.APPROVED
 
 
-def test_an_answer_that_the_machine_refuses_is_told_and_changes_nothing() -> None:
-    """A host's definition may be stricter than the gateway."""
+def stricter() -> WorkflowDefinition:
+    """Return a definition that is stricter than the gateway."""
 
     def not_on_a_monday(_: Facts) -> str:
         return "nothing is approved on a Monday"
 
-    stricter = tuple(
+    rows = tuple(
         attrs.evolve(row, guard=not_on_a_monday) if row.trigger == Trigger.APPROVE and row.dest is not None else row
         for row in COLLECTOR_CHANGE.transitions
     )
-    desk, workflow, change = pending(definition=attrs.evolve(COLLECTOR_CHANGE, transitions=stricter))
+    return attrs.evolve(COLLECTOR_CHANGE, transitions=rows)
+
+
+def test_a_decided_step_that_the_machine_refuses_raises_attention() -> None:
+    """Observers are notified and the state stays; a person learns why the change waits in spite of the decision."""
+    desk, workflow, change = pending(definition=stricter())
     desk.decide(change)
 
-    assert workflow.settle(change.id).state == State.PENDING
+    settled = workflow.settle(change.id)
+    assert settled.state == State.PENDING
     [(change_id, error)] = desk.witness.troubles
     assert (change_id, type(error)) == (change.id, TransitionRefused)
     assert "nothing is approved on a Monday" in str(error)
+    assert settled.attention is not None
+    assert settled.attention.reason is AttentionReason.DECISION_REFUSED
+    assert settled.attention.facts == {"trigger": "approve", "reason": "nothing is approved on a Monday"}
+    assert "cannot take over what ticket" in workflow.why(change.id)
+    assert "waits for" not in workflow.why(change.id)
+    assert ": compare the ticket with the guards" in workflow.why(change.id)
+
+
+def test_a_step_that_is_refused_again_writes_no_second_entry() -> None:
+    """The ticket goes on being read, at the usual times."""
+    desk, workflow, change = pending(definition=stricter())
+    desk.decide(change)
+    workflow.settle(change.id)
+    before = workflow.history(change.id)
+    workflow.settle(change.id)
+
+    assert workflow.history(change.id) == before
+    assert workflow.reconcile().due == 0, "the refused look counts as a look"
 
 
 # ---------------------------------------------------------------- delivering effects

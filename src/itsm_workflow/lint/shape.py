@@ -59,7 +59,7 @@ def _traps(definition: WorkflowDefinition) -> Iterator[Finding]:
 
 
 def _library(definition: WorkflowDefinition) -> Iterator[Finding]:
-    wanted = approval_table(definition.states, definition.initial, definition.roles, definition.approval)
+    wanted = approval_table(definition.states, definition.initial, definition.roles)
     for row in wanted:
         if row.trigger not in OF_PERSONS:
             for state in dict.fromkeys(row.sources):

@@ -133,6 +133,7 @@ class Trials:
                     evidence=evidence,
                     now=now,
                     policy=POLICY,
+                    approval=self._definition.approval,
                     seq=situation.seq + 1,
                     actor=_ACTOR,
                 )

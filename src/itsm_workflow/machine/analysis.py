@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine.approval import ApprovalPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,9 @@ def check(definition: WorkflowDefinition) -> None:
 
 
 def _functions(definition: WorkflowDefinition) -> Iterator[str]:
+    rule: object = definition.approval
+    if not isinstance(rule, ApprovalPolicy):
+        yield f"approval: a {type(rule).__name__} is not an ApprovalPolicy"
     for row in definition.transitions:
         for part in ("guard", "update"):
             given = getattr(row, part)

@@ -72,17 +72,27 @@ COLLECTOR_ROLES = Roles(
 
 
 def approval_table(
-    states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: ApprovalPolicy
+    states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: None = None
 ) -> tuple[Transition, ...]:
-    """Return the transitions of an approval among the given states; a host adds its own rows behind them."""
+    """Return the transitions of an approval among the given states; a host adds its own rows after them.
+
+    Args:
+        states: The enum of all states.
+        initial: Where a change starts.
+        roles: Which states play the parts of the approval.
+        approval: Not given any more: the rule of approval is the definition's.
+
+    Raises:
+        TypeError: A rule of approval was given. One that differs from the definition's could never be met.
+    """
+    if approval is not None:
+        raise TypeError("approval_table(approval=...) takes no rule: give it once, as WorkflowDefinition(approval=...)")
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
     draft, asking, waiting, failed = initial, roles.asking, roles.waiting, roles.undelivered
     granted, refused = roles.granted, roles.refused
     every, watched = tuple(states), (waiting, failed)
     submitted = tuple(state for state in states if state is not draft)
     settled = tuple(state for state in states if state not in {asking, *watched})
-    is_approved, is_refused = guards.is_approved(approval), guards.is_refused(approval)
-    repeated = guards.confirms_outcome(approval)
     # fmt: off
     return (
         row(trigger=T.REVISE, sources=(draft,), dest=None, evidence=ev.Drafted,
@@ -116,13 +126,13 @@ def approval_table(
         row(trigger=T.SUSPECT_ENDING, sources=watched, dest=None, evidence=ev.Snapshot,
             guard=guards.ending_is_new, update=updates.suspected, note="withdrawn or terminated: look again"),
         row(trigger=T.APPROVE, sources=watched, dest=granted, evidence=ev.Snapshot,
-            guard=is_approved, update=updates.approved, note="finished, approved, by an approval step"),
+            guard=guards.is_approved, update=updates.approved, note="finished, approved, by an approval step"),
         row(trigger=T.APPROVE, sources=(granted,), dest=None, evidence=ev.Snapshot,
-            guard=repeated, note="the same again"),
+            guard=guards.confirms_outcome, note="the same again"),
         row(trigger=T.REJECT, sources=watched, dest=refused, evidence=ev.Snapshot,
-            guard=is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
+            guard=guards.is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
         row(trigger=T.REJECT, sources=(refused,), dest=None, evidence=ev.Snapshot,
-            guard=repeated, note="the same again"),
+            guard=guards.confirms_outcome, note="the same again"),
         row(trigger=T.RECORD_CONTRADICTION, sources=settled, dest=None, evidence=(ev.Snapshot, ev.LateTicket),
             guard=guards.is_contradiction, update=updates.contradicted, note="recorded and alarmed, never flipped"),
         row(trigger=T.REQUEST_WITHDRAWAL, sources=(asking, *watched), dest=None, evidence=ev.Decision,
@@ -154,7 +164,7 @@ def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDef
         initial=State.DRAFT,
         final=frozenset({State.APPROVED, State.REJECTED}),
         roles=COLLECTOR_ROLES,
-        transitions=approval_table(State, State.DRAFT, COLLECTOR_ROLES, approval),
+        transitions=approval_table(State, State.DRAFT, COLLECTOR_ROLES),
         approval=approval,
         due={
             State.DRAFT: waits_for_a_person,

@@ -34,6 +34,7 @@ class Facts:
         evidence: An instance of the transition's evidence type.
         now: The time of the firing.
         policy: The timings in force.
+        approval: The definition's rule of approval.
         seq: The number that the entry will have.
         actor: On whose behalf.
     """
@@ -42,6 +43,7 @@ class Facts:
     evidence: object
     now: dt.datetime
     policy: Policy
+    approval: ApprovalPolicy
     seq: int
     actor: str
 
@@ -160,7 +162,7 @@ class WorkflowDefinition:
         final: The states without a way out.
         roles: Which states play the parts of an approval.
         transitions: The table.
-        approval: The rule by which a ticket counts as approved.
+        approval: The rule by which a ticket counts as approved. Guards get it in their `Facts`.
         due: For each state that is not final, when a change in it falls due.
         labels: For each state, its name for people, by language (``zh``, ``en``).
 

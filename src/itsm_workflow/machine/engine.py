@@ -119,7 +119,15 @@ def fire(
     Raises:
         TransitionRefused: Nothing was changed.
     """
-    facts = Facts(change=change, evidence=evidence, now=now, policy=policy, seq=seq, actor=actor)
+    facts = Facts(
+        change=change,
+        evidence=evidence,
+        now=now,
+        policy=policy,
+        approval=definition.approval,
+        seq=seq,
+        actor=actor,
+    )
     state, row = step(definition, change.state, trigger, facts)
     updated = row.update(facts)
     if row.dest is None and updated == change:

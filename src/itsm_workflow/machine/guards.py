@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from itsm_workflow.change import PlannedEffect, Suspicion
-    from itsm_workflow.machine.definition import Facts, Guard
+    from itsm_workflow.machine.definition import Facts
     from itsm_workflow.policy import Policy
 
 OUTCOMES = {
@@ -23,8 +23,8 @@ OUTCOMES = {
 }
 """The outcome that each ending verdict means."""
 
-ANY_RULE = ApprovalPolicy()
-"""Tells open, withdrawn and terminated tickets apart; on these all rules agree."""
+GIVEN_ONCE = "give the rule once, as WorkflowDefinition(approval=...), and name the guard itself in the row"
+"""What to do about a rule of approval that is given to a table or a guard."""
 
 _UNDECIDABLE = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
 _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
@@ -138,30 +138,23 @@ def ending_is_new(facts: Facts) -> str | None:
     return _of_our_ticket(facts) or _judged(facts, *_ENDINGS)
 
 
-def is_approved(approval: ApprovalPolicy) -> Guard:
-    """Return the guard: our own ticket is approved by that rule."""
-
-    def ticket_is_approved(facts: Facts) -> str | None:
-        return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED, rule=approval)
-
-    return ticket_is_approved
+def is_approved(facts: Facts) -> str | None:
+    """Our own ticket is approved by the definition's rule."""
+    _rule(facts)
+    return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED)
 
 
-def is_refused(approval: ApprovalPolicy) -> Guard:
-    """Return the guard: our own ticket is refused by that rule, or has stayed withdrawn or terminated."""
-
-    def ticket_is_refused(facts: Facts) -> str | None:
-        reason = _of_our_ticket(facts)
-        verdict = approval.judge(facts.expect(ev.Snapshot))
-        if reason or verdict is Verdict.REFUSED:
-            return reason
-        if isinstance(verdict, Doubt) or verdict not in _ENDINGS:
-            return _judged(facts, Verdict.REFUSED, rule=approval)
-        if has_stayed(facts.change.suspicion, facts.expect(ev.Snapshot), facts.now, facts.policy):
-            return None
-        return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
-
-    return ticket_is_refused
+def is_refused(facts: Facts) -> str | None:
+    """Our own ticket is refused by the definition's rule, or has stayed withdrawn or terminated."""
+    rule, snapshot = _rule(facts), facts.expect(ev.Snapshot)
+    reason, verdict = _of_our_ticket(facts), rule.judge(snapshot)
+    if reason or verdict is Verdict.REFUSED:
+        return reason
+    if isinstance(verdict, Doubt) or verdict not in _ENDINGS:
+        return _judged(facts, Verdict.REFUSED)
+    if has_stayed(facts.change.suspicion, snapshot, facts.now, facts.policy):
+        return None
+    return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
 
 
 def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> bool:
@@ -174,17 +167,13 @@ def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datet
     return min(snapshot.seen_at, now) >= suspicion.since + policy.quiet
 
 
-def confirms_outcome(approval: ApprovalPolicy) -> Guard:
-    """Return the guard of a repeat: the snapshot says once more what ended the change."""
-
-    def ticket_says_the_same(facts: Facts) -> str | None:
-        reason = _of_our_ticket(facts)
-        verdict = approval.judge(facts.expect(ev.Snapshot))
-        if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.outcome):
-            return reason
-        return f"the change has ended as {facts.change.outcome}"
-
-    return ticket_says_the_same
+def confirms_outcome(facts: Facts) -> str | None:
+    """The snapshot repeats what ended the change."""
+    rule = _rule(facts)
+    reason, verdict = _of_our_ticket(facts), rule.judge(facts.expect(ev.Snapshot))
+    if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.outcome):
+        return reason
+    return f"the change has ended as {facts.change.outcome}"
 
 
 def is_contradiction(facts: Facts) -> str | None:
@@ -234,6 +223,17 @@ def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
     return f"effect {effect.name} was delivered already" if effect.status is EffectStatus.DELIVERED else None
 
 
+def _rule(facts: Facts) -> ApprovalPolicy:
+    """Return the rule of approval.
+
+    Raises:
+        TypeError: The guard was called with a rule, which these guards took before they got it from the definition.
+    """
+    if isinstance(facts, ApprovalPolicy):
+        raise TypeError(f"a guard takes Facts, not a rule of approval: {GIVEN_ONCE}")
+    return facts.approval
+
+
 def _of_our_ticket(facts: Facts) -> str | None:
     snapshot = facts.expect(ev.Snapshot)
     if snapshot.ticket_id == facts.ticket.id:
@@ -241,8 +241,8 @@ def _of_our_ticket(facts: Facts) -> str | None:
     return f"the snapshot is of ticket {snapshot.ticket_id}, ours is {facts.ticket.id}"
 
 
-def _judged(facts: Facts, *wanted: Verdict, rule: ApprovalPolicy = ANY_RULE) -> str | None:
-    verdict = rule.judge(facts.expect(ev.Snapshot))
+def _judged(facts: Facts, *wanted: Verdict) -> str | None:
+    verdict = _rule(facts).judge(facts.expect(ev.Snapshot))
     if isinstance(verdict, Doubt):
         return f"the gateway's answers are in doubt ({verdict.reason.value}): {verdict.detail}"
     if verdict in wanted:

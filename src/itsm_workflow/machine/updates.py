@@ -22,7 +22,7 @@ from itsm_workflow.change import (
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import DOUBTS
-from itsm_workflow.machine.guards import ANY_RULE, OUTCOMES
+from itsm_workflow.machine.guards import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +160,7 @@ def approved(facts: Facts) -> ChangeRequest:
 
 def rejected(facts: Facts) -> ChangeRequest:
     """Note why the ticket ended without approval."""
-    verdict = ANY_RULE.judge(facts.expect(ev.Snapshot))
+    verdict = facts.approval.judge(facts.expect(ev.Snapshot))
     outcome = next((OUTCOMES[known] for known in OUTCOMES if known == verdict), Outcome.REJECTED)
     return _ended(facts, outcome)
 

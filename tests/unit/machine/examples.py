@@ -10,6 +10,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, PlannedEffect
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.policy import Policy
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.change import Entry
+    from itsm_workflow.machine.approval import ApprovalPolicy
 
 NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
 POLICY = Policy()
@@ -46,6 +48,15 @@ def told(
     """Return what one trigger makes of the change, and its entry."""
     return fire(
         COLLECTOR_CHANGE, change, trigger, evidence, now=later(at), policy=policy, seq=seq, actor="carol", effects=START
+    )
+
+
+def facts(
+    change: ChangeRequest, evidence: object, at: float = 0, *, approval: ApprovalPolicy = COLLECTOR_CHANGE.approval
+) -> Facts:
+    """Return what a guard or an update sees."""
+    return Facts(
+        change=change, evidence=evidence, now=later(at), policy=POLICY, approval=approval, seq=9, actor="carol"
     )
 
 

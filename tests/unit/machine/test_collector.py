@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, LABELS, State, Trigger, collector_change
+from itsm_workflow.machine.collector import (
+    COLLECTOR_CHANGE,
+    COLLECTOR_ROLES,
+    LABELS,
+    State,
+    Trigger,
+    approval_table,
+    collector_change,
+)
 from tests.unit.machine.examples import APPROVED, DRAFT, PENDING, QUEUED, REJECTED
 from tests.unit.machine.table import FINAL, LEADS, STATES
 
@@ -75,6 +85,18 @@ def test_a_rule_of_approval_of_ones_own_is_used() -> None:
 
     assert rule is collector_change(rule).approval
     assert ApprovalPolicy() == COLLECTOR_CHANGE.approval
+
+
+def test_a_rule_of_approval_given_to_the_table_is_refused() -> None:
+    """A second rule beside the definition's would never approve, and the change would wait without end."""
+    with pytest.raises(TypeError, match=r"give it once, as WorkflowDefinition\(approval=\.\.\.\)"):
+        approval_table(State, State.DRAFT, COLLECTOR_ROLES, ApprovalPolicy())  # type: ignore[arg-type]  # refused
+
+
+def test_a_definition_whose_rule_of_approval_is_another_thing_is_refused() -> None:
+    """It is asked when the ticket ends, so it must be known to answer."""
+    with pytest.raises(DefinitionError, match="approval: a str is not an ApprovalPolicy"):
+        attrs.evolve(COLLECTOR_CHANGE, approval="approval_result")  # type: ignore[arg-type]  # refused
 
 
 def test_evidence_types_are_known_by_name() -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import State
 from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
 from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
 from tests.unit.machine.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
 
-FACTS = Facts(change=PENDING, evidence=Decision(reason="why not"), now=NOW, policy=POLICY, seq=3, actor="carol")
+FACTS = Facts(
+    change=PENDING,
+    evidence=Decision(reason="why not"),
+    now=NOW,
+    policy=POLICY,
+    approval=ApprovalPolicy(),
+    seq=3,
+    actor="carol",
+)
 
 
 def test_evidence_of_the_expected_type_is_returned() -> None:

@@ -15,7 +15,6 @@ from itsm_workflow.machine import guards, updates
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import (
-    Facts,
     Guard,
     Roles,
     Transition,
@@ -32,14 +31,9 @@ from tests.unit.machine import examples as x
 PARKED = x.planned(EffectStatus.PARKED, error="boom")
 
 
-def facts(change: ChangeRequest, evidence: object, at: float = 0) -> Facts:
-    """Return what a guard or an update sees."""
-    return Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol")
-
-
 def updated(update: Update, change: ChangeRequest, evidence: object, at: float = 0) -> ChangeRequest:
     """Return the change after an update."""
-    return update(facts(change, evidence, at))
+    return update(x.facts(change, evidence, at))
 
 
 # ---------------------------------------------------------------- what is left of a person's call
@@ -130,25 +124,30 @@ def test_an_entry_tells_only_of_the_effects_that_it_planned() -> None:
 
 def test_a_foreign_ticket_that_was_withdrawn_rejects_nothing() -> None:
     """However long the ending of ours has been suspected."""
-    guard = guards.is_refused(ApprovalPolicy())
     foreign = x.withdrawn(ticket_id="8", seen_at=x.later(100))
-    assert guard(facts(x.SUSPECTED, foreign, at=100)) == "the snapshot is of ticket 8, ours is 7"
+    assert guards.is_refused(x.facts(x.SUSPECTED, foreign, at=100)) == "the snapshot is of ticket 8, ours is 7"
 
 
 @pytest.mark.parametrize(("guard", "approved"), [(guards.is_approved, True), (guards.is_refused, False)])
-def test_the_rule_of_the_definition_decides_in_its_guards(guard: object, *, approved: bool) -> None:
+def test_the_rule_of_the_definition_decides_in_its_guards(guard: Guard, *, approved: bool) -> None:
     """A field that the rule wants and the ticket lacks leaves both in doubt."""
     rule = ApprovalPolicy(decision_field="approval_result")
-    made: Guard = guard(rule)  # type: ignore[operator]  # either of the two
-    assert "in doubt (disagreement)" in str(made(facts(x.PENDING, x.finished(approved=approved))))
-    said = x.finished(approved=approved, decision=str(approved).lower())
-    assert made(facts(x.PENDING, said)) is None
+    without, said = x.finished(approved=approved), x.finished(approved=approved, decision=str(approved).lower())
+    assert "in doubt (disagreement)" in str(guard(x.facts(x.PENDING, without, approval=rule)))
+    assert guard(x.facts(x.PENDING, said, approval=rule)) is None
+
+
+@pytest.mark.parametrize("guard", [guards.is_approved, guards.is_refused, guards.confirms_outcome])
+def test_a_guard_that_is_given_a_rule_says_where_the_rule_belongs(guard: Guard) -> None:
+    """A rule beside the definition's own could never be met: the change would wait for ever."""
+    with pytest.raises(TypeError, match=r"give the rule once, as WorkflowDefinition\(approval=\.\.\.\)"):
+        guard(ApprovalPolicy())  # type: ignore[arg-type]  # as these guards were called once
 
 
 def test_what_is_being_sent_is_not_abandoned() -> None:
     """Even where a person was called: the ticket may be made this moment."""
     change = x.with_attention(x.SENDING, AttentionReason.NOT_FOUND)
-    assert guards.may_abandon(facts(change, ev.Decision())) == "it is being sent"
+    assert guards.may_abandon(x.facts(change, ev.Decision())) == "it is being sent"
 
 
 @pytest.mark.parametrize(

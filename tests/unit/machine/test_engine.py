@@ -14,7 +14,6 @@ from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import engine
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger, collector_change
-from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import OPENING, allowed, fire, step
 from tests.unit.machine import examples as x
 from tests.unit.machine.table import LEADS, PAIRS
@@ -351,7 +350,6 @@ def test_threads_share_one_machine() -> None:
 
 def test_step_tells_where_a_trigger_leads() -> None:
     """The bare step returns the state and the row that fired."""
-    facts = Facts(change=x.DRAFT, evidence=x.submission(), now=x.NOW, policy=x.POLICY, seq=2, actor="alice")
-    state, row = step(COLLECTOR_CHANGE, "draft", "submit", facts)
+    state, row = step(COLLECTOR_CHANGE, "draft", "submit", x.facts(x.DRAFT, x.submission()))
 
     assert (state, row.trigger) == ("applying", Trigger.SUBMIT)

@@ -13,9 +13,7 @@ from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Facts, Guard
 from tests.unit.machine import examples as x
 
-PLAIN = ApprovalPolicy()
-APPROVES, REFUSES, CONFIRMS = guards.is_approved(PLAIN), guards.is_refused(PLAIN), guards.confirms_outcome(PLAIN)
-WITH_FIELD = ApprovalPolicy(decision_field="approval_result")
+APPROVES, REFUSES, CONFIRMS = guards.is_approved, guards.is_refused, guards.confirms_outcome
 WANTED = ev.Decision()
 OTHER_TICKET = "the snapshot is of ticket 8, ours is 7"
 PARKED = EffectStatus.PARKED
@@ -26,8 +24,12 @@ Case = tuple[Guard, ChangeRequest, object, float, str | None]
 
 def judged(guard: Guard, change: ChangeRequest, evidence: object, at: float = 0) -> str | None:
     """Return what the guard says."""
-    facts = Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol")
-    return guard(facts)
+    return guard(x.facts(change, evidence, at))
+
+
+def approved_with_field(facts: Facts) -> str | None:
+    """Return what `is_approved` says where the rule wants a field as well."""
+    return guards.is_approved(attrs.evolve(facts, approval=ApprovalPolicy(decision_field="approval_result")))
 
 
 def looked(number: int = 1) -> ev.LookupNoted:
@@ -249,13 +251,13 @@ ENDINGS: dict[str, Case] = {
         "the ticket is refused, not approved",
     ),
     "approved, field missing": (
-        guards.is_approved(WITH_FIELD),
+        approved_with_field,
         x.PENDING,
         x.finished(approved=True),
         0,
         "the gateway's answers are in doubt (disagreement): the result is true, the field approval_result is not",
     ),
-    "approved, field": (guards.is_approved(WITH_FIELD), x.PENDING, x.finished(approved=True, decision="true"), 0, None),
+    "approved, field": (approved_with_field, x.PENDING, x.finished(approved=True, decision="true"), 0, None),
     "refused": (REFUSES, x.PENDING, x.finished(approved=False), 0, None),
     "refused, another ticket": (REFUSES, x.PENDING, x.finished(approved=False, ticket_id="8"), 0, OTHER_TICKET),
     "refused, open": (REFUSES, x.PENDING, x.snapshot(), 0, "the ticket is open, not refused"),

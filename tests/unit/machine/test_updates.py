@@ -21,7 +21,6 @@ from itsm_workflow.change import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.definition import Facts
 from itsm_workflow.policy import Policy
 from tests.unit.machine import examples as x
 
@@ -35,7 +34,7 @@ PARKED = EffectStatus.PARKED
 
 def updated(update: Update, change: ChangeRequest, evidence: object, at: float = 0) -> ChangeRequest:
     """Return the change after the update."""
-    return update(Facts(change=change, evidence=evidence, now=x.later(at), policy=x.POLICY, seq=9, actor="carol"))
+    return update(x.facts(change, evidence, at))
 
 
 def differences(before: ChangeRequest, after: ChangeRequest) -> dict[str, Any]:
@@ -386,14 +385,7 @@ def test_effect_ids_are_the_same_for_each_delivery() -> None:
 def test_a_short_schedule_is_kept_as_well() -> None:
     """With one look-up at once, the first empty one asks for a person."""
     policy = Policy(lookups=(x.later(0) - x.NOW,))
-    facts = Facts(
-        change=x.UNKNOWN,
-        evidence=ev.LookupNoted(number=1, answered=True),
-        now=x.NOW,
-        policy=policy,
-        seq=9,
-        actor="",
-    )
+    facts = attrs.evolve(x.facts(x.UNKNOWN, ev.LookupNoted(number=1, answered=True)), policy=policy)
     attention = updates.looked_up(facts).attention
 
     assert attention is not None

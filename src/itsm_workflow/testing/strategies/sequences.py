@@ -187,7 +187,15 @@ def _passing(  # noqa: PLR0917 - private, and each argument is another thing
     except CannotSampleError:
         return []
     for one in made:
-        facts = Facts(change=change, evidence=one, now=now, policy=policy, seq=0, actor="carol")
+        facts = Facts(
+            change=change,
+            evidence=one,
+            now=now,
+            policy=policy,
+            approval=definition.approval,
+            seq=0,
+            actor="carol",
+        )
         try:
             passes = row.guard(facts) is None
         except Exception:  # noqa: BLE001 - firing it shows what is wrong with the guard
