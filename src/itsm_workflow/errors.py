@@ -21,6 +21,7 @@
     │   └── StorageSchemaError      the store was written by a newer version
     └── GatewayError
         ├── GatewayUnavailable      nothing was sent
+        │   └── GatewayNotAsked     nothing was tried: the gateway rests, or the time is used up
         ├── GatewayTimeout          no answer in time: the outcome is unknown
         ├── GatewayRefused          the gateway answered no
         └── GatewayProtocolError    the answer is not the gateway's language
@@ -280,6 +281,15 @@ class GatewayUnavailable(GatewayError):
     """Nothing was sent: name lookup, connect or TLS failed. Safe to send again."""
 
     code = "gateway.unavailable"
+
+
+class GatewayNotAsked(GatewayUnavailable):
+    """Nothing was even tried: several calls in a row were not answered, or the operation's time is used up.
+
+    A pass over many changes stops here. Nothing is learned of the gateway or the ticket by it.
+    """
+
+    code = "gateway.not_asked"
 
 
 class GatewayTimeout(GatewayError):

@@ -31,7 +31,7 @@ class TestPage:
 
     def test_each_default(self) -> None:
         """By its value, or by the word that stands for it."""
-        words = {True: "yes", False: "no", (3.05, 10.0): "3.05 and 10", 20.0: "20"}
+        words = {True: "yes", False: "no", (3.05, 10.0): "3.05 and 10", 20.0: "20", 5: "5", 30.0: "30"}
         said = {
             "ticket_hosts": "any",
             "approver_field": "the service names its own",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -34,7 +36,7 @@ from tests.integration.gateway.fault_server import (
 )
 from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
 from tests.integration.gateway.places import settings
-from tests.integration.gateway.test_lies import page, reading, scripted
+from tests.integration.gateway.test_lies import listed, page, reading, scripted
 from tests.integration.workflow.places import Witness
 from tests.unit.gateway.scripted import scripted_gateway
 from tests.unit.gateway.test_fuzz import Fuzzer
@@ -42,8 +44,11 @@ from tests.unit.gateway.test_recordings import EXCHANGES, answer_of
 from tests.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from itsm_workflow import ChangeRequest
     from tests.faults.cases import Faults
+    from tests.faults.wire import Serve
 
 BROKEN_OFF = (
     "reset before the request is read",
@@ -95,15 +100,12 @@ def test_g1_connection_broken_after_the_first_byte_is_unknown(faults: Faults) ->
 @row("G1")
 def test_g1_connection_that_was_never_made_is_queued(faults: Faults) -> None:
     """Nothing left, so it is sent later, under the same key."""
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets the port
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v2/itsm/"
-        with Wire(url) as wire:
-            for number in faults.cases(range(faults.pick(quick=20, full=1000))):
-                change = wire.apply(number)
-                with faults.case(number):
-                    attempt = change.expect_attempt()
-                    assert (attempt.phase, attempt.unsent, attempt.unknown_since) == (Phase.QUEUED, 1, None)
+    with deaf_port() as url, Wire(url) as wire:
+        for number in faults.cases(range(faults.pick(quick=20, full=1000))):
+            change = wire.apply(number)
+            with faults.case(number):
+                attempt = change.expect_attempt()
+                assert (attempt.phase, attempt.unsent, attempt.unknown_since) == (Phase.QUEUED, 1, None)
 
 
 @row("G1")
@@ -398,3 +400,65 @@ def test_g9_environment_is_not_believed(faults: Faults, tmp_path: Path, monkeypa
                 with pytest.raises(BlockingIOError):
                     proxy.accept()
                 assert not Path(environment["SSLKEYLOGFILE"]).exists()
+
+
+# ---------------------------------------------------------------- one that is gone
+
+
+GONE = ("silence", "reset after the request is read", "closed without an answer", "502 page")
+CALLS = 5
+
+
+@row("G10")
+def test_g10_gateway_that_does_not_answer_is_left_alone(faults: Faults) -> None:
+    """After five calls nothing is sent and creates stay queued; a rest later one call finds that it is back."""
+    for name in faults.cases(GONE):
+        back = threading.Event()
+        with (
+            FaultServer(_gone_until(back, AFTER_SENDING[name][0])) as server,
+            Wire(server.url, deadline=0.3, breaker_failures=CALLS) as wire,
+            faults.case(name),
+        ):
+            changes = [wire.apply(number) for number in range(faults.pick(quick=12, full=100))]
+            sent = [record.endpoint for record in wire.records if record.attempts]
+            phases = Counter(change.expect_attempt().phase for change in changes)
+            assert len(sent) == CALLS
+            assert phases == {
+                Phase.UNKNOWN: sent.count("create_ticket"),
+                Phase.QUEUED: len(changes) - sent.count("create_ticket"),
+            }
+            assert "5 calls of" in wire.gateway.resting()
+
+            back.set()
+            wire.clock.advance(29.0)
+            assert wire.apply("too early").expect_attempt().phase == Phase.QUEUED
+            wire.clock.advance(1.0)
+            assert wire.apply("in time").state == State.PENDING
+            assert wire.gateway.resting() == ""
+
+
+def _gone_until(back: threading.Event, fault: Serve) -> Serve:
+    there = scripted(reading(create_ticket=lambda _: CREATED, get_tickets=lambda _: listed([])))
+
+    def serve(connection: Connection) -> None:
+        (there if back.is_set() else fault)(connection)
+
+    return serve
+
+
+@row("G10")
+def test_g10_port_that_nobody_listens_on_is_left_alone(faults: Faults) -> None:
+    """Every create stays queued, most of them without an attempt to connect."""
+    with deaf_port() as url, Wire(url, breaker_failures=CALLS) as wire:
+        for number in faults.cases(range(faults.pick(quick=12, full=100))):
+            with faults.case(number):
+                assert wire.apply(number).expect_attempt().phase == Phase.QUEUED
+        assert sum(record.attempts for record in wire.records) <= CALLS
+
+
+@contextlib.contextmanager
+def deaf_port() -> Iterator[str]:
+    """Give the address of a port that nobody listens on, and that nobody else gets."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{deaf.getsockname()[1]}/v2/itsm/"

@@ -11,14 +11,16 @@ import time
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from urllib.parse import urlsplit
 
 import attrs
 
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.errors import GatewayError, GatewayRefused
+from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayRefused, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway import batch
 from itsm_workflow.gateway.audit import SLOW, CallLog, secrets_of
 from itsm_workflow.gateway.auth import BACKGROUND
+from itsm_workflow.gateway.breaker import Breaker
 from itsm_workflow.gateway.cache import AnswerCache
 from itsm_workflow.gateway.endpoint import check_seconds, check_timeout
 from itsm_workflow.gateway.outgoing import REQUEST_ID_KEY
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.audit import CallObserver
     from itsm_workflow.gateway.auth import RequestContext
+    from itsm_workflow.gateway.breaker import Resting
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.gateway.request import Timeout
     from itsm_workflow.gateway.transport import Answer, Request
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 T = TypeVar("T")
+
+_ABSENT = frozenset({429, 502, 503, 504})  # what stands in front says that nothing behind it answers
 
 
 class ApiClient:
@@ -56,11 +62,15 @@ class ApiClient:
         observers: Are given the `CallRecord` of each call, in the thread that made it.
         slow: Seconds from which on a call is logged as slow.
         cache: Remembers answers; by default one of its own.
-        clock: The wall-clock time.
+        breaker: Holds calls back while the gateway does not answer; by default one as the settings say.
+        clock: The wall-clock time, and how long the gateway is left alone.
         monotonic: Seconds that never go back.
         sleep: Waits between attempts.
         draw: Returns a number between 0 and its argument, for the waits.
         new_request_id: Returns a fresh id for a call.
+
+    Attributes:
+        breaker: As given; its ``state`` lists what is not asked at the moment.
 
     Raises:
         SettingsError: ``base_url`` is no address that the settings allow.
@@ -76,6 +86,7 @@ class ApiClient:
         observers: Sequence[CallObserver] = (),
         slow: float = SLOW,
         cache: AnswerCache | None = None,
+        breaker: Breaker | None = None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -88,7 +99,11 @@ class ApiClient:
         self._observers = tuple(observers)
         self._slow = slow
         self._cache = cache or AnswerCache(monotonic=monotonic)
-        self._pace = Pace(monotonic=monotonic, now=(clock or SystemClock()).now, sleep=sleep, draw=draw)
+        clock = clock or SystemClock()
+        self.breaker = breaker or Breaker(
+            failures=settings.breaker_failures, rest=settings.breaker_rest, monotonic=clock.elapsed
+        )
+        self._pace = Pace(monotonic=monotonic, now=clock.now, sleep=sleep, draw=draw)
         self._new_request_id = new_request_id
 
     # ---------------------------------------------------------------- one call
@@ -107,6 +122,7 @@ class ApiClient:
         raise_exception: Literal[True] = ...,
         retry: RetryPolicy | None = ...,
         tenant: str = ...,
+        budget: Budget | None = ...,
     ) -> T: ...
 
     @overload
@@ -123,6 +139,7 @@ class ApiClient:
         raise_exception: bool = ...,
         retry: RetryPolicy | None = ...,
         tenant: str = ...,
+        budget: Budget | None = ...,
     ) -> DataResponse[T]: ...
 
     def call(
@@ -138,6 +155,7 @@ class ApiClient:
         raise_exception: bool = True,
         retry: RetryPolicy | None = None,
         tenant: str = "",
+        budget: Budget | None = None,
     ) -> T | DataResponse[T]:
         """Call an endpoint and return its data.
 
@@ -152,8 +170,10 @@ class ApiClient:
             raise_exception: False to return a `DataResponse` in any case; a failure has ``is_success`` False.
             retry: How it is tried again; only for an idempotent endpoint.
             tenant: The BlueKing tenant; beats the endpoint's and the context's.
+            budget: The time that this call and others may take together.
 
         Raises:
+            GatewayNotAsked: Nothing was tried: several calls in a row were not answered, or the budget is used up.
             GatewayUnavailable: Nothing was sent.
             GatewayTimeout: No complete answer in time; it may have been done.
             GatewayRefused: The gateway said no; its cleaned words are in ``remote_message``.
@@ -161,17 +181,30 @@ class ApiClient:
             ValueError: What is asked cannot be sent; also if ``raise_exception`` is False.
             Exception: What a hook of the endpoint raised, as it is.
         """
-        asked = Asked(context=context, files=files, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant)
+        asked = Asked(
+            context=context,
+            files=files,
+            timeout=timeout,
+            deadline=deadline,
+            budget=budget,
+            retry=retry,
+            tenant=tenant,
+        )
         response = self._ask(endpoint, {} if params is None else params, asked)
         if response.error is not None and raise_exception:
             raise response.error
         return response if raw or not raise_exception else cast("T", response.data)
 
     def exchange(
-        self, endpoint: Endpoint[T], params: Mapping[str, Any], *, context: RequestContext = BACKGROUND
+        self,
+        endpoint: Endpoint[T],
+        params: Mapping[str, Any],
+        *,
+        context: RequestContext = BACKGROUND,
+        budget: Budget | None = None,
     ) -> Reply[T] | GatewayRefused:
         """Call an endpoint; a refusal is returned, not raised. Otherwise like `call`."""
-        response = self._ask(endpoint, params, Asked(context=context))
+        response = self._ask(endpoint, params, Asked(context=context, budget=budget))
         if response.error is None:
             return Reply(data=cast("T", response.data), request_id=response.request_id)
         if isinstance(response.error, GatewayRefused):
@@ -192,6 +225,10 @@ class ApiClient:
         """Close the kept connections, and forget what is remembered."""
         self._transport.close()
         self._cache.clear()
+
+    def resting(self, endpoint: Endpoint[Any]) -> Resting | None:
+        """Return why a call of the endpoint would not be sent now; None: it would be. Sends and changes nothing."""
+        return self.breaker.resting(*self._breaker_names(endpoint))
 
     # ---------------------------------------------------------------- how
 
@@ -221,14 +258,16 @@ class ApiClient:
                 return DataResponse(is_success=True, data=data, request_id=request_id)
             request = build_request(endpoint, self.settings, final, call, asked)
             log.sending(request)
-            response = self._exchange(endpoint, request, policy, log)
+            response = self._exchange(endpoint, request, policy, log, asked.patience(endpoint, self.settings))
             log.outcome, log.code = (response.error.code, log.code) if response.error else ("success", response.code)
             log.data = response.data
             return response
         finally:
             log.write(self._pace.monotonic() - started, slow=self._slow, observers=self._observers)
 
-    def _exchange(self, endpoint: Endpoint[T], request: Request, policy: RetryPolicy, log: CallLog) -> DataResponse[T]:
+    def _exchange(
+        self, endpoint: Endpoint[T], request: Request, policy: RetryPolicy, log: CallLog, patience: float
+    ) -> DataResponse[T]:
         key = self._cache.key(request, _without_id(request.url, log.request_id)) if endpoint.cache_time else b""
         reader = Reader(endpoint, log)
         answer = self._cache.get(key) if key else None
@@ -236,6 +275,11 @@ class ApiClient:
             log.cached = True
             log.answered(answer)
             return reader.read(answer)
+
+        names = self._breaker_names(endpoint)
+        why = self.breaker.admit(*names) if request.deadline > 0 else "the time for this operation is used up"
+        if why is not None:
+            return failed(GatewayNotAsked(f"not asked: {why}", endpoint=endpoint.name, request_id=log.request_id))
 
         def send(left: float) -> Answer:
             log.attempts += 1
@@ -254,11 +298,23 @@ class ApiClient:
             )
         except GatewayError as error:
             log.status = error.status
+            if not isinstance(error, GatewayUnavailable | GatewayTimeout):
+                self.breaker.answered(*names)
+            elif request.deadline >= min(request.read_timeout, patience):
+                # Less time than one read may take says nothing of the gateway.
+                self.breaker.failed(*names)
             return failed(error)
+        (self.breaker.failed if answer.status in _ABSENT else self.breaker.answered)(*names)
         response = reader.read(answer)
         if key and response.is_success:
             self._cache.put(key, answer, endpoint.cache_time)
         return response
+
+    def _breaker_names(self, endpoint: Endpoint[Any]) -> tuple[str, str]:
+        """Return what a call depends on: the gateway as a whole, and this endpoint of it."""
+        parts = urlsplit(endpoint.url if "://" in endpoint.url else self.settings.gateway_url)
+        gateway = f"{parts.scheme}://{parts.netloc}"
+        return gateway, f"{endpoint.name} at {gateway}"
 
     def _policy(self, endpoint: Endpoint[Any], asked: Asked) -> RetryPolicy:
         """Return how it is tried again, once what was asked is known to make sense."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.gateway.api import ApiClient
     from itsm_workflow.gateway.auth import RequestContext
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.gateway.retry import RetryPolicy
 
@@ -52,6 +53,7 @@ def batch_request(
     deadline: float | None = None,
     retry: RetryPolicy | None = None,
     tenant: str = "",
+    budget: Budget | None = None,
 ) -> list[R]:
     """Call an endpoint once per chunk of a list, and return all rows in the list's order.
 
@@ -70,6 +72,7 @@ def batch_request(
         deadline: Of each call, as in `ApiClient.call`.
         retry: Of each call, as in `ApiClient.call`.
         tenant: Of each call, as in `ApiClient.call`.
+        budget: The time that all calls may take together.
 
     Raises:
         ValueError: The sizes make no sense, or the parameters hold the items already.
@@ -86,7 +89,14 @@ def batch_request(
         return list(
             get_data(
                 client.call(
-                    endpoint, given, context=context, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant
+                    endpoint,
+                    given,
+                    context=context,
+                    timeout=timeout,
+                    deadline=deadline,
+                    retry=retry,
+                    tenant=tenant,
+                    budget=budget,
                 )
             )
         )
@@ -114,6 +124,7 @@ def bulk_request(
     deadline: float | None = None,
     retry: RetryPolicy | None = None,
     tenant: str = "",
+    budget: Budget | None = None,
 ) -> list[R]:
     """Call an endpoint for its first page and then, all at once, for the others; return all rows in order.
 
@@ -133,6 +144,7 @@ def bulk_request(
         deadline: Of each call, as in `ApiClient.call`.
         retry: Of each call, as in `ApiClient.call`.
         tenant: Of each call, as in `ApiClient.call`.
+        budget: The time that all calls may take together.
 
     Raises:
         ValueError: The sizes make no sense, or the parameters hold a page already.
@@ -149,7 +161,14 @@ def bulk_request(
     def ask(number: int) -> T:
         page = page_params(endpoint, number, page_size, size_key)
         return client.call(
-            endpoint, {**fixed, **page}, context=context, timeout=timeout, deadline=deadline, retry=retry, tenant=tenant
+            endpoint,
+            {**fixed, **page},
+            context=context,
+            timeout=timeout,
+            deadline=deadline,
+            retry=retry,
+            tenant=tenant,
+            budget=budget,
         )
 
     with _naming(range(page_size)):

@@ -6,12 +6,14 @@ for either. What is read or done by number is checked to be about our id first.
 
 from __future__ import annotations
 
+import copy
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import (
     GatewayError,
+    GatewayNotAsked,
     GatewayProtocolError,
     GatewayRefused,
     GatewayUnavailable,
@@ -28,6 +30,7 @@ from itsm_workflow.gateway.bk_itsm_services import ServiceFinder
 from itsm_workflow.gateway.bk_itsm_wire import (
     CALLBACK_FAILED_TICKET,
     CREATE_TICKET,
+    GET_TICKET_INFO,
     GET_TICKET_LOGS,
     OPERATE_TICKET,
     TOKEN_VERIFY,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
     from itsm_workflow.gateway.bk_itsm_services import ChooseService, ItsmService
     from itsm_workflow.gateway.bk_itsm_wire import TicketPage
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.settings import Settings
@@ -87,10 +91,29 @@ class BkItsmGateway:
             )
         self.settings = settings
         self._clock = clock or SystemClock()
-        self._client = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
-        self._services = ServiceFinder(self._client, settings, choose=service, elapsed=self._clock.elapsed)
-        self._search = TicketSearch(self._client, key_in_title=settings.key_in_title)
-        self._reader = TicketReader(self._client, self._search, now=self._clock.now)
+        routed = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
+        self._services = ServiceFinder(routed, settings, choose=service, elapsed=self._clock.elapsed)
+        self._ask_by(routed)
+
+    def _ask_by(self, client: RoutedClient) -> None:
+        self._client = client
+        self._services = self._services.by(client)
+        self._search = TicketSearch(client, key_in_title=self.settings.key_in_title)
+        self._reader = TicketReader(client, self._search, now=self._clock.now)
+
+    def within(self, budget: Budget) -> Self:
+        """Return this gateway with a bound on the time that all its calls may take together.
+
+        Connections, breaker and the remembered service are shared with this one; closing either closes both.
+        """
+        bounded = copy.copy(self)
+        bounded._ask_by(self._client.within(budget))  # noqa: SLF001 - a copy of this very class
+        return bounded
+
+    def resting(self) -> str:
+        """Return why tickets would not be read now, in words for people; empty: they would be."""
+        resting = self._client.resting(GET_TICKET_INFO)
+        return "" if resting is None else str(resting)
 
     # ---------------------------------------------------------------- filing
 
@@ -118,7 +141,7 @@ class BkItsmGateway:
             body = build_body(request, self.settings)
             reply = self._client.exchange(CREATE_TICKET, body, context=self._creator(request))
         except GatewayUnavailable as error:
-            return NotSent(problem=str(error))
+            return NotSent(problem=str(error), not_asked=isinstance(error, GatewayNotAsked))
         except GatewayError as error:
             return Unknown(problem=str(error))
         except ValueError as error:

@@ -6,6 +6,7 @@ and older platforms know them by component paths. One value switches them all.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from itsm_workflow.errors import GatewayRefused
     from itsm_workflow.gateway.api import ApiClient
     from itsm_workflow.gateway.auth import RequestContext
+    from itsm_workflow.gateway.breaker import Resting
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.gateway.response import Reply
     from itsm_workflow.settings import Settings
@@ -95,19 +98,30 @@ class RoutedClient:
 
     def __init__(self, client: ApiClient, routes: Routes) -> None:
         self._client = client
+        self._budget: Budget | None = None
         self._led: Mapping[str, Endpoint[Any]] = {
             endpoint.name: routes.lead(endpoint, client.settings.gateway_url) for endpoint in ENDPOINTS
         }
 
+    def within(self, budget: Budget) -> Self:
+        """Return the same client, whose calls take no longer together than the budget."""
+        bounded = copy.copy(self)
+        bounded._budget = budget  # noqa: SLF001 - a copy of this very class
+        return bounded
+
+    def resting(self, endpoint: Endpoint[Any]) -> Resting | None:
+        """Return why a call of the endpoint would not be sent now; see `ApiClient.resting`."""
+        return self._client.resting(self._lead(endpoint))
+
     def call(self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND) -> T:
         """Call an endpoint and return its data; see `ApiClient.call`."""
-        return self._client.call(self._lead(endpoint), params, context=context)
+        return self._client.call(self._lead(endpoint), params, context=context, budget=self._budget)
 
     def exchange(
         self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND
     ) -> Reply[T] | GatewayRefused:
         """Call an endpoint; a refusal is returned, not raised; see `ApiClient.exchange`."""
-        return self._client.exchange(self._lead(endpoint), params, context=context)
+        return self._client.exchange(self._lead(endpoint), params, context=context, budget=self._budget)
 
     def preview(
         self, endpoint: Endpoint[Any], params: Mapping[str, object], *, context: RequestContext

@@ -6,7 +6,8 @@ gave it, among the services that are shown to APIs; what was found is remembered
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -44,6 +45,13 @@ class ItsmService(Service):
     description: str = ""
 
 
+@attrs.define
+class _Memory:
+    """The service that was looked up, and until when it counts; replaced as a whole, so that threads need no lock."""
+
+    service: tuple[str, float] | None = None
+
+
 class ServiceFinder:
     """Finds the service to file with.
 
@@ -69,7 +77,13 @@ class ServiceFinder:
         self._settings = settings
         self._choose = choose
         self._elapsed = elapsed
-        self._remembered: tuple[str, float] | None = None  # replaced as a whole, so that threads need no lock
+        self._memory = _Memory()
+
+    def by(self, client: RoutedClient) -> Self:
+        """Return the same finder, with the same memory, that asks by another client."""
+        other = copy.copy(self)
+        other._client = client  # noqa: SLF001 - a copy of this very class
+        return other
 
     def current(self) -> str:
         """Return the number of the service to file with now, or ``fast_approval``.
@@ -90,16 +104,16 @@ class ServiceFinder:
                 "no service is configured: set BKAPP_ITSM_SERVICE_ID, BKAPP_ITSM_SERVICE_NAME, "
                 "BKAPP_ITSM_SERVICE_ROLE or BKAPP_ITSM_FAST_APPROVAL=true"
             )
-        now, remembered = self._elapsed(), self._remembered
+        now, remembered = self._elapsed(), self._memory.service
         if remembered is not None and now < remembered[1]:
             return remembered[0]
         found = self._look_up()
-        self._remembered = (found, now + REMEMBERED)
+        self._memory.service = (found, now + REMEMBERED)
         return found
 
     def forget(self) -> None:
         """Look the service up again at the next filing: the one that was found may be gone."""
-        self._remembered = None
+        self._memory.service = None
 
     def listed(self, **filters: str) -> Sequence[ItsmService]:
         """Return the services that match every filter; an empty one is none.

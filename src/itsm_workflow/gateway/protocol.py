@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import Attempt, Form, Ticket
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.machine.evidence import Snapshot, TicketStatus
     from itsm_workflow.settings import Settings
 
@@ -46,9 +47,15 @@ class Created:
 
 @attrs.frozen(kw_only=True)
 class NotSent:
-    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key."""
+    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key.
+
+    Attributes:
+        problem: Why.
+        not_asked: It was not even tried: the gateway rests, or the time is used up. That says nothing of this request.
+    """
 
     problem: str
+    not_asked: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -223,6 +230,32 @@ class SupportsPages(Protocol):
         Raises:
             GatewayError: It could not be asked.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsBudget(Protocol):
+    """A gateway that can bound the time of several calls together."""
+
+    def within(self, budget: Budget) -> TicketGateway:
+        """Return the same gateway, all of whose calls together end with the budget.
+
+        Once it is used up, a read raises `GatewayNotAsked`, and a create returns `NotSent` with ``not_asked``. What a
+        call that was begun may still take is cut to what is left, so a create that must not be cut short is begun only
+        while enough is left.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsRest(Protocol):
+    """A gateway that is left alone for a while when several calls in a row were not answered.
+
+    Meanwhile a read raises `GatewayNotAsked`, and a create returns `NotSent` with ``not_asked``.
+    """
+
+    def resting(self) -> str:
+        """Return why tickets would not be read now, in words for people; empty: they would be. Asks nothing."""
         ...
 
 

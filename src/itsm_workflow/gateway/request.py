@@ -5,6 +5,7 @@ Secrets are in clear here, in the bytes of a body. So what goes wrong leaves wit
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from itsm_workflow.gateway.auth import RequestContext
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.gateway.prepare import CallFacts
     from itsm_workflow.gateway.retry import RetryPolicy
@@ -39,8 +41,13 @@ class Asked:
     files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
     timeout: Timeout | None = None
     deadline: float | None = None
+    budget: Budget | None = None
     retry: RetryPolicy | None = None
     tenant: str = ""
+
+    def patience(self, endpoint: Endpoint[Any], settings: Settings) -> float:
+        """Return the seconds that the call may take where no budget is shorter."""
+        return self.deadline or endpoint.deadline or settings.deadline
 
 
 def build_request(
@@ -99,7 +106,7 @@ def _build(
         body=body,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
-        deadline=asked.deadline or endpoint.deadline or settings.deadline,
+        deadline=min(asked.patience(endpoint, settings), asked.budget.left if asked.budget else math.inf),
         fresh=endpoint.fresh_connection,
         max_bytes=endpoint.max_bytes,
     )

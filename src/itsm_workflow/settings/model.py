@@ -65,6 +65,9 @@ class Settings:
         store: The URL of the storage backend.
         timeout: Seconds to wait for a connection and for one read.
         deadline: Seconds that one call may take in all, retries included.
+        breaker_failures: After so many calls in a row that were not answered, the gateway or the endpoint is left alone
+            for a while; 0: never.
+        breaker_rest: Seconds that it is left alone, until one call tries it again.
         ca_bundle: A file or folder of certificates to trust instead of the usual ones; empty: the usual ones.
         allow_http: Let the gateway and the callback be reached in plain text on other than this machine.
         ticket_hosts: Hosts whose ticket pages may be shown; empty: any.
@@ -100,6 +103,8 @@ class Settings:
     store: str = attrs.field(default="sqlite:///itsm-workflow.db", repr=False)  # may hold a password
     timeout: tuple[float, float] = (3.05, 10.0)
     deadline: float = 20.0
+    breaker_failures: int = 5
+    breaker_rest: float = 30.0
     ca_bundle: str = ""
     allow_http: bool = False
     ticket_hosts: tuple[str, ...] = ()

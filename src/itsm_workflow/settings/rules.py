@@ -62,6 +62,10 @@ def _above_zero(seconds: float) -> bool:
     return not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0
 
 
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _is_pair(timeout: Sequence[float]) -> bool:
     return len(timeout) == 2 and all(map(_above_zero, timeout))  # noqa: PLR2004 - connect, read
 
@@ -100,6 +104,8 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     ),
     ("timeout", ("must be two numbers of seconds above 0", _is_pair)),
     ("deadline", ("must be a number of seconds above 0", _above_zero)),
+    ("breaker_failures", ("must be a whole number of calls, or 0 for never", _is_count)),
+    ("breaker_rest", ("must be a number of seconds above 0", _above_zero)),
     ("ca_bundle", ("names no file or folder", lambda value: not value or pathlib.Path(value).exists())),
     (
         "ticket_hosts",

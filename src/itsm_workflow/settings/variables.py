@@ -36,6 +36,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "store": ("BKAPP_ITSM_STORE",),
         "timeout": ("BKAPP_ITSM_TIMEOUT", "BK_ITSM4_API_TIMEOUT"),
         "deadline": ("BKAPP_ITSM_DEADLINE",),
+        "breaker_failures": ("BKAPP_ITSM_BREAKER_FAILURES",),
+        "breaker_rest": ("BKAPP_ITSM_BREAKER_REST",),
         "ca_bundle": ("BKAPP_ITSM_CA_BUNDLE",),
         "allow_http": ("BKAPP_ITSM_ALLOW_HTTP",),
         "ticket_hosts": ("BKAPP_ITSM_TICKET_HOSTS",),
@@ -54,6 +56,7 @@ FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "colle
 """The fields that are true or false."""
 
 _GATEWAYS = {"v2": ("bk-itsm", "/prod/v2/itsm/"), "v4": ("bk-itsm4", "/prod/")}
+_MAX_DIGITS = 9
 _ESB = "/api/c/compapi/v2/itsm/"
 
 
@@ -115,6 +118,12 @@ def _seconds(text: str) -> float:
         raise ValueError("must be a number of seconds") from None
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise ValueError("must be a whole number, 0 or more")
+    return int(text)
+
+
 def _timeout(text: str) -> tuple[float, float]:
     parts = [_seconds(part) for part in text.split(",")]
     if len(parts) not in {1, 2}:
@@ -133,6 +142,8 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "ticket_hosts": _items,
     "timeout": _timeout,
     "deadline": _seconds,
+    "breaker_failures": _count,
+    "breaker_rest": _seconds,
     "component_version": lambda text: "" if text == "none" else text,
     **dict.fromkeys(FLAGS, _flag),
 }

@@ -17,6 +17,7 @@ import pytest
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.bk_itsm_wire import CREATE_TICKET, GET_TICKETS, CreatedTicket
+from itsm_workflow.gateway.breaker import Breaker
 from itsm_workflow.gateway.endpoint import Endpoint
 from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
 from tests.integration.gateway.fault_server import (
@@ -118,7 +119,10 @@ class TestAfterSending:
 
     def test_a_thousand_resets_are_a_thousand_errors(self) -> None:
         """None hangs, none is tried again by a layer below, none leaves a connection behind."""
-        with FaultServer(in_turn(Connection.reset)) as server, client(server.url, deadline=30.0) as made:
+        with (
+            FaultServer(in_turn(Connection.reset)) as server,
+            client(server.url, deadline=30.0, breaker=Breaker(failures=0)) as made,
+        ):
             kinds = {type(outcome(made, WRITE)) for _ in range(1000)}
 
             assert kinds == {GatewayTimeout}
