@@ -96,7 +96,8 @@ def apply(defect: Defect, copy: Path, *, back: bool = False) -> None:
         PatchError: The source has moved on: bring the patch up to date.
     """
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent)}
-    command = ["git", "apply", "--whitespace=nowarn", *(["--reverse"] if back else []), "-"]
+    # One line around each change must be as it was: other changes close by do not matter.
+    command = ["git", "apply", "--whitespace=nowarn", "-C1", *(["--reverse"] if back else []), "-"]
     done = subprocess.run(
         command, cwd=copy, env=environment, input=defect.patch, capture_output=True, text=True, check=False
     )
