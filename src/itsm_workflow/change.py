@@ -172,8 +172,9 @@ class Attempt:
         not_before: When a queued send may be tried, or None.
         unsent: How often in a row nothing of it left.
         unknown_since: When the outcome became unknown; stays set when the ticket is found later.
-        looks: How many look-ups came back empty or failed since then.
+        looks: How many look-ups came back empty or failed since then, each after its wait.
         looked: When the last look-up was, or the outcome became unknown; None before.
+        unwitnessed: Whether some wait between look-ups passed by the wall clock alone: no proof for a resend.
         problem: What went wrong last, for people; never a remote body.
         trace: The W3C ``traceparent`` of the request that submitted it, or empty.
     """
@@ -191,6 +192,7 @@ class Attempt:
     unknown_since: dt.datetime | None = None
     looks: int = 0
     looked: Moment | None = None
+    unwitnessed: bool = False
     problem: str = ""
     trace: str = ""
 

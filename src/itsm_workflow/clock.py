@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
+from pathlib import Path
 from typing import Protocol
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -21,6 +23,13 @@ class Clock(Protocol):
         """Return seconds since some fixed point; goes on while the machine is suspended, never backwards."""
         ...
 
+    def boot(self) -> tuple[str, int]:
+        """Return an id of the machine's boot, and the microseconds since then, suspended time included.
+
+        Processes of one machine share both. An empty id says that there is no such clock.
+        """
+        ...
+
 
 class SystemClock:
     """The clock of this machine."""
@@ -34,6 +43,18 @@ class SystemClock:
         # CLOCK_BOOTTIME also counts a suspended virtual machine; Windows and macOS have no such clock.
         boot = getattr(time, "CLOCK_BOOTTIME", None)
         return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+    def boot(self) -> tuple[str, int]:
+        """Return the kernel's boot id and the time since then; an empty id where there is none, as off Linux."""
+        return _boot_id(), int(self.elapsed() * 1_000_000)
+
+
+@functools.cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def to_micros(moment: dt.datetime) -> int:

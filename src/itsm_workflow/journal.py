@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.change import Moment
 from itsm_workflow.errors import (
     AlreadyApplied,
     ChangeNotFound,
@@ -214,6 +215,11 @@ class Journal:
         """Prepare a claim: the change falls due again at ``until``, unless an answer was stored by then."""
         prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
         return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
+
+    def moment(self, gateway: dt.datetime | None = None) -> Moment:
+        """Return the present by every clock at hand; ``gateway`` is the ``Date`` of its last answer."""
+        boot_id, boot = self.clock.boot()
+        return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
 
     def is_delivering(self, stored: Stored, now: dt.datetime) -> bool:
         """Tell whether a worker holds the change to deliver an effect."""

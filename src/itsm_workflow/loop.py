@@ -25,6 +25,7 @@ from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, Read
 from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect, Ticket
@@ -54,6 +55,7 @@ class Loop:
         effects: What the host wants done.
         observers: Are told of trouble that the loop handled.
         address: Returns the callback URL and headers for a change's attempt.
+        deadline: The time that one call of the gateway may take.
         owner: The token by which this process knows its own sends.
     """
 
@@ -65,6 +67,7 @@ class Loop:
         effects: EffectRegistry,
         observers: Observers,
         address: Callable[[str, int], tuple[str | None, dict[str, str]]],
+        deadline: dt.timedelta,
         owner: str,
     ) -> None:
         self._journal = journal
@@ -72,6 +75,7 @@ class Loop:
         self._effects = effects
         self._observers = observers
         self._address = address
+        self._deadline = deadline
         self.owner = owner
 
     def advance(self, change_id: str, *, forced: bool) -> Stored:
@@ -224,12 +228,7 @@ class Loop:
 
     def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:
         attempt = change.expect_attempt()
-        answer: CreateAnswer
-        stopped = self._journal.clock.elapsed() - since
-        if stopped > self._journal.policy.freshness.total_seconds():
-            answer = NotSent(problem=f"this worker was stopped for {stopped:.1f} s before it could send")
-        else:
-            answer = self._create(change, attempt, since)
+        answer = self._create(change, attempt, since)
         found = self._find(attempt)[0] if isinstance(answer, Refused) else None
         return SendAnswer(
             number=question.number,
@@ -238,9 +237,27 @@ class Loop:
             creator=attempt.creator,
             answer=answer,
             found=found,
+            at=self._journal.moment(),
+        )
+
+    def _late(self, since: float) -> NotSent | None:
+        """Return the refusal to send, if the lease ends before the call must.
+
+        The lease counts from before the commit that marked the send: a worker that was stopped inside it must not send
+        late, and one whose commit was slow still may.
+        """
+        taken = self._journal.clock.elapsed() - since
+        left = self._journal.policy.send_lease.total_seconds() - taken
+        if left >= self._deadline.total_seconds():
+            return None
+        return NotSent(
+            problem=f"this worker took {taken:.1f} s before it could send, and its lease ends before the call would"
         )
 
     def _create(self, change: ChangeRequest, attempt: Attempt, since: float) -> CreateAnswer:
+        late = self._late(since)
+        if late is not None:
+            return late
         try:
             url, headers = self._address(change.id, attempt.number)
         except SettingsError as error:
@@ -248,8 +265,9 @@ class Loop:
         if attempt.unknown_since is not None:
             if self._find(attempt)[0]:
                 return Unknown(problem="a ticket with its key turned up before it was sent again")
-            if self._journal.clock.elapsed() - since > self._journal.policy.send_lease.total_seconds():
-                return NotSent(problem="to look for its ticket took longer than its lease: another worker may have it")
+            late = self._late(since)
+            if late is not None:
+                return late
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
         return self._gateway.create(request)
 
@@ -261,7 +279,9 @@ class Loop:
             channel = ev.Channel.CALLBACK
         else:
             channel = ev.Channel.LOOKUP
-        return LookupAnswer(number=attempt.number, found=found, channel=channel, problem=problem)
+        return LookupAnswer(
+            number=attempt.number, found=found, channel=channel, problem=problem, at=self._journal.moment()
+        )
 
     def _find(self, attempt: Attempt, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
         try:

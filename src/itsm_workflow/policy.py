@@ -6,17 +6,31 @@ import datetime as dt
 
 import attrs
 
+LONGEST = dt.timedelta(days=3650)
+"""No wait may be longer: a time so far ahead can still be written, in every store and for every reader."""
+
+_LOOKUPS, _TIMES = 64, 1000
+
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, dt.timedelta) and value >= dt.timedelta()
+    return isinstance(value, dt.timedelta) and dt.timedelta() <= value <= LONGEST
 
 
 def _seconds(default: float) -> dt.timedelta:
-    def not_negative(_instance: object, attribute: attrs.Attribute[dt.timedelta], value: dt.timedelta) -> None:
+    def bounded(_instance: object, attribute: attrs.Attribute[dt.timedelta], value: dt.timedelta) -> None:
         if not _is_time(value):
-            raise ValueError(f"Policy.{attribute.name} must be a timedelta of at least 0, not {value!r}")
+            rule = f"must be a timedelta of at least 0 and at most {LONGEST.days} days"
+            raise ValueError(f"Policy.{attribute.name} {rule}, not {value!r}")
 
-    return attrs.field(default=dt.timedelta(seconds=default), validator=not_negative)
+    return attrs.field(default=dt.timedelta(seconds=default), validator=bounded)
+
+
+def _count(default: int, least: int) -> int:
+    def bounded(_instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+        if type(value) is not int or not least <= value <= _TIMES:
+            raise ValueError(f"Policy.{attribute.name} must be a whole number from {least} to {_TIMES}, not {value!r}")
+
+    return attrs.field(default=default, validator=bounded)
 
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -27,17 +41,21 @@ class Policy:
     """When to look, how long to wait, when to call a person.
 
     Attributes:
-        freshness: A send is dropped (and queued again) if more time passed since it was marked: the process was
-            stopped in between, and another may have taken over.
-        send_lease: After this time a send whose owner is silent counts as unknown. Longer than the gateway's deadline.
+        send_lease: After this time a send whose owner is silent counts as unknown. A send begins only while what is
+            left of its lease covers the gateway's whole deadline, however long the commit took that marked it.
+        send_margin: What `send_lease` leaves at least beyond that deadline.
+        late_arrival: How long after its deadline a request that left may still reach the ticket system.
         unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
         unsent_retry_cap: The longest such wait.
         unsent_attempts: Sends in a row that never left after which a person is told.
-        lookups: When to look for a ticket whose create is unknown, counted from then. A match counts at once;
-            absence only after the last.
+        lookups: The waits before each look for a ticket whose create is unknown: the first counts from then, each
+            other from the look before. A match counts at once, absence only after the last. A wait has passed when
+            the wall clock and a clock that is independent of it, the machine's boot time or the gateway's ``Date``,
+            both say so.
         resends: How often a create that no look-up of the whole schedule found is sent again without asking a person.
             0, the strict way, is never: at most one ticket is made by us. With n, one late or frozen request can make
-            a second ticket, which carries the same key and is reported.
+            a second ticket, which carries the same key and is reported. The last of `lookups` is then at least
+            `send_lease`, the gateway's deadline and `late_arrival` together.
         late_look: How often to look on after the schedule was used up.
         sweep_every: How often an ended change is looked at again.
         sweep_for: How long: for endings that can revive and creates that were unknown.
@@ -53,13 +71,14 @@ class Policy:
         overdue: How old a waiting ticket may get before a person is told.
     """
 
-    freshness: dt.timedelta = _seconds(2)
     send_lease: dt.timedelta = _seconds(30)
+    send_margin: dt.timedelta = _seconds(5)
+    late_arrival: dt.timedelta = _seconds(60)
     unsent_retry: dt.timedelta = _seconds(30)
     unsent_retry_cap: dt.timedelta = _seconds(1 * HOUR)
-    unsent_attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    unsent_attempts: int = _count(8, 1)
     lookups: tuple[dt.timedelta, ...] = tuple(dt.timedelta(seconds=s) for s in (0, 1, 5, 30, 120, 240, 480))
-    resends: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    resends: int = _count(0, 0)
     late_look: dt.timedelta = _seconds(1 * HOUR)
     sweep_every: dt.timedelta = _seconds(6 * HOUR)
     sweep_for: dt.timedelta = _seconds(7 * DAY)
@@ -71,14 +90,30 @@ class Policy:
     effect_lease: dt.timedelta = _seconds(5 * MINUTE)
     effect_backoff: dt.timedelta = _seconds(10)
     effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)
-    effect_attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    effect_attempts: int = _count(8, 1)
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a look-up schedule that is empty, goes backwards, or is no schedule."""
-        if not self.lookups or not all(map(_is_time, self.lookups)) or list(self.lookups) != sorted(self.lookups):
-            rule = "must name at least one timedelta of at least 0, in ascending order"
-            raise ValueError(f"Policy.lookups {rule}, not {self.lookups!r}")
+        """Refuse a look-up schedule that is empty, too long, or not in ascending order."""
+        given: object = self.lookups
+        fits = isinstance(given, tuple) and 0 < len(given) <= _LOOKUPS and all(map(_is_time, given))
+        if not fits or list(self.lookups) != sorted(self.lookups):
+            rule = f"1 to {_LOOKUPS} timedeltas of at least 0 and at most {LONGEST.days} days, in ascending order"
+            raise ValueError(f"Policy.lookups must be a tuple of {rule}, not {given!r}")
+
+    def misfits(self, deadline: dt.timedelta) -> list[str]:
+        """Return what is too short beside the time that one call of the gateway may take; empty if all of it fits."""
+        found = []
+        if self.send_lease < deadline + self.send_margin:
+            needed = deadline + self.send_margin
+            found.append(f"Policy.send_lease is {_shown(self.send_lease)}, and a send needs at least {_shown(needed)}")
+        if self.read_lease <= deadline:
+            found.append(f"Policy.read_lease is {_shown(self.read_lease)}, and must be longer than one call")
+        needed = self.send_lease + deadline + self.late_arrival
+        if self.resends and self.lookups[-1] < needed:
+            last = _shown(self.lookups[-1])
+            found.append(f"the last of Policy.lookups is {last}, and Policy.resends needs at least {_shown(needed)}")
+        return found
 
     @property
     def longest_wait(self) -> dt.timedelta:
@@ -86,7 +121,7 @@ class Policy:
         return max(
             self.send_lease,
             self.unsent_retry_cap,
-            self.lookups[-1],
+            *self.lookups,
             self.late_look,
             self.sweep_every,
             self.poll,
@@ -102,6 +137,10 @@ class Policy:
         """Return the latest time to which anything can have been put off by now."""
         return now + min(self.longest_wait, dt.datetime.max.replace(tzinfo=now.tzinfo) - now)
 
+    def lookup_wait(self, looks: int) -> dt.timedelta:
+        """Return the wait before the look-up after that many; the last one stands for all that follow it."""
+        return self.lookups[min(looks, len(self.lookups) - 1)]
+
     def effect_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many failed deliveries."""
         return _doubled(self.effect_backoff, failures, self.effect_backoff_cap)
@@ -109,6 +148,10 @@ class Policy:
     def unsent_wait(self, failures: int) -> dt.timedelta:
         """Return the wait after that many sends that never left."""
         return _doubled(self.unsent_retry, failures, self.unsent_retry_cap)
+
+
+def _shown(time: dt.timedelta) -> str:
+    return f"{time.total_seconds():g} s"
 
 
 def _doubled(first: dt.timedelta, times: int, cap: dt.timedelta) -> dt.timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -100,10 +101,11 @@ class Workflow(Records):
                 raise TypeError(f"Workflow({name}=...) takes {wanted}")
         self._gateway = gateway
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
-        if self._settings is not None and self.policy.send_lease.total_seconds() <= self._settings.deadline:
-            lease, deadline = self.policy.send_lease.total_seconds(), self._settings.deadline
-            message = f"a call may take {deadline} s, longer than Policy.send_lease, {lease:g} s: raise the lease"
-            raise SettingsError(message)
+        deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
+        misfits = self.policy.misfits(deadline)
+        if misfits:
+            call = f"one call of the gateway may take {deadline.total_seconds():g} s"
+            raise SettingsError(f"{call}: {'; '.join(misfits)}; raise these, or lower BKAPP_ITSM_DEADLINE")
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
         registry = EffectRegistry(definition, effects or {}, leave_unknown=unknown_effects == "leave")
@@ -123,6 +125,7 @@ class Workflow(Records):
             effects=registry,
             observers=told,
             address=self._make_address,
+            deadline=deadline,
             owner=ulid(self._clock.now(), entropy),
         )
         self._filing = Filing(

@@ -30,9 +30,15 @@ SUBJECT = "collector-1"
 
 def policy(resends: int) -> Policy:
     """Return the default timings, so much shorter that a pause of three seconds outlasts all of them."""
-    freshness, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.5, 1.5, 1.0, 0.0, 0.1, 0.3))
+    margin, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.1, 1.5, 1.3, 0.0, 0.1, 0.3))
     return Policy(
-        resends=resends, lookups=tuple(lookups), freshness=freshness, send_lease=lease, read_lease=poll, poll=poll
+        resends=resends,
+        lookups=tuple(lookups),
+        send_lease=lease,
+        send_margin=margin,
+        late_arrival=dt.timedelta(),
+        read_lease=poll,
+        poll=poll,
     )
 
 

@@ -83,11 +83,9 @@ class Wire:
         return self.workflow.apply(subject=str(subject), title=title, applicant="alice", approvers=["bob"])
 
     def use_up_lookups(self) -> None:
-        """Look at each change at each time of the look-up schedule."""
-        before = 0.0
+        """Look at each change after each wait of the look-up schedule."""
         for wait in self.workflow.policy.lookups:
-            self.clock.advance(wait.total_seconds() - before + 0.001)
-            before = wait.total_seconds()
+            self.clock.advance(wait.total_seconds() + 0.001)
             for change in list(self.workflow.find()):
                 self.workflow.settle(change.id)
 

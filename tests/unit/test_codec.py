@@ -150,6 +150,7 @@ FULL = attrs.evolve(
         unsent=2,
         looks=3,
         looked=MOMENT,
+        unwitnessed=True,
         trace=TRACE,
     ),
     attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),

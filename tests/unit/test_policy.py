@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.policy import Policy
+from itsm_workflow.policy import LONGEST, Policy
 
 TIMINGS = sorted(one.name for one in attrs.fields(Policy) if isinstance(one.default, dt.timedelta))
 waits = st.timedeltas(dt.timedelta(), dt.timedelta(days=400))
@@ -29,12 +29,16 @@ def test_every_timing_is_documented() -> None:
     assert [one.name for one in attrs.fields(Policy) if f"\n    {one.name}: " not in told] == []
 
 
+TIMED = [dt.timedelta(microseconds=-1), LONGEST + dt.timedelta(microseconds=1), dt.timedelta.max, 5, None]
+
+
 @pytest.mark.parametrize("name", TIMINGS)
-@pytest.mark.parametrize("value", [dt.timedelta(microseconds=-1), 5, None], ids=["negative", "a number", "nothing"])
-def test_a_timing_is_a_timedelta_of_at_least_0(name: str, value: object) -> None:
+@pytest.mark.parametrize("value", TIMED)
+def test_a_timing_is_a_timedelta_within_bounds(name: str, value: object) -> None:
     """The error names the timing, what was given, and the rule."""
     values: dict[str, Any] = {name: value}
-    with pytest.raises(ValueError, match=f"^Policy.{name} must be a timedelta of at least 0, not ") as caught:
+    rule = "must be a timedelta of at least 0 and at most 3650 days, not "
+    with pytest.raises(ValueError, match=f"^Policy.{name} {rule}") as caught:
         Policy(**values)
 
     assert repr(value) in str(caught.value)
@@ -50,13 +54,23 @@ def test_a_timing_may_be_0(name: str) -> None:
 
 @pytest.mark.parametrize(
     "lookups",
-    [(), seconds(1, 0), seconds(-1, 0), (0, 1), (None,)],
-    ids=["none", "backwards", "negative", "numbers", "nothing"],
+    [
+        (),
+        seconds(1, 0),
+        seconds(-1, 0),
+        (0, 1),
+        (None,),
+        list(seconds(0)),
+        seconds(*range(65)),
+        (dt.timedelta.max,),
+        None,
+    ],
+    ids=["none", "backwards", "negative", "numbers", "nothing", "a list", "too many", "without end", "not at all"],
 )
 def test_a_lookup_schedule_goes_forward_from_0_or_later(lookups: object) -> None:
     """Absence counts only after the last look-up, so there is one."""
     values: dict[str, Any] = {"lookups": lookups}
-    with pytest.raises(ValueError, match=r"^Policy.lookups must name at least one timedelta .*, not ") as caught:
+    with pytest.raises(ValueError, match=r"^Policy.lookups must be a tuple of 1 to 64 timedeltas .*, not ") as caught:
         Policy(**values)
 
     assert repr(lookups) in str(caught.value)
@@ -69,15 +83,58 @@ def test_two_lookups_may_be_at_one_time() -> None:
 
 def test_an_effect_is_delivered_at_least_once() -> None:
     """Parked before its first failure it would never run."""
-    with pytest.raises(ValueError, match="'effect_attempts' must be >= 1: 0"):
+    with pytest.raises(ValueError, match=r"^Policy.effect_attempts must be a whole number from 1 to 1000, not 0$"):
         Policy(effect_attempts=0)
 
 
 def test_resends_are_counted_from_0() -> None:
     """By default none, and never fewer."""
     assert Policy().resends == 0
-    with pytest.raises(ValueError, match="'resends' must be >= 0: -1"):
+    with pytest.raises(ValueError, match=r"^Policy.resends must be a whole number from 0 to 1000, not -1$"):
         Policy(resends=-1)
+
+
+@pytest.mark.parametrize("name", ["unsent_attempts", "resends", "effect_attempts"])
+@pytest.mark.parametrize("value", [True, 1.0, "1", None, 1001])
+def test_a_count_is_a_whole_number_within_bounds(name: str, value: object) -> None:
+    """Also no truth and no fraction."""
+    values: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=f"^Policy.{name} must be a whole number from "):
+        Policy(**values)
+
+
+FITTING = Policy(resends=1, send_lease=dt.timedelta(seconds=25), lookups=seconds(0, 105))
+DEADLINE = dt.timedelta(seconds=20)
+
+
+def test_the_defaults_fit_the_default_deadline() -> None:
+    """With resends as well."""
+    assert Policy(resends=3).misfits(DEADLINE) == []
+    assert FITTING.misfits(DEADLINE) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"send_lease": dt.timedelta(seconds=24.9)}, "Policy.send_lease is 24.9 s, and a send needs at least 25 s"),
+        ({"read_lease": DEADLINE}, "Policy.read_lease is 20 s, and must be longer than one call"),
+        (
+            {"lookups": seconds(0, 104.9)},
+            "the last of Policy.lookups is 104.9 s, and Policy.resends needs at least 105 s",
+        ),
+    ],
+)
+def test_what_is_too_short_beside_a_call_is_named(values: dict[str, Any], said: str) -> None:
+    """With the time that it needs; without resends the look-ups may be as short as one likes."""
+    assert attrs.evolve(FITTING, **values).misfits(DEADLINE) == [said]
+    assert Policy(lookups=seconds(0)).misfits(DEADLINE) == []
+
+
+def test_all_that_is_too_short_is_named_together() -> None:
+    """So that it is mended once."""
+    short = Policy(resends=1, lookups=seconds(0), send_lease=seconds(1)[0], read_lease=seconds(1)[0])
+
+    assert len(short.misfits(DEADLINE)) == 3
 
 
 def test_the_wait_doubles_with_each_failure_up_to_its_cap() -> None:

@@ -43,6 +43,7 @@ def _second(number: float) -> dt.timedelta:
 
 POLICY = Policy(
     send_lease=_second(2),
+    send_margin=_second(0.5),
     unsent_retry=_second(0.5),
     lookups=_seconds(0, 0.2, 0.5, 1),
     poll=_second(2),

@@ -70,6 +70,9 @@ def _past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequ
             marked_at=attempt.marked_at and back(attempt.marked_at, now - policy.send_lease),
             not_before=attempt.not_before and back(attempt.not_before, now),
             unknown_since=attempt.unknown_since and back(attempt.unknown_since, now),
+            # Long ago by the wall clock, so that the other clocks decide whether the wait has passed.
+            looked=attempt.looked
+            and attrs.evolve(attempt.looked, wall=back(attempt.looked.wall, now - policy.lookups[-1])),
         ),
         ticket=ticket and attrs.evolve(ticket, recorded_at=back(ticket.recorded_at, now - policy.withdraw_age)),
         suspicion=None if suspicion is not None and suspicion.since > horizon else suspicion,

@@ -47,10 +47,8 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
         return (attempt.marked_at or now) + policy.send_lease
     since = attempt.unknown_since or now
     if attempt.looks < len(policy.lookups):
-        return since + policy.lookups[attempt.looks]
-    last = since + policy.lookups[-1]
-    if now < last:  # hints and people used the schedule up early; absence still counts only at its end
-        return last
+        began = attempt.looked.wall if attempt.looked else since
+        return began + policy.lookup_wait(attempt.looks)
     return now + policy.late_look if now < since + policy.sweep_for else None
 
 

@@ -14,6 +14,7 @@ from itsm_workflow.change import (
     AttentionReason,
     EffectStatus,
     HeardCallback,
+    Moment,
     Outcome,
     Phase,
     PlannedEffect,
@@ -23,6 +24,7 @@ from itsm_workflow.change import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import DOUBTS
 from itsm_workflow.machine.guards import OUTCOMES
+from itsm_workflow.machine.intervals import has_passed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,18 +80,37 @@ def unsent(facts: Facts) -> ChangeRequest:
 
 def unknown(facts: Facts) -> ChangeRequest:
     """Begin to look the attempt up."""
-    problem = facts.expect(ev.AttemptMark).problem
-    return _attempt(facts, phase=Phase.UNKNOWN, unknown_since=facts.now, looks=0, problem=problem)
+    mark = facts.expect(ev.AttemptMark)
+    return _attempt(
+        facts,
+        phase=Phase.UNKNOWN,
+        unknown_since=facts.now,
+        looks=0,
+        looked=mark.at or Moment(wall=facts.now),
+        unwitnessed=False,
+        problem=mark.problem,
+    )
 
 
 def looked_up(facts: Facts) -> ChangeRequest:
-    """Count the look-up; when the schedule is used up, ask for a person in the same commit."""
+    """Count the look-up if its wait has passed; when the schedule is used up, ask for a person in the same commit."""
     note, attempt, attention = facts.expect(ev.LookupNoted), facts.attempt, facts.change.attention
     if attention is not None and attention.reason is AttentionReason.NOT_FOUND:
         return facts.change  # a person knows already: one more empty look-up is no news
-    change = _attempt(facts, looks=attempt.looks + 1, problem=note.problem)
-    since = attempt.unknown_since or facts.now
-    if attempt.looks + 1 < len(facts.policy.lookups) or facts.now < since + facts.policy.lookups[-1]:
+    at, base = note.at or Moment(wall=facts.now), attempt.looked or Moment(wall=attempt.unknown_since or facts.now)
+    wait = facts.policy.lookup_wait(attempt.looks)
+    passed = has_passed(base, at, wait)
+    if passed is False:
+        stepped = at.wall >= base.wall + wait  # the wall clock was set forward: the wait begins again
+        return _attempt(facts, looked=at if stepped else base, problem=note.problem)
+    change = _attempt(
+        facts,
+        looks=attempt.looks + 1,
+        looked=at,
+        unwitnessed=attempt.unwitnessed or passed is None,
+        problem=note.problem,
+    )
+    if attempt.looks + 1 < len(facts.policy.lookups):
         return change
     reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
     if attention is not None and attention.reason in {reason, AttentionReason.DUPLICATE}:
@@ -128,8 +149,8 @@ def refused(facts: Facts) -> ChangeRequest:
 
 def requeued(facts: Facts) -> ChangeRequest:
     """Begin the next attempt with the same key, so that any double is visible. What was heard so far is dealt with."""
-    number = facts.attempt.number + 1
-    change = _attempt(facts, number=number, phase=Phase.QUEUED, looks=0, unsent=0, marked_at=None, problem="")
+    begun = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
+    change = _attempt(facts, **begun, marked_at=None, problem="")
     return attrs.evolve(change, attention=_parked(facts), heard=None)
 
 

@@ -12,6 +12,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import DOUBTS, Doubt, Verdict
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.guards import OUTCOMES, has_stayed
+from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def decide(
     if isinstance(answer, SendAnswer):
         return _decide_send(definition, change, answer, gateway)
     if isinstance(answer, LookupAnswer):
-        return _decide_lookup(definition, change, answer, gateway, again=_may_send_again(change, now, policy))
+        return _decide_lookup(definition, change, answer, gateway, again=_may_send_again(change, answer, policy))
     if answer.snapshot is None:
         return _decide_unread(definition, change, now, policy)
     return _decide_read(definition, change, answer.snapshot, now, policy)
@@ -74,7 +75,7 @@ def _decide_send(
     if isinstance(answer, NotSent):
         return (Step(Trigger.MARK_UNSENT, attrs.evolve(mark, problem=answer.problem)),)
     if isinstance(answer, Unknown):
-        return (Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=answer.problem)),)
+        return (Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=answer.problem, at=sent.at)),)
     return _decide_refused(definition, change, sent, answer, gateway)
 
 
@@ -82,7 +83,7 @@ def _decide_refused(
     definition: WorkflowDefinition, change: ChangeRequest, sent: SendAnswer, answer: Refused, gateway: str
 ) -> tuple[Step, ...]:
     problem = f"the gateway refused it (code {answer.remote_code})"
-    mark = ev.AttemptMark(number=sent.number, owner=sent.owner, problem=problem)
+    mark = ev.AttemptMark(number=sent.number, owner=sent.owner, problem=problem, at=sent.at)
     # A draft is not looked after, so that nobody would see the ticket of an earlier send turn up.
     resent = change.attempt is not None and change.attempt.unknown_since is not None
     if sent.found is None or (resent and not sent.found):
@@ -96,7 +97,7 @@ def _decide_refused(
             looked_up=True,
         )
         return (Step(Trigger.REFUSE, refusal),)
-    found = LookupAnswer(number=sent.number, found=sent.found)
+    found = LookupAnswer(number=sent.number, found=sent.found, at=sent.at)
     return (Step(Trigger.MARK_UNKNOWN, mark), *_decide_lookup(definition, change, found, gateway, marked=True))
 
 
@@ -122,7 +123,7 @@ def _decide_lookup(
     if not marked and (attempt.phase is not Phase.UNKNOWN or attempt.number != looked.number):
         return ()
     problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
-    note = ev.LookupNoted(number=looked.number, answered=looked.found is not None, problem=problem)
+    note = ev.LookupNoted(number=looked.number, answered=looked.found is not None, problem=problem, at=looked.at)
     noted = Step(Trigger.NOTE_LOOKUP, note)
     if ours:
         return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours))))
@@ -134,14 +135,19 @@ def _decide_lookup(
     return (noted,)
 
 
-def _may_send_again(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
-    """Tell whether the policy lets one more empty look-up end in a resend, as a person's decision would."""
+def _may_send_again(change: ChangeRequest, looked: LookupAnswer, policy: Policy) -> bool:
+    """Return whether the policy lets this look-up, if empty, end in a resend, as a person's decision would.
+
+    Each wait of the schedule must have passed by the wall clock and by a witness.
+    """
     attempt, attention = change.attempt, change.attention
-    if attempt is None or attempt.unknown_since is None or attempt.number > policy.resends:
+    if attempt is None or attempt.looked is None or looked.at is None or attempt.number > policy.resends:
         return False
     if attention is not None and attention.reason not in {AttentionReason.LOOKUP_FAILED, AttentionReason.UNSENT}:
         return False
-    return attempt.looks + 1 >= len(policy.lookups) and now >= attempt.unknown_since + policy.lookups[-1]
+    if attempt.unwitnessed or attempt.looks + 1 < len(policy.lookups):
+        return False
+    return has_passed(attempt.looked, looked.at, policy.lookup_wait(attempt.looks)) is True
 
 
 def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed) -> tuple[Step, ...]:

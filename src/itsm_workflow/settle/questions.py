@@ -11,6 +11,7 @@ from itsm_workflow.machine import evidence as ev
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from itsm_workflow.change import Moment
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket
 
 
@@ -76,7 +77,12 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class SendAnswer:
-    """What came of a send. After a refusal, ``found`` is the look-up that followed at once (None: it failed)."""
+    """What came of a send.
+
+    Attributes:
+        found: The tickets that the look-up right after a refusal brought; None if it failed.
+        at: When the answer came, by every clock at hand.
+    """
 
     number: int
     owner: str
@@ -84,16 +90,23 @@ class SendAnswer:
     creator: str
     answer: CreateAnswer
     found: Sequence[FoundTicket] | None = None
+    at: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)
 class LookupAnswer:
-    """What a look-up brought; None: the gateway could not be asked."""
+    """What a look-up brought.
+
+    Attributes:
+        found: The tickets, or None if the gateway could not be asked.
+        at: When it was asked, by every clock at hand; None counts as the wall clock alone.
+    """
 
     number: int
     found: Sequence[FoundTicket] | None
     channel: ev.Channel = ev.Channel.LOOKUP
     problem: str = ""
+    at: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -39,6 +39,10 @@ class ManualClock:
         with self._lock:
             return self._elapsed
 
+    def boot(self) -> tuple[str, int]:
+        """Return the id of the one boot, and the microseconds that were let pass."""
+        return "manual", round(self.elapsed() * 1_000_000)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, for both readings.
 

@@ -42,11 +42,9 @@ def apply_in_vain(office: Office, workflow: Workflow) -> ChangeRequest:
 
 
 def use_up_lookups(office: Office, workflow: Workflow) -> None:
-    """Reconcile at each time of the look-up schedule."""
-    before = 0.0
+    """Reconcile after each wait of the look-up schedule."""
     for wait in workflow.policy.lookups:
-        office.pass_time(wait.total_seconds() - before)
-        before = wait.total_seconds()
+        office.pass_time(wait.total_seconds())
         workflow.reconcile()
 
 

@@ -152,7 +152,7 @@ def test_worker_that_was_stopped_after_its_mark_sends_nothing(office: Office) ->
 
     def stop(_: Sequence[Write]) -> None:
         office.store.after = lambda _: None
-        office.clock.advance(3)
+        office.clock.advance(11)
 
     office.store.after = stop
     change = workflow.apply(subject=SUBJECT, **asked())

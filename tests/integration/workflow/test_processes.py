@@ -192,7 +192,7 @@ def test_process_killed_before_it_sends_leaves_a_change_that_nobody_sends_again(
     worker.kill()
 
     site.reconcile_elsewhere(ahead=LEASE)
-    for ahead in (40.0, 50.0, 80.0, 200.0, 400.0, 600.0, 800.0):
+    for ahead in (40.0, 50.0, 90.0, 220.0, 470.0, 960.0):
         site.workflow(ahead=ahead).reconcile()
 
     change = site.workflow().resolve(SUBJECT)

@@ -161,7 +161,7 @@ def test_a_send_that_another_worker_marks_first_is_left_to_it() -> None:
     """Both saw it queued; one ticket is filed."""
     desk = Desk()
     workflow, other = desk.workflow(), desk.workflow()
-    desk.store.after = lambda _: desk.clock.advance(3)  # the worker is stopped after its mark
+    desk.store.after = lambda _: desk.clock.advance(11)  # the worker is stopped after its mark
     change = workflow.apply(subject=SUBJECT, **ASKED)
     desk.store.after = lambda _: None
     assert (change.expect_attempt().phase, desk.ledger.tickets()) == (Phase.QUEUED, ())

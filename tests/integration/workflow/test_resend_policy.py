@@ -14,7 +14,7 @@ from tests.integration.workflow.stores import EVERY_STORE
 if TYPE_CHECKING:
     from itsm_workflow import Workflow
 
-LOOKUPS = (dt.timedelta(), dt.timedelta(seconds=30))
+LOOKUPS = (dt.timedelta(), dt.timedelta(seconds=120))
 
 
 def opened(office: Office, **timings: object) -> Workflow:
@@ -29,7 +29,7 @@ def test_create_that_no_look_up_found_is_sent_once_more_under_its_key(office: Of
     armed = lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
     office.sandbox.faults.clear()
-    office.pass_time(30)
+    office.pass_time(120)
 
     workflow.reconcile()
     workflow.reconcile()
@@ -47,10 +47,29 @@ def test_nothing_is_sent_again_before_the_schedule_ends(office: Office) -> None:
     workflow = opened(office)
     armed = lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
-    office.pass_time(29)
+    office.pass_time(119)
     for _ in range(5):
         workflow.settle(change.id)
     assert (armed.hits, workflow.get(change.id).expect_attempt().number) == (1, 1)
+
+
+def test_wall_clock_that_is_set_forward_sends_nothing_again(office: Office) -> None:
+    """Passes of workers that start anew each time: the schedule takes its time by the machine's own clock."""
+    armed = lose_every_answer(office, "502", processed=False)
+    change = opened(office).apply(subject=SUBJECT, **asked())
+    for _ in range(4):
+        office.clock.set_wall(office.clock.peek() + dt.timedelta(minutes=9))
+        opened(office).reconcile()
+        opened(office).settle(change.id)
+    assert (armed.hits, opened(office).get(change.id).expect_attempt().number) == (1, 1)
+    assert opened(office).get(change.id).attention is None
+
+    office.sandbox.faults.clear()
+    office.pass_time(120)
+    opened(office).reconcile()
+    opened(office).reconcile()
+    assert opened(office).get(change.id).expect_attempt().number == 2
+    assert len(office.sandbox.tickets()) == 1
 
 
 def test_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -> None:
@@ -60,7 +79,7 @@ def test_second_create_that_is_lost_as_well_waits_for_a_person(office: Office) -
     change = workflow.apply(subject=SUBJECT, **asked())
     use_up_lookups(office, workflow)
     for _ in range(4):
-        office.pass_time(60)
+        office.pass_time(150)
         workflow.reconcile()
 
     after = workflow.get(change.id)
@@ -89,7 +108,7 @@ def test_double_that_a_late_request_makes_is_reported(office: Office) -> None:
     lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
     office.sandbox.faults.clear()
-    office.pass_time(30)
+    office.pass_time(120)
     workflow.reconcile()
     workflow.reconcile()
     bound = workflow.get(change.id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, PlannedEffect
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, Moment, PlannedEffect
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.definition import Facts
@@ -113,22 +114,30 @@ def opened() -> tuple[ChangeRequest, Entry]:
     return open_change(COLLECTOR_CHANGE, change_id=ID, subject="collector-1", form=FORM, now=NOW, actor="alice")
 
 
+def moment(seconds: float, **values: object) -> Moment:
+    """Return the moment so many seconds after the example's change was drafted, by all clocks of one boot."""
+    return filled(Moment, values, wall=later(seconds), boot_id="b1", boot=round(seconds * 1_000_000))
+
+
+def looked_in_vain(change: ChangeRequest, looks: int) -> ChangeRequest:
+    """Return the change after so many empty look-ups, each right after its wait."""
+    for at in list(itertools.accumulate(wait.total_seconds() for wait in POLICY.lookups))[:looks]:
+        change = after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True, at=moment(at))), at=at)
+    return change
+
+
 DRAFT = opened()[0]
 QUEUED = after(DRAFT, (Trigger.SUBMIT, submission()))
 SENDING = after(QUEUED, (Trigger.MARK_SENDING, mark()))
 UNKNOWN = after(SENDING, (Trigger.MARK_UNKNOWN, mark(problem="the connection was reset")))
-EXHAUSTED = after(
-    after(UNKNOWN, *[(Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True))] * 6),
-    (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)),
-    at=480,
-)
+EXHAUSTED = looked_in_vain(UNKNOWN, 7)
 PENDING = after(SENDING, (Trigger.RECORD_TICKET, confirmed()), at=1)
 SUSPECTED = after(PENDING, (Trigger.SUSPECT_ENDING, withdrawn()), at=10)
 FAILED_CALLBACK = after(PENDING, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=10)
 APPROVED = after(PENDING, (Trigger.APPROVE, finished(approved=True)), at=20)
 REJECTED = after(PENDING, (Trigger.REJECT, finished(approved=False)), at=20)
 WITHDRAWN = after(SUSPECTED, (Trigger.REJECT, withdrawn(seen_at=later(100))), at=100)
-ABANDONED = after(EXHAUSTED, (Trigger.ABANDON, ev.Decision(reason="not wanted any more")), at=500)
+ABANDONED = after(EXHAUSTED, (Trigger.ABANDON, ev.Decision(reason="not wanted any more")), at=900)
 
 
 def with_attention(change: ChangeRequest, reason: AttentionReason = AttentionReason.OVERDUE) -> ChangeRequest:

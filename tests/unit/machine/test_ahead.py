@@ -12,7 +12,7 @@ from itsm_workflow.change import ChangeRequest, HeardCallback
 from itsm_workflow.machine.ahead import put_right
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.due import is_delivering, next_due
-from itsm_workflow.policy import Policy
+from itsm_workflow.policy import LONGEST, Policy
 from itsm_workflow.settle import plan
 from tests.unit.machine import examples as x
 
@@ -194,10 +194,11 @@ def test_the_longest_wait_is_the_longest_of_all(name: str) -> None:
     assert Policy(lookups=(dt.timedelta(), year)).longest_wait == year
 
 
-def test_a_policy_without_a_cap_has_a_horizon() -> None:
+def test_the_horizon_lies_before_the_end_of_time() -> None:
     """No time lies beyond the last one that there is."""
-    policy = Policy(effect_backoff_cap=dt.timedelta.max)
+    policy = Policy(effect_backoff_cap=LONGEST)
+    last = dt.datetime.max.replace(tzinfo=dt.UTC)
 
-    assert policy.horizon(x.NOW) == dt.datetime.max.replace(tzinfo=dt.UTC)
+    assert policy.horizon(last - LONGEST / 2) == last
     assert right(x.PENDING, x.NOW, policy) == x.PENDING
     assert x.POLICY.horizon(x.NOW) == x.NOW + x.POLICY.longest_wait

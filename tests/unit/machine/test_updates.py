@@ -9,9 +9,11 @@ import pytest
 
 from itsm_workflow.change import (
     WITHDRAW,
+    Attempt,
     AttentionReason,
     EffectStatus,
     HeardCallback,
+    Moment,
     Outcome,
     Phase,
     PlannedEffect,
@@ -21,6 +23,7 @@ from itsm_workflow.change import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
 from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.due import asking_due
 from itsm_workflow.policy import Policy
 from tests.unit.machine import examples as x
 
@@ -114,6 +117,7 @@ def test_unknown_begins_the_look_ups() -> None:
     assert {
         "attempt.phase": Phase.UNKNOWN,
         "attempt.unknown_since": x.later(3),
+        "attempt.looked": Moment(wall=x.later(3)),
         "attempt.problem": "reset",
     } == differences(x.SENDING, change)
 
@@ -123,13 +127,46 @@ def looks(change: ChangeRequest, done: int) -> ChangeRequest:
     return attrs.evolve(change, attempt=attrs.evolve(change.expect_attempt(), looks=done))
 
 
-@pytest.mark.parametrize(("done", "at"), [(0, 0), (5, 480), (6, 479.9), (20, 10)])
-def test_absence_counts_only_after_the_whole_schedule(done: int, at: float) -> None:
+@pytest.mark.parametrize(("done", "at", "counted"), [(0, 0, 1), (5, 480, 6), (6, 479.9, 6), (20, 10, 20)])
+def test_absence_counts_only_after_the_whole_schedule(done: int, at: float, counted: int) -> None:
     """Neither enough look-ups too soon nor enough time with too few of them makes a ticket absent."""
     change = updated(updates.looked_up, looks(x.UNKNOWN, done), ev.LookupNoted(number=1, answered=True), at=at)
 
-    assert done + 1 == change.expect_attempt().looks
+    assert counted == change.expect_attempt().looks
     assert change.attention is None
+
+
+def noted(change: ChangeRequest, at: Moment) -> Attempt:
+    """Return the attempt after an empty look-up at a moment."""
+    note = ev.LookupNoted(number=1, answered=True, at=at)
+    return updated(updates.looked_up, change, note, at=(at.wall - x.NOW).total_seconds()).expect_attempt()
+
+
+def test_a_wall_clock_that_is_set_forward_uses_up_no_wait() -> None:
+    """The look-up is not counted, and its wait begins again."""
+    before = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=6, looked=x.moment(0)))
+    jumped = x.moment(540, boot=2_000_000)
+
+    after = noted(before, jumped)
+
+    assert (6, jumped, False) == (after.looks, after.looked, after.unwitnessed)
+    assert asking_due(attrs.evolve(before, attempt=after), x.later(540), x.POLICY, looked=True) == x.later(540 + 480)
+
+
+def test_a_wait_that_only_the_wall_clock_saw_counts_and_is_marked() -> None:
+    """After a reboot, or on another machine: a person is asked in time, and nothing is sent again."""
+    before = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=2, looked=x.moment(0)))
+
+    after = noted(before, x.moment(6, boot_id="b2"))
+
+    assert (after.looks, after.unwitnessed) == (3, True)
+
+
+def test_an_early_look_leaves_the_wait_alone() -> None:
+    """However often a person looks, the next counted look-up stays where it was."""
+    before = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=4, looked=x.moment(0)))
+
+    assert noted(before, x.moment(119.9)) == attrs.evolve(before.expect_attempt(), problem="")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +208,9 @@ def test_what_is_known_of_absence_is_not_forgotten(
 
 def test_a_look_up_without_a_beginning_counts_from_now() -> None:
     """A stored attempt that lost the time of its mark is looked up all the same."""
-    lost = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), unknown_since=None, looks=6))
+    lost = attrs.evolve(
+        x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), unknown_since=None, looks=6, looked=None)
+    )
 
     assert updated(updates.looked_up, lost, ev.LookupNoted(number=1, answered=True), at=9000).attention is None
 
@@ -221,6 +260,7 @@ def test_requeued_keeps_the_key_and_raises_the_number() -> None:
         "attempt.number": 2,
         "attempt.phase": Phase.QUEUED,
         "attempt.looks": 0,
+        "attempt.looked": None,
         "attempt.marked_at": None,
         "attention": None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import Form
@@ -54,6 +55,7 @@ class Library:
             effects=registry,
             observers=Silence(),
             address=lambda _change_id, _number: (None, {}),
+            deadline=dt.timedelta(),
             owner="",
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Phase
+from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Moment, Phase
 from itsm_workflow.journal import Journal, Prepared
 from itsm_workflow.machine.due import is_delivering
 from itsm_workflow.observe import Observers
@@ -61,8 +61,9 @@ def tick_policy(ticks: int) -> Policy:
     """
     one = TICK
     return Policy(
-        freshness=one / 2,
         send_lease=one,
+        send_margin=0 * one,
+        late_arrival=0 * one,
         unsent_retry=one,
         unsent_retry_cap=one,
         unsent_attempts=2,
@@ -93,6 +94,10 @@ class StillClock:
     def elapsed(self) -> float:
         """Return 0: whether a send is still fresh is for the explorer to say."""
         return 0.0
+
+    def boot(self) -> tuple[str, int]:
+        """Return no boot: the walk's policies send nothing again, so nothing needs a second clock."""
+        return "", 0
 
 
 class Silence(Observers):
@@ -275,6 +280,8 @@ class Shelf:
             not_before=wait if wait is not None and (wait := _whole(wait)) > NOW else None,
             unknown_since=None if unknown is None else _since(unknown, self._oldest) if in_use else self._oldest,
             looks=min(attempt.looks, len(self._policy.lookups)) if in_use else 0,
+            looked=Moment(wall=_since(attempt.looked.wall, self._oldest)) if attempt.looked and in_use else None,
+            unwitnessed=False,
             problem="",
         )
 

@@ -109,6 +109,7 @@ attempts = st.builds(
     unknown_since=optional(moments),
     looks=st.integers(0, 9),
     looked=optional(clock_moments),
+    unwitnessed=flags,
     problem=texts,
     trace=texts,
 )
