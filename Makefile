@@ -10,7 +10,7 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test conformance check lint types imports docs packaging coverage bench faults mutants requirements clean install-demo install-dev
+.PHONY: help demo test conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
@@ -21,7 +21,8 @@ help:
 	@echo "make bench         measure the API client beside the library below it"
 	@echo "make coverage      run the tests and measure what they reach"
 	@echo "make faults        run the whole fault matrix: half an hour, and a table"
-	@echo "make mutants       break the library on purpose, and tell whether a test notices: an hour"
+	@echo "make mutants       break the library on purpose, and report what no test notices: known defects and a sample, an hour"
+	@echo "make mutants-all   the same with every mutation: most of a day; it can be interrupted and goes on"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
 	@echo "make clean         remove .venv and everything that was built"
 	@echo "ARGS=... is passed on to demo, test and coverage, PYTHON=... picks the interpreter."
@@ -46,6 +47,9 @@ faults: install-dev
 
 mutants: install-dev
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+mutants-all: install-dev
+	@$(BIN)/python -m tests.mutants --all $(ARGS)
 
 bench: install-dev
 	@$(BIN)/python -m tests.benchmarks

@@ -1,24 +1,33 @@
-"""Breaks the library on purpose and tells whether a test notices: `python -m tests.mutants`.
+"""Breaks the library on purpose and reports what no test notices: `python -m tests.mutants`.
 
-First the defects that handlers of this kind have had are put back, one by one; then small changes are made all over
-the parts that judge. The exit code is 1 if something went unnoticed that is not listed in survivors.toml.
+First the known defects are put back, one by one; then small changes are made in the parts of the library, a seeded
+sample of them unless all are asked for. The exit code is 1 if something went unnoticed that is not listed in
+survivors.toml, or if too few changes of a part are noticed.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.mutants.copies import PASSED
+from tests.mutants.copies import PASSED, ROOT, copy_tree
 from tests.mutants.defects import PatchError, read_defects, try_all, try_unbroken
-from tests.mutants.mutations import TESTS, WANTED, MutationError, listed, try_mutations
+from tests.mutants.mutations import WANTED, MutationError, listed, names_of, sampled, try_mutations
+from tests.mutants.parts import PARTS
+from tests.mutants.results import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_EVERY = 250
+SAMPLE = 1000
+SEED = 1
+RESULTS = ROOT / "build" / "mutants.jsonl"
+_EVERY = 100
 
 
 def say(text: str) -> None:
@@ -41,47 +50,73 @@ def defects_are_caught() -> bool:
     return caught == len(defects)
 
 
-def mutations_are_killed(parts: Sequence[str], *, seed: int, sample: int) -> bool:
-    """Try mutations; return whether enough are killed and every survivor is listed."""
-    accepted, began = listed(), time.monotonic()
-    verdicts: dict[str, list[str]] = {"killed": [], "stopped": [], "survived": [], "broken": []}
-    say(f"mutations of {', '.join(parts)}: " + (f"a sample of {sample}, seed {seed}" if sample else "all"))
-    tried = 0
-    for tried, one in enumerate(try_mutations(parts, seed=seed, sample=sample), start=1):
-        verdicts[one.verdict].append(one.name)
-        if one.verdict == "broken" or (one.verdict == "survived" and one.name not in accepted):
-            say(f"{one.verdict.upper()} {one.name}")
-        if tried % _EVERY == 0:
-            say(f"  {tried} tried, {len(verdicts['survived'])} survived, {time.monotonic() - began:.0f} s")
-    unlisted = set(verdicts["survived"]) - set(accepted)
-    noticed = len(verdicts["killed"]) + len(verdicts["stopped"])
-    rate = noticed / max(tried, 1)
-    say(
-        f"{tried} mutations: {noticed} killed ({rate:.1%}), {len(verdicts['stopped'])} of them stopped as endless; "
-        f"{len(verdicts['survived'])} survived, {len(unlisted)} of them not listed with a reason; "
-        f"{time.monotonic() - began:.0f} s"
-    )
-    return rate >= WANTED and not unlisted and not verdicts["broken"]
+def mutations_are_killed(tree: Path, names: Mapping[str, Sequence[str]], results: Results) -> bool:
+    """Try mutations; return whether enough of each part are killed and every survivor is listed."""
+    accepted, left, good = listed(), sum(map(len, names.values())), True
+    for part, wanted in names.items():
+        began, verdicts = time.monotonic(), Counter[str]()
+        unlisted = 0
+        for verdict in try_mutations(tree, part, wanted, results):
+            verdicts[verdict.verdict] += 1
+            left -= 1
+            if verdict.verdict == "broken" or (verdict.verdict == "survived" and verdict.name not in accepted):
+                unlisted += verdict.verdict == "survived"
+                say(f"{verdict.verdict.upper()} {verdict.name}")
+            if left % _EVERY == 0:
+                say(f"  {verdicts.total()} of {len(wanted)} in {part} tried, {left} left in all")
+        noticed = verdicts["killed"] + verdicts["stopped"]
+        rate = noticed / max(verdicts.total(), 1)
+        say(
+            f"{part}: {verdicts.total()} mutations, {noticed} killed ({rate:.1%}), {verdicts['stopped']} of them "
+            f"stopped as endless; {verdicts['survived']} survived, {unlisted} of them not listed with a reason; "
+            f"{time.monotonic() - began:.0f} s"
+        )
+        good &= (rate >= WANTED or not wanted) and not unlisted and not verdicts["broken"]
+    return good
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Do the tests notice?")
     parser.add_argument("--only", choices=("defects", "mutations"), help="one half of it")
-    parser.add_argument("--part", action="append", choices=tuple(TESTS), help="mutations of this part; all unless told")
-    parser.add_argument("--sample", type=int, default=0, metavar="N", help="try N mutations; all unless told")
-    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument(
+        "--part", action="append", choices=tuple(PARTS), help="mutations of this part (default: of all)"
+    )
+    parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="try about N mutations (%(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the sample (%(default)s)")
+    parser.add_argument("--all", action="store_true", help=f"try all mutations; go on from {RESULTS.relative_to(ROOT)}")
+    parser.add_argument("--name", action="append", default=[], metavar="TEXT", help="all mutations named like that")
     asked = parser.parse_args(arguments)
     good = True
     try:
         if asked.only != "mutations":
             good = defects_are_caught()
         if asked.only != "defects":
-            good &= mutations_are_killed(asked.part or tuple(TESTS), seed=asked.seed, sample=asked.sample)
+            with tempfile.TemporaryDirectory() as folder:
+                tree = copy_tree(Path(folder))
+                good &= mutations_are_killed(tree, _chosen(asked, tree), Results(RESULTS if asked.all else None, tree))
     except (PatchError, MutationError) as error:
         say(str(error))
         return 1
     return 0 if good else 1
+
+
+def _chosen(asked: argparse.Namespace, tree: Path) -> dict[str, list[str]]:
+    names = names_of(asked.part or tuple(PARTS), tree)
+    total = sum(map(len, names.values()))
+    if asked.name:
+        chosen = {
+            part: [name for name in each if any(text in name for text in asked.name)] for part, each in names.items()
+        }
+        say(f"{sum(map(len, chosen.values()))} of {total} mutations, by name")
+        return {part: each for part, each in chosen.items() if each}
+    if asked.all:
+        say(f"all {total} mutations of {', '.join(names)}")
+        return names
+    chosen = sampled(names, size=asked.sample, seed=asked.seed)
+    counts = ", ".join(f"{len(each)} of {len(names[part])} in {part}" for part, each in chosen.items())
+    say(f"a sample of {sum(map(len, chosen.values()))} of {total} mutations, seed {asked.seed}: {counts}")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Mutation testing of the parts that judge: small changes of the source, each of which some test must notice.
+"""Mutation testing: small changes of the source, each of which some test must notice.
 
 A mutation that no test notices is listed in survivors.toml with the reason why it may live, or is not accepted.
 """
@@ -6,66 +6,33 @@ A mutation that no test notices is listed in survivors.toml with the reason why 
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import attrs
-
-from tests.mutants.copies import copy_tree, environment
+from tests.mutants.copies import environment
+from tests.mutants.engine import LOG
+from tests.mutants.parts import PARTS, mutations_in
+from tests.mutants.results import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SURVIVORS = Path(__file__).with_name("survivors.toml")
-WANTED = 0.9
-"""The part of all mutations that must be killed, whatever is listed."""
+    from tests.mutants.results import Results
 
-TESTS: Mapping[str, Sequence[str]] = {
-    "settle": ("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py"),
-    "machine": (
-        *(
-            f"tests/unit/machine/test_{name}.py"
-            for name in ("edges", "guards", "updates", "engine", "approval", "ahead")
-        ),
-        *(f"tests/unit/machine/test_{name}.py" for name in ("due", "definition", "analysis", "graph", "collector")),
-        *(f"tests/unit/test_{name}.py" for name in ("change", "loop", "codec")),
-        "tests/documents/test_reference.py",
-        *(f"tests/integration/workflow/test_{name}.py" for name in ("unsent", "persons", "effects", "settle")),
-    ),
-    "callbacks": (
-        "tests/unit/callbacks",
-        "tests/unit/doctor/test_probe.py",
-        *(f"tests/integration/workflow/test_{name}.py" for name in ("routes", "legacy_callbacks", "callbacks")),
-    ),
-    "storage": (
-        *(f"tests/unit/test_{name}.py" for name in ("storage_edges", "strict", "registry", "journal", "codec")),
-        *(f"tests/conformance/test_{name}.py" for name in ("memory", "json_file", "file_backends")),
-        *(f"tests/conformance/test_{name}.py" for name in ("sqlite_file", "json_file_log")),
-    ),
-}
-"""The tests that must notice, by the part of the library that is changed; they all watch over every part."""
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+WANTED = 0.95
+"""The share of the mutations of each part that must be killed, whatever is listed."""
+
+AT_LEAST = 60
+"""How many mutations of each part a sample holds, if it is large enough for that."""
 
 
 class MutationError(Exception):
     """The mutations could not be tried."""
-
-
-@attrs.frozen(kw_only=True)
-class Verdict:
-    """What became of a mutation.
-
-    Attributes:
-        name: Which one.
-        verdict: ``killed`` by a test that failed, ``stopped`` since it did not come to an end, which is noticed as
-            well, ``survived``, or ``broken``: it could not be tried, which is a fault of this harness.
-    """
-
-    name: str
-    verdict: Literal["killed", "stopped", "survived", "broken"]
 
 
 def listed() -> dict[str, str]:
@@ -77,31 +44,70 @@ def listed() -> dict[str, str]:
     found: dict[str, str] = {}
     for group in tomllib.loads(SURVIVORS.read_text(encoding="utf-8")).get("survivors", []):
         if not group["reason"].strip():
-            raise MutationError(f"no reason is given for {group['mutations']}")
+            raise MutationError(f"survivors.toml: give a reason for {group['mutations']}")
         found |= dict.fromkeys(group["mutations"], group["reason"])
     return found
 
 
-def try_mutations(parts: Sequence[str], *, seed: int, sample: int) -> Iterator[Verdict]:
-    """Try the mutations of some parts, in a copy of the tree, and yield what becomes of each.
+def names_of(parts: Sequence[str], tree: Path) -> dict[str, list[str]]:
+    """Return the names of the mutations of some parts, by part, in the order of the source."""
+    return {part: [mutation.name for mutation in mutations_in(PARTS[part], tree)] for part in parts}
+
+
+def sampled(names: Mapping[str, Sequence[str]], *, size: int, seed: int) -> dict[str, list[str]]:
+    """Return a sample of the mutations of each part.
+
+    The larger a part, the more of its mutations are taken; of none are fewer taken than `AT_LEAST`, nor fewer than an
+    even share if the sample is too small for that. A part's own sample depends on the seed, on the number that is
+    taken of it and on its mutations, not on the other parts.
 
     Args:
-        parts: Keys of `TESTS`.
-        seed: Of the sample.
-        sample: How many to try; 0: all.
+        names: The mutations of each part.
+        size: How many to take of all of them together, nearly.
+        seed: Decides which.
+    """
+    total = sum(map(len, names.values()))
+    least = min(AT_LEAST, size // len(names))
+    found = {}
+    for part, each in names.items():
+        count = min(len(each), max(least, round(size * len(each) / total)))
+        chosen = set(random.Random(f"{seed} {part}").sample(range(len(each)), count))
+        found[part] = [name for number, name in enumerate(each) if number in chosen]
+    return found
+
+
+def try_mutations(tree: Path, part: str, names: Sequence[str], results: Results) -> Iterator[Verdict]:
+    """Try mutations of a part in a copy of the tree, and yield what becomes of each.
+
+    Args:
+        tree: The copy.
+        part: The part.
+        names: Which of its mutations.
+        results: What is known of them already; what becomes known is added.
 
     Raises:
         MutationError: The tests fail where nothing is changed, or could not be run.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = copy_tree(Path(folder))
-        tests = json.dumps({part: TESTS[part] for part in parts})
-        command = [sys.executable, "-m", "tests.mutants.engine", tests, str(seed), str(sample)]
-        surroundings = {**environment(copy), "HYPOTHESIS_PROFILE": "mutants", "COVERAGE_CORE": "ctrace"}
-        with subprocess.Popen(command, cwd=copy, env=surroundings, stdout=subprocess.PIPE, text=True) as engine:
-            assert engine.stdout is not None
-            for line in engine.stdout:
-                yield Verdict(**json.loads(line))
-        if engine.returncode != 0:
-            log = copy / "engine.log"
-            raise MutationError(log.read_text(encoding="utf-8")[-5000:] if log.exists() else "the engine did not start")
+    left: dict[str, str] = {}
+    for name in names:
+        known = results.get(part, name)
+        if known in {None, "later", "broken"}:
+            left[name] = known or ""
+        else:
+            yield Verdict(name=name, verdict=known)
+    if not left:
+        return
+    wanted = tree / "wanted.json"
+    wanted.write_text(json.dumps(left), encoding="utf-8")
+    command = [sys.executable, "-m", "tests.mutants.engine", part, str(wanted)]
+    surroundings = {**environment(tree), "HYPOTHESIS_PROFILE": "mutants", "COVERAGE_CORE": "ctrace"}
+    with subprocess.Popen(command, cwd=tree, env=surroundings, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        for line in engine.stdout:
+            verdict = Verdict(**json.loads(line))
+            results.add(part, verdict)
+            if verdict.verdict != "later":
+                yield verdict
+    if engine.returncode != 0:
+        log = tree / LOG
+        raise MutationError(log.read_text(encoding="utf-8")[-5000:] if log.exists() else "the engine did not start")

@@ -1,4 +1,4 @@
-"""What a mutation may be: one small change of one module's syntax tree, told in words that outlive line numbers.
+"""What a mutation is: one small change of one module's syntax tree, with a name that outlives line numbers.
 
 Words that people read, which is every text with a space in it, annotations and docstrings are left alone.
 """
@@ -12,31 +12,20 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.mutants.changes import changes_of, reordered
+from tests.mutants.order import written
 
-COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Lt: (ast.LtE, ast.GtE),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-}
-ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.FloorDiv,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-    ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr,
-}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Path = tuple[tuple[str, int | None], ...]
+"""The way from a node to one below it: fields, and places in lists."""
+
+Chain = tuple[tuple[str, int], ...]
+"""The functions around a node, outermost first, by qualified name and first line."""
+
 _SHORT = 100
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,10 +36,9 @@ class Mutation:
         module: The file below the package.
         where: The function, or ``module`` for what runs at import.
         told: The smallest piece of source that shows the change, before and after.
-        count: Which one, where several are told alike.
+        count: Which one, where several are described alike.
         line: Where, for coverage.
-        tree: The whole changed module.
-        chain: The functions around it, outermost first, by qualified name and first line.
+        chain: The functions around it.
     """
 
     module: str
@@ -58,84 +46,157 @@ class Mutation:
     told: str
     count: int = 1
     line: int
-    tree: ast.Module = attrs.field(repr=False)
-    chain: tuple[tuple[str, int], ...]
-
-    @property
-    def part(self) -> str:
-        """The part of the library that it is in."""
-        return self.module.partition("/")[0]
+    chain: Chain
+    make_tree: Callable[[], ast.Module] = attrs.field(repr=False, eq=False)
 
     @property
     def name(self) -> str:
         """What identifies it as long as the code it changes stays."""
         return f"{self.module} {self.where}: {self.told}" + (f" #{self.count}" if self.count > 1 else "")
 
+    @property
+    def tree(self) -> ast.Module:
+        """The whole changed module."""
+        return ast.fix_missing_locations(self.make_tree())
+
 
 def mutations_of(module: str, source: str) -> Iterator[Mutation]:
     """Yield every mutation of a module, in the order of the source."""
     tree = ast.parse(source)
     seen: Counter[tuple[str, str]] = Counter()
-    for place in _places(tree, [], ()):
-        for change in _changes(place.node):
-            told = _told(_line(place.shown), _line(_replaced(place.shown, place.node, change)))
+    for place in _places(tree, _Around(path=(), names=(), chain=(), assigned=frozenset())):
+        for change, told in place.changes():
             seen[place.where, told] += 1
             yield Mutation(
                 module=module,
                 where=place.where,
                 told=told,
                 count=seen[place.where, told],
-                line=place.node.lineno,
-                tree=ast.fix_missing_locations(_replaced(tree, place.node, change)),
+                line=place.line,
+                make_tree=_maker(tree, place.path, change),
                 chain=place.chain,
             )
 
 
+def _maker(tree: ast.Module, path: Path, change: ast.AST) -> Callable[[], ast.Module]:
+    return lambda: _replaced(tree, path, change)  # type: ignore[return-value]  # a module comes of a module
+
+
+@attrs.frozen(kw_only=True)
+class _Around:
+    """What is around a node: the way to it, its names, its functions, and the names that have a value there."""
+
+    path: Path
+    names: tuple[str, ...]
+    chain: Chain
+    assigned: frozenset[str]
+
+
 @attrs.frozen(kw_only=True)
 class _Place:
-    """A node that may be changed, and the piece of source in which the change is shown."""
+    """Something that may be changed.
 
-    node: ast.expr | ast.stmt
-    shown: ast.AST
+    Attributes:
+        path: The way to it from the module.
+        where: The function that it is in.
+        line: Where, for coverage.
+        chain: The functions around it.
+        changes: Returns what may be put there, and how that is described.
+    """
+
+    path: Path
     where: str
-    chain: tuple[tuple[str, int], ...]
+    line: int
+    chain: Chain
+    changes: Callable[[], Iterator[tuple[ast.AST, str]]]
 
 
-def _places(node: ast.AST, names: list[str], chain: tuple[tuple[str, int], ...]) -> Iterator[_Place]:
+def _places(node: ast.AST, around: _Around) -> Iterator[_Place]:
     shows_more = isinstance(node, ast.expr | ast.keyword) and len(_line(node)) <= _SHORT
-    for field, child in _children(node):
-        if _is_left_alone(node, field, child):
+    for step, child in _children(node):
+        if _is_left_alone(node, step[0], child):
             continue
+        inner = attrs.evolve(around, path=(*around.path, step))
         if isinstance(child, ast.stmt | ast.expr):
-            yield _Place(
-                node=child, shown=node if shows_more else child, where=".".join(names) or "module", chain=chain
-            )
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            inside = [*names, child.name]
-            first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
-            qualified = f"{chain[-1][0]}.<locals>.{child.name}" if chain else ".".join(inside)
-            yield from _around(child, names, chain)
-            for statement in child.body:
-                holder = ast.Module(body=[statement], type_ignores=[])
-                yield from _places(holder, inside, (*chain, (qualified, first)))
-        elif isinstance(child, ast.ClassDef):
-            yield from _places(child, [*names, child.name], chain)
+            yield _place(child, inner, node if shows_more else child, (step,) if shows_more else ())
+        if isinstance(child, _FUNCTION):
+            yield from _in_function(child, inner)
+            continue
+        if isinstance(child, ast.ClassDef):
+            inner = attrs.evolve(inner, names=(*around.names, child.name))
+        elif around.chain:
+            yield from _reorderings(child, inner)
+        yield from _places(child, inner)
+
+
+def _in_function(function: ast.FunctionDef | ast.AsyncFunctionDef, around: _Around) -> Iterator[_Place]:
+    names = (*around.names, function.name)
+    first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+    qualified = f"{around.chain[-1][0]}.<locals>.{function.name}" if around.chain else ".".join(names)
+    if not around.chain:  # the defaults are made when the function is defined
+        yield from _defaults(function, attrs.evolve(around, names=names))
+    parameters = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+    inner = attrs.evolve(
+        around, names=names, chain=(*around.chain, (qualified, first)), assigned=around.assigned | parameters
+    )
+    yield from _reorderings(function, inner)
+    assigned = set(inner.assigned)
+    for number, statement in enumerate(function.body):
+        if _is_left_alone(function, "body", statement):
+            continue
+        here = attrs.evolve(inner, path=(*inner.path, ("body", number)), assigned=frozenset(assigned))
+        yield _place(statement, here, statement, ())
+        if isinstance(statement, _FUNCTION):
+            yield from _in_function(statement, here)
         else:
-            yield from _places(child, names, chain)
+            yield from _reorderings(statement, here)
+            yield from _places(statement, here)
+        assigned |= written(statement)
 
 
-def _around(function: ast.FunctionDef | ast.AsyncFunctionDef, names: list[str], chain: object) -> Iterator[_Place]:
-    """Yield the defaults of a function: they are made when it is defined."""
-    for default in (*function.args.defaults, *function.args.kw_defaults):
-        if default is not None and not chain:
-            yield _Place(node=default, shown=default, where=".".join([*names, function.name]), chain=())
+def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef, around: _Around) -> Iterator[_Place]:
+    for field in ("defaults", "kw_defaults"):
+        for number, default in enumerate(getattr(function.args, field)):
+            if default is not None:
+                path = (*around.path, ("args", None), (field, number))
+                yield _place(default, attrs.evolve(around, path=path), default, ())
 
 
-def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _place(node: ast.expr | ast.stmt, around: _Around, shown: ast.AST, path: Path) -> _Place:
+    """Return a node as a place; its changes are shown in the node that the path starts from."""
+
+    def changes() -> Iterator[tuple[ast.AST, str]]:
+        before = ""
+        for change in changes_of(node):
+            before = before or _line(shown)
+            yield change, _told(before, _line(_replaced(shown, path, change)))
+
+    return _Place(path=around.path, where=_where(around), line=node.lineno, chain=around.chain, changes=changes)
+
+
+def _reorderings(node: ast.AST, around: _Around) -> Iterator[_Place]:
+    """Yield the pairs of statements in a node's blocks."""
+    for changed, (first, second) in reordered(node, around.assigned):
+        told = f"{_cut(_line(first))} <-> {_cut(_line(second))}"
+        yield _Place(
+            path=around.path,
+            where=_where(around),
+            line=first.lineno,
+            chain=around.chain,
+            changes=lambda changed=changed, told=told: iter([(changed, told)]),  # type: ignore[misc]  # binds them now
+        )
+
+
+def _where(around: _Around) -> str:
+    return ".".join(around.names) or "module"
+
+
+def _children(node: ast.AST) -> Iterator[tuple[tuple[str, int | None], ast.AST]]:
     for field, value in ast.iter_fields(node):
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield field, child
+        if isinstance(value, list):
+            yield from (((field, number), child) for number, child in enumerate(value) if isinstance(child, ast.AST))
+        elif isinstance(value, ast.AST):
+            yield (field, None), value
 
 
 def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
@@ -156,80 +217,18 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
     return calls is not None and field == "args" and ast.unparse(calls) in {"cast", "TypeVar", "ParamSpec"}
 
 
-def _changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one case for each kind of node
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for operator in COMPARISONS[type(node.ops[0])]:
-            yield _evolved(node, ops=[operator()])
-    elif isinstance(node, ast.Compare):
-        for number, old in enumerate(node.ops):
-            for operator in COMPARISONS[type(old)]:
-                yield _evolved(node, ops=[*node.ops[:number], operator(), *node.ops[number + 1 :]])
-    elif isinstance(node, ast.BoolOp):
-        yield _evolved(node, op=ast.And() if isinstance(node.op, ast.Or) else ast.Or())
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield node.operand
-    elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        yield _evolved(node, op=ARITHMETIC[type(node.op)]())
-    elif isinstance(node, ast.Constant):
-        yield from _other_constants(node)
-    elif isinstance(node, ast.Call):
-        for number in range(len(node.keywords)):
-            yield _evolved(node, keywords=[*node.keywords[:number], *node.keywords[number + 1 :]])
-    elif isinstance(node, ast.IfExp):
-        yield _evolved(node, body=node.orelse, orelse=node.body)
-    elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-        for number, one in enumerate(node.generators):
-            if one.ifs:
-                bare = ast.comprehension(one.target, one.iter, [], one.is_async)
-                yield _evolved(node, generators=[*node.generators[:number], bare, *node.generators[number + 1 :]])
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value):
-        yield _evolved(node, value=ast.Constant(None))
-    elif isinstance(node, ast.If | ast.While):
-        if not isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
-            yield _evolved(node, test=ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
-        yield ast.Expr(ast.YieldFrom(ast.Tuple([], ast.Load())))  # nothing comes, and it stays a generator
-    elif isinstance(node, ast.Expr | ast.AugAssign | ast.Raise | ast.Continue | ast.Break | ast.Delete):
-        yield ast.Pass()
-
-
-def _other_constants(node: ast.Constant) -> Iterator[ast.Constant]:
-    value = node.value
-    if isinstance(value, bool):
-        yield ast.Constant(not value)
-    elif isinstance(value, int | float):
-        yield ast.Constant(value + 1)
-    elif isinstance(value, str) and " " not in value:
-        yield ast.Constant(value + "x")
-
-
-def _is_nothing(node: ast.AST) -> bool:
-    """Tell whether it is None, or False, which says the same to whoever asks for yes or no."""
-    return isinstance(node, ast.Constant) and node.value in {None, False}
-
-
-def _evolved(node: ast.AST, **fields: object) -> ast.AST:
-    changed = copy.copy(node)
-    for name, value in fields.items():
-        setattr(changed, name, value)
-    return changed
-
-
-def _replaced(tree: ast.AST, old: ast.AST, new: ast.AST) -> ast.Module:
+def _replaced(tree: ast.AST, path: Path, new: ast.AST) -> ast.AST:
     """Return the tree with one node replaced; all that is not on the way to it is shared."""
-    if tree is old:
-        return ast.copy_location(new, old)  # type: ignore[return-value]  # a module comes of a module
-    changed = copy.copy(tree)
-    for name, value in ast.iter_fields(tree):
-        if isinstance(value, list) and any(_holds(child, old) for child in value):
-            setattr(changed, name, [_replaced(child, old, new) if _holds(child, old) else child for child in value])
-        elif _holds(value, old):
-            setattr(changed, name, _replaced(value, old, new))
-    return changed  # type: ignore[return-value]  # the same
-
-
-def _holds(node: object, wanted: ast.AST) -> bool:
-    return isinstance(node, ast.AST) and (node is wanted or any(_holds(child, wanted) for _, child in _children(node)))
+    if not path:
+        return ast.copy_location(new, tree)
+    (field, number), *rest = path
+    changed, value = copy.copy(tree), getattr(tree, field)
+    if number is None:
+        setattr(changed, field, _replaced(value, tuple(rest), new))
+    else:
+        inside = _replaced(value[number], tuple(rest), new)
+        setattr(changed, field, [*value[:number], inside, *value[number + 1 :]])
+    return changed
 
 
 def _line(node: ast.AST) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.mutants.copies import ROOT
 from tests.mutants.mutations import listed
 from tests.mutants.operators import mutations_of
+from tests.mutants.parts import path_of
 
 
 def told(source: str) -> list[str]:
@@ -34,6 +35,21 @@ def told(source: str) -> list[str]:
         ("a = 'several words'", []),
         ("a = f'{b}'", []),
         ("a = b(c=c)", ["b(c=c) -> b()"]),
+        ("a = b(a, c)", ["b(a, c) -> b(c, a)"]),
+        ("a = b(a, *c)", []),
+        ("a = b(c, c)", []),
+        ("a = max(a, c)", []),
+        ("a = m.compare_digest(a, c)", []),
+        ("a = isinstance(a, c)", []),
+        ("a = b('several words', c)", []),
+        ("a = b(f'{a}', c)", []),
+        (
+            "a = b(x=a, y=c)",
+            ["b(x=a, y=c) -> b(y=c)", "b(x=a, y=c) -> b(x=a)", "b(x=a, y=c) -> b(x=c, y=a)"],
+        ),
+        ("with b: a.g()", ["with b: a.g() -> if True: a.g()"]),
+        ("with b() as d: d.g()", ["with b() as d: d.g() -> if True: d = b() d.g()"]),
+        ("with b, c: pass", ["with b, c: pass -> if True: with c: pass", "with b, c: pass -> with b: pass"]),
         ("a = b if a else c", ["b if a else c -> c if a else b"]),
         ("a = [b for b in c if b]", ["[b for b in c if b] -> [b for b in c]"]),
         ("return a", ["return a -> return None"]),
@@ -48,6 +64,67 @@ def test_operators(source: str, expected: list[str]) -> None:
     """Told by the piece of source before and after."""
     assert told(source)[: len(expected)] == expected
     assert bool(told(source)) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("a()\nb()", ["a() <-> b()"], id="two calls"),
+        pytest.param("d = a()\nc.x = d", [], id="the second needs a name that only the first assigns"),
+        pytest.param("a = c()\nb.x = a", ["a = c() <-> b.x = a"], id="the name has a value before"),
+        pytest.param("d = a\nd = b", ["d = a <-> d = b"], id="the same name"),
+        pytest.param("d = a\ne = b", [], id="two assignments that have nothing in common"),
+        pytest.param("a.x = b\nd = c()", ["a.x = b <-> d = c()"], id="an attribute, and a call that may see it"),
+        pytest.param("a.x = b\na.y = c", [], id="two attributes"),
+        pytest.param("a.x = b\na.y = a.x", ["a.x = b <-> a.y = a.x"], id="an attribute that is read"),
+        pytest.param("a[0] = b\nc()", ["a[0] = b <-> c()"], id="an item"),
+        pytest.param("a.x = b\nreturn c", ["a.x = b <-> return c"], id="what comes before the end"),
+        pytest.param("a()\nreturn c", [], id="a statement that is left out by another operator"),
+        pytest.param("'Several words.'\na()", [], id="a docstring"),
+        pytest.param("import os\na()", [], id="an import"),
+        pytest.param("try:\n    a()\n    b()\nfinally:\n    b()\n    c()", ["a() <-> b()", "b() <-> c()"], id="blocks"),
+        pytest.param("for d in a:\n    b()\n    c()", ["b() <-> c()"], id="a loop"),
+        pytest.param("match a:\n    case 1:\n        b()\n        c()", ["b() <-> c()"], id="a case"),
+        pytest.param("def g():\n    a()\n    b()\nc = g", ["a() <-> b()"], id="a function inside"),
+        pytest.param("def g():\n    a()\ng()", [], id="a function that is called then"),
+    ],
+)
+def test_statements_are_exchanged_where_that_may_be_noticed(source: str, expected: list[str]) -> None:
+    """Each pair of adjacent statements once; the mutation has them in the other order."""
+    assert [each for each in told(source) if "<->" in each] == expected
+
+
+def test_assignments_of_a_constructor_are_not_exchanged() -> None:
+    """What each calls is assumed not to notice the other."""
+    source = "class C:\n    def __init__(self, a):\n        self.a = a()\n        self.b = C.make()\n"
+    assert [one.told for one in mutations_of("m.py", source) if "<->" in one.told] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "described", "changed"),
+    [
+        ("g(a)\nh(b)", "g(a) <-> h(b)", "h(b)\ng(a)"),
+        ("x = g(a, b)", "g(a, b) -> g(b, a)", "x = g(b, a)"),
+        ("x = g(m=a, n=b)", "g(m=a, n=b) -> g(m=b, n=a)", "x = g(m=b, n=a)"),
+        ("with a as x: g(x)", "with a as x: g(x) -> if True: x = a g(x)", "if True:\n    x = a\n    g(x)"),
+        (
+            "with a, b as x, c: g(x)",
+            "with a, b as x, c: g(x) -> with a: x = b with c: g(x)",
+            "with a:\n    x = b\n    with c:\n        g(x)",
+        ),
+    ],
+)
+def test_the_tree_is_what_the_description_says(body: str, described: str, changed: str) -> None:
+    """It compiles, and nothing else is different."""
+
+    def module(text: str) -> str:
+        lines = "\n".join(f"    {line}" for line in text.splitlines())
+        return f"def f(a, b, c=None):\n{lines}\n"
+
+    (found,) = [one for one in mutations_of("m.py", module(body)) if one.told == described]
+    compile(found.tree, "m.py", "exec")
+    assert ast.unparse(found.tree) == ast.unparse(ast.parse(module(changed)))
+    assert found.chain == (("f", 1),)
 
 
 def test_each_mutation_changes_one_thing() -> None:
@@ -82,9 +159,11 @@ def test_a_closure_knows_the_functions_around_it() -> None:
 
 def test_every_survivor_that_is_accepted_exists() -> None:
     """An entry whose code has gone is taken off the list."""
-    package = ROOT / "src" / "itsm_workflow"
     modules = {name.split(" ")[0] for name in listed()}
     present = {
-        one.name for module in modules for one in mutations_of(module, (package / module).read_text(encoding="utf-8"))
+        one.name
+        for module in modules
+        if (path := ROOT / path_of(module)).exists()
+        for one in mutations_of(module, path.read_text(encoding="utf-8"))
     }
     assert sorted(set(listed()) - present) == []

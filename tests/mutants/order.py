@@ -1,0 +1,88 @@
+"""Which two adjacent statements are worth exchanging: the program can run both ways, and it may do something else."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Node = TypeVar("Node", bound=ast.AST)
+
+_ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+_ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
+_LEFT_OUT_ANYWAY = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
+
+
+def may_be_reordered(
+    first: ast.stmt, second: ast.stmt, before: Sequence[ast.stmt], assigned: frozenset[str], *, building: bool
+) -> bool:
+    """Whether to exchange two statements.
+
+    Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
+    statements that cannot notice each other, which two assignments of a constructor are assumed to be; and what would
+    only leave out the first, which is a mutation of its own.
+
+    Args:
+        first: A statement.
+        second: The next one.
+        before: The statements of the same block before them.
+        assigned: The names that have a value before the block.
+        building: They are statements of a constructor.
+    """
+    if _is_fixed(first) or _is_fixed(second):
+        return False
+    if isinstance(first, _LEFT_OUT_ANYWAY) and isinstance(second, _ENDS):
+        return False
+    known = assigned | {name for statement in before for name in written(statement)}
+    if (_plain(written(first)) - known) & _read(second):
+        return False
+    if written(first) & (written(second) | _read(second)) or written(second) & _read(first):
+        return True
+    if building and isinstance(first, ast.Assign) and isinstance(second, ast.Assign):
+        return False
+    return (_acts(first) and _is_seen(second)) or (_is_seen(first) and _acts(second))
+
+
+def written(statement: ast.stmt) -> set[str]:
+    """Return the names and the attributes that a statement assigns, or may assign."""
+    found = {node.id for node in _nodes(statement, ast.Name) if not isinstance(node.ctx, ast.Load)}
+    found |= {ast.unparse(node) for node in _nodes(statement, ast.Attribute) if not isinstance(node.ctx, ast.Load)}
+    for node in _nodes(statement, ast.Subscript):
+        if not isinstance(node.ctx, ast.Load):
+            found |= {ast.unparse(node), ast.unparse(node.value)}
+    found |= {node.name for node in _nodes(statement, ast.ExceptHandler) if node.name}
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        found = {statement.name}
+    return found
+
+
+def _read(statement: ast.stmt) -> set[str]:
+    found = {node.id for node in _nodes(statement, ast.Name) if isinstance(node.ctx, ast.Load)}
+    return found | {ast.unparse(node) for node in _nodes(statement, ast.Attribute) if isinstance(node.ctx, ast.Load)}
+
+
+def _is_seen(statement: ast.stmt) -> bool:
+    """Whether other code may notice that a statement has run: it acts, or it assigns more than names of its own."""
+    return _acts(statement) or written(statement) != _plain(written(statement))
+
+
+def _plain(names: set[str]) -> set[str]:
+    return {name for name in names if name.isidentifier()}
+
+
+def _acts(statement: ast.stmt) -> bool:
+    """Whether a statement may do more than assign."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return bool(statement.decorator_list)
+    return any(isinstance(node, _ACTS) for node in ast.walk(statement))
+
+
+def _is_fixed(statement: ast.stmt) -> bool:
+    is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return is_docstring or isinstance(statement, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Pass)
+
+
+def _nodes(tree: ast.AST, kind: type[Node]) -> Iterator[Node]:
+    return (node for node in ast.walk(tree) if isinstance(node, kind))
