@@ -14,8 +14,7 @@ from itsm_workflow.errors import StorageCorrupt, StorageSchemaError, StorageUnav
 from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
 from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, found, present, stored, whole_history
 from itsm_workflow.testing.conformance._wording import word
-from itsm_workflow_backends.sqlite import SQLiteBackend, _queries, _schema
-from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _opening, _queries, _schema
 from tests.conformance.children import child
 
 if TYPE_CHECKING:
@@ -410,16 +409,6 @@ def test_the_gates_questions_are_answered_in_the_order_of_an_index(path: Path, q
     backend.close()
 
 
-def test_a_crash_while_it_was_made_is_healed(tmp_path: Path) -> None:
-    """A file that was switched to its log, and not yet given tables, is completed."""
-    path = tmp_path / "store.db"
-    _execute(path, "PRAGMA journal_mode = WAL")
-    assert path.stat().st_size > 0
-    backend = SQLiteBackend(path)
-    stored(backend, create("c1"))
-    backend.close()
-
-
 def test_a_crash_in_rollback_mode_is_healed(path: Path) -> None:
     """A file that somebody took out of its log's mode, and died on, is rolled back as SQLite would, then used."""
     _execute(path, "PRAGMA journal_mode = DELETE")
@@ -476,16 +465,16 @@ def test_a_place_without_shared_memory_is_refused(path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("what", ["reading or writing failed", "was replaced by another file while it was open"])
 def test_a_file_that_changes_while_it_is_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Between the look at the path and SQLite's opening of it."""
-    connect = Connections._connect
+    connect = _opening.connect
 
-    def too_late(self: Connections, mode: str) -> sqlite3.Connection:
-        connection = connect(self, mode)
+    def too_late(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
+        connection = connect(path, mode, timeout=timeout)
         if mode == "rw":
             path.rename(path.with_name("old"))
             if "replaced" in what:
                 path.write_bytes(b"")
         return connection
 
-    monkeypatch.setattr(Connections, "_connect", too_late)
+    monkeypatch.setattr(_connections, "connect", too_late)
     with pytest.raises(StorageUnavailable, match=what):
         SQLiteBackend(path)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Not every system has each of them. Without O_NONBLOCK, opening a FIFO would wait for a writer.
 SAFE_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -82,7 +86,8 @@ def check_writable(path: Path) -> None:
         path: The file, which need not exist yet.
 
     Raises:
-        StorageUnavailable: The file or its directory cannot be written, or there is no such directory.
+        StorageUnavailable: The file or its directory cannot be written, there is no such directory, or the file is a
+            mount point.
     """
     real = os.access in os.supports_effective_ids
     with unavailable("write to", path):
@@ -92,6 +97,22 @@ def check_writable(path: Path) -> None:
             if status is not None and not os.access(place, mode, effective_ids=real):
                 read_only = hasattr(os, "statvfs") and os.statvfs(place).f_flag & os.ST_RDONLY
                 raise OSError(errno.EROFS if read_only else errno.EACCES, "not writable", str(place))
+        if found is not None and _is_mount_point(path, found, directory):
+            raise StorageUnavailable(
+                f"cannot use {path}: it is itself a mount point: mount its directory instead, since the files beside a "
+                "store (logs, locks) are part of it, and a store must be opened by one path",
+                path=str(path),
+            )
+
+
+def _is_mount_point(path: Path, found: os.stat_result, directory: os.stat_result) -> bool:
+    """Tell whether the file alone was mounted there, as a container may be given one."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:  # not Linux
+        return found.st_dev != directory.st_dev
+    place = os.fsencode(path.parent.resolve() / path.name)
+    return any(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), line.split()[4]) == place for line in lines)
 
 
 def create_private(path: Path) -> None:

@@ -28,7 +28,8 @@ from itsm_workflow.storage.protocol import (
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
-from itsm_workflow_backends.sqlite._connections import Connections, read_version
+from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite._opening import read_version
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:

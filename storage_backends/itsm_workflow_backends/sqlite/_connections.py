@@ -3,32 +3,34 @@
 Readers run beside each other and beside one writer (WAL). Writers of one process queue at a lock of their own: polling
 SQLite's lock from many threads costs more than the work. A connection on which anything failed is closed, never lent
 again: after a failed commit it reads the old row although the new one may be on the disk. After a fork, the child
-leaves the inherited connections alone, as closing them would interfere with the parent, and opens its own.
+closes what it inherited and opens its own, see `_forks`. What becomes of a removed log is said in `_companions`.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, create_private, look_at
+from itsm_workflow_backends.sqlite import _forks
+from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
-from itsm_workflow_backends.sqlite._schema import migrate, stored_version
+from itsm_workflow_backends.sqlite._opening import check_before_writing, connect, prepare
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-    Identity = tuple[int, int]
+    from itsm_workflow.errors import StorageError
+    from itsm_workflow_backends.sqlite._companions import Identity
 
 _MAX_IDLE = 8
 
-_LEFT_TO_THE_PARENT: list[sqlite3.Connection] = []
+_ABANDONED: list[sqlite3.Connection] = []
 
 # Several threads of a new child may be the first to notice that it is one.
 _AFTER_FORK = threading.Lock()
@@ -40,6 +42,8 @@ class Connections:
     # Closing any descriptor of a file drops all locks of this process on it, SQLite's too. So a file is created, which
     # opens and closes one, only while no other thread is about to open it.
     _creating: ClassVar[threading.Lock] = threading.Lock()
+    _idle: list[sqlite3.Connection]
+    _busy: dict[int, int]
 
     def __init__(self, path: Path, *, timeout: float) -> None:
         self._path = path
@@ -47,14 +51,23 @@ class Connections:
         self._checked: Identity | None = None
         self._closed = False
         self._start()
+        _forks.register(self)
         with self.reading():
             pass
 
     def _start(self) -> None:
-        self._mutex = threading.Lock()
+        self._mutex = threading.Condition()
         self._writers = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle = []
+        # How many connections are open, idle or lent, and the log that all of them have opened.
+        self._live = 0
+        self._log: Companions | None = None
+        self._lost = self._replaced = False
+        # Which threads are in the middle of how many calls.
+        self._busy = {}
+        self._held = False
         self._pid = os.getpid()
+        self._unusable = False
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -72,8 +85,12 @@ class Connections:
                 path=str(self._path),
             )
         try:
-            with self._lent("write to", "; whether it was stored is unknown: read again") as connection:
+            outcome = "; whether it was stored is unknown: read again"
+            with self._lent("write to", outcome) as connection:
                 yield connection
+                # What is acknowledged must be in a log that others can find.
+                if (lost := self._change_of_log(outcome)) is not None:
+                    raise lost
         finally:
             self._writers.release()
 
@@ -84,34 +101,97 @@ class Connections:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
+            self._shut(connection)
+
+    def hold(self) -> None:
+        """Before a fork: wait for the calls of other threads, and let none begin."""
+        with self._mutex:
+            self._held = True
+            self._mutex.wait_for(lambda: self._busy.keys() <= {threading.get_ident()}, self._timeout)
+
+    def release(self) -> None:
+        """After a fork: let calls begin again."""
+        with self._mutex:
+            self._held = False
+            self._mutex.notify_all()
+
+    def leave_parent(self) -> None:
+        """In a forked child: close what was inherited; offset, lock and index are those of the parent's threads."""
+        idle, in_the_middle = self._idle, bool(self._busy)
+        self._start()
+        self._unusable = in_the_middle
+        for connection in idle:
             connection.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count this thread as being in the middle of a call, once no fork is on its way."""
+        me = threading.get_ident()
+        with self._mutex:
+            if me not in self._busy and not self._mutex.wait_for(lambda: not self._held, self._timeout):
+                raise StorageUnavailable(
+                    f"cannot use {self._path}: a fork of this process took longer than {self._timeout} s",
+                    path=str(self._path),
+                )
+            self._busy[me] = self._busy.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._busy[me] -= 1
+                if not self._busy[me]:
+                    del self._busy[me]
+                    self._mutex.notify_all()
 
     @contextmanager
     def _lent(self, doing: str, outcome: str) -> Iterator[sqlite3.Connection]:
         connection = None
-        try:
-            connection = self._take()
-            yield connection
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            if is_of_sqlite(error):
-                raise translate(error, self._path, doing, outcome=outcome) from error
-            raise
-        self._give_back(connection)
+        self._leave_parent()
+        with self._counted():
+            try:
+                connection = self._take()
+                yield connection
+            except BaseException as error:
+                if connection is not None:
+                    self._shut(connection)
+                if is_of_sqlite(error):
+                    raise translate(error, self._path, doing, outcome=outcome) from error
+                raise
+            self._give_back(connection)
 
     def _take(self) -> sqlite3.Connection:
-        self._leave_parent()
         found = look_at(self._path)
         with self._mutex:
             if self._closed:
                 raise StorageUnavailable(f"the store {self._path} was closed", path=str(self._path))
-            if found is not None and self._checked == _identity(found):
-                if self._idle:
-                    return self._idle.pop()
-            elif self._checked is not None:
+            if self._unusable:
+                raise StorageUnavailable(
+                    f"cannot use {self._path}: this process was forked while a thread was using the store, and has "
+                    "none of its parent's locks. Fork when no thread uses it, or start the process by spawn",
+                    path=str(self._path),
+                )
+            if self._checked is not None and self._checked != identity_of(found):
                 self._refuse_replaced(found)
+        if (lost := self._change_of_log()) is not None:
+            with self._mutex:
+                idle, self._idle = self._idle, []
+            for connection in idle:
+                self._shut(connection)
+            raise lost
+        with self._mutex:
+            if self._idle:
+                return self._idle.pop()
         return self._open()
+
+    def _change_of_log(self, outcome: str = "") -> StorageError | None:
+        """Return the error to raise if the log is not the one that the connections have opened, or None."""
+        with self._mutex:
+            if self._log is None or self._log.unchanged():
+                return None
+            error = self._log.change(outcome)
+            self._lost = True
+            self._replaced |= isinstance(error, StorageCorrupt)
+            return error
 
     def _refuse_replaced(self, found: os.stat_result | None) -> NoReturn:
         # What would be written through an old connection would be in no file that anybody can open.
@@ -122,17 +202,28 @@ class Connections:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._mutex:
-            if not self._closed and len(self._idle) < _MAX_IDLE:
+            if not self._closed and not self._lost and len(self._idle) < _MAX_IDLE:
                 self._idle.append(connection)
                 return
-        connection.close()
+        self._shut(connection)
+
+    def _shut(self, connection: sqlite3.Connection) -> None:
+        with self._mutex:
+            replaced = self._replaced
+            # Before it is closed: with the last one the log goes, which must not look like a loss to other threads.
+            self._live -= 1
+            if not self._live:
+                self._log, self._lost, self._replaced = None, False, False
+        if replaced:
+            _abandon(connection)
+        else:
+            connection.close()
 
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():
             with _AFTER_FORK:
                 if self._pid != os.getpid():
-                    _LEFT_TO_THE_PARENT.extend(self._idle)
-                    self._start()
+                    _forks.leave_parent()
 
     def _open(self) -> sqlite3.Connection:
         path = self._path
@@ -144,102 +235,40 @@ class Connections:
         before = look_at(path)
         if before is None:
             self._refuse_replaced(before)
-        self._check_companions(before)
-        if self._checked is None:
-            self._check_before_writing()
-        connection = self._connect("rw")
+        check_companions(path, before)
+        if self._checked is None or not self._live:
+            check_before_writing(path, timeout=self._timeout, first=not self._live)
+        connection = connect(path, "rw", timeout=self._timeout)
         try:
-            self._prepare(connection)
+            prepare(connection, path, timeout=self._timeout)
             after = look_at(path)
-            if after is None or _identity(after) != _identity(before):
+            if after is None or identity_of(after) != identity_of(before):
                 self._refuse_replaced(after)
+            self._count(Companions.beside(path))
         except BaseException:
             connection.close()
             raise
-        self._checked = _identity(before)
+        self._checked = identity_of(before)
         return connection
 
-    def _check_companions(self, found: os.stat_result) -> None:
-        """Refuse links in place of the files that SQLite makes beside it, and a log whose database has gone."""
-        sizes = {}
-        for end in ("-wal", "-shm", "-journal"):
-            beside = look_at(self._path.with_name(self._path.name + end))
-            sizes[end] = 0 if beside is None else beside.st_size
-        if found.st_size == 0 and sizes["-wal"] > 0:
-            raise StorageCorrupt(
-                f"{self._path} is empty although its write-ahead log is not: restore it", path=str(self._path)
-            )
-
-    def _check_before_writing(self) -> None:
-        """Refuse a file that is not ours through a connection that cannot write to it."""
-        connection = self._connect("ro")
-        try:
-            stored_version(connection, self._path)
-        except sqlite3.OperationalError as error:
-            # A rollback that a crash left to be done needs a writer; stored_version is asked again there.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
-                raise
-        finally:
-            connection.close()
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        # Never mode=rwc: a store that has gone must not come back empty.
-        return sqlite3.connect(
-            f"{self._path.as_uri()}?mode={mode}",
-            uri=True,
-            timeout=self._timeout,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        for setting in (
-            # One sync per commit. The default of most builds, but not of all.
-            "synchronous = FULL",
-            "fullfsync = ON",
-            "checkpoint_fullfsync = ON",
-            "cell_size_check = ON",
-            "trusted_schema = OFF",
-        ):
-            connection.execute(f"PRAGMA {setting}")
-        stored_version(connection, self._path)
-        self._use_wal(connection)
-        migrate(connection, self._path)
-
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        deadline = time.monotonic() + self._timeout
-        while True:
-            try:
-                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            except sqlite3.OperationalError as error:
-                # SQLite does not wait here for another process that is doing the same.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                threading.Event().wait(0.005)
-            else:
-                break
-        if mode != "wal":
-            raise StorageUnavailable(
-                f"cannot use {self._path}: its file system has no shared memory for a write-ahead log; use a local one",
-                path=str(self._path),
-            )
+    def _count(self, log: Companions) -> None:
+        """Count a connection, and remember which log it has opened."""
+        with self._mutex:
+            known = self._log or log
+            if not log.complete or not known.unchanged():
+                raise known.change()
+            self._log = known
+            self._live += 1
 
 
-def read_version(path: Path) -> int:
-    """Return the version of the store at the path, through a connection that cannot write to it.
-
-    Raises:
-        StorageError: There is none, or it cannot be read.
-    """
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
-            return stored_version(connection, path)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise translate(error, path, "read") from error
-
-
-def _identity(found: os.stat_result) -> Identity:
-    return found.st_dev, found.st_ino
+def _abandon(connection: sqlite3.Connection) -> None:
+    """Let go of a connection without the checkpoint that SQLite does when the last one is closed."""
+    if hasattr(connection, "setconfig"):
+        # Its name, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is as new as the method.
+        connection.setconfig(1006, True)  # noqa: FBT003  # sqlite3's own
+        connection.close()
+    else:  # before Python 3.12
+        _ABANDONED.append(connection)
 
 
 def _renew_lock() -> None:

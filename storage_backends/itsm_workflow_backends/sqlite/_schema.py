@@ -81,10 +81,10 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the store, 0 for an empty database; only reads.
+    """Return the version of the store, 0 for an empty file; only reads.
 
     Raises:
-        StorageCorrupt: It is the database of another application.
+        StorageCorrupt: It is the database of another application, or one without its log.
         StorageSchemaError: It was written by a newer version of this library.
     """
     # In one transaction, or a store that somebody is just making would look like a mixture.
@@ -93,10 +93,19 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
         application = _number(connection, "PRAGMA application_id")
         version = _number(connection, "PRAGMA user_version")
         objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
+        pages = _number(connection, "PRAGMA page_count")
     finally:
         if connection.in_transaction:  # SQLite may have ended it, as it does when the disk is full
             connection.execute("ROLLBACK")
     if application == 0 and version == 0 and objects == 0:
+        if pages:
+            # A store has its tables from its first page on, so this one has lost them.
+            raise StorageCorrupt(
+                f"{path} is an empty database: it looks like a copy of a store without its write-ahead log. It was "
+                "left as it is: bring back a backup (`itsm-workflow storage backup` makes one), or remove the file if "
+                "nothing was ever stored in it",
+                path=str(path),
+            )
         return 0
     if application != APPLICATION_ID or version < 1:
         raise StorageCorrupt(

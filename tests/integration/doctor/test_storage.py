@@ -13,6 +13,7 @@ from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.doctor.storage import LATE, examine_storage
 from itsm_workflow.testing.manual_clock import START
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backend
+from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 from tests.integration.doctor.places import by_name, levels
 from tests.integration.workflow.lost import apply_in_vain
 from tests.integration.workflow.office import Office, asked
@@ -97,7 +98,10 @@ class TestSchema:
         """With its number."""
         SQLiteBackend(tmp_path / "changes").close()
 
-        assert of_store(f"sqlite:///{tmp_path / 'changes'}")["storage.schema"].seen == "schema 1 is current"
+        assert (
+            of_store(f"sqlite:///{tmp_path / 'changes'}")["storage.schema"].seen
+            == f"schema {SCHEMA_VERSION} is current"
+        )
 
     def test_newer(self, tmp_path: Path) -> None:
         """This release cannot open it."""
@@ -112,7 +116,7 @@ class TestSchema:
         """Opening would migrate it, so it is not opened."""
         SQLiteBackend(tmp_path / "changes").close()
         before = (tmp_path / "changes").read_bytes()
-        monkeypatch.setattr(_backend, "SCHEMA_VERSION", 2)
+        monkeypatch.setattr(_backend, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         found = of_store(f"sqlite:///{tmp_path / 'changes'}")
 
         assert levels(found) == {"storage.schema": "warning"}

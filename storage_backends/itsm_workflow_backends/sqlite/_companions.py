@@ -1,0 +1,108 @@
+"""The two files that SQLite keeps beside the database while it is open: the write-ahead log and its index.
+
+Until a checkpoint copies it into the database, a commit is in the log alone. A process keeps the log that it has opened
+whatever happens to the name: if that is removed, its commits go into a file that no other process can find, and if
+another process begins a second log, the two overwrite each other's pages. So both names are compared with what was
+opened, before each call and after each commit. The files are never opened here: closing one drops SQLite's locks on it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.storage.files import look_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Identity = tuple[int, int]
+
+
+@attrs.frozen
+class Companions:
+    """Which files stand beside a database.
+
+    Attributes:
+        path: The database.
+        files: The path of each and its identity, None where there is no file.
+    """
+
+    path: Path
+    files: tuple[tuple[Path, Identity | None], ...]
+
+    @classmethod
+    def beside(cls, path: Path) -> Self:
+        """Look at the files beside the database.
+
+        Raises:
+            StorageUnavailable: One of them is not a plain file.
+        """
+        return cls(
+            path, tuple((file, identity_of(look_at(file))) for file in (_named(path, "-wal"), _named(path, "-shm")))
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether both are there, so whether a process has the database open, or died while it had."""
+        return all(identity is not None for _, identity in self.files)
+
+    def unchanged(self) -> bool:
+        """Whether the same files still stand there."""
+        for file, before in self.files:
+            try:
+                found = os.lstat(file)
+            except OSError:
+                return False
+            if before != (found.st_dev, found.st_ino):
+                return False
+        return True
+
+    def change(self, outcome: str = "") -> StorageError:
+        """Return the error that says what happened to the files.
+
+        Args:
+            outcome: A clause on what is known about the attempt.
+
+        Returns:
+            StorageUnavailable if one was removed: the last connection to be closed writes what was committed into the
+            database. StorageCorrupt if one was replaced: then it must not, as another program may have written there.
+        """
+        for file, before in self.files:
+            now = identity_of(look_at(file))
+            if now is not None and now != before:
+                return StorageCorrupt(
+                    f"{file} was replaced by another file while the store was open{outcome}. Two programs may have "
+                    "written to the store without seeing each other: stop both, and compare it with a backup",
+                    path=str(self.path),
+                )
+        gone = next((file for file, _ in self.files if look_at(file) is None), self.files[0][0])
+        return StorageUnavailable(
+            f"{gone} was removed while the store was open{outcome}. What was committed is written to {self.path} when "
+            "the last process that has it open closes it: put nothing in its place, and open the store again",
+            path=str(self.path),
+        )
+
+
+def check_companions(path: Path, found: os.stat_result) -> None:
+    """Refuse links in place of the files that SQLite makes beside it, and a log whose database has gone.
+
+    Raises:
+        StorageUnavailable: A file beside the database is not a plain file.
+        StorageCorrupt: The database is empty although its log is not.
+    """
+    log, *_ = (look_at(_named(path, end)) for end in ("-wal", "-shm", "-journal"))
+    if found.st_size == 0 and log is not None and log.st_size > 0:
+        raise StorageCorrupt(f"{path} is empty although its write-ahead log is not: restore it", path=str(path))
+
+
+def identity_of(found: os.stat_result | None) -> Identity | None:
+    """Return what a file keeps when it is renamed, and no other file has at the same time."""
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _named(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
