@@ -1,7 +1,7 @@
 """Sockets that keep one promise: whatever the other side does, an exchange ends at its deadline.
 
 A read time-out alone is no bound, since each byte that drips in starts it anew. Here every wait on a socket is given
-only what is left of the whole exchange. No thread watches; name lookup alone needs one, since it cannot be interrupted.
+only what is left of the whole exchange. No thread watches; name lookup alone needs one, see `Resolver`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import io
 import ipaddress
 import math
-import queue
 import socket
 import ssl
-import threading
 from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.gateway.resolver import RESOLVER, ResolverHangs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-Addresses = list[tuple[Any, ...]]
+    from itsm_workflow.gateway.resolver import Resolver
 
 
 class Exchange:
@@ -118,8 +118,8 @@ def open_socket(
     raise failure
 
 
-def resolve(host: str, port: int, exchange: Exchange) -> Sequence[tuple[Any, ...]]:
-    """Return the addresses of a name.
+def resolve(host: str, port: int, exchange: Exchange, resolver: Resolver = RESOLVER) -> Sequence[tuple[Any, ...]]:
+    """Return the addresses of a name; an address needs no look-up.
 
     Raises:
         OSError: There is none, or the lookup did not end before the deadline.
@@ -130,24 +130,7 @@ def resolve(host: str, port: int, exchange: Exchange) -> Sequence[tuple[Any, ...
         pass
     else:
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-    found: queue.SimpleQueue[Addresses | OSError] = queue.SimpleQueue()
-    threading.Thread(target=_resolve_into, args=(found, host, port), name="itsm-workflow-lookup", daemon=True).start()
-    try:
-        outcome = found.get(timeout=exchange.patience())
-    except queue.Empty:
-        raise TimeoutError(f"the name {host} was not resolved in time") from None
-    if isinstance(outcome, OSError):
-        raise outcome
-    return outcome
-
-
-def _resolve_into(found: queue.SimpleQueue[Addresses | OSError], host: str, port: int) -> None:
-    try:
-        found.put(list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)))
-    except OSError as error:
-        found.put(error)
-    except UnicodeError:  # a label that is empty or too long
-        found.put(socket.gaierror(f"{host} is not a host name"))
+    return resolver.resolve(host, port, exchange.patience)
 
 
 def reason(error: BaseException) -> str:
@@ -157,6 +140,8 @@ def reason(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the server's certificate was refused: {cause.verify_message}"
     for cause in chain:
+        if isinstance(cause, ResolverHangs):
+            return cause.words
         if isinstance(cause, socket.gaierror):
             return "the host name could not be resolved"
         if isinstance(cause, TimeoutError):
