@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import AttentionReason, EffectStatus, Phase
+from itsm_workflow.machine.approval import DOUBTS
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from itsm_workflow.change import Attention, ChangeRequest, Form
+    from itsm_workflow.change import Attention, ChangeRequest, Decider, Form, TicketDecision
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.storage.codec import Stored
 
@@ -25,6 +26,7 @@ class Status:
         labels: The state's name for people, by language (``zh``, ``en``).
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
+        decision: Who decided the ticket, or None while that is not known.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Status:
     ticket_url: str | None
     iframe_ticket_url: str | None
     outcome: str | None
+    decision: TicketDecision | None
     attention: Attention | None
     form: Form
 
@@ -50,6 +53,7 @@ def status_of(definition: WorkflowDefinition, change: ChangeRequest, iframe_tick
         ticket_url=change.ticket_url or None,
         iframe_ticket_url=iframe_ticket_url,
         outcome=change.outcome.value if change.outcome else None,
+        decision=change.decision,
         attention=change.attention,
         form=change.form,
     )
@@ -78,7 +82,7 @@ ADVICE = {
 def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str:
     """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
     change = stored.change
-    parts = [_waits_for(definition, change)]
+    parts = [_waits_for(definition, change), *decisions_of(change)]
     if change.attention is not None:
         told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
         reason = change.attention.reason.value
@@ -89,6 +93,17 @@ def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str
     ]
     parts.append(_next_look(stored, now))
     return f"{change.subject} ({change.id}) {'; '.join(parts)}."
+
+
+def decisions_of(change: ChangeRequest) -> Iterator[str]:
+    """Return who decided the change's ticket and what they said, one text for each decider."""
+    return map(decider_told, change.decision.deciders if change.decision else ())
+
+
+def decider_told(decider: Decider) -> str:
+    """Return in a few words who decided what in a step of a ticket, and with which remark."""
+    words = {True: "approved", False: "refused", None: "decided"}
+    return f"{decider.user} {words[decider.approved]} it" + (f": {decider.remark}" if decider.remark else "")
 
 
 def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
@@ -113,6 +128,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         return f"ended as {told}" if is_over else f"is {change.state}, {told}"
     if change.attention is not None and change.attention.reason is AttentionReason.DECISION_REFUSED:
         return f"cannot take over what {where} says"
+    if change.attention is not None and change.attention.reason in DOUBTS:
+        return f"waits for a look at {where} that decides"
     if change.suspicion is not None:
         return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
     approvers = ", ".join(change.form.approvers) or "its approvers"

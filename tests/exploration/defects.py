@@ -95,9 +95,9 @@ class FieldIsEnough(ApprovalPolicy):
 
     decision_field: str | None = "approval_result"
 
-    def judge(self, snapshot: Snapshot) -> Verdict | Doubt:
+    def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
         """Return what the field says."""
-        return Verdict.APPROVED if snapshot.decision == "true" else super().judge(snapshot)
+        return Verdict.APPROVED if snapshot.decision == "true" else super().judge(snapshot, applicant=applicant)
 
 
 APPROVES_WITHOUT_FINISHED = collector_change(FieldIsEnough())

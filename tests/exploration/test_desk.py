@@ -136,7 +136,8 @@ def meaning(snapshot: Snapshot) -> tuple[object, ...]:
     """Return a look's facts that do not depend on the moment, and what they mean, in doubt or not."""
     judged = ApprovalPolicy().judge(snapshot)
     means = judged.reason if isinstance(judged, Doubt) else judged
-    return snapshot.status, snapshot.result_status, snapshot.approve_result, snapshot.ambiguous, means
+    deciders = [(one.user, one.approved) for one in snapshot.deciders]
+    return snapshot.status, snapshot.result_status, snapshot.approve_result, snapshot.ambiguous, deciders, means
 
 
 @pytest.mark.parametrize("first", TOLD)

@@ -90,9 +90,9 @@ class _Call:
 class BelievesTheEnd(ApprovalPolicy):
     """Takes every ticket that has ended for approved."""
 
-    def judge(self, snapshot: Snapshot) -> Verdict | Doubt:
+    def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
         """Approve what has ended."""
-        return Verdict.APPROVED if snapshot.status in ENDED else super().judge(snapshot)
+        return Verdict.APPROVED if snapshot.status in ENDED else super().judge(snapshot, applicant=applicant)
 
 
 BELIEVES_THE_END = collector_change(BelievesTheEnd())

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus
+from itsm_workflow.change import AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import DOUBTS
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, LABELS, State, Trigger
 from itsm_workflow.status import ADVICE, status_of, why
 from itsm_workflow.storage.codec import Stored
@@ -77,7 +78,39 @@ def test_a_page_of_a_change_that_ended_says_how(change: ChangeRequest, outcome: 
     assert (shown, type(shown)) == (outcome, str)
 
 
+def test_a_page_names_who_decided() -> None:
+    """With the remark, as soon as it is known."""
+    decision = TicketDecision(deciders=(Decider(user="bob", approved=True, remark="fine"),))
+
+    assert status_of(COLLECTOR_CHANGE, attrs.evolve(x.APPROVED, decision=decision), None).decision == decision
+    assert status_of(COLLECTOR_CHANGE, x.PENDING, None).decision is None
+
+
 # ---------------------------------------------------------------- the sentence
+
+
+@pytest.mark.parametrize(
+    ("decider", "said"),
+    [
+        (Decider(user="bob", approved=True, remark="fine"), "bob approved it: fine"),
+        (Decider(user="bob", approved=False), "bob refused it"),
+        (Decider(user="bob", remark="?"), "bob decided it: ?"),
+    ],
+)
+def test_the_sentence_says_who_decided(decider: Decider, said: str) -> None:
+    """In a part of its own, after how the change ended."""
+    decided = attrs.evolve(x.APPROVED, decision=TicketDecision(deciders=(decider,)))
+
+    assert f" by ticket REQ7; {said}; " in sentence(decided)
+
+
+@pytest.mark.parametrize("reason", sorted(DOUBTS))
+def test_a_ticket_in_doubt_waits_for_no_approver(reason: AttentionReason) -> None:
+    """The approvers have decided, or cannot any more: to name them would send people to the wrong place."""
+    said = sentence(x.with_attention(x.PENDING, reason))
+
+    assert said.startswith("waits for a look at ticket REQ7 that decides; a person should look")
+
 
 REFUSED = x.after(
     x.SENDING, (Trigger.REFUSE, ev.Refusal(number=1, owner="w1", remote_code=39, message="no title", looked_up=True))

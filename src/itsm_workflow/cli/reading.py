@@ -16,6 +16,7 @@ from itsm_workflow.cli.views import change_view, entry_view, moment, told
 from itsm_workflow.errors import AmbiguousChange
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
+from itsm_workflow.status import decisions_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -222,6 +223,7 @@ def _described(
         ("subject", change.subject),
         ("state", f"{change.state} {label}".strip()),
         ("outcome", change.outcome.value if change.outcome else ""),
+        ("decided", "; ".join(decisions_of(change))),
         (
             "attention",
             f"{attention.reason.value} since {moment(attention.since)} {reasons}".strip() if attention else "",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import Form
+from itsm_workflow.change import Decider, Form
+from itsm_workflow.status import decider_told
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
@@ -29,6 +30,7 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "state": change.state,
         "labels": plain(definition.labels.get(definition.states(change.state), {})),
         "outcome": plain(change.outcome),
+        "decision": plain(change.decision),
         "sn": change.sn,
         "ticket_id": ticket.id if ticket else None,
         "ticket_url": change.ticket_url or None,
@@ -106,6 +108,8 @@ def told(evidence: object) -> str:
 def _short(value: object) -> str:
     if isinstance(value, Form):
         value = value.title
+    if isinstance(value, tuple) and value and all(isinstance(one, Decider) for one in value):
+        return ", ".join(map(decider_told, value))
     if isinstance(value, Mapping):
         return " ".join(f"{name}={_short(item)}" for name, item in value.items())
     text = str(plain(value))

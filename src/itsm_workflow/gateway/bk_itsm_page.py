@@ -161,7 +161,7 @@ def show_log(lines: Sequence[LogLine]) -> Sequence[LogEntry]:
     """Return what may be shown of a ticket's log."""
     return [
         LogEntry(
-            at=_time(line.operate_at),
+            at=server_moment(line.operate_at),
             operator=clean(line.operator, limit=64),
             message=clean(line.message),
             source=clean(line.source, limit=32),
@@ -191,7 +191,8 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _time(text: str) -> dt.datetime | None:
+def server_moment(text: str) -> dt.datetime | None:
+    """Return a time that the server wrote, in UTC; None if it wrote no time."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:

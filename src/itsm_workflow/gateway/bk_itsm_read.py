@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import attrs
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
+from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_wire import (
     GET_TICKET_INFO,
     GET_TICKET_LOGS,
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
-    from itsm_workflow.change import Ticket
+    from itsm_workflow.change import Decider, Ticket
     from itsm_workflow.gateway.bk_itsm_routes import RoutedClient
     from itsm_workflow.gateway.bk_itsm_search import TicketSearch
-    from itsm_workflow.gateway.bk_itsm_wire import LogLine, OpenStep, ResultRow, TicketPage
+    from itsm_workflow.gateway.bk_itsm_wire import OpenStep, ResultRow, TicketPage
 
 BATCH = 50
 _WORDS = {
@@ -37,8 +40,7 @@ _WORDS = {
 }
 # The id in a page's address: `.../#/ticket/detail?id=12` from the API, `.../#/ticket/12/` on a mobile page.
 _ID_IN_URL = re.compile(r"(?:[?&]id=|/ticket/)([0-9]{1,19})(?=[/?&#]|$)")
-_APPROVAL_TYPE, _APPROVAL_NAME, _APPROVAL_CODE = "RADIO", "审批意见", "APPROVE_RESULT"
-_APPROVAL_STATE, _STEP_RUNNING = "APPROVAL", "RUNNING"
+_APPROVAL_CODE, _STEP_RUNNING = "APPROVE_RESULT", "RUNNING"
 
 
 def status_of(word: str) -> TicketStatus:
@@ -83,7 +85,7 @@ class TicketReader:
         if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
             page = self.page(ticket)  # it ended between the two; if the page still disagrees, that is a fact
             steps = self._steps(page)
-        status, (step, running) = status_of(page.current_status), steps
+        status = status_of(page.current_status)
         return Snapshot(
             ticket_id=ticket.id,
             sn=ticket.sn,
@@ -92,11 +94,12 @@ class TicketReader:
             seen_at=self._now(),
             result_status=None if result is None else result.status,
             approve_result=None if result is None else result.approve_result,
-            approval_step=step,
-            step_running=running,
+            approval_step=steps.approval,
+            step_running=steps.running,
             decision=None if isinstance(page, TicketRow) else _decision(page, decision_field),
             ambiguous=isinstance(page, TicketRow),
             closed_by=_people(page.updated_by),
+            deciders=steps.deciders,
         )
 
     def page(self, ticket: Ticket) -> TicketPage | TicketRow:
@@ -141,42 +144,50 @@ class TicketReader:
                     torn.add(result.ticket_id)
         return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
 
-    def _steps(self, page: TicketPage | TicketRow) -> tuple[bool | None, bool | None]:
-        """Return whether an approval step was seen, and whether any step still runs.
+    def _steps(self, page: TicketPage | TicketRow) -> _Steps:
+        """Return what the ticket's steps show.
 
         The page's own fields prove no step: they are those of the whole flow, made before it starts, and the verdict
         among them reads "true" from the beginning. So what was done is read of a finished ticket, and what is open of
         any other; a withdrawn one may have a step that started after the withdrawal.
         """
         if isinstance(page, TicketRow):
-            return None, None
+            return _Steps()
         running = any(step.status == _STEP_RUNNING for step in page.current_steps)
         if status_of(page.current_status) is TicketStatus.FINISHED:
             logs = self._client.exchange(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
             if isinstance(logs, GatewayRefused):
-                return None, running
-            return any(_is_approval(line) for line in logs.data.logs), running
+                return _Steps(running=running)
+            deciders = deciders_in(logs.data.logs)
+            return _Steps(approval=any(one.approved for one in deciders), running=running, deciders=deciders)
         reply = self._client.exchange(GET_TICKET_STATUS, {"sn": page.sn})
         if isinstance(reply, GatewayRefused):
-            return None, running
+            return _Steps(running=running)
         steps = reply.data.current_steps
-        return any(map(_asks_for_approval, steps)), running or any(step.status == _STEP_RUNNING for step in steps)
+        return _Steps(
+            approval=any(map(_asks_for_approval, steps)),
+            running=running or any(step.status == _STEP_RUNNING for step in steps),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Steps:
+    """What a ticket's steps show; None where it could not be read.
+
+    Attributes:
+        approval: Of a finished ticket, whether somebody approved; of another one, whether approval is asked for now.
+        running: Whether a step still runs.
+        deciders: Who decided.
+    """
+
+    approval: bool | None = None
+    running: bool | None = None
+    deciders: tuple[Decider, ...] = ()
 
 
 def _asks_for_approval(step: OpenStep) -> bool:
     codes = [field.meta.get("code") for field in step.fields if isinstance(field.meta, dict)]
     return _APPROVAL_CODE in codes
-
-
-def _is_approval(line: LogLine) -> bool:
-    return line.from_state_type == _APPROVAL_STATE or _approval_form(line.form_data)
-
-
-def _approval_form(fields: Any) -> bool:  # noqa: ANN401 - a list of fields, or an empty object
-    return isinstance(fields, list) and any(
-        isinstance(field, dict) and (field.get("type"), field.get("name")) == (_APPROVAL_TYPE, _APPROVAL_NAME)
-        for field in fields
-    )
 
 
 def _result(row: ResultRow) -> TicketResult:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest
+
+SelfApproval: TypeAlias = Literal["allow", "attention", "refuse"]
+"""What to do with a ticket that nobody but its applicant approved."""
 
 
 class Verdict(enum.StrEnum):
@@ -20,7 +27,14 @@ class Verdict(enum.StrEnum):
     TERMINATED = "terminated"
 
 
-DOUBTS = frozenset({AttentionReason.DISAGREEMENT, AttentionReason.AMBIGUOUS_SN, AttentionReason.NO_APPROVAL_STEP})
+DOUBTS = frozenset(
+    {
+        AttentionReason.DISAGREEMENT,
+        AttentionReason.AMBIGUOUS_SN,
+        AttentionReason.NO_APPROVAL_STEP,
+        AttentionReason.SELF_APPROVED,
+    }
+)
 """The reasons that a `Doubt` can have."""
 
 
@@ -34,17 +48,27 @@ class Doubt:
 
 @attrs.frozen(kw_only=True)
 class ApprovalPolicy:
-    """Reads snapshots: approved needs two answers of the gateway that agree, and a step in which somebody approved.
+    """Reads snapshots: approved needs two answers of the gateway that agree, and a step in which a person approved.
 
     Attributes:
         decision_field: The key of a form field that must be exactly ``"true"`` as well for an approval, and
             ``"false"`` for a refusal.
+        self_approval: What an approval means that came from the applicant alone: ``allow`` takes it like any other;
+            ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention.
     """
 
     decision_field: str | None = None
+    self_approval: SelfApproval = attrs.field(
+        default="attention", validator=attrs.validators.in_(("allow", "attention", "refuse"))
+    )
 
-    def judge(self, snapshot: Snapshot) -> Verdict | Doubt:
-        """Return what the snapshot says. Every snapshot has a verdict or a doubt."""
+    def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
+        """Return what the snapshot says. Every snapshot has a verdict or a doubt.
+
+        Args:
+            snapshot: The look at the ticket.
+            applicant: Who asked, see `applicant_of`; empty: nobody's approval counts as the applicant's own.
+        """
         status, result = snapshot.status, snapshot.result_status
         if snapshot.ambiguous and status in ENDED and not self._refused(snapshot):
             return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail="several tickets carry this sn")
@@ -54,7 +78,7 @@ class ApprovalPolicy:
                 detail=f"the ticket's page says {status.value}, its result {result.value}",
             )
         if status is TicketStatus.FINISHED:
-            return self._finished(snapshot)
+            return self._finished(snapshot, applicant)
         # A step that still runs can revive a withdrawn ticket: it has not ended yet.
         if status is TicketStatus.REVOKED and snapshot.step_running is False:
             return Verdict.WITHDRAWN
@@ -62,11 +86,15 @@ class ApprovalPolicy:
             return Verdict.TERMINATED
         return Verdict.OPEN
 
+    def alarms_of(self, snapshot: Snapshot, *, applicant: str) -> bool:
+        """Tell whether an approval is to be taken and a person to be told that the applicant gave it."""
+        return self.self_approval == "attention" and _approvers(snapshot) == {applicant}
+
     def _refused(self, snapshot: Snapshot) -> bool:
         finished = snapshot.status is TicketStatus.FINISHED and snapshot.result_status is TicketStatus.FINISHED
         return finished and snapshot.approve_result is False and self.decision_field is None
 
-    def _finished(self, snapshot: Snapshot) -> Verdict | Doubt:
+    def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
             return Doubt(reason=AttentionReason.DISAGREEMENT, detail="the ticket finished and its result is missing")
         if self.decision_field is not None:
@@ -76,10 +104,26 @@ class ApprovalPolicy:
                     reason=AttentionReason.DISAGREEMENT,
                     detail=f"the result is {wanted}, the field {self.decision_field} is not",
                 )
-        if not snapshot.approve_result:
-            return Verdict.REFUSED
+        return self._approved(snapshot, applicant) if snapshot.approve_result else Verdict.REFUSED
+
+    def _approved(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.approval_step is not True:
             return Doubt(
-                reason=AttentionReason.NO_APPROVAL_STEP, detail="the ticket ended as approved and nobody was asked"
+                reason=AttentionReason.NO_APPROVAL_STEP,
+                detail="the ticket ended as approved, and no person is shown to have approved it",
             )
+        approvers = _approvers(snapshot)
+        if self.self_approval == "refuse" and approvers <= {applicant}:
+            known = f"only {applicant}, who asked for it, approved the ticket"
+            unknown = "the gateway does not show who approved the ticket"
+            return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if approvers else unknown)
         return Verdict.APPROVED
+
+
+def _approvers(snapshot: Snapshot) -> set[str]:
+    return {one.user for one in snapshot.deciders if one.approved}
+
+
+def applicant_of(change: ChangeRequest) -> str:
+    """Return who asked for the change: the creator of its ticket."""
+    return change.form.applicant if change.attempt is None else change.attempt.creator

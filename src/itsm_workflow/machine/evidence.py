@@ -165,7 +165,8 @@ class Snapshot:
         word: The gateway's own status word.
         result_status: The status that came with the result, mapped; None if no result was read.
         approve_result: The result; None if it was not read.
-        approval_step: Whether an approval step was seen; None if that could not be read.
+        approval_step: Of a finished ticket, whether a person approved in an approval step; of any other one, whether
+            an approval step asks for a decision now. None if that could not be read.
         step_running: Whether a step of the flow is still running; None if that could not be read.
         decision: The value of the form's decision field, if the definition wants one.
         ambiguous: Several tickets carry this sn, so that what is read by sn alone could not be read.

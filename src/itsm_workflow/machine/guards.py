@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict, applicant_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -146,8 +146,8 @@ def is_approved(facts: Facts) -> str | None:
 
 def is_refused(facts: Facts) -> str | None:
     """Our own ticket is refused by the definition's rule, or has stayed withdrawn or terminated."""
-    rule, snapshot = _rule(facts), facts.expect(ev.Snapshot)
-    reason, verdict = _of_our_ticket(facts), rule.judge(snapshot)
+    verdict, snapshot = _judge(facts), facts.expect(ev.Snapshot)
+    reason = _of_our_ticket(facts)
     if reason or verdict is Verdict.REFUSED:
         return reason
     if isinstance(verdict, Doubt) or verdict not in _ENDINGS:
@@ -169,8 +169,8 @@ def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datet
 
 def confirms_outcome(facts: Facts) -> str | None:
     """The snapshot repeats what ended the change."""
-    rule = _rule(facts)
-    reason, verdict = _of_our_ticket(facts), rule.judge(facts.expect(ev.Snapshot))
+    verdict = _judge(facts)
+    reason = _of_our_ticket(facts)
     if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.outcome):
         return reason
     return f"the change has ended as {facts.change.outcome}"
@@ -234,6 +234,10 @@ def _rule(facts: Facts) -> ApprovalPolicy:
     return facts.approval
 
 
+def _judge(facts: Facts) -> Verdict | Doubt:
+    return _rule(facts).judge(facts.expect(ev.Snapshot), applicant=applicant_of(facts.change))
+
+
 def _of_our_ticket(facts: Facts) -> str | None:
     snapshot = facts.expect(ev.Snapshot)
     if snapshot.ticket_id == facts.ticket.id:
@@ -242,7 +246,7 @@ def _of_our_ticket(facts: Facts) -> str | None:
 
 
 def _judged(facts: Facts, *wanted: Verdict) -> str | None:
-    verdict = _rule(facts).judge(facts.expect(ev.Snapshot))
+    verdict = _judge(facts)
     if isinstance(verdict, Doubt):
         return f"the gateway's answers are in doubt ({verdict.reason.value}): {verdict.detail}"
     if verdict in wanted:

@@ -20,9 +20,10 @@ from itsm_workflow.change import (
     PlannedEffect,
     Suspicion,
     Ticket,
+    TicketDecision,
 )
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import DOUBTS
+from itsm_workflow.machine.approval import DOUBTS, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 
@@ -59,6 +60,7 @@ def submitted(facts: Facts) -> ChangeRequest:
         submission=wanted.number,
         round=facts.change.round + 1,
         effect_names=wanted.effects,
+        decision=None,
     )
 
 
@@ -175,15 +177,20 @@ def suspected(facts: Facts) -> ChangeRequest:
 
 
 def approved(facts: Facts) -> ChangeRequest:
-    """Note the approval."""
-    return _ended(facts, Outcome.APPROVED)
+    """Note the approval and who gave it; ask for a person if that was the applicant, and the rule says so."""
+    change, applicant = _ended(facts, Outcome.APPROVED), applicant_of(facts.change)
+    change = attrs.evolve(change, decision=_decision(facts))
+    if not facts.approval.alarms_of(facts.expect(ev.Snapshot), applicant=applicant):
+        return change
+    told = {"ticket": facts.ticket.id, "approver": applicant}
+    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)
 
 
 def rejected(facts: Facts) -> ChangeRequest:
-    """Note why the ticket ended without approval."""
+    """Note why the ticket ended without approval, and who refused it."""
     verdict = facts.approval.judge(facts.expect(ev.Snapshot))
     outcome = next((OUTCOMES[known] for known in OUTCOMES if known == verdict), Outcome.REJECTED)
-    return _ended(facts, outcome)
+    return attrs.evolve(_ended(facts, outcome), decision=_decision(facts))
 
 
 def abandoned(facts: Facts) -> ChangeRequest:
@@ -284,6 +291,11 @@ def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
 
 def _ended(facts: Facts, outcome: Outcome) -> ChangeRequest:
     return attrs.evolve(facts.change, outcome=outcome, ended_at=facts.now, attention=_parked(facts))
+
+
+def _decision(facts: Facts) -> TicketDecision | None:
+    deciders = facts.expect(ev.Snapshot).deciders
+    return TicketDecision(deciders=deciders) if deciders else None
 
 
 def _parked(facts: Facts) -> Attention | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from itsm_workflow.sandbox.ledger import APPROVAL_STEP
 from itsm_workflow.sandbox.refusals import FLOW_ENGINE, Refusal, invalid, not_operated, unexpected
 from itsm_workflow.sandbox.ticket import Decision, LogLine, Phase, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from itsm_workflow.sandbox.ledger import Ledger
@@ -41,7 +43,7 @@ def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
         return ledger.compose(ticket)
     early = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
     phase = ticket.phase
-    _log(ledger, ticket, operator, "撤销单据")
+    _log(ledger, ticket, operator, "撤销单据", in_step=ticket.step_running)
     callbacks = ledger.end(ticket, Status.REVOKED, "withdraw")
     ledger.sign(ticket, operator)
     if early and ledger.random.random() < ledger.behaviour.revive_chance:
@@ -91,6 +93,20 @@ def resume(ledger: Ledger, ticket: Ticket, operator: str) -> None:
         ticket.suspensions = 0
         ticket.status = Status.RUNNING
     _changed(ledger, ticket, operator, "resume")
+
+
+def transfer(ledger: Ledger, ticket: Ticket, operator: str, to: Iterable[str]) -> None:
+    """Hand the approval step over to others: a current approver, while the step runs.
+
+    Raises:
+        Refusal: the operator may not, or the ticket is over.
+    """
+    check_may_operate(ticket, operator)
+    ticket.assigned = tuple(to)
+    ledger.touch(ticket)
+    ledger.sign(ticket, operator)
+    _log(ledger, ticket, operator, f"转单【{APPROVAL_STEP}】给 {','.join(ticket.assigned)}", in_step=True)
+    ledger.note(ticket, "transfer")
 
 
 def decide(ledger: Ledger, ticket: Ticket, approver: str, *, approved: bool, remark: str) -> None:
@@ -194,5 +210,13 @@ def _changed(ledger: Ledger, ticket: Ticket, operator: str, cause: str) -> None:
     ledger.note(ticket, cause)
 
 
-def _log(ledger: Ledger, ticket: Ticket, operator: str, what: str) -> None:
-    ticket.logs.append(LogLine(operator=operator, at=ledger.now(), message=f"{operator} {what}", source="API"))
+def _log(ledger: Ledger, ticket: Ticket, operator: str, what: str, *, in_step: bool = False) -> None:
+    ticket.logs.append(
+        LogLine(
+            operator=operator,
+            at=ledger.now(),
+            message=f"{operator} {what}",
+            source="API",
+            state_type="APPROVAL" if in_step else "",
+        )
+    )

@@ -272,7 +272,14 @@ class Ledger:
         verdict = "通过" if decision.approved else "拒绝"
         message = f"{decision.approver} 已处理【{APPROVAL_STEP}】({verdict})"
         ticket.logs.append(
-            LogLine(operator=decision.approver, at=decision.at, message=message, source="API", state_type="APPROVAL")
+            LogLine(
+                operator=decision.approver,
+                at=decision.at,
+                message=message,
+                source="API",
+                state_type="APPROVAL",
+                decision=decision,
+            )
         )
         self.sign(ticket, decision.approver)
         callback = self.end(

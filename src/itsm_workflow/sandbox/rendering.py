@@ -14,7 +14,7 @@ from itsm_workflow.sandbox.times import query_text
 if TYPE_CHECKING:
     from itsm_workflow.sandbox.ledger import Ledger
     from itsm_workflow.sandbox.services import Service
-    from itsm_workflow.sandbox.ticket import LogLine, Ticket
+    from itsm_workflow.sandbox.ticket import Decision, LogLine, Ticket
 
 VERDICTS = {"true": "通过", "false": "拒绝"}
 _TABLE = (
@@ -323,8 +323,11 @@ def _form_rows(ticket: Ticket) -> list[_Row]:
 def _verdict_rows(ledger: Ledger, ticket: Ticket) -> list[_Row]:
     if not ticket.service.approval:
         return []
-    verdict, optional, required = ledger.step_keys(ticket.service)
-    decided = ticket.decided
+    return _decision_rows(ledger, ticket.service, ticket.decided)
+
+
+def _decision_rows(ledger: Ledger, service: Service, decided: Decision | None) -> list[_Row]:
+    verdict, optional, required = ledger.step_keys(service)
     word = "false" if decided and not decided.approved else "true"
     return [
         _Row(verdict, "RADIO", "审批意见", word, "", VERDICTS[word]),
@@ -346,6 +349,7 @@ def _log(ledger: Ledger, ticket: Ticket, line: LogLine, *, detailed: bool) -> di
     if line.state_type == "NORMAL":
         form = [row.shown(number) for number, row in enumerate(_form_rows(ticket), start=ticket.first_field_id + 5)]
     elif line.state_type == "APPROVAL":
-        rows = [row for row in _verdict_rows(ledger, ticket) if row.value is not None]
+        decided = [] if line.decision is None else _decision_rows(ledger, ticket.service, line.decision)
+        rows = [row for row in decided if row.value is not None]
         form = [row.shown(number) for number, row in enumerate(rows, start=ticket.service.form[0].id + 3)]
     return {**shown, "form_data": form, "from_state_type": line.state_type}

@@ -112,13 +112,19 @@ class CallbackAttempt:
 
 @attrs.frozen(kw_only=True)
 class LogLine:
-    """One line of the ticket's log, with the kind of step it came from ("" for the flow itself)."""
+    """One line of the ticket's log.
+
+    Attributes:
+        state_type: the kind of step it came from; "" for the flow itself.
+        decision: what was decided in it, whose form the line shows; None for a transfer, a withdrawal and the like.
+    """
 
     operator: str
     at: datetime
     message: str
     source: str
     state_type: str = ""
+    decision: Decision | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -171,6 +177,7 @@ class Ticket:
     decided: Decision | None = None
     stuck: bool = False
     foreign: bool = False
+    assigned: tuple[str, ...] = ()
     comment_id: str = ""
     dynamic_keys: tuple[str, ...] = ()
     updated_by: list[str] = attrs.field(factory=list)
@@ -196,8 +203,8 @@ class Ticket:
 
     @property
     def processors(self) -> tuple[str, ...]:
-        """Who may act now: the approvers while their step runs, else nobody."""
-        return self.draft.approvers if self.step_running else ()
+        """Who may act now: the approvers, or those the step was transferred to, while it runs; else nobody."""
+        return (self.assigned or self.draft.approvers) if self.step_running else ()
 
     @property
     def callback_url(self) -> str:

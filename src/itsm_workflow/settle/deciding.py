@@ -9,7 +9,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import DOUBTS, Doubt, Verdict
+from itsm_workflow.machine.approval import DOUBTS, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.guards import OUTCOMES, has_stayed
 from itsm_workflow.machine.intervals import has_passed
@@ -183,7 +183,7 @@ def _decide_read(
 ) -> tuple[Step, ...]:
     if change.ticket is None or snapshot.ticket_id != change.ticket.id:
         return ()
-    verdict, roles = definition.approval.judge(snapshot), definition.roles
+    verdict, roles = definition.approval.judge(snapshot, applicant=applicant_of(change)), definition.roles
     if change.state not in {roles.waiting, roles.undelivered}:
         return () if change.ended_at is None else _decide_settled(change, snapshot, verdict)
     if isinstance(verdict, Doubt):

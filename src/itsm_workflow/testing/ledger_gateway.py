@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body, title_suffix
+from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_read import status_of
+from itsm_workflow.gateway.bk_itsm_wire import LogLine
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Service, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
 from itsm_workflow.sandbox import acting, rendering, tokens
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.callbacks.receive import Answer
-    from itsm_workflow.change import Attempt, Form
+    from itsm_workflow.change import Attempt, Decider, Form
     from itsm_workflow.change import Ticket as BoundTicket
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
@@ -134,7 +136,7 @@ class LedgerGateway:
             found, ambiguous = self._page(ticket)
             result = self._results([ticket]).get(ticket.id)
             status = status_of(found.status.value)
-            step, running = (None, None) if ambiguous else _steps(found)
+            step, running, deciders = (None, None, ()) if ambiguous else self._steps(found)
             return Snapshot(
                 ticket_id=ticket.id,
                 sn=ticket.sn,
@@ -148,6 +150,7 @@ class LedgerGateway:
                 decision=None if ambiguous else self._decision(found, decision_field),
                 ambiguous=ambiguous,
                 closed_by=",".join(found.updated_by),
+                deciders=deciders,
             )
 
     def results(self, tickets: Sequence[BoundTicket]) -> Mapping[str, TicketResult]:
@@ -306,6 +309,15 @@ class LedgerGateway:
             if ticket.id in found and found[ticket.id].sn == ticket.sn
         }
 
+    def _steps(self, ticket: Ticket) -> tuple[bool, bool, tuple[Decider, ...]]:
+        """Return whether an approval step shows, whether any step still runs, and who decided."""
+        running = ticket.step_running or (ticket.phase is Phase.SUBMITTING and not ticket.ended)
+        if ticket.status is not Status.FINISHED:
+            return ticket.step_running, running, ()
+        lines = rendering.logs(self.ledger, ticket, detailed=True)["logs"]
+        deciders = deciders_in([LogLine(**line) for line in lines])
+        return any(one.approved for one in deciders), running, deciders
+
     def _decision(self, ticket: Ticket, key: str | None) -> str | None:
         fields = rendering.info(self.ledger, ticket)["fields"]
         values = [field["value"] for field in fields if field["key"] == key]
@@ -358,14 +370,6 @@ def as_request(outgoing: Outgoing) -> CallbackRequest:
         "headers": dict(outgoing.headers),
         "body": json.dumps(outgoing.body).encode("ascii"),
     }
-
-
-def _steps(ticket: Ticket) -> tuple[bool, bool]:
-    """Return whether an approval step was seen, and whether any step still runs."""
-    running = ticket.step_running or (ticket.phase is Phase.SUBMITTING and not ticket.ended)
-    if ticket.status is Status.FINISHED:
-        return any(line.state_type == "APPROVAL" for line in ticket.logs), running
-    return ticket.step_running, running
 
 
 def _revealed(value: Any) -> Any:  # noqa: ANN401 - a JSON value with sealed texts in it

@@ -82,7 +82,8 @@ def result(ticket_id: int = 7, **given: object) -> dict[str, Any]:
     return {"sn": SN, "ticket_url": url, "current_status": "FINISHED", "approve_result": True, **given}
 
 
-APPROVED_LOG = {"logs": [{"from_state_type": "APPROVAL", "form_data": []}]}
+VERDICT = {"type": "RADIO", "name": "审批意见", "value": "true"}
+APPROVED_LOG = {"logs": [{"operator": "bob", "from_state_type": "APPROVAL", "form_data": [VERDICT]}]}
 
 
 def reading(**script: Callable[[dict[str, Any]], Data]) -> Script:
@@ -277,12 +278,14 @@ class TestReading:
             ([], False),
             ([{"from_state_type": "NORMAL", "form_data": {}}], False),
             ([{"message": "alice 已处理【内置审批节点】(通过)"}], False),
-            ([{"from_state_type": "APPROVAL"}], True),
-            ([{"form_data": [{"type": "RADIO", "name": "审批意见"}]}], True),
+            ([{"operator": "bob", "from_state_type": "APPROVAL", "form_data": []}], False),
+            ([{"operator": "bob", "form_data": [VERDICT]}], False),
+            ([{"operator": "bob", "from_state_type": "APPROVAL", "form_data": [{**VERDICT, "value": "false"}]}], False),
+            ([{"operator": "bob", "from_state_type": "APPROVAL", "form_data": [VERDICT]}], True),
         ],
     )
     def test_an_approval_step_is_seen_in_what_was_done(self, logs: list[dict[str, Any]], seen: bool) -> None:  # noqa: FBT001 - a case
-        """By its type or its form, never by words; the page's own fields prove nothing."""
+        """By its step and its form, never by words; the page's own fields prove nothing, nor does a transfer."""
         fields = [{"key": "x", "type": "RADIO", "name": "审批意见", "value": "true"}]
         script = reading(get_ticket_info=lambda _: page(fields=fields), get_ticket_logs=lambda _: {"logs": logs})
         with FaultServer(scripted(script)) as server:

@@ -126,7 +126,8 @@ class TestReading:
 
         after = seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.status is TicketStatus.FINISHED)
 
-        assert (after.approve_result, after.approval_step) == (False, True)
+        assert (after.approve_result, after.approval_step) == (False, False)
+        assert [(one.user, one.approved) for one in after.deciders] == [("bob", False)]
 
     @pytest.mark.parametrize(
         ("act", "status"),

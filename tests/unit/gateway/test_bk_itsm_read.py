@@ -44,7 +44,8 @@ class Script:
                 fields=(),
             )
         elif endpoint.name == "get_ticket_logs":
-            data = TicketLogs(logs=(LogLine(from_state_type="APPROVAL"),))
+            verdict = {"type": "RADIO", "name": "审批意见", "value": "true"}
+            data = TicketLogs(logs=(LogLine(operator="bob", from_state_type="APPROVAL", form_data=[verdict]),))
         else:
             data = TicketStatusPage(current_steps=())
         return Reply(data=data, request_id="r")

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from hypothesis import given
 
-from itsm_workflow.change import AttentionReason
+from itsm_workflow.change import AttentionReason, Decider
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.testing.strategies import decided, endings, snapshots
@@ -162,3 +162,51 @@ def test_a_refusal_under_a_shared_sn_needs_its_field() -> None:
 
     assert isinstance(judged, Doubt)
     assert AttentionReason.AMBIGUOUS_SN is judged.reason
+
+
+def by(*users: str, refused: tuple[str, ...] = ()) -> ev.Snapshot:
+    """Return a look at a ticket that ended as approved, with the approvals and refusals of these people."""
+    deciders = [Decider(user=one, approved=False) for one in refused] + [
+        Decider(user=one, approved=True) for one in users
+    ]
+    return finished(approved=True, deciders=tuple(deciders))
+
+
+@pytest.mark.parametrize(
+    ("seen", "own"),
+    [
+        pytest.param(by("alice"), True, id="hers alone"),
+        pytest.param(by("alice", "alice"), True, id="hers in two steps"),
+        pytest.param(by("alice", refused=("bob",)), True, id="hers against a refusal"),
+        pytest.param(by("alice", "bob"), False, id="somebody else approved as well"),
+        pytest.param(by("bob"), False, id="somebody else approved"),
+        pytest.param(by("Alice"), False, id="user names matter by letter case"),
+    ],
+)
+def test_only_an_approval_by_nobody_else_is_the_applicants_own(seen: ev.Snapshot, own: bool) -> None:  # noqa: FBT001 - a case
+    """Refused or alarmed, by the setting, if every approval is by the applicant."""
+    judged = ApprovalPolicy(self_approval="refuse").judge(seen, applicant="alice")
+
+    if own:
+        assert isinstance(judged, Doubt)
+        assert (judged.reason, judged.detail) == (
+            AttentionReason.SELF_APPROVED,
+            "only alice, who asked for it, approved the ticket",
+        )
+    else:
+        assert judged is Verdict.APPROVED
+    assert PLAIN.alarms_of(seen, applicant="alice") is own
+    assert PLAIN.judge(seen, applicant="alice") is Verdict.APPROVED
+    for setting in ("allow", "refuse"):
+        assert not ApprovalPolicy(self_approval=setting).alarms_of(seen, applicant="alice")
+
+
+def test_an_approval_by_nobody_in_sight_is_refused_where_the_applicants_own_is() -> None:
+    """A gateway that does not show who approved cannot show that it was somebody else."""
+    seen = finished(approved=True)
+    judged = ApprovalPolicy(self_approval="refuse").judge(seen, applicant="alice")
+
+    assert isinstance(judged, Doubt)
+    assert judged.detail == "the gateway does not show who approved the ticket"
+    assert PLAIN.judge(seen, applicant="alice") is Verdict.APPROVED
+    assert not PLAIN.alarms_of(seen, applicant="alice")

@@ -211,7 +211,10 @@ TICKETS: dict[str, Case] = {
 }
 
 NOT_OPEN = "the ticket is approved, not open"
-DOUBT = "the gateway's answers are in doubt (no_approval_step): the ticket ended as approved and nobody was asked"
+DOUBT = (
+    "the gateway's answers are in doubt (no_approval_step): "
+    "the ticket ended as approved, and no person is shown to have approved it"
+)
 SUSPECTED_SINCE = "already suspected since 2024-05-17 08:00:10"
 BELIEVED_LATER = "the ticket was withdrawn: that is believed after a second look, 0:01:00 later"
 TERMINATED_LATER = BELIEVED_LATER.replace("withdrawn", "terminated")

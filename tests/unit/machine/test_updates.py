@@ -11,6 +11,7 @@ from itsm_workflow.change import (
     WITHDRAW,
     Attempt,
     AttentionReason,
+    Decider,
     EffectStatus,
     HeardCallback,
     Moment,
@@ -19,9 +20,11 @@ from itsm_workflow.change import (
     PlannedEffect,
     Suspicion,
     Ticket,
+    TicketDecision,
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
+from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.due import asking_due
 from itsm_workflow.policy import Policy
@@ -301,6 +304,36 @@ def test_an_end_has_an_outcome_and_a_time(update: Update, evidence: object, outc
     assert {"outcome": outcome, "ended_at": x.later(8), "attention": None} == differences(
         before, updated(update, before, evidence, at=8)
     )
+
+
+def test_an_end_names_who_decided() -> None:
+    """As the gateway shows it; a ticket of which it shows nobody has no decision."""
+    deciders = (Decider(user="bob", approved=False, remark="no"), Decider(user="eve", approved=True))
+    for update, approved in ((updates.approved, True), (updates.rejected, False)):
+        ended = updated(update, x.PENDING, x.finished(approved=approved, deciders=deciders))
+        assert ended.decision == TicketDecision(deciders=deciders)
+        assert updated(update, x.PENDING, x.finished(approved=approved)).decision is None
+    assert updated(updates.rejected, x.SUSPECTED, x.withdrawn(seen_at=x.later(100)), at=100).decision is None
+
+
+def test_another_submission_forgets_who_decided() -> None:
+    """It asks anew."""
+    decided = attrs.evolve(x.DRAFT, decision=TicketDecision(deciders=(Decider(user="bob"),)))
+
+    assert updated(updates.submitted, decided, x.submission()).decision is None
+
+
+def test_an_approval_by_the_applicant_asks_for_a_person() -> None:
+    """In the same update, unless the rule of approval says otherwise."""
+    own = x.finished(approved=True, deciders=(Decider(user="alice", approved=True),))
+
+    attention = updated(updates.approved, x.PENDING, own, at=5).attention
+
+    assert attention is not None
+    assert (attention.reason, attention.since) == (AttentionReason.SELF_APPROVED, x.later(5))
+    assert dict(attention.facts) == {"ticket": "7", "approver": "alice"}
+    allowed = attrs.evolve(x.facts(x.PENDING, own, 5), approval=ApprovalPolicy(self_approval="allow"))
+    assert updates.approved(allowed).attention is None
 
 
 def test_contradicted_records_each_fact_once() -> None:

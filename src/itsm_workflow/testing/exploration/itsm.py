@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from itsm_workflow.change import Decider
 from itsm_workflow.gateway.protocol import FoundTicket
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
 from itsm_workflow.testing.exploration.ticks import NOW
@@ -16,7 +17,7 @@ from itsm_workflow.testing.exploration.ticks import NOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CREATOR, STRANGER = "alice", "stranger"
+CREATOR, APPROVER, STRANGER = "alice", "bob", "stranger"
 GATEWAY = "bk_itsm"
 
 _RUNNING, _SUSPENDED = TicketStatus.RUNNING, TicketStatus.SUSPENDED
@@ -203,6 +204,7 @@ class Itsm:
             # The verdict's field reads "true" from the beginning, long before anybody was asked.
             decision=None if ambiguous or decision_field is None else decision,
             ambiguous=ambiguous,
+            deciders=() if ambiguous or not ticket.asked else (Decider(user=APPROVER, approved=ticket.approved),),
         )
         return seen, desk._replace(failed=tuple(sn for sn in desk.failed if sn != ticket.sn))
 

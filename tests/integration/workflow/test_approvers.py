@@ -1,0 +1,130 @@
+"""Only an approval by an approver counts, and who gave it is shown for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.collector import collector_change
+from itsm_workflow.machine.evidence import Snapshot
+from itsm_workflow.sandbox import Status, acting
+from tests.integration.workflow.office import SUBJECT, asked, triggers
+
+if TYPE_CHECKING:
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.machine.approval import SelfApproval
+    from tests.integration.workflow.office import Office
+
+
+def filed(office: Office, workflow: Workflow, *approvers: str) -> tuple[ChangeRequest, int]:
+    """Apply, let the flow start, and return the change and its ticket's id."""
+    change = workflow.apply(subject=SUBJECT, **asked(approvers=approvers or ("carol", "dave")))
+    office.pass_time()
+    return change, int(change.expect_ticket().id)
+
+
+def transfer(office: Office, ticket: int, operator: str, to: str) -> None:
+    """Hand the approval step over."""
+    with office.sandbox.locked() as ledger:
+        acting.transfer(ledger, ledger.by_id(ticket), operator, [to])
+
+
+def raised(workflow: Workflow, change: ChangeRequest) -> str | None:
+    """Return why a person should look at the change now."""
+    attention = workflow.get(change.id).attention
+    return attention.reason if attention else None
+
+
+def test_a_ticket_that_was_only_transferred_is_not_approved(office: Office) -> None:
+    """The step's log has a line of the approval step, and no person approved: the flow let the ticket pass."""
+    workflow = office.workflow(after_callback="later")
+    change, ticket = filed(office, workflow)
+    transfer(office, ticket, "carol", "erin")
+    with office.sandbox.locked() as ledger:
+        ledger.end(ledger.by_id(ticket), Status.FINISHED, "passed by the flow", approve_result=True)
+
+    settled = workflow.settle(change.id)
+
+    assert (settled.state, raised(workflow, change)) == (State.PENDING, AttentionReason.NO_APPROVAL_STEP)
+    assert "waits for carol" not in workflow.why(change.id)
+
+
+def test_an_approval_after_a_transfer_counts_and_names_who_gave_it(office: Office) -> None:
+    """The form named others; who may decide is the ticket system's business, and who did is shown everywhere."""
+    workflow = office.workflow()
+    change, ticket = filed(office, workflow)
+    transfer(office, ticket, "carol", "erin")
+    office.sandbox.approve(ticket, approver="erin", remark="looks good")
+    office.pass_time()
+
+    approved = workflow.get(change.id)
+
+    assert (approved.state, approved.attention) == (State.APPROVED, None)
+    assert approved.decision is not None
+    assert [(one.user, one.approved, one.remark) for one in approved.decision.deciders] == [
+        ("erin", True, "looks good")
+    ]
+    assert workflow.status(change.id).decision == approved.decision
+    assert "erin approved it: looks good" in workflow.why(change.id)
+    seen = workflow.history(change.id)[-1].evidence
+    assert isinstance(seen, Snapshot)
+    assert seen.deciders == approved.decision.deciders
+
+
+def test_who_refused_and_why_is_shown(office: Office) -> None:
+    """The remark of a refusal is what the applicant wants to know."""
+    workflow = office.workflow()
+    change, ticket = filed(office, workflow)
+    office.sandbox.reject(ticket, approver="dave", remark="not this week")
+    office.pass_time()
+
+    assert workflow.get(change.id).state == State.REJECTED
+    assert "dave refused it: not this week" in workflow.why(change.id)
+
+
+def test_an_approval_by_the_applicant_raises_attention_in_the_same_commit(office: Office) -> None:
+    """By default it counts, and a person is called; nothing is in between."""
+    workflow = office.workflow()
+    change, ticket = filed(office, workflow, "alice")
+    office.sandbox.approve(ticket, approver="alice")
+    office.pass_time()
+
+    approved = workflow.get(change.id)
+
+    assert triggers(workflow, change)[-1] == "approve"
+    assert (approved.state, raised(workflow, change)) == (State.APPROVED, AttentionReason.SELF_APPROVED)
+    assert workflow.clear_attention(change.id, actor="olga", reason="alice is on call").attention is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "state", "reason"),
+    [
+        ("allow", State.APPROVED, None),
+        ("attention", State.APPROVED, AttentionReason.SELF_APPROVED),
+        ("refuse", State.PENDING, AttentionReason.SELF_APPROVED),
+    ],
+)
+def test_what_an_approval_by_the_applicant_means_is_a_setting(
+    office: Office, setting: SelfApproval, state: State, reason: AttentionReason | None
+) -> None:
+    """The definition's rule of approval says it; a refused one stays pending until somebody else leads on."""
+    workflow = office.workflow(definition=collector_change(ApprovalPolicy(self_approval=setting)))
+    change, ticket = filed(office, workflow, "alice")
+    office.sandbox.approve(ticket, approver="alice")
+    office.pass_time()
+    for _ in range(3):
+        office.pass_time(300)
+        workflow.reconcile()
+
+    assert (workflow.get(change.id).state, raised(workflow, change)) == (state, reason)
+    assert triggers(workflow, change).count("raise_attention") == (setting == "refuse")
+
+
+def test_a_setting_that_there_is_not_is_refused() -> None:
+    """It names the field and what it takes."""
+    with pytest.raises(ValueError, match=r"self_approval.*allow.*attention.*refuse"):
+        ApprovalPolicy(self_approval="never")  # type: ignore[arg-type]  # wrong on purpose
