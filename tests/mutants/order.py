@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Node = TypeVar("Node", bound=ast.AST)
 
+_ASSIGNS = (ast.Assign, ast.AnnAssign)
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
 _LEFT_OUT_ANYWAY = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
@@ -21,8 +22,9 @@ def may_be_reordered(
     """Whether to exchange two statements.
 
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
-    statements that cannot notice each other, which two assignments of a constructor are assumed to be; and what would
-    only leave out the first, which is a mutation of its own.
+    statements that cannot notice each other, which two assignments of a constructor are assumed to be; two checks, of
+    which only the first that fails is reported; two cases of one value's type; and what would only leave out the first,
+    which is a mutation of its own.
 
     Args:
         first: A statement.
@@ -40,7 +42,9 @@ def may_be_reordered(
         return False
     if written(first) & (written(second) | _read(second)) or written(second) & _read(first):
         return True
-    if building and isinstance(first, ast.Assign) and isinstance(second, ast.Assign):
+    if building and isinstance(first, _ASSIGNS) and isinstance(second, _ASSIGNS):
+        return False
+    if (_is_check(first) and _is_check(second)) or (_typed(first) and _typed(first) == _typed(second)):
         return False
     return (_acts(first) and _is_seen(second)) or (_is_seen(first) and _acts(second))
 
@@ -51,7 +55,9 @@ def written(statement: ast.stmt) -> set[str]:
     found |= {ast.unparse(node) for node in _nodes(statement, ast.Attribute) if not isinstance(node.ctx, ast.Load)}
     for node in _nodes(statement, ast.Subscript):
         if not isinstance(node.ctx, ast.Load):
-            found |= {ast.unparse(node), ast.unparse(node.value)}
+            found |= {ast.unparse(node)} | (
+                set() if isinstance(node.slice, ast.Constant) else {ast.unparse(node.value)}
+            )
     found |= {node.name for node in _nodes(statement, ast.ExceptHandler) if node.name}
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         found = {statement.name}
@@ -77,6 +83,24 @@ def _acts(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return bool(statement.decorator_list)
     return any(isinstance(node, _ACTS) for node in ast.walk(statement))
+
+
+def _is_check(statement: ast.stmt) -> bool:
+    """Whether a statement only raises or yields a problem, if there is one."""
+    if not isinstance(statement, ast.If) or statement.orelse:
+        return False
+    *before, last = statement.body
+    reports = isinstance(last, ast.Raise) or (isinstance(last, ast.Expr) and isinstance(last.value, ast.Yield))
+    return reports and all(isinstance(each, _ASSIGNS) for each in before)
+
+
+def _typed(statement: ast.stmt) -> str:
+    """Return what a statement leaves the block for, if it is of some type; otherwise an empty text."""
+    if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
+        return ""
+    test = statement.test
+    is_typed = isinstance(test, ast.Call) and ast.unparse(test.func) == "isinstance"
+    return ast.unparse(test.args[0]) if isinstance(test, ast.Call) and is_typed else ""
 
 
 def _is_fixed(statement: ast.stmt) -> bool:

@@ -76,6 +76,13 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("d = a\ne = b", [], id="two assignments that have nothing in common"),
         pytest.param("a.x = b\nd = c()", ["a.x = b <-> d = c()"], id="an attribute, and a call that may see it"),
         pytest.param("a.x = b\na.y = c", [], id="two attributes"),
+        pytest.param("a['x'] = b\na['y'] = c", [], id="two items"),
+        pytest.param("a[b] = 1\na[c] = 2", ["a[b] = 1 <-> a[c] = 2"], id="two items that may be the same"),
+        pytest.param("if a:\n    raise b\nif c:\n    raise b", [], id="two checks"),
+        pytest.param("if a:\n    return 1\nif c:\n    return 2", ["if a: return 1 <-> if c: return 2"], id="two cases"),
+        pytest.param(
+            "if isinstance(a, b):\n    return 1\nif isinstance(a, c):\n    return 2", [], id="two types of one value"
+        ),
         pytest.param("a.x = b\na.y = a.x", ["a.x = b <-> a.y = a.x"], id="an attribute that is read"),
         pytest.param("a[0] = b\nc()", ["a[0] = b <-> c()"], id="an item"),
         pytest.param("a.x = b\nreturn c", ["a.x = b <-> return c"], id="what comes before the end"),

@@ -81,9 +81,9 @@ def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyp
         yield "attempts", "must be a whole number from 1 on; 1 is no retry"
     for name in ("first_wait", "longest_wait", "shortest_wait", "longest_retry_after"):
         seconds = getattr(policy, name)
-        if type(seconds) not in {int, float} or not (math.isfinite(seconds) and seconds >= 0):
+        if not _is_wait(seconds):
             yield name, "must be a number of seconds, 0 or more"
-        elif name == "shortest_wait" and seconds > policy.longest_wait:
+        elif name == "shortest_wait" and _is_wait(policy.longest_wait) and seconds > policy.longest_wait:
             yield name, "must not exceed longest_wait"
     if not isinstance(policy.statuses, frozenset) or any(type(status) is not int for status in policy.statuses):
         yield "statuses", "must be a frozenset of HTTP statuses"
@@ -94,6 +94,10 @@ def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyp
         yield "exceptions", "must be a tuple of GatewayError classes: a call raises nothing else that may pass"
     if not isinstance(policy.results, tuple) or not all(map(callable, policy.results)):
         yield "results", "must be a tuple of functions of a DataResponse that return True to try again"
+
+
+def _is_wait(seconds: Any) -> bool:  # noqa: ANN401 - the same
+    return type(seconds) in {int, float} and math.isfinite(seconds) and seconds >= 0
 
 
 NO_RETRY = RetryPolicy(attempts=1)

@@ -18,6 +18,8 @@ from tests.integration.gateway.fault_server import response
 from tests.unit.gateway.calls import desk, endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from itsm_workflow.gateway.endpoint import Endpoint
 
 CACHED: Endpoint[Any] = endpoint(method="GET", cache_time=60)
@@ -148,6 +150,41 @@ def answer(size: int) -> Answer:
     return Answer(status=200, headers=MappingProxyType({}), body=b"x" * size, elapsed=0.0)
 
 
+class Guarded:
+    """Stands in for the kept answers, and fails if it is used without the lock."""
+
+    def __init__(self, cache: AnswerCache) -> None:
+        self.cache = cache
+        self.seen: list[str] = []
+
+    def _use(self, what: str) -> None:
+        assert self.cache._lock.locked()
+        self.seen.append(what)
+
+    def get(self, _: bytes) -> None:
+        """Find nothing."""
+        self._use("get")
+
+    def __setitem__(self, _: bytes, entry: object) -> None:
+        self._use("set")
+
+    def clear(self) -> None:
+        """Forget nothing."""
+        self._use("clear")
+
+
+class Forbidden:
+    """Stands in for a lock that must not be taken."""
+
+    was_entered = False
+
+    def __enter__(self) -> None:
+        self.was_entered = True
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class TestKept:
     """How much is kept."""
 
@@ -168,6 +205,27 @@ class TestKept:
 
         assert cache.get(b"small") is not None
         assert cache.get(b"large") is None
+
+    def test_an_answer_that_just_fits_is_kept(self) -> None:
+        """With what an entry costs besides its body."""
+        cache = AnswerCache(max_bytes=2000)
+        cache.put(b"fits", answer(2000 - 512), 60)
+        cache.put(b"too large", answer(2000 - 511), 60)
+
+        assert cache.get(b"fits") is not None
+        assert cache.get(b"too large") is None
+
+    def test_every_access_holds_the_lock(self) -> None:
+        """The mapping inside is not made for threads: each access moves entries about."""
+        cache = AnswerCache()
+        guarded = Guarded(cache)
+        cache._kept = guarded  # type: ignore[assignment]  # stands in for it
+
+        cache.put(b"k", answer(1), 60)
+        cache.get(b"k")
+        cache.clear()
+
+        assert guarded.seen == ["set", "get", "clear"]
 
     def test_a_key_tells_nothing_and_is_this_process_s_own(self) -> None:
         """Secrets went into it."""
@@ -198,6 +256,20 @@ class TestKept:
         assert cache.get(b"k") is None
         cache.put(b"k", answer(10), 60)
         assert cache.get(b"k") == answer(10)
+
+    @pytest.mark.parametrize("first", [lambda cache: cache.put(b"k", answer(10), 60), AnswerCache.clear])
+    def test_a_forked_process_that_writes_first_waits_for_no_one(
+        self, monkeypatch: pytest.MonkeyPatch, first: Callable[[AnswerCache], None]
+    ) -> None:
+        """The lock that the fork left behind is never taken."""
+        cache = AnswerCache()
+        left_behind = Forbidden()
+        cache._lock = left_behind  # type: ignore[assignment]  # stands in for it
+        child = os.getpid() + 1
+        monkeypatch.setattr(os, "getpid", lambda: child)
+
+        first(cache)
+        assert not left_behind.was_entered
 
     def test_answers_are_values(self) -> None:
         """Nothing of a reader's can change one."""

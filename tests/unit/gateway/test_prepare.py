@@ -78,6 +78,12 @@ class TestIdentity:
         assert (filled["bk_username"], filled["operator"], filled["uin"]) == ("admin", "bob", "admin")
         assert filled["auth_info"] == "{}"
 
+    def test_a_login_by_ticket(self) -> None:
+        """The other of the platform's two logins."""
+        context = RequestContext(user="alice", bk_ticket=Secret("t-2"))
+
+        assert opened(fill_identity({}, facts(context)))["auth_info"] == {"bk_ticket": "t-2"}
+
     def test_an_operator_that_is_somebody_else(self) -> None:
         """By the context."""
         assert fill_identity({}, facts(RequestContext(user="admin", operator="bob")))["operator"] == "bob"
@@ -132,10 +138,21 @@ def test_a_call_for_the_superuser_carries_no_login() -> None:
 
 
 def test_the_backend_s_context_keeps_tenant_language_and_id() -> None:
-    """They are not the person's."""
-    assert as_backend(RequestContext(user="a", tenant="t", language="en", request_id="r")) == RequestContext(
-        tenant="t", language="en", request_id="r"
+    """They are not the person's; every name and every login is."""
+    kept = RequestContext(tenant="t", language="en", request_id="r")
+    person = RequestContext(
+        tenant="t",
+        language="en",
+        request_id="r",
+        user="alice",
+        operator="bob",
+        access_token=Secret("a"),
+        bk_token=Secret("b"),
+        bk_ticket=Secret("c"),
+        logins={"uin": Secret("d")},
     )
+
+    assert as_backend(person) == kept
 
 
 def test_a_copy_can_be_changed() -> None:
@@ -147,3 +164,38 @@ def test_a_copy_can_be_changed() -> None:
 
     assert given == {"a": [{"b": [1]}], "c": other}
     assert made["c"] is other
+
+
+def nested(levels: int) -> tuple[Any, Any]:
+    """Return lists and mappings around a list, and that list."""
+    innermost: list[Any] = []
+    value: Any = innermost
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value, innermost
+
+
+def innermost_of(value: Any) -> Any:  # noqa: ANN401 - as deep as it is
+    """Return what is inside of all lists and mappings."""
+    while value:
+        value = value[0] if isinstance(value, list) else value["a"]
+    return value
+
+
+@pytest.mark.parametrize(("levels", "is_copied"), [(62, True), (63, True), (64, False), (65, False)])
+def test_a_copy_ends_at_64_levels(levels: int, *, is_copied: bool) -> None:
+    """Deeper ones are refused when they are sent."""
+    value, innermost = nested(levels)
+
+    assert (innermost_of(copied(value)) is not innermost) == is_copied
+
+
+@pytest.mark.parametrize("value", [[], {}])
+def test_a_copy_of_what_contains_itself_ends(value: list[Any] | dict[str, Any]) -> None:
+    """It is refused when it is sent, with a sentence."""
+    if isinstance(value, list):
+        value.append(value)
+    else:
+        value["a"] = value
+
+    assert copied(value) is not value

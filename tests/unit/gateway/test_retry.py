@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.errors import DefinitionError, GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently, without_waiting
 from itsm_workflow.gateway.transport import Answer
 
@@ -153,6 +154,7 @@ def test_no_attempt_starts_that_cannot_end() -> None:
         ("Tue, 24 Nov 2026 12:00:07 GMT", [7.0]),
         ("Tue, 24 Nov 2026 11:00:00 GMT", [0.2]),
         ("Tue, 24 Nov 2026 12:00:07", [0.2]),
+        ("10", [10.0]),
         ("11", []),
         ("99999999999999999999", []),
         ("Tue, 24 Nov 2099 12:00:00 GMT", []),
@@ -165,6 +167,42 @@ def test_retry_after_is_obeyed_up_to_a_bound(text: str, waits: list[float]) -> N
     server.run(RetryPolicy())
 
     assert server.waits == waits
+
+
+def test_a_wait_is_drawn_between_the_shortest_and_its_bound() -> None:
+    """What is drawn is what is between them; a shortest wait over a bound is waited for all the same."""
+    server = line([DOWN] * 4)
+
+    with pytest.raises(GatewayUnavailable):
+        server.run(RetryPolicy(attempts=4, first_wait=1, longest_wait=3, shortest_wait=1.5), seconds=100)
+    assert server.waits == [1.5, 2, 3]
+
+
+def test_the_shortest_wait_may_be_the_longest() -> None:
+    """Then nothing is drawn."""
+    server = line([DOWN, answer()])
+
+    server.run(RetryPolicy(first_wait=2, longest_wait=2, shortest_wait=2))
+    assert server.waits == [2]
+
+
+def test_the_log_says_which_attempt_of_which_call_failed_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    """As words, and as fields of the record."""
+    caplog.set_level("INFO", logger="itsm_workflow.gateway.retry")
+    server = line([DOWN, answer(503), answer()])
+    pace = Pace(monotonic=lambda: server.time, now=lambda: NOW, sleep=server.sleep, draw=lambda bound: bound)
+
+    send_patiently(server.send, policy=RetryPolicy(), seconds=20.0, pace=pace, call="search (request r)")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "search (request r): attempt 1 of 3 ended in gateway.unavailable, the next one follows in 0.200 s",
+        "search (request r): attempt 2 of 3 ended in HTTP 503, the next one follows in 0.400 s",
+    ]
+    fields = [
+        (vars(record)["itsm_call"], vars(record)["itsm_attempt"], vars(record)["itsm_reason"])
+        for record in caplog.records
+    ]
+    assert fields == [("search (request r)", 1, "gateway.unavailable"), ("search (request r)", 2, "HTTP 503")]
 
 
 def test_waiting_can_be_turned_off_by_a_block() -> None:
@@ -186,3 +224,43 @@ def test_waiting_can_be_turned_off_by_the_policy() -> None:
     server.run(RetryPolicy(wait=False))
 
     assert server.waits == []
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("attempts", (0, -1, True, "3", 2.0)),
+        ("first_wait", (-0.1, float("nan"), float("inf"), "1", True)),
+        ("longest_wait", (-0.1, float("nan"), None)),
+        ("shortest_wait", (-0.1, 5.1)),
+        ("longest_retry_after", (-1, float("inf"))),
+        ("statuses", ({503}, [503], frozenset({"503"}), frozenset({True}))),
+        ("exceptions", ([GatewayUnavailable], GatewayUnavailable, (OSError,), ("GatewayUnavailable",))),
+        ("results", ([bool], bool, ("bool",))),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(field: str, values: Iterable[object]) -> None:
+    """By the name of its field."""
+    for value in values:
+        with pytest.raises(DefinitionError, match=f"^retry policy: {field} must"):
+            RetryPolicy(**{field: value})  # type: ignore[arg-type]  # the point of it
+
+
+def test_all_problems_of_a_policy_are_named_together() -> None:
+    """In the order of its fields."""
+    with pytest.raises(DefinitionError) as caught:
+        RetryPolicy(attempts=0, statuses={503}, results=[bool])  # type: ignore[arg-type]  # the point of it
+    assert re.findall(r"(\w+) must", str(caught.value)) == ["attempts", "statuses", "results"]
+
+
+def test_the_least_that_a_policy_may_say() -> None:
+    """One attempt, no wait, nothing that is tried again."""
+    RetryPolicy(
+        attempts=1,
+        first_wait=0,
+        longest_wait=0,
+        shortest_wait=0,
+        longest_retry_after=0,
+        statuses=frozenset(),
+        exceptions=(),
+    )
