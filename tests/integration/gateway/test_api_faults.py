@@ -237,6 +237,10 @@ class Now:
         """Return the time."""
         return NOW
 
+    def elapsed(self) -> float:
+        """Return how long it has stood."""
+        return 0.0
+
 
 class TestFlapping:
     """G8: a gateway that is down now and then is left in peace, and never for longer than was asked for."""
