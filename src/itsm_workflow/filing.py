@@ -91,7 +91,7 @@ class Filing:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
         change_id = self._new_id()
         draft = self._journal.draft(
-            change_id=change_id, subject="preview", form=form, actor="", steps=[self._submission(form)]
+            change_id=change_id, subject="preview", form=form, actor="", steps=[self._submission(form, number=1)]
         )
         url, headers = address(change_id, 1)
         request = CreateRequest(
@@ -130,7 +130,7 @@ class Filing:
             problems = self._problems(form)
             if problems:
                 raise InvalidForm(problems)
-            steps = self._to_sending(form)  # may ask the gateway for its services
+            steps = self._to_sending(stored.change.subject, form)  # may ask the gateway for its services
             since = self._journal.clock.elapsed()
             prepared = self._journal.fire(stored, steps, actor=actor)
             try:
@@ -149,7 +149,7 @@ class Filing:
         journal = self._journal
         for _ in range(_TRIES):
             draft = self._draft_of(subject)
-            steps = self._to_sending(form)  # may ask the gateway for its services
+            steps = self._to_sending(subject, form)  # may ask the gateway for its services
             since = journal.clock.elapsed()
             if draft is None:
                 prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
@@ -198,16 +198,18 @@ class Filing:
         stored, _ = self._loop.ask(marked, Send(number=attempt.number, owner=attempt.owner), since)
         return self._loop.advance(stored.change.id, forced=False) if self._loop.is_due(stored) else stored
 
-    def _to_sending(self, form: Form) -> list[Step]:
+    def _to_sending(self, subject: str, form: Form) -> list[Step]:
         mark = ev.AttemptMark(number=1, owner=self._loop.owner)
-        return [self._submission(form), Step(Trigger.MARK_SENDING, mark)]
+        submission = self._submission(form, number=self._journal.highest_submission(subject) + 1)
+        return [submission, Step(Trigger.MARK_SENDING, mark)]
 
-    def _submission(self, form: Form) -> Step:
+    def _submission(self, form: Form, *, number: int) -> Step:
         submission = ev.Submission(
             key=self._key_prefix + self._new_id(),
             creator=form.applicant,
             service=self._gateway.service(),
             owner=self._loop.owner,
+            number=number,
         )
         return Step(Trigger.SUBMIT, submission)
 
@@ -217,12 +219,13 @@ class Filing:
         Raises:
             AlreadyApplied: A change of the subject is open.
         """
-        definition, draft = self._journal.definition, None
-        for stored in self._journal.find(Query(workflow=definition.name, subject=subject, order=Order.ID)):
-            if definition.is_open(stored.change):
-                raise AlreadyApplied(subject=subject, change_id=stored.change.id)
-            if stored.change.state == definition.initial:
-                draft = stored
+        journal, definition = self._journal, self._journal.definition
+        for row in journal.rows(Query(open_subject=journal.held(subject), limit=1)):
+            raise AlreadyApplied(subject=subject, change_id=row.id)
+        drafts = Query(workflow=definition.name, subject=subject, states=(definition.initial.value,), order=Order.ID)
+        draft = None
+        for page in journal.pages(drafts):
+            draft = page[-1] if page else draft
         return draft
 
     def _new_id(self) -> str:

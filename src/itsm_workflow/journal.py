@@ -15,11 +15,13 @@ from itsm_workflow.errors import (
     StorageSchemaError,
 )
 from itsm_workflow.machine.ahead import put_right
+from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.due import is_delivering, next_due
 from itsm_workflow.machine.engine import fire, open_change
-from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
+from itsm_workflow.settle import Step
 from itsm_workflow.storage.codec import START, Codec, Stored, digest
-from itsm_workflow.storage.protocol import ConflictKind
+from itsm_workflow.storage.protocol import ConflictKind, Order, Query
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.observe import Observers
     from itsm_workflow.policy import Policy
-    from itsm_workflow.settle import Step
-    from itsm_workflow.storage.protocol import Conflict, EntryRow, Query, Row, StorageBackend, Write
+    from itsm_workflow.storage.protocol import Conflict, EntryRow, Row, StorageBackend, Write
 
 _PAGE = 500
 
@@ -100,7 +101,7 @@ class Journal:
             StorageCorrupt: It cannot be read.
             StorageSchemaError: A newer version of the library or of the workflow wrote it.
         """
-        return self._read(self._row(change_id))
+        return self.read(self._row(change_id))
 
     def pages(self, query: Query) -> Iterator[list[Stored]]:
         """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
@@ -112,10 +113,30 @@ class Journal:
             page = []
             for row in rows:
                 try:
-                    page.append(self._read(row))
+                    page.append(self.read(row))
                 except (StorageCorrupt, StorageSchemaError) as error:
                     self._observers.on_trouble(row.id, error)
             yield page
+
+    def rows(self, query: Query) -> Iterator[Row]:
+        """Yield the rows that match, page by page, undecoded: a damaged one is among them."""
+        for rows in self._pages(query):
+            yield from rows
+
+    def highest_submission(self, subject: str, *, besides: str = "") -> int:
+        """Return the highest number of the subject's submissions, 0 if it has none.
+
+        Args:
+            subject: The subject.
+            besides: The id of a change that is left out.
+        """
+        query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
+        found = self.storage.find(query).rows
+        return max((row.submission or 0 for row in found if row.id != besides), default=0)
+
+    def held(self, subject: str) -> str:
+        """Return the text that is unique in the store for the open change of a subject."""
+        return f"{self.definition.name}:{subject}"
 
     def find(self, query: Query) -> Iterator[Stored]:
         """Yield all changes that match, page by page.
@@ -125,7 +146,7 @@ class Journal:
             StorageSchemaError: A newer version wrote one of them.
         """
         for rows in self._pages(query):
-            yield from map(self._read, rows)
+            yield from map(self.read, rows)
 
     def _pages(self, query: Query) -> Iterator[tuple[Row, ...]]:
         following: Query | None = query
@@ -166,10 +187,12 @@ class Journal:
             yield rows.entries
             after = rows.next_seq
 
-    def _read(self, row: Row) -> Stored:
-        """Return the change in a row, without times of a clock that stood ahead.
+    def read(self, row: Row) -> Stored:
+        """Return the change in a row, without times of a clock that was ahead.
 
-        Refused is what a newer table put where this one does not know its way.
+        Raises:
+            StorageCorrupt: It cannot be read.
+            StorageSchemaError: A newer version of the library or of the workflow wrote it.
         """
         stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
         change = stored.change
@@ -263,7 +286,7 @@ class Journal:
         looked: bool,
     ) -> Prepared:
         seq = (before.seq if before else 0) + len(entries)
-        for step in steps:
+        for step in self._numbered(change, steps):
             change, entry = fire(
                 self.definition,
                 change,
@@ -283,6 +306,24 @@ class Journal:
             due_at = before.due_at  # what else became due waits for the delivery, or for the end of its lease
         return self._write(before, change, tuple(entries), due_at, looked=looked)
 
+    def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
+        """Return the steps, with a higher submission number first where the change needs one.
+
+        A change leaves the filing state only as its subject's newest submission. The number was read before the commit
+        that claimed the subject, so that others may have been submitted in between. Since that commit no other change
+        of the subject can be: what is read now stays so.
+        """
+        definition, asking = self.definition, self.definition.roles.asking
+        if change.state != asking:
+            return steps
+        rows = [row for step in steps for row in definition.rows(asking, step.trigger)]
+        if all(row.dest in {None, asking} for row in rows):
+            return steps
+        highest = self.highest_submission(change.subject, besides=change.id)
+        if change.submission > highest:
+            return steps
+        return (Step(Trigger.RENUMBER, SubmissionNumber(number=highest + 1)), *steps)
+
     def _write(
         self,
         before: Stored | None,
@@ -292,7 +333,7 @@ class Journal:
         *,
         looked: bool,
     ) -> Prepared:
-        held = f"{change.workflow}:{change.subject}" if self.definition.is_open(change) else None
+        held = self.held(change.subject) if self.definition.is_open(change) else None
         write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
         return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)
 

@@ -14,16 +14,17 @@ from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.machine.engine import allowed
 from itsm_workflow.machine.graph import Graph
 from itsm_workflow.status import status_of, why
-from itsm_workflow.storage.protocol import Query
+from itsm_workflow.storage.protocol import Order, Query
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.journal import Journal
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.status import Status
+    from itsm_workflow.storage.codec import Stored
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -169,16 +170,35 @@ class Records:
         return decorate
 
     def _approved(self, subject: str, standing: frozenset[str] | None) -> ChangeRequest:
-        query = Query(workflow=self.definition.name, subject=subject)
-        asked = [one.change for one in self._journal.find(query) if one.change.attempt is not None]
-        # An open change is the newest one, whatever a clock that was turned back says.
-        newest = max(
-            asked,
-            key=lambda change: (self.definition.is_open(change), change.expect_attempt().submitted_at),
-            default=None,
-        )
-        if newest is None:
+        newest = [stored.change for stored in self._newest(subject)]
+        if not newest:
             raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
-        if newest.outcome is not Outcome.APPROVED or (standing is not None and newest.state not in standing):
-            raise NotApproved(subject=subject, state=newest.state, why=self.why(newest.id))
-        return newest
+        for change in newest:
+            if change.outcome is not Outcome.APPROVED or (standing is not None and change.state not in standing):
+                raise NotApproved(subject=subject, state=change.state, why=self.why(change.id))
+        return newest[0]
+
+    def _newest(self, subject: str) -> Sequence[Stored]:
+        """Return the subject's newest submitted change; several if the store cannot say which of them is.
+
+        The change that holds the subject is the newest one. Otherwise the submission number decides, and no time does.
+
+        Raises:
+            StorageCorrupt: One of them cannot be read.
+        """
+        journal = self._journal
+        holders = Query(open_subject=journal.held(subject), limit=1)
+        numbered = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
+        rows = list(journal.rows(holders))
+        for row in [] if rows else journal.rows(numbered):
+            if rows and row.submission != rows[0].submission:
+                break
+            rows.append(row)
+        return [journal.read(row) for row in rows] or self._newest_without_number(subject)
+
+    def _newest_without_number(self, subject: str) -> Sequence[Stored]:
+        """Return the newest change of a subject that was last submitted before submissions were numbered."""
+        found = self._journal.find(Query(workflow=self.definition.name, subject=subject))
+        times = [(stored.change.attempt.submitted_at, stored) for stored in found if stored.change.attempt is not None]
+        latest = max((submitted_at for submitted_at, _ in times), default=None)
+        return [stored for submitted_at, stored in times if submitted_at == latest]

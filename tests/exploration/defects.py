@@ -1,4 +1,4 @@
-"""Seven defects, each planted as one replaced function or definition, as they were met in handlers of this kind."""
+"""Eight defects, each planted as one replaced function or definition, as they were met in handlers of this kind."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from itsm_workflow.testing.exploration.ticks import NOW
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.journal import Prepared
@@ -52,6 +53,14 @@ class TrustsBodies(Library):
         )
         trigger = Trigger.APPROVE if message.approved else Trigger.REJECT
         return self.fire(stored, (Step(trigger, said),), actor="callback"), True
+
+
+class NumbersOnce(Library):
+    """Believes the submission number that was read before the commit."""
+
+    def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(definition, policy, effects)
+        self.journal._numbered = lambda _change, steps: steps  # type: ignore[method-assign,assignment]  # the defect
 
 
 class RunsEffectsAtOnce(Library):

@@ -37,9 +37,18 @@ def test_a_callback_whose_body_is_trusted() -> None:
         [
             *FILED,
             "ticket 1 ends by itself, its flow asks nobody",
-            "a worker stores what was answered: record_ticket",
+            "a worker stores what was answered: renumber, record_ticket",
             "the callback of REQ1 arrives (finished, approved)" + HEARD + "approve",
         ],
+    )
+
+
+def test_a_submission_number_that_is_read_once() -> None:
+    """Another change of the subject was submitted in between."""
+    assert found(explore(bounds=BOUNDS, library=defects.NumbersOnce)) == (
+        "number_is_above_the_others",
+        "it is pending as submission 1, and so is another change",
+        [*FILED, "a worker stores what was answered: record_ticket"],
     )
 
 
@@ -67,7 +76,7 @@ def test_an_approval_without_finished() -> None:
         "the change is approved, its ticket is running, its flow is approving",
         [
             *FILED,
-            "a worker stores what was answered: record_ticket",
+            "a worker stores what was answered: renumber, record_ticket",
             "a step of time passes",
             LOOKS + "the gateway shows ticket 1: running",
             "a worker stores what was answered: approve",
@@ -82,7 +91,7 @@ def test_an_effect_before_its_commit() -> None:
         "effect change.1.start ran before it was stored",
         [
             *FILED,
-            "a worker stores what was answered: record_ticket",
+            "a worker stores what was answered: renumber, record_ticket",
             "a step of time passes",
             "ticket 1 is approved",
             LOOKS + "the gateway shows ticket 1: finished, approved",
@@ -100,7 +109,7 @@ def test_a_rejection_at_the_first_revoked(monkeypatch: pytest.MonkeyPatch) -> No
         [
             *FILED,
             "ticket 1 is withdrawn by its creator",
-            "a worker stores what was answered: record_ticket",
+            "a worker stores what was answered: renumber, record_ticket",
             "the callback of REQ1 arrives" + HEARD + "receive_callback",
             LOOKS + "the gateway shows ticket 1: revoked",
             "a worker stores what was answered: reject",
@@ -116,7 +125,7 @@ def test_a_foreign_row_of_a_doubled_number() -> None:
         [
             *FILED,
             "a stranger's approved ticket has the number of ticket 1",
-            "a worker stores what was answered: record_ticket",
+            "a worker stores what was answered: renumber, record_ticket",
             "a step of time passes",
             LOOKS + "the gateway shows ticket 1: finished, approved",
             "a worker stores what was answered: approve",

@@ -31,7 +31,7 @@ def test_a_host_that_deploys_too_early() -> None:
         "  broken after 4 steps: it is live, and its ticket is not approved",
         "   1. the host applies: the change and the mark of its send are stored  [filing, sending]",
         "   2. the gateway files ticket 1  [filing, sending]",
-        "   3. a worker stores what was answered: record_ticket  [waiting]",
+        "   3. a worker stores what was answered: renumber, record_ticket  [waiting]",
         "   4. the host deploys: a worker reads the change; what was decided is stored: deploy  [live]",
     ]
     assert found.complete is False

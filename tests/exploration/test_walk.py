@@ -101,7 +101,7 @@ def test_a_dead_end_is_found_though_nothing_unsafe_happens() -> None:
     assert end.steps[:3] == (
         "the host applies: the change and the mark of its send are stored  [applying, sending]",
         "once faults stop, the gateway files ticket 1  [applying, sending]",
-        "once faults stop, a worker stores what was answered: record_ticket  [pending]",
+        "once faults stop, a worker stores what was answered: renumber, record_ticket  [pending]",
     )
 
 

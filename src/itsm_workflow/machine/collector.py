@@ -30,6 +30,7 @@ class Trigger(enum.StrEnum):
 
     REVISE = "revise"
     SUBMIT = "submit"
+    RENUMBER = "renumber"
     MARK_SENDING = "mark_sending"
     MARK_UNSENT = "mark_unsent"
     MARK_UNKNOWN = "mark_unknown"
@@ -99,6 +100,8 @@ def approval_table(
             update=updates.revised, note="another form"),
         row(trigger=T.SUBMIT, sources=(draft,), dest=asking, evidence=ev.Submission,
             update=updates.submitted, note="claims the subject"),
+        row(trigger=T.RENUMBER, sources=(asking,), dest=None, evidence=ev.SubmissionNumber,
+            guard=guards.number_is_higher, update=updates.renumbered, note="the subject's newest submission"),
         row(trigger=T.MARK_SENDING, sources=(asking,), dest=None, evidence=ev.AttemptMark,
             guard=guards.is_queued, update=updates.sending, note="durable before the first byte"),
         row(trigger=T.MARK_UNSENT, sources=(asking,), dest=None, evidence=ev.AttemptMark,

@@ -30,6 +30,12 @@ _UNDECIDABLE = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, Attent
 _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
+def number_is_higher(facts: Facts) -> str | None:
+    """The submission number is higher than the change's own."""
+    number, own = facts.expect(ev.SubmissionNumber).number, facts.change.submission
+    return None if number > own else f"submission number {number} is not higher than its own, {own}"
+
+
 def is_queued(facts: Facts) -> str | None:
     """Nothing of this attempt was sent yet."""
     return _attempt_is(facts, Phase.QUEUED)

@@ -64,6 +64,11 @@ def submitted(facts: Facts) -> ChangeRequest:
     )
 
 
+def renumbered(facts: Facts) -> ChangeRequest:
+    """Take a higher submission number."""
+    return attrs.evolve(facts.change, submission=facts.expect(ev.SubmissionNumber).number)
+
+
 def sending(facts: Facts) -> ChangeRequest:
     """Note who is about to send."""
     owner = facts.expect(ev.AttemptMark).owner

@@ -134,12 +134,14 @@ class JSONFileBackend:
         """Return one page of the rows that can be read, see `StorageBackend.find`.
 
         Raises:
-            StorageCorrupt: The query names the id of a change that cannot be read.
+            StorageCorrupt: The query names the id of a change that cannot be read; or it asks for the newest
+                submission or the holder of a subject, and that may be such a change.
         """
         check_query(query)
         with self._current() as opened:
             for change_id in query.ids or ():
                 opened.replay.check(change_id)
+            opened.replay.check_newest(query)
             return opened.replay.table.find(query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:

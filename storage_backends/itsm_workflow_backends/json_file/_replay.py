@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
+from itsm_workflow.storage.protocol import Order
 from itsm_workflow.storage.table import Table
 from itsm_workflow_backends.json_file._format import SCHEMA, Claim, Header, Line, Names, decode_header, decode_line
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Write
+    from itsm_workflow.storage.protocol import Query, Write
 
 
 @attrs.define
@@ -96,6 +97,29 @@ class Replay:
                 path=str(self.path),
                 change_id=change_id,
             )
+
+    def check_newest(self, query: Query) -> None:
+        """Refuse to name the newest submission of a subject, or its holder, where that may be a change in quarantine.
+
+        Left out like elsewhere, it would let an older submission pass for the newest.
+
+        Raises:
+            StorageCorrupt: As said.
+        """
+        if query.order is not Order.SUBMISSION and query.open_subject is None:
+            return
+        if self.unattributed:
+            message = f"{self.path} cannot say which change of a subject is the newest: {self.unattributed[0]}"
+            raise StorageCorrupt(f"{message}; {self.advice()}", path=str(self.path))
+        for change_id in self.quarantined:
+            row, held = self.table.rows.get(change_id), self.table.held(change_id)[0]
+            subject = row.subject if row is not None else held and held.partition(":")[2]
+            if query.open_subject is not None:
+                concerned = held == query.open_subject
+            else:
+                concerned = subject is None or query.subject in {None, subject}
+            if concerned:
+                self.check(change_id)
 
     def check_writable(self, changes: Iterable[str]) -> None:
         """Refuse to write to changes in quarantine, or at all if any change may be other than it seems.

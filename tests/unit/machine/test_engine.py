@@ -42,6 +42,7 @@ WANTED = ev.Decision(reason="please")
 EVIDENCE = {
     "revise": ev.Drafted(form=attrs.evolve(x.FORM, title="Collect all logs")),
     "submit": x.submission(),
+    "renumber": ev.SubmissionNumber(number=2),
     "mark_sending": x.mark(),
     "mark_unsent": x.mark(problem="connection refused"),
     "mark_unknown": x.mark(problem="connection reset"),

@@ -53,9 +53,12 @@ def effect(status: EffectStatus = EffectStatus.PLANNED, **values: object) -> Cha
 
 
 ANOTHER_ATTEMPT = "it is about attempt 2, the change is at attempt 1"
+NOT_HIGHER = "submission number 0 is not higher than its own, 0"
 ANOTHER_WORKER = "another worker is sending it"
 
 ATTEMPTS: dict[str, Case] = {
+    "numbered higher": (guards.number_is_higher, x.QUEUED, ev.SubmissionNumber(number=1), 0, None),
+    "numbered the same": (guards.number_is_higher, x.QUEUED, ev.SubmissionNumber(number=0), 0, NOT_HIGHER),
     "queued": (guards.is_queued, x.QUEUED, x.mark(), 0, None),
     "queued, another attempt": (guards.is_queued, x.QUEUED, x.mark(number=2), 0, ANOTHER_ATTEMPT),
     "queued, no mark": (guards.is_queued, x.QUEUED, WANTED, 0, "it is about attempt 0, the change is at attempt 1"),

@@ -14,6 +14,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
 from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
@@ -97,6 +98,16 @@ def final_states_are_final(sight: Sight) -> str | None:
     return f"it had ended in {before.state} ({before.outcome}) and is now in {change.state} ({change.outcome})"
 
 
+def number_is_above_the_others(sight: Sight) -> str | None:
+    """Once it is filed, refused or given up, a submission has a number above all others of its subject."""
+    change = sight.change
+    if change is None or change.attempt is None or change.state == sight.definition.roles.asking:
+        return None
+    if change.submission > OVERTAKEN_BY:
+        return None
+    return f"it is {change.state} as submission {change.submission}, and so is another change"
+
+
 def approval_is_real(sight: Sight) -> str | None:
     """A change is approved only if its own ticket finished, approved, after somebody was asked."""
     change, ticket = sight.change, sight.ticket
@@ -168,6 +179,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     intent_is_durable_first,
     history_is_a_legal_path,
     final_states_are_final,
+    number_is_above_the_others,
     approval_is_real,
     ticket_is_its_own,
     rejection_is_real,

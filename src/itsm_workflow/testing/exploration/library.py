@@ -13,7 +13,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
-from itsm_workflow.testing.exploration.ticks import Silence, StillJournal
+from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Silence, StillJournal
 from itsm_workflow.testing.exploration.world import PutOff
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def digest_of(message: Message) -> str:
 
 
 def _submission(key: str, owner: str) -> tuple[Step, ...]:
-    submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner)
+    submission = ev.Submission(key=key, creator=CREATOR, service="1", owner=owner, number=OVERTAKEN_BY)
     return Step(Trigger.SUBMIT, submission), Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=owner))
 
 

@@ -40,6 +40,9 @@ NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 _MOMENT = dt.timedelta(microseconds=1)
 _COMMITTING = NOW + 2 * _MOMENT  # later than anything that was stored in this step of time
 
+OVERTAKEN_BY = 1
+"""The number of another change's submission of the subject; the first of the explored change is given the same."""
+
 NOBODY = "gone"
 """The owner of a send that no worker is at any more."""
 
@@ -146,6 +149,11 @@ class StillJournal(Journal):
         )
         self._codec = _Uncoded({})
         self.prepared: Prepared | None = None
+
+    def highest_submission(self, subject: str, *, besides: str = "") -> int:
+        """Return the number of another submission, which came between this one's reading of it and its commit."""
+        del subject, besides
+        return OVERTAKEN_BY
 
     def commit_one(self, prepared: Prepared) -> Stored:
         """Keep what would be written now; None if it is no news."""
@@ -259,6 +267,8 @@ class Shelf:
             ended_at=None if ended is None else _since(ended, NOW - policy.sweep_for),
             suspicion=suspicion,
             heard=self._heard(change.heard, ended, in_use=asking),
+            # What counts is whether it is above the others.
+            submission=min(change.submission, OVERTAKEN_BY + 1),
             effects=tuple(_plain_effect(one, earliest) for one in change.effects),
         )
 
@@ -319,6 +329,7 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
         change.heard,
         change.effects,
         change.contradictions,
+        change.submission,
         repr(dict(data)) if data else "",
     )
 
