@@ -65,8 +65,11 @@ class Deployed:
     healthy: bool = True
 
 
+@attrs.frozen(kw_only=True)
 class Opaque:
-    """A value of which nothing is known."""
+    """A value that takes one text only, which nobody could guess."""
+
+    word: str = attrs.field(validator=attrs.validators.in_({"xyzzy"}))
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ Everything is deterministic, so that a run can be repeated, and no test tool is 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import enum
 import functools
@@ -159,7 +160,11 @@ class _Domains:
             return [self._form, attrs.evolve(self._form, title=f"{self._form.title} revised")]
         if depth >= _DEEPEST:
             return ()
-        return [kind(**values) for values in _combinations(_fields(kind, self, depth + 1), _PARTS)]
+        made = []
+        for values in _combinations(_fields(kind, self, depth + 1), _PARTS):
+            with contextlib.suppress(ValueError, TypeError):  # a validator of its own refuses this combination
+                made.append(kind(**values))
+        return made
 
     def _of_collection(self, origin: type, arguments: tuple[Any, ...], depth: int) -> Sequence[object]:
         if issubclass(origin, Mapping):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import ChangeRequest, Form
-from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
 from itsm_workflow.lint.shape import lead
@@ -214,6 +214,9 @@ class Trials:
             )
         except TransitionRefused:
             self._note_unsteady(row, facts)
+            return
+        except DefinitionError as wrong:
+            self._note(self._error("update", str(wrong), row, facts))
             return
         if entry is not None:
             self._meet(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.declared import wrong_declarations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,10 @@ def _evidence(definition: WorkflowDefinition) -> Iterator[str]:
             yield f"two evidence types are named {one.__name__}; stored entries could not tell them apart"
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         if not hasattr(kind, "__attrs_attrs__"):
-            yield f"evidence type {kind.__name__} is no attrs class, so that it cannot be stored"
+            yield f"evidence type {kind.__name__} is not an attrs class, so it cannot be stored"
+            continue
+        for problem in wrong_declarations(kind):
+            yield f"evidence type {kind.__name__}: {problem}"
 
 
 def _due(definition: WorkflowDefinition) -> Iterator[str]:

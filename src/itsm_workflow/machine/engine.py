@@ -9,7 +9,8 @@ import attrs
 from transitions import Machine, MachineError
 
 from itsm_workflow.change import ChangeRequest, EffectStatus, Entry, PlannedEffect
-from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.errors import DefinitionError, TransitionRefused
+from itsm_workflow.machine.declared import wrong_json, wrong_values
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.evidence import Drafted
 from itsm_workflow.machine.updates import effect_id
@@ -117,7 +118,8 @@ def fire(
         effects: By state, the names of the effects to plan when it is entered.
 
     Raises:
-        TransitionRefused: Nothing was changed.
+        TransitionRefused: Nothing was changed; also where the evidence is not what its class declares.
+        DefinitionError: The update of a host's row left values that cannot be stored; nothing was changed.
     """
     facts = Facts(
         change=change,
@@ -130,6 +132,8 @@ def fire(
     )
     state, row = step(definition, change.state, trigger, facts)
     updated = row.update(facts)
+    if updated.data is not change.data:
+        _check_data(definition, trigger, updated)
     if row.dest is None and updated == change:
         return change, None
     planned: tuple[PlannedEffect, ...] = ()
@@ -154,6 +158,15 @@ def fire(
 def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str, ...]:
     """Return the triggers that the table has for the change's state; evidence decides whether one succeeds."""
     return definition.triggers(change.state)
+
+
+def _check_data(definition: WorkflowDefinition, trigger: str, updated: ChangeRequest) -> None:
+    wrong = wrong_json(updated.data)
+    if wrong:
+        raise DefinitionError(
+            f"workflow {definition.name}: the update of trigger {trigger} put into the change's data what cannot be "
+            f"stored: {'; '.join(wrong)}"
+        )
 
 
 def _planned(change: ChangeRequest, seq: int, name: str, now: dt.datetime, actor: str) -> PlannedEffect:
@@ -205,6 +218,9 @@ def _reason(row: Transition, facts: Facts) -> str | None:
     if not isinstance(facts.evidence, row.evidence_types):
         wanted = " or ".join(kind.__name__ for kind in row.evidence_types)
         return f"it needs {wanted} as evidence, not {type(facts.evidence).__name__}"
+    wrong = wrong_values(facts.evidence)
+    if wrong:  # before the guard, which relies on the declared types
+        return f"its evidence is not as {type(facts.evidence).__name__} declares: {'; '.join(wrong)}"
     try:
         return row.guard(facts)
     except FactMissingError as missing:

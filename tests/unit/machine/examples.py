@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Entry
     from itsm_workflow.machine.approval import ApprovalPolicy
+    from itsm_workflow.machine.definition import WorkflowDefinition
 
 NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
 POLICY = Policy()
@@ -44,11 +45,18 @@ def after(change: ChangeRequest, *fired: Fired, at: float = 0, seq: int = 9) -> 
 
 
 def told(
-    change: ChangeRequest, trigger: str, evidence: object, *, at: float = 0, seq: int = 9, policy: Policy = POLICY
+    change: ChangeRequest,
+    trigger: str,
+    evidence: object,
+    *,
+    at: float = 0,
+    seq: int = 9,
+    policy: Policy = POLICY,
+    definition: WorkflowDefinition = COLLECTOR_CHANGE,
 ) -> tuple[ChangeRequest, Entry | None]:
     """Return what one trigger makes of the change, and its entry."""
     return fire(
-        COLLECTOR_CHANGE, change, trigger, evidence, now=later(at), policy=policy, seq=seq, actor="carol", effects=START
+        definition, change, trigger, evidence, now=later(at), policy=policy, seq=seq, actor="carol", effects=START
     )
 
 

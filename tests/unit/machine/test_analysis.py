@@ -211,7 +211,7 @@ def test_evidence_that_cannot_be_stored_is_named() -> None:
     """Evidence is an attrs class."""
     found = problems(move(Word.FIND, Step.WAITING, None, evidence=Loose))
 
-    assert found == ("evidence type Loose is no attrs class, so that it cannot be stored",)
+    assert found == ("evidence type Loose is not an attrs class, so it cannot be stored",)
 
 
 def test_two_evidence_types_of_one_name_are_named() -> None:

@@ -25,7 +25,7 @@ REFUSED = [
     (zoo.with_a_way_out_of_an_end, "final state live has a way out: pause"),
     (zoo.without_a_due_rule, "state waiting waits and has no due rule: nobody would ever look at it"),
     (zoo.with_two_rows_that_always_hold, "trigger deploy has two transitions in granted whose guards can both hold"),
-    (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is no attrs class, so that it cannot be stored"),
+    (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is not an attrs class, so it cannot be stored"),
 ]
 ERRORS = [
     (zoo.with_a_trap, "trap", "paused", "", "no final state can be reached from paused"),

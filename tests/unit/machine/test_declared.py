@@ -1,0 +1,183 @@
+"""Evidence is what its class declares, or it is refused before anything is stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping  # noqa: TC003 - the annotations of Proof are resolved
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import given
+
+from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest
+from itsm_workflow.errors import DefinitionError, TransitionRefused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.declared import wrong_declarations, wrong_json, wrong_values
+from itsm_workflow.machine.definition import Transition
+from itsm_workflow.testing import strategies as s
+from tests.unit.machine import examples as x
+
+
+@attrs.frozen(kw_only=True)
+class Part:
+    """A part of a proof."""
+
+    number: int
+
+
+@attrs.frozen(kw_only=True)
+class Proof:
+    """One field of every kind that can be declared."""
+
+    text: str = "a"
+    number: int = 1
+    share: float = 0.5
+    flag: bool = True
+    at: dt.datetime = x.NOW
+    reason: AttentionReason = AttentionReason.OVERDUE
+    part: Part | None = None
+    parts: tuple[Part, ...] = ()
+    words: Mapping[str, str] = NOTHING
+    anything: object = None
+    steps: list[int] = attrs.field(factory=list)
+    colour: Literal["red", "blue"] = "red"
+
+
+WRONG: dict[str, tuple[str, object, str]] = {
+    "a number for a text": ("text", 12, "text must be text, not int"),
+    "nothing for a text": ("text", None, "text must be text, not NoneType"),
+    "half a character": ("text", "\ud800", "text must not have lone surrogates"),
+    "a text for a number": ("number", "1", "number must be a whole number, not str"),
+    "truth for a number": ("number", True, "number must be a whole number, not bool"),
+    "a fraction for a number": ("number", 1.0, "number must be a whole number, not float"),
+    "a number without end": ("number", 2**1025, "number must be a whole number of at most 1024 bits"),
+    "a whole number for a fraction": ("share", 1, "share must be a float, not int"),
+    "no number": ("share", float("nan"), "share must be a finite number, not nan"),
+    "a text for truth": ("flag", "false", "flag must be True or False, not str"),
+    "a number for truth": ("flag", 0, "flag must be True or False, not int"),
+    "a date for a time": ("at", dt.date(2026, 3, 2), "at must be a datetime, not date"),
+    "a time without a zone": ("at", dt.datetime(2026, 3, 2), "at must have a time zone"),  # noqa: DTZ001 - that is the case
+    "a text for a time": ("at", "2026-03-02T08:00:00Z", "at must be a datetime, not str"),
+    "a text for a member": ("reason", "overdue", "as AttentionReason, not str"),
+    "another part": ("part", {"number": 1}, "part must be a Part, not dict"),
+    "a wrong part": ("part", Part(number="1"), "part.number must be a whole number, not str"),  # type: ignore[arg-type] # the case
+    "a list for a tuple": ("parts", [], "parts must be a tuple, not list"),
+    "a wrong item": ("parts", (Part(number=1), None), "parts[1] must be a Part, not NoneType"),
+    "a tuple for a list": ("steps", (), "steps must be a list, not tuple"),
+    "another word": ("colour", "green", "colour must be one of 'red', 'blue', not str"),
+    "a list for a mapping": ("words", [], "words must be a dict, not list"),
+    "a wrong key": ("words", {1: "a"}, "words has a key that must be text, not int"),
+    "a wrong value": ("words", {"a": 1}, "words.a must be text, not int"),
+    "a set": ("anything", {1}, "anything must be a JSON value, not set"),
+    "a date inside": ("anything", {"when": [dt.date(2026, 3, 2)]}, "anything.when[0] must be a JSON value, not date"),
+    "no number inside": ("anything", [float("inf")], "anything[0] must be a finite number, not inf"),
+    "bytes inside": ("anything", {"a": b""}, "anything.a must be a JSON value, not bytes"),
+}
+
+
+@pytest.mark.parametrize(("field", "value", "said"), WRONG.values(), ids=WRONG)
+def test_what_a_field_does_not_declare_is_named(field: str, value: object, said: str) -> None:
+    """By its path, with the rule and the type that was given."""
+    given: dict[str, Any] = {field: value}
+
+    [problem] = wrong_values(Proof(**given))
+
+    assert problem.endswith(said)
+    assert problem.startswith(field)
+
+
+def test_what_is_declared_is_right() -> None:
+    """Each kind once, with something in it."""
+    whole = Proof(
+        part=Part(number=1), parts=(Part(number=2),), words={"a": "b"}, anything={"n": [1, 2.5, None, True, ("t",)]}
+    )
+
+    assert [] == wrong_values(whole) == wrong_values(Proof()) == wrong_declarations(Proof)
+
+
+@given(entry=s.entries)
+def test_what_the_strategies_draw_is_right(entry: Any) -> None:  # noqa: ANN401 - drawn
+    """Every type of the collector's evidence."""
+    assert wrong_values(entry.evidence) == []
+
+
+def test_a_deep_value_is_refused_without_an_end_of_the_stack() -> None:
+    """The bound is that of stored values."""
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+
+    [problem] = wrong_json(deep)
+
+    assert problem.endswith("must not be nested deeper than 64 levels")
+
+
+# ---------------------------------------------------------------- fired
+
+
+@pytest.mark.parametrize(
+    ("change", "trigger", "evidence", "said"),
+    [
+        (x.SENDING, Trigger.MARK_UNKNOWN, x.mark(problem=12), "problem must be text, not int"),
+        (x.PENDING, Trigger.APPROVE, x.finished(approved=True, seen_at=dt.date(2026, 3, 2)), "seen_at must be a"),
+        (x.PENDING, Trigger.RAISE_ATTENTION, ev.Concern(reason="overdue"), "reason must be one of"),  # type: ignore[arg-type] # the case
+        (x.PENDING, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=None), "reason must be text, not NoneType"),  # type: ignore[arg-type] # the case
+    ],
+)
+def test_evidence_of_wrong_types_is_refused_when_it_is_fired(
+    change: ChangeRequest, trigger: Trigger, evidence: object, said: str
+) -> None:
+    """Not when the history is read again."""
+    with pytest.raises(TransitionRefused, match=said):
+        x.told(change, trigger, evidence)
+
+
+def with_row(evidence: type, **values: Any) -> Any:  # noqa: ANN401 - attrs.evolve
+    """Return the collector's workflow with one more row."""
+    row = Transition(trigger=Trigger.REVISE, sources=(State.PENDING,), dest=None, evidence=evidence, **values)
+    return attrs.evolve(COLLECTOR_CHANGE, transitions=(*COLLECTOR_CHANGE.transitions, row))
+
+
+@attrs.frozen(kw_only=True)
+class Dated:
+    """Declares what has no stored form."""
+
+    day: dt.date
+    names: tuple[str, ...] | list[str] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Unresolved:
+    """Declares what does not exist when the program runs."""
+
+    what: Missing  # type: ignore[name-defined]  # noqa: F821 - the case
+
+
+@attrs.frozen(kw_only=True)
+class Nesting:
+    """Has a part that declares what has no stored form."""
+
+    inner: Dated | None = None
+
+
+def test_evidence_that_cannot_be_stored_is_refused_when_the_definition_is_built() -> None:
+    """Each field by name, those of parts as well."""
+    with pytest.raises(DefinitionError, match=r"evidence type Dated: Dated\.day is declared as date, which has no"):
+        with_row(Dated)
+    with pytest.raises(DefinitionError, match=r"Dated\.names is declared as "):
+        with_row(Dated)
+    with pytest.raises(DefinitionError, match=r"evidence type Nesting: Dated\.day is declared as date"):
+        with_row(Nesting)
+    with pytest.raises(DefinitionError, match="annotations of Unresolved cannot be resolved at run time"):
+        with_row(Unresolved)
+
+
+def test_an_update_that_leaves_what_cannot_be_stored_is_refused() -> None:
+    """By the trigger and the place in the data."""
+    broken = with_row(
+        Proof, update=lambda facts: attrs.evolve(facts.change, data={"when": {"day": dt.date(2026, 3, 2)}})
+    )
+    with pytest.raises(DefinitionError, match=r"the update of trigger revise put .*when\.day must be a JSON value"):
+        x.told(x.PENDING, Trigger.REVISE, Proof(), definition=broken)
