@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Required, TypedDict
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.storage.strict import json_value
+from itsm_workflow.storage.strict import canonical, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,12 @@ FormCheck = Callable[[Form], Sequence[Problem]]
 """A host's own check of a form: returns all that is wrong with it."""
 
 SUBJECT_LIMIT = 200
+APPROVERS_LIMIT = 200
+FIELDS_LIMIT = 500
+FIELDS_SIZE = 1024 * 1024
+"""Characters that the fields of a form may have as JSON."""
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SHOWN = 60
 # Letters and marks that no font draws; Python counts them as printable. From Unicode's Default_Ignorable_Code_Point,
 # and the blank of Braille.
@@ -151,7 +158,7 @@ def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
 
 
 def _storable(field: str, value: str) -> list[Problem]:
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _UNSTORABLE.search(value):
         return [(field, shown(value), "must not have NUL characters or lone surrogates")]
     return []
 
@@ -159,6 +166,8 @@ def _storable(field: str, value: str) -> list[Problem]:
 def _approvers(names: object) -> list[Problem]:
     if not isinstance(names, tuple):
         return [("approvers", shown(names), 'must be a list of user names, e.g. ["bob"]')]
+    if len(names) > APPROVERS_LIMIT:
+        return [("approvers", f"<{len(names)} names>", f"must name at most {APPROVERS_LIMIT} users")]
     return [problem for number, name in enumerate(names) for problem in _text(f"approvers[{number}]", name)]
 
 
@@ -167,7 +176,10 @@ def _fields(fields: object) -> list[Problem]:
         return []
     if not isinstance(fields, Mapping):
         return [("fields", shown(fields), "must be a mapping of form keys to values")]
+    if len(fields) > FIELDS_LIMIT:
+        return [("fields", f"<{len(fields)} fields>", f"must have at most {FIELDS_LIMIT} fields")]
     problems: list[Problem] = []
+    size = 0
     for key, value in fields.items():
         if not isinstance(key, str) or not key:
             problems.append(("fields", shown(key), "keys must be text"))
@@ -176,11 +188,13 @@ def _fields(fields: object) -> list[Problem]:
             problems += _storable("fields", key)
             continue
         try:
-            json_value(value)
+            size += len(key) + len(canonical(json_value(value)))
         except ValueError as error:
             problems.append((f"fields.{key}", shown(value), str(error)))
         else:
             problems += _unstorable_texts(f"fields.{key}", value)
+    if size > FIELDS_SIZE:
+        problems.append(("fields", f"<{size} characters>", f"must have at most {FIELDS_SIZE} characters as JSON"))
     return problems
 
 

@@ -250,3 +250,39 @@ def test_a_value_is_shown_in_one_short_line(value: object) -> None:
 
     assert len(line) <= 60
     assert line.splitlines() == [line]
+
+
+BOUNDS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
+    "approvers": (
+        {"approvers": [f"user{number}" for number in range(16_000)]},
+        ("approvers", "<16000 names>", "must name at most 200 users"),
+    ),
+    "fields": (
+        {"fields": {f"f{number}": 1 for number in range(501)}},
+        ("fields", "<501 fields>", "must have at most 500 fields"),
+    ),
+    "the size of the fields": (
+        {"fields": {"a": "x" * (1024 * 1024)}},
+        ("fields", "<1048579 characters>", "must have at most 1048576 characters as JSON"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "problem"), BOUNDS.values(), ids=BOUNDS)
+def test_a_form_has_bounds(given: dict[str, Any], problem: tuple[str, str, str]) -> None:
+    """Of names, of fields, and of their size."""
+    with pytest.raises(InvalidForm) as caught:
+        make_form(title="a", applicant="alice", **given)
+
+    assert list(caught.value.problems) == [problem]
+
+
+def test_a_form_at_its_bounds_is_right() -> None:
+    """As many names and fields, and as large, as may be."""
+    names = [f"user{number}" for number in range(200)]
+    fields = {f"f{number:03}": "x" for number in range(499)} | {"rest": ""}
+    fields["rest"] = "x" * (1024 * 1024 - sum(len(key) + len(value) + 2 for key, value in fields.items()))
+
+    form = make_form(title="a", applicant="alice", approvers=names, fields=fields)
+
+    assert (tuple(names), fields) == (form.approvers, form.fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping  # noqa: TC003 - the annotations of Proof are resolved
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.declared import wrong_declarations, wrong_json, wrong_values
 from itsm_workflow.machine.definition import Transition
+from itsm_workflow.storage.strict import canonical, strict_converter
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 
@@ -94,7 +96,12 @@ def test_what_is_declared_is_right() -> None:
         part=Part(number=1), parts=(Part(number=2),), words={"a": "b"}, anything={"n": [1, 2.5, None, True, ("t",)]}
     )
 
+    converter = strict_converter()
+
     assert [] == wrong_values(whole) == wrong_values(Proof()) == wrong_declarations(Proof)
+    assert converter.structure(json.loads(canonical(converter.unstructure(whole))), Proof) == attrs.evolve(
+        whole, anything={"n": [1, 2.5, None, True, ["t"]]}
+    )
 
 
 @given(entry=s.entries)
