@@ -13,6 +13,7 @@ from itsm_workflow.errors import (
     StorageConflict,
     StorageCorrupt,
     StorageSchemaError,
+    StorageUnavailable,
 )
 from itsm_workflow.machine.ahead import put_right
 from itsm_workflow.machine.collector import Trigger
@@ -63,6 +64,19 @@ class Prepared:
         )
 
 
+@attrs.define(kw_only=True)
+class Page:
+    """A page of changes.
+
+    Attributes:
+        changes: Those that could be read.
+        unreadable: The rows of the others, each with what went wrong.
+    """
+
+    changes: list[Stored] = attrs.field(factory=list)
+    unreadable: list[tuple[Row, Exception]] = attrs.field(factory=list)
+
+
 class Journal:
     """The changes of one workflow in one store.
 
@@ -109,13 +123,24 @@ class Journal:
         Args:
             query: What to find; its limit is the size of a page.
         """
+        return (page.changes for page in self.read_pages(query))
+
+    def read_pages(self, query: Query) -> Iterator[Page]:
+        """Yield the pages of what matches; a change that cannot be read does not keep the others from being read.
+
+        Observers are notified of each one, whatever the reason: it is damaged, a newer version wrote it, or a due rule
+        of the host failed on it.
+        """
         for rows in self._pages(query):
-            page = []
+            page = Page()
             for row in rows:
                 try:
-                    page.append(self.read(row))
-                except (StorageCorrupt, StorageSchemaError) as error:
-                    self._observers.on_trouble(row.id, error)
+                    page.changes.append(self.read(row))
+                except StorageUnavailable:
+                    raise  # for all of them
+                except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
+                    page.unreadable.append((row, error))
+                    self._observers.on_trouble(row.id, error, doing="the change cannot be read")
             yield page
 
     def rows(self, query: Query) -> Iterator[Row]:

@@ -150,17 +150,26 @@ class Loop:
         Returns:
             The change as it is stored then, and whether the question was answered.
         """
-        change = claimed.change
         if isinstance(question, Send):
-            sent = self._send(change, question, since)
+            sent = self._send(claimed.change, question, since)
             return self.record(claimed, sent, keep=True), not isinstance(sent.answer, NotSent)
         if isinstance(question, Deliver):
             return self._deliver(claimed, question)
+        return self.record_look(claimed, question, self.look(claimed.change, question))
+
+    def look(self, change: ChangeRequest, question: Question) -> list[ReadAnswer | LookupAnswer]:
+        """Return what the gateway answers to a question that only reads. Writes nothing, so any thread may call it."""
         answers: list[ReadAnswer | LookupAnswer] = []
         if isinstance(question, Read) or (isinstance(question, Sweep) and question.read):
             answers.append(self._read(change))
         if isinstance(question, Lookup) or (isinstance(question, Sweep) and question.lookup):
             answers.append(self._look_up(change, question.sn if isinstance(question, Lookup) else None))
+        return answers
+
+    def record_look(
+        self, claimed: Stored, question: Question, answers: Sequence[ReadAnswer | LookupAnswer]
+    ) -> tuple[Stored, bool]:
+        """Store what the answers to a look decide, and return the change then, and whether all were answered."""
         stored = claimed
         for answer in answers:
             stored = self.record(stored, answer, keep=False)

@@ -84,10 +84,11 @@ class Records:
         subject: str | None = None,
         sn: str | None = None,
         older_than: dt.timedelta | None = None,
+        on_damage: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[ChangeRequest]:
         """Yield the changes that match, oldest first, read page by page.
 
-        One that cannot be read is left out, and observers are told of it; `get` shows what is wrong.
+        One that cannot be read is left out, and observers are notified of it; `get` shows what is wrong.
 
         Args:
             states: In one of these states.
@@ -95,6 +96,7 @@ class Records:
             subject: About this.
             sn: Bound to a ticket of this number.
             older_than: Whose last entry is at least so old.
+            on_damage: Is called with the id of each change that cannot be read, and with what is wrong.
         """
         query = Query(
             workflow=self.definition.name,
@@ -104,7 +106,11 @@ class Records:
             ticket_sns=None if sn is None else (sn,),
             updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
         )
-        return (stored.change for page in self._journal.pages(query) for stored in page)
+        for page in self._journal.read_pages(query):
+            for row, error in page.unreadable:
+                if on_damage is not None:
+                    on_damage(row.id, error)
+            yield from (stored.change for stored in page.changes)
 
     def history(self, change_id: str) -> list[Entry]:
         """Return a change's whole history, oldest entry first, its chain of digests checked.

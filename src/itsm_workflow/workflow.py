@@ -232,14 +232,23 @@ class Workflow(Records):
         """
         return self._loop.advance(change_id, forced=True).change
 
-    def reconcile(self, *, limit: int | None = None, progress: Callable[[Report], object] | None = None) -> Report:
+    def reconcile(
+        self,
+        *,
+        limit: int | None = None,
+        seconds: float | None = None,
+        readers: int = 4,
+        progress: Callable[[Report], object] | None = None,
+    ) -> Report:
         """Bring every change that is due to what the gateway says; call it every few minutes.
 
         Args:
-            limit: Look at most at so many changes.
+            limit: Look at most at so many changes; those that cannot be read do not count.
+            seconds: Begin nothing more after that time.
+            readers: How many changes are read from the gateway at once, in threads; 1 uses no thread.
             progress: Is called with the report so far, after each page.
         """
-        return self._reconciler.run(limit=limit, progress=progress)
+        return self._reconciler.run(limit=limit, seconds=seconds, readers=readers, progress=progress)
 
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
         """Fire a trigger, and deliver what it made due.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.values import age
@@ -58,7 +59,7 @@ def list_changes(  # noqa: PLR0917 - click passes by name
     older_than: dt.timedelta | None,
     limit: int,
     in_json: bool,  # noqa: FBT001 - the same
-) -> None:
+) -> Exit:
     """List changes, oldest first."""
     wanted = reasons or (tuple(AttentionReason) if attention else None)
     with place.records() as records:
@@ -66,7 +67,14 @@ def list_changes(  # noqa: PLR0917 - click passes by name
         unknown = [state for state in states if state not in known]
         if unknown:
             raise click.UsageError(f"there is no state {', '.join(unknown)}; states are {', '.join(known)}")
-        found = records.find(states=states or None, attention=wanted, subject=subject, older_than=older_than)
+        damaged: list[str] = []
+        found = records.find(
+            states=states or None,
+            attention=wanted,
+            subject=subject,
+            older_than=older_than,
+            on_damage=lambda change_id, error: damaged.append(f"change {change_id} cannot be read: {error}"),
+        )
         changes = list(itertools.islice(found, limit + 1))
         shown = changes[:limit]
         if in_json:
@@ -77,6 +85,9 @@ def list_changes(  # noqa: PLR0917 - click passes by name
         note("no change matches")
     if len(changes) > limit:
         note(f"there are more: these are the oldest {limit}, --limit shows more")
+    for one in damaged:
+        note(f"itsm-workflow: {clean(one)}")
+    return Exit.PARTLY if damaged else Exit.DONE
 
 
 @click.command()

@@ -29,40 +29,42 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1), help="Look at most at so many changes in a pass.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Begin nothing more after that time.")
 @click.option(
     "--watch", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Repeat, so long after each pass."
 )
 @json_option
 @placed
-def reconcile(place: Place, limit: int | None, watch: float | None, *, in_json: bool) -> Exit:
+def reconcile(place: Place, limit: int | None, seconds: float | None, watch: float | None, *, in_json: bool) -> Exit:
     """Bring every change that is due to what the gateway says; run it every few minutes.
 
     With --watch it repeats until it is interrupted; SIGTERM lets the running pass end first.
     """
     with place.workflow() as workflow:
         if watch is None:
-            return _pass(workflow, limit, in_json=in_json)
+            return _pass(workflow, limit, seconds, in_json=in_json)
         with _until_terminated() as stop:
             while not stop.is_set():
-                _pass(workflow, limit, in_json=in_json)
+                _pass(workflow, limit, seconds, in_json=in_json)
                 sys.stdout.flush()
                 stop.wait(watch)
     return Exit.DONE
 
 
-def _pass(workflow: Workflow, limit: int | None, *, in_json: bool) -> Exit:
+def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_json: bool) -> Exit:
     with troubles() as shown, _progress(limit) as progress:
-        report = workflow.reconcile(limit=limit, progress=progress)
+        report = workflow.reconcile(limit=limit, seconds=seconds, progress=progress)
     if in_json:
         as_json({**attrs.asdict(report), "seconds": round(report.seconds, 3)})
     else:
         data(
             f"due {report.due}: moved {report.moved}, unchanged {report.unchanged}, busy {report.busy}, "
-            f"failed {report.failed}; undelivered callbacks {report.undelivered}; {report.seconds:.1f} s"
+            f"failed {report.failed}, unreadable {report.unreadable}; undelivered callbacks {report.undelivered}; "
+            f"{report.seconds:.1f} s"
         )
     if not report.finished:
-        note("itsm-workflow: the limit ended the pass before all that was due had been looked at")
-    if not report.failed and not shown.gateway:
+        note(f"itsm-workflow: the pass ended before all that was due had been looked at: {report.stopped}")
+    if not report.failed and not report.unreadable and not shown.gateway:
         return Exit.DONE
     return Exit.GATEWAY if shown.gateway and report.failed == report.due else Exit.PARTLY
 

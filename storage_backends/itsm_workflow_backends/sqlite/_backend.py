@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.checks import (
@@ -29,11 +30,11 @@ from itsm_workflow.storage.protocol import (
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
 from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite._errors import is_undecodable
 from itsm_workflow_backends.sqlite._opening import read_version
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from os import PathLike
 
@@ -96,7 +97,8 @@ class SQLiteBackend:
         with self._connections.reading() as connection:
             if not is_keepable(change_id):
                 return None
-            values = connection.execute(sql.SELECT_ROW, (change_id,)).fetchone()
+            found = _read(connection, sql.SELECT_ROW, (change_id,))
+            values = found[0] if found else None
             if values is None and connection.execute(sql.SELECT_IS_LOST, (change_id,)).fetchone()[0]:
                 raise StorageCorrupt(
                     f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
@@ -110,7 +112,7 @@ class SQLiteBackend:
             selected = sql.select_page(query)
             if selected is None:
                 return Rows(rows=())
-            read = connection.execute(*selected).fetchall()
+            read = _read(connection, *selected)
         rows = tuple(map(sql.to_row, read[: query.limit]))
         return Rows(rows=rows, next=cursor_at(rows[-1], query.order) if len(read) > query.limit else None)
 
@@ -121,13 +123,35 @@ class SQLiteBackend:
             if not is_keepable(change_id):
                 return EntryRows(entries=())
             after = min(after_seq, _LAST_SEQ)
-            read = connection.execute(sql.SELECT_ENTRIES, (change_id, after, limit + 1)).fetchall()
+            read = _read(connection, sql.SELECT_ENTRIES, (change_id, after, limit + 1))
         entries = tuple(map(sql.to_entry, read[:limit]))
         return EntryRows(entries=entries, next_seq=entries[-1].seq if len(read) > limit else None)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
         self._connections.close()
+
+
+def _read(connection: sqlite3.Connection, statement: str, values: Sequence[sql.Value]) -> list[Any]:
+    """Return the rows that a statement selects.
+
+    Bytes that are not UTF-8 fail the whole statement. They are in one row, so the rows are read once more with these
+    bytes escaped: whoever decodes the damaged row finds its digest wrong, and the other rows are read.
+    """
+    try:
+        return connection.execute(statement, values).fetchall()
+    except (sqlite3.OperationalError, UnicodeDecodeError) as error:
+        if not is_undecodable(error):
+            raise
+    connection.text_factory = _escaped
+    try:
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _escaped(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) -> dict[str, int]:

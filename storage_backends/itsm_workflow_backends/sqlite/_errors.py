@@ -38,6 +38,11 @@ def is_of_sqlite(error: BaseException) -> TypeGuard[sqlite3.Error | UnicodeDecod
     return isinstance(error, sqlite3.Error | UnicodeDecodeError)
 
 
+def is_undecodable(error: BaseException) -> bool:
+    """Return whether the error is about bytes that are not UTF-8."""
+    return isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)
+
+
 def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "") -> StorageError:
     """Return the error to raise instead.
 
@@ -50,7 +55,7 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str,
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & _PRIMARY
     facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__)}
-    if code in _CORRUPT or isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
+    if code in _CORRUPT or is_undecodable(error):
         return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
     advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
     return StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts)

@@ -237,12 +237,14 @@ def test_reconcile_looks_at_what_is_due(office: Office, monkeypatch: pytest.Monk
         "unchanged": 0,
         "busy": 0,
         "failed": 0,
+        "unreadable": 0,
         "undelivered": 2,
         "finished": True,
+        "stopped": "",
     }
     for subject in subjects:
         assert office.run("show", subject, "--json").json["state"] == "approved"
-    assert office.run("reconcile").out.startswith("due 0: moved 0, unchanged 0, busy 0, failed 0;")
+    assert office.run("reconcile").out.startswith("due 0: moved 0, unchanged 0, busy 0, failed 0, unreadable 0;")
 
 
 def test_reconcile_says_that_its_limit_left_something(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +252,7 @@ def test_reconcile_says_that_its_limit_left_something(office: Office, monkeypatc
     lose_callbacks(office, monkeypatch, 2)
     done = office.run("reconcile", "--limit", "1", "--json")
     assert (done.code, done.json["due"], done.json["finished"]) == (0, 1, False)
-    assert "the limit ended the pass" in done.err
+    assert "the limit was reached" in done.err
 
 
 def test_reconcile_that_failed_in_part_exits_as_such(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,5 +271,5 @@ def test_reconcile_without_a_gateway_exits_as_such(office: Office, monkeypatch: 
     monkeypatch.setenv("BKAPP_ITSM_GATEWAY_URL", unreachable_url())
     done = office.run("reconcile")
     assert done.code == 3
-    assert done.out.startswith("due 0: moved 0, unchanged 0, busy 0, failed 0;")
+    assert done.out.startswith("due 0: moved 0, unchanged 0, busy 0, failed 0, unreadable 0;")
     assert done.err.startswith("itsm-workflow: callback_failed_ticket: nothing was sent")

@@ -309,7 +309,7 @@ class World:
 
     def _pass(self, worker: Process, workflow: Workflow) -> None:
         try:
-            workflow.reconcile()
+            workflow.reconcile(readers=1)  # a thread would not be the scheduler's
         finally:
             worker.passing = False
             self._plan_pass(worker)

@@ -1,0 +1,199 @@
+"""One change that cannot be read, planned or stored holds no other up, in no pass."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow import COLLECTOR_CHANGE, State, open_storage
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from tests.world import World
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.reconciler import Report
+    from itsm_workflow.storage.protocol import Conflict, Write
+
+SUBJECTS = [f"collector-{number}" for number in range(4)]
+POISONED = SUBJECTS[1]
+
+
+class Troubles:
+    """Keeps the ids of the changes that there was trouble with."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def on_entry(self, change: ChangeRequest, entry: object) -> None:
+        """Keep nothing of it."""
+
+    def on_trouble(self, change_id: str, error: Exception) -> None:
+        """Keep the change's id."""
+        self.ids.append(change_id)
+
+
+@attrs.frozen(kw_only=True)
+class Site:
+    """Four approved tickets of four waiting changes in a SQLite file, and a workflow over them."""
+
+    path: Path
+    world: World
+    workflow: Workflow
+    troubles: Troubles
+    changes: dict[str, ChangeRequest]
+
+    def edit(self, statement: str, *values: object) -> None:
+        """Damage the file as a disk would, below the library."""
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(statement, values)
+
+    def poll(self, **options: object) -> Report:
+        """Let the polls fall due, and reconcile."""
+        self.world.clock.advance(301)
+        return self.workflow.reconcile(**options)  # type: ignore[arg-type] # the tests' own options
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Return the site."""
+    path = tmp_path / "store.db"
+    with contextlib.closing(open_storage(f"sqlite:///{path}")) as store:
+        world, troubles = World(store=store), Troubles()
+        workflow = world.workflow(observers=[troubles])
+        changes = {subject: world.apply(workflow, subject) for subject in SUBJECTS}
+        world.start_flow()
+        for change in changes.values():
+            world.decide(world.ticket_of(change), approved=True)
+        yield Site(path=path, world=world, workflow=workflow, troubles=troubles, changes=changes)
+
+
+def undecodable(site: Site) -> None:
+    """Flip one bit, so that a text is not UTF-8 any more."""
+    site.edit("UPDATE changes SET document = CAST(X'FF' || substr(document, 2) AS TEXT) WHERE subject = ?", POISONED)
+
+
+def flipped(site: Site) -> None:
+    """Flip one bit, so that a text is another one."""
+    site.edit("""UPDATE changes SET document = replace(document, '"alice"', '"alicd"') WHERE subject = ?""", POISONED)
+
+
+def stray(site: Site) -> None:
+    """Leave an entry that no change names."""
+    site.edit(
+        "INSERT INTO entries SELECT change_id, seq + 1, at, trigger, source, dest, actor, document FROM entries "
+        "WHERE change_id = ? ORDER BY seq DESC LIMIT 1",
+        site.changes[POISONED].id,
+    )
+
+
+DAMAGE: dict[str, Callable[[Site], None]] = {
+    "a text that is not UTF-8": undecodable,
+    "another text": flipped,
+    "a stray entry": stray,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_change_holds_no_other_up(site: Site, damage: Callable[[Site], None]) -> None:
+    """The pass approves the others, reports the one, and so does the next pass; a limit is not used up by it."""
+    damage(site)
+    poisoned = site.changes[POISONED].id
+
+    first = site.poll(limit=3)
+
+    others = [subject for subject in SUBJECTS if subject != POISONED]
+    assert [site.workflow.resolve(subject).state for subject in others] == [State.APPROVED] * 3
+    assert (first.moved, first.due) == (3, 4)
+    assert first.unreadable == 1
+    assert poisoned in site.troubles.ids
+
+    site.troubles.ids.clear()
+    again = site.poll()
+    assert (again.due, again.moved, poisoned in site.troubles.ids) == (1, 0, True)
+
+
+def test_others_are_listed_and_found_beside_a_damaged_change(site: Site) -> None:
+    """The damaged one is reported by its id; to read it by itself says what is wrong."""
+    undecodable(site)
+    poisoned = site.changes[POISONED].id
+    damaged: list[str] = []
+
+    listed = [change.subject for change in site.workflow.find(on_damage=lambda name, _: damaged.append(name))]
+
+    assert [subject for subject in SUBJECTS if subject != POISONED] == sorted(listed)
+    assert [poisoned] == damaged == site.troubles.ids
+    with pytest.raises(StorageCorrupt, match=poisoned):
+        site.workflow.get(poisoned)
+
+
+def test_due_rule_that_fails_on_one_change_holds_no_other_up() -> None:
+    """Whatever a host's rule raises, it is about that change alone."""
+
+    def brittle(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+        if change.subject == POISONED and rule.fails:
+            raise ZeroDivisionError("a host's mistake")
+        return COLLECTOR_CHANGE.due[State.PENDING](change, now, policy, looked=looked)
+
+    @attrs.define
+    class Rule:
+        fails: bool = False
+
+    rule = Rule()
+    definition = attrs.evolve(COLLECTOR_CHANGE, due={**COLLECTOR_CHANGE.due, State.PENDING: brittle})
+    world, troubles = World(), Troubles()
+    workflow = world.workflow(definition=definition, observers=[troubles])
+    changes = {subject: world.apply(workflow, subject) for subject in SUBJECTS}
+    rule.fails = True
+    world.clock.advance(301)
+
+    report = workflow.reconcile()
+
+    assert (report.due, report.unchanged, report.unreadable) == (4, 3, 1)
+    assert {changes[POISONED].id} == set(troubles.ids)
+
+
+def test_store_that_fails_ends_the_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is nothing about one change."""
+
+    def unavailable(_writes: list[Write]) -> list[Conflict | None]:
+        raise StorageUnavailable("the disk is full")
+
+    monkeypatch.setattr(site.world.store, "commit", unavailable)
+    with pytest.raises(StorageUnavailable):
+        site.poll()
+
+
+def test_pass_without_time_left_begins_nothing_more(site: Site) -> None:
+    """It reports that, and the next pass goes on."""
+    slow = site.world.gateway.read
+
+    def read(*given: object, **named: object) -> object:
+        site.world.clock.advance(6)
+        return slow(*given, **named)  # type: ignore[arg-type] # handed on
+
+    site.world.gateway.read = read  # type: ignore[method-assign,assignment] # slower than it was
+    first = site.poll(seconds=5, readers=1)
+
+    assert (first.finished, first.stopped) == (False, "its time was used up")
+    assert site.workflow.reconcile().finished
+
+
+def test_gateway_that_rests_is_not_asked_by_a_pass(site: Site) -> None:
+    """Nothing is claimed, and the report says why the pass ended."""
+    site.world.gateway.resting = lambda: "the gateway rests"  # type: ignore[attr-defined] # an optional ability
+
+    report = site.poll()
+
+    assert (report.due, report.finished, report.stopped) == (0, False, "the gateway rests")
+    del site.world.gateway.resting  # type: ignore[attr-defined] # as above
+    assert site.workflow.reconcile().moved == 4
