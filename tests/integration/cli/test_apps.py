@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -157,3 +159,54 @@ def test_a_submission_without_a_ticket_is_resent_or_abandoned_by_a_person(shop: 
     given_up = shop.run("abandon", "collector-2", "--actor", "carol", "--reason", "not wanted any more", "--json")
     assert (given_up.code, given_up.json["outcome"]) == (0, "abandoned")
     assert len(shop.sandbox.tickets()) == 1
+
+
+def test_submissions_that_were_lost_together_are_resent_together(shop: Office) -> None:
+    """At first only printed; then each under its own key."""
+    shop.sandbox.faults.status("create_ticket", 502, always=True)
+    asked = ("--title", "t", "--applicant", "alice", "--approver", "bob", "--json")
+    lost = [shop.run("apply", "--subject", subject, *asked).json for subject in ("collector-1", "collector-2")]
+    shop.sandbox.faults.clear()
+    decided = ("resend-all", "--actor", "carol", "--reason", "the server was restarted")
+
+    dry = shop.run(*decided, "--json")
+
+    assert (dry.code, [one["result"] for one in dry.json]) == (0, ["would be sent"] * 2)
+    assert "nothing was sent" in dry.err
+    assert shop.sandbox.tickets() == ()
+
+    done = shop.run(*decided, "--yes", "--json")
+
+    assert (done.code, [one["result"] for one in done.json]) == (0, ["sent"] * 2)
+    assert [one["attempt"] for one in done.json] == [2, 2]
+    assert {one["attempt"]["key"] for one in lost} == {ticket.tag for ticket in shop.sandbox.tickets()}
+    assert "no change matches" in shop.run(*decided, "--yes").err
+
+
+def test_a_change_that_is_resent_in_bulk_although_it_may_not_be_is_named(shop: Office) -> None:
+    """The machine refuses it; the exit code says that not all was done."""
+    shop.sandbox.faults.status("get_tickets", 503, always=True)
+    shop.sandbox.faults.status("create_ticket", 502, always=True)
+    shop.run("apply", "--subject", "collector-1", "--title", "t", "--applicant", "alice", "--approver", "bob")
+
+    done = shop.run(
+        *("resend-all", "--actor", "carol", "--reason", "r", "--attention", "lookup_failed", "--yes", "--json")
+    )
+
+    assert done.code == 5
+    assert done.json[0]["result"].startswith("refused: ")
+
+
+def test_a_damaged_change_is_named_beside_the_list(shop: Office) -> None:
+    """The others are listed, and the exit code says that something is missing."""
+    good, bad = shop.apply("collector-1"), shop.apply("collector-2")
+    path = shop.variables["BKAPP_ITSM_STORE"].removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE changes SET document = replace(document, 'alice', 'alicd') WHERE id = ?", [bad["id"]]
+        )
+
+    listed = shop.run("list", "--json")
+
+    assert (listed.code, [one["id"] for one in listed.json]) == (5, [good["id"]])
+    assert f"change {bad['id']} cannot be read" in listed.err
