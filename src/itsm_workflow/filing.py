@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, make_form, normal_subject
-from itsm_workflow.gateway.protocol import CreateRequest
+from itsm_workflow.gateway.budget import Budget
+from itsm_workflow.gateway.protocol import CreateRequest, SupportsBudget
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -90,9 +92,8 @@ class Filing:
     ) -> Mapping[str, object]:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
         change_id = self._new_id()
-        draft = self._journal.draft(
-            change_id=change_id, subject="preview", form=form, actor="", steps=[self._submission(form, number=1)]
-        )
+        submission = self._submission(form, number=1, service=self._gateway.service())
+        draft = self._journal.draft(change_id=change_id, subject="preview", form=form, actor="", steps=[submission])
         url, headers = address(change_id, 1)
         request = CreateRequest(
             form=form,
@@ -124,20 +125,21 @@ class Filing:
             TransitionRefused: It is no draft.
             AlreadyApplied: Another change of its subject is open.
         """
+        budget = self._budget()
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
             form = stored.change.form
             problems = self._problems(form)
             if problems:
                 raise InvalidForm(problems)
-            steps = self._to_sending(stored.change.subject, form)  # may ask the gateway for its services
+            steps = self._to_sending(stored.change.subject, form, budget)
             since = self._journal.clock.elapsed()
             prepared = self._journal.fire(stored, steps, actor=actor)
             try:
                 marked = self._journal.commit_one(prepared)
             except StorageConflict:
                 continue  # somebody revised or submitted it: see whether it still is a draft
-            return self._send(marked, since)
+            return self._send(marked, since, budget)
         raise StorageConflict(change_id=change_id, kind="version")
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
@@ -146,10 +148,10 @@ class Filing:
         Raises:
             AlreadyApplied: A change of the subject is open.
         """
-        journal = self._journal
+        journal, budget = self._journal, self._budget()
         for _ in range(_TRIES):
             draft = self._draft_of(subject)
-            steps = self._to_sending(subject, form)  # may ask the gateway for its services
+            steps = self._to_sending(subject, form, budget)
             since = journal.clock.elapsed()
             if draft is None:
                 prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
@@ -159,7 +161,7 @@ class Filing:
                 marked = journal.commit_one(prepared)
             except StorageConflict:
                 continue  # somebody submitted or revised the draft: look again what the subject has
-            return self._send(marked, since)
+            return self._send(marked, since, budget)
         raise StorageConflict(change_id=draft.change.id if draft else subject, kind="version")
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None) -> ev.TicketConfirmed:
@@ -193,21 +195,32 @@ class Filing:
             problem="" if ticket.key else "the person's word: the gateway does not show the key on it",
         )
 
-    def _send(self, marked: Stored, since: float) -> Stored:
-        attempt = marked.change.expect_attempt()
-        stored, _ = self._loop.ask(marked, Send(number=attempt.number, owner=attempt.owner), since)
-        return self._loop.advance(stored.change.id, forced=False) if self._loop.is_due(stored) else stored
+    def _budget(self) -> Budget:
+        journal = self._journal
+        return Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
 
-    def _to_sending(self, subject: str, form: Form) -> list[Step]:
-        mark = ev.AttemptMark(number=1, owner=self._loop.owner)
-        submission = self._submission(form, number=self._journal.highest_submission(subject) + 1)
-        return [submission, Step(Trigger.MARK_SENDING, mark)]
+    def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:
+        """Send what was marked for it, and look up what came of it while there is time."""
+        attempt, loop = submitted.change.expect_attempt(), self._loop.within(budget)
+        if attempt.phase is Phase.QUEUED:
+            return submitted
+        stored, _ = loop.ask(submitted, Send(number=attempt.number, owner=attempt.owner), since)
+        return loop.advance(stored.change.id, forced=False) if budget.left and loop.is_due(stored) else stored
 
-    def _submission(self, form: Form, *, number: int) -> Step:
+    def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
+        """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
+        gateway = self._gateway.within(budget) if isinstance(self._gateway, SupportsBudget) else self._gateway
+        number = self._journal.highest_submission(subject) + 1
+        submission = self._submission(form, number=number, service=gateway.service())
+        if budget.left < self._journal.policy.send_least.total_seconds():
+            return [submission]
+        return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]
+
+    def _submission(self, form: Form, *, number: int, service: str) -> Step:
         submission = ev.Submission(
             key=self._key_prefix + self._new_id(),
             creator=form.applicant,
-            service=self._gateway.service(),
+            service=service,
             owner=self._loop.owner,
             number=number,
         )

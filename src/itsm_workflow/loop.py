@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -18,7 +19,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, Unknown
+from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SupportsBudget, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect, Ticket
     from itsm_workflow.effects import EffectRegistry
+    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.observe import Observers
@@ -76,7 +78,19 @@ class Loop:
         self._observers = observers
         self._address = address
         self._deadline = deadline
+        self._budget: Budget | None = None
         self.owner = owner
+
+    def within(self, budget: Budget) -> Self:
+        """Return this loop with a bound on the time that all its calls of the gateway may take together."""
+        bounded = copy.copy(self)
+        bounded._spend(budget)  # noqa: SLF001 - a copy of this very class
+        return bounded
+
+    def _spend(self, budget: Budget) -> None:
+        self._budget = budget
+        if isinstance(self._gateway, SupportsBudget):
+            self._gateway = self._gateway.within(budget)
 
     def advance(self, change_id: str, *, forced: bool) -> Stored:
         """Ask and decide until the change is no longer due.
@@ -255,6 +269,8 @@ class Loop:
         The lease counts from before the commit that marked the send: a worker that was stopped inside it must not send
         late, and one whose commit was slow still may.
         """
+        if self._budget is not None and self._budget.left < self._journal.policy.send_least.total_seconds():
+            return NotSent(problem="too little time was left to send it: a later pass does", not_asked=True)
         taken = self._journal.clock.elapsed() - since
         left = self._journal.policy.send_lease.total_seconds() - taken
         if left >= self._deadline.total_seconds():

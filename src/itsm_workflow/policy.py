@@ -44,6 +44,9 @@ class Policy:
         send_lease: After this time a send whose owner is silent counts as unknown. A send begins only while what is
             left of its lease covers the gateway's whole deadline, however long the commit took that marked it.
         send_margin: What `send_lease` leaves at least beyond that deadline.
+        apply_budget: What `Workflow.apply` and `submit` may take in all: to look up the service, to send, and to look
+            up what came of it. What does not fit is left to the next pass.
+        send_least: What of that must be left for the create; with less, the change stays queued.
         late_arrival: How long after its deadline a request that left may still reach the ticket system.
         unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
         unsent_retry_cap: The longest such wait.
@@ -74,6 +77,8 @@ class Policy:
     send_lease: dt.timedelta = _seconds(30)
     send_margin: dt.timedelta = _seconds(5)
     late_arrival: dt.timedelta = _seconds(60)
+    apply_budget: dt.timedelta = _seconds(15)
+    send_least: dt.timedelta = _seconds(10)
     unsent_retry: dt.timedelta = _seconds(30)
     unsent_retry_cap: dt.timedelta = _seconds(1 * HOUR)
     unsent_attempts: int = _count(8, 1)
@@ -100,6 +105,11 @@ class Policy:
         if not fits or list(self.lookups) != sorted(self.lookups):
             rule = f"1 to {_LOOKUPS} timedeltas of at least 0 and at most {LONGEST.days} days, in ascending order"
             raise ValueError(f"Policy.lookups must be a tuple of {rule}, not {given!r}")
+        if self.apply_budget < self.send_least or not self.apply_budget:
+            least = f"Policy.send_least, {_shown(self.send_least)}"
+            raise ValueError(
+                f"Policy.apply_budget must be above 0 and at least {least}, not {_shown(self.apply_budget)}"
+            )
 
     def misfits(self, deadline: dt.timedelta) -> list[str]:
         """Return what is too short beside the time that one call of the gateway may take; empty if all of it fits."""
