@@ -29,8 +29,8 @@ SUBJECT = "collector-1"
 
 
 def policy(resends: int) -> Policy:
-    """Return the default timings, so much shorter that a pause of three seconds outlasts all of them."""
-    margin, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.1, 1.5, 1.3, 0.0, 0.1, 0.3))
+    """Return the default timings, so much shorter that a pause of seconds outlasts all of them."""
+    margin, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.1, 1.5, 1.3, 0.0, 0.1, 2.7))
     return Policy(
         resends=resends,
         lookups=tuple(lookups),
