@@ -1,0 +1,222 @@
+"""Who does what on whose behalf: names that are easily taken for one another arrive where they belong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from itsm_workflow import Effect, EffectCall, State
+from itsm_workflow.change import WITHDRAW, EffectStatus
+from itsm_workflow.gateway.protocol import Created, Unknown
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.change import Attempt, Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
+    from itsm_workflow.machine.evidence import Snapshot
+
+FORM: dict[str, Any] = {"title": "接入日志", "applicant": "alice", "approvers": ["carol"]}
+
+
+class Recording(LedgerGateway):
+    """A gateway that remembers what it was asked, in order."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.asked: list[tuple[str, Any]] = []
+        self.answers: dict[str, Any] = {}
+
+    def service(self) -> str:
+        """Return the service, or what a test has given."""
+        return str(self.answers.get("service") or super().service())
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Remember the request, and answer with made-up facts if a test has given some."""
+        self.asked.append(("create", request))
+        return self.answers["create"] if "create" in self.answers else super().create(request)
+
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Remember which ticket."""
+        self.asked.append(("read", (ticket.id, decision_field)))
+        return super().read(ticket, decision_field=decision_field)
+
+    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Remember whose key."""
+        self.asked.append(("find_by_key", attempt.key))
+        return super().find_by_key(attempt)
+
+    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+        """Remember which number, and whose key."""
+        self.asked.append(("find_by_sn", (sn, attempt.key)))
+        return super().find_by_sn(sn, attempt)
+
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Remember who asks, and why."""
+        self.asked.append(("withdraw", (ticket.id, operator, reason)))
+        super().withdraw(ticket, operator=operator, reason=reason)
+
+
+@pytest.fixture
+def world() -> World:
+    """Make a world with a gateway that remembers."""
+    return World(gateway=Recording)
+
+
+def answer(world: World, **answers: Any) -> None:
+    """Let the gateway answer with made-up facts."""
+    assert isinstance(world.gateway, Recording)
+    world.gateway.answers |= answers
+
+
+def asked(world: World, what: str) -> list[Any]:
+    """Return what the gateway was asked of one kind."""
+    assert isinstance(world.gateway, Recording)
+    return [facts for kind, facts in world.gateway.asked if kind == what]
+
+
+def test_submission_holds_key_creator_service_and_owner(world: World) -> None:
+    """Four texts, each in its own place, in the store and in the request."""
+    world.gateway.settings = attrs.evolve(world.gateway.settings, key_prefix="bk")
+    workflow = world.workflow()
+    answer(world, service="service-9", create=Created(id="901", sn="REQ-7", url="http://itsm.example/#/ticket/901"))
+    change = workflow.apply(subject="collector-1", actor="root", **FORM)
+    attempt = change.expect_attempt()
+    [request] = asked(world, "create")
+
+    assert (attempt.key[:2], attempt.creator, attempt.service) == ("bk", "alice", "service-9")
+    assert attempt.owner == workflow._loop.owner
+    assert (request.attempt.key, request.attempt.creator, request.form) == (attempt.key, "alice", change.form)
+    assert f"/{change.id}/1/" in request.callback_url
+    assert (request.callback_url, request.callback_headers) == workflow._make_address(change.id, 1)
+
+
+def test_ticket_is_bound_with_the_facts_of_the_answer(world: World) -> None:
+    """Id, number and address; and the gateway by its name."""
+    answer(world, create=Created(id="901", sn="REQ-7", url="http://itsm.example/#/ticket/901"))
+    change = world.workflow().apply(subject="collector-1", **FORM)
+    ticket = change.expect_ticket()
+
+    assert (ticket.gateway, ticket.id, ticket.sn) == ("bk_itsm", "901", "REQ-7")
+    assert (ticket.url, ticket.channel) == ("http://itsm.example/#/ticket/901", "answer")
+
+
+def test_history_names_who_caused_each_entry(world: World) -> None:
+    """A person, the gateway's answer, or the library itself."""
+    workflow = world.workflow(effects={State.APPROVED: [Effect("start", lambda _: None)]})
+    draft = workflow.draft(subject="collector-1", actor="root", **FORM)
+    workflow.revise(draft.id, actor="rita", **FORM | {"title": "接入 nginx 日志"})
+    workflow.submit(draft.id, actor="sam")
+    world.start_flow()
+    world.decide(world.ticket_of(workflow.get(draft.id)), approved=True)
+    workflow.settle(draft.id)
+
+    actors = [(entry.trigger, entry.actor) for entry in workflow.history(draft.id)]
+    assert actors[:4] == [("draft", "root"), ("revise", "rita"), ("submit", "sam"), ("mark_sending", "sam")]
+    assert ("record_ticket", "gateway") in actors
+    assert ("approve", "gateway") in actors
+    assert actors[-1] == ("deliver_effect", "worker")
+
+
+def test_applicant_acts_where_no_one_else_is_named(world: World) -> None:
+    """In the history of a draft, a revision and a submission."""
+    workflow = world.workflow()
+    draft = workflow.draft(subject="collector-1", **FORM)
+    workflow.revise(draft.id, **FORM | {"title": "接入 nginx 日志"})
+    workflow.submit(draft.id)
+
+    assert [entry.actor for entry in workflow.history(draft.id)][:4] == ["alice"] * 4
+
+
+def test_effect_is_called_with_its_own_facts(world: World) -> None:
+    """Id, name, attempt, change and actor; the second delivery has the same id and another attempt."""
+    calls: list[EffectCall] = []
+
+    def start(call: EffectCall) -> None:
+        calls.append(call)
+        if len(calls) == 1:
+            raise OSError("not yet")
+
+    workflow = world.workflow(effects={State.APPROVED: [Effect("start", start)]})
+    change = world.approved(workflow)
+    workflow.settle(change.id)
+    world.clock.advance(3600)
+    workflow.settle(change.id)
+
+    [effect] = workflow.get(change.id).effects
+    assert [(call.id, call.name, call.attempt, call.change.id, call.actor) for call in calls] == [
+        (effect.id, "start", 1, change.id, "gateway"),
+        (effect.id, "start", 2, change.id, "gateway"),
+    ]
+    assert effect.status is EffectStatus.DELIVERED
+
+
+def test_withdrawal_is_made_as_the_creator_and_says_on_whose_behalf(world: World) -> None:
+    """The ticket system lets nobody else; the person who decided is in the reason and in the history."""
+    workflow = world.workflow()
+    change = world.apply(workflow)
+    world.start_flow()
+    world.clock.advance(10)
+    workflow.withdraw(change.id, actor="root", reason="not needed")
+
+    assert asked(world, "withdraw") == [(change.expect_ticket().id, "alice", "withdrawn by root")]
+    entry = next(one for one in workflow.history(change.id) if one.trigger == "request_withdrawal")
+    assert entry.actor == "root"
+    [effect] = workflow.get(change.id).effects
+    assert (effect.name, effect.actor) == (WITHDRAW, "root")
+
+
+def test_ticket_is_looked_at_right_after_it_was_withdrawn(world: World) -> None:
+    """What the withdrawal brought about shows in what `withdraw` returns."""
+    workflow = world.workflow()
+    change = world.apply(workflow)
+    world.start_flow()
+    world.clock.advance(10)
+    before = len(asked(world, "read"))
+    withdrawn = workflow.withdraw(change.id, actor="alice")
+
+    assert asked(world, "read")[before:] == [(change.expect_ticket().id, None)]
+    assert withdrawn.suspicion is not None
+
+
+def test_nothing_is_read_after_another_effect(world: World) -> None:
+    """The next look comes when it is due."""
+    calls: list[EffectCall] = []
+    workflow = world.workflow(effects={State.PENDING: [Effect("tell", calls.append)]})
+    workflow.apply(subject="collector-1", **FORM)
+
+    assert [call.name for call in calls] == ["tell"]
+    assert asked(world, "read") == []
+
+
+def test_ticket_that_a_person_found_is_asked_for_by_its_number_and_our_key(world: World) -> None:
+    """And bound with the gateway's facts."""
+    workflow = world.workflow()
+    answer(world, create=Unknown(problem="the connection was reset"))
+    lost = workflow.apply(subject="collector-1", **FORM)
+    attempt = lost.expect_attempt()
+    assert isinstance(world.gateway, Recording)
+    request = asked(world, "create")[0]
+    filed = LedgerGateway.create(world.gateway, request)
+    assert isinstance(filed, Created)
+
+    ticket = workflow.record_ticket(lost.id, sn=filed.sn, actor="root").expect_ticket()
+    assert asked(world, "find_by_sn") == [(filed.sn, attempt.key)]
+    assert (ticket.gateway, ticket.id, ticket.sn, ticket.channel) == ("bk_itsm", filed.id, filed.sn, "operator")
+    assert ticket.url == filed.url
+    assert workflow.history(lost.id)[-1].actor == "root"
+
+
+def test_decision_field_is_read_where_the_rule_wants_one(world: World) -> None:
+    """By the name that the rule gives it."""
+    workflow = world.workflow()
+    rule = attrs.evolve(workflow.definition.approval, decision_field="approval_result")
+    workflow = world.workflow(definition=attrs.evolve(workflow.definition, approval=rule))
+    change = world.approved(workflow)
+    workflow.settle(change.id)
+
+    assert asked(world, "read")[-1] == (change.expect_ticket().id, "approval_result")
