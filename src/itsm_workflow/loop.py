@@ -209,7 +209,7 @@ class Loop:
         """
         journal, stored = self._journal, claimed
         if isinstance(answer, ReadAnswer) and answer.snapshot is not None:
-            self._tell_of_unknown_status(claimed.change.id, answer.snapshot)
+            self._tell_of_snapshot(claimed.change.id, answer.snapshot)
         for _ in range(_TRIES):
             steps = settle.decide(
                 journal.definition,
@@ -242,11 +242,12 @@ class Loop:
         concern = ev.Concern(reason=AttentionReason.DECISION_REFUSED, facts=facts)
         return journal.fire(stored, [Step(Trigger.RAISE_ATTENTION, concern)], actor=WORKER, looked=True)
 
-    def _tell_of_unknown_status(self, change_id: str, snapshot: ev.Snapshot) -> None:
-        if snapshot.status is ev.TicketStatus.OTHER:
-            message = (
-                f"ticket {snapshot.ticket_id} has the status {snapshot.word!r}, which is not known: it counts as open"
-            )
+    def _tell_of_snapshot(self, change_id: str, snapshot: ev.Snapshot) -> None:
+        """Notify observers of what is odd about a look, whatever it decides."""
+        unknown = f"has the status {snapshot.word!r}, which is not known: it counts as open"
+        odd = [unknown if snapshot.status is ev.TicketStatus.OTHER else "", snapshot.inconclusive]
+        for problem in filter(None, odd):
+            message = f"ticket {snapshot.ticket_id}: {problem}"
             self._observers.on_trouble(change_id, GatewayProtocolError(message, endpoint="read"))
 
     def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:

@@ -72,7 +72,7 @@ ADVICE = {
     "effect_unknown": "start a process that has a function for the effect, or retry the effect under an alias",
     "mismatch": "compare the ticket with the facts; record_ticket with a reason if it is ours after all",
     "self_approved": "check that the applicant may approve; clear the attention when it is settled",
-    "inconclusive": "look at the ticket in the ticket system; attest_approval if it was approved there",
+    "inconclusive": "look at the ticket in the ticket system, and at what keeps it from being read",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
     "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
 }

@@ -208,6 +208,8 @@ def meaning(status: int, body: bytes) -> str:
 
 ODD_ENDS = {
     "no approval step": AttentionReason.NO_APPROVAL_STEP,
+    "no log": AttentionReason.INCONCLUSIVE,
+    "no result": AttentionReason.INCONCLUSIVE,
     "no end": AttentionReason.OVERDUE,
     "an unknown status": AttentionReason.OVERDUE,
 }
@@ -225,10 +227,12 @@ class OddGateway(LedgerGateway):
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
         """Return how the ticket stands, or seems to."""
-        shown = super().read(ticket, decision_field=decision_field)
+        shown, over = super().read(ticket, decision_field=decision_field), TicketStatus.FINISHED
+        ended = attrs.evolve(shown, status=over, word="FINISHED", result_status=over, approve_result=True)
         if self.kind == "no approval step":
-            over = TicketStatus.FINISHED
-            return attrs.evolve(
-                shown, status=over, word="FINISHED", result_status=over, approve_result=True, approval_step=False
-            )
+            return attrs.evolve(ended, approval_step=False)
+        if self.kind == "no log":
+            return attrs.evolve(ended, approval_step=None, inconclusive="its log is too large to be read")
+        if self.kind == "no result":
+            return attrs.evolve(ended, result_status=None, approve_result=None)
         return attrs.evolve(shown, status=TicketStatus.OTHER, word="已完成") if "unknown" in self.kind else shown

@@ -332,7 +332,7 @@ def test_g7_lies_approve_nothing_and_bind_nothing(faults: Faults) -> None:
 
 @row("G7")
 def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults) -> None:
-    """No approval step, no end, a status that nobody knows: the change waits, and somebody is told."""
+    """No approval step, no log, no result, no end, a status that nobody knows: the change waits, a person is called."""
     for kind in faults.cases(ODD_ENDS):
         world, witness = World(gateway=OddGateway), Witness()
         assert isinstance(world.gateway, OddGateway)

@@ -56,7 +56,7 @@ def onward(change: ChangeRequest) -> SearchStrategy[tuple[str, Any]]:
 
 
 APPROVED = {"status": ev.TicketStatus.FINISHED, "result_status": ev.TicketStatus.FINISHED, "approve_result": True}
-APPROVED |= {"approval_step": True, "ambiguous": False}
+APPROVED |= {"approval_step": True, "ambiguous": False, "inconclusive": ""}
 OPEN = {"status": ev.TicketStatus.RUNNING, "result_status": None}
 REFUSED = {**APPROVED, "approve_result": False}
 WITHDRAWN = {"status": ev.TicketStatus.REVOKED, "result_status": None, "step_running": False, "ambiguous": False}

@@ -28,6 +28,7 @@ from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
 from itsm_workflow.gateway.bk_itsm_services import ServiceFinder
 from itsm_workflow.gateway.bk_itsm_wire import (
+    APP_CODES,
     CALLBACK_FAILED_TICKET,
     CREATE_TICKET,
     GET_TICKET_INFO,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 _SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
-_APP_CODES = range(3_900_000, 4_000_000)  # BK-ITSM's own; any other number is the gateway's
 
 
 class BkItsmGateway:
@@ -149,7 +149,7 @@ class BkItsmGateway:
         if isinstance(reply, GatewayRefused):
             self._services.forget()
             code = reply.remote_code
-            if isinstance(code, int) and code in _APP_CODES:
+            if isinstance(code, int) and code in APP_CODES:
                 return Refused(remote_code=code, message=_remote_message(reply))
             return Unknown(problem=str(reply))
         if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
@@ -226,7 +226,7 @@ class BkItsmGateway:
         if not isinstance(reply, GatewayRefused):
             return reply.data.is_passed
         # The server answers a few malformed tokens with an error of its own instead of false.
-        if isinstance(reply.remote_code, int) and reply.remote_code in _APP_CODES:
+        if isinstance(reply.remote_code, int) and reply.remote_code in APP_CODES:
             return False
         raise reply
 

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
+from itsm_workflow.errors import (
+    GatewayAnswerTooLarge,
+    GatewayError,
+    GatewayProtocolError,
+    GatewayRefused,
+    GatewayTimeout,
+    GatewayUnavailable,
+)
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_wire import (
+    APP_CODES,
     GET_TICKET_INFO,
     GET_TICKET_LOGS,
     GET_TICKET_STATUS,
@@ -41,6 +49,7 @@ _WORDS = {
 # The id in a page's address: `.../#/ticket/detail?id=12` from the API, `.../#/ticket/12/` on a mobile page.
 _ID_IN_URL = re.compile(r"(?:[?&]id=|/ticket/)([0-9]{1,19})(?=[/?&#]|$)")
 _APPROVAL_CODE, _STEP_RUNNING = "APPROVE_RESULT", "RUNNING"
+_OK = 200
 
 
 def status_of(word: str) -> TicketStatus:
@@ -76,20 +85,23 @@ class TicketReader:
         ticket off the list of undelivered callbacks, so it waits until the rest was read. Only a page that the ticket's
         end overtook is read once more.
 
+        A part that BK-ITSM answers and that cannot be read, such as a log beyond its bound, does not keep the rest from
+        being read: the snapshot says what is missing.
+
         Raises:
             GatewayError: It could not be asked, or the number is not our ticket's.
         """
-        page = self.page(ticket)
+        page, unread = self._page_or_row(ticket)
         steps = self._steps(page)
-        result = self.results([ticket]).get(ticket.id)
+        result, missed = self._result(ticket)
         if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
-            page = self.page(ticket)  # it ended between the two; if the page still disagrees, that is a fact
+            # It ended between the two; if the page still disagrees, that is a fact.
+            page, unread = self._page_or_row(ticket)
             steps = self._steps(page)
-        status = status_of(page.current_status)
         return Snapshot(
             ticket_id=ticket.id,
             sn=ticket.sn,
-            status=status,
+            status=status_of(page.current_status),
             word=clean(page.current_status, limit=64),
             seen_at=self._now(),
             result_status=None if result is None else result.status,
@@ -97,9 +109,10 @@ class TicketReader:
             approval_step=steps.approval,
             step_running=steps.running,
             decision=None if isinstance(page, TicketRow) else _decision(page, decision_field),
-            ambiguous=isinstance(page, TicketRow),
+            ambiguous=isinstance(page, TicketRow) and not unread,
             closed_by=_people(page.updated_by),
             deciders=steps.deciders,
+            inconclusive="; ".join(filter(None, (unread, steps.problem, missed))),
         )
 
     def page(self, ticket: Ticket) -> TicketPage | TicketRow:
@@ -144,6 +157,24 @@ class TicketReader:
                     torn.add(result.ticket_id)
         return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
 
+    def _page_or_row(self, ticket: Ticket) -> tuple[TicketPage | TicketRow, str]:
+        """Return the ticket's page, or its row of the list with why its page cannot be read."""
+        try:
+            return self.page(ticket), ""
+        except GatewayError as error:
+            problem = _why_unreadable("page", error)
+            row = next((row for row in self._search.of_sn(ticket.sn) if str(row.id) == ticket.id), None)
+            if row is None:
+                raise
+            return row, problem
+
+    def _result(self, ticket: Ticket) -> tuple[TicketResult | None, str]:
+        """Return the ticket's result, or why it cannot be read; nothing of both if the server leaves it out."""
+        try:
+            return self.results([ticket]).get(ticket.id), ""
+        except GatewayError as error:
+            return None, _why_unreadable("result", error)
+
     def _steps(self, page: TicketPage | TicketRow) -> _Steps:
         """Return what the ticket's steps show.
 
@@ -155,15 +186,16 @@ class TicketReader:
             return _Steps()
         running = any(step.status == _STEP_RUNNING for step in page.current_steps)
         if status_of(page.current_status) is TicketStatus.FINISHED:
-            logs = self._client.exchange(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
-            if isinstance(logs, GatewayRefused):
-                return _Steps(running=running)
-            deciders = deciders_in(logs.data.logs)
+            try:
+                logs = self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
+            except GatewayError as error:
+                return _Steps(running=running, problem=_why_unreadable("log", error))
+            deciders = deciders_in(logs.logs)
             return _Steps(approval=any(one.approved for one in deciders), running=running, deciders=deciders)
-        reply = self._client.exchange(GET_TICKET_STATUS, {"sn": page.sn})
-        if isinstance(reply, GatewayRefused):
-            return _Steps(running=running)
-        steps = reply.data.current_steps
+        try:
+            steps = self._client.call(GET_TICKET_STATUS, {"sn": page.sn}).current_steps
+        except GatewayError as error:
+            return _Steps(running=running, problem=_why_unreadable("status", error))
         return _Steps(
             approval=any(map(_asks_for_approval, steps)),
             running=running or any(step.status == _STEP_RUNNING for step in steps),
@@ -178,11 +210,30 @@ class _Steps:
         approval: Of a finished ticket, whether somebody approved; of another one, whether approval is asked for now.
         running: Whether a step still runs.
         deciders: Who decided.
+        problem: What could not be read, and why.
     """
 
     approval: bool | None = None
     running: bool | None = None
     deciders: tuple[Decider, ...] = ()
+    problem: str = ""
+
+
+def _why_unreadable(part: str, error: GatewayError) -> str:
+    """Return why a part of a ticket cannot be read although BK-ITSM answers; in the same words each time.
+
+    Raises:
+        GatewayError: The error, if it is BK-ITSM that cannot be asked now: the whole ticket is to be looked at later.
+    """
+    code = vars(error).get("remote_code")
+    is_the_gateways = isinstance(code, int) and code not in APP_CODES
+    not_asked = isinstance(error, GatewayUnavailable | GatewayTimeout) or is_the_gateways
+    if not_asked or vars(error).get("status") not in {None, _OK}:
+        raise error
+    if isinstance(error, GatewayAnswerTooLarge):
+        return f"its {part} is too large to be read"
+    why = "the answer is not as agreed" if code is None else f"the gateway refuses, code {code}"
+    return f"its {part} cannot be read: {why}"
 
 
 def _asks_for_approval(step: OpenStep) -> bool:

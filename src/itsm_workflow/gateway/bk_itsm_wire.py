@@ -12,6 +12,9 @@ import attrs
 
 from itsm_workflow.gateway.endpoint import Endpoint
 
+APP_CODES = range(3_900_000, 4_000_000)
+"""BK-ITSM's own codes; any other number is the gateway's."""
+
 MAX_LOG = 16 << 20
 """Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
 

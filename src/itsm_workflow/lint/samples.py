@@ -35,10 +35,11 @@ _PARTS = 4
 _CONSTANTS = 20
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 _WORDS: Mapping[str, Sequence[object]] = {"decision": (None, "true", "false")}
-_ENDED = {"ambiguous": False, "result_status": TicketStatus.FINISHED, "approval_step": True, "step_running": False}
-_QUIET = {"ambiguous": False, "step_running": False, "result_status": None, "approve_result": None}
+_READ = {"ambiguous": False, "inconclusive": ""}
+_ENDED = {**_READ, "result_status": TicketStatus.FINISHED, "approval_step": True, "step_running": False}
+_QUIET = {**_READ, "step_running": False, "result_status": None, "approve_result": None}
 _LOOKS: Sequence[Mapping[str, object]] = (
-    {"status": TicketStatus.RUNNING, "result_status": None, "approve_result": None, "ambiguous": False},
+    {**_READ, "status": TicketStatus.RUNNING, "result_status": None, "approve_result": None},
     *(
         {**_ENDED, "status": TicketStatus.FINISHED, "approve_result": yes, "decision": str(yes).lower()}
         for yes in (True, False)

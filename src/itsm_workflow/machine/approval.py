@@ -33,6 +33,7 @@ DOUBTS = frozenset(
         AttentionReason.AMBIGUOUS_SN,
         AttentionReason.NO_APPROVAL_STEP,
         AttentionReason.SELF_APPROVED,
+        AttentionReason.INCONCLUSIVE,
     }
 )
 """The reasons that a `Doubt` can have."""
@@ -96,7 +97,8 @@ class ApprovalPolicy:
 
     def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
-            return Doubt(reason=AttentionReason.DISAGREEMENT, detail="the ticket finished and its result is missing")
+            missing = snapshot.inconclusive or "its result is missing"
+            return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"the ticket finished, and {missing}")
         if self.decision_field is not None:
             wanted = "true" if snapshot.approve_result else "false"
             if snapshot.decision != wanted:
@@ -107,6 +109,9 @@ class ApprovalPolicy:
         return self._approved(snapshot, applicant) if snapshot.approve_result else Verdict.REFUSED
 
     def _approved(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
+        if snapshot.inconclusive or snapshot.approval_step is None:
+            unread = snapshot.inconclusive or "whether a person approved it cannot be read"
+            return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"the ticket ended as approved, and {unread}")
         if snapshot.approval_step is not True:
             return Doubt(
                 reason=AttentionReason.NO_APPROVAL_STEP,

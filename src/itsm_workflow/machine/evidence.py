@@ -172,7 +172,7 @@ class Snapshot:
         ambiguous: Several tickets carry this sn, so that what is read by sn alone could not be read.
         closed_by: Who touched the ticket last.
         deciders: Who decided in the ticket's approval steps, oldest first.
-        inconclusive: Why this look cannot conclude although the ticket ended, or empty.
+        inconclusive: What could not be read although the gateway answers, and why; empty if all was.
     """
 
     ticket_id: str

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError, GatewayRefused, SettingsError
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, SettingsError
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm_wire import MAX_LOG
 from itsm_workflow.gateway.transport import BODY_LIMIT
@@ -32,6 +32,19 @@ class Refusal(Exception):
     """Answer with an envelope of this code instead."""
 
 
+class HttpStatus(Exception):
+    """Answer with this HTTP status instead."""
+
+
+def refusing(code: int | str) -> Callable[[dict[str, Any]], Data]:
+    """Return an endpoint that refuses."""
+
+    def refuse(_: dict[str, Any]) -> object:
+        raise Refusal(code)
+
+    return refuse
+
+
 def scripted(script: Script, asked: list[tuple[str, dict[str, Any]]] | None = None) -> Callable[[Connection], None]:
     """Return a server whose endpoints answer with what their function makes of the parameters."""
 
@@ -47,6 +60,9 @@ def scripted(script: Script, asked: list[tuple[str, dict[str, Any]]] | None = No
                 envelope = success(script[name](params))
             except Refusal as refusal:
                 envelope = {"result": False, "code": refusal.args[0], "data": None, "message": ""}
+            except HttpStatus as failed:
+                connection.send(response({}, status=failed.args[0]))
+                continue
             connection.send(response(envelope))
 
     return serve
@@ -203,17 +219,40 @@ class TestReading:
         assert [name for name, _ in asked] == ["get_ticket_info", "get_ticket_logs", "ticket_approval_result"]
         assert (snapshot.approve_result, snapshot.approval_step, snapshot.closed_by) == (True, True, "admin,alice")
 
-    @pytest.mark.parametrize("code", [3900022, 3900004, 1])
-    def test_a_page_that_cannot_be_read_forgets_nothing(self, code: int) -> None:
-        """The result is not asked for."""
+    @pytest.mark.parametrize("code", [3900022, 3900004, "SERVER_500_ERROR"])
+    def test_a_ticket_that_is_not_there_forgets_nothing(self, code: int | str) -> None:
+        """Neither page nor list shows it: the refusal stands, and the result is not asked for."""
         asked: list[tuple[str, dict[str, Any]]] = []
+        script = reading(get_ticket_info=refusing(code), get_tickets=lambda _: listed([]))
+        with FaultServer(scripted(script, asked)) as server, pytest.raises(GatewayRefused):
+            gateway(server.url).read(ticket())
+        assert {name for name, _ in asked} == {"get_ticket_info", "get_tickets"}
 
-        def refuse(_: dict[str, Any]) -> object:
-            raise Refusal(code)
-
-        with FaultServer(scripted(reading(get_ticket_info=refuse), asked)) as server, pytest.raises(GatewayRefused):
+    def test_a_refusal_of_the_gateways_own_is_no_word_about_the_ticket(self) -> None:
+        """Out of quota, say: the ticket is looked at later, and nothing else is asked for."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+        with (
+            FaultServer(scripted(reading(get_ticket_info=refusing(1642902)), asked)) as server,
+            pytest.raises(GatewayRefused),
+        ):
             gateway(server.url).read(ticket())
         assert [name for name, _ in asked] == ["get_ticket_info"]
+
+    @pytest.mark.parametrize(
+        ("code", "why"),
+        [
+            (3900004, "its page cannot be read: the gateway refuses, code 3900004"),
+            ("SERVER_500_ERROR", "its page cannot be read: the gateway refuses, code SERVER_500_ERROR"),
+        ],
+    )
+    def test_a_ticket_whose_page_cannot_be_read_is_told_by_its_rows(self, code: int | str, why: str) -> None:
+        """By id: how it stands and what its result is, and that nothing else could be read."""
+        with FaultServer(scripted(reading(get_ticket_info=refusing(code)))) as server:
+            snapshot = gateway(server.url).read(ticket(), decision_field="x")
+
+        assert (snapshot.status, snapshot.result_status) == (TicketStatus.RUNNING, TicketStatus.FINISHED)
+        assert (snapshot.approval_step, snapshot.step_running, snapshot.decision) == (None, None, None)
+        assert (snapshot.ambiguous, snapshot.inconclusive) == (False, why)
 
     def test_a_page_of_another_ticket(self) -> None:
         """Whatever it says, it is not about ours."""
@@ -222,15 +261,6 @@ class TestReading:
             client = gateway(server.url)
             with pytest.raises(GatewayProtocolError, match="is not the number of ticket 7"):
                 client.read(ticket())
-
-    def test_a_word_for_a_code_without_a_second_ticket(self) -> None:
-        """The server fails for another reason: the refusal stands."""
-
-        def refuse(_: dict[str, Any]) -> object:
-            raise Refusal("SERVER_500_ERROR")
-
-        with FaultServer(scripted(reading(get_ticket_info=refuse))) as server, pytest.raises(GatewayRefused):
-            gateway(server.url).read(ticket())
 
     @pytest.mark.parametrize(
         "rows",
@@ -300,31 +330,57 @@ class TestReading:
 
         assert snapshot.approval_step is True
 
-    def test_a_log_over_its_own_limit_has_an_error_of_its_own(self) -> None:
-        """Not to be taken for a gateway that is down: asking again does not help."""
+    def test_a_log_over_its_own_limit_is_said_to_be_missing(self) -> None:
+        """Asking again does not help: the rest is read, and the snapshot says why it cannot conclude."""
         logs = {"logs": [{"form_data": "x" * MAX_LOG}]}
-        with (
-            FaultServer(scripted(reading(get_ticket_logs=lambda _: logs))) as server,
-            pytest.raises(GatewayAnswerTooLarge, match="get_ticket_logs: the answer is larger than 16777216 bytes"),
-        ):
-            gateway(server.url, deadline=30.0, timeout=(10.0, 10.0)).read(ticket())
+        with FaultServer(scripted(reading(get_ticket_logs=lambda _: logs))) as server:
+            snapshot = gateway(server.url, deadline=30.0, timeout=(10.0, 10.0)).read(ticket())
+
+        assert (snapshot.status, snapshot.approve_result) == (TicketStatus.FINISHED, True)
+        assert (snapshot.approval_step, snapshot.inconclusive) == (None, "its log is too large to be read")
+
+    @pytest.mark.parametrize(
+        ("broken", "part"),
+        [
+            ({"get_ticket_logs": lambda _: {"logs": [7]}}, "log"),
+            ({"get_ticket_logs": lambda _: None}, "log"),
+            ({"ticket_approval_result": lambda _: [{"sn": 7}]}, "result"),
+            ({"get_ticket_info": lambda _: {"id": 7}}, "page"),
+        ],
+    )
+    def test_a_part_that_is_not_as_agreed_is_said_to_be_missing(
+        self, broken: dict[str, Callable[[dict[str, Any]], Data]], part: str
+    ) -> None:
+        """Whichever it is: a look that cannot conclude says so, in the same words each time."""
+        with FaultServer(scripted(reading(**broken))) as server:
+            client = gateway(server.url)
+            why = {client.read(ticket()).inconclusive for _ in range(2)}
+
+        assert why == {f"its {part} cannot be read: the answer is not as agreed"}
+
+    @pytest.mark.parametrize("endpoint", ["get_ticket_logs", "ticket_approval_result"])
+    def test_a_part_that_cannot_be_asked_for_now_is_asked_for_later(self, endpoint: str) -> None:
+        """A gateway in trouble is no property of the ticket."""
+
+        def busy(_: dict[str, Any]) -> object:
+            raise HttpStatus(503)
+
+        with FaultServer(scripted(reading(**{endpoint: busy}))) as server, pytest.raises(GatewayError):
+            gateway(server.url).read(ticket())
 
     def test_logs_that_are_refused_leave_the_step_open(self) -> None:
         """Not seen is not the same as not there."""
+        with FaultServer(scripted(reading(get_ticket_logs=refusing("SERVER_500_ERROR")))) as server:
+            snapshot = gateway(server.url).read(ticket())
 
-        def refuse(_: dict[str, Any]) -> object:
-            raise Refusal("SERVER_500_ERROR")
-
-        with FaultServer(scripted(reading(get_ticket_logs=refuse))) as server:
-            assert gateway(server.url).read(ticket()).approval_step is None
+        assert snapshot.approval_step is None
+        assert snapshot.inconclusive == "its log cannot be read: the gateway refuses, code SERVER_500_ERROR"
 
     def test_open_steps_that_are_refused_leave_the_step_open(self) -> None:
         """The same for a ticket that has not ended."""
-
-        def refuse(_: dict[str, Any]) -> object:
-            raise Refusal("SERVER_500_ERROR")
-
-        script = reading(get_ticket_info=lambda _: page(current_status="RUNNING"), get_ticket_status=refuse)
+        script = reading(
+            get_ticket_info=lambda _: page(current_status="RUNNING"), get_ticket_status=refusing("SERVER_500_ERROR")
+        )
         script["ticket_approval_result"] = lambda _: [result(current_status="RUNNING", approve_result=False)]
         with FaultServer(scripted(script)) as server:
             assert gateway(server.url).read(ticket()).approval_step is None

@@ -30,29 +30,27 @@ class Script:
         self.asked: list[str] = []
 
     def exchange(self, endpoint: Endpoint[object], _params: object) -> Reply[object]:
-        """Answer with the next page, and with what belongs to any."""
+        """Answer with the next page."""
         self.asked.append(endpoint.name)
-        if endpoint.name == "get_ticket_info":
-            word = self.pages.pop(0)
-            data: object = TicketPage(
-                id=12,
-                sn=TICKET.sn,
-                title="t",
-                current_status=word,
-                creator="alice",
-                current_steps=(),
-                fields=(),
-            )
-        elif endpoint.name == "get_ticket_logs":
-            verdict = {"type": "RADIO", "name": "审批意见", "value": "true"}
-            data = TicketLogs(logs=(LogLine(operator="bob", from_state_type="APPROVAL", form_data=[verdict]),))
-        else:
-            data = TicketStatusPage(current_steps=())
-        return Reply(data=data, request_id="r")
+        page = TicketPage(
+            id=12,
+            sn=TICKET.sn,
+            title="t",
+            current_status=self.pages.pop(0),
+            creator="alice",
+            current_steps=(),
+            fields=(),
+        )
+        return Reply(data=page, request_id="r")
 
-    def call(self, endpoint: Endpoint[object], _params: object) -> list[ResultRow]:
-        """Answer with the result."""
+    def call(self, endpoint: Endpoint[object], _params: object) -> object:
+        """Answer with the log of an approval, no open steps, or the result."""
         self.asked.append(endpoint.name)
+        if endpoint.name == "get_ticket_logs":
+            verdict = {"type": "RADIO", "name": "审批意见", "value": "true"}
+            return TicketLogs(logs=(LogLine(operator="bob", from_state_type="APPROVAL", form_data=[verdict]),))
+        if endpoint.name == "get_ticket_status":
+            return TicketStatusPage(current_steps=())
         return [
             ResultRow(sn=TICKET.sn, ticket_url=URL, current_status=self.result, approve_result=True, updated_by="bob")
         ]

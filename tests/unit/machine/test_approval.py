@@ -27,7 +27,8 @@ def agrees(snapshot: ev.Snapshot, *, approved: bool) -> bool:
 @given(seen=snapshots | endings | decided)
 def test_every_snapshot_is_judged_and_only_a_verified_one_approves(seen: ev.Snapshot) -> None:
     """Approved exactly if finished in both answers, result true, a step seen, one ticket, and the field if wanted."""
-    verified = agrees(seen, approved=True) and seen.approval_step is True and not seen.ambiguous
+    read = not seen.ambiguous and not seen.inconclusive
+    verified = agrees(seen, approved=True) and seen.approval_step is True and read
 
     for rule, field in ((PLAIN, True), (WITH_FIELD, seen.decision == "true")):
         judged = rule.judge(seen)
@@ -72,6 +73,7 @@ def test_all_combinations_of_two_answers_have_a_verdict() -> None:
         pytest.param(finished(approved=False), Verdict.REFUSED, id="refused"),
         pytest.param(finished(approved=False, approval_step=None), Verdict.REFUSED, id="a refusal needs no step"),
         pytest.param(finished(approved=False, ambiguous=True), Verdict.REFUSED, id="a refusal read by id"),
+        pytest.param(finished(approved=False, inconclusive="x"), Verdict.REFUSED, id="a refusal without its log"),
         pytest.param(snapshot(), Verdict.OPEN, id="running"),
         pytest.param(snapshot(RUNNING, approve_result=True, result_status=RUNNING), Verdict.OPEN, id="not yet"),
         pytest.param(snapshot(SUSPENDED), Verdict.OPEN, id="suspended"),
@@ -96,13 +98,18 @@ STRANGE = [
         finished(approved=True, approval_step=False), AttentionReason.NO_APPROVAL_STEP, id="finished, nobody asked"
     ),
     pytest.param(
-        finished(approved=True, approval_step=None), AttentionReason.NO_APPROVAL_STEP, id="finished, steps not read"
+        finished(approved=True, approval_step=None), AttentionReason.INCONCLUSIVE, id="finished, steps not read"
     ),
     pytest.param(finished(approved=True, ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="approved, shared sn"),
     pytest.param(withdrawn(ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="withdrawn, shared sn"),
-    pytest.param(snapshot(FINISHED), AttentionReason.DISAGREEMENT, id="finished without a result"),
     pytest.param(
-        finished(approved=True, result_status=None), AttentionReason.DISAGREEMENT, id="a flag without its status"
+        finished(approved=True, inconclusive="its log is too large to be read"),
+        AttentionReason.INCONCLUSIVE,
+        id="approved, and something could not be read",
+    ),
+    pytest.param(snapshot(FINISHED), AttentionReason.INCONCLUSIVE, id="finished without a result"),
+    pytest.param(
+        finished(approved=True, result_status=None), AttentionReason.INCONCLUSIVE, id="a flag without its status"
     ),
     pytest.param(finished(approved=True, result_status=RUNNING), AttentionReason.DISAGREEMENT, id="result behind"),
     pytest.param(finished(approved=True, result_status=REVOKED), AttentionReason.DISAGREEMENT, id="two ends"),

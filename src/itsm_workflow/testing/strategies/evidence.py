@@ -66,7 +66,12 @@ endings = st.builds(
 """Looks at tickets that ended; mostly the gateway's two answers agree."""
 decided = st.builds(
     lambda seen, approved: attrs.evolve(
-        seen, status=ev.TicketStatus.FINISHED, approve_result=approved, approval_step=True, ambiguous=False
+        seen,
+        status=ev.TicketStatus.FINISHED,
+        approve_result=approved,
+        approval_step=True,
+        ambiguous=False,
+        inconclusive="",
     ),
     endings,
     flags,
