@@ -56,6 +56,7 @@ _ROWS = (
     Row("T1", "a worker stopped between mark and send, another one active", "at most one create"),
     Row("T2", "a wall clock that jumps by days and years", "nothing is sent for it, no crash"),
     Row("T3", "a ticket that is born after the look-ups", "a person is told; the sweep reports it"),
+    Row("T4", "a wall clock that is set while a create is looked up, and resends allowed", "no resend before its time"),
     Row("G1", "reset before or after the request was read, a stale connection", "unknown after, queued before"),
     Row("G2", "slow headers, a dripping body, no answer", "the deadline ends it"),
     Row("G3", "every malformed answer, and every recorded one", "the closed classification; nothing else escapes"),
@@ -82,6 +83,7 @@ _ROWS = (
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),
     Row("X4", "effects that raise, hang, re-enter or exit", "state and effects stay consistent; parked in the end"),
     Row("X5", "memory that runs out", "a clean error or death, and recovery"),
+    Row("X6", "damaged changes, stray entries and failing due rules among many changes", "every other change goes on"),
 )
 
 ROWS = {row.id: row for row in _ROWS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
+import sqlite3
 import threading
 from collections import Counter
 from random import Random
@@ -26,6 +27,7 @@ from itsm_workflow.errors import (
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.due import waiting_due
 from itsm_workflow.machine.engine import _machine
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.secrets import Secret
@@ -46,9 +48,12 @@ from tests.integration.workflow.places import WatchedStore
 from tests.world import World, times
 
 if TYPE_CHECKING:
+    import datetime as dt
     from pathlib import Path
 
+    from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
+    from itsm_workflow.policy import Policy
     from tests.faults.cases import Faults
 
 
@@ -363,3 +368,70 @@ def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_p
                 assert report.tickets_created <= report.requests
                 assert report.tickets_created == report.by_state.get("pending")
     faults.note(", ".join(f"{count} {word}" for counted in (ended, left) for word, count in counted.most_common()))
+
+
+# ---------------------------------------------------------------- X6
+
+
+class Poison:
+    """Spoils some of a store's changes, each in its own way, and knows which."""
+
+    ways = ("undecodable", "edited", "stray", "rule")
+
+    def __init__(self, path: Path, random: Random) -> None:
+        self.path = path
+        self.random = random
+        self.broken: set[str] = set()
+        self.ruled: set[str] = set()
+
+    def spoil(self, change_id: str) -> None:
+        """Damage what is stored of a change, or let the host's rule fail on it."""
+        self.broken.add(change_id)
+        way = self.random.choice(self.ways)
+        if way == "rule":
+            self.ruled.add(change_id)
+            return
+        statement = {
+            "undecodable": "UPDATE changes SET document = CAST(X'C3' || document AS TEXT) WHERE id = ?",
+            "edited": """UPDATE changes SET document = replace(document, '"alice"', '"mallory"') WHERE id = ?""",
+            "stray": "INSERT INTO entries SELECT change_id, seq + 1, at, trigger, source, dest, actor, document "
+            "FROM entries WHERE change_id = ? ORDER BY seq DESC LIMIT 1",
+        }[way]
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(statement, [change_id])
+
+    def due(self, change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+        """Say when a waiting change is due, unless the rule fails on it."""
+        if change.id in self.ruled:
+            raise LookupError("the host's rule fails on this change")
+        return waiting_due(change, now, policy, looked=looked)
+
+
+@row("X6")
+def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> None:
+    """A pass approves every other change and reports each of these, whatever its limit; so does the next one."""
+    for seed in faults.cases(range(faults.pick(quick=15, full=300))):
+        random, path = Random(seed), tmp_path / f"{seed}.db"
+        poison = Poison(path, random)
+        definition = attrs.evolve(COLLECTOR_CHANGE, due={**COLLECTOR_CHANGE.due, State.PENDING: poison.due})
+        with faults.case(seed), contextlib.closing(open_storage(f"sqlite:///{path}")) as store:
+            world = World(seed, store=store)
+            workflow = world.workflow(definition=definition)
+            changes = [world.apply(workflow, f"collector-{number}") for number in range(random.randint(2, 12))]
+            world.start_flow()
+            for change in changes:
+                world.decide(world.ticket_of(change), approved=True)
+            for change in random.sample(changes, random.randint(1, len(changes) - 1)):
+                poison.spoil(change.id)
+            good = {change.id for change in changes} - poison.broken
+            world.clock.advance(301)
+
+            limit = random.choice([None, len(good)])
+            report = workflow.reconcile(limit=limit, readers=random.choice([1, 4]))
+
+            assert {workflow.get(name).state for name in good} == {State.APPROVED}
+            assert report.moved == len(good)
+            assert limit is not None or report.unreadable == len(poison.broken)
+            again = workflow.reconcile()
+            assert (again.moved, again.unreadable) == (0, again.due)
+            assert {one.change for one in world.deliveries} == good

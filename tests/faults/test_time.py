@@ -198,6 +198,41 @@ def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
             assert world.audit().illegal_transitions == 0
 
 
+# ---------------------------------------------------------------- set, while a resend is allowed
+
+
+@row("T4")
+def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
+    """By workers that come and go: each wait takes its time by the machine's own clock, and then one resend is made."""
+    schedule = sum(Policy().lookups, dt.timedelta()).total_seconds()
+    jumps = 0
+    for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
+        random, world = Random(seed), TurnedWorld(seed)
+        world.gateway.fate = "swallowed"
+        with faults.case(seed):
+            change = world.apply(world.workflow(policy=Policy(resends=1)))
+            began = world.clock.elapsed()
+            while world.clock.elapsed() < began + schedule * 0.9:
+                workflow = world.workflow(policy=Policy(resends=1))
+                if random.random() < 0.6:
+                    jumps += 1
+                    jump = dt.timedelta(seconds=random.uniform(-300.0, 1200.0))
+                    world.clock.set_wall(world.clock.peek() + jump)
+                for _ in range(random.randint(1, 4)):
+                    workflow.reconcile(readers=1)
+                    if random.random() < 0.3:
+                        workflow.settle(change.id)
+                world.clock.advance(random.uniform(0.0, 60.0))
+                assert world.gateway.sent == 1
+            world.clock.mend()
+            for _ in range(30):
+                world.clock.advance(600.0)
+                world.workflow(policy=Policy(resends=1)).reconcile(readers=1)
+            assert world.gateway.sent == 2
+            assert world.audit().illegal_transitions == 0
+    faults.note(f"{jumps} jumps")
+
+
 def _reconcile_for_a_day(world: World, workflow: Workflow) -> None:
     for hours in (0.1, 0.2, 0.3, 0.6, 1.1, 1.1, 2.1, 6.1, 6.1, 6.1):
         world.clock.advance(hours * 3600)
