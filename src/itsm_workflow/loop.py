@@ -19,7 +19,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SupportsBudget, Unknown
+from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SupportsBudget, SupportsTime, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect, Ticket
+    from itsm_workflow.change import Attempt, ChangeRequest, Moment, PlannedEffect, Ticket
     from itsm_workflow.effects import EffectRegistry
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
@@ -261,7 +261,7 @@ class Loop:
             creator=attempt.creator,
             answer=answer,
             found=found,
-            at=self._journal.moment(),
+            at=self._moment(),
         )
 
     def _late(self, since: float) -> NotSent | None:
@@ -305,9 +305,10 @@ class Loop:
             channel = ev.Channel.CALLBACK
         else:
             channel = ev.Channel.LOOKUP
-        return LookupAnswer(
-            number=attempt.number, found=found, channel=channel, problem=problem, at=self._journal.moment()
-        )
+        return LookupAnswer(number=attempt.number, found=found, channel=channel, problem=problem, at=self._moment())
+
+    def _moment(self) -> Moment:
+        return self._journal.moment(self._gateway.time() if isinstance(self._gateway, SupportsTime) else None)
 
     def _find(self, attempt: Attempt, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
         try:

@@ -29,6 +29,7 @@ from itsm_workflow.gateway.reading import Reader, failed
 from itsm_workflow.gateway.request import Asked, build_request
 from itsm_workflow.gateway.response import DataResponse, Reply
 from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
+from itsm_workflow.gateway.server_time import ServerTime
 from itsm_workflow.gateway.transport import Transport
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class ApiClient:
 
     Attributes:
         breaker: As given; its ``state`` lists what is not asked at the moment.
+        server_time: The gateway's own clock, as its last answer showed it.
 
     Raises:
         SettingsError: ``base_url`` is no address that the settings allow.
@@ -103,6 +105,7 @@ class ApiClient:
         self.breaker = breaker or Breaker(
             failures=settings.breaker_failures, rest=settings.breaker_rest, monotonic=clock.elapsed
         )
+        self.server_time = ServerTime(elapsed=clock.elapsed)
         self._pace = Pace(monotonic=monotonic, now=clock.now, sleep=sleep, draw=draw)
         self._new_request_id = new_request_id
 
@@ -304,6 +307,7 @@ class ApiClient:
                 # Less time than one read may take says nothing of the gateway.
                 self.breaker.failed(*names)
             return failed(error)
+        self.server_time.note(answer.headers)
         (self.breaker.failed if answer.status in _ABSENT else self.breaker.answered)(*names)
         response = reader.read(answer)
         if key and response.is_success:

@@ -42,6 +42,7 @@ from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import Attempt, Form, Ticket
@@ -114,6 +115,10 @@ class BkItsmGateway:
         """Return why tickets would not be read now, in words for people; empty: they would be."""
         resting = self._client.resting(GET_TICKET_INFO)
         return "" if resting is None else str(resting)
+
+    def time(self) -> dt.datetime | None:
+        """Return BK-ITSM's own time, as the ``Date`` of its last answer shows it; None before the first."""
+        return self._client.time()
 
     # ---------------------------------------------------------------- filing
 

@@ -18,6 +18,7 @@ from itsm_workflow.gateway.bk_itsm_wire import ENDPOINTS
 from itsm_workflow.gateway.prepare import copied, fill_identity_and_app, resolve
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from itsm_workflow.errors import GatewayRefused
@@ -112,6 +113,10 @@ class RoutedClient:
     def resting(self, endpoint: Endpoint[Any]) -> Resting | None:
         """Return why a call of the endpoint would not be sent now; see `ApiClient.resting`."""
         return self._client.resting(self._lead(endpoint))
+
+    def time(self) -> dt.datetime | None:
+        """Return the gateway's own time, as its last answer showed it; None before."""
+        return self._client.server_time.now()
 
     def call(self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND) -> T:
         """Call an endpoint and return its data; see `ApiClient.call`."""

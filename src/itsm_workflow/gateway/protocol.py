@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import attrs
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import Attempt, Form, Ticket
@@ -256,6 +257,15 @@ class SupportsRest(Protocol):
 
     def resting(self) -> str:
         """Return why tickets would not be read now, in words for people; empty: they would be. Asks nothing."""
+        ...
+
+
+@runtime_checkable
+class SupportsTime(Protocol):
+    """A gateway whose answers show its own clock, which is independent of the clocks of our machines."""
+
+    def time(self) -> dt.datetime | None:
+        """Return the gateway's time, or None if no answer has shown one yet. Asks nothing."""
         ...
 
 

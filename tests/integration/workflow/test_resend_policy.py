@@ -5,14 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import pytest
+
 from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, Phase
+from itsm_workflow.gateway.protocol import Unknown
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
 from tests.integration.workflow.stores import EVERY_STORE
+from tests.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import Workflow
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+    from itsm_workflow.testing.manual_clock import ManualClock
 
 LOOKUPS = (dt.timedelta(), dt.timedelta(seconds=120))
 
@@ -123,3 +130,57 @@ def test_double_that_a_late_request_makes_is_reported(office: Office) -> None:
     assert after.state == State.APPROVED
     assert after.attention is not None
     assert (after.attention.reason, after.attention.facts["ticket"]) == (AttentionReason.DUPLICATE, str(late))
+
+
+class Rebooted:
+    """A clock of a machine that was started anew: its wall clock goes on, the time since its boot does not."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._began = clock.elapsed()
+
+    def now(self) -> dt.datetime:
+        """Return the wall-clock time."""
+        return self._clock.now()
+
+    def elapsed(self) -> float:
+        """Return the seconds since the boot."""
+        return self._clock.elapsed() - self._began
+
+    def boot(self) -> tuple[str, int]:
+        """Return an id of this boot, and the microseconds since."""
+        return f"boot at {self._began}", round(self.elapsed() * 1_000_000)
+
+
+class DatedGateway(LedgerGateway):
+    """A gateway that loses every create; its answers may show its own clock."""
+
+    shows_its_time = True
+    sent = 0
+
+    def time(self) -> dt.datetime | None:
+        """Return the ticket system's time."""
+        return self.ledger.now() if self.shows_its_time else None
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Lose it."""
+        self.sent += 1
+        return Unknown(problem="it was lost on its way")
+
+
+@pytest.mark.parametrize(("shows_its_time", "sent"), [(True, 2), (False, 1)])
+def test_machine_that_is_rebooted_between_looks_goes_by_the_gateways_date(*, shows_its_time: bool, sent: int) -> None:
+    """Where nothing but the wall clock says that the waits have passed, a person decides."""
+    world = World(gateway=DatedGateway)
+    assert isinstance(world.gateway, DatedGateway)
+    world.gateway.shows_its_time = shows_its_time
+    policy = Policy(lookups=LOOKUPS, resends=1)
+    change = world.workflow(policy=policy, clock=Rebooted(world.clock)).apply(subject=SUBJECT, **asked())
+    for _ in range(4):
+        world.clock.advance(121)
+        world.workflow(policy=policy, clock=Rebooted(world.clock)).reconcile()
+
+    assert world.gateway.sent == sent
+    attention = world.workflow().get(change.id).attention
+    assert attention is not None
+    assert attention.reason is AttentionReason.NOT_FOUND
