@@ -78,8 +78,8 @@ def read_defects() -> list[Defect]:
 def _read(path: Path) -> Defect:
     head, blank, patch = path.read_text(encoding="utf-8").partition("\n\n")
     found = _HEAD.match(head + blank[:1])
-    if found is None or not patch.startswith("--- a/src/"):
-        raise PatchError(f"{path.name}: a patch of src, below a head of Defect, What and Tests")
+    if found is None or not patch.startswith(("--- a/src/", "--- a/storage_backends/")):
+        raise PatchError(f"{path.name}: write a patch of the library's source below a head of Defect, What and Tests")
     return Defect(
         name=path.stem,
         label=found["label"],

@@ -163,6 +163,20 @@ def test_worker_that_was_stopped_after_its_mark_sends_nothing(office: Office) ->
     assert workflow.get(change.id).sn == office.only_ticket().sn
 
 
+def test_commit_that_takes_its_time_sends_all_the_same(office: Office) -> None:
+    """What counts is that the lease outlasts the call: a slow store must not make a queue that never ends."""
+    workflow = office.workflow()
+
+    def delay(_: Sequence[Write]) -> None:
+        office.store.after = lambda _: None
+        office.clock.advance(2.8)
+
+    office.store.after = delay
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert (change.state, len(office.sandbox.bodies("create_ticket"))) == (State.PENDING, 1)
+
+
 def test_used_up_lookups_call_a_person_and_send_nothing(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
     """Absence is believed after the whole schedule only, and even then nothing is sent again."""
     workflow, change = lost
