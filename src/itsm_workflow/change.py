@@ -249,13 +249,16 @@ class PlannedEffect:
     """Work that is due because a state was entered, or a withdrawal asked for.
 
     Attributes:
-        id: Stable over every delivery: change id, entry number and name.
-        attempts: Deliveries that failed.
-        due_at: When it may be delivered next.
+        id: The same for every delivery: change id, name, submission number, and the ordinal of its planning.
+        attempts: Deliveries that were started.
+        due_at: When it may be delivered next; once it is started, when that was.
         error: What the last failed delivery said.
         actor: On whose behalf.
         owner: The token of the worker that delivers it; empty unless it is started.
         claimed_until: When that delivery counts as failed, or None unless it is started.
+        lost: Deliveries in a row, before the present one, of which no result was stored before their claim ended.
+        retried_after: How many deliveries there were when a person last had it tried again. The bound on deliveries
+            counts from there.
     """
 
     id: str
@@ -267,6 +270,17 @@ class PlannedEffect:
     actor: str = ""
     owner: str = ""
     claimed_until: dt.datetime | None = None
+    lost: int = 0
+    retried_after: int = 0
+
+    @property
+    def tries(self) -> int:
+        """How many deliveries count against the bound."""
+        return self.attempts - self.retried_after
+
+    def is_in_delivery(self, now: dt.datetime) -> bool:
+        """Tell whether a worker delivers it at that time."""
+        return self.status is EffectStatus.STARTED and self.claimed_until is not None and self.claimed_until > now
 
 
 @attrs.frozen(kw_only=True)

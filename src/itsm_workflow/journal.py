@@ -17,7 +17,7 @@ from itsm_workflow.errors import (
 )
 from itsm_workflow.machine.ahead import put_right
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.due import is_delivering, next_due
+from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
 from itsm_workflow.settle import Step
@@ -269,10 +269,6 @@ class Journal:
         boot_id, boot = self.clock.boot()
         return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
 
-    def is_delivering(self, stored: Stored, now: dt.datetime) -> bool:
-        """Tell whether a worker holds the change to deliver an effect."""
-        return is_delivering(stored.change, stored.due_at, now, self.policy)
-
     def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
         """Store what was prepared, and tell the observers of what was stored."""
         conflicts = self.storage.commit([one.write for one in prepared])
@@ -327,8 +323,6 @@ class Journal:
                 entries.append(entry)
                 seq += 1
         due_at = next_due(self.definition, change, now, self.policy, looked=looked)
-        if before is not None and self.is_delivering(before, now) and not _told_of_effects(before.change, change):
-            due_at = before.due_at  # what else became due waits for the delivery, or for the end of its lease
         return self._write(before, change, tuple(entries), due_at, looked=looked)
 
     def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
@@ -361,7 +355,3 @@ class Journal:
         held = self.held(change.subject) if self.definition.is_open(change) else None
         write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
         return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)
-
-
-def _told_of_effects(before: ChangeRequest, after: ChangeRequest) -> bool:
-    return before.effects != after.effects[: len(before.effects)]

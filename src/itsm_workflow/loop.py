@@ -127,8 +127,7 @@ class Loop:
     def plan(self, stored: Stored) -> Plan | None:
         """Return the next question about a change, or None.
 
-        A change with an effect that another worker is delivering, or that is due and another process's to deliver, is
-        left to that one as a whole.
+        A change with an effect that is due and another process's to deliver is left to that one as a whole.
         """
         return None if self.leaves(stored) else self._plan(stored)
 
@@ -140,25 +139,28 @@ class Loop:
         return not self._effects.delivers(_effect(stored.change, plan.question).name)
 
     def _plan(self, stored: Stored) -> Plan | None:
-        journal, now = self._journal, self._journal.clock.now()
-        if journal.is_delivering(stored, now):
-            return None
-        return settle.plan(journal.definition, stored.change, now, journal.policy, owner=self.owner)
+        journal = self._journal
+        return settle.plan(journal.definition, stored.change, journal.clock.now(), journal.policy, owner=self.owner)
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared:
         """Prepare the commit that must be durable before the question is asked."""
-        policy, now = self._journal.policy, self._journal.clock.now()
-        until = now + (policy.effect_lease if isinstance(plan.question, Deliver) else policy.read_lease)
-        if isinstance(plan.question, Send):
-            until = now + policy.send_lease
+        policy, now, question = self._journal.policy, self._journal.clock.now(), plan.question
+        if question is None:
+            return self._journal.fire(stored, plan.claim, actor=WORKER)
+        if isinstance(question, Deliver):
+            # It claims the effect alone: all else of the change falls due as ever.
+            until = now + policy.effect_lease
+            start = ev.EffectStart(effect=question.effect, attempt=question.attempt, until=until, owner=question.owner)
+            return self._journal.fire(stored, [Step(Trigger.START_EFFECT, start)], actor=WORKER)
+        until = now + (policy.send_lease if isinstance(question, Send) else policy.read_lease)
         return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
 
-    def ask(self, claimed: Stored, question: Question, since: float) -> tuple[Stored, bool]:
+    def ask(self, claimed: Stored, question: Question | None, since: float) -> tuple[Stored, bool]:
         """Ask a claimed question, and store what the answer decides.
 
         Args:
             claimed: The change as the claim left it.
-            question: The question.
+            question: The question; None if the claim was all there was to do.
             since: The clock's `elapsed` when the claim was begun.
 
         Returns:
@@ -171,7 +173,7 @@ class Loop:
             return self._deliver(claimed, question)
         return self.record_look(claimed, question, self.look(claimed.change, question))
 
-    def look(self, change: ChangeRequest, question: Question) -> list[ReadAnswer | LookupAnswer]:
+    def look(self, change: ChangeRequest, question: Question | None) -> list[ReadAnswer | LookupAnswer]:
         """Return what the gateway answers to a question that only reads. Writes nothing, so any thread may call it."""
         answers: list[ReadAnswer | LookupAnswer] = []
         if isinstance(question, Read) or (isinstance(question, Sweep) and question.read):
@@ -181,7 +183,7 @@ class Loop:
         return answers
 
     def record_look(
-        self, claimed: Stored, question: Question, answers: Sequence[ReadAnswer | LookupAnswer]
+        self, claimed: Stored, question: Question | None, answers: Sequence[ReadAnswer | LookupAnswer]
     ) -> tuple[Stored, bool]:
         """Store what the answers to a look decide, and return the change then, and whether all were answered."""
         stored = claimed
@@ -343,7 +345,7 @@ class Loop:
 
     def _deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
         change, effect = claimed.change, _effect(claimed.change, question)
-        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts + 1, error="", final=False)
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error="", final=False)
         if effect.name == WITHDRAW:
             result = attrs.evolve(result, error=self._withdraw(change, effect.actor))
         else:

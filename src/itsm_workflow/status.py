@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
-    from itsm_workflow.change import Attention, ChangeRequest, Decider, Form, TicketDecision
+    from itsm_workflow.change import Attention, ChangeRequest, Decider, Form, PlannedEffect, TicketDecision
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.storage.codec import Stored
 
@@ -87,10 +87,7 @@ def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str
         told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
         reason = change.attention.reason.value
         parts.append(f"a person should look ({reason}{': ' + told if told else ''}): {ADVICE[reason]}")
-    planned = [effect for effect in change.effects if effect.status is EffectStatus.PLANNED]
-    parts += [
-        f"effect {one.name} is due{f', it failed {one.attempts} times' if one.attempts else ''}" for one in planned
-    ]
+    parts += [_effect(one, now) for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
     parts.append(_next_look(stored, now))
     return f"{change.subject} ({change.id}) {'; '.join(parts)}."
 
@@ -136,6 +133,14 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     since = f" since {_at(ticket.recorded_at)}" if ticket else ""
     lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""
     return f"waits for {approvers} to decide {where}{since}{lost}"
+
+
+def _effect(effect: PlannedEffect, now: dt.datetime) -> str:
+    if effect.claimed_until is not None and effect.is_in_delivery(now):
+        return f"effect {effect.name} is being delivered until {_at(effect.claimed_until)}, delivery {effect.attempts}"
+    if effect.status is EffectStatus.STARTED:
+        return f"effect {effect.name} is due, delivery {effect.attempts} brought no result"
+    return f"effect {effect.name} is due{f', it failed {effect.tries} times' if effect.tries else ''}"
 
 
 def _next_look(stored: Stored, now: dt.datetime) -> str:

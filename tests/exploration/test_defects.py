@@ -88,7 +88,7 @@ def test_an_effect_before_its_commit() -> None:
     """It runs while the approval that plans it is only thought out."""
     assert found(explore(bounds=BOUNDS, library=defects.RunsEffectsAtOnce)) == (
         "effects_follow_their_commit",
-        "effect change.1.start ran before it was stored",
+        "effect change.start.2.0 ran before it, or the delivery, was stored",
         [
             *FILED,
             "a worker stores what was answered: renumber, record_ticket",

@@ -104,6 +104,8 @@ class Twins:
             return
         claims = self.library.claim(self.shelf.get(self.number), kept), self.library.claim(self.real, real)
         self.write(*claims)
+        if kept.question is None or real.question is None:
+            return
         question = question_of(kept.question, self.shelf.get(self.number).change)
         assert question == question_of(real.question, self.real.change)
         self.answers(question, keep=isinstance(question, Send))

@@ -81,7 +81,11 @@ _ROWS = (
     Row("X1", "injection into ids, numbers, titles and statuses", "no file outside, no line of its own in a log"),
     Row("X2", "secrets", "in no log, repr, traceback, pickle, row or answer"),
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),
-    Row("X4", "effects that raise, hang, re-enter or exit", "state and effects stay consistent; parked in the end"),
+    Row(
+        "X4",
+        "effects that raise, hang, re-enter, exit or kill their process",
+        "state and effects stay consistent; parked in the end",
+    ),
     Row("X5", "memory that runs out", "a clean error or death, and recovery"),
     Row("X6", "damaged changes, stray entries and failing due rules among many changes", "every other change goes on"),
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import Effect, State, Workflow, open_storage
+from itsm_workflow import Effect, Policy, State, Workflow, open_storage
 from itsm_workflow.callbacks.credential import PATH
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import (
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
-    from itsm_workflow.policy import Policy
     from tests.faults.cases import Faults
 
 
@@ -236,6 +235,49 @@ def test_x4_crash_between_effect_and_commit_delivers_again(faults: Faults) -> No
             survivor.reconcile()
             assert [one.effect for one in world.deliveries] == [world.deliveries[0].effect] * 2
             assert survivor.get(change.id).effects[0].status is EffectStatus.DELIVERED
+            world.check()
+
+
+@row("X4")
+def test_x4_effect_that_kills_its_process_is_parked(faults: Faults) -> None:
+    """Its deliveries are counted before they begin: it is given up like one that fails, and harms no other change."""
+    for seed in faults.cases(range(faults.pick(quick=20, full=500))):
+        world, chance = World(seed), Random(seed)
+        store = world.store = WatchedStore(world.store)
+        killed: list[tuple[str, int]] = []
+
+        def die(_: object) -> None:
+            raise KeyboardInterrupt
+
+        def kill(
+            call: EffectCall, store: WatchedStore = store, killed: list[tuple[str, int]] = killed, seed: int = seed
+        ) -> None:
+            killed.append((call.id, call.attempt))
+            store.before = die  # nothing of it is stored any more
+            if seed % 2:
+                raise SystemExit
+
+        policy = Policy(effect_attempts=chance.randint(1, 6))
+        effects = {State.APPROVED: [Effect("start", kill)]}
+        change = world.approved(world.workflow(effects=effects, policy=policy))
+        world.clock.advance(LEASE)
+        with faults.case(seed):
+            for _ in range(policy.effect_attempts):
+                with pytest.raises((KeyboardInterrupt, SystemExit)):
+                    world.workflow(effects=effects, policy=policy).reconcile()
+                store.before = lambda _: None
+                world.clock.advance(LEASE * chance.choice([1, 3]))
+            after = world.workflow(effects=effects, policy=policy)
+            after.reconcile()
+            stored = after.get(change.id)
+            [effect] = stored.effects
+            assert killed == [(effect.id, number) for number in range(1, policy.effect_attempts + 1)]
+            assert (stored.state, effect.status) == (State.APPROVED, EffectStatus.PARKED)
+            assert stored.attention is not None
+            assert stored.attention.reason is AttentionReason.EFFECT_PARKED
+            assert "ended its process" in stored.attention.facts["error"]
+            assert after.reconcile().due == 0
+            world.workflow().retry_effect(change.id, effect.id, actor="ops")
             world.check()
 
 

@@ -15,7 +15,6 @@ from itsm_workflow.change import (
     Attention,
     AttentionReason,
     Decider,
-    EffectStatus,
     HeardCallback,
     Moment,
     Outcome,
@@ -71,6 +70,7 @@ EVERY_TYPE = [
     ),
     ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"}),
+    ev.EffectStart(effect="E1", attempt=8, until=x.later(300), owner="w1"),
     ev.EffectResult(effect="E1", attempt=8, error="boom", final=True),
     ev.EffectRetry(effect="E1", reason="mended"),
 ]
@@ -158,7 +158,9 @@ FULL = attrs.evolve(
     ended_at=x.later(6),
     heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7), count=2),
     effects=(
-        x.planned(EffectStatus.STARTED, attempts=8, error="boom", actor="alice", owner="w1", claimed_until=x.later(8)),
+        x.started(
+            attempts=8, error="boom", actor="alice", owner="w1", claimed_until=x.later(8), lost=1, retried_after=6
+        ),
     ),
     submission=2,
     round=3,

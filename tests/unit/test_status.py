@@ -146,7 +146,7 @@ SENTENCES: dict[str, tuple[ChangeRequest, str]] = {
     ),
     "approved": (x.APPROVED, "ended as approved on 2024-05-17 08:00:20 UTC by ticket REQ7"),
     "withdrawn": (x.WITHDRAWN, "ended as withdrawn on 2024-05-17 08:01:40 UTC by ticket REQ7"),
-    "abandoned": (x.ABANDONED, "ended as abandoned on 2024-05-17 08:08:20 UTC"),
+    "abandoned": (x.ABANDONED, "ended as abandoned on 2024-05-17 08:15:00 UTC"),
     "ended at an unknown time": (
         attrs.evolve(x.APPROVED, ended_at=None),
         "ended as approved by ticket REQ7",

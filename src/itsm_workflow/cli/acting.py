@@ -153,7 +153,7 @@ def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, 
         retried = next(one for one in change.effects if one.id == effect_id)
     if retried.status is EffectStatus.DELIVERED:
         return Exit.DONE
-    if retried.error and retried.attempts:
+    if retried.error and retried.tries:
         note(f"itsm-workflow: effect {retried.name} failed again: {clean(retried.error)}")
         return Exit.FAILED
     note(f"itsm-workflow: effect {retried.name} is due; the application that knows it delivers it with its next pass")

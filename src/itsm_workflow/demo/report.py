@@ -187,6 +187,7 @@ _SAID: Mapping[str, str] = {
     "TicketConfirmed": "{sn}, by {channel}",
     "CallbackHeard": "{sn}",
     "Snapshot": "{word}, approved: {approve_result}",
+    "EffectStart": "delivery {attempt}",
     "EffectResult": "delivery {attempt} {error}",
 }
 """How each kind of evidence is told; of any other, everything that is not empty is listed."""

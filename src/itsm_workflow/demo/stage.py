@@ -278,4 +278,6 @@ class _News:
 
 
 def _has_ended(change: ChangeRequest) -> bool:
-    return change.outcome is not None and all(one.status is not EffectStatus.PLANNED for one in change.effects)
+    return change.outcome is not None and not any(
+        one.status in {EffectStatus.PLANNED, EffectStatus.STARTED} for one in change.effects
+    )

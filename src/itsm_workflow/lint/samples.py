@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import EffectStart, Snapshot, TicketStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def samples(
     Raises:
         CannotSampleError: The annotations of its fields cannot be read, or its validators refuse every combination.
     """
-    domains = _fields(kind, _Domains(change, now, tuple(constants)), 0)
+    domains = _fields(kind, _Domains(kind, change, now, tuple(constants)), 0)
     aimed = {name: domain[0] for name, domain in domains.items()}
     looks = [{**aimed, **look} for look in _LOOKS] if issubclass(kind, Snapshot) else []
     made, refused = [], ""
@@ -115,9 +115,9 @@ def _combinations(domains: Mapping[str, Sequence[object]], most: int) -> Iterato
 class _Domains:
     """What fields can hold, by their names and types."""
 
-    def __init__(self, change: ChangeRequest, now: dt.datetime, constants: tuple[object, ...]) -> None:
+    def __init__(self, kind: type, change: ChangeRequest, now: dt.datetime, constants: tuple[object, ...]) -> None:
         self._form = change.form
-        self._own = _own(change)
+        self._own = _own(kind, change)
         numbers = [one for one in constants if isinstance(one, int | float) and not isinstance(one, bool)]
         numbers = [1, 0, 2, *(near for one in numbers for near in (one - 1, one, one + 1))]
         self._plain: Mapping[object, Sequence[object]] = {
@@ -210,8 +210,8 @@ def _hints(kind: type) -> Sequence[tuple[str, Any, bool]]:
     ]
 
 
-def _own(change: ChangeRequest) -> Mapping[str, object]:
-    """Return what evidence about this change says, by the usual names of fields, and a host's own values."""
+def _own(kind: type, change: ChangeRequest) -> Mapping[str, object]:
+    """Return what evidence of that type says about this change, by the usual names of fields; a host's values, too."""
     found: dict[str, object] = {**change.data, "subject": change.subject, "change_id": change.id, "gateway": "bk_itsm"}
     found["service"] = "17"
     if change.attempt is not None:
@@ -224,7 +224,8 @@ def _own(change: ChangeRequest) -> Mapping[str, object]:
     else:
         found |= {"ticket_id": "7", "id": "7", "sn": "REQ7"}
     if change.effects:
-        found |= {"effect": change.effects[-1].id, "attempt": change.effects[-1].attempts + 1}
+        effect = change.effects[-1]
+        found |= {"effect": effect.id, "attempt": effect.attempts + (1 if issubclass(kind, EffectStart) else 0)}
     return found
 
 

@@ -14,7 +14,7 @@ import attrs
 from itsm_workflow.machine.due import next_due
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
 
@@ -77,9 +77,12 @@ def _past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequ
         ticket=ticket and attrs.evolve(ticket, recorded_at=back(ticket.recorded_at, now - policy.withdraw_age)),
         suspicion=None if suspicion is not None and suspicion.since > horizon else suspicion,
         heard=heard and attrs.evolve(heard, at=back(heard.at, polled + _MOMENT if was_late else polled)),
-        # As old as a lease, so that a delivery that goes on is known by it.
-        effects=tuple(
-            attrs.evolve(effect, due_at=back(effect.due_at, now - policy.effect_lease)) for effect in change.effects
-        ),
+        effects=tuple(_effect_past(effect, horizon, now) for effect in change.effects),
         ended_at=ended and back(ended, polled),
     )
+
+
+def _effect_past(effect: PlannedEffect, horizon: dt.datetime, now: dt.datetime) -> PlannedEffect:
+    if effect.due_at <= horizon:
+        return effect  # a delivery that began in time is believed however long it may take: its worker's policy says so
+    return attrs.evolve(effect, due_at=now, claimed_until=effect.claimed_until and now)

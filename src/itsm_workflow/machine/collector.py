@@ -49,6 +49,7 @@ class Trigger(enum.StrEnum):
     ABANDON = "abandon"
     RAISE_ATTENTION = "raise_attention"
     CLEAR_ATTENTION = "clear_attention"
+    START_EFFECT = "start_effect"
     DELIVER_EFFECT = "deliver_effect"
     FAIL_EFFECT = "fail_effect"
     RETRY_EFFECT = "retry_effect"
@@ -148,6 +149,8 @@ def approval_table(
             update=updates.attention_raised, note="a person should look"),
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
             guard=guards.has_attention, update=updates.attention_cleared, note="a person has looked"),
+        row(trigger=T.START_EFFECT, sources=every, dest=None, evidence=ev.EffectStart,
+            guard=guards.effect_may_start, update=updates.effect_started, note="durable before the work begins"),
         row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
             guard=guards.effect_was_done, update=updates.effect_delivered, note="work done"),
         row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,

@@ -29,7 +29,7 @@ def next_due(
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
         moments.append(definition.due[definition.states(change.state)](change, now, policy, looked=looked))
-    moments += [_effect_due(change, effect, policy) for effect in change.effects]
+    moments.append(effects_due(change, now, policy))
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
 
@@ -88,22 +88,20 @@ def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) 
     return max(planned, change.ticket.recorded_at + policy.withdraw_age)
 
 
-def is_delivering(change: ChangeRequest, due_at: dt.datetime | None, now: dt.datetime, policy: Policy) -> bool:
-    """Tell whether an effect is in delivery: only the claim of a delivery makes a change due later than its effects.
-
-    Args:
-        change: The change.
-        due_at: When it is stored to be due.
-        now: The time.
-        policy: The timings in force.
-    """
-    if due_at is None or due_at <= now:
-        return False
-    moments = [_effect_due(change, effect, policy) for effect in change.effects]
-    return any(moment is not None and moment < due_at and moment <= due_at - policy.effect_lease for moment in moments)
+def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy) -> dt.datetime | None:
+    """Return when the next effect is due, or None; the effects of a change are delivered one after the other."""
+    moments = [effect_due(change, effect, policy) for effect in change.effects]
+    known = [moment for moment in moments if moment is not None]
+    if not known:
+        return None
+    in_delivery = [one.claimed_until for one in change.effects if one.claimed_until and one.is_in_delivery(now)]
+    return max(min(known), *in_delivery) if in_delivery else min(known)
 
 
-def _effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:
+def effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:
+    """Return when a worker may next deliver the effect, or None; after one that was started, when its claim ends."""
+    if effect.status is EffectStatus.STARTED:
+        return effect.claimed_until or effect.due_at
     if effect.status is not EffectStatus.PLANNED:
         return None
     return withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from transitions import Machine, MachineError
 
-from itsm_workflow.change import ChangeRequest, EffectStatus, Entry, PlannedEffect
+from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.machine.declared import wrong_json, wrong_values
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.evidence import Drafted
-from itsm_workflow.machine.updates import effect_id
+from itsm_workflow.machine.updates import effect_planned
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -136,11 +136,10 @@ def fire(
         _check_data(definition, trigger, updated)
     if row.dest is None and updated == change:
         return change, None
-    planned: tuple[PlannedEffect, ...] = ()
-    if state != change.state:
-        planned = tuple(_planned(change, seq, name, now, actor) for name in (effects or {}).get(state, ()))
     before = {effect.id for effect in change.effects}
-    moved = attrs.evolve(updated, state=state, updated_at=now, effects=(*updated.effects, *planned))
+    moved = attrs.evolve(updated, state=state, updated_at=now)
+    for name in (effects or {}).get(state, ()) if state != change.state else ():
+        moved = effect_planned(moved, name, now, actor)
     entry = Entry(
         change_id=change.id,
         seq=seq,
@@ -167,12 +166,6 @@ def _check_data(definition: WorkflowDefinition, trigger: str, updated: ChangeReq
             f"workflow {definition.name}: the update of trigger {trigger} put into the change's data what cannot be "
             f"stored: {'; '.join(wrong)}"
         )
-
-
-def _planned(change: ChangeRequest, seq: int, name: str, now: dt.datetime, actor: str) -> PlannedEffect:
-    return PlannedEffect(
-        id=effect_id(change.id, seq, name), name=name, status=EffectStatus.PLANNED, due_at=now, actor=actor
-    )
 
 
 def _refused(definition: WorkflowDefinition, state: str, trigger: str, reason: str) -> TransitionRefused:

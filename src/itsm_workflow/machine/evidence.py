@@ -244,7 +244,7 @@ class EffectResult:
     """How one delivery of an effect went.
 
     Attributes:
-        attempt: The number of this delivery, from 1.
+        attempt: The number of this delivery, from 1; 0 if the work was done otherwise, e.g. by hand.
         error: Empty if it was done.
         final: A failure that no repeat can mend, e.g. a name that is not registered.
     """

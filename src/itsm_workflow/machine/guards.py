@@ -196,6 +196,23 @@ def has_attention(facts: Facts) -> str | None:
     return None if facts.change.attention else "no attention is raised"
 
 
+def effect_may_start(facts: Facts) -> str | None:
+    """The effect is to be delivered, no worker is delivering it, and this is its next delivery."""
+    start = facts.expect(ev.EffectStart)
+    effect = _effect(facts, start.effect)
+    if effect is None:
+        return f"this change has no effect {start.effect}"
+    if effect.is_in_delivery(facts.now):
+        return f"effect {effect.name} is being delivered until {effect.claimed_until:%Y-%m-%d %H:%M:%S}"
+    if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
+        return f"effect {effect.name} is {effect.status.value}"
+    if effect.status is EffectStatus.STARTED and effect.tries >= facts.policy.effect_attempts:
+        return f"effect {effect.name} was started {effect.tries} times and brought no result: it is to be parked"
+    if start.attempt != effect.attempts + 1:
+        return f"the next delivery of effect {effect.name} is number {effect.attempts + 1}, not {start.attempt}"
+    return None
+
+
 def effect_was_done(facts: Facts) -> str | None:
     """The effect was not delivered before, and this delivery did its work, however late."""
     result = facts.expect(ev.EffectResult)
@@ -203,14 +220,17 @@ def effect_was_done(facts: Facts) -> str | None:
 
 
 def effect_has_failed(facts: Facts) -> str | None:
-    """The effect waits to be delivered, and its next delivery failed."""
+    """The effect's present delivery failed; what an earlier one says changes nothing."""
     result = facts.expect(ev.EffectResult)
     effect = _effect(facts, result.effect)
     if not result.error:
-        return "the delivery did its work: no error is told"
-    if effect is not None and (effect.status is EffectStatus.PARKED or result.attempt != effect.attempts + 1):
+        return "the delivery did its work: the result names no error"
+    reason = _undelivered(facts, result)
+    if reason or effect is None:
+        return reason
+    if effect.status is not EffectStatus.STARTED or result.attempt != effect.attempts:
         return f"delivery {result.attempt} of effect {effect.name} has been counted already"
-    return _undelivered(facts, result)
+    return None
 
 
 def effect_is_parked(facts: Facts) -> str | None:
@@ -226,7 +246,11 @@ def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
     effect = _effect(facts, result.effect)
     if effect is None:
         return f"this change has no effect {result.effect}"
-    return f"effect {effect.name} was delivered already" if effect.status is EffectStatus.DELIVERED else None
+    if effect.status is EffectStatus.DELIVERED:
+        return f"effect {effect.name} was delivered already"
+    if result.attempt > effect.attempts:
+        return f"delivery {result.attempt} of effect {effect.name} was not started"
+    return None
 
 
 def _rule(facts: Facts) -> ApprovalPolicy:

@@ -28,10 +28,14 @@ from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts
+
+_AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
+"""What is stored of an effect that no worker delivers."""
 
 
 def revised(facts: Facts) -> ChangeRequest:
@@ -220,17 +224,11 @@ def contradicted(facts: Facts) -> ChangeRequest:
 
 
 def withdrawal_planned(facts: Facts) -> ChangeRequest:
-    """Plan the built-in effect; one that is still due is enough."""
-    if any(one.name == WITHDRAW and one.status is EffectStatus.PLANNED for one in facts.change.effects):
+    """Plan the built-in effect; one that is still to be delivered is enough."""
+    undone = {EffectStatus.PLANNED, EffectStatus.STARTED}
+    if any(one.name == WITHDRAW and one.status in undone for one in facts.change.effects):
         return facts.change
-    effect = PlannedEffect(
-        id=effect_id(facts.change.id, facts.seq, WITHDRAW),
-        name=WITHDRAW,
-        status=EffectStatus.PLANNED,
-        due_at=facts.now,
-        actor=facts.actor,
-    )
-    return attrs.evolve(facts.change, effects=(*facts.change.effects, effect))
+    return effect_planned(facts.change, WITHDRAW, facts.now, facts.actor)
 
 
 def attention_raised(facts: Facts) -> ChangeRequest:
@@ -251,38 +249,67 @@ def attention_cleared(facts: Facts) -> ChangeRequest:
     return attrs.evolve(facts.change, attention=None)
 
 
+def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: str) -> ChangeRequest:
+    """Return the change with one more effect, due now.
+
+    Its id depends on what was submitted and planned before, not on the number of an entry: a store that was repaired
+    may have lost entries, and what is planned once more has the same id then.
+    """
+    effect = PlannedEffect(
+        id=f"{change.id}.{name}.{change.submission}.{change.planned}",
+        name=name,
+        status=EffectStatus.PLANNED,
+        due_at=now,
+        actor=actor,
+    )
+    return attrs.evolve(change, effects=(*change.effects, effect), planned=change.planned + 1)
+
+
+def effect_started(facts: Facts) -> ChangeRequest:
+    """Count the delivery before it begins, so that one that ends its process is counted as well."""
+    start = facts.expect(ev.EffectStart)
+    before = next(one for one in facts.change.effects if one.id == start.effect)
+    return _effect(
+        facts,
+        start.effect,
+        status=EffectStatus.STARTED,
+        attempts=start.attempt,
+        due_at=facts.now,
+        owner=start.owner,
+        claimed_until=start.until,
+        lost=before.lost + 1 if before.status is EffectStatus.STARTED else 0,
+    )
+
+
 def effect_delivered(facts: Facts) -> ChangeRequest:
     """Note the delivery."""
-    change = _effect(facts, facts.expect(ev.EffectResult).effect, status=EffectStatus.DELIVERED, error="")
-    return _without_parked_attention(change)
+    wanted = facts.expect(ev.EffectResult).effect
+    return _without_parked_attention(_effect(facts, wanted, status=EffectStatus.DELIVERED, error="", **_AT_REST))
 
 
 def effect_failed(facts: Facts) -> ChangeRequest:
-    """Count the failure; after too many, park the effect and ask for a person."""
+    """Note the failure; after too many, park the effect and ask for a person."""
     result = facts.expect(ev.EffectResult)
-    parked = result.final or result.attempt >= facts.policy.effect_attempts
+    tries = next(one for one in facts.change.effects if one.id == result.effect).tries
+    parked = result.final or tries >= facts.policy.effect_attempts
     change = _effect(
         facts,
         result.effect,
         status=EffectStatus.PARKED if parked else EffectStatus.PLANNED,
-        attempts=result.attempt,
-        due_at=facts.now + facts.policy.effect_wait(result.attempt),
+        due_at=facts.now + facts.policy.effect_wait(tries),
         error=result.error,
+        **_AT_REST,
     )
     told = {"effect": result.effect, "error": result.error}
     return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, told) if parked else change
 
 
 def effect_retried(facts: Facts) -> ChangeRequest:
-    """Begin to deliver a parked effect anew."""
+    """Deliver a parked effect again, as often as a new one. Its deliveries are numbered on: a late result fits one."""
     wanted = facts.expect(ev.EffectRetry).effect
-    change = _effect(facts, wanted, status=EffectStatus.PLANNED, attempts=0, due_at=facts.now)
+    attempts = next(one for one in facts.change.effects if one.id == wanted).attempts
+    change = _effect(facts, wanted, status=EffectStatus.PLANNED, due_at=facts.now, retried_after=attempts)
     return _without_parked_attention(change)
-
-
-def effect_id(change_id: str, seq: int, name: str) -> str:
-    """Return the id of an effect: the same for every delivery, another for every entry that plans one."""
-    return f"{change_id}.{seq}.{name}"
 
 
 def _attempt(facts: Facts, **values: Any) -> ChangeRequest:

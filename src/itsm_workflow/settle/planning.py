@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+from itsm_workflow.change import EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.due import withdrawal_due
+from itsm_workflow.machine.due import effect_due
 from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from itsm_workflow.change import Attempt, ChangeRequest
+    from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
 
@@ -32,9 +32,9 @@ def plan(
         policy: The timings in force.
         owner: The token of the worker that would ask.
     """
-    effect = _due_effect(change, now, policy)
+    effect = _next_effect(change, now, policy)
     if effect is not None:
-        return Plan(question=Deliver(effect=effect))
+        return _plan_delivery(effect, policy, owner)
     roles = definition.roles
     if change.state == roles.asking and change.attempt is not None:
         return _plan_asking(change, change.attempt, now, policy, owner)
@@ -45,13 +45,27 @@ def plan(
     return None
 
 
-def _due_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> str | None:
+def _next_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> PlannedEffect | None:
+    """Return the first effect that is due; one that is being delivered holds up the others."""
+    if any(effect.is_in_delivery(now) for effect in change.effects):
+        return None
     for effect in change.effects:
-        if effect.status is EffectStatus.PLANNED:
-            due = withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at
-            if due is not None and due <= now:
-                return effect.id
+        due = effect_due(change, effect, policy)
+        if due is not None and due <= now:
+            return effect
     return None
+
+
+def _plan_delivery(effect: PlannedEffect, policy: Policy, owner: str) -> Plan:
+    if effect.status is EffectStatus.STARTED and effect.tries >= policy.effect_attempts:
+        problem = (
+            f"its last {effect.lost + 1} deliveries brought no result: each ended its process, or took too long"
+            if effect.lost
+            else "its last delivery brought no result: it ended its process, or took too long"
+        )
+        lost = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error=problem, final=True)
+        return Plan(question=None, claim=(Step(Trigger.FAIL_EFFECT, lost),))
+    return Plan(question=Deliver(effect=effect.id, attempt=effect.attempts + 1, owner=owner))
 
 
 def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str) -> Plan | None:

@@ -56,9 +56,11 @@ class Sweep:
 
 @attrs.frozen(kw_only=True)
 class Deliver:
-    """Deliver an effect."""
+    """Deliver an effect. The delivery's number, its owner and the end of its claim are stored durably before."""
 
     effect: str
+    attempt: int
+    owner: str
 
 
 Question = Send | Lookup | Read | Sweep | Deliver
@@ -66,9 +68,14 @@ Question = Send | Lookup | Read | Sweep | Deliver
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What to ask, and what to fire in the commit that claims the asking."""
+    """What to ask, and what to fire in the commit that claims the asking.
 
-    question: Question
+    Attributes:
+        question: The question, or None if what is fired is all.
+        claim: What is fired before it is asked.
+    """
+
+    question: Question | None
     claim: tuple[Step, ...] = ()
 
 

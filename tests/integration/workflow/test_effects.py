@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,8 @@ def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office:
     office.pass_time(10)
     other.reconcile()
 
-    assert (len(work.calls), again.seen) == (1, work.seen)
+    [(effect, _)] = work.seen
+    assert again.seen == [(effect, 2)]
     assert other.get(change.id).effects[0].status == EffectStatus.DELIVERED
 
 
@@ -225,6 +227,133 @@ def test_effect_in_delivery_is_nobody_elses_to_deliver(office: Office) -> None:
     assert (len(work.calls), other_work.calls) == (1, [])
     assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
     assert triggers(workflow, change).count("receive_callback") == 2
+
+
+@EVERY_STORE
+def test_effect_that_kills_its_process_is_parked(office: Office) -> None:
+    """Each delivery is counted before it begins, so that one that never returns is not delivered forever."""
+    work = Work()
+
+    def die(_: object) -> None:
+        raise Killed
+
+    def kill() -> None:
+        office.store.before = die  # the process is gone: nothing of the delivery is stored any more
+
+    work.inside = kill
+    workflow = opened(office, work, after_callback="later", policy=Policy(effect_attempts=3))
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            workflow.reconcile()
+        office.store.before = lambda _: None
+        assert workflow.get(change.id).effects[0].status is EffectStatus.STARTED
+        assert workflow.reconcile().due == 0
+        office.pass_time(300)
+
+    work.inside = lambda: None
+    workflow.reconcile()
+
+    parked = workflow.get(change.id)
+    assert work.seen == [(parked.effects[0].id, attempt) for attempt in (1, 2, 3)]
+    assert (parked.state, parked.effects[0].status) == (State.APPROVED, EffectStatus.PARKED)
+    assert parked.attention is not None
+    assert parked.attention.reason is AttentionReason.EFFECT_PARKED
+    assert "its last 3 deliveries brought no result" in parked.attention.facts["error"]
+    mended = workflow.retry_effect(change.id, parked.effects[0].id, actor="ops", reason="it does not run out of memory")
+    assert (mended.effects[0].status, mended.attention) == (EffectStatus.DELIVERED, None)
+    assert work.seen[-1] == (parked.effects[0].id, 4)
+
+
+MINUTES, HOURS = Policy(), Policy(effect_lease=dt.timedelta(hours=12))
+
+
+@EVERY_STORE
+@pytest.mark.parametrize(("delivering", "reading"), [(MINUTES, HOURS), (HOURS, MINUTES)], ids=["5 min", "12 h"])
+def test_processes_with_different_leases_do_not_deliver_at_the_same_time(
+    office: Office, delivering: Policy, reading: Policy
+) -> None:
+    """Until when an effect is claimed is stored by the process that delivers it; no reader goes by its own policy."""
+    work, other_work = Work(), Work()
+    workflow = opened(office, work, after_callback="later", policy=delivering)
+    other = opened(office, other_work, after_callback="later", policy=reading)
+
+    def meddle() -> None:
+        other.reconcile()
+        other.settle(work.calls[0].change.id)
+        assert "is being delivered until" in other.why(work.calls[0].change.id)
+        office.pass_time(delivering.effect_lease.total_seconds() - 1)
+        other.reconcile()
+
+    work.inside = meddle
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    workflow.reconcile()
+
+    assert (len(work.calls), other_work.calls) == (1, [])
+    assert workflow.get(change.id).effects[0].status is EffectStatus.DELIVERED
+
+
+def overtaken(office: Office, slow: Work, quick: Work) -> ChangeRequest:
+    """Return a change whose first delivery took so long that another process made the second, which failed."""
+    workflow, other = opened(office, slow, after_callback="later"), opened(office, quick, after_callback="later")
+
+    def overtake() -> None:
+        office.pass_time(300)
+        other.reconcile()
+
+    slow.inside = overtake
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.approve(change)
+    workflow.reconcile()
+    return workflow.get(change.id)
+
+
+def test_late_success_of_an_earlier_delivery_counts(office: Office) -> None:
+    """What was done was done."""
+    slow, quick = Work(), Work(failures=1)
+
+    [effect] = overtaken(office, slow, quick).effects
+
+    assert (slow.seen, quick.seen) == ([(effect.id, 1)], [(effect.id, 2)])
+    assert (effect.status, effect.attempts, effect.error) == (EffectStatus.DELIVERED, 2, "")
+
+
+def test_late_failure_of_an_earlier_delivery_is_ignored(office: Office) -> None:
+    """It says nothing about the delivery that was made since."""
+    slow, quick = Work(failures=1), Work(failures=1)
+    failed = "the collector's host does not answer"
+
+    def fail_otherwise() -> None:
+        raise ConnectionError("the second delivery failed")
+
+    quick.inside = fail_otherwise
+    [effect] = overtaken(office, slow, quick).effects
+
+    assert (slow.seen, quick.seen) == ([(effect.id, 1)], [(effect.id, 2)])
+    assert (effect.status, effect.attempts) == (EffectStatus.PLANNED, 2)
+    assert "the second delivery failed" in effect.error
+    assert failed not in effect.error
+
+
+def test_ticket_is_read_while_an_effect_runs(office: Office) -> None:
+    """An effect that takes long holds up nothing else of its change."""
+    work = Work()
+    effects = {State.PENDING: [Effect("tell_the_approver", work)]}
+    workflow, other = office.workflow(effects=effects, after_callback="later"), office.workflow(after_callback="later")
+
+    def decide() -> None:
+        change = work.calls[0].change
+        office.approve(change)
+        other.reconcile()
+        assert other.get(change.id).state == State.APPROVED
+
+    work.inside = decide
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert len(work.calls) == 1
+    assert workflow.get(change.id).effects[0].status is EffectStatus.DELIVERED
 
 
 def test_workers_deliver_a_due_effect_once(office: Office) -> None:

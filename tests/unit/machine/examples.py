@@ -153,6 +153,12 @@ def with_attention(change: ChangeRequest, reason: AttentionReason = AttentionRea
     return after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason)))
 
 
+def started(**values: object) -> PlannedEffect:
+    """Return the effect E1 while worker w1 delivers it, for the first time and until five minutes after NOW."""
+    given = {"attempts": 1, "owner": "w1", "claimed_until": later(300), **values}
+    return planned(EffectStatus.STARTED, **given)
+
+
 def with_effect(change: ChangeRequest, effect: PlannedEffect | None = None) -> ChangeRequest:
     """Return the change with one effect, by default E1, planned."""
     return attrs.evolve(change, effects=(effect or planned(),))

@@ -35,6 +35,7 @@ LEADS: Mapping[str, Mapping[str, str]] = {
     "abandon": {"draft": "rejected", "applying": "rejected"},
     "raise_attention": _ANY,
     "clear_attention": _ANY,
+    "start_effect": _ANY,
     "deliver_effect": _ANY,
     "fail_effect": _ANY,
     "retry_effect": _ANY,

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.change import ChangeRequest, HeardCallback
 from itsm_workflow.machine.ahead import put_right
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
-from itsm_workflow.machine.due import is_delivering, next_due
+from itsm_workflow.machine.due import next_due
 from itsm_workflow.policy import LONGEST, Policy
 from itsm_workflow.settle import plan
 from tests.unit.machine import examples as x
@@ -106,7 +106,7 @@ FIELDS: dict[str, tuple[Callable[[ChangeRequest], object], object]] = {
     ),
     "an ending must be seen again": (lambda change: change.suspicion, None),
     "a hint is looked into": (lambda change: change.heard and change.heard.at, BEFORE - x.POLICY.poll),
-    "an effect is due": (lambda change: change.effects[0].due_at, BEFORE - x.POLICY.effect_lease),
+    "an effect is due": (lambda change: change.effects[0].due_at, BEFORE),
     "ended": (lambda change: change.ended_at, BEFORE - x.POLICY.poll),
 }
 
@@ -168,14 +168,22 @@ def test_a_hint_that_came_after_the_end_still_does(at: float, is_late: bool) -> 
     assert (after.heard.at > after.ended_at) == is_late
 
 
-def test_a_delivery_that_goes_on_is_known_by_its_lease() -> None:
-    """Before the clock is right again, and after: nobody else delivers meanwhile."""
-    until = BEFORE + x.POLICY.effect_lease
-    ahead = right(x.with_effect(x.APPROVED, x.planned(due_at=x.NOW)), BEFORE)
+def test_a_delivery_of_a_clock_that_stood_ahead_is_over() -> None:
+    """Its claim would hold the effect until the year that the clock showed."""
+    started = x.started(due_at=x.NOW + YEARS, claimed_until=x.NOW + YEARS + x.POLICY.effect_lease)
+    [effect] = right(x.with_effect(x.APPROVED, started), BEFORE).effects
 
-    assert due(ahead, until, BEFORE) == until
-    assert is_delivering(ahead, until, BEFORE, x.POLICY)
-    assert not is_delivering(ahead, BEFORE, BEFORE, x.POLICY)
+    assert (effect.due_at, effect.claimed_until) == (BEFORE, BEFORE)
+    assert not effect.is_in_delivery(BEFORE)
+
+
+def test_a_delivery_that_began_in_time_is_believed_however_long_it_may_take() -> None:
+    """Its worker's policy may have a longer lease than any wait of this one's."""
+    started = x.started(due_at=BEFORE, claimed_until=BEFORE + YEARS)
+    [effect] = right(x.with_effect(x.APPROVED, started), BEFORE).effects
+
+    assert effect == started
+    assert effect.is_in_delivery(BEFORE + x.POLICY.longest_wait)
 
 
 WAITS = [

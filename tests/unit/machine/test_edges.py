@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, HeardCallback, PlannedEffect
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import guards, updates
@@ -22,10 +22,9 @@ from itsm_workflow.machine.definition import (
     WorkflowDefinition,
     waits_for_a_person,
 )
-from itsm_workflow.machine.due import is_delivering, next_due
+from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.engine import _machine
 from itsm_workflow.machine.evidence import TicketStatus
-from itsm_workflow.policy import Policy
 from tests.unit.machine import examples as x
 
 PARKED = x.planned(EffectStatus.PARKED, error="boom")
@@ -109,14 +108,15 @@ def test_counts_and_problems_begin_anew(
 def test_a_retried_effect_has_all_its_attempts_again() -> None:
     """Else the first failure would park it at once."""
     before = attrs.evolve(x.APPROVED, effects=(attrs.evolve(PARKED, attempts=8),))
-    assert updated(updates.effect_retried, before, ev.EffectRetry(effect="E1")).effects[0].attempts == 0
+    [effect] = updated(updates.effect_retried, before, ev.EffectRetry(effect="E1")).effects
+    assert (effect.attempts, effect.tries) == (8, 0)
 
 
 def test_an_entry_tells_only_of_the_effects_that_it_planned() -> None:
     """Not of those that were planned before."""
     _, entry = x.told(x.with_effect(x.PENDING), Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason="please"), seq=5)
     assert entry is not None
-    assert entry.effects == (f"{x.ID}.5.withdraw",)
+    assert entry.effects == (f"{x.ID}.withdraw.0.0",)
 
 
 # ---------------------------------------------------------------- guards
@@ -183,31 +183,21 @@ def test_a_suspicion_that_is_over_this_moment_waits_once_more_after_a_look() -> 
     assert found == x.later(70 + 60)
 
 
-LEASE = Policy().effect_lease.total_seconds()
-
-
 @pytest.mark.parametrize(
-    ("due_at", "now", "delivering"),
+    ("effect", "now", "in_delivery"),
     [
-        (10 + LEASE, 10, True),
-        (9 + LEASE, 10, False),
-        (10 + LEASE, 10 + LEASE, False),
-        (10, 9, False),
-        (None, 10, False),
+        (x.started(), 299.9, True),
+        (x.started(), 300, False),
+        (x.planned(), 0, False),
+        (x.planned(claimed_until=x.later(300)), 0, False),
+        (x.planned(EffectStatus.DELIVERED, claimed_until=x.later(300)), 0, False),
+        (x.planned(EffectStatus.STARTED), 0, False),
     ],
-    ids=["a whole lease later", "less than a lease", "the lease has ended", "the effect's own time", "never"],
+    ids=["started", "its claim has ended", "planned", "not yet started", "done", "without an end"],
 )
-def test_only_a_whole_lease_is_a_delivery(*, due_at: float | None, now: float, delivering: bool) -> None:
-    """Nothing but the claim of a delivery puts a change off so far behind its effect."""
-    change = x.with_effect(x.APPROVED, x.planned(due_at=x.later(10)))
-    told = is_delivering(change, None if due_at is None else x.later(due_at), x.later(now), x.POLICY)
-    assert told == delivering
-
-
-def test_with_leases_of_no_time_an_effects_own_moment_is_still_no_delivery() -> None:
-    """Else no worker would ever deliver it."""
-    change, at = x.with_effect(x.APPROVED, x.planned(due_at=x.later(10))), x.later(10)
-    assert is_delivering(change, at, x.later(9), Policy(effect_lease=x.later(0) - x.NOW)) is False
+def test_a_delivery_is_what_is_stored(effect: PlannedEffect, *, now: float, in_delivery: bool) -> None:
+    """Not what the reader's own policy would make of the times."""
+    assert effect.is_in_delivery(x.later(now)) == in_delivery
 
 
 # ---------------------------------------------------------------- words that are stored, and the machine itself

@@ -61,6 +61,7 @@ EVIDENCE = {
     "abandon": WANTED,
     "raise_attention": ev.Concern(reason=AttentionReason.OVERDUE),
     "clear_attention": WANTED,
+    "start_effect": ev.EffectStart(effect="E1", attempt=1, until=x.later(330), owner="w1"),
     "deliver_effect": ev.EffectResult(effect="E1", attempt=1),
     "fail_effect": ev.EffectResult(effect="E1", attempt=1, error="boom"),
     "retry_effect": ev.EffectRetry(effect="E1"),
@@ -77,6 +78,8 @@ def standing(state: str, trigger: str) -> ChangeRequest:
     if trigger == "clear_attention":
         return x.with_attention(change)
     if trigger in {"deliver_effect", "fail_effect"}:
+        return x.with_effect(change, x.started())
+    if trigger == "start_effect":
         return x.with_effect(change)
     return x.with_effect(change, x.planned(EffectStatus.PARKED)) if trigger == "retry_effect" else change
 
@@ -210,9 +213,9 @@ def test_effects_are_planned_once_on_entry() -> None:
     change, entry = x.told(x.PENDING, Trigger.APPROVE, x.finished(approved=True), at=20, seq=5)
 
     assert entry is not None
-    assert (f"{x.ID}.5.start",) == entry.effects
+    assert (f"{x.ID}.start.0.0",) == entry.effects
     [effect] = change.effects
-    wanted = (f"{x.ID}.5.start", "start", EffectStatus.PLANNED, x.later(20), 0, "carol")
+    wanted = (f"{x.ID}.start.0.0", "start", EffectStatus.PLANNED, x.later(20), 0, "carol")
     assert wanted == (effect.id, effect.name, effect.status, effect.due_at, effect.attempts, effect.actor)
     assert (change, None) == x.told(change, Trigger.APPROVE, x.finished(approved=True), seq=6)
 
@@ -256,7 +259,7 @@ def test_an_effect_that_an_update_plans_is_told_by_the_entry() -> None:
     change, entry = x.told(x.PENDING, Trigger.REQUEST_WITHDRAWAL, WANTED, seq=5)
 
     assert entry is not None
-    assert (f"{x.ID}.5.withdraw",) == entry.effects == tuple(effect.id for effect in change.effects)
+    assert (f"{x.ID}.withdraw.0.0",) == entry.effects == tuple(effect.id for effect in change.effects)
 
 
 def test_a_history_begins_with_the_draft() -> None:

@@ -47,6 +47,16 @@ def done(effect: str = "E1", attempt: int = 1, error: str = "") -> ev.EffectResu
     return ev.EffectResult(effect=effect, attempt=attempt, error=error)
 
 
+def start(effect: str = "E1", attempt: int = 1) -> ev.EffectStart:
+    """Return that worker w2 is about to deliver."""
+    return ev.EffectStart(effect=effect, attempt=attempt, until=x.later(600), owner="w2")
+
+
+def running(**values: object) -> ChangeRequest:
+    """Return an approved change whose effect worker w1 delivers."""
+    return x.with_effect(x.APPROVED, x.started(**values))
+
+
 def effect(status: EffectStatus = EffectStatus.PLANNED, **values: object) -> ChangeRequest:
     """Return an approved change with one effect."""
     return x.with_effect(x.APPROVED, x.planned(status, **values))
@@ -319,22 +329,62 @@ ENDINGS: dict[str, Case] = {
 }
 
 NO_EFFECT = "this change has no effect E2"
+NEXT = "the next delivery of effect start is"
 COUNTED = "of effect start has been counted already"
 EFFECTS: dict[str, Case] = {
-    "done": (guards.effect_was_done, effect(), done(), 0, None),
-    "done, unknown": (guards.effect_was_done, effect(), done("E2"), 0, NO_EFFECT),
+    "start": (guards.effect_may_start, effect(), start(), 0, None),
+    "start again": (guards.effect_may_start, effect(attempts=2), start(attempt=3), 0, None),
+    "start, unknown": (guards.effect_may_start, effect(), start("E2"), 0, NO_EFFECT),
+    "start twice": (guards.effect_may_start, effect(attempts=1), start(), 0, f"{NEXT} number 2, not 1"),
+    "start too far": (guards.effect_may_start, effect(), start(attempt=2), 0, f"{NEXT} number 1, not 2"),
+    "start while it is delivered": (
+        guards.effect_may_start,
+        x.with_effect(x.APPROVED, x.started()),
+        start(attempt=2),
+        299,
+        "effect start is being delivered until 2024-05-17 08:05:00",
+    ),
+    "start once the claim has ended": (
+        guards.effect_may_start,
+        x.with_effect(x.APPROVED, x.started()),
+        start(attempt=2),
+        300,
+        None,
+    ),
+    "start what ended its process too often": (
+        guards.effect_may_start,
+        x.with_effect(x.APPROVED, x.started(attempts=8)),
+        start(attempt=9),
+        300,
+        "effect start was started 8 times and brought no result: it is to be parked",
+    ),
+    "start what a person wants tried again": (
+        guards.effect_may_start,
+        x.with_effect(x.APPROVED, x.started(attempts=15, retried_after=8)),
+        start(attempt=16),
+        300,
+        None,
+    ),
+    "start what was given up": (guards.effect_may_start, effect(PARKED), start(), 0, "effect start is parked"),
+    "start what was done": (guards.effect_may_start, effect(DELIVERED), start(), 0, "effect start is delivered"),
+    "done": (guards.effect_was_done, running(), done(), 0, None),
+    "done, unknown": (guards.effect_was_done, running(), done("E2"), 0, NO_EFFECT),
     "done twice": (guards.effect_was_done, effect(DELIVERED), done(), 0, "effect start was delivered already"),
-    "done late": (guards.effect_was_done, effect(attempts=3), done(attempt=2), 0, None),
+    "done late": (guards.effect_was_done, running(attempts=3), done(attempt=2), 0, None),
+    "done after its failure": (guards.effect_was_done, effect(attempts=2), done(attempt=2), 0, None),
     "done after it was parked": (guards.effect_was_done, effect(PARKED, attempts=8), done(attempt=8), 0, None),
-    "done, and it failed": (guards.effect_was_done, effect(), done(error="boom"), 0, "the delivery failed: boom"),
-    "failed": (guards.effect_has_failed, effect(attempts=2), done(attempt=3, error="boom"), 0, None),
-    "failed, unknown": (guards.effect_has_failed, effect(), done("E2", error="b"), 0, NO_EFFECT),
+    "done by hand": (guards.effect_was_done, effect(), done(attempt=0), 0, None),
+    "done before it began": (guards.effect_was_done, effect(), done(), 0, "delivery 1 of effect start was not started"),
+    "done, and it failed": (guards.effect_was_done, running(), done(error="boom"), 0, "the delivery failed: boom"),
+    "failed": (guards.effect_has_failed, running(attempts=3), done(attempt=3, error="boom"), 0, None),
+    "failed late, and no other has begun": (guards.effect_has_failed, running(), done(error="boom"), 900, None),
+    "failed, unknown": (guards.effect_has_failed, running(), done("E2", error="b"), 0, NO_EFFECT),
     "failed, and it was done": (
         guards.effect_has_failed,
-        effect(),
+        running(),
         done(),
         0,
-        "the delivery did its work: no error is told",
+        "the delivery did its work: the result names no error",
     ),
     "failed after it was done": (
         guards.effect_has_failed,
@@ -343,6 +393,13 @@ EFFECTS: dict[str, Case] = {
         0,
         "effect start was delivered already",
     ),
+    "failed before it began": (
+        guards.effect_has_failed,
+        effect(),
+        done(error="boom"),
+        0,
+        "delivery 1 of effect start was not started",
+    ),
     "failed twice": (
         guards.effect_has_failed,
         effect(attempts=1),
@@ -350,12 +407,19 @@ EFFECTS: dict[str, Case] = {
         0,
         f"delivery 1 {COUNTED}",
     ),
+    "failed while the next is under way": (
+        guards.effect_has_failed,
+        running(attempts=2),
+        done(attempt=1, error="boom"),
+        0,
+        f"delivery 1 {COUNTED}",
+    ),
     "failed after it was parked": (
         guards.effect_has_failed,
         effect(PARKED, attempts=8),
-        done(attempt=9, error="boom"),
+        done(attempt=8, error="boom"),
         0,
-        f"delivery 9 {COUNTED}",
+        f"delivery 8 {COUNTED}",
     ),
     "retry": (guards.effect_is_parked, effect(PARKED), ev.EffectRetry(effect="E1"), 0, None),
     "retry, unknown": (

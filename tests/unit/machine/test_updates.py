@@ -360,11 +360,13 @@ def test_withdrawal_is_planned_once_at_a_time() -> None:
     """One that is still due is enough; after it was done or parked, another can be asked for."""
     first = updated(updates.withdrawal_planned, x.PENDING, WANTED, at=1)
     effect = PlannedEffect(
-        id=f"{x.ID}.9.withdraw", name=WITHDRAW, status=EffectStatus.PLANNED, due_at=x.later(1), actor="carol"
+        id=f"{x.ID}.withdraw.0.0", name=WITHDRAW, status=EffectStatus.PLANNED, due_at=x.later(1), actor="carol"
     )
 
-    assert {"effects": (effect,)} == differences(x.PENDING, first)
+    assert {"effects": (effect,), "planned": 1} == differences(x.PENDING, first)
     assert first is updated(updates.withdrawal_planned, first, WANTED, at=2)
+    begun = x.with_effect(first, attrs.evolve(effect, status=EffectStatus.STARTED))
+    assert begun is updated(updates.withdrawal_planned, begun, WANTED, at=2)
     done = x.with_effect(first, attrs.evolve(effect, status=EffectStatus.DELIVERED))
     assert len(updated(updates.withdrawal_planned, done, WANTED, at=2).effects) == 2
 
@@ -395,22 +397,51 @@ def result(effect: str = "E1", attempt: int = 1, error: str = "", *, final: bool
     return ev.EffectResult(effect=effect, attempt=attempt, error=error, final=final)
 
 
+def start(attempt: int = 1, at: float = 0) -> ev.EffectStart:
+    """Return that worker w2 is about to deliver."""
+    return ev.EffectStart(effect="E1", attempt=attempt, until=x.later(at + 300), owner="w2")
+
+
+def test_effect_started_is_counted_before_it_runs() -> None:
+    """Who delivers it and until when is stored, so that no reader needs to guess."""
+    two = (x.planned(error="boom", attempts=1), x.planned(id="E2"))
+    change = updated(updates.effect_started, attrs.evolve(x.APPROVED, effects=two), start(attempt=2, at=7), at=7)
+
+    started = x.started(attempts=2, error="boom", due_at=x.later(7), owner="w2", claimed_until=x.later(307))
+    assert change.effects == (started, two[1])
+
+
+def test_deliveries_without_a_result_are_counted_in_a_row() -> None:
+    """A delivery that brought a result, even a failure, begins a new row."""
+    change, lost = with_effects(EffectStatus.PLANNED), []
+    for attempt in range(1, 4):
+        change = updated(updates.effect_started, change, start(attempt))
+        lost.append(change.effects[0].lost)
+    failed = updated(updates.effect_failed, change, result(attempt=3, error="boom"))
+
+    assert lost == [0, 1, 2]
+    assert failed.effects[0].lost == 0
+    assert updated(updates.effect_started, failed, start(4)).effects[0].lost == 0
+
+
 def test_effect_delivered() -> None:
-    """Only that effect, and its last error is gone."""
-    before = attrs.evolve(x.APPROVED, effects=(x.planned(error="boom", attempts=1), x.planned(id="E2")))
+    """Only that effect, its last error is gone, and no worker holds it."""
+    before = attrs.evolve(x.APPROVED, effects=(x.started(error="boom", attempts=2, lost=1), x.planned(id="E2")))
     change = updated(updates.effect_delivered, before, result(attempt=2))
 
-    assert (x.planned(EffectStatus.DELIVERED, attempts=1), x.planned(id="E2")) == change.effects
+    assert (x.planned(EffectStatus.DELIVERED, attempts=2), x.planned(id="E2")) == change.effects
 
 
 def test_effect_failed_waits_longer_each_time_and_is_parked_at_last() -> None:
     """10 s, 20 s, 40 s and so on; the eighth failure parks it and asks for a person."""
     change, waits = with_effects(EffectStatus.PLANNED), []
     for attempt in range(1, 9):
+        change = updated(updates.effect_started, change, start(attempt))
         change = updated(updates.effect_failed, change, result(attempt=attempt, error="boom"))
         [effect] = change.effects
         waits.append((effect.due_at - x.NOW).total_seconds())
         assert (attempt, "boom", attempt == 8) == (effect.attempts, effect.error, effect.status is PARKED)
+        assert (effect.owner, effect.claimed_until) == ("", None)
         assert (attempt == 8) == (change.attention is not None)
 
     assert waits == [10, 20, 40, 80, 160, 320, 640, 1280]
@@ -421,7 +452,7 @@ def test_effect_failed_waits_longer_each_time_and_is_parked_at_last() -> None:
 def test_a_failure_that_no_repeat_mends_parks_at_once() -> None:
     """A name that is not registered is not tried eight times."""
     change = updated(
-        updates.effect_failed, with_effects(EffectStatus.PLANNED), result(error="no such name", final=True)
+        updates.effect_failed, with_effects(EffectStatus.STARTED), result(error="no such name", final=True)
     )
 
     assert PARKED is change.effects[0].status
@@ -430,11 +461,18 @@ def test_a_failure_that_no_repeat_mends_parks_at_once() -> None:
 
 
 def test_effect_retried_begins_anew() -> None:
-    """Due now, with no failures counted, and the person is done."""
-    change = updated(updates.effect_retried, with_effects(PARKED), ev.EffectRetry(effect="E1"), at=7)
+    """Due now, with all its tries, and the person is done; its deliveries are numbered on."""
+    before = x.with_attention(
+        x.with_effect(x.APPROVED, x.planned(PARKED, attempts=8, error="boom")), AttentionReason.EFFECT_PARKED
+    )
+    change = updated(updates.effect_retried, before, ev.EffectRetry(effect="E1"), at=7)
 
-    assert (x.planned(due_at=x.later(7)),) == change.effects
+    assert (x.planned(due_at=x.later(7), attempts=8, retried_after=8, error="boom"),) == change.effects
     assert change.attention is None
+    change = updated(updates.effect_started, change, start(9))
+    change = updated(updates.effect_failed, change, result(attempt=9, error="boom"))
+    assert change.effects[0].status is EffectStatus.PLANNED
+    assert x.later(10) == change.effects[0].due_at
 
 
 @pytest.mark.parametrize("update", [updates.effect_delivered, updates.effect_retried])
@@ -450,9 +488,14 @@ def test_attention_for_parked_effects_stays_while_one_is_parked(update: Update) 
     assert updated(update, with_effects(PARKED), evidence).attention is None
 
 
-def test_effect_ids_are_the_same_for_each_delivery() -> None:
-    """Change, entry and name; nothing random."""
-    assert updates.effect_id("C1", 4, "start") == "C1.4.start"
+def test_effect_ids_do_not_depend_on_the_number_of_an_entry() -> None:
+    """Change, name, submission and how many were planned before: what a repair dropped and comes again is the same."""
+    change = attrs.evolve(x.PENDING, submission=3, planned=2)
+    once = updates.effect_planned(change, "start", x.NOW, "carol")
+    twice = updates.effect_planned(once, "start", x.NOW, "carol")
+
+    assert [one.id for one in twice.effects] == [f"{x.ID}.start.3.2", f"{x.ID}.start.3.3"]
+    assert (once.planned, twice.planned) == (3, 4)
 
 
 def test_a_short_schedule_is_kept_as_well() -> None:

@@ -73,18 +73,21 @@ CASES: dict[str, tuple[ChangeRequest, float, Question | None]] = {
     "a hint from before the end is old": (heard(quiet(x.APPROVED), 15), 30, None),
     "an end without a time is left alone": (attrs.evolve(x.WITHDRAWN, ended_at=None), 200, None),
     "a submission that was lost is left alone": (attrs.evolve(x.QUEUED, attempt=None), 5, None),
-    "an effect comes first": (x.with_effect(x.PENDING), 5, Deliver(effect="E1")),
-    "in an ended change": (x.with_effect(x.APPROVED), 30, Deliver(effect="E1")),
-    "not before its time": (x.with_effect(x.PENDING, x.planned(due_at=x.later(6))), 5, Read()),
-    "nor when it is parked": (x.with_effect(x.PENDING, x.planned(EffectStatus.PARKED)), 5, Read()),
-    "nor when it is done": (x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED)), 5, Read()),
+    "an effect waits for its time": (x.with_effect(x.PENDING, x.planned(due_at=x.later(6))), 5, Read()),
+    "one that is parked is left": (x.with_effect(x.PENDING, x.planned(EffectStatus.PARKED)), 5, Read()),
+    "one that is done as well": (x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED)), 5, Read()),
+    "while one is delivered the ticket is read": (x.with_effect(x.PENDING, x.started()), 299.9, Read()),
+    "and no other is delivered": (
+        attrs.evolve(x.PENDING, effects=(x.started(), x.planned(id="E2"))),
+        299.9,
+        Read(),
+    ),
     "a withdrawal waits for the ticket": (
         x.with_effect(x.UNKNOWN, x.planned(name=WITHDRAW)),
         5,
         Lookup(),
     ),
     "and until it is five seconds old": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 5.9, Read()),
-    "but no longer": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 6, Deliver(effect="E1")),
 }
 
 
@@ -92,6 +95,41 @@ CASES: dict[str, tuple[ChangeRequest, float, Question | None]] = {
 def test_questions(change: ChangeRequest, at: float, question: Question | None) -> None:
     """What is asked, case by case; nothing needs to be written before."""
     assert (None if question is None else Plan(question=question)) == asked(change, at)
+
+
+DELIVERIES: dict[str, tuple[ChangeRequest, float, int]] = {
+    "an effect comes first": (x.with_effect(x.PENDING), 5, 1),
+    "in an ended change": (x.with_effect(x.APPROVED), 30, 1),
+    "one that failed is delivered again": (x.with_effect(x.APPROVED, x.planned(attempts=2)), 30, 3),
+    "a withdrawal of a ticket that is old enough": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 6, 1),
+    "one whose delivery brought no result": (x.with_effect(x.APPROVED, x.started(attempts=7)), 300, 8),
+    "one that a person wants tried again": (
+        x.with_effect(x.APPROVED, x.started(attempts=15, retried_after=8)),
+        300,
+        16,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "at", "attempt"), DELIVERIES.values(), ids=DELIVERIES)
+def test_a_delivery_has_a_number_and_an_owner(change: ChangeRequest, at: float, attempt: int) -> None:
+    """They are stored with its claim."""
+    assert asked(change, at) == Plan(question=Deliver(effect="E1", attempt=attempt, owner="w9"))
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (7, "its last 8 deliveries brought no result: each ended its process, or took too long"),
+        (0, "its last delivery brought no result: it ended its process, or took too long"),
+    ],
+)
+def test_an_effect_that_ends_its_process_is_parked_instead(lost: int, said: str) -> None:
+    """After as many deliveries as the policy allows; nothing is asked then."""
+    change = x.with_effect(x.APPROVED, x.started(attempts=8, lost=lost))
+    result = ev.EffectResult(effect="E1", attempt=8, error=said, final=True)
+
+    assert asked(change, 300) == Plan(question=None, claim=(Step(Trigger.FAIL_EFFECT, result),))
 
 
 @pytest.mark.parametrize(("change", "number"), [(x.QUEUED, 1), (RESENT, 2)])

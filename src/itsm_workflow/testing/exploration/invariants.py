@@ -143,9 +143,9 @@ def rejection_is_real(sight: Sight) -> str | None:
 
 
 def effects_follow_their_commit(sight: Sight) -> str | None:
-    """An effect runs only after the commit that planned it."""
+    """An effect runs only after the commits that planned it and that count the delivery."""
     early = [effect for effect, planned in sight.desk.runs if not planned]
-    return f"effect {early[0]} ran before it was stored" if early else None
+    return f"effect {early[0]} ran before it, or the delivery, was stored" if early else None
 
 
 def delivered_effects_ran(sight: Sight) -> str | None:

@@ -15,7 +15,6 @@ import attrs
 
 from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Moment, Phase
 from itsm_workflow.journal import Journal, Prepared
-from itsm_workflow.machine.due import is_delivering
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import ReadAnswer
@@ -183,8 +182,7 @@ class Shelf:
 
     def put(self, change: ChangeRequest, due_at: dt.datetime | None) -> int:
         """Return the number of a change as it would be stored now."""
-        delivering = is_delivering(change, due_at, NOW, self._policy)
-        change = self._plain(change, NOW - self._policy.effect_lease if delivering else NOW)
+        change = self._plain(change)
         if due_at is not None:
             due_at = max(_whole(due_at), NOW)
         key = _identity(change), due_at
@@ -192,9 +190,7 @@ class Shelf:
         if number is None:
             number = self._numbers[key] = len(self.kept)
             check_number(number)
-            # Entries are numbered on from here, so that the ids of effects tell the order they were planned in.
-            seq = 10 * len(change.effects)
-            self.kept.append(Stored(change=change, version=1, seq=seq, head="", form="", due_at=due_at))
+            self.kept.append(Stored(change=change, version=1, seq=0, head="", form="", due_at=due_at))
         return number
 
     def get(self, number: int) -> Stored:
@@ -238,13 +234,8 @@ class Shelf:
         heard = attrs.evolve(stored.change.heard, digest=digest)
         return self.put(attrs.evolve(stored.change, heard=heard), stored.due_at)
 
-    def _plain(self, change: ChangeRequest, earliest: dt.datetime) -> ChangeRequest:
-        """Return the change with everything gone that no rule looks at.
-
-        Args:
-            change: The change.
-            earliest: How far back it matters when an effect was due: only under a delivery's lease does it at all.
-        """
+    def _plain(self, change: ChangeRequest) -> ChangeRequest:
+        """Return the change with everything gone that no rule looks at."""
         policy, ended = self._policy, change.ended_at
         in_final, asking = change.state in self._definition.final, change.state == self._definition.roles.asking
         ticket, suspicion, attention = change.ticket, change.suspicion, change.attention
@@ -269,7 +260,7 @@ class Shelf:
             heard=self._heard(change.heard, ended, in_use=asking),
             # What counts is whether it is above the others.
             submission=min(change.submission, OVERTAKEN_BY + 1),
-            effects=tuple(_plain_effect(one, earliest) for one in change.effects),
+            effects=tuple(map(_plain_effect, change.effects)),
         )
 
     def _attempt(self, attempt: Attempt | None, *, in_use: bool) -> Attempt | None:
@@ -334,10 +325,15 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
     )
 
 
-def _plain_effect(effect: PlannedEffect, earliest: dt.datetime) -> PlannedEffect:
-    if effect.status is not EffectStatus.PLANNED:
-        return attrs.evolve(effect, due_at=NOW, attempts=0, error="", actor="")
-    return attrs.evolve(effect, due_at=max(_whole(effect.due_at), earliest), error="", actor="")
+def _plain_effect(effect: PlannedEffect) -> PlannedEffect:
+    plain = attrs.evolve(effect, error="", actor="", owner="", lost=0)
+    if effect.status is EffectStatus.PLANNED:
+        return attrs.evolve(plain, due_at=_since(effect.due_at, NOW))
+    if effect.status is EffectStatus.STARTED and effect.claimed_until is not None:
+        return attrs.evolve(plain, due_at=NOW, claimed_until=_since(effect.claimed_until, NOW))
+    # The deliveries of one that is parked are numbered on once a person has it tried again.
+    attempts = plain.attempts if effect.status is EffectStatus.PARKED else 0
+    return attrs.evolve(plain, due_at=NOW, attempts=attempts, retried_after=0)
 
 
 def _whole(moment: dt.datetime) -> dt.datetime:

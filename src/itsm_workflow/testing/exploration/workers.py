@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from itsm_workflow import settle
-from itsm_workflow.change import Phase
+from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import SendAnswer
@@ -184,11 +184,14 @@ class Workers:
     # ---------------------------------------------------------------- asking
 
     def delivers_what_is_stored(self, change: int, number: int) -> bool:
-        """Tell whether the store has the effect that a worker is about to deliver; True of other questions."""
+        """Tell whether the store has the effect and the delivery that is about to begin; True of other questions."""
         about = self.hand(number).about
         if not isinstance(about, Deliver):
             return True
-        return any(one.id == about.effect for one in self._shelf.get(change).change.effects)
+        return any(
+            one.id == about.effect and (one.status is not EffectStatus.PLANNED or one.attempts >= about.attempt)
+            for one in self._shelf.get(change).change.effects
+        )
 
     def _endings(self, planned: bool, desk: int, number: int) -> list[tuple[int, int, int, str]]:  # noqa: FBT001 - what a remembered step is known by
         hand, field = self.hand(number), self._definition.approval.decision_field
@@ -233,6 +236,8 @@ class Workers:
         prepared = self._library.claim(stored, plan)
         if prepared is None:
             return Stored(change, NO_HAND, "the claim is refused", 0)
+        if plan.question is None:
+            return self._put(change, base, prepared, NO_HAND, "the worker has nothing to ask, and stores what is due")
         question = question_of(plan.question, prepared.stored.change)
         keep = isinstance(question, Send | Deliver)
         asking = self.hands.of(Hand(Stage.ASK, about=question, keep=keep))
@@ -372,7 +377,7 @@ def question_of(question: settle.Question, change: ChangeRequest) -> Question:
         return Send(question.number, key, question.owner)
     if isinstance(question, settle.Deliver):
         effect = next(one for one in change.effects if one.id == question.effect)
-        return Deliver(effect.id, effect.name, effect.attempts + 1, bound)
+        return Deliver(effect.id, effect.name, effect.attempts, bound)
     if isinstance(question, settle.Lookup):
         return Lookup(number, key, sn=question.sn or "")
     if isinstance(question, settle.Sweep) and question.lookup:

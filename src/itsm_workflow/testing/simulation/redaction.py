@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import WITHDRAW
+from itsm_workflow.machine.evidence import Submission, SubmissionNumber
 from itsm_workflow.storage.strict import strict_converter
 from itsm_workflow.testing.simulation.case import CASE_BEGAN, CASE_ID, CaseStep
 
@@ -66,7 +67,7 @@ def _step(entry: Entry, began: dt.datetime, others: _Others) -> CaseStep:
             f"entry {entry.seq} ({entry.trigger}) holds evidence of a type that this workflow's definition does not "
             "know: name the application that knows it"
         )
-    planned = [others.effect(effect).split(".", 2)[2] for effect in entry.effects]
+    planned = others.planned(entry)
     return CaseStep(
         at=(entry.at - began).total_seconds(),
         trigger=entry.trigger,
@@ -91,6 +92,8 @@ class _Others:
         self._shift = shift
         self._known: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
+        self._effects: dict[str, str] = {}
+        self._submission = 0
 
     def text(self, text: str, field: str) -> str:
         """Return what stands for a text."""
@@ -101,10 +104,19 @@ class _Others:
             known = self._known[kind, text] = _SHAPES.get(kind, lambda n: f"{kind}-{n}")(number)
         return known
 
-    def effect(self, effect: str) -> str:
-        """Return the id of an effect of the case."""
-        seq, _, name = effect.removeprefix(f"{self._change_id}.").partition(".")
-        return f"{CASE_ID}.{seq}.{name if name == WITHDRAW else self.text(name, 'effect_name')}"
+    def planned(self, entry: Entry) -> list[str]:
+        """Return the names of the effects that an entry planned, and remember under which ids a replay plans them."""
+        if isinstance(entry.evidence, Submission | SubmissionNumber):
+            self._submission = entry.evidence.number
+        names = []
+        for effect in entry.effects:
+            told, number = effect.removeprefix(f"{self._change_id}."), f".{self._submission}.{len(self._effects)}"
+            # Entries of schema 1 name an effect by the number of the entry that planned it, and its name.
+            name = told.removesuffix(number) if told.endswith(number) else told.partition(".")[2]
+            name = name if name == WITHDRAW else self.text(name, "effect_name")
+            self._effects[effect] = f"{CASE_ID}.{name}{number}"
+            names.append(name)
+        return names
 
     def value(self, value: Any, field: str) -> Any:  # noqa: ANN401 - whatever evidence is made of
         """Return what stands for a value."""
@@ -125,7 +137,7 @@ class _Others:
         if text in _WORDS:
             return text
         if field == "effect":
-            return self.effect(text)
+            return self._effects.get(text) or self.text(text, field)
         if field == "closed_by":
             return ",".join(self.text(name, field) for name in text.split(","))
         return "OTHER" if field == "word" else self.text(text, field)

@@ -140,6 +140,9 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ev.Snapshot: recorded_looks | decided | endings | snapshots,
     ev.LateTicket: st.builds(ev.LateTicket, gateway=st.just("bk_itsm"), id=ids, sn=sns),
     ev.Concern: st.builds(ev.Concern, reason=enums(AttentionReason), facts=frozen(texts)),
+    ev.EffectStart: st.builds(
+        ev.EffectStart, effect=effect_ids, attempt=st.integers(0, 9), until=moments, owner=owners
+    ),
     ev.EffectResult: st.builds(
         ev.EffectResult, effect=effect_ids, attempt=st.integers(0, 9), error=st.just("") | texts, final=flags
     ),
@@ -181,7 +184,7 @@ def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] 
         strategy: What draws the rest; by default `evidence_of` the type.
     """
     names = {field.name for field in attrs.fields(kind)}
-    own = {name: st.just(value) for name, value in _own(change).items() if name in names}
+    own = {name: st.just(value) for name, value in _own(change, kind).items() if name in names}
     return st.builds(
         lambda one, some: attrs.evolve(one, **some),
         evidence_of(kind) if strategy is None else strategy,
@@ -192,10 +195,12 @@ def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] 
 def right(change: ChangeRequest, brought: Any) -> Any:  # noqa: ANN401 - evidence of any type
     """Return the evidence with all that is the change's own in it."""
     names = {field.name for field in attrs.fields(type(brought))}
-    return attrs.evolve(brought, **{name: value for name, value in _own(change).items() if name in names})
+    return attrs.evolve(
+        brought, **{name: value for name, value in _own(change, type(brought)).items() if name in names}
+    )
 
 
-def _own(change: ChangeRequest) -> Mapping[str, object]:
+def _own(change: ChangeRequest, kind: type) -> Mapping[str, object]:
     attempt, ticket = change.attempt, change.ticket
     found: dict[str, object] = {}
     if attempt is not None:
@@ -203,7 +208,8 @@ def _own(change: ChangeRequest) -> Mapping[str, object]:
     if ticket is not None:
         found |= {"ticket_id": ticket.id, "sn": ticket.sn}
     if change.effects:
-        found |= {"effect": change.effects[0].id, "attempt": change.effects[0].attempts + 1}
+        starts = issubclass(kind, ev.EffectStart)
+        found |= {"effect": change.effects[0].id, "attempt": change.effects[0].attempts + (1 if starts else 0)}
     return found
 
 

@@ -48,7 +48,7 @@ people = st.sampled_from(["alice", "bob"])
 owners = st.sampled_from(["w1", "w2"])
 numbers = st.integers(1, 3)
 digests = st.sampled_from(["d1", "d2"])
-effect_ids = st.sampled_from(["C1.1.start", "C1.2.start", "C1.2.withdraw"])
+effect_ids = st.sampled_from(["C1.start.1.0", "C1.start.2.1", "C1.withdraw.2.2"])
 flags = st.booleans()
 json_values: SearchStrategy[Any] = st.recursive(
     st.none() | flags | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -136,6 +136,8 @@ planned_effects = st.builds(
     actor=people,
     owner=owners,
     claimed_until=optional(moments),
+    lost=st.integers(0, 3),
+    retried_after=st.integers(0, 9),
 )
 changes = st.builds(
     ChangeRequest,
