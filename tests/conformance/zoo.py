@@ -8,7 +8,7 @@ Beside each stands the promise of the kit that catches it, and words of the sent
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar
 from unittest import mock
 
@@ -22,9 +22,7 @@ from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from itsm_workflow_backends.json_file._backend import _Opened
+    from collections.abc import Sequence
 
 
 class IgnoresTheVersion(MemoryBackend):
@@ -395,13 +393,13 @@ class WorksOnWhenClosed(MemoryBackend):
 class TrustsDamagedLines(JSONFileBackend):
     """Knows of the damage, and works on."""
 
-    @contextmanager
-    def _current(self, *, to_write: bool = False) -> Iterator[_Opened]:
-        with (
-            mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT),
-            super()._current(to_write=to_write) as opened,
-        ):
-            yield opened
+    def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
+        with mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT):
+            return super().commit(writes)
+
+    def get(self, change_id: str, /) -> Row | None:
+        with mock.patch.multiple(Replay, check=mock.DEFAULT, check_writable=mock.DEFAULT):
+            return super().get(change_id)
 
 
 ZOO = {

@@ -96,7 +96,7 @@ def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
 
 @row("S4")
 def test_s4_json_file_with_lines_swapped_repeated_taken_out_or_from_another_store(faults: Faults, folder: Path) -> None:
-    """As with bits: the truth is read, or the damage is told."""
+    """As with bits: the truth is read, or the damage is told; a blank line is nothing."""
     (folder / "other").mkdir()
     (folder / "one").mkdir()
     other = whole(f"json:///{folder}/other/changes.json", seed=1).files["changes.json"].splitlines(keepends=True)
@@ -106,12 +106,14 @@ def test_s4_json_file_with_lines_swapped_repeated_taken_out_or_from_another_stor
     edits = {
         **{f"swap-{a}-{b}": _swapped(lines, a, b) for a in places for b in places if a < b},
         **{f"repeat-{a}-at-{b}": [*lines[:b], lines[a], *lines[b:]] for a in places for b in places},
+        **{f"blank-at-{b}": [*lines[:b], b" \n", *lines[b:]] for b in places},
         **{f"without-{a}": [*lines[:a], *lines[a + 1 :]] for a in places[:-1]},
         **{f"foreign-{a}-at-{b}": [*lines[:b], other[a], *lines[b:]] for a in places for b in places},
     }
     for name in faults.cases(edits):
         with faults.case(name), store.damaged({"changes.json": b"".join(edits[name])}):
-            _truth_or_told(store)
+            found = _truth_or_told(store)
+            assert not name.startswith("blank") or found == store.now, "a blank line is nothing"
 
 
 def _swapped(lines: list[bytes], a: int, b: int) -> list[bytes]:

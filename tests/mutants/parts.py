@@ -84,7 +84,7 @@ PARTS: Mapping[str, Part] = {
     "storage": Part(
         folder="storage",
         tests=(
-            *_units("storage_edges", "strict", "registry", "journal", "codec"),
+            *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec"),
             *_units("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
         ),
     ),
@@ -99,8 +99,9 @@ PARTS: Mapping[str, Part] = {
     "backends": Part(
         folder="itsm_workflow_backends",
         tests=(
-            *_units("storage_edges", "registry"),
+            *_units("storage_checks", "storage_edges", "registry"),
             *_units("memory", "json_file", "json_file_log", "json_file_upkeep", under="tests/conformance"),
+            *_units("json_file_sharing", "json_file_compaction", under="tests/conformance"),
             *_units("sqlite", "sqlite_file", "file_backends", "misuse", under="tests/conformance"),
         ),
     ),

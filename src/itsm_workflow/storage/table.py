@@ -146,9 +146,15 @@ class Table:
         return EntryRows(entries=page, next_seq=page[-1].seq if page and after_seq + limit < len(entries) else None)
 
     def writes(self) -> Iterator[Write]:
-        """Yield each change with its whole history, as the one write that would create it."""
-        for row in self.rows.values():
-            yield Write(row=row, expected_version=row.version - 1, entries=tuple(self._entries[row.id]))
+        """Return each change with its whole history as of this call, as the one write that would create it.
+
+        The table may go on changing before they are read.
+        """
+        rows, entries = list(self.rows.values()), self._entries
+        # Entries are numbered from 1 and never change, so those of a row are the first ``seq``.
+        return (
+            Write(row=row, expected_version=row.version - 1, entries=tuple(entries[row.id][: row.seq])) for row in rows
+        )
 
     def _in_order(self, query: Query) -> Iterator[Row]:
         keys = self._sorted_keys(query)

@@ -2,22 +2,30 @@
 
 The first line tells the format; each further line is one commit::
 
-    {"format":"itsm-workflow changes","schema":1,"first":1,"check":"…"}
+    {"format":"itsm-workflow changes","schema":2,"first":1,"store":"…","generation":1,"check":"…"}
     {"names":{"number":1,"bytes":2345,"holds":[["id","open subject","ticket key"]]},"names_check":"…",
      "changes":[{"row":{…},"entries":[…]}, {"id":"…","version":7,"due_at":…}],"check":"…"}
 
 ``check`` is a digest of the line up to itself. ``names`` has a digest of its own, so that damage to the rest of a line,
 its end included, can still be laid to the changes in it; ``bytes`` is the length of what follows ``names_check``.
-Commits are numbered without a gap, from ``first`` on. A change is a row with its new entries, or only what a write
-without entries moves.
+Commits are numbered without a gap, from ``first`` on. A compacted file is numbered backwards from the commit that it
+begins with, so ``first`` can be below 1. A change is a row with its new entries, or only what a write without entries
+moves.
 
-Schema 1 had no ``submission`` in its rows. Its lines are read as they are; the first line is raised before anything is
-appended, so that an older version refuses the file as newer instead of taking its lines for damaged ones.
+``store`` is the same in each file that has held the store, and ``generation`` counts these files. They tell a process
+that has the store open whether another file at its path continues what it has read.
+
+A blank line is nothing, wherever it is: an editor or a shell adds one easily.
+
+Schema 1 had no ``submission`` in its rows and no ``store`` in its first line. Its lines are read as they are; the first
+line is raised before anything is appended, so that an older version refuses the file as newer instead of taking its
+lines for damaged ones.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self, cast
 
@@ -44,10 +52,18 @@ _FOOT = len(_CHECK) + _DIGITS + len(_END)
 
 @attrs.frozen
 class Header:
-    """The first line. ``first`` is the number of the first commit in the file."""
+    """The first line.
+
+    Attributes:
+        first: The number of the first commit in the file.
+        store: The store's own name, or "" in a file that was written before stores had one.
+        generation: One higher in each file that replaces one of the same store.
+    """
 
     schema: int
     first: int
+    store: str = ""
+    generation: int = 0
 
 
 @attrs.frozen
@@ -91,24 +107,41 @@ class Line:
     changes: tuple[Write | Claim, ...] | None
 
 
-def encode_header(first: int) -> bytes:
-    """Return the first line of a file whose commits are numbered from ``first`` on."""
-    text = write({"format": FORMAT, "schema": SCHEMA, "first": first}).encode()[:-1]
+def encode_header(first: int, *, store: str = "", generation: int = 1) -> bytes:
+    """Return the first line of a file in the current schema; without a name, the store gets one of its own."""
+    name = store or secrets.token_hex(8)
+    fields = {"format": FORMAT, "schema": SCHEMA, "first": first, "store": name, "generation": generation}
+    text = write(fields).encode()[:-1]
     return text + _CHECK + _digest(text) + _END
 
 
 def decode_header(line: bytes) -> Header | None:
-    """Return what the first line says, or None if it is no intact first line of any version of this format."""
+    """Return what the first line says, or None if it is not an intact first line of any version of this format."""
     text = line[:-_FOOT]
     if not line.endswith(_CHECK + _digest(text) + _END):
         return None
     try:
         fields = json.loads(line)
         known = fields["format"] == FORMAT
-        header = Header(schema=int(fields["schema"]), first=int(fields.get("first", 1)))
+        header = Header(
+            schema=int(fields["schema"]),
+            first=int(fields.get("first", 1)),
+            store=str(fields.get("store", "")),
+            generation=int(fields.get("generation", 0)),
+        )
     except (ValueError, KeyError, TypeError):
         return None
     return header if known else None
+
+
+def skip_blank(data: bytes, start: int) -> int:
+    """Return the offset after all blank lines that begin at the offset."""
+    while data[start : start + 1].isspace():
+        newline = data.find(b"\n", start)
+        if newline < 0 or data[start:newline].strip():
+            break
+        start = newline + 1
+    return start
 
 
 def encode_commit(names: Names, changes: Sequence[Write | Claim]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -46,14 +47,15 @@ def repair(path: Path, *, timeout: float) -> Repair:
     """Rewrite the file with what is certain in it; `JSONFileBackend.repair` is the door to this."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
-    with Lock(path, timeout=timeout).held():
-        log = Log(path)
-        try:
-            data = log.read(0)
-        finally:
-            log.close()
+    with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
+        log.lock(patience)
+        if not log.is_at_path(look_at(path)):
+            raise StorageUnavailable(
+                f"cannot repair {path}: it was replaced or removed meanwhile: try again", path=str(path)
+            )
+        data = log.read(0)
         replay = Replay(path)
-        replay.begin(data)
+        replay.feed(data)
         problems = replay.problems()
         if not problems:
             return Repair()
@@ -61,7 +63,9 @@ def repair(path: Path, *, timeout: float) -> Repair:
         replace(original, [data])
         dropped = tuple(name for name in replay.quarantined if name not in replay.table.rows)
         restored = {name: _restore(replay.table, name) for name in replay.quarantined if name not in dropped}
-        replace(path, rewritten(replay.table, replay.next_number))
+        first = replay.next_number - len(replay.table.rows)
+        lines = rewritten(replay.table.writes(), first, store=replay.store, generation=replay.generation + 1)
+        replace(path, lines)
     return Repair(problems=problems, original=original, restored=restored, dropped=dropped, lost=replay.lost)
 
 

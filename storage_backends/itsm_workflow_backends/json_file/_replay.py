@@ -14,13 +14,25 @@ import attrs
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage.protocol import Order
 from itsm_workflow.storage.table import Table
-from itsm_workflow_backends.json_file._format import SCHEMA, Claim, Header, Line, Names, decode_header, decode_line
+from itsm_workflow_backends.json_file._format import (
+    SCHEMA,
+    Claim,
+    Header,
+    Line,
+    Names,
+    decode_header,
+    decode_line,
+    skip_blank,
+)
+from itsm_workflow_backends.json_file._rewrite import entry_bytes, row_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from itsm_workflow.storage.protocol import Query, Write
+    from itsm_workflow.storage.protocol import Conflict, Query, Row, Write
+
+_MARK = 64
 
 
 @attrs.define
@@ -30,7 +42,11 @@ class Replay:
     Attributes:
         path: The file, for messages.
         schema: The schema that the first line gives.
-        end: The offset behind the last whole line.
+        store: The store's name that the first line gives, or "" if it gives none or is damaged.
+        generation: Which of the store's files this is.
+        end: The offset behind the last whole line; 0 before the first line was read.
+        mark: The last bytes before `end`, by which the file is known again.
+        live: About how many bytes a file would have that holds nothing obsolete.
         next_number: What the next commit is numbered.
         lost: How many commits are missing as a whole.
         quarantined: For each change that cannot be read, why.
@@ -40,22 +56,57 @@ class Replay:
 
     path: Path
     schema: int = SCHEMA
+    store: str = ""
+    generation: int = 0
     end: int = 0
+    mark: bytes = b""
+    live: int = 0
     next_number: int = 1
     lost: int = 0
     quarantined: dict[str, str] = attrs.field(factory=dict)
     unattributed: list[str] = attrs.field(factory=list)
     table: Table = attrs.field(factory=Table)
 
-    def begin(self, data: bytes) -> None:
-        """Read the file from its first byte.
+    def feed(self, data: bytes) -> None:
+        """Read on from `end`.
 
         Raises:
-            StorageCorrupt: Neither its first line nor any other is one of ours.
-            StorageSchemaError: It was written by a newer version.
+            StorageCorrupt: Neither the first line of the file nor any other is one of ours.
+            StorageSchemaError: A newer version wrote the file.
         """
-        first_end = data.find(b"\n") + 1
-        header = decode_header(data[:first_end])
+        # A crash of the machine can leave a file longer than what was written to it, filled up with NUL.
+        data = data.rstrip(b"\0")
+        offset = self.end
+        start = self._begin(data) if offset == 0 else 0
+        while (start := skip_blank(data, start)) < len(data) and (line := decode_line(data, start)) is not None:
+            self._read(line, offset + start)
+            start = line.end
+        self.moved_to(offset + start, data[:start])
+
+    def moved_to(self, end: int, last: bytes) -> None:
+        """Note how far the file was read or written, and the last bytes of that."""
+        self.mark = (self.mark + last[-_MARK:])[-_MARK:]
+        self.end = end
+
+    def commit(self, writes: Sequence[Write]) -> list[Conflict | None]:
+        """Take the writes in, see `Table.commit`."""
+        before = [self.table.rows.get(write.row.id) for write in writes]
+        results = self.table.commit(writes)
+        for write, old, conflict in zip(writes, before, results, strict=True):
+            if conflict is None:
+                self._count(write, old)
+        return results
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything in the file can be read."""
+        return not (self.unattributed or self.quarantined)
+
+    def _begin(self, data: bytes) -> int:
+        """Read the first line and return where the next one begins."""
+        start = skip_blank(data, 0)
+        first_end = data.find(b"\n", start) + 1
+        header = decode_header(data[start:first_end])
         if header is None:
             header = self._without_header(data, first_end)
         if header.schema > SCHEMA:
@@ -66,20 +117,9 @@ class Replay:
                 found=header.schema,
                 known=SCHEMA,
             )
-        self.schema = header.schema
+        self.schema, self.store, self.generation = header.schema, header.store, header.generation
         self.next_number = header.first
-        self.end = first_end
-        self.feed(data[first_end:])
-
-    def feed(self, data: bytes) -> None:
-        """Read on from `end`."""
-        # A crash of the machine can leave a file longer than what was written to it, filled up with NUL.
-        data = data.rstrip(b"\0")
-        start, offset = 0, self.end
-        while start < len(data) and (line := decode_line(data, start)) is not None:
-            self._read(line, offset + start)
-            start = line.end
-        self.end = offset + start
+        return first_end
 
     def hide(self) -> None:
         """Leave what is in quarantine out of what the table finds."""
@@ -183,11 +223,19 @@ class Replay:
         elif isinstance(change, Claim):
             self.table.claim(change_id, change.version, change.due_at)
         else:
+            old = self.table.rows.get(change_id)
             conflict = self.table.judge(attrs.evolve(change, expected_version=self._version(change_id)))
             if conflict is not None and conflict.holder is not None:
                 # That one must have let go of it, in a line that is missing.
                 self.quarantined.setdefault(conflict.holder, f"a write before the line at byte {offset} is missing")
             self.table.apply(change)
+            self._count(change, old)
+
+    def _count(self, write: Write, old: Row | None) -> None:
+        """Keep `live` up to a write that was taken in: entries stay for good, the row before is obsolete."""
+        if old is None or write.entries:
+            self.live += row_bytes(self.table.rows[write.row.id]) - (0 if old is None else row_bytes(old))
+            self.live += sum(map(entry_bytes, write.entries))
 
     def _follows(self, change: Write | Claim) -> bool:
         row = self.table.rows.get(change.id if isinstance(change, Claim) else change.row.id)

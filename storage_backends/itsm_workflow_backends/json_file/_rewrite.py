@@ -4,39 +4,88 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow_backends.json_file._format import Claim, Names, decode_header, encode_commit, encode_header
+from itsm_workflow.storage.protocol import EntryRow, Row, Write
+from itsm_workflow_backends.json_file._format import (
+    Claim,
+    Names,
+    decode_header,
+    encode_commit,
+    encode_header,
+    skip_blank,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from itsm_workflow.storage.protocol import Write
     from itsm_workflow.storage.table import Table
 
 
 def encode_writes(table: Table, number: int, writes: Sequence[Write]) -> bytes:
     """Return the line for writes that the table has taken in."""
     changes = [write if write.entries or write.expected_version == 0 else Claim.of(write.row) for write in writes]
-    return encode_commit(_names(table, number, writes), changes)
+    names = Names(number, tuple((write.row.id, *table.held(write.row.id)) for write in writes))
+    return encode_commit(names, changes)
 
 
-def rewritten(table: Table, number: int) -> Iterator[bytes]:
-    """Yield a whole file that holds what the table holds: one line for each change, numbered from ``number`` on."""
-    yield encode_header(number)
-    for offset, write in enumerate(table.writes()):
-        yield encode_commit(_names(table, number + offset, [write]), [write])
+def rewritten(writes: Iterable[Write], first: int, *, store: str, generation: int) -> Iterator[bytes]:
+    """Yield a whole file that holds these changes, one line for each, numbered from ``first`` on."""
+    yield encode_header(first, store=store, generation=generation)
+    for number, write in enumerate(writes, first):
+        row = write.row
+        yield encode_commit(Names(number, ((row.id, row.open_subject, row.ticket_key),)), [write])
 
 
 def with_current_header(data: bytes) -> Iterator[bytes]:
-    """Yield a whole file as it is, but for an intact first line of an older schema: lines of any schema may follow it.
+    """Yield a whole file as it is, but with a current first line in place of an intact one: lines of any schema fit."""
+    start = skip_blank(data, 0)
+    first_end = data.find(b"\n", start) + 1
+    header = decode_header(data[start:first_end])
+    if header is None:
+        yield data
+    else:
+        yield encode_header(header.first, store=header.store, generation=max(1, header.generation))
+        yield data[first_end:]
 
-    The new first line has the length of the old one, so every offset stays.
-    """
-    first_end = data.find(b"\n") + 1
-    header = decode_header(data[:first_end])
-    yield data[:first_end] if header is None else encode_header(header.first)
-    yield data[first_end:]
+
+def row_bytes(row: Row) -> int:
+    """Return about how long the line of a change without entries is in a compacted file."""
+    held = (row.id, row.open_subject, row.ticket_key)  # in the row and among the names of its line
+    texts = (row.workflow, row.state, row.subject, row.document, row.attention, row.ticket_sn, row.form)
+    return _EMPTY_ROW + _bytes(*held, *held, *texts)
 
 
-def _names(table: Table, number: int, writes: Sequence[Write]) -> Names:
-    ids = [write.row.id for write in writes]
-    return Names(number, tuple((change_id, *table.held(change_id)) for change_id in ids))
+def entry_bytes(entry: EntryRow) -> int:
+    """Return about how much an entry adds to a line."""
+    return _EMPTY_ENTRY + _bytes(entry.trigger, entry.source, entry.dest, entry.actor, entry.document)
+
+
+def _bytes(*texts: str | None) -> int:
+    joined = "".join(filter(None, texts))
+    return len(joined) if joined.isascii() else len(joined.encode())
+
+
+_DIGITS_OF_TIMES = 45
+_ROW = Row(
+    id="",
+    workflow="",
+    state="",
+    attention=None,
+    version=1,
+    seq=1,
+    subject="",
+    open_subject=None,
+    ticket_key=None,
+    ticket_sn=None,
+    submission=None,
+    due_at=0,
+    created_at=0,
+    updated_at=0,
+    form="",
+    document="",
+)
+_ENTRY = EntryRow(change_id="", seq=1, at=10**15, trigger="", source="", dest="", actor="", document="")
+_NAMES = Names(100_000, (("", None, None),))
+_EMPTY_ROW = _DIGITS_OF_TIMES + len(encode_commit(_NAMES, [Write(row=_ROW, expected_version=0)]))
+_EMPTY_ENTRY = (
+    len(encode_commit(_NAMES, [Write(row=_ROW, expected_version=0, entries=(_ENTRY,))])) + _DIGITS_OF_TIMES - _EMPTY_ROW
+)

@@ -1,0 +1,160 @@
+"""Compaction: a new file without what later lines made obsolete, while other processes go on with the old one.
+
+The long part is done without the lock, in a file beside the log:
+
+1. under the lock, the rows are noted as they are, and the offset up to which they were read;
+2. they are written and synced;
+3. what was appended to the log meanwhile is copied after them, as it is, until little is left;
+4. under the lock, the rest is copied and synced, and the file is put in place of the log.
+
+The file beside is locked as long as it is written. Wherever a process is killed, the log is whole, and the next
+compaction clears the file beside away.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Self
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.files import look_at, unavailable
+from itsm_workflow_backends.json_file._log import Log, in_blocks
+from itsm_workflow_backends.json_file._rewrite import rewritten
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from itsm_workflow_backends.json_file._replay import Replay
+    from itsm_workflow_backends.json_file._shared import SharedLog
+
+_LITTLE = 64 * 1024
+_MOST_ROUNDS = 8
+_BLOCK = 1024 * 1024
+
+
+class Compaction:
+    """One compaction, up to its end or to where it is given up."""
+
+    def __init__(self, path: Path, log: Log, source: Log, replay: Replay) -> None:
+        self._path = path
+        self._log = log
+        self._placed = False
+        self._source = source
+        self._copied = replay.end
+        # The table goes on changing; these are the changes as they are now.
+        self._lines = rewritten(
+            replay.table.writes(),
+            replay.next_number - len(replay.table.rows),
+            store=replay.store,
+            generation=replay.generation + 1,
+        )
+        self._live = replay.live
+        self._size = 0
+
+    @classmethod
+    def begin(cls, path: Path, replay: Replay) -> Self | None:
+        """Note what there is, under the lock; None if another process or thread is compacting the log.
+
+        Raises:
+            StorageUnavailable: The file beside the log cannot be made.
+        """
+        # Opened once more: the one in use may be closed while this one is read.
+        source = Log.open(path)
+        try:
+            log = _created(_beside(path))
+        except BaseException:
+            source.close()
+            raise
+        if log is None:
+            source.close()
+            return None
+        return cls(path, log, source, replay)
+
+    def run(self, shared: SharedLog) -> None:
+        """Do all the rest, and leave nothing beside the log.
+
+        Raises:
+            StorageUnavailable: It cannot be written; the log is as it was.
+        """
+        try:
+            self._write()
+            rounds = 0
+            while (far := self._finish(shared, far=rounds < _MOST_ROUNDS)) is not None:
+                self._copy(far)
+                self._log.sync()
+                rounds += 1
+        finally:
+            self._clear_away()
+
+    def _write(self) -> None:
+        for block in in_blocks(self._lines):
+            self._log.write(block)
+            self._size += len(block)
+        # How far the estimate of what is not obsolete was off.
+        self._live -= self._size
+        self._log.sync()
+
+    def _copy(self, far: int) -> None:
+        while self._copied < far:
+            data = self._source.read(self._copied, min(far, self._copied + _BLOCK))
+            if not data:
+                raise StorageUnavailable(f"cannot compact {self._path}: it was cut meanwhile", path=str(self._path))
+            self._log.write(data)
+            self._copied += len(data)
+            self._size += len(data)
+
+    def _finish(self, shared: SharedLog, *, far: bool) -> int | None:
+        """Put the file in place; or return up to where to copy the log without the lock first."""
+        with shared.writing() as opened:
+            replay = opened.replay
+            if not opened.log.is_same_file(self._source) or not replay.is_sound:
+                return None  # another file is at the path by now, or one that is to be repaired first
+            if far and replay.end - self._copied > _LITTLE:
+                return replay.end
+            self._copy(replay.end)
+            for place, log in ((self._path, self._source), (_beside(self._path), self._log)):
+                if not log.is_at_path(look_at(place)):
+                    raise StorageUnavailable(f"cannot replace {self._path}: {place} was removed", path=str(place))
+            try:
+                if os.name == "nt":  # pragma: no cover  # where a file that is open cannot be replaced
+                    self._source.close()
+                    opened.log.close()
+                self._log.move(self._path)
+                self._placed = True
+                shared.switch(opened, self._log, self._size, replay.live - self._live)
+            except BaseException:
+                shared.forget()
+                raise
+        return None
+
+    def _clear_away(self) -> None:
+        self._source.close()
+        if not self._placed:
+            with suppress(OSError, StorageUnavailable):
+                beside = _beside(self._path)
+                if self._log.is_at_path(look_at(beside)):
+                    beside.unlink()
+            self._log.close()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.compacting")
+
+
+def _created(beside: Path) -> Log | None:
+    """Return a new, locked file, or None if another process has one; what a crash left is cleared away."""
+    with unavailable("write to", beside):
+        if look_at(beside) is not None:
+            with closing(Log.open(beside)) as stale:
+                if not stale.try_lock() or not stale.is_at_path(look_at(beside)):
+                    return None
+                beside.unlink()
+        try:
+            log = Log.create(beside)
+        except FileExistsError:
+            return None
+    if log.try_lock():
+        return log
+    log.close()
+    return None

@@ -1,0 +1,218 @@
+"""The JSON file is compacted while other processes go on with it, and only if half of it or more is obsolete."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.testing.conformance._processes import Other
+from itsm_workflow.testing.conformance._rows import (
+    NOW,
+    claim,
+    create,
+    entry,
+    follow,
+    found,
+    present,
+    stored,
+    whole_history,
+)
+from itsm_workflow.testing.conformance._threads import at_once
+from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _rewrite
+from tests.conformance.compactor import commit_on, compact_often, compact_slowly, read_slowly
+from tests.conformance.json_lines import lines_of, rows_of, small_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a small store, of which a compaction leaves less."""
+    path = small_store(tmp_path)
+    backend = JSONFileBackend(path)
+    for number in range(20):
+        stored(backend, claim(present(backend, "c2"), NOW + number))
+    backend.close()
+    return path
+
+
+@pytest.fixture
+def opener(path: Path) -> Callable[[], JSONFileBackend]:
+    """Return what opens the store, in other processes as well, and waits for none of them."""
+    return partial(JSONFileBackend, path, timeout=0)
+
+
+def names_beside(path: Path) -> list[str]:
+    """Return the names of the other files in the store's folder."""
+    return sorted(found.name for found in path.parent.iterdir() if found != path)
+
+
+def test_other_processes_commit_while_one_compacts(path: Path, opener: Callable[[], JSONFileBackend]) -> None:
+    """Not one of them waits for a lock; all that they store is in the compacted file."""
+    backend = opener()
+    compactor = Other(compact_slowly, opener)
+    third = None
+    try:
+        assert compactor.hear() == "writing"
+        row = present(backend, "c1")
+        for _ in range(5):
+            row = stored(backend, follow(row, state="pending", open_subject=None))
+        third = Other(commit_on, opener, "third", 5)
+        assert third.hear() == 5
+        compactor.tell("go on")
+        assert compactor.hear() == "compacted"
+    finally:
+        compactor.close()
+        if third is not None:
+            third.close()
+    assert len(lines_of(path)) == 1 + 3 + 10
+    assert present(backend, "c1") == row
+    assert found(backend) == ["c1", "c2", "c3", *(f"third-{number}" for number in range(5))]
+    assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, row.seq + 1)]
+    stored(backend, follow(row))
+    backend.close()
+    assert names_beside(path) == ["store.jsonl.lock"]
+
+
+def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
+    path: Path, opener: Callable[[], JSONFileBackend]
+) -> None:
+    """At each line of the backend's code, while another process commits: before the kill where it can, else after it.
+
+    What was stored is there, and the next compaction clears away what the kill left.
+    """
+    whole = path.read_bytes()
+    other = Other(compact_often, opener, opener)
+    try:
+        other.tell(0)
+        lines = other.hear()
+        assert other.hear() == "ended"
+        unlocked = []
+        for stop, reached in enumerate(lines, 1):
+            if reached.startswith(("_format", "_embedding", "_replay")):  # they touch no file
+                continue
+            for found_there in path.parent.iterdir():
+                found_there.unlink()
+            path.write_bytes(whole)
+            backend = opener()
+            other.tell(stop)
+            process, line = other.hear()
+            with suppress(StorageUnavailable):
+                stored(backend, create("c4"))
+                unlocked.append(line.split(":")[1])
+            os.kill(process, signal.SIGKILL)
+            assert other.hear() == "ended"
+            if backend.get("c4") is None:
+                stored(backend, create("c4"))
+            left = found(backend)
+            assert left in (["c1", "c2", "c3", "c4"], ["c1", "c2", "c3", "c4", "meanwhile"]), line
+            rows = rows_of(backend)
+            backend.compact()
+            backend.close()
+            backend = opener()
+            assert rows_of(backend) == rows, line
+            backend.close()
+            assert names_beside(path) == ["store.jsonl.lock"], line
+            assert len(lines_of(path)) == 1 + len(rows), line
+        other.tell(None)
+    finally:
+        other.close()
+    # The long part, and copying what the others stored meanwhile, were reached, and no process waited for them.
+    assert {"_write", "in_blocks", "rewritten", "_copy", "sync"} <= set(unlocked)
+    assert "move" not in unlocked
+
+
+def test_a_large_store_is_opened_without_holding_the_lock(path: Path, opener: Callable[[], JSONFileBackend]) -> None:
+    """Reading it takes long; what is stored meanwhile is read at last, under the lock."""
+    backend = opener()
+    reader = Other(read_slowly, opener, opener)
+    try:
+        assert reader.hear() == "read"
+        stored(backend, create("c4"))
+        reader.tell("go on")
+        assert reader.hear() == ["c1", "c2", "c3", "c4"]
+    finally:
+        reader.close()
+    backend.close()
+
+
+def test_a_file_of_which_less_than_half_is_obsolete_is_not_compacted(tmp_path: Path) -> None:
+    """However large it is; once half of it is obsolete, it is, and its history stays."""
+    path = tmp_path / "store.jsonl"
+    backend = JSONFileBackend(path, compact_at=1000)
+    rows = [stored(backend, create(f"c{number}", document='{"d":"' + "接" * 200 + '"}')) for number in range(30)]
+    before = path.stat()
+    assert before.st_size > 20_000
+    for row in rows[:5]:
+        stored(backend, follow(row))
+    assert path.stat().st_ino == before.st_ino
+    claimed = 0
+    while path.stat().st_ino == before.st_ino:
+        size = path.stat().st_size
+        stored(backend, claim(present(backend, "c9"), claimed))
+        claimed += 1
+    # The size just before: about half of it was obsolete, and a file without that is half as large.
+    assert 1.9 <= size / path.stat().st_size <= 2.2
+    assert (len(rows_of(backend)), len(whole_history(backend, "c0"))) == (30, 2)
+    backend.close()
+
+
+def test_how_much_is_obsolete_is_known_when_the_store_is_opened(tmp_path: Path) -> None:
+    """By processes that write little each, which no file would ever double for."""
+    path = tmp_path / "store.jsonl"
+    backend = JSONFileBackend(path)
+    row = stored(backend, create("c1"))
+    for number in range(50):
+        row = stored(backend, claim(row, number))
+    backend.close()
+    backend = JSONFileBackend(path, compact_at=1000)
+    stored(backend, claim(row, NOW))
+    assert len(lines_of(path)) == 2
+    backend.close()
+
+
+def test_threads_that_compact_at_once_leave_it_to_one(path: Path, opener: Callable[[], JSONFileBackend]) -> None:
+    """The others do nothing; and each goes on with the same file."""
+    backend = JSONFileBackend(path)
+    other = JSONFileBackend(path)
+    rows = rows_of(backend)
+    at_once([backend.compact, other.compact, backend.compact, other.compact])
+    assert rows == rows_of(backend) == rows_of(other)
+    assert names_beside(path) == ["store.jsonl.lock"]
+    backend.close()
+    other.close()
+
+
+@pytest.mark.parametrize("what", ["the log", "the new file"])
+def test_a_compaction_whose_file_was_taken_away_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Neither is the log made anew where it was removed, nor is another file put in its place."""
+    rewritten, new = _rewrite.rewritten, path.with_name("store.jsonl.compacting")
+
+    def interfering(*arguments: Any, **options: Any) -> object:
+        (path if what == "the log" else new).rename(path.with_name("taken"))
+        if what == "the new file":
+            new.write_text("not a store\n")
+        return rewritten(*arguments, **options)
+
+    backend = JSONFileBackend(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(_compaction, "rewritten", interfering)
+    with pytest.raises(StorageUnavailable, match="was removed"):
+        backend.compact()
+    if what == "the log":
+        assert names_beside(path) == ["store.jsonl.lock", "taken"]
+        assert not path.exists()
+        path.with_name("taken").rename(path)
+    assert path.read_bytes() == before
+    assert found(backend) == ["c1", "c2", "c3"]
+    backend.close()
