@@ -14,7 +14,7 @@ from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import Attempt, Ticket
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
@@ -39,6 +39,11 @@ class Recording(LedgerGateway):
         """Remember the request, and answer with made-up facts if a test has given some."""
         self.asked.append(("create", request))
         return self.answers["create"] if "create" in self.answers else super().create(request)
+
+    def preview(self, request: CreateRequest) -> Mapping[str, object]:
+        """Remember the request."""
+        self.asked.append(("preview", request))
+        return super().preview(request)
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
         """Remember which ticket."""
@@ -93,6 +98,17 @@ def test_submission_holds_key_creator_service_and_owner(world: World) -> None:
     assert (request.attempt.key, request.attempt.creator, request.form) == (attempt.key, "alice", change.form)
     assert f"/{change.id}/1/" in request.callback_url
     assert (request.callback_url, request.callback_headers) == workflow._make_address(change.id, 1)
+
+
+def test_preview_brings_no_credential_even_to_the_gateway(world: World) -> None:
+    """A gateway need not know what to hide."""
+    workflow = world.workflow()
+    workflow.preview(subject="collector-1", **FORM)
+    change = workflow.apply(subject="collector-1", **FORM)
+    [shown], [sent] = asked(world, "preview"), asked(world, "create")
+
+    assert shown.callback_headers == dict.fromkeys(sent.callback_headers, "***") != {}
+    assert f"/{change.id}/" not in shown.callback_url
 
 
 def test_ticket_is_bound_with_the_facts_of_the_answer(world: World) -> None:
