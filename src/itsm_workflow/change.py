@@ -355,6 +355,10 @@ class ChangeRequest:
             raise ValueError(f"change {self.id} has no ticket")
         return self.ticket
 
+    def expect_effect(self, effect_id: str) -> PlannedEffect:
+        """Return the effect of that id, which the change has."""
+        return next(effect for effect in self.effects if effect.id == effect_id)
+
     @property
     def sn(self) -> str | None:
         """The ticket's number, or None while no ticket is known."""

@@ -6,11 +6,9 @@ import contextlib
 import copy
 from typing import TYPE_CHECKING, Self
 
-import attrs
-
 from itsm_workflow import settle
 from itsm_workflow.change import WITHDRAW, AttentionReason
-from itsm_workflow.effects import EffectCall
+from itsm_workflow.courier import WORKER, Courier, error_of_another_gateway
 from itsm_workflow.errors import (
     GatewayError,
     GatewayProtocolError,
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.change import Attempt, ChangeRequest, Moment, PlannedEffect, Ticket
+    from itsm_workflow.change import Attempt, ChangeRequest, Moment, Ticket
     from itsm_workflow.effects import EffectRegistry
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
 
 GATEWAY = "gateway"
 """The actor of what the gateway's answers decide."""
-
-WORKER = "worker"
-"""The actor of what the library does on its own."""
 
 _ROUNDS = 32
 _TRIES = 16
@@ -117,7 +112,7 @@ class Loop:
                 continue
             stored, _ = self.ask(claimed, plan.question, since)
             # What a withdrawal brought about shows at once; nothing else is worth a look that is not due.
-            forced = isinstance(plan.question, Deliver) and _effect(claimed.change, plan.question).name == WITHDRAW
+            forced = isinstance(plan.question, Deliver) and plan.question.name == WITHDRAW
         return stored
 
     def is_due(self, stored: Stored) -> bool:
@@ -136,7 +131,7 @@ class Loop:
         plan = self._plan(stored)
         if plan is None or not isinstance(plan.question, Deliver):
             return False
-        return not self._effects.delivers(_effect(stored.change, plan.question).name)
+        return not self._effects.delivers(plan.question.name)
 
     def _plan(self, stored: Stored) -> Plan | None:
         journal = self._journal
@@ -170,7 +165,8 @@ class Loop:
             sent = self._send(claimed.change, question, since)
             return self.record(claimed, sent, keep=True), not isinstance(sent.answer, NotSent)
         if isinstance(question, Deliver):
-            return self._deliver(claimed, question)
+            courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects)
+            return courier.deliver(claimed, question)
         return self.record_look(claimed, question, self.look(claimed.change, question))
 
     def look(self, change: ChangeRequest, question: Question | None) -> list[ReadAnswer | LookupAnswer]:
@@ -321,13 +317,7 @@ class Loop:
 
     def foreign(self, ticket: Ticket) -> GatewayError | None:
         """Return what to tell of a ticket of another gateway; one of ours may have the same id and the same sn."""
-        if ticket.gateway == self._gateway.name:
-            return None
-        return GatewayError(
-            f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, and this process asks "
-            f"{self._gateway.name!r}: open the store with the gateway that its changes were filed by",
-            endpoint="read",
-        )
+        return error_of_another_gateway(ticket, self._gateway.name)
 
     def _read(self, change: ChangeRequest) -> ReadAnswer:
         if change.ticket is None:
@@ -343,47 +333,6 @@ class Loop:
             self._observers.on_trouble(change.id, error)
             return ReadAnswer(snapshot=None)
 
-    def _deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
-        change, effect = claimed.change, _effect(claimed.change, question)
-        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error="", final=False)
-        if effect.name == WITHDRAW:
-            result = attrs.evolve(result, error=self._withdraw(change, effect.actor))
-        else:
-            call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
-            try:
-                error, final = self._effects.deliver(call)
-            except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
-                self._tell_of_delivery(claimed, attrs.evolve(result, error=describe(stop)))
-                raise
-            result = attrs.evolve(result, error=error, final=final)
-        return self._tell_of_delivery(claimed, result), not result.error
-
-    def _tell_of_delivery(self, claimed: Stored, result: ev.EffectResult) -> Stored:
-        step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
-        for _ in range(_TRIES):
-            try:
-                return self._journal.commit_one(self._journal.fire(stored, [step], actor=WORKER))
-            except TransitionRefused:
-                return stored  # another worker, which took over when our lease ended, has told of this delivery
-            except StorageConflict:
-                stored = self._journal.load(claimed.change.id)
-        raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
-
-    def _withdraw(self, change: ChangeRequest, actor: str) -> str:
-        ticket = change.expect_ticket()
-        foreign = self.foreign(ticket)
-        if foreign is not None:
-            return describe(foreign)
-        try:
-            self._gateway.withdraw(
-                ticket,
-                operator=change.expect_attempt().creator,
-                reason=f"withdrawn by {actor or 'the applicant'}",
-            )
-        except GatewayError as error:
-            return describe(error)
-        return ""
-
     def _tell_of_foreign_ticket(self, stored: Stored, steps: Sequence[Step]) -> Stored:
         found = next((step.evidence for step in steps if isinstance(step.evidence, ev.TicketConfirmed)), None)
         told = {"ticket": found.id, "sn": found.sn} if found else {}
@@ -394,7 +343,3 @@ class Loop:
 
 def _answered(answer: ReadAnswer | LookupAnswer) -> bool:
     return (answer.snapshot if isinstance(answer, ReadAnswer) else answer.found) is not None
-
-
-def _effect(change: ChangeRequest, question: Deliver) -> PlannedEffect:
-    return next(effect for effect in change.effects if effect.id == question.effect)

@@ -65,7 +65,7 @@ def _plan_delivery(effect: PlannedEffect, policy: Policy, owner: str) -> Plan:
         )
         lost = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error=problem, final=True)
         return Plan(question=None, claim=(Step(Trigger.FAIL_EFFECT, lost),))
-    return Plan(question=Deliver(effect=effect.id, attempt=effect.attempts + 1, owner=owner))
+    return Plan(question=Deliver(effect=effect.id, name=effect.name, attempt=effect.attempts + 1, owner=owner))
 
 
 def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, policy: Policy, owner: str) -> Plan | None:

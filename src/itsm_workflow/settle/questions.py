@@ -59,6 +59,7 @@ class Deliver:
     """Deliver an effect. The delivery's number, its owner and the end of its claim are stored durably before."""
 
     effect: str
+    name: str
     attempt: int
     owner: str
 

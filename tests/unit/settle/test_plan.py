@@ -114,7 +114,8 @@ DELIVERIES: dict[str, tuple[ChangeRequest, float, int]] = {
 @pytest.mark.parametrize(("change", "at", "attempt"), DELIVERIES.values(), ids=DELIVERIES)
 def test_a_delivery_has_a_number_and_an_owner(change: ChangeRequest, at: float, attempt: int) -> None:
     """They are stored with its claim."""
-    assert asked(change, at) == Plan(question=Deliver(effect="E1", attempt=attempt, owner="w9"))
+    name = change.effects[0].name
+    assert asked(change, at) == Plan(question=Deliver(effect="E1", name=name, attempt=attempt, owner="w9"))
 
 
 @pytest.mark.parametrize(

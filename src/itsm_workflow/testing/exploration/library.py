@@ -6,9 +6,10 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import Form
+from itsm_workflow.courier import WORKER
 from itsm_workflow.effects import Effect, EffectRegistry
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.loop import WORKER, Loop
+from itsm_workflow.loop import Loop
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step

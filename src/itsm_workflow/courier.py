@@ -1,0 +1,100 @@
+"""The delivery of one effect that is claimed: run it, and store what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW
+from itsm_workflow.effects import EffectCall
+from itsm_workflow.errors import GatewayError, StorageConflict, TransitionRefused, describe
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.settle import Step
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest, Ticket
+    from itsm_workflow.effects import EffectRegistry
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.settle import Deliver
+    from itsm_workflow.storage.codec import Stored
+
+WORKER = "worker"
+"""The actor of what the library does on its own."""
+
+_TRIES = 16
+
+
+@attrs.frozen(kw_only=True)
+class Courier:
+    """Delivers effects.
+
+    Attributes:
+        journal: The changes.
+        gateway: Withdraws tickets, which is the library's own effect.
+        effects: The functions of this process.
+    """
+
+    journal: Journal
+    gateway: TicketGateway
+    effects: EffectRegistry
+
+    def deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
+        """Deliver the effect that a claim names.
+
+        Returns:
+            The change as it is stored then, and whether the work was done.
+        """
+        change, effect = claimed.change, claimed.change.expect_effect(question.effect)
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error="", final=False)
+        if effect.name == WITHDRAW:
+            result = attrs.evolve(result, error=self._withdraw(change, effect.actor))
+        else:
+            call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
+            try:
+                error, final = self.effects.deliver(call)
+            except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
+                self._record(claimed, attrs.evolve(result, error=describe(stop)))
+                raise
+            result = attrs.evolve(result, error=error, final=final)
+        return self._record(claimed, result), not result.error
+
+    def _record(self, claimed: Stored, result: ev.EffectResult) -> Stored:
+        step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
+        for _ in range(_TRIES):
+            try:
+                return self.journal.commit_one(self.journal.fire(stored, [step], actor=WORKER))
+            except TransitionRefused:
+                return stored  # another worker, which took over when our claim ended, has recorded its delivery
+            except StorageConflict:
+                stored = self.journal.load(claimed.change.id)
+        raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
+
+    def _withdraw(self, change: ChangeRequest, actor: str) -> str:
+        ticket = change.expect_ticket()
+        wrong = error_of_another_gateway(ticket, self.gateway.name)
+        if wrong is not None:
+            return describe(wrong)
+        try:
+            self.gateway.withdraw(
+                ticket,
+                operator=change.expect_attempt().creator,
+                reason=f"withdrawn by {actor or 'the applicant'}",
+            )
+        except GatewayError as error:
+            return describe(error)
+        return ""
+
+
+def error_of_another_gateway(ticket: Ticket, name: str) -> GatewayError | None:
+    """Return the error for a ticket that another gateway filed, or None: one of ours may have its id and its sn."""
+    if ticket.gateway == name:
+        return None
+    return GatewayError(
+        f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, and this process asks "
+        f"{name!r}: open the store with the gateway that its changes were filed by",
+        endpoint="read",
+    )
