@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.storage.protocol import Order
 from itsm_workflow.testing.conformance._rows import (
     NOW,
     claim,
@@ -26,7 +27,10 @@ from itsm_workflow_backends.json_file._format import encode_header
 from tests.conformance.json_lines import damage, lines_of, rows_of, small_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from itsm_workflow.storage.protocol import EntryRow, Row
 
 
 @pytest.fixture
@@ -157,6 +161,26 @@ def test_repair_restores_what_is_certain(path: Path) -> None:
     backend.close()
     damage(path, 4, b'"applying"')
     assert JSONFileBackend.repair(path).original == path.with_name("store.jsonl.damaged-2")
+
+
+def test_repair_leaves_out_what_the_check_finds_wrong(path: Path) -> None:
+    """A line that is whole may hold what is not; what the change held is free again."""
+
+    def check(row: Row, entries: Sequence[EntryRow]) -> str | None:
+        assert len(entries) == row.seq
+        return "its digest is wrong" if row.id == "c2" else None
+
+    repair = JSONFileBackend.repair(path, check=check)
+    assert (repair.problems, repair.dropped, repair.restored) == (("change c2: its digest is wrong",), ("c2",), {})
+    backend = JSONFileBackend(path)
+    assert [row.id for row in rows_of(backend)] == ["c1", "c3"]
+    assert (backend.get("c2"), found(backend, subject="subject of c2"), found(backend, order=Order.DUE_AT)) == (
+        None,
+        [],
+        [],
+    )
+    assert backend.commit([create("c2", open_subject="two")]) == [None]
+    backend.close()
 
 
 def test_repair_makes_a_read_only_store_writable(path: Path) -> None:

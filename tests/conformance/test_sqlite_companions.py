@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 from itsm_workflow.storage import files
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._rows import create, follow, found, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend
-from itsm_workflow_backends.sqlite import SQLiteBackend, _opening, _schema
+from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _opening, _schema
 from tests.conformance.children import child
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ def test_a_second_log_is_never_begun_by_a_question_about_the_schema(path: Path) 
     with _held_elsewhere(path, change="c2"):
         path.with_name(_WAL).unlink()
         path.with_name(_SHM).unlink()
-        assert SQLiteBackend.schema_of(f"sqlite:///{path}").found == _schema.SCHEMA_VERSION
+        with pytest.raises(StorageCorrupt, match="without its write-ahead log"):
+            SQLiteBackend.schema_of(f"sqlite:///{path}")
         assert [file.name for file in path.parent.iterdir()] == ["store.db"]
 
 
@@ -295,16 +296,186 @@ def test_a_child_that_was_forked_in_the_middle_of_a_call_is_refused(tmp_path: Pa
 # ---------------------------------------------------------------- a copy without the log
 
 
-def test_a_plain_copy_of_a_new_store_is_never_empty(tmp_path: Path) -> None:
-    """It holds the tables from the start, so it opens as an older store or not at all; here nothing is older."""
+def _is_refused(path: Path) -> None:
+    """Fail unless the file is refused as one without its log, and left alone."""
+    before = path.read_bytes()
+    for act in (SQLiteBackend, lambda path: SQLiteBackend.schema_of(f"sqlite:///{path}")):
+        with pytest.raises(StorageCorrupt, match="was copied or kept without its write-ahead log"):
+            act(path)
+    assert path.read_bytes() == before
+    assert not path.with_name(f"{path.name}-wal").exists()
+
+
+def test_a_plain_copy_of_a_live_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each commit, also after its log was copied into it; once the store is closed, a copy is whole."""
+    monkeypatch.setattr(_marking, "LOG_BYTES", 64 * 1024)
     path, copy = tmp_path / "store.db", tmp_path / "copy.db"
     backend = SQLiteBackend(path)
-    stored(backend, create("c1"))
-    shutil.copy(path, copy)
-    with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (_schema.SCHEMA_VERSION,)
-        assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
+    sizes = set()
+    for number in range(40):
+        stored(backend, create(f"c{number:02}", document='"' + "x" * 3000 + '"'))
+        sizes.add(path.stat().st_size)
+        shutil.copy(path, copy)
+        _is_refused(copy)
+    assert len(sizes) > 2
+    assert len(found(backend)) == 40
     backend.close()
+    shutil.copy(path, copy)
+    again = SQLiteBackend(copy)
+    assert len(found(again)) == 40
+    again.close()
+
+
+def test_a_log_that_was_removed_after_a_crash_is_missed(path: Path) -> None:
+    """A person who clears away what a killed process left would clear away its commits."""
+    child(
+        """
+        backend = open_storage(f"sqlite:///{sys.argv[1]}")
+        stored(backend, create("c2"))
+        os._exit(0)
+        """,
+        path,
+    )
+    log = path.with_name(_WAL)
+    log.rename(path.with_name("away"))
+    path.with_name(_SHM).unlink()
+    _is_refused(path)
+    path.with_name("away").rename(log)
+    backend = SQLiteBackend(path)
+    assert found(backend) == ["c1", "c2"]
+    backend.close()
+
+
+def test_reading_marks_nothing(path: Path) -> None:
+    """A copy that is taken while others only read is whole."""
+    backend = SQLiteBackend(path)
+    assert found(backend) == ["c1"]
+    assert not _marking.is_marked(path)
+    backend.close()
+
+
+@pytest.mark.parametrize("statement", range(1, 8))
+def test_a_crash_while_the_file_is_marked_is_no_loss(path: Path, statement: int) -> None:
+    """Whatever is committed by then is there, and the next writer marks it again."""
+    child(
+        """
+        from itsm_workflow_backends.sqlite import _marking
+        left = int(sys.argv[2])
+
+        class Dying:
+            def __init__(self, connection):
+                self.connection = connection
+
+            def execute(self, statement):
+                global left
+                left -= 1
+                if left == 0:
+                    os._exit(0)
+                return self.connection.execute(statement)
+
+        mark = _marking.mark
+        _marking.mark = lambda connection, path: mark(Dying(connection), path)
+        backend = open_storage(f"sqlite:///{sys.argv[1]}")
+        stored(backend, create("c2"))
+        os._exit(0)
+        """,
+        path,
+        statement,
+    )
+    backend = SQLiteBackend(path)
+    assert found(backend) == ["c1"]
+    stored(backend, create("c3"))
+    assert _marking.is_marked(path)
+    backend.close()
+    again = SQLiteBackend(path)
+    assert found(again) == ["c1", "c3"]
+    again.close()
+
+
+@pytest.mark.parametrize("statement", ["application_id = 1230263117", "wal_checkpoint", "application_id = 1230263127"])
+def test_an_error_while_the_file_is_marked_is_no_loss(
+    path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """The commit is refused and nothing was stored; closing leaves no mark without its log."""
+    backend = SQLiteBackend(path)
+    mark = _marking.mark
+
+    class Failing:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+
+        def execute(self, text: str) -> sqlite3.Cursor:
+            if statement in text:
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.connection.execute(text)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(_marking, "mark", lambda connection, path: mark(Failing(connection), path))  # type: ignore[arg-type]  # as much of one as is used
+        with pytest.raises(StorageError):
+            backend.commit([create("c2")])
+    backend.close()
+    again = SQLiteBackend(path)
+    assert found(again) == ["c1"]
+    assert again.commit([create("c2")]) == [None]
+    again.close()
+
+
+def test_a_log_that_cannot_be_copied_fails_no_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was committed is stored; the log is tried again when it has grown once more."""
+    monkeypatch.setattr(_marking, "LOG_BYTES", 64 * 1024)
+    backend = SQLiteBackend(path)
+    stored(backend, create("c2"))
+
+    def full(connection: sqlite3.Connection, path: Path) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(_marking, "mark", full)
+        stored(backend, create("big", document='"' + "x" * 100_000 + '"'))
+    assert "was not copied into it" in caplog.text
+    assert found(backend) == ["big", "c1", "c2"]
+    for number in range(40):
+        stored(backend, create(f"d{number}", document='"' + "x" * 10_000 + '"'))
+    assert path.with_name(_WAL).stat().st_size < 300_000
+    backend.close()
+    again = SQLiteBackend(path)
+    assert len(found(again)) == 43
+    again.close()
+
+
+def test_the_log_stays_small(path: Path) -> None:
+    """It is copied into the file and begun again, as SQLite by itself would do, every 4 MiB."""
+    backend = SQLiteBackend(path)
+    largest = 0
+    for number in range(40):
+        stored(backend, create(f"d{number}", document='"' + "x" * 400_000 + '"'))
+        largest = max(largest, path.with_name(_WAL).stat().st_size)
+    assert _marking.LOG_BYTES / 2 < largest < 2 * _marking.LOG_BYTES
+    assert path.stat().st_size > 10 << 20
+    backend.close()
+
+
+def test_two_that_mark_at_once_leave_it_marked(path: Path) -> None:
+    """The checkpoint of one takes away the mark of the other, which looks again."""
+    code = (
+        "import sys\n"
+        "from itsm_workflow_backends.sqlite import SQLiteBackend, _marking\n"
+        "from itsm_workflow.testing.conformance._rows import create, stored\n"
+        "_marking.LOG_BYTES = 20000\n"
+        "backend = SQLiteBackend(sys.argv[1])\n"
+        "for number in range(60):\n"
+        "    stored(backend, create(sys.argv[2] + str(number)))\n"
+        "backend.close()\n"
+    )
+    holder = SQLiteBackend(path)
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "xyz"]
+    for process in processes:
+        assert process.wait(100) == 0
+    assert _marking.is_marked(path)
+    assert len(found(holder)) == 181
+    holder.close()
 
 
 def test_a_plain_copy_without_any_table_is_refused(tmp_path: Path) -> None:

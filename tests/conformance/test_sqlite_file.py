@@ -252,12 +252,28 @@ def test_tables_that_are_not_ours_are_told(path: Path) -> None:
     backend.close()
 
 
-def test_text_that_is_none_is_told(path: Path) -> None:
-    """Bytes that are not UTF-8 are not guessed at."""
-    _execute(path, "UPDATE changes SET document = CAST(x'ff' AS TEXT)")
+def test_text_that_is_none_hides_no_other_row(path: Path) -> None:
+    """A pass over all changes reads the others; the one is read as what it is, which is not what was stored."""
     backend = SQLiteBackend(path)
-    with pytest.raises(StorageCorrupt, match="UTF-8"):
-        backend.get("c1")
+    rows = [stored(backend, create(name)) for name in ("a", "d")]
+    _execute(path, "UPDATE changes SET document = CAST(x'ff41' AS TEXT) WHERE id = 'c1'")
+    page = backend.find(Query())
+    assert [row.id for row in page.rows] == found(backend, limit=1) == ["a", "c1", "d"]
+    assert [row for row in page.rows if row.id != "c1"] == rows
+    assert present(backend, "c1") == page.rows[1]
+    assert page.rows[1].document == "\udcffA"
+    assert backend.get("a") == rows[0]
+    backend.close()
+
+
+def test_an_id_that_is_no_text_ends_no_walk_before_its_end(path: Path) -> None:
+    """It cannot be a cursor, so it is told where the rows behind it would be missed."""
+    backend = SQLiteBackend(path)
+    stored(backend, create("d"))
+    _execute(path, "UPDATE changes SET id = CAST(x'61ff' AS TEXT) WHERE id = 'c1'")
+    assert [row.id for row in backend.find(Query(limit=2)).rows] == ["a\udcff", "d"]
+    with pytest.raises(StorageCorrupt, match=r"is damaged, so nothing can be read on from it: .*storage repair"):
+        backend.find(Query(limit=1))
     backend.close()
 
 

@@ -34,6 +34,21 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def bound(file: Path, place: Path) -> Iterator[None]:
+    """Mount a file at a second path, until the block ends.
+
+    Raises:
+        CannotRunHereError: This user may not mount.
+    """
+    place.touch()
+    run("mount", "--bind", str(file), str(place))
+    try:
+        yield
+    finally:
+        run("umount", str(place))
+
+
+@contextlib.contextmanager
 def filled(disk: Path, *, left: int) -> Iterator[None]:
     """Fill a disk up to so many bytes, until the block ends."""
     file = disk / "somebody-elses"

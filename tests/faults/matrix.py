@@ -49,6 +49,8 @@ _ROWS = (
     Row("S4", "a corrupt JSON file: truncated, bits flipped, lines swapped", "one change is set aside, never the file"),
     Row("S5", "a corrupt SQLite file", "what is read is true, or the damage is told; no empty store in its place"),
     Row("S6", "symlink, FIFO, folder or hard link at the store's path", "refused"),
+    Row("S7", "a SQLite log removed, replaced or left out of a copy", "what was acknowledged is there, or is missed"),
+    Row("S8", "one SQLite file mounted at two paths", "refused, by either of two signs; nothing is lost"),
     Row("R1", "many processes on one SQLite file", "one winner each, nobody sees a lock"),
     Row("R2", "threads that share one workflow; a fork after opening", "one ticket, one transition, one effect"),
     Row("R3", "reconcilers and callbacks at once", "one transition, one effect"),

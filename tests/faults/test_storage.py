@@ -14,11 +14,16 @@ import pytest
 
 from itsm_workflow import open_storage
 from itsm_workflow.errors import StorageError, StorageUnavailable
+from itsm_workflow.storage import files
+from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow_backends.sqlite import SQLiteBackend
+from tests.faults import disks, logs
 from tests.faults.cases import row
 from tests.faults.damage import ids_in, must_refuse_writes, read, read_by_workflow, spoiled, whole
 from tests.faults.disks import filled, immutable, no_file_beyond, read_only, small_disk, told_by_list
 from tests.faults.mortal import NEW, OLD, MortalWorld, file
 from tests.faults.remote import FarWorld
+from tests.faults.stores import opened
 from tests.faults.syscalls import TROUBLES, run_preloaded
 
 if TYPE_CHECKING:
@@ -217,6 +222,74 @@ def _made(path: Path, what: str, target: Path) -> socket.socket:
         case _:
             path.symlink_to("/dev/zero")
     return held
+
+
+# ---------------------------------------------------------------- the log of a SQLite store
+
+
+@row("S7")
+def test_s7_log_is_removed_or_replaced_under_processes(faults: Faults, folder: Path) -> None:
+    """Before any of the calls: those after it say so or work, and nothing that was acknowledged is silently lost."""
+    told = there = 0
+    keys = [(how, holders, point) for how in logs.STRIKES for holders in (1, 2) for point in range(1, logs.CALLS)]
+    for how, holders, point in faults.cases(keys):
+        with faults.case((how, holders, point)):
+            place = folder / f"{how}-{holders}-{point}"
+            place.mkdir()
+            work = logs.Committing(place / "changes.db", holders)
+            work.run(how=how, point=point)
+            assert work.errors, "it was not noticed"
+            told += len(work.errors)
+            log = place / "changes.db-wal-away"
+            there += logs.check(work.path, work.acknowledged, log=log if log.exists() else None)
+    faults.note(
+        f"{told} calls said so; {there} of {faults.ran} stores were whole at once, the others with their log back"
+    )
+
+
+@row("S7")
+def test_s7_file_is_copied_without_its_log(faults: Faults, folder: Path) -> None:
+    """After each commit of a live store: the copy is refused, or has all that was acknowledged."""
+    path, whole_ones = folder / "changes.db", 0
+    store = opened(f"sqlite:///{path}")
+    names: list[str] = []
+    for number in faults.cases(range(faults.pick(quick=40, full=1000))):
+        with faults.case(number):
+            name = f"c{number:04}"
+            assert store.commit([create(name, document='"' + "x" * 5000 + '"')]) == [None]
+            names.append(name)
+            copy = folder / "copy.db"
+            copy.write_bytes(path.read_bytes())
+            whole_ones += logs.check(copy, names)
+            copy.unlink()
+    store.close()
+    logs.check(path, names)
+    faults.note(f"{whole_ones} of {faults.ran} copies were whole, the others were refused")
+
+
+@row("S8", quick=False)
+def test_s8_file_is_mounted_at_a_second_path(
+    faults: Faults, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While another process has it open by the first path, or died so; whether or not the mount is seen."""
+    for seen, dies in faults.cases([(seen, dies) for seen in (True, False) for dies in (True, False)]):
+        with faults.case((seen, dies)), monkeypatch.context() as hidden:
+            first = folder / f"{seen}-{dies}" / "changes.db"
+            second = folder / f"{seen}-{dies}-second" / "changes.db"
+            first.parent.mkdir()
+            second.parent.mkdir()
+            opened(f"sqlite:///{first}").close()
+            if not seen:
+                hidden.setattr(files, "_MOUNTS", tmp_path / "no such list")
+            with disks.bound(first, second), logs.held(first, dies=dies):
+                with pytest.raises(StorageError) as caught:
+                    SQLiteBackend(second, timeout=0.2)
+                words = (
+                    "mount point" if seen else "without its write-ahead log" if dies else "another process has it open"
+                )
+                assert words in str(caught.value)
+                assert [file.name for file in second.parent.iterdir()] == ["changes.db"]
+            assert logs.check(first, ["held"])
 
 
 # ---------------------------------------------------------------- a disk without space, or read-only

@@ -202,6 +202,17 @@ def test_another_workflows_change_is_not_found() -> None:
     assert [entry.seq for entry in journal.history(change.id)] == [1, 2, 3, 4]
 
 
+def test_a_change_with_a_damaged_workflow_is_damaged_not_missing() -> None:
+    """The name in the row is bound by its digest: another one, or bytes that are no text, belong to no workflow."""
+    for name in ("cOllector_change", "collector\udcffchange"):
+        desk, journal, change = pending()
+        get = desk.store.get
+        desk.store.get = lambda change_id, get=get, name=name: attrs.evolve(get(change_id), workflow=name)  # type: ignore[method-assign,misc]  # damages what is read
+        for look in (journal.load, journal.history):
+            with pytest.raises(StorageCorrupt, match=change.id):
+                look(change.id)
+
+
 def spoil(desk: Desk, change_id: str) -> None:
     """Store a document that this library does not write."""
     row = desk.store.get(change_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import pathlib
-from typing import Any
 
 import rich_click as click
 
@@ -13,7 +12,9 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.views import plain
-from itsm_workflow.storage.registry import GROUP
+from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair
+from itsm_workflow.storage.registry import GROUP, backend_of
+from itsm_workflow.storage.soundness import content_problem
 from itsm_workflow.storage.url import path_of, scheme_of
 
 
@@ -31,10 +32,11 @@ storage.add_command(check)
 def repair(path: str, *, in_json: bool) -> Exit:
     """Make a damaged store usable again; the original is kept beside it.
 
-    PATH is the file of a JSON store, or the URL of a store whose backend can repair.
+    PATH is the URL of a store whose backend can repair, or the file of a JSON store. Stop all processes that use a
+    SQLite store first.
     """
     scheme, file = (scheme_of(path), path_of(path)) if "://" in path else ("json", pathlib.Path(path))
-    done = _repairer(scheme)(file)
+    done = _repairer(scheme).repair(file, check=content_problem)
     if in_json:
         as_json(plain(done))
     elif not done.problems:
@@ -53,12 +55,36 @@ def repair(path: str, *, in_json: bool) -> Exit:
     return Exit.PARTLY if done.problems and (done.restored or done.dropped or done.lost) else Exit.DONE
 
 
-def _repairer(scheme: str) -> Any:  # noqa: ANN401 - an optional ability of backends, which the library does not import
-    """Return the backend's function that repairs a file and tells what it did."""
+@storage.command()
+@click.argument("url")
+@click.argument("target")
+@json_option
+def backup(url: str, target: str, *, in_json: bool) -> Exit:
+    """Copy a store to the new file TARGET, while others use it.
+
+    A SQLite store in use must not be copied by other means: its last commits are in a second file.
+    """
+    backend: object = backend_of(url)
+    if not isinstance(backend, SupportsBackup):
+        able = [entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), "backup")]
+        raise click.UsageError(
+            f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: "
+            f"{', '.join(sorted(able))}"
+        )
+    backend.backup(url, target)
+    if in_json:
+        as_json({"target": str(pathlib.Path(target).absolute())})
+    else:
+        data(f"the store was copied to {clean(target)}")
+    return Exit.DONE
+
+
+def _repairer(scheme: str) -> SupportsRepair:
+    """Return the backend that repairs a file of that scheme."""
     able = {
-        entry.name: backend.repair
+        entry.name: backend
         for entry in importlib.metadata.entry_points(group=GROUP)
-        if hasattr(backend := entry.load(), "repair")
+        if isinstance(backend := entry.load(), SupportsRepair)
     }
     if scheme not in able:
         raise click.UsageError(f"no {scheme} backend that can repair is installed; able are: {', '.join(sorted(able))}")

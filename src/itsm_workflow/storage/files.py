@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import sys
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,52 @@ def create_private(path: Path) -> None:
     with unavailable("create", path), suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600))
         sync_directory(path.parent)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Give the path of an empty file to write; it is put at the target, durably, when the block ends well.
+
+    Raises:
+        StorageUnavailable: Something stands at the target, which is never overwritten, or it cannot be written there.
+    """
+    check_writable(target)
+    with unavailable("write", target):
+        _check_free(target)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(descriptor)
+        try:
+            yield Path(name)
+            with Path(name).open("r+b") as written:
+                sync(written.fileno())
+            try:
+                os.link(name, target)
+            except FileExistsError:
+                _check_free(target)
+            except OSError:  # a file system without links
+                _check_free(target)
+                Path(name).rename(target)
+            sync_directory(target.parent)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def keep_owner(new: Path, old: Path) -> None:
+    """Give a new file the owner and the mode of the one that it is to replace."""
+    with unavailable("give the owner of the old file to", new):
+        found = old.stat()
+        if hasattr(os, "chown"):
+            with suppress(PermissionError):  # only the superuser may give files away
+                os.chown(new, found.st_uid, found.st_gid)
+        new.chmod(found.st_mode & 0o777)
+
+
+def _check_free(target: Path) -> None:
+    if os.path.lexists(target):
+        raise StorageUnavailable(
+            f"cannot write {target}: something stands there, and nothing is overwritten: give another path",
+            path=str(target),
+        )
 
 
 def sync(descriptor: int) -> None:

@@ -109,6 +109,14 @@ class Table:
         self._index(self.rows.get(row.id), row)
         self.rows[row.id] = row
 
+    def drop(self, change_id: str) -> None:
+        """Forget the change, its history, and what it holds."""
+        row = self.rows[change_id]
+        self.put(attrs.evolve(row, open_subject=None, ticket_key=None, ticket_sn=None, submission=None))
+        self._orders.clear()
+        self._by_subject[row.subject].discard(change_id)
+        del self.rows[change_id], self._entries[change_id], self._held[change_id]
+
     def claim(self, change_id: str, version: int, due_at: int | None) -> None:
         """Move the two columns that a write without entries moves."""
         self.put(attrs.evolve(self.rows[change_id], version=version, due_at=due_at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from itsm_workflow.storage.abilities import Repair
 from itsm_workflow_backends.json_file._backend import JSONFileBackend
-from itsm_workflow_backends.json_file._repair import Repair
 
 __all__ = ["JSONFileBackend", "Repair"]

@@ -19,14 +19,17 @@ from itsm_workflow.storage.protocol import (
     Write,
 )
 from itsm_workflow.storage.url import path_of
+from itsm_workflow_backends.json_file._backup import backup
 from itsm_workflow_backends.json_file._compaction import Compaction
-from itsm_workflow_backends.json_file._repair import Repair, repair
+from itsm_workflow_backends.json_file._repair import repair
 from itsm_workflow_backends.json_file._rewrite import encode_writes
 from itsm_workflow_backends.json_file._shared import Opened, SharedLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
+
+    from itsm_workflow.storage.abilities import ContentCheck, Repair
 
 logger = logging.getLogger("itsm_workflow_backends.json_file")
 
@@ -79,15 +82,22 @@ class JSONFileBackend:
         return cls(path_of(url), timeout=timeout, compact_at=compact_at)
 
     @classmethod
-    def repair(cls, path: str | PathLike[str], *, timeout: float = 30.0) -> Repair:
-        """Make a damaged store usable again and say what was lost, see `Repair`.
+    def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
+        """Copy the store to a new file, see `SupportsBackup.backup`."""
+        backup(path_of(url), Path(target).absolute(), timeout=timeout)
+
+    @classmethod
+    def repair(
+        cls, path: str | PathLike[str], /, *, timeout: float = 30.0, check: ContentCheck | None = None
+    ) -> Repair:
+        """Make a damaged store usable again and say what was lost, see `SupportsRepair.repair`.
 
         Raises:
             StorageUnavailable: The path cannot be used.
             StorageCorrupt: Nothing of the store is left.
             StorageSchemaError: A newer version wrote it.
         """
-        return repair(Path(path).absolute(), timeout=timeout)
+        return repair(Path(path).absolute(), timeout=timeout, check=check)
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes that win as one line, see `StorageBackend.commit`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.storage.files import look_at
 from itsm_workflow_backends.json_file._lock import Lock
 from itsm_workflow_backends.json_file._log import Log, replace
@@ -16,34 +17,14 @@ from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.json_file._rewrite import rewritten
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from itsm_workflow.storage.abilities import ContentCheck
     from itsm_workflow.storage.table import Table
 
 
-@attrs.frozen(kw_only=True)
-class Repair:
-    """What a repair found and did.
-
-    Attributes:
-        problems: What was damaged. Empty: nothing was, and nothing was done.
-        original: Where the file is kept as it was, or None.
-        restored: Changes that are back as of their last write before the damage, with the version of that. They have
-            lost at least one later write, so look each one's ticket up before you go on with it. They are due at no
-            time, so that nothing acts on them before.
-        dropped: Changes of which no whole write is left.
-        lost: How many commits are missing without a trace of what they were about. If any, each change may have lost
-            its last writes.
-    """
-
-    problems: tuple[str, ...] = ()
-    original: Path | None = None
-    restored: dict[str, int] = attrs.field(factory=dict)
-    dropped: tuple[str, ...] = ()
-    lost: int = 0
-
-
-def repair(path: Path, *, timeout: float) -> Repair:
+def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     """Rewrite the file with what is certain in it; `JSONFileBackend.repair` is the door to this."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
@@ -56,17 +37,29 @@ def repair(path: Path, *, timeout: float) -> Repair:
         data = log.read(0)
         replay = Replay(path)
         replay.feed(data)
-        problems = replay.problems()
+        wrong = dict(_wrong_content(replay, check))
+        problems = (*replay.problems(), *(f"change {name}: {why}" for name, why in wrong.items()))
         if not problems:
             return Repair()
         original = _free_name(path)
         replace(original, [data])
         dropped = tuple(name for name in replay.quarantined if name not in replay.table.rows)
         restored = {name: _restore(replay.table, name) for name in replay.quarantined if name not in dropped}
+        for name in wrong:
+            replay.table.drop(name)
         first = replay.next_number - len(replay.table.rows)
         lines = rewritten(replay.table.writes(), first, store=replay.store, generation=replay.generation + 1)
         replace(path, lines)
-    return Repair(problems=problems, original=original, restored=restored, dropped=dropped, lost=replay.lost)
+    return Repair(problems=problems, original=original, restored=restored, dropped=(*dropped, *wrong), lost=replay.lost)
+
+
+def _wrong_content(replay: Replay, check: ContentCheck | None) -> Iterator[tuple[str, str]]:
+    """Yield the changes whose lines are whole and whose content is not, with what is wrong."""
+    for write in replay.table.writes():
+        if write.row.id not in replay.quarantined and check is not None:
+            why = check(write.row, write.entries)
+            if why is not None:
+                yield write.row.id, why
 
 
 def _free_name(path: Path) -> Path:

@@ -29,14 +29,18 @@ from itsm_workflow.storage.protocol import (
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
+from itsm_workflow_backends.sqlite._backup import backup
 from itsm_workflow_backends.sqlite._connections import Connections
 from itsm_workflow_backends.sqlite._errors import is_undecodable
 from itsm_workflow_backends.sqlite._opening import read_version
+from itsm_workflow_backends.sqlite._repair import repair
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
+
+    from itsm_workflow.storage.abilities import ContentCheck, Repair
 
 _LAST_SEQ = 2**63 - 1
 
@@ -80,6 +84,18 @@ class SQLiteBackend:
         """
         return Schema(found=read_version(path_of(url)), known=SCHEMA_VERSION)
 
+    @classmethod
+    def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
+        """Copy the store to a new file, see `SupportsBackup.backup`; SQLite's own backup, in one transaction."""
+        backup(path_of(url), Path(target).absolute(), timeout=timeout)
+
+    @classmethod
+    def repair(
+        cls, path: str | PathLike[str], /, *, timeout: float = 30.0, check: ContentCheck | None = None
+    ) -> Repair:
+        """Make a damaged store usable again and say what was lost, see `SupportsRepair.repair`."""
+        return repair(Path(path).absolute(), timeout=timeout, check=check)
+
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes in one transaction, see `StorageBackend.commit`."""
         check_writes(writes)
@@ -114,7 +130,14 @@ class SQLiteBackend:
                 return Rows(rows=())
             read = _read(connection, *selected)
         rows = tuple(map(sql.to_row, read[: query.limit]))
-        return Rows(rows=rows, next=cursor_at(rows[-1], query.order) if len(read) > query.limit else None)
+        if len(read) <= query.limit:
+            return Rows(rows=rows)
+        if not is_keepable(rows[-1].id):
+            raise StorageCorrupt(
+                f"the id {rows[-1].id!r} is damaged, so nothing can be read on from it: "
+                "run `itsm-workflow storage repair`"
+            )
+        return Rows(rows=rows, next=cursor_at(rows[-1], query.order))
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""

@@ -8,29 +8,29 @@ closes what it inherited and opens its own, see `_forks`. What becomes of a remo
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, create_private, look_at
-from itsm_workflow_backends.sqlite import _forks
+from itsm_workflow_backends.sqlite import _forks, _marking
 from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
-from itsm_workflow_backends.sqlite._opening import check_before_writing, connect, prepare
+from itsm_workflow_backends.sqlite._opening import check_before_writing, close_without_checkpoint, connect, prepare
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-    from itsm_workflow.errors import StorageError
     from itsm_workflow_backends.sqlite._companions import Identity
 
-_MAX_IDLE = 8
+logger = logging.getLogger(__name__)
 
-_ABANDONED: list[sqlite3.Connection] = []
+_MAX_IDLE = 8
 
 # Several threads of a new child may be the first to notice that it is one.
 _AFTER_FORK = threading.Lock()
@@ -45,8 +45,16 @@ class Connections:
     _idle: list[sqlite3.Connection]
     _busy: dict[int, int]
 
-    def __init__(self, path: Path, *, timeout: float) -> None:
+    def __init__(self, path: Path, *, timeout: float, as_it_is: bool = False) -> None:
+        """Open the first connection.
+
+        Args:
+            path: The file.
+            timeout: For how many seconds to wait for others.
+            as_it_is: Neither make nor migrate a store.
+        """
         self._path = path
+        self._as_it_is = as_it_is
         self._timeout = timeout
         self._checked: Identity | None = None
         self._closed = False
@@ -62,7 +70,11 @@ class Connections:
         # How many connections are open, idle or lent, and the log that all of them have opened.
         self._live = 0
         self._log: Companions | None = None
-        self._lost = self._replaced = False
+        self._lost = self._keep_log = False
+        # Whether the file is marked, and from which size on the log is copied into it.
+        self._marked = False
+        # Not the same for each process, or all of them would copy it at once.
+        self._copy_at = _marking.LOG_BYTES + os.getpid() % 16 * _marking.LOG_BYTES // 64
         # Which threads are in the middle of how many calls.
         self._busy = {}
         self._held = False
@@ -87,12 +99,39 @@ class Connections:
         try:
             outcome = "; whether it was stored is unknown: read again"
             with self._lent("write to", outcome) as connection:
+                self._marked = self._marked or _marking.is_marked(self._path)
+                if not self._marked:
+                    self._mark(connection)
                 yield connection
                 # What is acknowledged must be in a log that others can find.
                 if (lost := self._change_of_log(outcome)) is not None:
                     raise lost
+            self._copy_log()
         finally:
             self._writers.release()
+
+    def _mark(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the file and mark it, so that what is committed later is missed without the log."""
+        try:
+            self._marked = _marking.mark(connection, self._path)
+        except BaseException:
+            # Closed as the last one, it would leave a mark without a log although nothing is missing.
+            with self._mutex:
+                self._keep_log = True
+            raise
+
+    def _copy_log(self) -> None:
+        """Copy the log into the file once it has grown; the commit before was stored, whatever becomes of this."""
+        size = _marking.log_size(self._path)
+        if size < self._copy_at:
+            return
+        try:
+            with self._lent("write to", "; the last commit was stored") as connection:
+                self._mark(connection)
+        except StorageError as error:
+            logger.warning("the log of %s was not copied into it: %s", self._path, error)
+        # A reader may have been in the way of a part.
+        self._copy_at = _marking.LOG_BYTES + _marking.log_size(self._path)
 
     def close(self) -> None:
         """Close what is idle now, and what is lent as soon as it comes back."""
@@ -190,7 +229,7 @@ class Connections:
                 return None
             error = self._log.change(outcome)
             self._lost = True
-            self._replaced |= isinstance(error, StorageCorrupt)
+            self._keep_log |= isinstance(error, StorageCorrupt)
             return error
 
     def _refuse_replaced(self, found: os.stat_result | None) -> NoReturn:
@@ -209,13 +248,13 @@ class Connections:
 
     def _shut(self, connection: sqlite3.Connection) -> None:
         with self._mutex:
-            replaced = self._replaced
+            keep_log = self._keep_log
             # Before it is closed: with the last one the log goes, which must not look like a loss to other threads.
             self._live -= 1
             if not self._live:
-                self._log, self._lost, self._replaced = None, False, False
-        if replaced:
-            _abandon(connection)
+                self._log, self._lost, self._keep_log, self._marked = None, False, False, False
+        if keep_log:
+            close_without_checkpoint(connection)
         else:
             connection.close()
 
@@ -230,7 +269,7 @@ class Connections:
         check_writable(path)
         if self._checked is None:
             with self._creating:
-                if look_at(path) is None:
+                if look_at(path) is None and not self._as_it_is:
                     create_private(path)
         before = look_at(path)
         if before is None:
@@ -240,7 +279,7 @@ class Connections:
             check_before_writing(path, timeout=self._timeout, first=not self._live)
         connection = connect(path, "rw", timeout=self._timeout)
         try:
-            prepare(connection, path, timeout=self._timeout)
+            prepare(connection, path, timeout=self._timeout, as_it_is=self._as_it_is)
             after = look_at(path)
             if after is None or identity_of(after) != identity_of(before):
                 self._refuse_replaced(after)
@@ -259,16 +298,6 @@ class Connections:
                 raise known.change()
             self._log = known
             self._live += 1
-
-
-def _abandon(connection: sqlite3.Connection) -> None:
-    """Let go of a connection without the checkpoint that SQLite does when the last one is closed."""
-    if hasattr(connection, "setconfig"):
-        # Its name, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is as new as the method.
-        connection.setconfig(1006, True)  # noqa: FBT003  # sqlite3's own
-        connection.close()
-    else:  # before Python 3.12
-        _ABANDONED.append(connection)
 
 
 def _renew_lock() -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow_backends.sqlite import _marking
 from itsm_workflow_backends.sqlite._companions import Companions
 from itsm_workflow_backends.sqlite._errors import translate
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _ALONE_SECONDS = 5.0
 """For how long a process that is opening or closing the store may hold it without its log."""
+
+_ABANDONED: list[sqlite3.Connection] = []
 
 
 def connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
@@ -40,11 +43,17 @@ def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
         StorageUnavailable: Another process has it open without a log that can be found here.
         StorageError: As `stored_version`.
     """
+    if os.path.lexists(repaired_name(path)):
+        raise StorageUnavailable(
+            f"cannot open {path}: a repair of it was interrupted; run `itsm-workflow storage repair` again",
+            path=str(path),
+        )
     if first and not Companions.beside(path).complete and _await_alone(path, timeout=timeout):
         return
     connection = connect(path, "ro", timeout=timeout)
     try:
         stored_version(connection, path)
+        _marking.check_log(connection, path)
     except sqlite3.OperationalError as error:
         # A rollback that a crash left to be done needs a writer; stored_version is asked again there.
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
@@ -53,8 +62,13 @@ def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
         connection.close()
 
 
-def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float) -> None:
-    """Make a writer's connection of it: durable, with a log, and the tables of this version."""
+def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it_is: bool) -> None:
+    """Make a writer's connection of it: durable, with a log, and the tables of this version.
+
+    Raises:
+        StorageUnavailable: ``as_it_is``, and there are no tables.
+        StorageError: As `migrate`.
+    """
     for setting in (
         # One sync per commit. The default of most builds, but not of all.
         "synchronous = FULL",
@@ -62,15 +76,38 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float) -> No
         "checkpoint_fullfsync = ON",
         "cell_size_check = ON",
         "trusted_schema = OFF",
+        *_marking.SETTINGS,
     ):
         connection.execute(f"PRAGMA {setting}")
-    if stored_version(connection, path) == 0:
+    version = stored_version(connection, path)
+    if as_it_is:
+        if version == 0:
+            raise StorageUnavailable(f"there is no store at {path}: the file is empty", path=str(path))
+        _marking.complete_mark(connection)
+        return
+    if version == 0:
         # Before the log is begun, so that the file has its tables even where it is copied without its log.
         connection.execute("PRAGMA synchronous = EXTRA")
         migrate(connection, path)
         connection.execute("PRAGMA synchronous = FULL")
     _use_wal(connection, path, timeout)
     migrate(connection, path)
+    _marking.complete_mark(connection)
+
+
+def close_without_checkpoint(connection: sqlite3.Connection) -> None:
+    """Close a connection without the checkpoint that SQLite does when the last one is closed."""
+    if hasattr(connection, "setconfig"):
+        # Its name, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is as new as the method.
+        connection.setconfig(1006, True)  # noqa: FBT003  # sqlite3's own
+        connection.close()
+    else:  # before Python 3.12
+        _ABANDONED.append(connection)
+
+
+def repaired_name(path: Path) -> Path:
+    """Return where a repair puts the new file before the old one is moved."""
+    return path.with_name(f"{path.name}.repaired")
 
 
 def read_version(path: Path) -> int:
@@ -83,9 +120,11 @@ def read_version(path: Path) -> int:
     how = "ro" if Companions.beside(path).complete else "ro&immutable=1"
     try:
         with closing(connect(path, how, timeout=5.0)) as connection:
-            return stored_version(connection, path)
+            version = stored_version(connection, path)
+            _marking.check_log(connection, path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, path, "read") from error
+    return version
 
 
 def _await_alone(path: Path, *, timeout: float) -> bool:
@@ -119,6 +158,7 @@ def _is_alone(path: Path) -> bool:
         # In this mode SQLite locks the database itself, or fails: it begins no log that others could share.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         stored_version(connection, path)
+        _marking.check_log(connection, path)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
             raise

@@ -6,15 +6,18 @@ appended, never edited: files that went through it exist.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
 APPLICATION_ID = 0x49545357  # "ITSW"
+MARKED_ID = 0x4954534D  # "ITSM", see _marking
 
 _VERSION_1 = (
     """
@@ -80,6 +83,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
+def differences(connection: sqlite3.Connection, version: int) -> Iterator[str]:
+    """Yield what of the tables, indexes and triggers is not as the migrations up to the version made it."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        for migration in MIGRATIONS[:version]:
+            for statement in migration:
+                made.execute(statement)
+        expected = _objects(made)
+    found = _objects(connection)
+    for name, (kind, sql) in expected.items():
+        if name not in found:
+            yield f"its {kind} {name} is missing"
+        # The text of a table depends on the release of SQLite that altered it.
+        elif kind != "table" and found[name] != (kind, sql):
+            yield f"its {kind} {name} is not as it was made"
+
+
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the store, 0 for an empty file; only reads.
 
@@ -107,7 +126,7 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
                 path=str(path),
             )
         return 0
-    if application != APPLICATION_ID or version < 1:
+    if application not in {APPLICATION_ID, MARKED_ID} or version < 1:
         raise StorageCorrupt(
             f"{path} is a SQLite database of another application: it was left as it is, give another path",
             path=str(path),
@@ -145,6 +164,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, tuple[str, str | None]]:
+    return {name: (kind, sql) for name, kind, sql in connection.execute("SELECT name, type, sql FROM sqlite_schema")}
 
 
 def _number(connection: sqlite3.Connection, statement: str) -> int:

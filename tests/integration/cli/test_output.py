@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +102,29 @@ def test_a_damaged_store_is_repaired_and_the_original_kept(office: Office) -> No
     assert office.run("show", "s", *store, "--json").json["state"] == "applying"
 
 
+def test_a_damaged_sqlite_store_is_repaired(office: Office) -> None:
+    """A flipped bit in a document, which SQLite itself does not notice, and a stray entry; the ticket is named."""
+    for subject in ("s", "t", "u"):
+        office.run("apply", "--subject", subject, "--title", "t", "--applicant", "alice", "--approver", "bob")
+    names = {one: office.run("show", one, "--json").json for one in "stu"}
+    with contextlib.closing(sqlite3.connect(office.folder / "changes.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE changes SET state = 'approved' WHERE subject = 's'")
+        connection.execute(
+            'INSERT INTO entries SELECT change_id, 99, at, "trigger", source, dest, actor, document FROM entries '
+            "WHERE change_id = ? AND seq = 1",
+            (names["t"]["id"],),
+        )
+    repaired = office.run("storage", "repair", "sqlite:///changes.db", "--json")
+    assert repaired.code == 5
+    assert repaired.json["dropped"] == [names["s"]["id"]]
+    assert list(repaired.json["restored"]) == [names["t"]["id"]]
+    assert repaired.json["original"] == f"{office.folder / 'changes.db'}.damaged-1"
+    assert names["s"]["sn"] in "".join(repaired.json["problems"])
+    assert [one["subject"] for one in office.run("list", "--json").json] == ["t", "u"]
+    assert office.run("history", "t", "--json").code == 0
+    assert office.run("storage", "repair", "sqlite:///changes.db").out == "nothing is damaged, and nothing was done\n"
+
+
 def test_a_repair_is_told_to_people_as_well(office: Office) -> None:
     """In lines that name the file that was kept."""
     store = ("--store", "json:///changes.jsonl")
@@ -115,7 +140,8 @@ def test_a_repair_is_told_to_people_as_well(office: Office) -> None:
     ("path", "code", "said"),
     [
         ("none.jsonl", 4, "there is no store at"),
-        ("sqlite:///changes.db", 2, "able are: json"),
+        ("memory:///x", 2, "able are: json, sqlite"),
+        ("sqlite:///none.db", 4, "there is no store at"),
         ("json:///", 2, "names a file"),
     ],
 )
@@ -124,6 +150,22 @@ def test_what_cannot_be_repaired_is_told(office: Office, path: str, code: int, s
     done = office.run("storage", "repair", path)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
+
+
+def test_a_store_is_backed_up_by_its_url(office: Office) -> None:
+    """To a file that opens; a second backup by the same name is refused."""
+    office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob")
+    done = office.run("storage", "backup", "sqlite:///changes.db", "kept.db")
+    assert (done.code, done.out) == (0, "the store was copied to kept.db\n")
+    assert office.run("show", "s", "--store", "sqlite:///kept.db", "--json").json["subject"] == "s"
+    again = office.run("storage", "backup", "sqlite:///changes.db", "kept.db")
+    assert (again.code, again.out) == (4, "")
+    assert "nothing is overwritten" in again.err
+    as_json = office.run("storage", "backup", "sqlite:///changes.db", "more.db", "--json")
+    assert as_json.json == {"target": str(office.folder / "more.db")}
+    refused = office.run("storage", "backup", "memory://", "kept.db")
+    assert (refused.code, refused.out) == (2, "")
+    assert "able are: json, sqlite" in refused.err
 
 
 def test_the_demonstration_is_run_and_its_figures_are_json(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,31 @@
+"""Whether a stored change holds together: its row, its history, and the digests that bind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.storage.codec import START, Codec, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.storage.protocol import EntryRow, Row
+
+# Without the definition's types, evidence is read as a plain mapping: its digest counts, not its meaning.
+_CODEC = Codec({})
+
+
+def content_problem(row: Row, entries: Sequence[EntryRow]) -> str | None:
+    """Return what is wrong with a change and its whole history, or None; a `ContentCheck` for repairs.
+
+    Raises:
+        StorageSchemaError: A newer version of this library wrote it, which is for that version to judge.
+    """
+    try:
+        stored = _CODEC.read(row)
+        _CODEC.entries(entries)
+    except StorageCorrupt as error:
+        return str(error)
+    head = digest(entries[-1]) if entries else START
+    return None if stored.head == head else "its last entry is not the one that it names"

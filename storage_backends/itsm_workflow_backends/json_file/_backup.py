@@ -1,0 +1,32 @@
+"""A copy of a store that others are using."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.storage.files import look_at, new_file, unavailable
+from itsm_workflow_backends.json_file._lock import Lock
+from itsm_workflow_backends.json_file._log import Log
+from itsm_workflow_backends.json_file._replay import Replay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def backup(path: Path, target: Path, *, timeout: float) -> None:
+    """Copy the store to a new file; `JSONFileBackend.backup` is the door to this."""
+    if look_at(path) is None:
+        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+    with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
+        log.lock(patience)
+        if not log.is_at_path(look_at(path)):
+            raise StorageUnavailable(f"cannot copy {path}: it was replaced or removed meanwhile", path=str(path))
+        data = log.read(0)
+    replay = Replay(path)
+    replay.feed(data)
+    for problem in replay.problems():
+        raise StorageCorrupt(f"cannot back up {path}: {problem}. No file was made: {replay.advice()}", path=str(path))
+    with new_file(target) as new, unavailable("write", target):
+        new.write_bytes(data[: replay.end])

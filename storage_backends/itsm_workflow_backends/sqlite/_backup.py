@@ -1,0 +1,47 @@
+"""A copy of a store that others are using, by SQLite's own means."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.storage.files import look_at, new_file
+from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._marking import complete_mark
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def backup(path: Path, target: Path, *, timeout: float) -> None:
+    """Copy the store to a new file; `SQLiteBackend.backup` is the door to this."""
+    if look_at(path) is None:
+        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+    connections = Connections(path, timeout=timeout, as_it_is=True)
+    try:
+        with new_file(target) as new, connections.reading() as source:
+            _copy(source, path, new, target)
+    finally:
+        connections.close()
+
+
+def _copy(source: sqlite3.Connection, path: Path, new: Path, target: Path) -> None:
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+            # In one step, so in one reading transaction: writers go on, and nothing of theirs is seen.
+            source.backup(copy)
+            # One file: what stands in a log could be left behind when the copy is moved.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            complete_mark(copy)
+            (found,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise translate(error, path, f"copy to {target} the store") from error
+    if found != "ok":
+        raise StorageCorrupt(
+            f"cannot back up {path}: it is damaged ({' '.join(str(found).split())}). No file was made: run "
+            "`itsm-workflow storage repair`, which keeps the original",
+            path=str(path),
+        )

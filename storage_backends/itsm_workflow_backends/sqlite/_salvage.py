@@ -1,0 +1,132 @@
+"""What can still be read of a damaged database, change by change."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.storage.checks import check_writes
+from itsm_workflow.storage.protocol import Row, Write
+from itsm_workflow_backends.sqlite import _queries as sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itsm_workflow.storage.abilities import ContentCheck
+    from itsm_workflow.storage.protocol import EntryRow
+
+# Every way through the rows: damage ends one of them early, and leaves others.
+_WAYS = (
+    "NOT INDEXED ORDER BY rowid",
+    "NOT INDEXED ORDER BY rowid DESC",
+    "INDEXED BY sqlite_autoindex_changes_1",
+    "INDEXED BY changes_updated_at",
+)
+_BEYOND = 100
+_SELECT_ENTRY = sql.SELECT_ENTRIES.replace("seq > ? ORDER BY seq LIMIT ?", "seq = ?")
+
+
+@attrs.frozen
+class Salvaged:
+    """A change of which a trace is left.
+
+    Attributes:
+        id: Its id, or words that stand for it where that cannot be read.
+        row: The row, or None if it cannot be read or is gone.
+        entries: Its history, up to the last entry that the row names.
+        damage: Why the change cannot be taken over, or None.
+        behind: Whether the history goes on beyond the row, so whether the row is without its last write.
+    """
+
+    id: str
+    row: Row | None
+    entries: tuple[EntryRow, ...] = ()
+    damage: str | None = None
+    behind: bool = False
+
+
+def salvage(connection: sqlite3.Connection, check: ContentCheck | None) -> Iterator[Salvaged]:
+    """Yield each change of which a trace is left, one at a time.
+
+    Args:
+        connection: To the damaged database.
+        check: Says what is wrong with the content of a change.
+    """
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(changes)")}
+    names = (name if name in columns else f"NULL AS {name}" for name in attrs.fields_dict(Row))
+    select = f"SELECT {', '.join(names)} FROM changes NOT INDEXED WHERE rowid = ?"  # noqa: S608  # names of our own
+    rowids, unreadable = _rowids_by_id(connection)
+    last = _last_entries(connection)
+    for change_id in sorted({*rowids, *last}):
+        places = rowids.get(change_id, [])
+        if len(places) == 1:
+            change = _read(connection, select, change_id, places[0])
+            wrong = change.damage or (check and change.row and check(change.row, change.entries))
+            behind = change.row is not None and last.get(change_id, 0) > change.row.seq
+            yield attrs.evolve(change, damage=wrong or None, behind=behind)
+        else:
+            damage = "two rows have its id" if places else "it has a history, and its row is gone or cannot be read"
+            yield Salvaged(change_id, None, damage=damage)
+    for rowid, why in unreadable.items():
+        yield Salvaged(f"in row {rowid}", None, damage=f"its id cannot be read: {why}")
+
+
+def _read(connection: sqlite3.Connection, select: str, change_id: str, rowid: int) -> Salvaged:
+    row, entries = None, []
+    try:
+        row = sql.to_row(connection.execute(select, (rowid,)).fetchone())
+        for seq in range(1, row.seq + 1):
+            values = connection.execute(_SELECT_ENTRY, (change_id, seq)).fetchone()
+            if values is None:
+                return Salvaged(change_id, row, damage=f"entry {seq} of its history is gone")
+            entries.append(sql.to_entry(values))
+        check_writes([Write(row=row, expected_version=row.version - 1, entries=tuple(entries))])
+    except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError) as error:
+        return Salvaged(change_id, row, damage=f"a part of it cannot be read: {_on_one_line(error)}")
+    return Salvaged(change_id, row, tuple(entries))
+
+
+def _rowids_by_id(connection: sqlite3.Connection) -> tuple[dict[str, list[int]], dict[int, str]]:
+    """Return where the rows are by id, and why the id of others cannot be read."""
+    rowids: dict[str, list[int]] = {}
+    unreadable: dict[int, str] = {}
+    for rowid in sorted(_all_rowids(connection)):
+        try:
+            found = connection.execute("SELECT id FROM changes NOT INDEXED WHERE rowid = ?", (rowid,)).fetchone()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            unreadable[rowid] = _on_one_line(error)
+        else:
+            if found is not None:
+                rowids.setdefault(found[0], []).append(rowid)
+    return rowids, unreadable
+
+
+def _all_rowids(connection: sqlite3.Connection) -> set[int]:
+    found: set[int] = set()
+    for way in _WAYS:
+        found.update(rowid for (rowid,) in _until_damage(connection, f"SELECT rowid FROM changes {way}"))  # noqa: S608
+    # Rows are never deleted, so they are numbered without gaps: in a gap is a row that no way came to.
+    highest = max(found, default=0)
+    return found | set(range(1, highest + _BEYOND)) if highest < 10 * len(found) + _BEYOND else found
+
+
+def _last_entries(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the highest number among the entries of each change."""
+    last: dict[str, int] = {}
+    for way in ("", "DESC"):
+        statement = f"SELECT change_id, seq FROM entries ORDER BY change_id {way}, seq {way}"  # noqa: S608
+        for change_id, seq in _until_damage(connection, statement):
+            last[change_id] = max(seq, last.get(change_id, 0))
+    return last
+
+
+def _until_damage(connection: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        yield from connection.execute(statement)
+
+
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
