@@ -86,6 +86,7 @@ EXTERNAL_PERMISSION = WorkflowDefinition(
         row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
             guard=says_why, update=with_the_reason, note="taken back, or over"),
     ),
+    grants={S.REVOKED: False},  # what was approved once does not count any more
     due={
         S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
         S.UNDELIVERED: due.undelivered_due, S.GRANTED: waits_for_a_person,

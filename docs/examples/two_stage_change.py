@@ -155,6 +155,10 @@ TWO_STAGE_CHANGE = WorkflowDefinition(
         row(trigger=T.ROLL_BACK, sources=(S.ROLLING_BACK,), dest=S.ROLLED_BACK, evidence=RolledBack,
             guard=is_of_this_job, note="nothing is left of it"),
     ),
+    grants={  # not the approval counts: the change must work
+        S.LIVE: True,
+        S.PROVISIONING: False, S.VERIFYING: False, S.ROLLING_BACK: False, S.ROLLED_BACK: False,
+    },
     due={
         S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
         S.UNDELIVERED: due.undelivered_due,

@@ -35,6 +35,9 @@ class Outcome(enum.StrEnum):
     """Why a change ended."""
 
     APPROVED = "approved"
+    """The ticket was approved, and the state that the change is in grants."""
+    WAS_APPROVED = "was_approved"
+    """The ticket was approved, and the state that the change is in does not grant, or not yet."""
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     TERMINATED = "terminated"
@@ -300,6 +303,8 @@ class ChangeRequest:
         round: How often this change was submitted.
         planned: How many effects were planned for it so far.
         effect_names: By state, the names of the effects that its definition had when it was submitted.
+        outcome: Why it ended, or how its ticket did. `Outcome.APPROVED` only while its state grants: see
+            `WorkflowDefinition.grants`.
         decision: Who decided its ticket, once that is known.
         contradictions: The facts, in a few words, that disagreed with where it stands; each is recorded once.
         data: A host's own values, set by the updates of its own transitions.
@@ -328,6 +333,11 @@ class ChangeRequest:
     decision: TicketDecision | None = None
     contradictions: tuple[str, ...] = ()
     data: Mapping[str, object] = NOTHING
+
+    @property
+    def ticket_outcome(self) -> Outcome | None:
+        """How its ticket ended, whatever the workflow did since: `Outcome.APPROVED` wherever it was approved."""
+        return Outcome.APPROVED if self.outcome is Outcome.WAS_APPROVED else self.outcome
 
     @property
     def was_never_sent(self) -> bool:

@@ -227,6 +227,8 @@ class Journal:
                 f"{change.definition_version}, and this process has version {definition.version}: update it"
             )
             raise StorageSchemaError(message)
+        # The definition may say another thing of the state than when it was stored.
+        change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
         change, due_at = put_right(definition, change, stored.due_at, now, self.policy)
         return attrs.evolve(stored, change=change, due_at=due_at)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
 
-from itsm_workflow.change import Outcome
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
+from itsm_workflow.form import normal_subject
 from itsm_workflow.machine.engine import allowed
 from itsm_workflow.machine.graph import Graph
 from itsm_workflow.status import status_of, why
@@ -97,7 +97,13 @@ class Records:
             sn: Bound to a ticket of this number.
             older_than: Whose last entry is at least so old.
             on_damage: Is called with the id of each change that cannot be read, and with what is wrong.
+
+        Raises:
+            TypeError: The states or reasons are one text, of which each letter would be taken for a name.
         """
+        for name, given in (("states", states), ("attention", attention)):
+            if isinstance(given, str):
+                raise TypeError(f"find({name}=...) takes a list of names, not one text: write {name}=[{str(given)!r}]")
         query = Query(
             workflow=self.definition.name,
             states=None if states is None else tuple(map(str, states)),
@@ -106,6 +112,9 @@ class Records:
             ticket_sns=None if sn is None else (sn,),
             updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
         )
+        return self._found(query, on_damage)
+
+    def _found(self, query: Query, on_damage: Callable[[str, Exception], object] | None) -> Iterator[ChangeRequest]:
         for page in self._journal.read_pages(query):
             for row, error in page.unreadable:
                 if on_damage is not None:
@@ -137,52 +146,62 @@ class Records:
         """Return the workflow as a graph, with the path of one change if one is given."""
         return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())
 
-    @overload
-    def require_approved(self, subject: str, *, states: Iterable[str] | None = None) -> ChangeRequest: ...
+    def require_approved(self, subject: str) -> ChangeRequest:
+        """Return the subject's newest submitted change if its state grants: the one line before anything is started.
 
-    @overload
-    def require_approved(
-        self, subject: Callable[P, str], *, states: Iterable[str] | None = None
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-
-    def require_approved(
-        self, subject: str | Callable[P, str], *, states: Iterable[str] | None = None
-    ) -> ChangeRequest | Callable[[Callable[P, R]], Callable[P, R]]:
-        """Return the subject's newest submitted change if it was approved: the one line before anything is started.
-
-        With a function instead of a subject, return a decorator: the function is called with the decorated
-        function's arguments and returns the subject.
+        What counts is the state that the change is in now, whatever was approved before: see
+        `WorkflowDefinition.grants`.
 
         Args:
             subject: What the change is about.
-            states: Where it must stand as well, for a workflow that goes on after the approval: one that was approved
-                and revoked, or rolled back, still was approved.
 
         Raises:
-            NotApproved: It was not, or stands elsewhere; the error says why.
+            NotApproved: Nothing was submitted for the subject, or the state does not grant; the error says why.
+            TypeError: The subject is not text.
+            InvalidForm: It is text that no subject can be.
+            StorageError: The store failed, or what decides cannot be read.
         """
-        standing = None if states is None else frozenset(map(str, states))
-        if isinstance(subject, str):
-            return self._approved(subject, standing)
+        if not isinstance(subject, str):
+            raise TypeError(
+                f"require_approved(subject) takes a subject as text, not a {type(subject).__name__}: nothing was "
+                "checked; to guard a function, decorate it with approval_required(function)"
+            )
+        subject = normal_subject(subject)
+        newest = [stored.change for stored in self._newest(subject)]
+        if not newest:
+            raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
+        for change in newest:
+            if not self.definition.is_granting(change.state):
+                raise NotApproved(subject=subject, state=change.state, why=self.why(change.id))
+        return newest[0]
+
+    def approval_required(self, subject_of: Callable[P, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Return a decorator: the decorated function runs only if `require_approved` lets its subject through.
+
+        Args:
+            subject_of: Called with the decorated function's arguments; returns the subject.
+
+        Raises:
+            TypeError: It is not a function. A call raises it as well, where the function returns no text.
+        """
+        if not callable(subject_of):
+            raise TypeError(
+                "approval_required(function) takes a function that returns the subject for the decorated one's "
+                f"arguments, not a {type(subject_of).__name__}; to check one subject, call require_approved(subject)"
+            )
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            if not callable(function):
+                raise TypeError(f"approval_required decorates a function, not a {type(function).__name__}")
+
             @functools.wraps(function)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-                self._approved(subject(*args, **kwargs), standing)
+                self.require_approved(subject_of(*args, **kwargs))
                 return function(*args, **kwargs)
 
             return guarded
 
         return decorate
-
-    def _approved(self, subject: str, standing: frozenset[str] | None) -> ChangeRequest:
-        newest = [stored.change for stored in self._newest(subject)]
-        if not newest:
-            raise NotApproved(subject=subject, state=None, why="no change was ever submitted for it")
-        for change in newest:
-            if change.outcome is not Outcome.APPROVED or (standing is not None and change.state not in standing):
-                raise NotApproved(subject=subject, state=change.state, why=self.why(change.id))
-        return newest[0]
 
     def _newest(self, subject: str) -> Sequence[Stored]:
         """Return the subject's newest submitted change; several if the store cannot say which of them is.

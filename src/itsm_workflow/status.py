@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, EffectStatus, Phase
+from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine.approval import DOUBTS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Status:
     """What a page shows of a change. The form is beside our own facts, never merged over them.
 
     Attributes:
+        grants: Whether a change in this state lets its subject through `Workflow.require_approved`.
         labels: The state's name for people, by language (``zh``, ``en``).
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
@@ -32,6 +33,7 @@ class Status:
     id: str
     subject: str
     state: str
+    grants: bool
     labels: Mapping[str, str]
     sn: str | None
     ticket_url: str | None
@@ -48,6 +50,7 @@ def status_of(definition: WorkflowDefinition, change: ChangeRequest, iframe_tick
         id=change.id,
         subject=change.subject,
         state=change.state,
+        grants=definition.is_granting(change.state),
         labels=definition.labels.get(definition.states(change.state), {}),
         sn=change.sn,
         ticket_url=change.ticket_url or None,
@@ -117,7 +120,11 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         }
         said = f" ({attempt.problem})" if attempt.problem else ""
         return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
-    if change.outcome is not None:
+    watched = change.state in {roles.waiting, roles.undelivered}
+    if change.outcome is Outcome.WAS_APPROVED and not watched:
+        ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
+        return f"was approved{ended} by {where}, and is now {change.state}, which does not grant"
+    if change.outcome is not None and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
         told = f"{change.outcome.value}{ended}" + (f" by {where}" if ticket else "")
         is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}

@@ -96,6 +96,7 @@ class Workflow(Records):
             ("gateway", hasattr(gateway, "create"), "a TicketGateway, for example a BkItsmGateway"),
             ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
             ("policy", isinstance(self.policy, Policy), "a Policy"),
+            ("form_check", form_check is None or callable(form_check), "a function of a Form"),
         ):
             if not fits:
                 raise TypeError(f"Workflow({name}=...) takes {wanted}")

@@ -107,7 +107,7 @@ class PermissionWalk(WorkflowMachine.for_definition(permission.EXTERNAL_PERMISSI
         """A row is there only after the ticket was approved, and one at most."""
         if self.permissions.rows:
             assert list(self.permissions.rows) == [self.change_id]
-            assert self.change.outcome is Outcome.APPROVED
+            assert self.change.ticket_outcome is Outcome.APPROVED
 
     @invariant()
     def a_revoked_permission_is_gone(self) -> None:
@@ -139,7 +139,7 @@ class Jobs:
 
     def start(self, job: str, work: str, change: ChangeRequest) -> None:
         """Start a job, once."""
-        assert change.outcome is Outcome.APPROVED
+        assert change.ticket_outcome is Outcome.APPROVED
         self.works.setdefault(job, work)
 
 
@@ -195,7 +195,7 @@ class StagesWalk(WorkflowMachine.for_definition(stages.TWO_STAGE_CHANGE)):  # ty
         """And was approved: a refused change has nothing to roll back."""
         if self.history and self.change.state in {stages.State.ROLLING_BACK, stages.State.ROLLED_BACK}:
             assert "problem" in self.change.data
-            assert self.change.outcome is Outcome.APPROVED
+            assert self.change.ticket_outcome is Outcome.APPROVED
 
     def teardown(self) -> None:
         """Note what the walk met."""

@@ -128,7 +128,7 @@ def test_a_change_goes_live(office: Office, bench: Bench) -> None:
     assert (change.state, change.data) == (State.LIVE, {"address": "10.0.0.7"})
     assert path(workflow, change) == [*BEGIN, State.PROVISIONING, State.VERIFYING, State.LIVE]
     assert [(one.id, one.status) for one in change.effects] == [(job.id, EffectStatus.DELIVERED) for job in bench.jobs]
-    assert workflow.require_approved(SUBJECT, states=[State.LIVE]).id == change.id
+    assert workflow.require_approved(SUBJECT).id == change.id
 
 
 def test_a_rejected_change_starts_nothing(office: Office, bench: Bench) -> None:
@@ -161,11 +161,11 @@ def test_provisioning_that_fails_is_rolled_back(office: Office, bench: Bench) ->
     assert take(workflow, change.id, RolledBack(effect=bench.running)) == ""
 
     change = workflow.get(change.id)
-    assert (change.state, change.outcome) == (State.ROLLED_BACK, Outcome.APPROVED)
+    assert (change.state, change.outcome) == (State.ROLLED_BACK, Outcome.WAS_APPROVED)
     assert change.data == {"problem": "no host is free"}
     assert path(workflow, change) == [*BEGIN, State.PROVISIONING, State.ROLLING_BACK, State.ROLLED_BACK]
-    with pytest.raises(NotApproved, match="is rolled_back, approved on"):
-        workflow.require_approved(SUBJECT, states=[State.LIVE])
+    with pytest.raises(NotApproved, match=r"was approved on .* and is now rolled_back, which does not grant"):
+        workflow.require_approved(SUBJECT)
     assert workflow.apply(subject=SUBJECT, **asked()).state == State.WAITING
 
 
@@ -241,7 +241,7 @@ def test_a_silent_platform_is_found(office: Office, bench: Bench) -> None:
     """`why` says where the change stands, and `find` whose stage has taken too long."""
     workflow = opened(office, bench)
     change = approved(office, workflow)
-    assert "is provisioning, approved on" in workflow.why(change.id)
+    assert "is now provisioning, which does not grant" in workflow.why(change.id)
     assert list(two_stage_change.silent(workflow)) == []
     office.pass_time(2 * 3600)
     assert [one.id for one in two_stage_change.silent(workflow)] == [change.id]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow import Effect, State
+from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
 from itsm_workflow.testing.simulation.host import Host
@@ -54,6 +55,12 @@ def test_nothing_is_broken_by_any_fault(first: int) -> None:
     done = simulate(seeds=range(first, first + 50))
     assert len(done.digests) == 50
     assert done.changes >= 50
+
+
+def test_a_gate_that_does_not_follow_the_state_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate is asked about every subject at the end of each run."""
+    monkeypatch.setattr(WorkflowDefinition, "is_granting", lambda _definition, _state: True)
+    assert "gate: the newest change of subject-" in str(found())
 
 
 @pytest.mark.parametrize("point", EVERY_CALL)

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from itsm_workflow.callbacks.receive import ACCEPTED
-from itsm_workflow.change import AttentionReason
+from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.effects import Effect
+from itsm_workflow.errors import NotApproved
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
 from itsm_workflow.machine.definition import Transition
@@ -256,6 +257,26 @@ class Forgetful(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: igno
 def test_a_delivery_that_was_not_done_is_found() -> None:
     """An effect counts as delivered only if it was done."""
     assert "counts as delivered and was not done" in broken(Forgetful)
+
+
+class Lenient(WorkflowMachine.for_definition(zoo.deployment(grants={Stage.LIVE: False}))):  # type: ignore[misc]  # made at run time
+    """A host whose gate asks whether there ever was an approval."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workflow.require_approved = self.passes
+
+    def passes(self, subject: str) -> ChangeRequest:
+        """Let through what was approved once."""
+        change: ChangeRequest = self.change
+        if change.ticket_outcome is not Outcome.APPROVED:
+            raise NotApproved(subject=subject, state=change.state, why="it never was")
+        return change
+
+
+def test_a_gate_that_goes_by_an_earlier_approval_is_found() -> None:
+    """A change that has gone on to a state that does not grant is not approved any more."""
+    assert "the state live does not grant, and require_approved passes" in broken(Lenient)
 
 
 class Credulous(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time

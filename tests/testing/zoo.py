@@ -134,6 +134,7 @@ def deployment(
     approval: tuple[Transition, ...] | None = None,
     due_rules: Mapping[enum.StrEnum, DueRule] | None = None,
     parts: Roles | None = None,
+    grants: Mapping[enum.StrEnum, bool] | None = None,
     version: int = 1,
 ) -> WorkflowDefinition:
     """Return the workflow of a deployment, with what a case makes otherwise."""
@@ -145,6 +146,7 @@ def deployment(
         final=frozenset({Stage.LIVE, Stage.REFUSED}),
         roles=parts or roles(),
         transitions=(*(table() if approval is None else approval), *(own or (DEPLOY,))),
+        grants={Stage.LIVE: True} if grants is None else grants,
         due=DUE if due_rules is None else due_rules,
     )
 
@@ -187,7 +189,37 @@ def with_evidence_that_is_no_attrs_class() -> WorkflowDefinition:
     return deployment(deploy(evidence=dt.date, guard=always, update=lambda facts: facts.change))
 
 
+def with_a_grant_without_an_approval() -> WorkflowDefinition:
+    """What is live counts as approved, and a draft can be deployed."""
+    return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.DRAFT,)))
+
+
+def with_a_part_that_grants() -> WorkflowDefinition:
+    """What waits for its approvers counts as approved."""
+    return deployment(grants={Stage.LIVE: True, Stage.WAITING: True})
+
+
+def with_nothing_that_grants() -> WorkflowDefinition:
+    """An approval is without effect."""
+    return deployment(grants={Stage.LIVE: False, Stage.GRANTED: False})
+
+
+def with_a_grant_in_words() -> WorkflowDefinition:
+    """A text counts as true, whatever it says."""
+    return deployment(grants={Stage.LIVE: "no"})  # type: ignore[dict-item]  # the defect
+
+
+def with_what_is_granted_also_refused() -> WorkflowDefinition:
+    """One state plays both parts."""
+    return deployment(parts=attrs.evolve(roles(), refused=Stage.GRANTED))
+
+
 # ---------------------------------------------------------------- built, and broken all the same
+
+
+def with_a_state_of_which_nothing_is_said() -> WorkflowDefinition:
+    """Whether what is live counts as approved is left open."""
+    return deployment(grants={})
 
 
 def with_a_trap() -> WorkflowDefinition:
@@ -208,6 +240,7 @@ def with_a_trap() -> WorkflowDefinition:
         final=frozenset({More.LIVE, More.REFUSED}),
         roles=roles(More),
         transitions=(*table(More), *rows),
+        grants={More.LIVE: True, More.PAUSED: False, More.PARKED: False},
         due={**rules, More.PAUSED: waits_for_a_person, More.PARKED: waits_for_a_person},
     )
 
@@ -242,8 +275,14 @@ def with_an_approval_that_leads_elsewhere() -> WorkflowDefinition:
 
 
 def with_one_state_in_two_parts() -> WorkflowDefinition:
-    """What is granted is also what is refused."""
-    return deployment(parts=attrs.evolve(roles(), refused=Stage.GRANTED))
+    """What was not delivered is also what is refused."""
+    parts = attrs.evolve(roles(), refused=Stage.UNDELIVERED)
+    return deployment(parts=parts, grants={Stage.LIVE: True, Stage.REFUSED: False})
+
+
+def with_a_host_that_approves() -> WorkflowDefinition:
+    """What waits for its approvers can be granted by the host."""
+    return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.WAITING,), dest=Stage.GRANTED))
 
 
 def with_a_guard_that_answers_yes_or_no() -> WorkflowDefinition:

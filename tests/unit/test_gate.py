@@ -11,16 +11,20 @@ import attrs
 import pytest
 
 from itsm_workflow import State
-from itsm_workflow.change import Entry
+from itsm_workflow.change import Entry, Outcome
 from itsm_workflow.clock import to_micros
-from itsm_workflow.errors import AlreadyApplied, NotApproved, StorageCorrupt
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, NotApproved, StorageCorrupt
 from itsm_workflow.gateway.protocol import Refused
 from itsm_workflow.journal import Journal
+from itsm_workflow.machine.definition import Transition, always
 from itsm_workflow.machine.evidence import Decision
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.json_lines import damage, lines_of
+from tests.testing import zoo
+from tests.testing.zoo import Deployed, More, Stage, Verb
+from tests.unit.callbacks.examples import body, knock
 from tests.unit.desk import ASKED, SUBJECT, Desk
 
 if TYPE_CHECKING:
@@ -362,3 +366,180 @@ def test_the_gate_and_apply_read_a_few_rows_of_a_subject_with_many_changes() -> 
     store.counted()
     workflow.require_approved(SUBJECT)
     assert store.counted() <= (2, 2)
+
+
+# ---------------------------------------------------------------- subjects of another type
+
+
+NO_SUBJECTS = [None, 42, 4.2, b"s1", bytearray(b"s1"), ["s1"], ("s1",), {"s1": 1}, {"s1"}, object(), str, len, True]
+
+
+@pytest.mark.parametrize("subject", NO_SUBJECTS, ids=repr)
+def test_what_is_not_text_raises_at_the_gate(subject: object) -> None:
+    """Nothing was checked, so nothing may look as if it had been."""
+    with pytest.raises(TypeError, match=f"as text, not a {type(subject).__name__}: nothing was checked"):
+        Desk().workflow().require_approved(subject)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize("subject", ["", " ", " s1", "s1 ", "s\0", "s\u200b", "x" * 201, "\udcff"])
+def test_text_that_no_subject_can_be_raises_at_the_gate(subject: str) -> None:
+    """The error names the field, as everywhere."""
+    with pytest.raises(InvalidForm, match="subject="):
+        Desk().workflow().require_approved(subject)
+
+
+def test_a_text_of_a_class_of_ones_own_is_a_subject() -> None:
+    """As a member of an enum, or a text that marks itself as safe."""
+
+    class Name(str):
+        """A text."""
+
+        __slots__ = ()
+
+    desk = Desk()
+    workflow = desk.workflow()
+    change = apply(desk, workflow, approved=True)
+    assert workflow.require_approved(Name(SUBJECT)).id == change.id
+
+
+@pytest.mark.parametrize("mapper", [None, SUBJECT, ["s1"], 42], ids=repr)
+def test_a_decorator_without_a_function_raises(mapper: object) -> None:
+    """Before anything is decorated."""
+    with pytest.raises(TypeError, match=r"approval_required\(function\) takes a function"):
+        Desk().workflow().approval_required(mapper)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize("found", [None, 42, b"s1", ["s1"]], ids=repr)
+def test_a_decorated_function_whose_subject_is_not_text_does_not_run(found: object) -> None:
+    """Whatever the mapping returns."""
+
+    @Desk().workflow().approval_required(lambda: found)  # type: ignore[arg-type, return-value]  # the mistake
+    def start() -> None:
+        pytest.fail("it ran")
+
+    with pytest.raises(TypeError, match="takes a subject as text"):
+        start()
+
+
+def test_the_decorator_without_its_mapping_runs_nothing() -> None:
+    """Applied to the function itself, it takes that for the mapping."""
+
+    @Desk().workflow().approval_required
+    def start(_number: int) -> str:
+        pytest.fail("it ran")
+
+    with pytest.raises(TypeError, match="decorates a function, not a int"):
+        start(7)  # type: ignore[arg-type]  # as a host would call it
+
+
+@pytest.mark.parametrize("name", ["states", "attention"])
+def test_one_text_in_place_of_a_list_of_names_raises(name: str) -> None:
+    """Each of its letters would be taken for a name, and nothing would be found."""
+    with pytest.raises(TypeError, match=rf"write {name}=\['pending'\]"):
+        Desk().workflow().find(**{name: "pending"})  # type: ignore[arg-type]  # the mistake
+
+
+def test_a_check_of_forms_that_is_not_a_function_raises() -> None:
+    """One that counts as false would never be asked."""
+    with pytest.raises(TypeError, match=r"Workflow\(form_check=\.\.\.\) takes a function"):
+        Desk().workflow(form_check=0)
+
+
+# ---------------------------------------------------------------- states that grant
+
+
+def granted(workflow: Workflow, desk: Desk) -> ChangeRequest:
+    """Return a change whose ticket was approved."""
+    return apply(desk, workflow, approved=True)
+
+
+def test_the_gate_follows_the_state_that_the_change_is_in_now() -> None:
+    """What was approved and then failed, or was paused, is not approved, and nothing calls it so."""
+    desk = Desk()
+    back = Transition(trigger=Verb.UNPARK, sources=(More.PAUSED,), dest=More.GRANTED, evidence=Decision)
+    trap = zoo.with_a_trap()
+    definition = attrs.evolve(trap, transitions=(*trap.transitions, back))
+    workflow = desk.workflow(definition=definition)
+    change = granted(workflow, desk)
+    assert (workflow.require_approved(SUBJECT).id, change.outcome) == (change.id, Outcome.APPROVED)
+    assert workflow.status(change.id).grants
+
+    paused = workflow.fire(change.id, Verb.PAUSE, Decision(), actor="alice")
+    assert (paused.outcome, paused.ticket_outcome) == (Outcome.WAS_APPROVED, Outcome.APPROVED)
+    shown = workflow.status(change.id)
+    assert (shown.grants, shown.outcome) == (False, "was_approved")
+    with pytest.raises(NotApproved, match=r"was approved on .*, and is now paused, which does not grant"):
+        workflow.require_approved(SUBJECT)
+
+    again = workflow.fire(change.id, Verb.UNPARK, Decision(), actor="alice")
+    assert (again.outcome, workflow.require_approved(SUBJECT).id) == (Outcome.APPROVED, change.id)
+    assert workflow.settle(change.id) == again, "its ticket says what it said"
+
+
+def test_an_approved_ticket_that_is_read_again_contradicts_nothing_once_the_state_does_not_grant() -> None:
+    """The ticket was approved, whatever became of the change."""
+    desk = Desk()
+    workflow = desk.workflow(definition=zoo.with_a_trap())
+    change = granted(workflow, desk)
+    workflow.fire(change.id, Verb.PAUSE, Decision(), actor="alice")
+    assert knock(workflow, change.id, body(sn=change.sn)).status == 200
+
+    settled = workflow.settle(change.id)
+    assert (settled.attention, settled.contradictions) == (None, ())
+
+
+def test_an_approval_need_not_grant_yet() -> None:
+    """A host may want more: then the change passes once it is live."""
+    desk = Desk()
+    workflow = desk.workflow(definition=zoo.deployment(grants={Stage.GRANTED: False, Stage.LIVE: True}))
+    change = granted(workflow, desk)
+    assert (change.state, change.outcome) == (Stage.GRANTED, Outcome.WAS_APPROVED)
+    with pytest.raises(NotApproved, match="is now granted, which does not grant"):
+        workflow.require_approved(SUBJECT)
+
+    live = workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
+    assert (workflow.require_approved(SUBJECT).id, live.outcome) == (change.id, Outcome.APPROVED)
+
+
+def test_a_state_of_which_nothing_is_declared_does_not_grant() -> None:
+    """Also where the change was approved on its way there."""
+    desk = Desk()
+    workflow = desk.workflow(definition=zoo.with_a_state_of_which_nothing_is_said())
+    change = granted(workflow, desk)
+    workflow.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
+    with pytest.raises(NotApproved, match="is now live, which does not grant"):
+        workflow.require_approved(SUBJECT)
+
+
+def test_a_new_declaration_counts_for_what_is_stored() -> None:
+    """What a state means is the definition's, not the store's."""
+    desk = Desk()
+    silent = desk.workflow(definition=zoo.with_a_state_of_which_nothing_is_said())
+    change = granted(silent, desk)
+    silent.fire(change.id, Verb.DEPLOY, Deployed(size=1), actor="robot")
+    assert silent.get(change.id).outcome is Outcome.WAS_APPROVED
+
+    declared = desk.workflow(definition=zoo.DEPLOYMENT)
+    assert declared.get(change.id).outcome is Outcome.APPROVED
+    assert declared.require_approved(SUBJECT).id == change.id
+
+
+def test_a_change_that_is_submitted_again_waits_for_a_new_approval() -> None:
+    """A host may lead back to the draft: what was decided about the first ticket says nothing of the second."""
+    desk = Desk()
+    back = zoo.deploy(trigger=Verb.PAUSE, dest=Stage.DRAFT, guard=always)
+    workflow = desk.workflow(definition=zoo.deployment(zoo.DEPLOY, back))
+    change = granted(workflow, desk)
+    reopened = workflow.fire(change.id, Verb.PAUSE, Deployed(size=1), actor="alice")
+    assert (reopened.state, reopened.outcome) == (Stage.DRAFT, Outcome.WAS_APPROVED)
+    with pytest.raises(NotApproved):
+        workflow.require_approved(SUBJECT)
+
+    waiting = workflow.submit(change.id)
+    assert (waiting.state, waiting.outcome, waiting.ended_at, waiting.round) == (Stage.WAITING, None, None, 2)
+    assert waiting.expect_ticket().id != change.expect_ticket().id
+    with pytest.raises(NotApproved, match="waits for carol, dave to decide"):
+        workflow.require_approved(SUBJECT)
+    end(desk, workflow, waiting, approved=False)
+    with pytest.raises(NotApproved, match="ended as rejected"):
+        workflow.require_approved(SUBJECT)

@@ -28,6 +28,7 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
         "workflow": change.workflow,
         "subject": change.subject,
         "state": change.state,
+        "grants": definition.is_granting(change.state),
         "labels": plain(definition.labels.get(definition.states(change.state), {})),
         "outcome": plain(change.outcome),
         "decision": plain(change.decision),

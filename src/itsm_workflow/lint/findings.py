@@ -43,6 +43,7 @@ CHECKS: Mapping[str, str] = {
     "definition": "It was refused when it was built.",
     "roles": "The parts of an approval are played by different states, and lead to each other.",
     "library": "The rows that the library fires by itself are there, and lead where it relies on.",
+    "grants": "Every state that plays no part is declared to grant or not; only an approval leads to the granted one.",
     "trap": "From every state a final state can be reached.",
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
     "guard": "A guard answers None or a reason, the same for the same facts, and never raises.",

@@ -23,6 +23,7 @@ OF_PERSONS = frozenset({Trigger.RESEND, Trigger.REQUEST_WITHDRAWAL, Trigger.ABAN
 def shape_findings(definition: WorkflowDefinition) -> Iterator[Finding]:
     """Yield what is wrong with the table as a graph."""
     yield from _roles(definition)
+    yield from _undeclared(definition)
     yield from _traps(definition)
     yield from _library(definition)
 
@@ -50,6 +51,20 @@ def _roles(definition: WorkflowDefinition) -> Iterator[Finding]:
             state = getattr(roles, end)
             if state not in found:
                 yield error("roles", f"no moves lead from {start} to {state}, the {end} state", state=start.value)
+
+
+def _undeclared(definition: WorkflowDefinition) -> Iterator[Finding]:
+    known = {definition.initial, *(getattr(definition.roles, part) for part in PARTS), *definition.grants}
+    for state in definition.states:
+        if state not in known:
+            told = f"nothing is declared of {state}: say in grants whether require_approved lets its subject through"
+            yield error("grants", told, state=state.value)
+    for row in moves(definition):
+        if row.dest is definition.roles.granted and row.trigger != Trigger.APPROVE:
+            for state in row.sources:
+                if not definition.is_granting(state):
+                    told = f"{row.trigger.value} leads from {state} to {row.dest}, which is for the ticket's approval"
+                    yield error("grants", told, state=state.value, trigger=row.trigger.value)
 
 
 def _traps(definition: WorkflowDefinition) -> Iterator[Finding]:

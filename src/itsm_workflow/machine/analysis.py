@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import DefinitionError
@@ -34,6 +35,7 @@ def check(definition: WorkflowDefinition) -> None:
             _dead_ends,
             _ways_out,
             _overlaps,
+            _grants,
             _evidence,
             _due,
         )
@@ -73,12 +75,7 @@ def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
 
 
 def _unreachable(definition: WorkflowDefinition) -> Iterator[str]:
-    reached, frontier = set(), [definition.initial]
-    while frontier:
-        state = frontier.pop()
-        if state not in reached:
-            reached.add(state)
-            frontier += [row.dest for row in moves(definition) if state in row.sources and row.dest is not None]
+    reached = _reached(definition)
     for state in definition.states:
         if state not in reached:
             yield f"state {state.value} is unreachable from {definition.initial.value}"
@@ -111,6 +108,54 @@ def _may_both_hold(one: Transition, other: Transition) -> bool:
         return False
     names = {getattr(guard, "__name__", "") for guard in (one.guard, other.guard)}
     return one.guard is other.guard or "always" in names
+
+
+def _grants(definition: WorkflowDefinition) -> Iterator[str]:
+    declared: object = definition.grants
+    if not isinstance(declared, Mapping):
+        yield f"grants: a {type(declared).__name__} is not a mapping from states to True or False"
+        return
+    parts = {getattr(definition.roles, part): part for part in ("asking", "waiting", "undelivered", "refused")}
+    parts |= {definition.initial: "initial"}
+    granted, granting = definition.roles.granted, set[object]()
+    for state, grants in declared.items():
+        if not isinstance(state, definition.states):
+            yield f"grants: {state!s} is not a member of {definition.states.__name__}"
+        elif not isinstance(grants, bool):
+            yield f"grants: state {state.value}: {grants!r} is neither True nor False"
+        elif grants:
+            granting.add(state)
+    if declared.get(granted) is False and not granting:
+        yield f"grants: state {granted} does not grant, and no other state does: nothing could ever be approved"
+    granting |= {granted} if granted not in declared else set()
+    for state in definition.states:
+        if state in granting and state in parts:
+            yield f"grants: state {state.value} plays the part {parts[state]}, in which nothing is approved"
+        elif state in granting and state in _reached(definition, approved=False):
+            yield f"grants: state {state.value} can be reached without an approval, so it cannot grant"
+
+
+def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[object]:
+    """Return the states that can be reached from the initial one.
+
+    Args:
+        definition: The workflow.
+        approved: Whether to go from a state in which the ticket is watched to the granted state.
+    """
+    roles, reached, frontier = definition.roles, set[object](), [definition.initial]
+    watched = {roles.waiting, roles.undelivered}
+    while frontier:
+        state = frontier.pop()
+        if state not in reached:
+            reached.add(state)
+            frontier += [
+                row.dest
+                for row in moves(definition)
+                if row.dest is not None
+                and state in row.sources
+                and (approved or state not in watched or row.dest is not roles.granted)
+            ]
+    return reached
 
 
 def _evidence(definition: WorkflowDefinition) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from itsm_workflow.change import Outcome
 from itsm_workflow.machine.analysis import check
 from itsm_workflow.machine.approval import ApprovalPolicy
 
@@ -163,6 +164,9 @@ class WorkflowDefinition:
         roles: Which states play the parts of an approval.
         transitions: The table.
         approval: The rule by which a ticket counts as approved. Guards get it in their `Facts`.
+        grants: For each state of a host's own, whether `require_approved` lets a subject through whose newest change is
+            in it. The states that play a part need no word: only the granted one grants. It may be declared not to,
+            if another state does. A state of which nothing is said does not grant.
         due: For each state that is not final, when a change in it falls due.
         labels: For each state, its name for people, by language (``zh``, ``en``).
 
@@ -178,6 +182,7 @@ class WorkflowDefinition:
     roles: Roles
     transitions: tuple[Transition, ...]
     approval: ApprovalPolicy = ApprovalPolicy()
+    grants: Mapping[enum.StrEnum, bool] = attrs.field(factory=dict)
     due: Mapping[enum.StrEnum, DueRule]
     labels: Mapping[enum.StrEnum, Mapping[str, str]] = attrs.field(factory=dict)
 
@@ -197,6 +202,17 @@ class WorkflowDefinition:
     def triggers(self, state: str) -> tuple[str, ...]:
         """Return the triggers that the table has for a state, in its order, each once."""
         return tuple(dict.fromkeys(row.trigger.value for row in self.transitions if state in row.sources))
+
+    def is_granting(self, state: str) -> bool:
+        """Return whether a change in that state lets its subject through `require_approved`."""
+        declared = {known.value: grants for known, grants in self.grants.items()}
+        return declared.get(state, state == self.roles.granted)
+
+    def outcome_in(self, state: str, outcome: Outcome | None) -> Outcome | None:
+        """Return what an outcome is called in a state: approved only where the state grants."""
+        if outcome not in {Outcome.APPROVED, Outcome.WAS_APPROVED}:
+            return outcome
+        return Outcome.APPROVED if self.is_granting(state) else Outcome.WAS_APPROVED
 
     def is_open(self, change: ChangeRequest) -> bool:
         """Tell whether the change holds its subject: it was submitted and has not ended."""

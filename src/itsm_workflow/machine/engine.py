@@ -137,7 +137,8 @@ def fire(
     if row.dest is None and updated == change:
         return change, None
     before = {effect.id for effect in change.effects}
-    moved = attrs.evolve(updated, state=state, updated_at=now)
+    outcome = definition.outcome_in(state, updated.outcome)
+    moved = attrs.evolve(updated, state=state, outcome=outcome, updated_at=now)
     for name in (effects or {}).get(state, ()) if state != change.state else ():
         moved = effect_planned(moved, name, now, actor)
     entry = Entry(

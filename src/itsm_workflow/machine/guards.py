@@ -177,9 +177,9 @@ def confirms_outcome(facts: Facts) -> str | None:
     """The snapshot repeats what ended the change."""
     verdict = _judge(facts)
     reason = _of_our_ticket(facts)
-    if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.outcome):
+    if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.ticket_outcome):
         return reason
-    return f"the change has ended as {facts.change.outcome}"
+    return f"the change has ended as {facts.change.ticket_outcome}"
 
 
 def is_contradiction(facts: Facts) -> str | None:

@@ -59,6 +59,11 @@ def submitted(facts: Facts) -> ChangeRequest:
     return attrs.evolve(
         facts.change,
         attempt=attempt,
+        # Whatever was decided about an earlier ticket says nothing of this submission.
+        ticket=None,
+        outcome=None,
+        ended_at=None,
+        suspicion=None,
         attention=_parked(facts),
         heard=None,
         submission=wanted.number,

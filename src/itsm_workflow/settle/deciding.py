@@ -231,7 +231,7 @@ def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[S
 
 
 def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:
-    if isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is change.outcome:
+    if isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is change.ticket_outcome:
         return ()
     # An ended ticket whose steps could not be read tells nothing new.
     if verdict is Verdict.OPEN and snapshot.status in ev.ENDED and snapshot.step_running is not True:

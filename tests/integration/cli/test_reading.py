@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from tests.integration.cli.office import Office
 
 CHANGE_KEYS = [
-    *("id", "workflow", "subject", "state", "labels", "outcome", "decision", "sn", "ticket_id", "ticket_url", "title"),
+    *(
+        "id",
+        "workflow",
+        "subject",
+        "state",
+        "grants",
+        "labels",
+        "outcome",
+        "decision",
+        "sn",
+        "ticket_id",
+        "ticket_url",
+        "title",
+    ),
     *("applicant", "approvers", "content", "fields", "attention", "attempt", "effects"),
     *("created_at", "updated_at", "ended_at"),
 ]

@@ -41,23 +41,6 @@ def test_require_approved_refuses_everything_else_and_says_why(office: Office) -
         workflow.require_approved(SUBJECT)
 
 
-def test_require_approved_wants_the_states_that_are_named(office: Office) -> None:
-    """A workflow that goes on says where its approval still counts; as a decorator, too."""
-    workflow = office.workflow()
-    office.approve(workflow.apply(subject=SUBJECT, **asked()))
-    assert workflow.require_approved(SUBJECT, states=[State.APPROVED]).subject == SUBJECT
-    with pytest.raises(NotApproved, match="ended as approved"):
-        workflow.require_approved(SUBJECT, states=["live"])
-
-    @workflow.require_approved(lambda: SUBJECT, states=["live"])
-    def serve() -> None:
-        pytest.fail("it is not live")
-
-    with pytest.raises(NotApproved) as caught:
-        serve()
-    assert caught.value.state == State.APPROVED
-
-
 def test_require_approved_asks_about_the_newest_change(office: Office) -> None:
     """What was approved before a newer change was asked for does not count any more."""
     workflow = office.workflow()
@@ -76,7 +59,7 @@ def test_require_approved_guards_a_function(office: Office) -> None:
     workflow = office.workflow()
     started: list[int] = []
 
-    @workflow.require_approved(lambda number: f"collector-{number}")
+    @workflow.approval_required(lambda number: f"collector-{number}")
     def start(number: int) -> str:
         """Start a collection."""
         started.append(number)

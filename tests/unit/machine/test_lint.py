@@ -25,6 +25,20 @@ REFUSED = [
     (zoo.with_a_way_out_of_an_end, "final state live has a way out: pause"),
     (zoo.without_a_due_rule, "state waiting waits and has no due rule: nobody would ever look at it"),
     (zoo.with_two_rows_that_always_hold, "trigger deploy has two transitions in granted whose guards can both hold"),
+    (
+        zoo.with_a_grant_without_an_approval,
+        "grants: state live can be reached without an approval, so it cannot grant",
+    ),
+    (zoo.with_a_part_that_grants, "grants: state waiting plays the part waiting, in which nothing is approved"),
+    (
+        zoo.with_nothing_that_grants,
+        "grants: state granted does not grant, and no other state does: nothing could ever be approved",
+    ),
+    (zoo.with_a_grant_in_words, "grants: state live: 'no' is neither True nor False"),
+    (
+        zoo.with_what_is_granted_also_refused,
+        "grants: state granted plays the part refused, in which nothing is approved",
+    ),
     (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is not an attrs class, so it cannot be stored"),
 ]
 ERRORS = [
@@ -39,7 +53,9 @@ ERRORS = [
         "approve",
         "approve in undelivered leads to waiting, and the library relies on granted",
     ),
-    (zoo.with_one_state_in_two_parts, "roles", "granted", "", "state granted is granted and refused"),
+    (zoo.with_one_state_in_two_parts, "roles", "undelivered", "", "state undelivered is undelivered and refused"),
+    (zoo.with_a_host_that_approves, "grants", "waiting", "pause", "pause leads from waiting to granted, which is for"),
+    (zoo.with_a_state_of_which_nothing_is_said, "grants", "live", "", "nothing is declared of live"),
     (zoo.with_a_guard_that_answers_yes_or_no, "guard", "granted", "deploy", "answers False"),
     (zoo.with_a_guard_that_raises, "guard", "granted", "deploy", "is_of_the_asked_size raises KeyError: 'size'"),
     (zoo.with_a_guard_that_counts, "guard", "granted", "deploy", "is_its_turn answers another thing"),

@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.journal import Journal
 from itsm_workflow.lint import stranded
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.collector import Trigger, approval_table
 from itsm_workflow.machine.definition import WorkflowDefinition, waits_for_a_person
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
@@ -96,6 +96,7 @@ def test_a_state_that_is_gone_strands_those_in_it(storage: StorageBackend) -> No
         final=frozenset({Renamed.LIVE, Renamed.REFUSED}),
         roles=zoo.roles(Renamed),
         transitions=(*zoo.table(Renamed), zoo.deploy(sources=(Renamed.GRANTED,), dest=Renamed.LIVE)),
+        grants={Renamed.LIVE: True},
         due={named[state.name]: rule for state, rule in zoo.DUE.items()},
     )
     assert reasons(storage, renamed) == ["the table has no state granted"]
@@ -132,7 +133,8 @@ def test_a_state_that_was_never_due_is_not_looked_at(storage: StorageBackend) ->
 def test_parts_that_move_strand_what_lacks_their_facts(storage: StorageBackend) -> None:
     """A state that waits for a ticket cannot take over changes that have none."""
     keep(storage, *GRANTED[:1])
-    moved = zoo.deployment(parts=attrs.evolve(zoo.roles(), waiting=Stage.FILING, asking=Stage.WAITING))
+    parts = attrs.evolve(zoo.roles(), waiting=Stage.FILING, asking=Stage.WAITING)
+    moved = zoo.deployment(parts=parts, approval=approval_table(Stage, Stage.DRAFT, parts))
     assert reasons(storage, moved) == ["filing waits for a ticket, and the change has none"]
 
 

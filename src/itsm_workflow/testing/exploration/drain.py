@@ -56,7 +56,7 @@ def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set
         Outcome.WITHDRAWN: ticket.status is TicketStatus.REVOKED,
         Outcome.TERMINATED: ticket.status is TicketStatus.TERMINATED,
     }
-    if change.outcome is None or real.get(change.outcome):
+    if change.ticket_outcome is None or real.get(change.ticket_outcome):
         return None, set()
     return f"the change ended as {change.outcome}, its ticket did not", {AttentionReason.DISAGREEMENT}
 

@@ -112,7 +112,7 @@ def approval_is_real(sight: Sight) -> str | None:
     """A change is approved only if its own ticket finished, approved, after somebody was asked."""
     change, ticket = sight.change, sight.ticket
     granted = sight.definition.roles.granted
-    if change is None or (change.state != granted and change.outcome is not Outcome.APPROVED):
+    if change is None or (change.state != granted and change.ticket_outcome is not Outcome.APPROVED):
         return None
     if ticket is not None and ticket.status is TicketStatus.FINISHED and ticket.approved and ticket.asked:
         return None

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.audit import audit
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.journal import Journal
 from itsm_workflow.machine.definition import waits_for_a_person
+from itsm_workflow.observe import Observers
+from itsm_workflow.records import Records
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ def broken(world: World) -> tuple[str, ...]:
         *_audited(world),
         *_unsettled(world),
         *_sent_twice(world),
+        *_gates(world),
         *(found for check in world.host.invariants for found in check(world)),
     )
 
@@ -92,6 +97,31 @@ def _unsettled(world: World) -> Iterator[str]:
             yield f"unsettled: change {row.id} of {row.subject} stands in {row.state}, and no person was told"
         elif row.due_at is not None:
             yield f"unsettled: change {row.id} of {row.subject} in {row.state} is still due at the end of the run"
+
+
+def _gates(world: World) -> Iterator[str]:
+    """The gate of a subject follows the state of the change that was submitted last, in the order of the commits."""
+    definition = world.host.definition
+    journal = Journal(
+        storage=world.store,
+        definition=definition,
+        policy=world.host.policy,
+        clock=world.clock,
+        effects={},
+        observers=Observers(()),
+    )
+    for subject, change_id in world.submitted.items():
+        row = world.store.get(change_id)
+        if row is None:
+            continue
+        grants = definition.grants.get(definition.states(row.state), row.state == definition.roles.granted)
+        try:
+            passed = Records(journal).require_approved(subject).id
+        except ItsmWorkflowError:
+            passed = ""
+        if passed != (change_id if grants else ""):
+            told = f"change {passed} passes" if passed else "nothing passes"
+            yield f"gate: the newest change of {subject} is {change_id}, in {row.state}, and {told}"
 
 
 def _sent_twice(world: World) -> Iterator[str]:

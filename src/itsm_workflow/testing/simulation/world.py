@@ -12,6 +12,7 @@ from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
 from itsm_workflow.effects import Effect
 from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
+from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Kind, Struck
@@ -85,6 +86,7 @@ class World:
 
     Attributes:
         asked: The subjects of the changes whose filing was acknowledged.
+        submitted: By subject, the id of the change that was submitted last.
         deliveries: The host's own log of the effects that it carried out.
         problems: What no process may ever raise.
         drained: Whether nothing was due any more at the end.
@@ -98,6 +100,7 @@ class World:
         self.store = host.make_storage()
         self.effects = host.make_effects()
         self.asked: list[str] = []
+        self.submitted: dict[str, str] = {}
         self.deliveries: list[Delivery] = []
         self.problems: list[str] = []
         self.drained = False
@@ -274,6 +277,8 @@ class World:
         for write in writes:
             row = write.row
             for entry in write.entries:
+                if entry.trigger == Trigger.SUBMIT:
+                    self.submitted[row.subject] = row.id
                 moved = f"{entry.source or 'new'} -> {entry.dest}" if entry.source != entry.dest else entry.dest
                 self.timeline.note(life.name, f"{row.subject}: {entry.trigger} ({moved})")
             if not write.entries:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from itsm_workflow.change import WITHDRAW
+from itsm_workflow.change import WITHDRAW, Outcome
 from itsm_workflow.effects import Effect
-from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.errors import InvalidForm, NotApproved, TransitionRefused
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
 from itsm_workflow.sandbox import acting
@@ -299,6 +299,21 @@ class WorkflowMachine(RuleBasedStateMachine):
             if entry.source in self.definition.final:
                 told = f"{entry.trigger} led from {entry.source}, which is final, to {entry.dest}"
                 assert entry.source == entry.dest, told
+
+    @invariant()
+    def the_gate_follows_the_state(self) -> None:
+        """`require_approved` lets the subject through if, and only if, the change is in a state that grants."""
+        if not self._mirror.entries:
+            return
+        change, roles = self.change, self.definition.roles
+        grants = self.definition.grants.get(self.definition.states(change.state), change.state == roles.granted)
+        try:
+            passes = self.workflow.require_approved(SUBJECT).id == change.id
+        except NotApproved:
+            passes = False
+        told = f"the state {change.state} {'grants' if grants else 'does not grant'}, and require_approved"
+        assert passes == grants, f"{told} {'passes' if passes else 'refuses'}"
+        assert grants or change.outcome is not Outcome.APPROVED, f"{told} refuses; its outcome says approved"
 
     @invariant()
     def each_entry_plans_its_effects_once(self) -> None:
