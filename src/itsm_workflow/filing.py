@@ -8,7 +8,7 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, make_form, normal_subject
 from itsm_workflow.gateway.budget import Budget
-from itsm_workflow.gateway.protocol import CreateRequest, SupportsBudget
+from itsm_workflow.gateway.protocol import CreateRequest, SentTicket, SupportsBudget
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -164,14 +164,15 @@ class Filing:
             return self._send(marked, since, budget)
         raise StorageConflict(change_id=draft.change.id if draft else subject, kind="version")
 
-    def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None) -> ev.TicketConfirmed:
-        """Return the evidence that binds a ticket which a person found.
+    def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
+        """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.
 
         Raises:
             TransitionRefused: The gateway shows no such ticket, or several.
         """
         change = self._journal.load(change_id).change
-        found = [] if change.attempt is None else self._gateway.find_by_sn(sn, change.attempt)
+        skew = self._journal.policy.clock_skew
+        found = self._gateway.find_by_sn(sn, SentTicket.of(change, skew)) if change.attempt else ()
         matching = [one for one in found if ticket_id in {None, one.id}]
         if change.attempt is None or len(matching) != 1:
             ids = ", ".join(one.id for one in found) or "none"
@@ -192,7 +193,8 @@ class Filing:
             key=change.attempt.key,
             creator=ticket.creator,
             channel=ev.Channel.OPERATOR,
-            problem="" if ticket.key else "the person's word: the gateway does not show the key on it",
+            differences=(*ticket.differences, *ticket.unseen),
+            override=override,
         )
 
     def _budget(self) -> Budget:

@@ -130,11 +130,11 @@ def check_subject(subject: object) -> Sequence[Problem]:
     return []
 
 
-def check_person(actor: object, reason: object = "") -> Sequence[Problem]:
-    """Return what is wrong with who decides something, and with the reason that is given."""
+def check_person(actor: object, reason: object = "", *, field: str = "reason") -> Sequence[Problem]:
+    """Return what is wrong with who decides something, and with the reason that is given in a field."""
     problems = _text("actor", actor, limit=200)
     if reason != "":
-        problems += _text("reason", reason)
+        problems += _text(field, reason)
     return problems
 
 

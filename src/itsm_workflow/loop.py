@@ -17,7 +17,15 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SupportsBudget, SupportsTime, Unknown
+from itsm_workflow.gateway.protocol import (
+    CreateRequest,
+    NotSent,
+    Refused,
+    SentTicket,
+    SupportsBudget,
+    SupportsTime,
+    Unknown,
+)
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
@@ -251,7 +259,7 @@ class Loop:
     def _send(self, change: ChangeRequest, question: Send, since: float) -> SendAnswer:
         attempt = change.expect_attempt()
         answer = self._create(change, attempt, since)
-        found = self._find(attempt)[0] if isinstance(answer, Refused) else None
+        found = self._find(change)[0] if isinstance(answer, Refused) else None
         return SendAnswer(
             number=question.number,
             owner=question.owner,
@@ -287,7 +295,7 @@ class Loop:
         except SettingsError as error:
             return NotSent(problem=describe(error))
         if attempt.unknown_since is not None:
-            if self._find(attempt)[0]:
+            if self._find(change)[0]:
                 return Unknown(problem="a ticket with its key turned up before it was sent again")
             late = self._late(since)
             if late is not None:
@@ -296,21 +304,21 @@ class Loop:
         return self._gateway.create(request)
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
-        attempt = change.expect_attempt()
-        found, problem = self._find(attempt)
-        if found == () and sn:
-            found, problem = self._find(attempt, sn)
+        number, channel = change.expect_attempt().number, ev.Channel.LOOKUP
+        found, problem = self._find(change)
+        if sn and found is not None and not any(one.is_ours for one in found):
+            named, problem = self._find(change, sn)
             channel = ev.Channel.CALLBACK
-        else:
-            channel = ev.Channel.LOOKUP
-        return LookupAnswer(number=attempt.number, found=found, channel=channel, problem=problem, at=self._moment())
+            found = tuple({one.id: one for one in (*found, *(named or ()))}.values()) if found else named
+        return LookupAnswer(number=number, found=found, channel=channel, problem=problem, at=self._moment())
 
     def _moment(self) -> Moment:
         return self._journal.moment(self._gateway.time() if isinstance(self._gateway, SupportsTime) else None)
 
-    def _find(self, attempt: Attempt, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
+    def _find(self, change: ChangeRequest, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
+        sent = SentTicket.of(change, self._journal.policy.clock_skew)
         try:
-            found = self._gateway.find_by_sn(sn, attempt) if sn else self._gateway.find_by_key(attempt)
+            found = self._gateway.find_by_sn(sn, sent) if sn else self._gateway.find_by_key(sent)
         except GatewayError as error:
             return None, describe(error)
         return tuple(one for one in found if one.key), ""

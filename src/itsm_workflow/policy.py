@@ -51,6 +51,8 @@ class Policy:
         unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
         unsent_retry_cap: The longest such wait.
         unsent_attempts: Sends in a row that never left after which a person is told.
+        clock_skew: How far behind ours the gateway's clock may be: a ticket that it says was made longer than this
+            before the change was submitted is not the change's own.
         lookups: The waits before each look for a ticket whose create is unknown: the first counts from then, each
             other from the look before. A match counts at once, absence only after the last. A wait has passed when
             the wall clock and a clock that is independent of it, the machine's boot time or the gateway's ``Date``,
@@ -82,6 +84,7 @@ class Policy:
     unsent_retry: dt.timedelta = _seconds(30)
     unsent_retry_cap: dt.timedelta = _seconds(1 * HOUR)
     unsent_attempts: int = _count(8, 1)
+    clock_skew: dt.timedelta = _seconds(10 * MINUTE)
     lookups: tuple[dt.timedelta, ...] = tuple(dt.timedelta(seconds=s) for s in (0, 1, 5, 30, 120, 240, 480))
     resends: int = _count(0, 0)
     late_look: dt.timedelta = _seconds(1 * HOUR)

@@ -73,7 +73,7 @@ ADVICE = {
     "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
     "effect_unknown": "start a process that has a function for the effect, or retry the effect under an alias",
-    "mismatch": "compare the ticket with the facts; record_ticket with a reason if it is ours after all",
+    "mismatch": "compare the ticket with the facts; record_ticket with override if it is ours after all, or abandon it",
     "self_approved": "check that the applicant may approve; clear the attention when it is settled",
     "inconclusive": "look at the ticket in the ticket system, and at what keeps it from being read",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
@@ -116,7 +116,7 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         words = {
             Phase.QUEUED: "waits to be filed",
             Phase.SENDING: "is being filed",
-            Phase.UNKNOWN: f"may have been filed, its ticket is looked up by key {attempt.key}",
+            Phase.UNKNOWN: "may have been filed, its ticket is looked up",
         }
         said = f" ({attempt.problem})" if attempt.problem else ""
         return f"{words[attempt.phase]}, attempt {attempt.number}{said}"

@@ -10,24 +10,20 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from itsm_workflow.callbacks.credential import CallbackAddress
 from itsm_workflow.callbacks.inbox import Inbox
 from itsm_workflow.clock import SystemClock
+from itsm_workflow.decisions import Decisions, checked_person
 from itsm_workflow.effects import EffectRegistry
-from itsm_workflow.errors import GatewayError, InvalidForm, SettingsError, StorageConflict, TransitionRefused
+from itsm_workflow.errors import GatewayError, SettingsError
 from itsm_workflow.filing import Filing
-from itsm_workflow.form import check_person
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
 from itsm_workflow.identity import ulid
 from itsm_workflow.journal import Journal
 from itsm_workflow.loop import Loop
-from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.reconciler import Reconciler
-from itsm_workflow.records import Records
-from itsm_workflow.settle import Step
 from itsm_workflow.status import status_of
-from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,11 +41,11 @@ if TYPE_CHECKING:
     from itsm_workflow.status import Status
     from itsm_workflow.storage.protocol import StorageBackend
 
-_TRIES = 16
 
+class Workflow(Decisions):
+    """Files change requests as tickets, and moves them until they end.
 
-class Workflow(Records):
-    """Files change requests as tickets, and moves them until they end. Reading them is in `Records`.
+    Reading them is in `Records`, what a person decides about them in `Decisions`.
 
     Threads may share one object; processes share the store.
 
@@ -119,8 +115,7 @@ class Workflow(Records):
             effects=registry.names,
             observers=told,
         )
-        super().__init__(journal)
-        self._loop = Loop(
+        loop = Loop(
             journal=journal,
             gateway=gateway,
             effects=registry,
@@ -129,24 +124,25 @@ class Workflow(Records):
             deadline=deadline,
             owner=ulid(self._clock.now(), entropy),
         )
-        self._filing = Filing(
+        filing = Filing(
             journal=journal,
-            loop=self._loop,
+            loop=loop,
             gateway=gateway,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
         )
+        super().__init__(journal, loop, filing)
         self._address = self._callback_address()
         self._inbox = Inbox(
             journal=journal,
-            loop=self._loop,
+            loop=loop,
             gateway=gateway,
             observers=told,
             address=self._address,
             after=after_callback,
         )
-        self._reconciler = Reconciler(journal=journal, loop=self._loop, gateway=gateway, observers=told)
+        self._reconciler = Reconciler(journal=journal, loop=loop, gateway=gateway, observers=told)
 
     # ---------------------------------------------------------------- asking
 
@@ -170,7 +166,7 @@ class Workflow(Records):
         """
         subject, form = self._filing.check(subject, asked)
         self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
-        return self._filing.apply(subject, form, _checked(actor, form.applicant)).change
+        return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
 
     def preview(self, *, subject: str, **asked: Unpack[Asked]) -> Mapping[str, object]:
         """Return the body that `apply` would send, with an example of a key. Nothing is sent or written.
@@ -188,7 +184,7 @@ class Workflow(Records):
             InvalidForm: Nothing was stored; lists all problems.
         """
         subject, form = self._filing.check(subject, asked)
-        return self._filing.draft(subject, form, _checked(actor, form.applicant)).change
+        return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
 
     def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
         """Give a draft another form.
@@ -198,7 +194,7 @@ class Workflow(Records):
             TransitionRefused: It is no draft.
         """
         form = self._filing.check_form(asked)
-        return self._filing.revise(change_id, form, _checked(actor, form.applicant)).change
+        return self._filing.revise(change_id, form, checked_person(actor, form.applicant)).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
         """Submit a draft and send it; like `apply` from there on.
@@ -208,7 +204,7 @@ class Workflow(Records):
             AlreadyApplied: Another change of its subject is open.
         """
         self._make_address(change_id, 1)
-        return self._filing.submit(change_id, _checked(actor, self.get(change_id).form.applicant)).change
+        return self._filing.submit(change_id, checked_person(actor, self.get(change_id).form.applicant)).change
 
     # ---------------------------------------------------------------- moving on
 
@@ -250,93 +246,6 @@ class Workflow(Records):
             progress: Is called with the report so far, after each page.
         """
         return self._reconciler.run(limit=limit, seconds=seconds, readers=readers, progress=progress)
-
-    def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
-        """Fire a trigger, and deliver what it made due.
-
-        Raises:
-            InvalidForm: The actor or the reason is no text that can be kept.
-            TransitionRefused: Nothing was changed.
-            ChangeNotFound: There is no such change.
-        """
-        _checked(actor, actor, getattr(evidence, "reason", ""))
-        for _ in range(_TRIES):
-            stored = self._journal.load(change_id)
-            prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
-            try:
-                stored = self._journal.commit_one(prepared)
-            except StorageConflict as conflict:
-                if conflict.kind == ConflictKind.TICKET:
-                    raise  # no repeat helps: another change holds the ticket
-                continue  # somebody else moved it: the trigger is judged anew
-            return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
-        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
-
-    # ---------------------------------------------------------------- what a person decides
-
-    def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
-
-        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later. One of which
-        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn.
-
-        Raises:
-            TransitionRefused: It is a draft, or has ended.
-        """
-        if self.get(change_id).was_never_sent:
-            with contextlib.suppress(TransitionRefused):  # it is being sent by now
-                return self.abandon(change_id, actor=actor, reason=reason)
-        return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
-
-    def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Send once more with the same key, after the look-ups showed that there is no ticket.
-
-        Raises:
-            TransitionRefused: There may be a ticket.
-        """
-        return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
-
-    def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Give up a draft, a submission that was never sent, or one whose ticket was not found.
-
-        Raises:
-            TransitionRefused: A ticket is known, or may still turn up.
-        """
-        return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
-
-    def record_ticket(self, change_id: str, *, sn: str, actor: str, ticket_id: str | None = None) -> ChangeRequest:
-        """Bind the change to a ticket that a person found.
-
-        Args:
-            change_id: The change.
-            sn: The ticket's number.
-            actor: Who found it; asserts that it is the change's own if the gateway does not show its key.
-            ticket_id: The ticket's id, needed if several tickets have that number.
-
-        Raises:
-            TransitionRefused: The gateway shows no such ticket, several, or one of another creator.
-            StorageConflict: Another change is bound to that ticket.
-            GatewayError: The gateway could not be asked.
-        """
-        confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id)
-        return self.fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
-
-    def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Deliver a parked effect once more.
-
-        Raises:
-            TransitionRefused: It is not parked.
-        """
-        evidence = ev.EffectRetry(effect=effect_id, reason=reason)
-        return self.fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
-
-    def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Note that a person has looked.
-
-        Raises:
-            TransitionRefused: No attention is raised.
-        """
-        return self.fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 
     # ---------------------------------------------------------------- reading
 
@@ -382,16 +291,3 @@ class Workflow(Records):
             in_path=settings.callback_credential == "path",
             legacy=settings.legacy_callbacks,
         )
-
-
-def _checked(actor: str | None, applicant: str, reason: object = "") -> str:
-    """Return who decides: the actor, or the applicant if none is named.
-
-    Raises:
-        InvalidForm: It, or the reason, is no text that can be kept.
-    """
-    who = applicant if actor is None else actor
-    problems = check_person(who, reason)
-    if problems:
-        raise InvalidForm(problems)
-    return who

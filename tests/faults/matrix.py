@@ -90,6 +90,7 @@ _ROWS = (
     ),
     Row("X5", "memory that runs out", "a clean error or death, and recovery"),
     Row("X6", "damaged changes, stray entries and failing due rules among many changes", "every other change goes on"),
+    Row("X7", "a ticket of the applicant's own under the key of her change", "never bound; a person sees what differs"),
 )
 
 ROWS = {row.id: row for row in _ROWS}

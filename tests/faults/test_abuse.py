@@ -29,12 +29,13 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import waiting_due
 from itsm_workflow.machine.engine import _machine
-from itsm_workflow.sandbox import Sandbox
+from itsm_workflow.sandbox import Sandbox, acting
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settle import Step
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.faults.canaries import COOKIE, PLACES, Watch, credential_of, troubles
 from tests.faults.cases import row
+from tests.faults.forger import LosingGateway, forge
 from tests.faults.injections import WordyGateway, evil, lines_of_the_log
 from tests.faults.racer import PATIENCE
 from tests.faults.starved import needs_allocation_faults, starve_and_recover
@@ -477,3 +478,37 @@ def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> N
             again = workflow.reconcile()
             assert (again.moved, again.unreadable) == (0, again.due)
             assert {one.change for one in world.deliveries} == good
+
+
+# ---------------------------------------------------------------- X7
+
+
+@row("X7")
+def test_x7_applicants_own_ticket_under_the_key_is_never_bound(faults: Faults) -> None:
+    """Approved or not, with ours beside it or not: a person is shown what differs, and ours is bound if it is there."""
+    told: Counter[str] = Counter()
+    for seed in faults.cases(range(faults.pick(quick=60, full=3000))):
+        world, random = World(seed, gateway=LosingGateway), Random(seed)
+        assert isinstance(world.gateway, LosingGateway)
+        world.gateway.arrives = random.random() < 0.3
+        workflow = world.workflow(policy=Policy(resends=random.choice([0, 1])))
+        with faults.case(seed):
+            change = world.apply(workflow)
+            hers, wrong = forge(world.gateway, change, random)
+            world.start_flow()
+            if random.random() < 0.5:
+                acting.decide(world.ledger, hers, hers.draft.approvers[0], approved=True, remark="")
+            if not world.gateway.arrives:
+                workflow.settle(change.id)
+            world.reconcile_for(workflow, hours=1)
+            after = workflow.get(change.id)
+            told.update(wrong)
+            if world.gateway.arrives:
+                assert after.expect_ticket().id != str(hers.id)
+                continue
+            assert (after.state, after.ticket, len(world.ledger.tickets())) == (State.APPLYING, None, 1)
+            assert after.attention is not None
+            assert after.attention.reason is AttentionReason.MISMATCH
+            with pytest.raises(TransitionRefused, match="not what was sent"):
+                workflow.record_ticket(change.id, sn=hers.sn, actor="ops")
+    faults.note(", ".join(f"{count} {part}" for part, count in sorted(told.items())))

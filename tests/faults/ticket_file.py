@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from itsm_workflow.change import Attempt, Form, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketResult
+    from itsm_workflow.change import Form, Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, SentTicket, TicketResult
 
 
 class TicketFile:
@@ -73,11 +73,11 @@ class TicketFile:
         """Know none, so that each is read."""
         return {}
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return the tickets that carry the key."""
-        return [_found(line) for line in self._lines() if line["key"] == attempt.key]
+        return [_found(line) for line in self._lines() if line["key"] == sent.attempt.key]
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return the tickets of that number."""
         return [_found(line) for line in self._lines() if _sn(line["id"]) == sn]
 
@@ -131,4 +131,6 @@ def _found(line: Mapping[str, object]) -> FoundTicket:
         title=str(line["title"]),
         creator=str(line["creator"]),
         key=str(line["key"]),
+        differences=(),
+        unseen=(),
     )

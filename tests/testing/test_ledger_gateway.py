@@ -29,7 +29,7 @@ from itsm_workflow.machine.evidence import Snapshot
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing import LedgerGateway, ManualClock
-from tests.integration.gateway.places import attempt
+from tests.integration.gateway.places import attempt, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,12 +83,12 @@ def said(ask: Callable[[Any], object], gateway: object) -> object:
 
 def find_by_key(gateway: TicketGateway, *, of: Attempt) -> object:
     """Look for a key."""
-    return list(gateway.find_by_key(of))
+    return list(gateway.find_by_key(sent(of)))
 
 
 def find_by_sn(gateway: TicketGateway, *, of: Attempt, sn: str) -> object:
     """Look for a number."""
-    return list(gateway.find_by_sn(sn, of))
+    return list(gateway.find_by_sn(sn, sent(of)))
 
 
 def request(of: Attempt | None = None, *, title: str = "接入 nginx 日志", approver: str = "bob") -> CreateRequest:
@@ -152,8 +152,8 @@ def test_a_ticket_reads_the_same(both: Both, situation: str) -> None:
         lambda gateway: gateway.read(ticket),
         lambda gateway: gateway.read(ticket, decision_field="title"),
         lambda gateway: gateway.results([ticket]),
-        lambda gateway: gateway.find_by_key(of),
-        lambda gateway: gateway.find_by_sn(ticket.sn, of),
+        lambda gateway: gateway.find_by_key(sent(of)),
+        lambda gateway: gateway.find_by_sn(ticket.sn, sent(of)),
         lambda gateway: gateway.iframe_url(ticket),
     ):
         memory, http = both.both(ask)
@@ -294,12 +294,12 @@ def test_a_gateway_that_drops_the_tag_finds_tickets_by_title_or_cannot_tell(both
     made = dropping.create(request())
     assert isinstance(made, Created)
     assert ledger.by_id(int(made.id)).draft.tag is None
-    assert [one.id for one in dropping.find_by_key(attempt())] == [made.id]
+    assert [one.id for one in dropping.find_by_key(sent())] == [made.id]
     bare = LedgerGateway(ledger, clock=both.clock, settings=attrs.evolve(settings, key_in_title=False), keeps_tag=False)
     for ask in (bare.find_by_key, lambda of: bare.find_by_sn(made.sn, of)):
         with pytest.raises(GatewayProtocolError, match="ignores the search for a tag"):
-            ask(attempt())
-    assert bare.find_by_sn("REQ20000101000001", attempt()) == []
+            ask(sent())
+    assert bare.find_by_sn("REQ20000101000001", sent()) == []
 
 
 def test_callbacks_wait_until_they_are_taken(both: Both) -> None:

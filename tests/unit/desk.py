@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest, EffectCall
-    from itsm_workflow.change import Attempt
     from itsm_workflow.form import Asked
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.sandbox.ticket import Outgoing
 
 SUBJECT = "collector-42"
@@ -48,9 +47,9 @@ class Gateway(LedgerGateway):
         answer = super().create(request)
         return Unknown(problem="the connection was reset") if self.loses_answers else answer
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return the tickets that the search shows already."""
-        found = super().find_by_key(attempt)
+        found = super().find_by_key(sent)
         return [] if self.search_lags else found
 
     def verify_token(self, token: str) -> bool:

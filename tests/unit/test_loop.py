@@ -140,8 +140,8 @@ def test_a_search_that_fails_is_not_an_empty_one() -> None:
     assert workflow.get(change.id).expect_attempt().problem == "GatewayUnavailable: get_tickets: no route"
 
 
-def test_a_refusal_is_believed_though_somebody_elses_ticket_carries_our_key() -> None:
-    """A title can be copied by anybody; a ticket of another creator is none of ours, and the subject is free again."""
+def test_a_refusal_is_not_believed_while_any_ticket_carries_our_key() -> None:
+    """The gateway may have filed it half-way: a person compares it, and the change does not become a draft again."""
     desk = Desk()
     workflow = desk.workflow()
     desk.gateway.refusal = Refused(remote_code=3900003, message="no such service")
@@ -155,8 +155,10 @@ def test_a_refusal_is_believed_though_somebody_elses_ticket_carries_our_key() ->
     desk.gateway.before["create_ticket"] = copy
     change = workflow.apply(subject=SUBJECT, **ASKED)
 
-    assert (change.state, len(desk.ledger.tickets())) == (State.DRAFT, 1)
-    assert [entry.trigger for entry in workflow.history(change.id)][-1] == "refuse"
+    assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.UNKNOWN)
+    assert change.attention is not None
+    assert change.attention.reason is AttentionReason.MISMATCH
+    assert "creator: sent alice, shows eve" in change.attention.facts["differences"]
 
 
 # ---------------------------------------------------------------- recording what an answer decides

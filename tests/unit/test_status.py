@@ -129,7 +129,7 @@ SENTENCES: dict[str, tuple[ChangeRequest, str]] = {
     "sending": (x.SENDING, "is being filed, attempt 1"),
     "unknown": (
         x.UNKNOWN,
-        "may have been filed, its ticket is looked up by key K1, attempt 1 (the connection was reset)",
+        "may have been filed, its ticket is looked up, attempt 1 (the connection was reset)",
     ),
     "pending": (x.PENDING, "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC"),
     "pending without names": (

@@ -111,14 +111,19 @@ def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) 
 @click.argument("name", metavar="ID")
 @click.option("--sn", required=True, help="The ticket's number.")
 @click.option("--ticket-id", help="The ticket's id; needed if several tickets have that number.")
+@click.option(
+    "--override", default="", metavar="TEXT", help="Why a ticket that is not what was sent is the change's own."
+)
 @_actor
 @json_option
 @placed
-def record_ticket(place: Place, name: str, sn: str, ticket_id: str | None, actor: str, *, in_json: bool) -> Exit:
-    """Bind a change to a ticket that a person found."""
+def record_ticket(  # noqa: PLR0917 - click passes each by name
+    place: Place, name: str, sn: str, ticket_id: str | None, override: str, actor: str, *, in_json: bool
+) -> Exit:
+    """Bind a change to a ticket that a person found; one that is not what was sent is refused without --override."""
 
     def record(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
-        return workflow.record_ticket(change.id, sn=sn, ticket_id=ticket_id, actor=actor)
+        return workflow.record_ticket(change.id, sn=sn, ticket_id=ticket_id, actor=actor, override=override)
 
     return _act(place, name, in_json, record)
 

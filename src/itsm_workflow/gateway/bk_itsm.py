@@ -22,6 +22,7 @@ from itsm_workflow.errors import (
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
+from itsm_workflow.gateway.bk_itsm_match import TicketMatcher, found_ticket
 from itsm_workflow.gateway.bk_itsm_page import page_url, show_log, show_ticket
 from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of
 from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
@@ -37,7 +38,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
     TOKEN_VERIFY,
     TicketRow,
 )
-from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Unknown
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus
 from itsm_workflow.secrets import Secret
 
@@ -45,13 +46,13 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.change import Attempt, Form, Ticket
+    from itsm_workflow.change import Form, Ticket
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
     from itsm_workflow.gateway.bk_itsm_services import ChooseService, ItsmService
     from itsm_workflow.gateway.bk_itsm_wire import TicketPage
     from itsm_workflow.gateway.budget import Budget
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketResult
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.settings import Settings
 
@@ -171,13 +172,16 @@ class BkItsmGateway:
         """Return the results by ticket id. Takes the tickets off the list of undelivered callbacks."""
         return self._reader.results(tickets)
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return all tickets that carry the attempt's key; ``key`` is set where key and creator were seen to match."""
-        return [self._found(row, attempt.key if seen else "") for row, seen in self._search.by_key(attempt)]
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return all tickets that carry the attempt's key, each compared with what was sent."""
+        matcher = self._matcher(sent)
+        rows = self._search.by_key(sent.attempt, matcher.looks_ours)
+        return self._compared([(row, True) for row in rows], sent, matcher)
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return all tickets of that sn; ``key`` is set where the attempt's key and creator were seen to match."""
-        return [self._found(row, attempt.key if seen else "") for row, seen in self._search.by_sn(sn, attempt)]
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return all tickets of that sn, compared in the same way; ``key`` is set on those that carry the attempt's."""
+        matcher = self._matcher(sent)
+        return self._compared(self._search.by_sn(sn, sent.attempt, matcher.looks_ours), sent, matcher)
 
     def services(self) -> Sequence[ItsmService]:
         """Return the services that tickets can be filed with."""
@@ -288,9 +292,17 @@ class BkItsmGateway:
     def _creator(self, request: CreateRequest) -> RequestContext:
         return RequestContext(user=self.settings.api_user, operator=request.attempt.creator)
 
-    def _found(self, row: TicketRow, key: str) -> FoundTicket:
-        url = self._page_url(row.ticket_url)
-        return FoundTicket(id=str(row.id), sn=row.sn, url=url, title=row.title, creator=row.creator, key=key)
+    def _matcher(self, sent: SentTicket) -> TicketMatcher:
+        return TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=self._reader.page_of)
+
+    def _compared(
+        self, rows: Sequence[tuple[TicketRow, bool]], sent: SentTicket, matcher: TicketMatcher
+    ) -> Sequence[FoundTicket]:
+        parts = matcher.compare(row for row, _ in rows)
+        return [
+            found_ticket(row, sent, parts[row.id], carries_key=carries, url=self._page_url(row.ticket_url))
+            for row, carries in rows
+        ]
 
     def _page_url(self, url: object) -> str:
         return page_url(url, self.settings.ticket_hosts)

@@ -17,12 +17,15 @@ from itsm_workflow.secrets import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from itsm_workflow.change import Form
+    from itsm_workflow.change import Attempt, Form
     from itsm_workflow.gateway.protocol import CreateRequest
     from itsm_workflow.settings import Settings
 
 FAST_APPROVAL = "fast_approval"
 """The name that the built-in service goes by, where a service is named: its number differs from install to install."""
+
+APPROVER_FIELD = "APPROVER"
+"""The field of the built-in service that names the approvers."""
 
 TITLE_LIMIT = 120
 NAME_LIMIT = 64
@@ -71,21 +74,13 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
         raise ValueError(f"the key is not 1 to {KEY_LIMIT} characters long")
     body: dict[str, object] = {"creator": attempt.creator, "operator": attempt.creator}
     body["bk_username"] = settings.api_user
-    fields: list[dict[str, object]] = [{"key": "title", "value": full_title(form, attempt.key, settings)}]
     if attempt.service == FAST_APPROVAL:
         body["fast_approval"] = True
-        fields.append({"key": "APPROVER", "value": ",".join(form.approvers)})
-        fields.append({"key": "APPROVAL_CONTENT", "value": approval_content(form)})
     else:
         if not (attempt.service.isascii() and attempt.service.isdigit()):
             raise ValueError("the service is not the number of one")
         body["service_id"] = int(attempt.service)
-        fields += [{"key": key, "value": value} for key, value in form.fields.items()]
-        if settings.approver_field and form.approvers:
-            fields.append({"key": settings.approver_field, "value": ",".join(form.approvers)})
-        if settings.content_field and form.content:
-            fields.append({"key": settings.content_field, "value": form.content})
-    body["fields"] = fields
+    body["fields"] = [{"key": key, "value": value} for key, value in sent_fields(form, attempt, settings)]
     body["tag"] = attempt.key
     if request.callback_url is not None:
         body["meta"] = {
@@ -93,6 +88,20 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
             "headers": {name: Secret(value) for name, value in request.callback_headers.items()},
         }
     return body
+
+
+def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[str, object]]:
+    """Return the fields of create_ticket, each by its key."""
+    title: tuple[str, object] = ("title", full_title(form, attempt.key, settings))
+    people = ",".join(form.approvers)
+    if attempt.service == FAST_APPROVAL:
+        return [title, (APPROVER_FIELD, people), ("APPROVAL_CONTENT", approval_content(form))]
+    fields = [title, *form.fields.items()]
+    if settings.approver_field and form.approvers:
+        fields.append((settings.approver_field, people))
+    if settings.content_field and form.content:
+        fields.append((settings.content_field, form.content))
+    return fields
 
 
 def shown_body(body: Mapping[str, object]) -> dict[str, object]:

@@ -41,8 +41,8 @@ LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 _MAX_URL = 2048
 _NEVER = frozenset(" \"'<>\\`^{|}")  # no address holds these unescaped, and pages break at them
-# BK-ITSM writes local times without a zone; China has had no daylight saving since 1991.
-_SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
+SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
+"""BK-ITSM writes local times without a zone; China has had no daylight saving since 1991."""
 
 
 @attrs.frozen(kw_only=True)
@@ -198,7 +198,7 @@ def server_moment(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=_SERVER_ZONE)
+        moment = moment.replace(tzinfo=SERVER_ZONE)
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError:  # the first or the last day there is

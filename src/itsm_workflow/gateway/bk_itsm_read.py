@@ -14,6 +14,7 @@ from itsm_workflow.errors import (
     GatewayRefused,
     GatewayTimeout,
     GatewayUnavailable,
+    describe,
 )
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_wire import (
@@ -138,6 +139,14 @@ class TicketReader:
             request_id=reply.request_id,
         )
 
+    def page_of(self, row: TicketRow) -> TicketPage | str:
+        """Return the page of a ticket of the list, or the reason why it cannot be read."""
+        try:
+            reply = self._client.exchange(GET_TICKET_INFO, {"sn": row.sn})
+        except GatewayError as error:
+            return describe(error)
+        return unread(reply.remote_code) if isinstance(reply, GatewayRefused) else reply.data
+
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
         """Return the results by ticket id; what the server leaves out, or tells in two ways, is left out.
 
@@ -234,6 +243,11 @@ def _why_unreadable(part: str, error: GatewayError) -> str:
         return f"its {part} is too large to be read"
     why = "the answer is not as agreed" if code is None else f"the gateway refuses, code {code}"
     return f"its {part} cannot be read: {why}"
+
+
+def unread(code: object) -> str:
+    """Return why a page is not shown, by the code that came instead of it."""
+    return f"the gateway answers with code {code}"
 
 
 def _asks_for_approval(step: OpenStep) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import GatewayProtocolError
 from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, title_suffix
+from itsm_workflow.gateway.bk_itsm_page import SERVER_ZONE
 from itsm_workflow.gateway.bk_itsm_wire import GET_TICKETS
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 WINDOW = dt.timedelta(hours=24)
 PAGE_SIZE = 100
 MAX_PAGES = 50
-# BK-ITSM writes and compares local times without a zone; China has had no daylight saving since 1991.
-_SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
 
 
 class TicketSearch:
@@ -41,8 +40,13 @@ class TicketSearch:
         self._client = client
         self._key_in_title = key_in_title
 
-    def by_key(self, attempt: Attempt) -> Sequence[tuple[TicketRow, bool]]:
-        """Return the tickets that carry the attempt's key, each with whether it was seen to carry it.
+    def by_key(self, attempt: Attempt, looks_ours: Callable[[TicketRow], bool]) -> Sequence[TicketRow]:
+        """Return the tickets that carry the attempt's key, whoever made them.
+
+        Args:
+            attempt: Its key is searched for.
+            looks_ours: Returns whether a row shows what was sent. Without such a row, the tickets that the creator
+                filed around the attempt are looked through as well: the gateway may have dropped the tag of ours.
 
         Raises:
             GatewayError: It could not be asked, or the answer cannot tell; that is not "none".
@@ -53,18 +57,17 @@ class TicketSearch:
         if not self._key_in_title:
             if rows and not self._tag_distinguishes(attempt.key):
                 raise _cannot_tell("the gateway ignores the search for a tag, and titles carry no key")
-            return [(row, row.creator == attempt.creator) for row in rows]
+            return rows
         if any(not marked(row) for row in rows):
-            if self._tag_distinguishes(attempt.key):
-                rows = self._rows({"tag": attempt.key})
-                return [(row, marked(row) and row.creator == attempt.creator) for row in rows]
-            rows = ()
-        if not any(row.creator == attempt.creator for row in rows):
-            known = {row.id for row in rows}
-            rows = [*rows, *(row for row in self._by_window(attempt) if marked(row) and row.id not in known)]
-        return [(row, row.creator == attempt.creator) for row in rows]
+            rows = self._rows({"tag": attempt.key}) if self._tag_distinguishes(attempt.key) else ()
+        if any(map(looks_ours, rows)):
+            return rows
+        known = {row.id for row in rows}
+        return [*rows, *(row for row in self._by_window(attempt) if marked(row) and row.id not in known)]
 
-    def by_sn(self, sn: str, attempt: Attempt) -> Sequence[tuple[TicketRow, bool]]:
+    def by_sn(
+        self, sn: str, attempt: Attempt, looks_ours: Callable[[TicketRow], bool]
+    ) -> Sequence[tuple[TicketRow, bool]]:
         """Return the tickets of that number, each with whether it was seen to carry the attempt's key.
 
         Raises:
@@ -73,8 +76,8 @@ class TicketSearch:
         rows = self.of_sn(sn)
         if self._key_in_title:
             marked = self._marked(attempt)
-            return [(row, marked(row) and row.creator == attempt.creator) for row in rows]
-        carrying = {row.id for row, seen in self.by_key(attempt) if seen} if rows else set()
+            return [(row, marked(row)) for row in rows]
+        carrying = {row.id for row in self.by_key(attempt, looks_ours)} if rows else set()
         return [(row, row.id in carrying) for row in rows]
 
     def of_sn(self, sn: str) -> Sequence[TicketRow]:
@@ -138,7 +141,7 @@ def _plain(sn: str) -> str:
 
 
 def _server_time(moment: dt.datetime) -> str:
-    return moment.astimezone(_SERVER_ZONE).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(SERVER_ZONE).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _cannot_tell(problem: str) -> GatewayProtocolError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from itsm_workflow.errors import ServiceNotFound, SettingsError
+from itsm_workflow.errors import GatewayError, ServiceNotFound, SettingsError, describe
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
 from itsm_workflow.gateway.envelope import clean
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 300.0
 """Seconds that a service which was looked up is used without asking again."""
+BUILTIN_NAME, BUILTIN_DISPLAY_TYPE = "内置审批服务", "INVISIBLE"
+"""How the server itself finds the service that ``fast_approval`` stands for."""
 DISPLAY_TYPE = "API"
 """Only services that are shown to APIs are looked through for a display role."""
 _NAMES_TOLD = 20
@@ -47,9 +49,10 @@ class ItsmService(Service):
 
 @attrs.define
 class _Memory:
-    """The service that was looked up, and until when it counts; replaced as a whole, so that threads need no lock."""
+    """The services that were looked up, each with the time until which it counts; replaced as a whole, for threads."""
 
     service: tuple[str, float] | None = None
+    builtin: tuple[str, float] | None = None
 
 
 class ServiceFinder:
@@ -115,6 +118,20 @@ class ServiceFinder:
         """Look the service up again at the next filing: the one that was found may be gone."""
         self._memory.service = None
 
+    def builtin(self) -> tuple[str, str]:
+        """Return the number of the service that ``fast_approval`` stands for; an empty text and why it is not known."""
+        now, remembered = self._elapsed(), self._memory.builtin
+        if remembered is not None and now < remembered[1]:
+            return remembered[0], ""
+        try:
+            listed = self.listed(display_type=BUILTIN_DISPLAY_TYPE)
+        except GatewayError as error:
+            return "", f"the built-in service could not be looked up: {describe(error)}"
+        number, problem = number_of_builtin([service.id for service in listed if service.name == BUILTIN_NAME])
+        if number:
+            self._memory.builtin = (number, now + REMEMBERED)
+        return number, problem
+
     def listed(self, **filters: str) -> Sequence[ItsmService]:
         """Return the services that match every filter; an empty one is none.
 
@@ -159,3 +176,10 @@ class ServiceFinder:
             f"{len(matches)} services {wanted}, one is needed: set BKAPP_ITSM_SERVICE_ID, or correct the name or role "
             f"in the service's own settings; the gateway lists: {', '.join(told) or 'none'}"
         )
+
+
+def number_of_builtin(found: Sequence[str]) -> tuple[str, str]:
+    """Return the one number among those of the services with the built-in one's name, or an empty text and why."""
+    if len(found) == 1:
+        return found[0], ""
+    return "", f"{len(found)} services are named {BUILTIN_NAME}, so that the built-in one is not known"

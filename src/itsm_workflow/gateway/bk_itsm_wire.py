@@ -45,6 +45,8 @@ class Step:
 
     name: str = ""
     status: str = ""
+    processors_type: Any = None
+    processors: Any = None
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +60,8 @@ class TicketPage:
     creator: str
     current_steps: tuple[Step, ...]
     fields: tuple[Field, ...]
+    service_id: Any = None
+    create_at: Any = None
     updated_by: str = ""
     ticket_url: Any = None
     iframe_ticket_url: Any = None
@@ -125,6 +129,8 @@ class TicketRow:
     title: str
     creator: str
     current_status: str
+    service_id: Any = None
+    create_at: Any = None
     ticket_url: Any = None
     iframe_ticket_url: Any = None
     updated_by: str = ""

@@ -6,7 +6,7 @@ is one of four answers that the workflow must tell apart.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import attrs
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.change import Attempt, Form, Ticket
+    from itsm_workflow.change import Attempt, ChangeRequest, Form, Ticket
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.machine.evidence import Snapshot, TicketStatus
     from itsm_workflow.settings import Settings
@@ -78,11 +78,39 @@ CreateAnswer = Created | NotSent | Refused | Unknown
 
 
 @attrs.frozen(kw_only=True)
+class SentTicket:
+    """What a look-up looks for: the ticket that a create may have made.
+
+    Attributes:
+        form: The form, as the create sent it.
+        attempt: The attempt, with the key that travelled with the ticket.
+        made_after: The first submission, minus an allowance for the gateway's clock. A ticket made earlier is not ours.
+    """
+
+    form: Form
+    attempt: Attempt
+    made_after: dt.datetime
+
+    @classmethod
+    def of(cls, change: ChangeRequest, skew: dt.timedelta) -> Self:
+        """Return what a change's create may have made, by a gateway whose clock may be that far behind ours.
+
+        Raises:
+            ValueError: The change was never submitted.
+        """
+        attempt = change.expect_attempt()
+        return cls(form=change.form, attempt=attempt, made_after=attempt.submitted_at - skew)
+
+
+@attrs.frozen(kw_only=True)
 class FoundTicket:
-    """A ticket that a look-up brought.
+    """A ticket that a look-up brought, compared with what was sent.
 
     Attributes:
         key: The attempt's key if the ticket was seen to carry it, else empty.
+        differences: The parts in which the ticket differs from what was sent, with both sides, e.g.
+            ``approvers: sent bob, shows alice``; cleaned and capped.
+        unseen: The parts that the gateway did not show, or that cannot be read.
     """
 
     id: str
@@ -91,6 +119,13 @@ class FoundTicket:
     title: str
     creator: str
     key: str
+    differences: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the ticket carries the key and every part of it was seen to be what was sent."""
+        return bool(self.key) and not self.differences and not self.unseen
 
 
 @attrs.frozen(kw_only=True)
@@ -161,16 +196,19 @@ class TicketGateway(Protocol):
         """Return the results by ticket id, without those that the gateway does not know. Destructive like `read`."""
         ...
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return all tickets that carry the attempt's key; their creator is for the caller to compare.
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return all tickets that carry the attempt's key, each compared with what was sent.
+
+        Creator, service, title, approvers, the form's fields and the time of its making are compared, and only what
+        was sent: a value that the service adds is not a difference, nor is another spelling of the same value.
 
         Raises:
             GatewayError: It could not be asked; that is not "none".
         """
         ...
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return all tickets of that sn; ``key`` is set on those that carry the attempt's.
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return all tickets of that sn, compared in the same way; ``key`` is set on those that carry the attempt's.
 
         Raises:
             GatewayError: It could not be asked; that is not "none".

@@ -112,7 +112,7 @@ def approval_table(
         row(trigger=T.NOTE_LOOKUP, sources=(asking,), dest=None, evidence=ev.LookupNoted,
             guard=guards.is_unknown, update=updates.looked_up, note="no ticket found, counted"),
         row(trigger=T.RECORD_TICKET, sources=(asking,), dest=waiting, evidence=ev.TicketConfirmed,
-            guard=guards.ticket_is_ours, update=updates.recorded, note="key and creator match"),
+            guard=guards.ticket_is_ours, update=updates.recorded, note="it is what was sent, or an override"),
         row(trigger=T.RECORD_TICKET, sources=watched, dest=None, evidence=ev.TicketConfirmed,
             guard=guards.ticket_is_known, note="the same ticket again"),
         row(trigger=T.REFUSE, sources=(asking,), dest=draft, evidence=ev.Refusal,

@@ -109,7 +109,8 @@ class TicketConfirmed:
     """A ticket that is ours: it is what we would have sent, or it came as the answer to our send.
 
     Attributes:
-        differences: In what the ticket differs from what we would have sent, both sides shown.
+        differences: In what the ticket differs from what we would have sent, both sides shown, and what of it could
+            not be seen.
         override: Why an operator binds the change to a ticket that differs, or of which something is not shown.
     """
 

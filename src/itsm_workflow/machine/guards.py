@@ -26,7 +26,12 @@ OUTCOMES = {
 GIVEN_ONCE = "give the rule once, as WorkflowDefinition(approval=...), and name the guard itself in the row"
 """What to do about a rule of approval that is given to a table or a guard."""
 
-_UNDECIDABLE = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
+_UNDECIDABLE = {
+    AttentionReason.NOT_FOUND,
+    AttentionReason.LOOKUP_FAILED,
+    AttentionReason.DUPLICATE,
+    AttentionReason.MISMATCH,
+}
 _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
@@ -73,10 +78,12 @@ def answered_no(facts: Facts) -> str | None:
 
 
 def may_resend(facts: Facts) -> str | None:
-    """The whole look-up schedule found nothing."""
+    """The whole look-up schedule found no ticket that carries the key, whatever it looks like."""
     attention = facts.change.attention
     if facts.change.ticket is not None:
         return "a ticket is known"
+    if attention is not None and attention.reason is AttentionReason.MISMATCH:
+        return "a ticket carries its key, though it is not what was sent: abandon the change, or record that ticket"
     if attention is None or attention.reason is not AttentionReason.NOT_FOUND:
         return "a resend could make a second ticket: the look-ups have not shown yet that there is none"
     return None if facts.attempt.phase is Phase.UNKNOWN else "the attempt is not unknown"
@@ -97,12 +104,18 @@ def may_abandon(facts: Facts) -> str | None:
 
 
 def ticket_is_ours(facts: Facts) -> str | None:
-    """The ticket carries this change's key and creator."""
+    """The ticket answered this change's own send, or is what was sent, or an operator says why it is ours after all."""
     attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
     if ticket.key != attempt.key:
         return "the ticket does not carry this change's key"
+    if ticket.channel is ev.Channel.OPERATOR and ticket.override.strip():
+        # Nothing looks for a second ticket of a send that was answered.
+        return "it is being sent: wait until its outcome is known" if attempt.phase is Phase.SENDING else None
+    hint = "; an operator can record it with override" if ticket.channel is ev.Channel.OPERATOR else ""
+    if ticket.channel is not ev.Channel.ANSWER and ticket.differences:
+        return f"the ticket is not what was sent: {'; '.join(ticket.differences)}{hint}"
     if ticket.creator != attempt.creator:
-        return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}"
+        return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}{hint}"
     return None
 
 

@@ -129,7 +129,7 @@ def looked_up(facts: Facts) -> ChangeRequest:
     if attempt.looks + 1 < len(facts.policy.lookups):
         return change
     reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
-    if attention is not None and attention.reason in {reason, AttentionReason.DUPLICATE}:
+    if attention is not None and attention.reason in {reason, AttentionReason.DUPLICATE, AttentionReason.MISMATCH}:
         return change
     return _with_attention(facts, change, reason, {"key": attempt.key, "looks": str(attempt.looks + 1)})
 

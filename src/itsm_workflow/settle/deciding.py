@@ -17,12 +17,15 @@ from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
-    from itsm_workflow.change import ChangeRequest, Ticket
+    from itsm_workflow.change import Attempt, ChangeRequest, Ticket
     from itsm_workflow.gateway.protocol import FoundTicket
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
     from itsm_workflow.settle.questions import Answer
+
+_LONGEST = 1000
 
 
 def decide(
@@ -113,26 +116,57 @@ def _decide_lookup(
     attempt = change.attempt
     if attempt is None:
         return ()
-    ours = {one.id: one for one in looked.found or () if one.key == attempt.key and one.creator == attempt.creator}
+    keyed = {one.id: _with_creator(one, attempt) for one in looked.found or () if one.key == attempt.key}
     if change.state != definition.roles.asking:
-        return tuple(
-            step for one in ours.values() for step in _bind(definition, change, _confirm(one, looked, gateway))
-        )
+        confirmed = [_confirm(one, looked, gateway) for one in keyed.values()]
+        return tuple(step for one in confirmed for step in _bind(definition, change, one))
+    ours = [one for one in keyed.values() if one.is_ours]
+    others = [one for one in keyed.values() if not one.is_ours]
+    tickets, parts = ", ".join(sorted(keyed)), _parts(others)
+    doubt = AttentionReason.MISMATCH if any(one.differences for one in others) else AttentionReason.DUPLICATE
     if len(ours) == 1:
-        return (Step(Trigger.RECORD_TICKET, _confirm(next(iter(ours.values())), looked, gateway)),)
+        found = Step(Trigger.RECORD_TICKET, _confirm(ours[0], looked, gateway))
+        return (found, _concern(doubt, tickets=tickets, differences=parts)) if others else (found,)
     if not marked and (attempt.phase is not Phase.UNKNOWN or attempt.number != looked.number):
         return ()
-    problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
-    note = ev.LookupNoted(number=looked.number, answered=looked.found is not None, problem=problem, at=looked.at)
-    noted = Step(Trigger.NOTE_LOOKUP, note)
-    if ours:
-        return (noted, _concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted(ours))))
-    if again and looked.found is not None:
-        decision = ev.Decision(
-            reason=f"no look-up found a ticket: sent again under the same key, attempt {attempt.number + 1}"
-        )
-        return (noted, Step(Trigger.RESEND, decision))
+    if not others:
+        problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
+        noted = _noted(looked, answered=looked.found is not None, problem=problem)
+        if ours:
+            return (noted, _concern(AttentionReason.DUPLICATE, tickets=tickets))
+        return (noted, _resend(attempt)) if again and looked.found is not None else (noted,)
+    # A ticket that carries the key and is not known to be ours leaves the question open: it is no absence.
+    noted = _noted(looked, answered=False, problem=f"carrying its key: {parts}")
+    if ours or doubt is AttentionReason.MISMATCH:
+        return (noted, _concern(doubt, tickets=tickets, differences=parts))
+    if change.attention is not None and change.attention.reason is AttentionReason.NOT_FOUND:
+        # It is looked at again, and a person may not resend it meanwhile.
+        return (noted, _concern(AttentionReason.LOOKUP_FAILED, tickets=tickets, unseen=parts))
     return (noted,)
+
+
+def _with_creator(found: FoundTicket, attempt: Attempt) -> FoundTicket:
+    """Return the ticket with its creator compared, whatever else the gateway compared."""
+    if found.differences or found.creator == attempt.creator:
+        return found
+    return attrs.evolve(found, differences=(f"creator: sent {attempt.creator}, shows {found.creator}",))
+
+
+def _parts(tickets: Sequence[FoundTicket]) -> str:
+    """Return what differs, or is not shown, of each ticket."""
+    listed = "; ".join(f"ticket {one.id}: {', '.join((*one.differences, *one.unseen))}" for one in tickets)
+    return listed if len(listed) <= _LONGEST else listed[: _LONGEST - 1] + "…"
+
+
+def _noted(looked: LookupAnswer, *, answered: bool, problem: str) -> Step:
+    note = ev.LookupNoted(number=looked.number, answered=answered, problem=problem, at=looked.at)
+    return Step(Trigger.NOTE_LOOKUP, note)
+
+
+def _resend(attempt: Attempt) -> Step:
+    number = attempt.number + 1
+    reason = f"no look-up found a ticket: sent again under the same key, attempt {number}"
+    return Step(Trigger.RESEND, ev.Decision(reason=reason))
 
 
 def _may_send_again(change: ChangeRequest, looked: LookupAnswer, policy: Policy) -> bool:
@@ -162,6 +196,8 @@ def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.Ticke
     if change.state not in {roles.asking, roles.waiting, roles.undelivered}:
         late = ev.LateTicket(gateway=found.gateway, id=found.id, sn=found.sn)
         return (Step(Trigger.RECORD_CONTRADICTION, late),)
+    if found.differences:
+        return (_concern(AttentionReason.MISMATCH, tickets=found.id, differences="; ".join(found.differences)),)
     known = ticket.id if ticket else "none"
     return (_concern(AttentionReason.DUPLICATE, tickets=", ".join(sorted({known, found.id})), sn=found.sn),)
 
@@ -175,6 +211,7 @@ def _confirm(found: FoundTicket, looked: LookupAnswer, gateway: str) -> ev.Ticke
         key=found.key,
         creator=found.creator,
         channel=looked.channel,
+        differences=(*found.differences, *found.unseen),
     )
 
 

@@ -10,11 +10,11 @@ import threading
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body, title_suffix
+from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_read import status_of
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
-from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Service, TicketResult
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
 from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.connection import settings_for
@@ -22,15 +22,16 @@ from itsm_workflow.sandbox.create_form import read_create
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.ticket import Outcome, Phase, Status
 from itsm_workflow.secrets import Secret
+from itsm_workflow.testing.ledger_search import LedgerSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow.callbacks.receive import Answer
-    from itsm_workflow.change import Attempt, Decider, Form
+    from itsm_workflow.change import Decider, Form
     from itsm_workflow.change import Ticket as BoundTicket
     from itsm_workflow.clock import Clock
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.sandbox.ledger import Ledger
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket
     from itsm_workflow.settings import Settings
@@ -78,6 +79,7 @@ class LedgerGateway:
         self.ledger = ledger
         self._clock = clock
         self._keeps_tag = keeps_tag
+        self._search = LedgerSearch(ledger, self.settings, keeps_tag=keeps_tag)
         self._lock = threading.RLock()
         self._outbox: list[Outgoing] = []
 
@@ -159,34 +161,25 @@ class LedgerGateway:
             self._catch_up("ticket_approval_result")
             return self._results(tickets)
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return the tickets that carry the key; ``key`` is set where the creator matches as well.
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return the tickets that carry the key, each compared with what was sent.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key, so that nobody can tell.
+            GatewayProtocolError: The tag is dropped and titles carry no key, so that the ledger cannot answer.
         """
         with self._lock:
             self._catch_up("get_tickets")
-            self._check_that_keys_show()
-            tickets = self.ledger.newest_first()
-            return [
-                self._found(one, attempt)
-                for one in tickets
-                if self._carries(one, attempt) or (self._keeps_tag and one.draft.tag == attempt.key)
-            ]
+            return self._search.by_key(sent)
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
-        """Return the tickets of that number; ``key`` is set on those that carry the attempt's.
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return the tickets of that number, compared in the same way; ``key`` is set on those that carry it.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key, so that nobody can tell.
+            GatewayProtocolError: The tag is dropped and titles carry no key, so that the ledger cannot answer.
         """
         with self._lock:
             self._catch_up("get_tickets")
-            found = self.ledger.by_sn(sn)
-            if found:
-                self._check_that_keys_show()
-            return [self._found(one, attempt) for one in found]
+            return self._search.by_sn(sn, sent)
 
     def services(self) -> Sequence[Service]:
         """Return the services that the ledger knows."""
@@ -322,28 +315,6 @@ class LedgerGateway:
         fields = rendering.info(self.ledger, ticket)["fields"]
         values = [field["value"] for field in fields if field["key"] == key]
         return values[0] if values and isinstance(values[0], str) and values.count(values[0]) == len(values) else None
-
-    def _carries(self, ticket: Ticket, attempt: Attempt) -> bool:
-        if self.settings.key_in_title:
-            return ticket.draft.title.endswith(title_suffix(attempt.key))
-        return ticket.draft.tag == attempt.key
-
-    def _check_that_keys_show(self) -> None:
-        if not self._keeps_tag and not self.settings.key_in_title:
-            raise GatewayProtocolError(
-                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
-            )
-
-    def _found(self, ticket: Ticket, attempt: Attempt) -> FoundTicket:
-        seen = self._carries(ticket, attempt) and ticket.draft.creator == attempt.creator
-        return FoundTicket(
-            id=str(ticket.id),
-            sn=ticket.sn,
-            url=rendering.desk_url(self.ledger, ticket),
-            title=ticket.draft.title,
-            creator=ticket.draft.creator,
-            key=attempt.key if seen else "",
-        )
 
     def _operate(self, ticket: BoundTicket, done: frozenset[TicketStatus], act: Callable[[Ticket], object]) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from itsm_workflow.change import Attempt, Form, Phase, Ticket
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL
-from itsm_workflow.gateway.protocol import CreateRequest
+from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
@@ -62,6 +62,13 @@ def create_request(of: Attempt | None = None, title: str = "接入 nginx 日志"
         callback_url=f"http://127.0.0.1:9/callback/{CREDENTIAL}",  # nobody listens
         callback_headers={"Authorization": CREDENTIAL},
     )
+
+
+def sent(of: Attempt | None = None, title: str = "接入 nginx 日志") -> SentTicket:
+    """Return what a look-up looks for: what `create_request` creates, made at most ten minutes before."""
+    request = create_request(of, title)
+    since = request.attempt.submitted_at - dt.timedelta(minutes=10)
+    return SentTicket(form=request.form, attempt=request.attempt, made_after=since)
 
 
 def ticket(ticket_id: str = "7", sn: str = "REQ20261125000007") -> Ticket:

@@ -18,7 +18,7 @@ from itsm_workflow.identity import ulid
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, tokens
 from itsm_workflow.sandbox.services import Service
-from tests.integration.gateway.places import attempt, create_request
+from tests.integration.gateway.places import attempt, create_request, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,10 +78,10 @@ class TestEachWay:
         sandbox.faults.lose_answer("create_ticket")
 
         assert isinstance(itsm.create(create_request(mine)), Unknown)
-        (found,) = itsm.find_by_key(mine)
+        (found,) = itsm.find_by_key(sent(mine))
 
         assert (found.id, found.key) == (str(sandbox.tickets()[0].id), mine.key)
-        assert [one.id for one in itsm.find_by_sn(found.sn, mine)] == [found.id]
+        assert [one.id for one in itsm.find_by_sn(found.sn, sent(mine))] == [found.id]
 
     def test_it_is_shown(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
         """With its pages, its form and its log."""

@@ -15,7 +15,7 @@ from itsm_workflow.gateway.bk_itsm_wire import MAX_LOG
 from itsm_workflow.gateway.transport import BODY_LIMIT
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
-from tests.integration.gateway.places import attempt, gateway, settings, ticket
+from tests.integration.gateway.places import gateway, sent, settings, ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Data = object
     Script = dict[str, Callable[[dict[str, Any]], Data]]
 
-MINE = attempt()
+MINE = sent(title="t")
 MARK = " #GV755PZN"
 SN = "REQ20261125000007"
 
@@ -57,7 +57,7 @@ def scripted(script: Script, asked: list[tuple[str, dict[str, Any]]] | None = No
             if asked is not None:
                 asked.append((name, params))
             try:
-                envelope = success(script[name](params))
+                envelope = success(script.get(name, refusing(3900004))(params))
             except Refusal as refusal:
                 envelope = {"result": False, "code": refusal.args[0], "data": None, "message": ""}
             except HttpStatus as failed:
@@ -129,11 +129,12 @@ class TestFinding:
         with FaultServer(scripted({"get_tickets": search}, asked)) as server:
             found = gateway(server.url).find_by_key(MINE)
 
-        assert [(one.id, one.key) for one in found] == [("7", MINE.key)]
-        window = asked[-1][1]
+        assert [(one.id, one.key) for one in found] == [("7", MINE.attempt.key)]
+        window = asked[2][1]
         assert (window["create_at__gte"], window["create_at__lte"]) == ("2026-11-23 20:00:00", "2026-11-25 20:00:00")
-        assert len(asked) == 3  # one page, one probe, one window
-        assert all(params.keys() - {"page", "page_size"} for _, params in asked)
+        names = [name for name, _ in asked]
+        assert names[:3] == ["get_tickets"] * 3  # one page, one probe, one window
+        assert all(params.keys() - {"page", "page_size"} for _, params in asked[:3])
 
     def test_a_gateway_that_drops_the_tag_and_has_nothing_of_ours(self) -> None:
         """None is none."""
@@ -151,18 +152,19 @@ class TestFinding:
             return listed([row(7)] if "creator" in params else [])
 
         with FaultServer(scripted({"get_tickets": search})) as server:
-            assert [one.key for one in gateway(server.url).find_by_key(MINE)] == [MINE.key]
+            assert [one.key for one in gateway(server.url).find_by_key(MINE)] == [MINE.attempt.key]
 
     def test_a_tagged_ticket_whose_title_was_edited(self) -> None:
-        """The tag was seen to distinguish, so it is told; the title does not show the key, so it has none."""
+        """The tag was seen to distinguish, so that it carries the key; it is not what was sent."""
 
         def search(params: dict[str, Any]) -> object:
-            return listed([row(7, title="edited"), row(6)] if params.get("tag") == MINE.key else [])
+            return listed([row(7, title="edited"), row(6)] if params.get("tag") == MINE.attempt.key else [])
 
         with FaultServer(scripted({"get_tickets": search})) as server:
             found = gateway(server.url).find_by_key(MINE)
 
-        assert {(one.id, one.key) for one in found} == {("7", ""), ("6", MINE.key)}
+        assert {(one.id, one.key) for one in found} == {("7", MINE.attempt.key), ("6", MINE.attempt.key)}
+        assert [one.differences for one in found if one.id == "7"] == [("title: sent t #GV755PZN, shows edited",)]
 
     def test_without_the_key_in_titles_a_dropped_tag_cannot_be_made_up_for(self) -> None:
         """That is not "none": it could not be asked."""

@@ -27,7 +27,7 @@ from itsm_workflow.gateway.protocol import (
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, self_finishing, tokens
-from tests.integration.gateway.places import attempt, create_request, gateway
+from tests.integration.gateway.places import attempt, create_request, gateway, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,7 +178,7 @@ class TestReading:
         assert (snapshot.ambiguous, snapshot.status, snapshot.approve_result) == (True, TicketStatus.RUNNING, False)
         assert (snapshot.approval_step, snapshot.step_running) == (None, None)
         assert list(itsm.results([ticket])) == [ticket.id]
-        assert {found.id for found in itsm.find_by_sn(ticket.sn, attempt())} == {ticket.id, str(other.id)}
+        assert {found.id for found in itsm.find_by_sn(ticket.sn, sent())} == {ticket.id, str(other.id)}
         with pytest.raises(GatewayProtocolError, match="several tickets carry"):
             itsm.withdraw(ticket, operator="alice", reason="r")
 
@@ -242,11 +242,11 @@ class TestFinding:
         sandbox.faults.lose_answer("create_ticket")
 
         assert isinstance(client.create(create_request(mine)), Unknown)
-        (found,) = client.find_by_key(mine)
+        (found,) = client.find_by_key(sent(mine))
 
         assert (found.key, found.creator) == (mine.key, "alice")
         assert found.id == str(sandbox.tickets()[0].id)
-        assert [one.key for one in client.find_by_sn(found.sn, mine)] == [mine.key]
+        assert [one.key for one in client.find_by_sn(found.sn, sent(mine))] == [mine.key]
         client.close()
 
     @pytest.mark.parametrize("key_in_title", [True, False])
@@ -256,8 +256,8 @@ class TestFinding:
         file(client)
         mine = trying()
 
-        assert client.find_by_key(mine) == []
-        assert client.find_by_sn("REQ19990101000001", mine) == []
+        assert client.find_by_key(sent(mine)) == []
+        assert client.find_by_sn("REQ19990101000001", sent(mine)) == []
         client.close()
 
     def test_two_tickets_of_one_key(self, itsm: BkItsmGateway) -> None:
@@ -265,23 +265,24 @@ class TestFinding:
         mine = trying()
         first, second = file(itsm, mine), file(itsm, mine)
 
-        assert {found.id for found in itsm.find_by_key(mine)} == {first.id, second.id}
+        assert {found.id for found in itsm.find_by_key(sent(mine))} == {first.id, second.id}
 
-    def test_a_ticket_of_another_creator_carries_no_key_of_ours(self, itsm: BkItsmGateway) -> None:
-        """It is told, for the caller to judge, without the key."""
+    def test_a_ticket_of_another_creator_differs(self, itsm: BkItsmGateway) -> None:
+        """It carries the key, and is not ours."""
         mine = trying()
         file(itsm, attrs.evolve(mine, creator="mallory"))
 
-        (found,) = itsm.find_by_key(mine)
+        (found,) = itsm.find_by_key(sent(mine))
 
-        assert (found.creator, found.key) == ("mallory", "")
+        assert (found.creator, found.key, found.is_ours) == ("mallory", mine.key, False)
+        assert found.differences == ("creator: sent alice, shows mallory",)
 
     def test_by_number_only_what_carries_the_key_gets_it(self, itsm: BkItsmGateway) -> None:
         """Somebody else's ticket is told without."""
         mine = trying()
         other = file(itsm)
 
-        (found,) = itsm.find_by_sn(other.sn, mine)
+        (found,) = itsm.find_by_sn(other.sn, sent(mine))
 
         assert (found.id, found.key) == (other.id, "")
 
@@ -289,9 +290,9 @@ class TestFinding:
         """However long ago it was first submitted."""
         mine = trying(submitted_at=SystemClock().now() - dt.timedelta(days=30))
 
-        assert [found.id for found in itsm.find_by_key(mine)] == []
+        assert [found.id for found in itsm.find_by_key(sent(mine))] == []
         ticket = file(itsm, mine)
-        assert [found.id for found in itsm.find_by_key(mine)] == [ticket.id]
+        assert [found.id for found in itsm.find_by_key(sent(mine))] == [ticket.id]
 
 
 class TestActing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itsm_workflow.gateway.bk_itsm_form import approval_content
 from itsm_workflow.sandbox import Draft, FieldSpec, Service
 from itsm_workflow.sandbox.services import TITLE
 from tests.integration.workflow.office import SUBJECT, asked
@@ -48,10 +49,21 @@ def use_up_lookups(office: Office, workflow: Workflow) -> None:
         workflow.reconcile()
 
 
-def file_behind_our_back(office: Office, change: ChangeRequest, *, creator: str = "alice", key: str = "") -> int:
-    """Let a ticket with the change's key, or another one, turn up in the ticket system, and return its id."""
-    key = key or change.expect_attempt().key
-    title = f"{change.form.title} #{key[-8:]}"
+def file_behind_our_back(
+    office: Office,
+    change: ChangeRequest,
+    *,
+    creator: str = "alice",
+    key: str = "",
+    approvers: tuple[str, ...] | None = None,
+    service: int = 2,
+) -> int:
+    """Let a ticket like the change's own, but for what is given, turn up in the ticket system, and return its id."""
+    key, form = key or change.expect_attempt().key, change.form
+    people = form.approvers if approvers is None else approvers
+    title = f"{form.title} #{key[-8:]}"
+    values = {"title": title, "APPROVER": ",".join(people), "APPROVAL_CONTENT": approval_content(form)}
     with office.sandbox.locked() as ledger:
-        draft = Draft(title=title, creator=creator, service=ledger.services[2], approvers=("carol",), tag=key)
+        wanted = ledger.services[service]
+        draft = Draft(title=title, creator=creator, service=wanted, values=values, approvers=people, tag=key)
         return ledger.file(draft).id

@@ -21,8 +21,8 @@ from tests.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.change import Attempt, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.storage.protocol import Row
 
@@ -55,10 +55,10 @@ class Stepping(LedgerGateway):
             raise GatewayUnavailable("down", endpoint="get_ticket_info")
         return super().read(ticket, decision_field=decision_field)
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Look the ticket up; the search may not show it yet."""
         self.meanwhile.get("find", int)()
-        return () if self.search_lags else super().find_by_key(attempt)
+        return () if self.search_lags else super().find_by_key(sent)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_a_ticket_that_another_change_holds_cannot_be_bound() -> None:
     commits: list[Sequence[Write]] = []
     desk.store.before = commits.append
     with pytest.raises(StorageConflict) as caught:
-        workflow.record_ticket(change.id, sn=other.expect_ticket().sn, actor="ops")
+        workflow.record_ticket(change.id, sn=other.expect_ticket().sn, actor="ops", override="it looks alike")
 
     assert (caught.value.change_id, caught.value.kind, len(commits)) == (change.id, "ticket", 1)
     assert workflow.get(change.id).ticket is None

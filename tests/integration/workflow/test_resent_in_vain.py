@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.change import Attempt
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
 
 
 class Late(LedgerGateway):
@@ -34,9 +33,9 @@ class Late(LedgerGateway):
             return Unknown(problem="no answer in time")
         return super().create(request) if self.is_reachable else NotSent(problem="connection refused")
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Find nothing while tickets are hidden: a search that lags behind."""
-        return () if self.hides else super().find_by_key(attempt)
+        return () if self.hides else super().find_by_key(sent)
 
     def arrive(self) -> None:
         """Let the first create arrive after all."""
@@ -139,9 +138,9 @@ def test_look_before_it_that_outlasts_the_lease_sends_nothing(
     gateway.is_reachable = True
     search = gateway.find_by_key
 
-    def stopped(attempt: Attempt) -> Sequence[FoundTicket]:
+    def stopped(sent: SentTicket) -> Sequence[FoundTicket]:
         world.clock.advance(31.0)
-        return search(attempt)
+        return search(sent)
 
     world.clock.advance(60)
     with monkeypatch.context() as patch:

@@ -16,8 +16,8 @@ from tests.world import World
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.change import Attempt, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.machine.evidence import Snapshot
 
 FORM: dict[str, Any] = {"title": "接入日志", "applicant": "alice", "approvers": ["carol"]}
@@ -50,15 +50,15 @@ class Recording(LedgerGateway):
         self.asked.append(("read", (ticket.id, decision_field)))
         return super().read(ticket, decision_field=decision_field)
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Remember whose key."""
-        self.asked.append(("find_by_key", attempt.key))
-        return super().find_by_key(attempt)
+        self.asked.append(("find_by_key", sent.attempt.key))
+        return super().find_by_key(sent)
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
         """Remember which number, and whose key."""
-        self.asked.append(("find_by_sn", (sn, attempt.key)))
-        return super().find_by_sn(sn, attempt)
+        self.asked.append(("find_by_sn", (sn, sent.attempt.key)))
+        return super().find_by_sn(sn, sent)
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
         """Remember who asks, and why."""

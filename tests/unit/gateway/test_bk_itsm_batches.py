@@ -13,7 +13,7 @@ from itsm_workflow.errors import GatewayProtocolError
 from itsm_workflow.gateway.bk_itsm_form import title_suffix
 from itsm_workflow.gateway.bk_itsm_read import BATCH
 from itsm_workflow.gateway.bk_itsm_search import MAX_PAGES, PAGE_SIZE
-from tests.integration.gateway.places import attempt, ticket
+from tests.integration.gateway.places import sent, ticket
 from tests.unit.gateway.scripted import asked, scripted_gateway, success
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from itsm_workflow.gateway.transport import Request
 
-MINE = attempt()
-TITLE = f"t{title_suffix(MINE.key)}"
+MINE = sent(title="t")
+TITLE = f"t{title_suffix(MINE.attempt.key)}"
 
 
 def sn(number: int) -> str:
@@ -116,9 +116,11 @@ class Tickets:
         self.pages: list[int] = []
 
     def __call__(self, request: Request) -> bytes:
-        """Answer with a page."""
-        sent = asked(request)
-        page, size = sent["page"], sent["page_size"]
+        """Answer with a page; nothing else is known."""
+        if request.endpoint != "get_tickets":
+            return success({})
+        params = asked(request)
+        page, size = params["page"], params["page_size"]
         if size == PAGE_SIZE:
             self.pages.append(page)
         shown = self.ids[(page - 1) * size : page * size]

@@ -17,7 +17,7 @@ from itsm_workflow.gateway.bk_itsm_page import LABELS, labels_of, page_url, show
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import TicketStatus
-from tests.integration.gateway.places import NOW, attempt, create_request, ticket
+from tests.integration.gateway.places import NOW, create_request, sent, ticket
 from tests.unit.gateway.scripted import refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class TestAddresses:
         page = itsm.show(TICKET)
 
         assert isinstance(created, Created)
-        (found,) = itsm.find_by_sn(TICKET.sn, attempt())
+        (found,) = itsm.find_by_sn(TICKET.sn, sent())
         assert {created.url, found.url, page.ticket_url, page.iframe_ticket_url, itsm.iframe_url(TICKET)} == {""}
 
     def test_a_good_one_does(self) -> None:

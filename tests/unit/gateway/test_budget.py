@@ -11,7 +11,7 @@ from itsm_workflow.errors import GatewayNotAsked, GatewayTimeout
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import NotSent, SupportsBudget
 from itsm_workflow.gateway.retry import RetryPolicy
-from tests.integration.gateway.places import attempt, create_request, ticket
+from tests.integration.gateway.places import create_request, sent, ticket
 from tests.unit.gateway.calls import endpoint
 from tests.unit.gateway.scripted import asked, scripted_client, scripted_gateway, success
 
@@ -189,8 +189,8 @@ ACTS: dict[str, Callable[[BkItsmGateway], object]] = {
     "create": lambda gateway: gateway.create(create_request()),
     "read": lambda gateway: gateway.read(ticket()),
     "results": lambda gateway: gateway.results([ticket()]),
-    "find_by_key": lambda gateway: gateway.find_by_key(attempt()),
-    "find_by_sn": lambda gateway: gateway.find_by_sn(SN, attempt()),
+    "find_by_key": lambda gateway: gateway.find_by_key(sent()),
+    "find_by_sn": lambda gateway: gateway.find_by_sn(SN, sent()),
     "withdraw": lambda gateway: gateway.withdraw(ticket(), operator="alice", reason="r"),
     "suspend": lambda gateway: gateway.suspend(ticket(), operator="alice", reason="r"),
     "undelivered": lambda gateway: gateway.undelivered(),

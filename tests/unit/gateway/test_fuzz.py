@@ -22,7 +22,7 @@ from itsm_workflow.gateway.bk_itsm_services import ItsmService
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
 from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.machine.evidence import Snapshot
-from tests.integration.gateway.places import attempt, create_request, ticket
+from tests.integration.gateway.places import create_request, sent, ticket
 from tests.unit.gateway.scripted import scripted_gateway
 from tests.unit.gateway.test_recordings import BY_PATH, EXCHANGES, answer_of
 
@@ -185,8 +185,8 @@ ASKED: dict[str, tuple[Callable[[BkItsmGateway], Any], Kinds, Errors]] = {
     "create": (lambda itsm: itsm.create(create_request()), (Created, NotSent, Refused, Unknown), ()),
     "read": (lambda itsm: itsm.read(TICKET, decision_field="title"), Snapshot, GatewayError),
     "results": (lambda itsm: list(itsm.results([TICKET, ticket("8")]).values()), TicketResult, GatewayError),
-    "find_by_key": (lambda itsm: itsm.find_by_key(attempt()), FoundTicket, GatewayError),
-    "find_by_sn": (lambda itsm: itsm.find_by_sn(TICKET.sn, attempt()), FoundTicket, GatewayError),
+    "find_by_key": (lambda itsm: itsm.find_by_key(sent()), FoundTicket, GatewayError),
+    "find_by_sn": (lambda itsm: itsm.find_by_sn(TICKET.sn, sent()), FoundTicket, GatewayError),
     "show": (lambda itsm: itsm.show(TICKET), ShownTicket, GatewayError),
     "get_ticket_logs": (lambda itsm: itsm.get_ticket_logs(TICKET), LogEntry, GatewayError),
     "iframe_url": (lambda itsm: itsm.iframe_url(TICKET), str, GatewayError),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, Moment, PlannedEffect
+from itsm_workflow.gateway.protocol import FoundTicket
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.definition import Facts
@@ -88,6 +89,12 @@ def confirmed(**values: object) -> ev.TicketConfirmed:
     """Return our ticket, number 7, as the answer to our send."""
     usual = {"gateway": "bk_itsm", "id": "7", "sn": "REQ7", "url": "https://itsm.example.com/7"}
     return filled(ev.TicketConfirmed, values, **usual, key="K1", creator="alice", channel=ev.Channel.ANSWER)
+
+
+def found(ticket_id: str = "7", **values: object) -> FoundTicket:
+    """Return a ticket that carries K1 and is what was sent."""
+    usual = {"sn": f"REQ{ticket_id}", "url": "", "title": "", "key": "K1", "creator": "alice"}
+    return filled(FoundTicket, values, id=ticket_id, **usual, differences=(), unseen=())
 
 
 def snapshot(status: ev.TicketStatus = ev.TicketStatus.RUNNING, /, **values: object) -> ev.Snapshot:

@@ -6,9 +6,10 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.gateway.protocol import CreateAnswer, Created, FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.settle import LookupAnswer, SendAnswer, Step, decide
 from tests.unit.machine import examples as x
 
@@ -41,14 +42,19 @@ def decided(change: ChangeRequest, answer: CreateAnswer, **values: object) -> tu
 
 def found(ticket_id: str = "7", **values: object) -> FoundTicket:
     """Return a ticket that a look-up brought, by default ours."""
-    usual = {"sn": f"REQ{ticket_id}", "url": "https://itsm.example.com/7", "title": "", "creator": "alice", "key": "K1"}
-    return x.filled(FoundTicket, values, id=ticket_id, **usual)
+    return x.found(ticket_id, **{"url": "https://itsm.example.com/7", **values})
 
 
 def concern(*tickets: str, **facts: str) -> Step:
     """Return the step that tells of several tickets."""
     told = {"tickets": ", ".join(tickets), **facts}
     return Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.DUPLICATE, facts=told))
+
+
+def mismatch(*tickets: str, differences: str) -> Step:
+    """Return the step that reports tickets that carry the key and are not what was sent."""
+    facts = {"tickets": ", ".join(tickets), "differences": differences}
+    return Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.MISMATCH, facts=facts))
 
 
 def late(ticket_id: str = "7") -> Step:
@@ -189,8 +195,8 @@ def noted(problem: str, *, answered: bool = True) -> Step:
 @pytest.mark.parametrize("change", [x.UNKNOWN, x.EXHAUSTED, x.SENDING, x.QUEUED, RESENT])
 @pytest.mark.parametrize("channel", [ev.Channel.LOOKUP, ev.Channel.CALLBACK])
 def test_a_match_is_bound_whenever_it_is_seen(change: ChangeRequest, channel: ev.Channel) -> None:
-    """Only absence needs to wait; strangers beside it do not matter."""
-    steps = looked(change, found("9", key=""), found(), found("8", creator="bob"), found(), channel=channel)
+    """Only absence needs to wait; tickets of another key do not matter."""
+    steps = looked(change, found("9", key=""), found(), found("8", key="K9"), found(), channel=channel)
 
     assert (Step(Trigger.RECORD_TICKET, x.confirmed(channel=channel)),) == steps
 
@@ -198,7 +204,7 @@ def test_a_match_is_bound_whenever_it_is_seen(change: ChangeRequest, channel: ev
 def test_nothing_found_is_counted() -> None:
     """As well as strangers and a gateway that could not be asked."""
     assert (noted("no ticket carries its key"),) == looked(x.UNKNOWN)
-    assert (noted("no ticket carries its key"),) == looked(x.UNKNOWN, found(key="K9"), found(creator="bob"))
+    assert (noted("no ticket carries its key"),) == looked(x.UNKNOWN, found(key="K9"), found(key=""))
     assert (noted("no answer", answered=False),) == looked(x.UNKNOWN, found=None, problem="no answer")
 
 
@@ -231,3 +237,93 @@ def test_a_sweep_tells_of_every_ticket_that_is_not_the_bound_one() -> None:
     assert (late(),) == looked(x.ABANDONED, found())
     assert looked(x.ABANDONED, found=None) == ()
     assert (concern("7", "8", sn="REQ8"),) == looked(x.PENDING, found("8"), found())
+
+
+# ---------------------------------------------------------------- tickets that carry our key and are not ours
+
+ANOTHER = found("8", differences=("approvers: sent bob, shows alice",))
+ITS_PARTS = "ticket 8: approvers: sent bob, shows alice"
+UNSEEN = found("8", unseen=("form: its fields are not filled in yet",))
+NOT_SHOWN = "carrying its key: ticket 8: form: its fields are not filled in yet"
+
+
+def test_a_ticket_that_is_not_what_was_sent_is_a_mismatch_and_not_bound() -> None:
+    """A person is shown both sides. The look found no absence, so that nothing is sent again."""
+    steps = (noted(f"carrying its key: {ITS_PARTS}", answered=False), mismatch("8", differences=ITS_PARTS))
+
+    assert steps == looked(x.UNKNOWN, ANOTHER)
+    assert steps == looked(x.EXHAUSTED, ANOTHER)
+
+
+def test_a_ticket_of_another_creator_is_a_mismatch_whatever_the_gateway_compared() -> None:
+    """The judgement does not depend on how careful an adapter is."""
+    parts = "ticket 7: creator: sent alice, shows bob"
+    steps = (noted(f"carrying its key: {parts}", answered=False), mismatch("7", differences=parts))
+
+    assert steps == looked(x.UNKNOWN, found(creator="bob"))
+
+
+def test_a_ticket_that_cannot_be_compared_yet_is_looked_at_again_and_is_no_mismatch() -> None:
+    """Nothing was shown that differs: the look counts as unanswered."""
+    assert (noted(NOT_SHOWN, answered=False),) == looked(x.UNKNOWN, UNSEEN)
+
+
+def test_a_ticket_that_cannot_be_compared_yet_takes_back_that_none_was_found() -> None:
+    """A person may resend only while no ticket carries the key."""
+    facts = {"tickets": "8", "unseen": "ticket 8: form: its fields are not filled in yet"}
+    concern = ev.Concern(reason=AttentionReason.LOOKUP_FAILED, facts=facts)
+
+    steps = looked(x.EXHAUSTED, UNSEEN)
+
+    assert (noted(NOT_SHOWN, answered=False), Step(Trigger.RAISE_ATTENTION, concern)) == steps
+    barred = x.after(x.EXHAUSTED, *((step.trigger, step.evidence) for step in steps), at=500)
+    with pytest.raises(TransitionRefused, match="a resend could make a second ticket"):
+        x.after(barred, (Trigger.RESEND, ev.Decision()), at=500)
+
+
+def test_the_one_match_is_bound_beside_a_ticket_that_differs_and_a_person_is_shown_the_other() -> None:
+    """A forged ticket does not keep the true one away."""
+    record = Step(Trigger.RECORD_TICKET, x.confirmed(channel=ev.Channel.LOOKUP))
+
+    assert (record, mismatch("7", "8", differences=ITS_PARTS)) == looked(x.UNKNOWN, ANOTHER, found())
+
+
+def test_two_matches_beside_a_ticket_that_differs_bind_nothing() -> None:
+    """The look did not answer which is ours."""
+    steps = looked(x.UNKNOWN, ANOTHER, found(), found("9"))
+
+    assert [step.trigger for step in steps] == [Trigger.NOTE_LOOKUP, Trigger.RAISE_ATTENTION]
+
+
+@pytest.mark.parametrize("other", [ANOTHER, UNSEEN], ids=["differs", "not shown"])
+def test_any_ticket_with_our_key_bars_the_way_back_to_a_draft(other: FoundTicket) -> None:
+    """The gateway said no, and may have filed it all the same."""
+    steps = decided(x.SENDING, REFUSED, found=(other,))
+
+    assert [step.trigger for step in steps][:2] == [Trigger.MARK_UNKNOWN, Trigger.NOTE_LOOKUP]
+
+
+def test_a_person_may_not_resend_while_a_ticket_carries_the_key_and_may_abandon() -> None:
+    """The ticket that differs may have come from the lost create: the host decides what it is."""
+    steps = looked(x.EXHAUSTED, ANOTHER)
+    mismatched = x.after(x.EXHAUSTED, *((step.trigger, step.evidence) for step in steps), at=500)
+
+    with pytest.raises(TransitionRefused, match="a ticket carries its key, though it is not what was sent"):
+        x.after(mismatched, (Trigger.RESEND, ev.Decision()), at=500)
+    assert x.after(mismatched, (Trigger.ABANDON, ev.Decision()), at=500).state == State.REJECTED
+
+
+def test_a_mismatch_stays_the_reason_when_the_schedule_is_used_up() -> None:
+    """A look that failed later says nothing about the ticket that was seen."""
+    steps = looked(x.UNKNOWN, ANOTHER)
+    change = x.after(x.UNKNOWN, *((step.trigger, step.evidence) for step in steps))
+    for _ in range(8):
+        change = x.after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True)), at=500)
+
+    assert change.attention is not None
+    assert change.attention.reason is AttentionReason.MISMATCH
+
+
+def test_a_ticket_that_differs_is_reported_beside_the_one_that_is_bound() -> None:
+    """It carries the key of a change that waits for another ticket."""
+    assert (mismatch("8", differences="approvers: sent bob, shows alice"),) == looked(x.PENDING, found(), ANOTHER)

@@ -82,6 +82,14 @@ def test_a_call_that_says_nothing_of_a_ticket_does_not_hold_a_resend_up(reason: 
     assert empty(x.with_attention(LAST, reason), 60) == [Trigger.NOTE_LOOKUP, Trigger.RESEND]
 
 
+@pytest.mark.parametrize("parts", ["differences", "unseen"])
+def test_any_ticket_with_our_key_bars_an_automatic_resend(parts: str) -> None:
+    """It differs from what was sent, or cannot be compared yet: either way it is no absence."""
+    other = x.found("8", **{parts: ("form: not what was sent",)})
+    assert Trigger.RESEND in empty(LAST, 60)
+    assert Trigger.RESEND not in empty(LAST, 60, found=(other,))
+
+
 def test_the_date_of_the_gateway_is_a_witness_across_boots() -> None:
     """To the second that it has; its absence on either side is none."""
     change = with_looks(2, looked=x.moment(0, boot_id="b2", gateway=x.later(100)))

@@ -9,7 +9,6 @@ import pytest
 
 from docs.examples.external_permission import EXTERNAL_PERMISSION, State
 from itsm_workflow.change import ChangeRequest, HeardCallback
-from itsm_workflow.gateway.protocol import FoundTicket
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.due import next_due
@@ -75,7 +74,7 @@ def test_what_contradicts_the_approval_is_recorded(state: str) -> None:
     """As in an end: told once, never flipped. What says the same is quiet."""
     change = approved(state)
     attempt, seen = change.expect_attempt(), x.finished(approved=False)
-    second = FoundTicket(id="8", sn="REQ8", url="", title="", key=attempt.key, creator=attempt.creator)
+    second = x.found("8", key=attempt.key)
     late = ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8")
     answers = (
         ReadAnswer(snapshot=seen),

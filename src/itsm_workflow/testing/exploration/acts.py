@@ -10,13 +10,15 @@ from itsm_workflow.change import EffectStatus
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
-from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, STRANGER
+from itsm_workflow.testing.exploration.itsm import CREATOR, FORGED, GATEWAY, STRANGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.testing.exploration.itsm import Filed
+
+_NO_KEY = ("key: sent K1, not shown",)
 
 
 @attrs.frozen
@@ -54,5 +56,11 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
             key=change.attempt.key,  # the person's word: `Workflow.record_ticket` takes it for that
             creator=CREATOR if ticket.key else STRANGER,
             channel=ev.Channel.OPERATOR,
+            differences=FORGED if ticket.forged else () if ticket.key else _NO_KEY,
         )
         yield Act(f"an operator records ticket {place + 1}", (Step(Trigger.RECORD_TICKET, found),))
+        if ticket.forged:
+            answered_for = attrs.evolve(found, override="explored")
+            yield Act(
+                f"an operator records ticket {place + 1} and says why", (Step(Trigger.RECORD_TICKET, answered_for),)
+            )

@@ -36,9 +36,15 @@ def ends_right(sight: Sight) -> str | None:
 
 def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set[AttentionReason]]:
     """Return what is wrong, and for which reasons a person may have been called because of that."""
-    about_tickets = {AttentionReason.NOT_FOUND, AttentionReason.LOOKUP_FAILED, AttentionReason.DUPLICATE}
+    about_tickets = {
+        AttentionReason.NOT_FOUND,
+        AttentionReason.LOOKUP_FAILED,
+        AttentionReason.DUPLICATE,
+        AttentionReason.MISMATCH,
+    }
     bound = change.ticket.id if change.ticket else ""
-    orphans = [n for n, one in enumerate(sight.desk.tickets, 1) if one.key and str(n) != bound]
+    filed = [str(n) for n, one in enumerate(sight.desk.tickets, 1) if one.key and not one.forged]
+    orphans = [ticket for ticket in filed if ticket != bound]
     if change.outcome is None and change.state != sight.definition.initial:
         return f"the change stays in {change.state} for ever", set(AttentionReason)
     if orphans:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import attrs
+
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOST = "the answer was lost"
 _NO = "refused"
+_UNSEEN = ("form: its fields are not filled in yet",)
 
 
 class Ending(NamedTuple):
@@ -113,11 +116,15 @@ def _send(itsm: Itsm, desk: Desk, send: Send) -> Iterator[Ending]:
 
 def _look_up(itsm: Itsm, desk: Desk, look: Lookup) -> Iterator[Ending]:
     found, channel = itsm.carrying(desk, look.key), ev.Channel.LOOKUP
-    if not found and look.sn:
-        found, channel = itsm.numbered(desk, look.sn, look.key), ev.Channel.CALLBACK
-    keyed = tuple(one for one in found if one.key)
-    told = f"the gateway finds {len(keyed) or 'no'} ticket{'s' if len(keyed) > 1 else ''} of the key"
-    yield Ending(told, 0, desk, (LookupAnswer(number=look.number, found=keyed, channel=channel),))
+    if look.sn and not any(one.is_ours for one in found):
+        named = (one for one in itsm.numbered(desk, look.sn, look.key) if one.key)
+        found, channel = tuple({one.id: one for one in (*found, *named)}.values()), ev.Channel.CALLBACK
+    told = f"the gateway finds {len(found) or 'no'} ticket{'s' if len(found) > 1 else ''} of the key"
+    yield Ending(told, 0, desk, (LookupAnswer(number=look.number, found=found, channel=channel),))
+    if any(one.is_ours for one in found):
+        hidden = tuple(attrs.evolve(one, unseen=_UNSEEN) if one.is_ours else one for one in found)
+        answer = LookupAnswer(number=look.number, found=hidden, channel=channel)
+        yield Ending(f"{told}, the form cannot be read yet", 1, desk, (answer,))
     failed = LookupAnswer(number=look.number, found=None, channel=ev.Channel.LOOKUP, problem=_LOST)
     yield Ending("the look-up fails", 1, desk, (failed,))
 

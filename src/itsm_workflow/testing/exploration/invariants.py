@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
-from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.machine.evidence import TicketConfirmed, TicketStatus
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 
 if TYPE_CHECKING:
@@ -62,14 +62,15 @@ def stored_history_stays(sight: Sight) -> str | None:
 
 def one_ticket_for_each_send(sight: Sight) -> str | None:
     """No attempt is ever sent twice: only a person's resend makes a second create."""
-    sent = [(one.key, one.number) for one in sight.desk.tickets if one.key] + list(sight.desk.flying)
+    ours = [one for one in sight.desk.tickets if one.key and not one.forged]
+    sent = [(one.key, one.number) for one in ours] + list(sight.desk.flying)
     twice = sorted({f"attempt {number} of {key}" for key, number in sent if sent.count((key, number)) > 1})
     return f"sent twice: {', '.join(twice)}" if twice else None
 
 
 def intent_is_durable_first(sight: Sight) -> str | None:
     """A ticket is filed only for a submission that was stored before."""
-    keyed = [one for one in sight.desk.tickets if one.key]
+    keyed = [one for one in sight.desk.tickets if one.key and not one.forged]
     if keyed and (sight.change is None or sight.change.attempt is None):
         return f"ticket {keyed[0].sn} was filed and no submission is stored"
     return None
@@ -120,8 +121,11 @@ def approval_is_real(sight: Sight) -> str | None:
 
 
 def ticket_is_its_own(sight: Sight) -> str | None:
-    """A change is bound only to a ticket that was filed for it."""
+    """A change is bound only to a ticket that was filed for it, or that an operator answers for."""
     ticket = sight.ticket
+    bound = [entry.evidence for entry in sight.entries if isinstance(entry.evidence, TicketConfirmed)]
+    if ticket is not None and ticket.forged and any(not one.override for one in bound):
+        return "the change is bound to a ticket that is not what was sent"
     return "the change is bound to a stranger's ticket" if ticket is not None and not ticket.key else None
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CREATOR, APPROVER, STRANGER = "alice", "bob", "stranger"
 GATEWAY = "bk_itsm"
+KEY = "K1"
+"""The key of the first submission."""
+FORGED = ("approvers: sent bob, shows alice",)
+"""In what a forged ticket differs."""
 
 _RUNNING, _SUSPENDED = TicketStatus.RUNNING, TicketStatus.SUSPENDED
 _FINISHED, _TERMINATED, _REVOKED = TicketStatus.FINISHED, TicketStatus.TERMINATED, TicketStatus.REVOKED
@@ -31,7 +35,7 @@ class Filed(NamedTuple):
     """One ticket. Its id is its place in the list, from 1.
 
     Attributes:
-        key: The correlation key; empty for somebody else's ticket.
+        key: The correlation key; empty for a ticket that carries none of ours.
         number: Of the attempt that filed it.
         sn: Its number, which a foreign ticket may share.
         approved: What the result says; means something together with ``finished`` only.
@@ -39,6 +43,7 @@ class Filed(NamedTuple):
         slow: Its flow starts later than any wait of the library.
         revoked: It was withdrawn once, whatever became of it.
         minor: The change will never be bound to it, so that nobody reads it: that it ended is all that can be heard.
+        forged: It carries the key and is not what was sent: the applicant filed it, and names herself as its approver.
     """
 
     key: str
@@ -51,6 +56,7 @@ class Filed(NamedTuple):
     slow: bool = False
     revoked: bool = False
     minor: bool = False
+    forged: bool = False
 
 
 class Message(NamedTuple):
@@ -122,12 +128,25 @@ class Itsm:
         """Yield all that people and the network can do next."""
         for place, ticket in enumerate(desk.tickets):
             name = f"ticket {place + 1}"
-            if not ticket.key or (ticket.minor and ticket.phase == "over"):
+            if not ticket.key or ticket.forged or (ticket.minor and ticket.phase == "over"):
                 continue
             if ticket.minor:
                 yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
                 continue
             yield from self._ticket(desk, place, ticket, name)
+        if not any(one.forged for one in desk.tickets):
+            hers = Filed(
+                key=KEY,
+                number=0,
+                sn=f"REQ{len(desk.tickets) + 1}",
+                status=_FINISHED,
+                phase="over",
+                approved=True,
+                asked=True,
+                forged=True,
+            )
+            told = f"the applicant files ticket {len(desk.tickets) + 1} of her own under the key, and approves it"
+            yield Happening(told, 1, desk._replace(tickets=(*desk.tickets, hers)))
         for flight in sorted(set(desk.flying)):
             rest = list(desk.flying)
             rest.remove(flight)
@@ -303,7 +322,7 @@ def _called(desk: Desk, place: int) -> Desk:
 
 def _minor(ticket: Filed) -> Filed:
     phase: Phase = "over" if ticket.phase == "over" else "approving"
-    return Filed(key=ticket.key, number=ticket.number, sn=ticket.sn, phase=phase, minor=True)
+    return Filed(key=ticket.key, number=ticket.number, sn=ticket.sn, phase=phase, minor=True, forged=ticket.forged)
 
 
 def _put(desk: Desk, place: int, ticket: Filed) -> Desk:
@@ -324,4 +343,6 @@ def _found(place: int, ticket: Filed, key: str) -> FoundTicket:
         title="",
         creator=CREATOR if ticket.key else STRANGER,
         key=key if ticket.key == key else "",
+        differences=FORGED if ticket.forged else (),
+        unseen=(),
     )

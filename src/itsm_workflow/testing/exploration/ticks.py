@@ -49,6 +49,7 @@ _WITHOUT_FACTS = frozenset(
     {
         AttentionReason.NOT_FOUND,
         AttentionReason.LOOKUP_FAILED,
+        AttentionReason.MISMATCH,
         AttentionReason.EFFECT_PARKED,
         AttentionReason.OVERDUE,
     }

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from itsm_workflow.change import Attempt, Form, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, Service, TicketResult
+    from itsm_workflow.change import Form, Ticket
+    from itsm_workflow.gateway.protocol import (
+        CreateAnswer,
+        CreateRequest,
+        FoundTicket,
+        SentTicket,
+        Service,
+        TicketResult,
+    )
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.settings import Settings
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
@@ -243,13 +250,13 @@ class ProcessGateway:
         """Return the results by ticket id."""
         return self._ask("results", lambda: self._inner.results(tickets))
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return the tickets that carry the key."""
-        return self._ask("find_by_key", lambda: self._inner.find_by_key(attempt))
+        return self._ask("find_by_key", lambda: self._inner.find_by_key(sent))
 
-    def find_by_sn(self, sn: str, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return the tickets of that number."""
-        return self._ask("find_by_sn", lambda: self._inner.find_by_sn(sn, attempt))
+        return self._ask("find_by_sn", lambda: self._inner.find_by_sn(sn, sent))
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
         """Withdraw the ticket."""

@@ -113,6 +113,8 @@ confirmations = st.builds(
     creator=people,
     channel=enums(ev.Channel),
     problem=texts,
+    differences=st.just(()) | st.lists(texts, max_size=2).map(tuple),
+    override=st.just("") | texts,
 )
 EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ev.Decision: st.builds(ev.Decision, reason=texts),

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
     from itsm_workflow.settle import Answer
 
-found_tickets = st.builds(FoundTicket, id=ids, sn=sns, url=texts, title=texts, creator=people, key=keys | st.just(""))
+parts = st.just(()) | st.lists(texts, max_size=2).map(tuple)
+found_tickets = st.builds(
+    FoundTicket,
+    id=ids,
+    sn=sns,
+    url=texts,
+    title=texts,
+    creator=people,
+    key=keys | st.just(""),
+    differences=parts,
+    unseen=parts,
+)
 findings = optional(st.lists(found_tickets, max_size=3).map(tuple))
 create_answers = st.one_of(
     st.builds(Created, id=ids, sn=sns, url=texts),

@@ -12,8 +12,8 @@ from itsm_workflow.testing.ledger_gateway import LedgerGateway
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.change import Attempt, Ticket
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, TicketResult
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
 
 
@@ -64,10 +64,10 @@ class TroubledGateway(LedgerGateway):
         self._fail("ticket_approval_result")
         return super().results(tickets)
 
-    def find_by_key(self, attempt: Attempt) -> Sequence[FoundTicket]:
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Look for a key, unless there is trouble."""
         self._fail("get_tickets")
-        return super().find_by_key(attempt)
+        return super().find_by_key(sent)
 
     def undelivered(self) -> Sequence[str]:
         """List what was not delivered, unless there is trouble."""

@@ -1,0 +1,144 @@
+"""What people decide about changes: each a trigger of the machine, with an actor and a reason."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.form import check_person
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.records import Records
+from itsm_workflow.settle import Step
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.filing import Filing
+    from itsm_workflow.journal import Journal
+    from itsm_workflow.loop import Loop
+
+_TRIES = 16
+
+
+class Decisions(Records):
+    """Fires triggers on a workflow's changes on behalf of people.
+
+    Args:
+        journal: The changes.
+        loop: Moves a change on after a decision.
+        filing: Compares a ticket that a person found with what was sent.
+    """
+
+    def __init__(self, journal: Journal, loop: Loop, filing: Filing) -> None:
+        super().__init__(journal)
+        self._loop = loop
+        self._filing = filing
+
+    def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
+        """Fire a trigger, and deliver what it made due.
+
+        Raises:
+            InvalidForm: The actor or the reason is no text that can be kept.
+            TransitionRefused: Nothing was changed.
+            ChangeNotFound: There is no such change.
+        """
+        checked_person(actor, actor, getattr(evidence, "reason", ""))
+        for _ in range(_TRIES):
+            stored = self._journal.load(change_id)
+            prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
+            try:
+                stored = self._journal.commit_one(prepared)
+            except StorageConflict as conflict:
+                if conflict.kind == ConflictKind.TICKET:
+                    raise  # no repeat helps: another change holds the ticket
+                continue  # somebody else moved it: the trigger is judged anew
+            return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+
+    def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
+
+        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later. One of which
+        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn.
+
+        Raises:
+            TransitionRefused: It is a draft, or has ended.
+        """
+        if self.get(change_id).was_never_sent:
+            with contextlib.suppress(TransitionRefused):  # it is being sent by now
+                return self.abandon(change_id, actor=actor, reason=reason)
+        return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+
+    def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Send once more with the same key, after the look-ups showed that there is no ticket.
+
+        Raises:
+            TransitionRefused: There may be a ticket.
+        """
+        return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
+
+    def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Give up a draft, a submission that was never sent, or one whose ticket was not found.
+
+        Raises:
+            TransitionRefused: A ticket is known, or may still turn up.
+        """
+        return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
+
+    def record_ticket(
+        self, change_id: str, *, sn: str, actor: str, ticket_id: str | None = None, override: str = ""
+    ) -> ChangeRequest:
+        """Bind the change to a ticket that a person found.
+
+        The ticket must be what the change would have sent: key, creator, service, title, approvers, fields, and made
+        after the change was submitted.
+
+        Args:
+            change_id: The change.
+            sn: The ticket's number.
+            actor: Who found it.
+            ticket_id: The ticket's id, needed if several tickets have that number.
+            override: Why a ticket that differs, or that the gateway does not show in full, is the change's own all the
+                same. Stored in the history with the differences.
+
+        Raises:
+            InvalidForm: The actor or the reason for the override is not text that can be stored.
+            TransitionRefused: The gateway shows no such ticket, several, or one that is not what was sent.
+            StorageConflict: Another change is bound to that ticket.
+            GatewayError: The gateway could not be asked.
+        """
+        checked_person(actor, actor, override, field="override")
+        confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
+        return self.fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
+
+    def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Deliver a parked effect once more.
+
+        Raises:
+            TransitionRefused: It is not parked.
+        """
+        evidence = ev.EffectRetry(effect=effect_id, reason=reason)
+        return self.fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
+
+    def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+        """Note that a person has looked.
+
+        Raises:
+            TransitionRefused: No attention is raised.
+        """
+        return self.fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
+
+
+def checked_person(actor: str | None, applicant: str, reason: object = "", *, field: str = "reason") -> str:
+    """Return who decides: the actor, or the applicant if none is named.
+
+    Raises:
+        InvalidForm: It, or the reason, is no text that can be kept.
+    """
+    who = applicant if actor is None else actor
+    problems = check_person(who, reason, field=field)
+    if problems:
+        raise InvalidForm(problems)
+    return who

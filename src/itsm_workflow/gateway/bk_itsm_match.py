@@ -1,0 +1,268 @@
+"""Comparing a BK-ITSM ticket with what was sent: only what was sent, in any spelling that the server makes of it.
+
+The server rewrites some values. It strips the title, stores values as text, puts commas around user names, and takes
+HTML that it does not allow out of texts. None of that is a difference.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+from itsm_workflow.gateway.bk_itsm_form import APPROVER_FIELD, FAST_APPROVAL, full_title, sent_fields
+from itsm_workflow.gateway.bk_itsm_page import server_moment
+from itsm_workflow.gateway.envelope import clean
+from itsm_workflow.gateway.protocol import FoundTicket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from itsm_workflow.gateway.bk_itsm_wire import TicketPage, TicketRow
+    from itsm_workflow.gateway.protocol import SentTicket
+    from itsm_workflow.settings import Settings
+
+MAX_PAGES_READ = 8
+"""How many tickets of one look-up are read in full."""
+
+_SHOWN, _PARTS, _LEAD = 80, 8, 20
+_TITLE = "title"
+_SET_BY_SERVER = frozenset({_TITLE, "priority", "current_status"})
+_TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
+_MARKUP = re.compile("[<>&\"']")
+_EMPTY_TEXTS = frozenset({"", "None", "null", "[]", "{}"})
+
+Parts = tuple[tuple[str, ...], tuple[str, ...]]
+"""The differences, and the parts that were not seen."""
+
+
+class _Head(Protocol):
+    """What a ticket's row of the list and its page have in common."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def creator(self) -> str: ...
+    @property
+    def service_id(self) -> Any: ...  # noqa: ANN401 - foreign JSON
+    @property
+    def create_at(self) -> Any: ...  # noqa: ANN401 - foreign JSON
+
+
+class TicketMatcher:
+    """Compares the tickets of one look-up with what was sent.
+
+    Args:
+        sent: What was sent.
+        settings: Which of the form's parts were sent, and in which fields.
+        builtin: Returns the number of the built-in service; an empty text and the reason if it is not known.
+        page: Returns the page of a row's ticket, or the reason why it cannot be read.
+    """
+
+    def __init__(
+        self,
+        sent: SentTicket,
+        settings: Settings,
+        *,
+        builtin: Callable[[], tuple[str, str]],
+        page: Callable[[TicketRow], TicketPage | str],
+    ) -> None:
+        self._sent = sent
+        self._settings = settings
+        self._builtin = builtin
+        self._page = page
+        self._title = full_title(sent.form, sent.attempt.key, settings)
+        self._service: tuple[str, str] | None = None
+
+    def looks_ours(self, row: TicketRow) -> bool:
+        """Return whether a row of the list shows no difference."""
+        return not self._head(row)[0]
+
+    def compare(self, rows: Iterable[TicketRow]) -> Mapping[int, Parts]:
+        """Return the differences and the unseen parts of each ticket, by id.
+
+        Only tickets whose row shows no difference are read in full, the oldest first.
+        """
+        found: dict[int, Parts] = {}
+        pages = 0
+        for row in sorted(rows, key=lambda row: row.id):
+            differences, unseen = self._head(row)
+            if not differences and pages < MAX_PAGES_READ:
+                pages += 1
+                differences, more = self._full(row)
+                unseen = tuple(dict.fromkeys((*unseen, *more)))
+            elif not differences:
+                unseen += ("form: not read, too many tickets look like it",)
+            found[row.id] = _capped(differences), _capped(unseen)
+        return found
+
+    def _head(self, shown: _Head) -> Parts:
+        differences: list[str] = []
+        unseen: list[str] = []
+        creator, since = self._sent.attempt.creator, self._sent.made_after
+        if shown.creator != creator:
+            differences.append(_both("creator", creator, shown.creator))
+        if not _same_text(self._title, shown.title):
+            differences.append(_both("title", self._title, shown.title))
+        made = server_moment(shown.create_at) if isinstance(shown.create_at, str) else None
+        if made is None:
+            unseen.append("made: no time is shown that can be read")
+        elif made < since.replace(microsecond=0):  # the server cuts fractions off
+            differences.append(f"made: not before {_utc(since)}, shows {_utc(made)}")
+        (service, problem), number = self._wanted_service(), _number(shown.service_id)
+        if problem or not number:
+            unseen.append(f"service: {problem or 'not shown'}")
+        elif number != service:
+            differences.append(_both("service", service, number))
+        return tuple(differences), tuple(unseen)
+
+    def _wanted_service(self) -> tuple[str, str]:
+        if self._service is None:
+            service = self._sent.attempt.service
+            self._service = self._builtin() if service == FAST_APPROVAL else (service, "")
+        return self._service
+
+    def _full(self, row: TicketRow) -> Parts:
+        page = self._page(row)
+        if isinstance(page, str):
+            return (), (f"form: {page}",)
+        if page.id != row.id:
+            return (), ("form: another ticket has the same number",)
+        differences, unseen = self._head(page)
+        for part, is_shown in self._form(page):
+            if is_shown:
+                differences += (part,)
+            else:
+                unseen += (part,)
+        return differences, unseen
+
+    def _form(self, page: TicketPage) -> Iterator[tuple[str, bool]]:
+        """Yield each part of the form that is shown and differs, with True, or that is not shown, with False."""
+        sent, shown = self._sent, _by_key(page)
+        if all(_is_empty(value) for value in shown.get(_TITLE, ())):
+            yield "form: its fields are not filled in yet", False  # they are written together, after the ticket
+            return
+        fast = sent.attempt.service == FAST_APPROVAL
+        people = APPROVER_FIELD if fast else self._settings.approver_field
+        for key, value in sent_fields(sent.form, sent.attempt, self._settings):
+            name, same = (f"field {key}", _same_value) if key != people else ("approvers", _same_people)
+            others = [each for each in shown.get(key, ()) if not same(value, each)]
+            if key in _SET_BY_SERVER:
+                continue
+            if key not in shown:
+                yield f"{name}: not shown", False
+            elif others:
+                yield _both(name, value, others[0]), True
+        approvers = ",".join(sent.form.approvers)
+        for step in page.current_steps if fast else ():
+            # A ticket's creator can name other people for a step than the form does.
+            if step.processors_type == "PERSON" and not _same_people(approvers, step.processors):
+                yield _both("people asked", approvers, step.processors), True
+
+
+def found_ticket(row: TicketRow, sent: SentTicket, parts: Parts, *, carries_key: bool, url: str) -> FoundTicket:
+    """Return a row of a look-up with what was found out about it."""
+    differences, unseen = parts
+    if not carries_key:
+        differences = (f"key: sent {sent.attempt.key}, not shown", *differences)
+    return FoundTicket(
+        id=str(row.id),
+        sn=row.sn,
+        url=url,
+        title=row.title,
+        creator=row.creator,
+        key=sent.attempt.key if carries_key else "",
+        differences=differences,
+        unseen=unseen,
+    )
+
+
+def _by_key(page: TicketPage) -> Mapping[str, Sequence[object]]:
+    found: dict[str, list[object]] = {}
+    for field in page.fields:
+        found.setdefault(field.key, []).append(field.value)
+    return found
+
+
+def _same_people(sent: object, shown: object) -> bool:
+    return isinstance(sent, str) and isinstance(shown, str) and _people(sent) == _people(shown)
+
+
+def _people(names: str) -> set[str]:
+    """Return user names as the server splits them: at commas alone, so that a blank is part of a name."""
+    return {name for name in names.split(",") if name}
+
+
+def _same_value(sent: object, shown: object) -> bool:
+    """Return whether a shown value is what the server makes of a sent one."""
+    if _is_empty(sent) or _is_empty(shown):
+        return _is_empty(sent) and _is_empty(shown)
+    if isinstance(sent, str) and isinstance(shown, str):
+        return _same_text(sent, shown)
+    if isinstance(shown, str):
+        return any(_same_text(one, shown) for one in _spellings(sent)) or _read(shown) == sent
+    if isinstance(sent, str):
+        return sent.strip() in _spellings(shown) or _read(sent) == shown
+    return sent == shown
+
+
+def _spellings(value: object) -> set[str]:
+    """Return the texts that a value may be stored as."""
+    return {str(value), _json(value), json.dumps(value)}
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value in ([], {}) or (isinstance(value, str) and value.strip() in _EMPTY_TEXTS)
+
+
+def _same_text(sent: str, shown: str) -> bool:
+    one, other = _lines(sent), _lines(shown)
+    # The server takes HTML that it does not allow out of a text, and escapes the rest.
+    return one == other or (bool(_MARKUP.search(one)) and _readable(one) == _readable(other))
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+def _readable(text: str) -> str:
+    """Return a text without tags, entities and blanks."""
+    return "".join(html.unescape(_TAG.sub("", text)).split())
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: object) -> str:
+    """Return a service's number as text; empty if it is not a number."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text if text.isascii() and text.isdigit() else ""
+
+
+def _both(name: str, sent: object, shown: object) -> str:
+    """Return a difference with both sides; of long texts, from where they begin to differ."""
+    texts = (value if isinstance(value, str) else "" if value is None else _json(value) for value in (sent, shown))
+    one, other = (clean(text, limit=1000) for text in texts)
+    start = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    if max(len(one), len(other)) > _SHOWN and start > _LEAD:
+        one, other = (f"…{text[start - _LEAD :]}" for text in (one, other))
+    sides = (clean(text, limit=_SHOWN) or "nothing" for text in (one, other))
+    return "{}: sent {}, shows {}".format(clean(name, limit=_SHOWN), *sides)
+
+
+def _capped(parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(parts) if len(parts) <= _PARTS else (*parts[:_PARTS], f"and {len(parts) - _PARTS} more")
+
+
+def _utc(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,52 @@
+"""An applicant who files a ticket of her own under the key of her change, whose create was lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsm_workflow.gateway.bk_itsm_form import approval_content, full_title
+from itsm_workflow.gateway.protocol import Unknown
+from itsm_workflow.sandbox import Draft
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from itsm_workflow import ChangeRequest
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
+    from itsm_workflow.sandbox.ticket import Ticket
+
+PARTS = ("service", "title", "approvers", "content", "creator")
+"""What she changes. The last one takes a second person."""
+
+
+class LosingGateway(LedgerGateway):
+    """A gateway that loses each create, and does it or not."""
+
+    arrives = False
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """Lose the answer."""
+        if self.arrives:
+            super().create(request)
+        return Unknown(problem="no answer in time")
+
+
+def forge(gateway: LedgerGateway, change: ChangeRequest, random: Random) -> tuple[Ticket, set[str]]:
+    """File a ticket like the change's own but for some parts, one at least; return it and what is different."""
+    wrong = {part for part in PARTS if random.random() < 0.4} or {random.choice(PARTS)}
+    form, attempt = change.form, change.expect_attempt()
+    people = ("alice",) if "approvers" in wrong else form.approvers
+    title = full_title(form, attempt.key, gateway.settings)
+    if "title" in wrong:
+        title = f"not {title}"
+    content = "something else" if "content" in wrong else approval_content(form)
+    draft = Draft(
+        title=title,
+        creator="mallory" if "creator" in wrong else attempt.creator,
+        service=gateway.ledger.services[9 if "service" in wrong else 2],
+        values={"title": title, "APPROVER": ",".join(people), "APPROVAL_CONTENT": content},
+        approvers=people,
+        tag=attempt.key if random.random() < 0.5 or "creator" in wrong else None,
+    )
+    return gateway.ledger.file(draft), wrong

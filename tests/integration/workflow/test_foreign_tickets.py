@@ -1,0 +1,188 @@
+"""A ticket that carries a change's key and is not what the change would have sent is never bound by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow import Policy, State
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.sandbox import acting
+from itsm_workflow.testing.manual_clock import ManualClock
+from tests.integration.workflow.lost import (
+    apply_in_vain,
+    file_behind_our_back,
+    lose_every_answer,
+    use_up_lookups,
+)
+from tests.integration.workflow.office import SUBJECT, Office, asked
+
+if TYPE_CHECKING:
+    from itsm_workflow import ChangeRequest, Workflow
+
+HER_OWN_SERVICE = 9
+
+
+@pytest.fixture
+def lost(office: Office) -> tuple[Workflow, ChangeRequest]:
+    """Return a workflow, and a change whose create broke off."""
+    workflow = office.workflow()
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.sandbox.faults.clear()
+    return workflow, change
+
+
+def approve(office: Office, ticket_id: int, approver: str) -> None:
+    """Let the ticket be approved."""
+    office.pass_time(5)
+    with office.sandbox.locked() as ledger:
+        acting.decide(ledger, ledger.by_id(ticket_id), approver, approved=True, remark="")
+    office.pass_time(5)
+
+
+def attention_of(workflow: Workflow, change: ChangeRequest) -> tuple[AttentionReason, str]:
+    """Return the reason and the facts of the attention."""
+    attention = workflow.get(change.id).attention
+    assert attention is not None
+    return attention.reason, " ".join(attention.facts.values())
+
+
+def test_a_ticket_that_the_applicant_approves_herself_does_not_approve_her_change(
+    office: Office, lost: tuple[Workflow, ChangeRequest]
+) -> None:
+    """She files it in another service, with the title suffix that she knows, and names herself as the approver."""
+    workflow, change = lost
+    hers = file_behind_our_back(office, change, service=HER_OWN_SERVICE, approvers=("alice",))
+    approve(office, hers, "alice")
+
+    use_up_lookups(office, workflow)
+
+    found = workflow.get(change.id)
+    assert (found.state, found.ticket, found.outcome) == (State.APPLYING, None, None)
+    reason, facts = attention_of(workflow, change)
+    assert reason is AttentionReason.MISMATCH
+    assert f"ticket {hers}: service: sent 2, shows {HER_OWN_SERVICE}" in facts
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"),
+    [
+        ({"approvers": ("alice",)}, "approvers: sent carol,dave, shows alice"),
+        ({"service": HER_OWN_SERVICE}, f"service: sent 2, shows {HER_OWN_SERVICE}"),
+        ({"creator": "mallory"}, "creator: sent alice, shows mallory"),
+    ],
+)
+def test_each_part_must_be_what_was_sent(
+    office: Office, lost: tuple[Workflow, ChangeRequest], wrong: dict[str, Any], part: str
+) -> None:
+    """A person is shown both sides."""
+    workflow, change = lost
+    file_behind_our_back(office, change, **wrong)
+    office.pass_time(2)
+    workflow.reconcile()
+
+    reason, facts = attention_of(workflow, change)
+    assert (reason, part in facts) == (AttentionReason.MISMATCH, True)
+    assert part in workflow.why(change.id)
+    assert workflow.get(change.id).ticket is None
+
+
+def test_the_true_ticket_is_bound_beside_a_forged_one(office: Office, lost: tuple[Workflow, ChangeRequest]) -> None:
+    """The forgery is reported, and keeps nothing away."""
+    workflow, change = lost
+    file_behind_our_back(office, change, approvers=("alice",))
+    office.pass_time(2)
+    workflow.reconcile()
+    ours = file_behind_our_back(office, change)
+    office.pass_time(5)
+    workflow.reconcile()
+
+    found = workflow.get(change.id)
+    assert (found.state, found.expect_ticket().id) == (State.PENDING, str(ours))
+    assert attention_of(workflow, change)[0] is AttentionReason.MISMATCH
+
+
+def test_a_forged_ticket_keeps_an_automatic_resend_away(office: Office) -> None:
+    """It may be what became of the lost create; a person decides."""
+    workflow = office.workflow(policy=Policy(resends=1))
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    office.sandbox.faults.clear()
+    hers = file_behind_our_back(office, change, approvers=("alice",))
+
+    use_up_lookups(office, workflow)
+    office.pass_time(3600)
+    workflow.reconcile()
+
+    assert [ticket.id for ticket in office.sandbox.tickets()] == [hers]
+    assert workflow.get(change.id).expect_attempt().number == 1
+
+
+def test_a_person_cannot_resend_beside_a_forged_ticket(office: Office) -> None:
+    """The look-ups had found none; then it turned up."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    file_behind_our_back(office, change, approvers=("alice",))
+    workflow.settle(change.id)
+
+    with pytest.raises(TransitionRefused, match="a ticket carries its key"):
+        workflow.resend(change.id, actor="ops")
+    assert workflow.abandon(change.id, actor="ops", reason="filed anew").state == State.REJECTED
+
+
+def test_a_ticket_that_differs_is_bound_by_an_operators_recorded_override_alone(office: Office) -> None:
+    """Without it the error shows what differs; with it the history keeps both."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    sn = office.sandbox.ticket(file_behind_our_back(office, change, approvers=("erin",))).sn
+
+    with pytest.raises(TransitionRefused, match="approvers: sent carol,dave, shows erin; an operator can record it"):
+        workflow.record_ticket(change.id, sn=sn, actor="ops")
+    with pytest.raises(InvalidForm, match="override"):
+        workflow.record_ticket(change.id, sn=sn, actor="ops", override="  ")
+    assert workflow.get(change.id) == change
+
+    bound = workflow.record_ticket(change.id, sn=sn, actor="ops", override="erin stands in for carol")
+
+    recorded = workflow.history(change.id)[-1]
+    assert (bound.state, recorded.actor) == (State.PENDING, "ops")
+    assert isinstance(recorded.evidence, ev.TicketConfirmed)
+    assert recorded.evidence.override == "erin stands in for carol"
+    assert recorded.evidence.differences == ("approvers: sent carol,dave, shows erin",)
+
+
+def test_a_ticket_that_was_approved_before_the_change_existed_is_not_bound_by_its_number(office: Office) -> None:
+    """An operator who is handed an old number binds nothing by it."""
+    workflow = office.workflow()
+    first = workflow.apply(subject="another", **asked())
+    old = first.expect_ticket()
+    approve(office, int(old.id), "carol")
+    workflow.reconcile()
+    office.pass_time(3600)
+    change = apply_in_vain(office, workflow)
+
+    with pytest.raises(TransitionRefused, match="made: not before"):
+        workflow.record_ticket(change.id, sn=old.sn, actor="ops")
+    assert workflow.get(change.id).ticket is None
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(9, State.PENDING), (11, State.APPLYING)])
+def test_our_clock_may_be_ahead_of_the_gateways_by_what_the_policy_allows(
+    office: Office, minutes: int, state: State
+) -> None:
+    """A ticket that seems to be older than its change is shown to a person."""
+    ahead = ManualClock(office.clock.peek() + dt.timedelta(minutes=minutes))
+    workflow = office.workflow(clock=ahead)
+    lose_every_answer(office, "lost", processed=True)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    assert change.state == state
+    if state == State.APPLYING:
+        assert attention_of(workflow, change)[0] is AttentionReason.MISMATCH
+        assert "made: not before" in attention_of(workflow, change)[1]
