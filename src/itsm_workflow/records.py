@@ -86,7 +86,10 @@ class Records:
         older_than: dt.timedelta | None = None,
         on_damage: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[ChangeRequest]:
-        """Yield the changes that match, oldest first, read page by page.
+        """Yield the changes that match, in the order of their ids, read page by page.
+
+        Ids begin with the time at which a change was drafted, so this is about the order of drafting. It says nothing
+        of which change of a subject is the newest: that is for `require_approved`.
 
         One that cannot be read is left out, and observers are notified of it; `get` shows what is wrong.
 

@@ -59,6 +59,7 @@ _ROWS = (
     Row("T2", "a wall clock that jumps by days and years", "nothing is sent for it, no crash"),
     Row("T3", "a ticket that is born after the look-ups", "a person is told; the sweep reports it"),
     Row("T4", "a wall clock that is set while a create is looked up, and resends allowed", "no resend before its time"),
+    Row("T5", "a wall clock that is set between submissions, submissions at once", "the gate goes by the newest one"),
     Row("G1", "reset before or after the request was read, a stale connection", "unknown after, queued before"),
     Row("G2", "slow headers, a dripping body, no answer", "the deadline ends it"),
     Row("G3", "every malformed answer, and every recorded one", "the closed classification; nothing else escapes"),

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,20 +17,23 @@ import attrs
 from itsm_workflow import Policy, State, open_storage
 from itsm_workflow.audit import audit
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.errors import NotApproved, TransitionRefused
 from itsm_workflow.sandbox import Sandbox, acting
 from tests.faults.cases import row
 from tests.faults.clocks import LateGateway, TurnedWorld
 from tests.faults.racer import PATIENCE
 from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
+from tests.integration.workflow.places import WatchedStore
 from tests.integration.workflow.worker import LaterClock
 from tests.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.audit import AuditReport
+    from itsm_workflow.storage.protocol import Write
     from tests.faults.cases import Faults
 
 PAUSE = 8.0
@@ -231,6 +235,64 @@ def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
             assert world.gateway.sent == 2
             assert world.audit().illegal_transitions == 0
     faults.note(f"{jumps} jumps")
+
+
+# ---------------------------------------------------------------- set, between submissions
+
+
+@row("T5")
+def test_t5_gate_goes_by_the_newest_submission(faults: Faults) -> None:
+    """Whatever the clock shows, though others submit between the reading of a number and its commit."""
+    overtaken = 0
+    for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
+        random, world = Random(seed), TurnedWorld(seed)
+        store = world.store = WatchedStore(world.store)
+        with faults.case(seed):
+            for _ in range(random.randint(2, 6)):
+                world.clock.set_wall(world.clock.peek() + dt.timedelta(seconds=random.uniform(-7200, 7200)))
+                if random.random() < 0.4:
+                    overtaken += 1
+                    store.before = partial(_submit_before, world, store, random)
+                workflow = world.workflow()
+                change = _filed(world, workflow)
+                assert not _passes(workflow)
+                approved = _decided(world, workflow, change, random)
+                assert _passes(workflow) == approved
+    faults.note(f"{overtaken} submissions were overtaken")
+
+
+def _submit_before(world: TurnedWorld, store: WatchedStore, random: Random, _writes: Sequence[Write]) -> None:
+    """Let another process submit, and have it decided, just before a commit."""
+    store.before = lambda _: None
+    workflow = world.workflow()
+    _decided(world, workflow, _filed(world, workflow), random)
+
+
+def _filed(world: TurnedWorld, workflow: Workflow) -> ChangeRequest:
+    change = world.apply(workflow)
+    while change.ticket is None:  # what was put off, since it took too long to be sent, is sent later
+        world.clock.advance(600)
+        workflow.reconcile(readers=1)
+        change = workflow.get(change.id)
+    return change
+
+
+def _decided(world: TurnedWorld, workflow: Workflow, change: ChangeRequest, random: Random) -> bool:
+    """Let the ticket be decided, and the clock be set before the decision is heard of; tell whether it was approved."""
+    approved = random.random() < 0.5
+    world.start_flow()
+    world.decide(world.ticket_of(change), approved=approved)
+    world.clock.set_wall(world.clock.peek() + dt.timedelta(seconds=random.uniform(-7200, 7200)))
+    assert workflow.settle(change.id).ended_at is not None
+    return approved
+
+
+def _passes(workflow: Workflow) -> bool:
+    try:
+        workflow.require_approved("collector-1")
+    except NotApproved:
+        return False
+    return True
 
 
 def _reconcile_for_a_day(world: World, workflow: Workflow) -> None:

@@ -243,6 +243,20 @@ def test_a_step_that_is_refused_again_writes_no_second_entry() -> None:
     assert workflow.reconcile().due == 0, "the refused look counts as a look"
 
 
+def test_a_callback_after_the_end_is_looked_into_though_the_clock_was_set_back() -> None:
+    """By the clock it came before the end; it may be about something that the end does not know."""
+    desk, workflow, change = pending()
+    desk.decide(change)
+    ended = workflow.settle(change.id)
+    desk.clock.set_wall(desk.clock.peek() - timedelta(hours=2))
+    before = desk.ledger.requests["get_ticket_info"]
+
+    assert knock(workflow, change.id, body(sn=change.sn)).status == 200
+    assert workflow.reconcile().due == 1
+    assert desk.ledger.requests["get_ticket_info"] == before + 1
+    assert workflow.get(change.id).ended_at == ended.ended_at
+
+
 # ---------------------------------------------------------------- delivering effects
 
 

@@ -73,7 +73,7 @@ def sweep_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked
     """Look on for some days at endings that can revive, and at creates that were unknown; at once on a late hint."""
     ended, attempt, heard = change.ended_at, change.attempt, change.heard
     if ended is not None and heard is not None and heard.at > ended and not looked:
-        return heard.at
+        return min(heard.at, now)
     can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
     was_unknown = attempt is not None and attempt.unknown_since is not None
     if ended is None or not (can_revive or was_unknown) or now >= ended + policy.sweep_for:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,6 @@ from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from itsm_workflow.change import ChangeRequest
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
 """What is stored of an effect that no worker delivers."""
+
+
+_MOMENT = dt.timedelta(microseconds=1)
 
 
 def revised(facts: Facts) -> ChangeRequest:
@@ -175,7 +178,10 @@ def heard(facts: Facts) -> ChangeRequest:
     callback, last = facts.expect(ev.CallbackHeard), facts.change.heard
     if last is not None and last.digest == callback.digest:
         return facts.change
-    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=facts.now)
+    ended = facts.change.ended_at
+    # What comes after the end is later than the end, whatever a clock shows that was set back.
+    at = facts.now if ended is None else max(facts.now, ended + _MOMENT)
+    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=at)
     return attrs.evolve(facts.change, heard=hint)
 
 
