@@ -84,8 +84,9 @@ PARTS: Mapping[str, Part] = {
     "storage": Part(
         folder="storage",
         tests=(
-            *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec"),
+            *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec", "soundness"),
             *_units("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
+            *_units("backup", "sqlite_companions", "json_file_upkeep", under="tests/conformance"),
         ),
     ),
     "gateway": Part(folder="gateway", tests=("tests/unit/gateway", "tests/integration/gateway")),
@@ -102,7 +103,8 @@ PARTS: Mapping[str, Part] = {
             *_units("storage_checks", "storage_edges", "registry"),
             *_units("memory", "json_file", "json_file_log", "json_file_upkeep", under="tests/conformance"),
             *_units("json_file_sharing", "json_file_compaction", under="tests/conformance"),
-            *_units("sqlite", "sqlite_file", "file_backends", "misuse", under="tests/conformance"),
+            *_units("sqlite", "sqlite_file", "sqlite_connections", "sqlite_companions", under="tests/conformance"),
+            *_units("sqlite_repair", "backup", "file_backends", "misuse", under="tests/conformance"),
         ),
     ),
 }

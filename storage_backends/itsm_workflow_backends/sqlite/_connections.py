@@ -154,13 +154,16 @@ class Connections:
             self._held = False
             self._mutex.notify_all()
 
-    def leave_parent(self) -> None:
-        """In a forked child: close what was inherited; offset, lock and index are those of the parent's threads."""
-        idle, in_the_middle = self._idle, bool(self._busy)
+    def close_inherited(self) -> None:
+        """In a forked child: close the connections that nothing is in the middle of."""
+        for connection in self._idle:
+            connection.close()
+
+    def begin_anew(self) -> None:
+        """In a forked child: begin without connections, or not at all if one is in the middle of a call."""
+        in_the_middle = bool(self._busy)
         self._start()
         self._unusable = in_the_middle
-        for connection in idle:
-            connection.close()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -26,8 +26,12 @@ class Forkable(Protocol):
         """Let calls begin again."""
         ...
 
-    def leave_parent(self) -> None:
+    def close_inherited(self) -> None:
         """Close what was inherited, in the child."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Let calls begin in the child."""
         ...
 
 
@@ -62,8 +66,12 @@ class _Registry:
     def after_in_child(self) -> None:
         # The threads that might hold these locks do not exist in the child.
         self.renew()
-        for each in self.listed():
-            each.leave_parent()
+        known = self.listed()
+        # Several objects may have one file: none may open it before the last has closed what was inherited.
+        for each in known:
+            each.close_inherited()
+        for each in known:
+            each.begin_anew()
 
 
 _REGISTRY = _Registry()
