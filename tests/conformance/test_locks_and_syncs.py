@@ -1,0 +1,137 @@
+"""What nothing but a crash or a race would show: that a lock is held, and that a file is durable, when it counts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow.storage import files
+from itsm_workflow.storage.protocol import Query
+from itsm_workflow.testing.conformance._rows import NOW, claim, create, present, stored
+from itsm_workflow_backends.json_file import JSONFileBackend, _log
+from itsm_workflow_backends.json_file._shared import SharedLog
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.conformance.json_lines import small_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from itsm_workflow.storage.protocol import StorageBackend
+
+CALLS: dict[str, Callable[[StorageBackend], object]] = {
+    "commit": lambda backend: backend.commit([create("c9")]),
+    "get": lambda backend: backend.get("c1"),
+    "find": lambda backend: backend.find(Query()),
+    "history": lambda backend: backend.history("c1"),
+}
+
+
+class Guarded:
+    """Stands in for an object that threads share, and fails if it is used without the lock."""
+
+    def __init__(self, target: object, is_held: Callable[[], bool]) -> None:
+        self._target = target
+        self._is_held = is_held
+        self.uses = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the object has
+        assert self._is_held(), f"{name} was used without the lock"
+        self.uses += 1
+        return getattr(self._target, name)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_threads_take_turns_in_memory(call: Callable[[StorageBackend], object]) -> None:
+    """The table is not made for threads."""
+    backend = MemoryBackend()
+    stored(backend, create("c1"))
+    guarded = Guarded(backend._table, backend._lock.locked)
+    backend._table = guarded  # type: ignore[assignment]  # stands in for it
+
+    call(backend)
+
+    assert guarded.uses
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("is_current", [False, True], ids=["read first", "read before"])
+def test_threads_take_turns_with_a_json_file(
+    tmp_path: Path, call: Callable[[StorageBackend], object], *, is_current: bool
+) -> None:
+    """Whether the file must be read first or not."""
+    backend = JSONFileBackend(small_store(tmp_path))
+    backend.get("c1")
+    shared = backend._shared
+    if not is_current:
+        other = JSONFileBackend(tmp_path / shared._path.name)
+        stored(other, create("c8"))
+        other.close()
+    opened = shared._opened
+    assert opened is not None
+    guarded = Guarded(opened.replay.table, shared._mutex.locked)
+    opened.replay.table = guarded  # type: ignore[assignment]  # stands in for it
+
+    call(backend)
+
+    assert guarded.uses
+    backend.close()
+
+
+def test_a_json_file_is_made_and_closed_by_one_thread_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of the processes is one that the threads of a process share."""
+    held: list[str] = []
+    forget = SharedLog.forget
+
+    def closing(shared: SharedLog) -> None:
+        held.append(f"forget {shared._mutex.locked()}")
+        forget(shared)
+
+    monkeypatch.setattr(SharedLog, "forget", closing)
+    backend = JSONFileBackend(tmp_path / "store.jsonl")
+    held.clear()
+    backend.close()
+
+    assert held == ["forget True"]
+
+
+@contextmanager
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, bool]]]:
+    """Give the names of the files that are put in place, each with whether all of it was synced by then."""
+    synced: dict[int, int] = {}
+    moved: list[tuple[str, bool]] = []
+    replace = Path.replace
+
+    def sync(descriptor: int) -> None:
+        files.sync(descriptor)
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_size
+
+    def moving(path: Path, target: Path) -> Path:
+        found = path.stat()
+        moved.append((target.name, synced.get(found.st_ino) == found.st_size))
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_log, "sync", sync)
+        patch.setattr(Path, "replace", moving)
+        yield moved
+
+
+def test_a_file_is_durable_before_it_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a new store, and that of a compacted one: after a power cut, the name must not lead to half a file."""
+    with watched(monkeypatch) as moved:
+        backend = JSONFileBackend(tmp_path / "store.jsonl")
+        for name in ("c1", "c2"):
+            stored(backend, create(name))
+        for number in range(20):
+            stored(backend, claim(present(backend, "c2"), NOW + number))
+        backend.compact()
+        backend.close()
+
+    assert moved == [("store.jsonl", True)] * 2
