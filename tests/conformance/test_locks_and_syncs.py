@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage import files
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._rows import NOW, claim, create, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._shared import SharedLog
 from itsm_workflow_backends.memory import MemoryBackend
+from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.json_lines import small_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.storage.protocol import StorageBackend
+    from itsm_workflow_backends.sqlite._connections import Connections
 
 CALLS: dict[str, Callable[[StorageBackend], object]] = {
     "commit": lambda backend: backend.commit([create("c9")]),
@@ -98,6 +101,57 @@ def test_a_json_file_is_made_and_closed_by_one_thread_at_a_time(
     backend.close()
 
     assert held == ["forget True"]
+
+
+class Idle(list[Any]):
+    """Stands in for the idle connections of a SQLite store, and fails if it is used without the lock."""
+
+    def __init__(self, owner: Connections) -> None:
+        super().__init__(owner._idle)
+        self.owner = owner
+        self.uses: list[str] = []
+
+    def _use(self, what: str) -> None:
+        assert self.owner._mutex._is_owned(), f"{what} without the lock"  # type: ignore[attr-defined]  # threading's own
+        self.uses.append(what)
+
+    def __len__(self) -> int:
+        self._use("count")
+        return super().__len__()
+
+    def append(self, connection: object) -> None:
+        """Give one back."""
+        self._use("append")
+        super().append(connection)
+
+    def pop(self, *place: Any) -> Any:  # noqa: ANN401 - a connection
+        """Take one."""
+        self._use("pop")
+        return super().pop(*place)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_threads_take_turns_at_the_idle_connections(tmp_path: Path, call: Callable[[StorageBackend], object]) -> None:
+    """Two threads must not be lent the same one."""
+    backend = SQLiteBackend(tmp_path / "store.db")
+    stored(backend, create("c1"))
+    idle = backend._connections._idle = Idle(backend._connections)
+
+    call(backend)
+
+    assert {"count", "pop", "append"} <= set(idle.uses)
+    backend.close()
+
+
+def test_one_thread_at_a_time_writes_to_a_sqlite_file(tmp_path: Path) -> None:
+    """Others wait for it here and not in SQLite, which lets them starve; readers do not wait."""
+    backend = SQLiteBackend(tmp_path / "store.db", timeout=0.01)
+    with backend._connections._writers:
+        with pytest.raises(StorageUnavailable, match=r"other threads kept it busy for 0\.01 s; nothing was stored"):
+            backend.commit([create("c1")])
+        assert backend.get("c1") is None
+    stored(backend, create("c1"))
+    backend.close()
 
 
 @contextmanager
