@@ -137,7 +137,9 @@ class TestTravelling:
             with pytest.raises(GatewayRefused):
                 ask()
 
-        assert len(transport.requests) == 4
+        assert {"create_ticket", "get_services", "callback_failed_ticket", "get_ticket_info"} <= {
+            request.endpoint for request in transport.requests
+        }
         for request in transport.requests:
             assert APP_SECRET not in request.url
             assert APP_SECRET.encode() not in (request.body or b"")
