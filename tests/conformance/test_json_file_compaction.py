@@ -25,11 +25,12 @@ from itsm_workflow.testing.conformance._rows import (
 )
 from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _rewrite
+from itsm_workflow_backends.json_file._replay import Replay
 from tests.conformance.compactor import commit_on, compact_often, compact_slowly, read_slowly
 from tests.conformance.json_lines import lines_of, rows_of, small_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -142,6 +143,53 @@ def test_a_large_store_is_opened_without_holding_the_lock(path: Path, opener: Ca
     finally:
         reader.close()
     backend.close()
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+@pytest.mark.parametrize("meanwhile", [0, 1])
+def test_a_process_goes_on_in_a_compacted_file_where_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch, behind: int, meanwhile: int
+) -> None:
+    """It reads what it has not read yet, and not once more what it has: that would take as long as opening the store.
+
+    Whether it had read the file before to its end, or not, and whether more was stored while that was compacted.
+    """
+    backend, other = JSONFileBackend(path), JSONFileBackend(path)
+    rewritten = _rewrite.rewritten
+
+    def overtaken(*arguments: Any) -> Iterator[bytes]:
+        yield from rewritten(*arguments)
+        for number in range(meanwhile):
+            stored(other, create(f"meanwhile-{number}"))
+            if not behind:
+                present(backend, f"meanwhile-{number}")
+
+    for number in range(behind):
+        stored(other, create(f"before-{number}"))
+    with monkeypatch.context() as patched:
+        patched.setattr(_compaction, "rewritten", overtaken)
+        compacting = JSONFileBackend(path)
+        compacting.compact()
+        compacting.close()
+    after = stored(other, create("after"))
+    read: list[int] = []
+    feed = Replay.feed
+
+    def counting(replay: Replay, data: bytes) -> None:
+        read.append(data.count(b"\n"))
+        feed(replay, data)
+
+    monkeypatch.setattr(Replay, "feed", counting)
+    assert backend.get("after") == after
+    assert sum(read) == 1 + behind * (1 + meanwhile)
+    assert rows_of(backend) == rows_of(other)
+    stored(backend, follow(after))
+    stored(other, create("last"))
+    monkeypatch.undo()
+    fresh = JSONFileBackend(path)
+    assert rows_of(fresh) == rows_of(backend) == rows_of(other)
+    for opened in (backend, other, fresh):
+        opened.close()
 
 
 def test_a_file_of_which_less_than_half_is_obsolete_is_not_compacted(tmp_path: Path) -> None:

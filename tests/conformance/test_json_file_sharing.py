@@ -199,6 +199,17 @@ def _copied_past(path: Path) -> None:
     copy.replace(path)
 
 
+def _another_past_compacted(path: Path) -> None:
+    """The same, and others have compacted it."""
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    _another_past(copy)
+    other = JSONFileBackend(copy)
+    other.compact()
+    other.close()
+    copy.replace(path)
+
+
 def _older_generation(path: Path) -> None:
     """Put a copy from before a compaction in place of what the compaction left."""
     path.with_name("before").replace(path)
@@ -212,7 +223,8 @@ def _another_store(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "happens", [_older_copy, _cut_back, _another_past, _copied_past, _older_generation, _another_store]
+    "happens",
+    [_older_copy, _cut_back, _another_past, _copied_past, _another_past_compacted, _older_generation, _another_store],
 )
 def test_a_log_that_was_replaced_while_it_was_open_is_noticed(path: Path, happens: Callable[[Path], None]) -> None:
     """Nothing is read from it or written to it, until the right one is back, or the store is opened once more."""

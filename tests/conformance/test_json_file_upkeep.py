@@ -23,7 +23,7 @@ from itsm_workflow.testing.conformance._rows import (
     whole_history,
 )
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
-from itsm_workflow_backends.json_file._format import encode_header
+from itsm_workflow_backends.json_file._format import encode_header, new_header
 from tests.conformance.json_lines import damage, lines_of, rows_of, small_store
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_compaction_without_space_leaves_the_old_file(path: Path, monkeypatch:
 def test_what_a_crash_left_of_a_compaction_is_cleared_away(path: Path) -> None:
     """It never became the store."""
     new = path.with_name("store.jsonl.compacting")
-    new.write_bytes(encode_header(1))
+    new.write_bytes(encode_header(new_header()))
     backend = JSONFileBackend(path)
     backend.compact()
     assert found(backend) == ["c1", "c2", "c3"]

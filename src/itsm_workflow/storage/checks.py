@@ -6,8 +6,12 @@ error: TypeError for a value of another type than the port declares, ValueError 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Self
+
+import attrs
 
 from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, Cursor, EntryRow, Order, Query, Row, Write
 
@@ -17,12 +21,32 @@ if TYPE_CHECKING:
 _SEQUENCES_OF_CHARACTERS = (str, bytes, bytearray, memoryview)
 _LONGEST_SHOWN = 128
 
-_ROW_TEXTS = ("id", "workflow", "state", "subject", "document")
-_ROW_OPTIONAL_TEXTS = ("attention", "open_subject", "ticket_key", "ticket_sn", "form")
-_ROW_NUMBERS = ("version", "seq", "created_at", "updated_at")
-_ROW_OPTIONAL_NUMBERS = ("submission", "due_at")
-_ENTRY_TEXTS = ("change_id", "trigger", "source", "dest", "actor", "document")
-_ENTRY_NUMBERS = ("seq", "at")
+
+@attrs.frozen
+class _Columns:
+    """The columns of a row or an entry that are checked alike."""
+
+    names: tuple[str, ...]
+    read: Callable[[Row | EntryRow], tuple[object, ...]]
+    of_texts: bool
+    optional: bool
+
+    @classmethod
+    def of(cls, *names: str, of_texts: bool, optional: bool = False) -> Self:
+        # One call for all of them: each line of a JSON store is checked when it is read.
+        return cls(names, attrgetter(*names), of_texts, optional)
+
+
+_ROW = (
+    _Columns.of("id", "workflow", "state", "subject", "document", of_texts=True),
+    _Columns.of("attention", "open_subject", "ticket_key", "ticket_sn", "form", of_texts=True, optional=True),
+    _Columns.of("version", "seq", "created_at", "updated_at", of_texts=False),
+    _Columns.of("submission", "due_at", of_texts=False, optional=True),
+)
+_ENTRY = (
+    _Columns.of("change_id", "trigger", "source", "dest", "actor", "document", of_texts=True),
+    _Columns.of("seq", "at", of_texts=False),
+)
 _QUERY_TEXTS = ("workflow", "subject", "open_subject")
 _QUERY_LISTS = ("ids", "states", "attention", "ticket_sns")
 _QUERY_TIMES = ("due_before", "updated_before")
@@ -40,11 +64,10 @@ def check_writes(writes: Sequence[Write]) -> None:
     _check_batch(writes)
     for place, write in enumerate(writes):
         _check_instance(f"write {place} of the commit", write, Write)
-        _check_types(write, f"write {place} of the commit")
+        _check_write(write, f"write {place} of the commit")
     seen: set[str] = set()
     for write in writes:
         row = write.row
-        _check_values(write)
         if row.id in seen:
             raise ValueError(f"two writes of change {row.id!r} in one commit")
         seen.add(row.id)
@@ -120,8 +143,12 @@ def check_history(change_id: str, after_seq: int, limit: int) -> None:
 
 def is_keepable(text: str) -> bool:
     """Return whether a store can keep this text, so whether it can name anything stored."""
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return len(text) <= MAX_TEXT_BYTES
     try:
-        return "\0" not in text and len(text.encode()) <= MAX_TEXT_BYTES
+        return len(text.encode()) <= MAX_TEXT_BYTES
     except UnicodeEncodeError:
         return False
 
@@ -132,45 +159,46 @@ def _check_batch(writes: object) -> None:
         raise TypeError(f"commit takes a sequence of Write, such as a list, not {_type_of(writes)}")
 
 
-def _check_types(write: Write, where: str) -> None:
-    _check_instance(f"{where}: row", write.row, Row)
-    _check_text(f"{where}: id", write.row.id)
-    where = f"change {write.row.id!r}"
-    _check_number(f"{where}: expected_version", write.expected_version)
-    _check_fields(where, write.row, _ROW_TEXTS, _ROW_NUMBERS)
-    _check_fields(where, write.row, _ROW_OPTIONAL_TEXTS, _ROW_OPTIONAL_NUMBERS, optional=True)
-    _check_instance(f"{where}: entries", write.entries, tuple)
-    for number, entry in enumerate(write.entries):
-        _check_instance(f"{where}: entries[{number}]", entry, EntryRow)
-        _check_fields(f"{where}: entry {_shown(entry.seq)}", entry, _ENTRY_TEXTS, _ENTRY_NUMBERS)
-
-
-def _check_values(write: Write) -> None:
+def _check_write(write: Write, where: str) -> None:
     row = write.row
-    where = f"change {row.id!r}"
-    texts = [(name, getattr(row, name)) for name in (*_ROW_TEXTS, *_ROW_OPTIONAL_TEXTS)]
-    numbers = [(name, getattr(row, name)) for name in (*_ROW_NUMBERS, *_ROW_OPTIONAL_NUMBERS)]
-    numbers.append(("expected_version", write.expected_version))
-    for entry in write.entries:
-        texts += [(f"entry {_shown(entry.seq)} {name}", getattr(entry, name)) for name in _ENTRY_TEXTS]
-        numbers += [(f"entry {_shown(entry.seq)} {name}", getattr(entry, name)) for name in _ENTRY_NUMBERS]
-    for name, text in texts:
-        if text is not None and not is_keepable(text):
-            raise ValueError(
-                f"{where}: {name} cannot be stored: it contains NUL or a lone surrogate, or is longer than "
-                f"{MAX_TEXT_BYTES} bytes"
-            )
-    for name, number in numbers:
-        _check_size(f"{where}: {name}", number)
+    _check_instance(f"{where}: row", row, Row)
+    _check_text(f"{where}: id", row.id)
+    _check_columns(row, _ROW, partial(_place_of, row))
+    _check_number(f"change {row.id!r}: expected_version", write.expected_version)
+    _check_size(f"change {row.id!r}: expected_version", write.expected_version)
+    _check_instance(f"change {row.id!r}: entries", write.entries, tuple)
+    for place, entry in enumerate(write.entries):
+        _check_entry(entry, f"change {row.id!r}: entries[{place}]")
 
 
-def _check_fields(
-    where: str, value: Row | EntryRow, texts: Iterable[str], numbers: Iterable[str], *, optional: bool = False
-) -> None:
-    for name in texts:
-        _check_text(f"{where}: {name}", getattr(value, name), optional=optional)
-    for name in numbers:
-        _check_number(f"{where}: {name}", getattr(value, name), optional=optional)
+def _check_entry(entry: object, what: str) -> None:
+    if not isinstance(entry, EntryRow):
+        raise TypeError(f"{what} must be of type EntryRow, not {_type_of(entry)}")
+    _check_columns(entry, _ENTRY, partial(_place_of, entry))
+
+
+def _place_of(value: Row | EntryRow) -> str:
+    if isinstance(value, Row):
+        return f"change {value.id!r}:"
+    return f"change {value.change_id!r}: entry {_shown(value.seq)}"
+
+
+def _check_columns(value: Row | EntryRow, columns: Iterable[_Columns], where: Callable[[], str]) -> None:
+    for some in columns:
+        for name, column in zip(some.names, some.read(value), strict=True):
+            if column is None and some.optional:
+                continue
+            if some.of_texts:
+                if not isinstance(column, str):
+                    _check_text(f"{where()} {name}", column, optional=some.optional)
+                elif not is_keepable(column):
+                    raise ValueError(
+                        f"{where()} {name} cannot be stored: it contains NUL or a lone surrogate, or is longer than "
+                        f"{MAX_TEXT_BYTES} bytes"
+                    )
+            elif type(column) is not int or not -(2**63) <= column < 2**63:
+                _check_number(f"{where()} {name}", column, optional=some.optional)
+                _check_size(f"{where()} {name}", column)
 
 
 def _check_instance(what: str, value: object, wanted: type) -> None:
@@ -197,9 +225,9 @@ def _check_number(what: str, value: object, *, optional: bool = False) -> None:
         raise TypeError(f"{what} must be an int{' or None' if optional else ''}, not {_type_of(value)}")
 
 
-def _check_size(what: str, number: int | None) -> None:
+def _check_size(what: str, number: object) -> None:
     # Compared, not looked up in a range: a range is searched value by value for what is not exactly an int.
-    if number is not None and not -(2**63) <= number < 2**63:
+    if isinstance(number, int) and not -(2**63) <= number < 2**63:
         raise ValueError(f"{what} must fit into 64 bits, not {_shown(number)}")
 
 

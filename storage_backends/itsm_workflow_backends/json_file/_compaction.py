@@ -17,8 +17,11 @@ import os
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Self
 
+import attrs
+
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import look_at, unavailable
+from itsm_workflow_backends.json_file._format import encode_header
 from itsm_workflow_backends.json_file._log import Log, in_blocks
 from itsm_workflow_backends.json_file._rewrite import rewritten
 
@@ -42,13 +45,9 @@ class Compaction:
         self._placed = False
         self._source = source
         self._copied = replay.end
+        self._header = replay.next_header(continues=(replay.end, 0))
         # The table goes on changing; these are the changes as they are now.
-        self._lines = rewritten(
-            replay.table.writes(),
-            replay.next_number - len(replay.table.rows),
-            store=replay.store,
-            generation=replay.generation + 1,
-        )
+        self._lines = rewritten(self._header, replay.table.writes())
         self._live = replay.live
         self._size = 0
 
@@ -91,6 +90,7 @@ class Compaction:
         for block in in_blocks(self._lines):
             self._log.write(block)
             self._size += len(block)
+        self._log.write_at_the_start(encode_header(attrs.evolve(self._header, continues=(self._copied, self._size))))
         # How far the estimate of what is not obsolete was off.
         self._live -= self._size
         self._log.sync()

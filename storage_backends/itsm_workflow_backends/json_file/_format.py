@@ -13,7 +13,9 @@ begins with, so ``first`` can be below 1. A change is a row with its new entries
 moves.
 
 ``store`` is the same in each file that has held the store, and ``generation`` counts these files. They tell a process
-that has the store open whether another file at its path continues what it has read.
+that has the store open whether another file at its path continues what it has read. A compacted file says by
+``"continues":[before,after]`` that its first ``after`` bytes hold what the first ``before`` bytes of the file before it
+held, and that the same bytes follow in both; so a process that has read those of the one goes on in the other.
 
 A blank line is nothing, wherever it is: an editor or a shell adds one easily.
 
@@ -58,12 +60,14 @@ class Header:
         first: The number of the first commit in the file.
         store: The store's own name, or "" in a file that was written before stores had one.
         generation: One higher in each file that replaces one of the same store.
+        continues: Which part of the file before this one a compacted file holds, and in how many bytes; else None.
     """
 
     schema: int
     first: int
     store: str = ""
     generation: int = 0
+    continues: tuple[int, int] | None = None
 
 
 @attrs.frozen
@@ -107,12 +111,18 @@ class Line:
     changes: tuple[Write | Claim, ...] | None
 
 
-def encode_header(first: int, *, store: str = "", generation: int = 1) -> bytes:
-    """Return the first line of a file in the current schema; without a name, the store gets one of its own."""
-    name = store or secrets.token_hex(8)
-    fields = {"format": FORMAT, "schema": SCHEMA, "first": first, "store": name, "generation": generation}
-    text = write(fields).encode()[:-1]
+def encode_header(header: Header) -> bytes:
+    """Return the first line of a file; its length does not depend on the numbers in ``continues``."""
+    fields = attrs.asdict(header, filter=lambda field, _: field.name != "continues")
+    text = write({"format": FORMAT, **fields}).encode()[:-1]
+    if header.continues is not None:
+        text += b',"continues":[%20d,%20d]' % header.continues
     return text + _CHECK + _digest(text) + _END
+
+
+def new_header() -> Header:
+    """Return the first line of a new store."""
+    return Header(schema=SCHEMA, first=1, store=secrets.token_hex(8), generation=1)
 
 
 def decode_header(line: bytes) -> Header | None:
@@ -128,10 +138,18 @@ def decode_header(line: bytes) -> Header | None:
             first=int(fields.get("first", 1)),
             store=str(fields.get("store", "")),
             generation=int(fields.get("generation", 0)),
+            continues=_two_numbers(fields.get("continues")),
         )
     except (ValueError, KeyError, TypeError):
         return None
     return header if known else None
+
+
+def _two_numbers(value: object) -> tuple[int, int] | None:
+    match value:
+        case [int() as before, int() as after]:
+            return before, after
+    return None
 
 
 def skip_blank(data: bytes, start: int) -> int:

@@ -111,6 +111,13 @@ class Log:
         with unavailable("write to", self._path):
             _write_all(self._file, data)
 
+    def write_at_the_start(self, data: bytes) -> None:
+        """Write over the first bytes, and be ready to write on at the end."""
+        with unavailable("write to", self._path):
+            self._file.seek(0)
+            _write_all(self._file, data)
+            self._file.seek(0, os.SEEK_END)
+
     def sync(self) -> None:
         """Make everything durable that is in the file."""
         with unavailable("write to", self._path):

@@ -47,9 +47,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
         restored = {name: _restore(replay.table, name) for name in replay.quarantined if name not in dropped}
         for name in wrong:
             replay.table.drop(name)
-        first = replay.next_number - len(replay.table.rows)
-        lines = rewritten(replay.table.writes(), first, store=replay.store, generation=replay.generation + 1)
-        replace(path, lines)
+        replace(path, rewritten(replay.next_header(), replay.table.writes()))
     return Repair(problems=problems, original=original, restored=restored, dropped=(*dropped, *wrong), lost=replay.lost)
 
 

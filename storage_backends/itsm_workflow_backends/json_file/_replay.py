@@ -22,6 +22,7 @@ from itsm_workflow_backends.json_file._format import (
     Names,
     decode_header,
     decode_line,
+    new_header,
     skip_blank,
 )
 from itsm_workflow_backends.json_file._rewrite import entry_bytes, row_bytes
@@ -82,6 +83,13 @@ class Replay:
             self._read(line, offset + start)
             start = line.end
         self.moved_to(offset + start, data[:start])
+
+    def next_header(self, *, continues: tuple[int, int] | None = None) -> Header:
+        """Return the first line of the file that replaces this one and holds each change in a line."""
+        known = attrs.evolve(new_header(), generation=self.generation + 1, continues=continues)
+        # Numbered backwards, so that the next commit has the number that it would have had.
+        first = self.next_number - len(self.table.rows)
+        return attrs.evolve(known, first=first, store=self.store or known.store)
 
     def moved_to(self, end: int, last: bytes) -> None:
         """Note how far the file was read or written, and the last bytes of that."""

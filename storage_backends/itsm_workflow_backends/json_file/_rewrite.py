@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.storage.protocol import EntryRow, Row, Write
 from itsm_workflow_backends.json_file._format import (
+    SCHEMA,
     Claim,
+    Header,
     Names,
     decode_header,
     encode_commit,
     encode_header,
+    new_header,
     skip_blank,
 )
 
@@ -27,10 +32,10 @@ def encode_writes(table: Table, number: int, writes: Sequence[Write]) -> bytes:
     return encode_commit(names, changes)
 
 
-def rewritten(writes: Iterable[Write], first: int, *, store: str, generation: int) -> Iterator[bytes]:
-    """Yield a whole file that holds these changes, one line for each, numbered from ``first`` on."""
-    yield encode_header(first, store=store, generation=generation)
-    for number, write in enumerate(writes, first):
+def rewritten(header: Header, writes: Iterable[Write]) -> Iterator[bytes]:
+    """Yield a whole file that holds these changes, one line for each."""
+    yield encode_header(header)
+    for number, write in enumerate(writes, header.first):
         row = write.row
         yield encode_commit(Names(number, ((row.id, row.open_subject, row.ticket_key),)), [write])
 
@@ -43,7 +48,8 @@ def with_current_header(data: bytes) -> Iterator[bytes]:
     if header is None:
         yield data
     else:
-        yield encode_header(header.first, store=header.store, generation=max(1, header.generation))
+        known = attrs.evolve(header, schema=SCHEMA) if header.store else attrs.evolve(new_header(), first=header.first)
+        yield encode_header(known)
         yield data[first_end:]
 
 

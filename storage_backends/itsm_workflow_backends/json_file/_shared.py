@@ -21,7 +21,7 @@ import attrs
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import look_at, sync_directory, unavailable
-from itsm_workflow_backends.json_file._format import SCHEMA, decode_header, encode_header
+from itsm_workflow_backends.json_file._format import SCHEMA, Header, decode_header, encode_header, new_header
 from itsm_workflow_backends.json_file._lock import Lock, directory_locked
 from itsm_workflow_backends.json_file._log import Log, replace
 from itsm_workflow_backends.json_file._replay import Replay
@@ -37,6 +37,7 @@ logger = logging.getLogger("itsm_workflow_backends.json_file")
 
 _MOST_READ_UNDER_THE_LOCK = 256 * 1024
 _FIRST_LINE = 1024
+_ANOTHER = "was replaced by another file or by an older copy"
 
 # Several threads of a new child may be the first to notice that it is one.
 _AFTER_FORK = threading.Lock()
@@ -100,7 +101,7 @@ class SharedLog:
         # The directory as well: the file beside the log may be removed while another process holds it to make the log.
         with self._mutex, self._lock.held() as patience, directory_locked(self._path.parent, patience):
             if look_at(self._path) is None:
-                replace(self._path, [encode_header(1)])
+                replace(self._path, [encode_header(new_header())])
 
     @contextmanager
     def reading(self) -> Iterator[Replay]:
@@ -232,8 +233,7 @@ class SharedLog:
                 raise self._replaced("was removed")
             opened = self._opened
             if opened is None or not opened.log.is_at_path(found):
-                self.forget()
-                opened = self._opened = Opened(Log.open(self._path), Replay(self._path))
+                opened = self._open(opened)
             opened.log.lock(patience)
             try:
                 if opened.log.is_at_path(look_at(self._path)):
@@ -244,11 +244,52 @@ class SharedLog:
             # Another process has put a compacted file at the path while this one waited.
             opened.log.unlock()
 
+    def _open(self, before: Opened | None) -> Opened:
+        """Open the file at the path, which another process has put in place of the one before, if there was one."""
+        log = Log.open(self._path)
+        try:
+            carried = before is not None and self._carry_over(before, log)
+            self.forget()
+        except BaseException:
+            log.close()
+            raise
+        opened = self._opened = Opened(log, before.replay if before and carried else Replay(self._path))
+        opened.reported = carried
+        return opened
+
+    def _carry_over(self, before: Opened, log: Log) -> bool:
+        """Go on in a compacted file where this process was in the file before, if it knows the place.
+
+        Neither file is changed any more up to there, so no lock is needed.
+        """
+        replay, header = before.replay, self._header(log)
+        if header is None or header.continues is None or not replay.is_sound:
+            return False
+        if (header.store, header.generation) != (replay.store, replay.generation + 1):
+            return False
+        old, new = header.continues
+        if before.log.size() < old:
+            raise self._replaced(_ANOTHER)
+        if replay.end < old:
+            if old - replay.end > _MOST_READ_UNDER_THE_LOCK:
+                return False
+            self._read(before, old)
+        end, common = new + replay.end - old, min(len(replay.mark), replay.end - old)
+        if not self._is_as_read(log, end, replay.mark[len(replay.mark) - common :]):
+            raise self._replaced(_ANOTHER)
+        replay.generation = header.generation
+        replay.moved_to(end, log.read(max(0, end - _FIRST_LINE), end))
+        return True
+
+    @staticmethod
+    def _header(log: Log) -> Header | None:
+        return decode_header(log.read(0, _FIRST_LINE).lstrip().partition(b"\n")[0] + b"\n")
+
     def _read_near(self, opened: Opened) -> int | None:
         """Read the file to its end, or return how far to read it without the lock first."""
         log, replay = opened.log, opened.replay
         if not (self._is_as_read(log, replay.end, replay.mark) if replay.end else self._continues(log)):
-            raise self._replaced("was replaced by another file or by an older copy")
+            raise self._replaced(_ANOTHER)
         rest = log.size() - replay.end
         if rest > _MOST_READ_UNDER_THE_LOCK:
             far = log.whole_end()
@@ -272,8 +313,7 @@ class SharedLog:
 
     def _continues(self, log: Log) -> bool:
         """Return whether a file that was not read yet holds all that this process has read of the one before."""
-        known = self._known
-        header = decode_header(log.read(0, _FIRST_LINE).lstrip().partition(b"\n")[0] + b"\n")
+        known, header = self._known, self._header(log)
         if known is None or header is None:  # a damaged first line makes the store read-only
             return True
         if header.store != known.store or header.generation < known.generation:
