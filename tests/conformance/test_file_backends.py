@@ -7,7 +7,7 @@ import socket
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -236,3 +236,15 @@ def test_options_reach_the_backend(backend: Backend, tmp_path: Path) -> None:
     open_storage(f"{scheme}:///{tmp_path}/store", timeout=1.5).close()
     with pytest.raises(TypeError, match="unexpected keyword"):
         open_storage(f"{scheme}:///{tmp_path}/store", tiemout=1.5)
+
+
+@pytest.mark.parametrize("timeout", [-1, "30", None])
+def test_a_timeout_that_cannot_be_is_refused_before_anything_is_made(
+    backend: Backend,
+    tmp_path: Path,
+    timeout: Any,  # noqa: ANN401  # of any type
+) -> None:
+    """A negative one would wait for ever."""
+    with pytest.raises((TypeError, ValueError), match="timeout must be "):
+        backend(tmp_path / "store", timeout=timeout)
+    assert list(tmp_path.iterdir()) == []

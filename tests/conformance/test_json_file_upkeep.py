@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -116,6 +116,13 @@ def test_a_compaction_without_space_leaves_the_old_file(path: Path, monkeypatch:
     assert sorted(found.name for found in path.parent.iterdir()) == ["store.jsonl", "store.jsonl.lock"]
     assert found(backend) == ["c1", "c2", "c3"]
     backend.close()
+
+
+@pytest.mark.parametrize("size", ["1", 1.5, None, True])
+def test_a_size_to_compact_at_is_a_number(path: Path, size: Any) -> None:  # noqa: ANN401  # of any type
+    """It is refused at once, not by the first commit, which would have been stored by then."""
+    with pytest.raises(TypeError, match="compact_at must be a number of bytes, not "):
+        JSONFileBackend(path, compact_at=size)
 
 
 def test_what_a_crash_left_of_a_compaction_is_cleared_away(path: Path) -> None:

@@ -5,12 +5,20 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
-from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes, is_keepable
+from itsm_workflow.storage.checks import (
+    check_history,
+    check_id,
+    check_query,
+    check_timeout,
+    check_writes,
+    is_keepable,
+)
 from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, Cursor, EntryRow, Order, Query, Row, Write
 from itsm_workflow.testing.conformance._rows import create, entry
 
@@ -222,6 +230,26 @@ def test_numbers_that_nothing_follows_from_are_bounded_too() -> None:
     ):
         with pytest.raises(ValueError, match="must fit into 64 bits"):
             check_writes([write])
+
+
+@pytest.mark.parametrize("timeout", [0, 0.5, 30.0, 10**6])
+def test_a_timeout_is_a_number_of_seconds(timeout: float) -> None:
+    """Nought included: then a call waits for nobody."""
+    check_timeout(timeout)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, math.nan, math.inf, 10**30])
+def test_a_timeout_that_no_lock_can_wait_for_is_refused(timeout: float) -> None:
+    """Below 0, a lock would wait for ever."""
+    with pytest.raises(ValueError, match="timeout must be from 0 to "):
+        check_timeout(timeout)
+
+
+@pytest.mark.parametrize("timeout", ["30", None, True, [30]])
+def test_a_timeout_of_another_type_is_refused(timeout: Any) -> None:
+    """Before anything waits."""
+    with pytest.raises(TypeError, match="timeout must be a number of seconds, not "):
+        check_timeout(timeout)
 
 
 def test_texts_have_a_longest_length() -> None:

@@ -6,6 +6,7 @@ error: TypeError for a value of another type than the port declares, ValueError 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
@@ -139,6 +140,19 @@ def check_history(change_id: str, after_seq: int, limit: int) -> None:
     _check_limit("limit", limit)
     if after_seq < 0:
         raise ValueError(f"after_seq must be 0 or more, not {_shown(after_seq)}: entries are numbered from 1")
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse a time-out of a backend with which a call would wait for ever, or fail when it first has to wait.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is below 0, not a number of seconds, or longer than a lock can wait.
+    """
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
+        raise TypeError(f"timeout must be a number of seconds, not {_type_of(timeout)}")
+    if not 0 <= timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(f"timeout must be from 0 to {threading.TIMEOUT_MAX:.0f} seconds, not {timeout}")
 
 
 def is_keepable(text: str) -> bool:

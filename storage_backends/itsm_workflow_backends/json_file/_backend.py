@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from itsm_workflow.errors import StorageError, StorageUnavailable
-from itsm_workflow.storage.checks import check_history, check_id, check_query, check_writes
+from itsm_workflow.storage.checks import check_history, check_id, check_query, check_timeout, check_writes
 from itsm_workflow.storage.files import check_writable
 from itsm_workflow.storage.protocol import (
     PROTOCOL_VERSION,
@@ -20,7 +20,7 @@ from itsm_workflow.storage.protocol import (
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._backup import backup
-from itsm_workflow_backends.json_file._compaction import Compaction
+from itsm_workflow_backends.json_file._compaction import Compaction, check_compact_at
 from itsm_workflow_backends.json_file._repair import repair
 from itsm_workflow_backends.json_file._rewrite import encode_writes
 from itsm_workflow_backends.json_file._shared import Opened, SharedLog
@@ -60,10 +60,14 @@ class JSONFileBackend:
                 that this is about half of it or more.
 
         Raises:
+            TypeError: An option is not a number.
+            ValueError: The time-out is below 0 or too long.
             StorageUnavailable: The path cannot be used; nothing was changed.
             StorageCorrupt: It is not a store of this library, or nothing of it is left.
             StorageSchemaError: A newer version wrote it.
         """
+        check_timeout(timeout)
+        check_compact_at(compact_at)
         self._path = Path(path).absolute()
         self._compact_at = compact_at
         self._shared = SharedLog(self._path, timeout=timeout)

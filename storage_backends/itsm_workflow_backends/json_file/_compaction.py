@@ -138,6 +138,16 @@ class Compaction:
             self._log.close()
 
 
+def check_compact_at(size: object) -> None:
+    """Refuse a size from which on to compact that is not one.
+
+    Raises:
+        TypeError: It is not a whole number.
+    """
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise TypeError(f"compact_at must be a number of bytes, not {type(size).__name__}")
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.compacting")
 

@@ -316,7 +316,7 @@ class SharedLog:
         known, header = self._known, self._header(log)
         if known is None or header is None:  # a damaged first line makes the store read-only
             return True
-        if header.store != known.store or header.generation < known.generation:
+        if header.store != known.store:
             return False
         return header.generation > known.generation or self._is_as_read(log, known.end, known.mark)
 

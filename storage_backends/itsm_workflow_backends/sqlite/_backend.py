@@ -12,6 +12,7 @@ from itsm_workflow.storage.checks import (
     check_history,
     check_id,
     check_query,
+    check_timeout,
     check_writes,
     is_keepable,
 )
@@ -66,6 +67,7 @@ class SQLiteBackend:
             StorageCorrupt: It is damaged, or not a store of this library.
             StorageSchemaError: A newer version wrote it.
         """
+        check_timeout(timeout)
         self._connections = Connections(Path(path).absolute(), timeout=timeout)
 
     @classmethod
