@@ -129,6 +129,7 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
         effects=names_by_state,
         trace=texts,
     ),
+    ev.SubmissionNumber: st.builds(ev.SubmissionNumber, number=st.integers(1, 9)),
     ev.AttemptMark: st.builds(ev.AttemptMark, number=numbers, owner=owners, problem=texts, at=optional(clock_moments)),
     ev.LookupNoted: st.builds(
         ev.LookupNoted, number=numbers, answered=flags, problem=texts, at=optional(clock_moments)
