@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from contextlib import suppress
@@ -24,8 +25,9 @@ from itsm_workflow.testing.conformance._rows import (
     whole_history,
 )
 from itsm_workflow.testing.conformance._threads import at_once
-from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _rewrite
+from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _log, _rewrite
 from itsm_workflow_backends.json_file._replay import Replay
+from itsm_workflow_backends.json_file._shared import SharedLog
 from tests.conformance.compactor import commit_on, compact_often, compact_slowly, read_slowly
 from tests.conformance.json_lines import lines_of, rows_of, small_store
 
@@ -234,6 +236,29 @@ def test_threads_that_compact_at_once_leave_it_to_one(path: Path, opener: Callab
     rows = rows_of(backend)
     at_once([backend.compact, other.compact, backend.compact, other.compact])
     assert rows == rows_of(backend) == rows_of(other)
+    assert names_beside(path) == ["store.jsonl.lock"]
+    backend.close()
+    other.close()
+
+
+@pytest.mark.parametrize("fails", ["sync_directory", "switch"])
+def test_a_compaction_that_fails_at_the_very_end_holds_no_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """The new file is in place by then: this process and others go on with it."""
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, "failed")
+
+    backend, other = JSONFileBackend(path), JSONFileBackend(path, timeout=0)
+    monkeypatch.setattr(_log if fails == "sync_directory" else SharedLog, fails, failing)
+    with pytest.raises((StorageUnavailable, OSError)):
+        backend.compact()
+    monkeypatch.undo()
+    assert len(lines_of(path)) == 4
+    stored(other, create("c4"))
+    stored(backend, create("c5"))
+    assert found(other) == found(backend) == ["c1", "c2", "c3", "c4", "c5"]
     assert names_beside(path) == ["store.jsonl.lock"]
     backend.close()
     other.close()

@@ -216,10 +216,13 @@ def _older_generation(path: Path) -> None:
 
 
 def _another_store(path: Path) -> None:
-    """Put another store in place."""
-    other = path.with_name("other")
-    JSONFileBackend(other).close()
-    other.replace(path)
+    """Put another store in place, of which there were more files."""
+    place = path.with_name("other")
+    other = JSONFileBackend(place)
+    for _ in range(3):
+        other.compact()
+    other.close()
+    place.replace(path)
 
 
 @pytest.mark.parametrize(
@@ -328,6 +331,21 @@ def test_a_blank_line_is_nothing(path: Path, blank: bytes) -> None:
         assert backend.get("c1") == row
         backend.close()
         assert len(lines_of(path)) == 4
+
+
+@pytest.mark.parametrize("most", [0, 1 << 20])
+def test_a_torn_line_that_was_given_an_end_is_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """By an editor, say: what is there of it looks whole, and the next commit takes its place all the same."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20] + b"\n")
+    monkeypatch.setattr(_shared, "_MOST_READ_UNDER_THE_LOCK", most)
+    backend = JSONFileBackend(path)
+    assert found(backend) == ["c1", "c2"]
+    stored(backend, create("c4"))
+    other = JSONFileBackend(path)
+    assert found(other) == found(backend) == ["c1", "c2", "c4"]
+    backend.close()
+    other.close()
 
 
 # ---------------------------------------------------------------- names that outlive a power cut

@@ -121,8 +121,8 @@ class Compaction:
                     self._source.close()
                     opened.log.close()
                 self._log.move(self._path)
-                self._placed = True
                 shared.switch(opened, self._log, self._size, replay.live - self._live)
+                self._placed = True
             except BaseException:
                 shared.forget()
                 raise

@@ -211,18 +211,25 @@ class SharedLog:
     @contextmanager
     def _locked(self) -> Iterator[Opened]:
         """Hold the locks, and give the file, read to its end."""
+        read_ahead = True
         while True:
             with self._lock.held() as patience:
                 opened = self._lock_log(patience)
                 try:
-                    far = self._read_near(opened)
-                    if far is None and not self._renewed(opened):
-                        yield opened
-                        return
+                    self._check_content(opened)
+                    far = self._far_end(opened) if read_ahead else None
+                    if far is None:
+                        self._read_on(opened)
+                        if not self._renewed(opened):
+                            yield opened
+                            return
                 finally:
                     opened.log.unlock()
             if far is not None:
+                before = opened.replay.end
                 self._read(opened, far)
+                # A line may have lost its end, although what it has of it looks whole.
+                read_ahead = opened.replay.end > before
 
     def _lock_log(self, patience: Patience) -> Opened:
         """Lock the file that is at the path."""
@@ -263,7 +270,7 @@ class SharedLog:
         Neither file is changed any more up to there, so no lock is needed.
         """
         replay, header = before.replay, self._header(log)
-        if header is None or header.continues is None or not replay.is_sound:
+        if header is None or header.continues is None:
             return False
         if (header.store, header.generation) != (replay.store, replay.generation + 1):
             return False
@@ -274,6 +281,8 @@ class SharedLog:
             if old - replay.end > _MOST_READ_UNDER_THE_LOCK:
                 return False
             self._read(before, old)
+        if replay.end < old or not replay.is_sound:
+            return False
         end, common = new + replay.end - old, min(len(replay.mark), replay.end - old)
         if not self._is_as_read(log, end, replay.mark[len(replay.mark) - common :]):
             raise self._replaced(_ANOTHER)
@@ -285,23 +294,28 @@ class SharedLog:
     def _header(log: Log) -> Header | None:
         return decode_header(log.read(0, _FIRST_LINE).lstrip().partition(b"\n")[0] + b"\n")
 
-    def _read_near(self, opened: Opened) -> int | None:
-        """Read the file to its end, or return how far to read it without the lock first."""
+    def _far_end(self, opened: Opened) -> int | None:
+        """Return up to where to read the file without the lock, or None if little of it is left."""
+        log, read = opened.log, opened.replay.end
+        if log.size() - read <= _MOST_READ_UNDER_THE_LOCK:
+            return None
+        far = log.whole_end()
+        return far if far - read > _MOST_READ_UNDER_THE_LOCK else None
+
+    def _check_content(self, opened: Opened) -> None:
         log, replay = opened.log, opened.replay
         if not (self._is_as_read(log, replay.end, replay.mark) if replay.end else self._continues(log)):
             raise self._replaced(_ANOTHER)
-        rest = log.size() - replay.end
-        if rest > _MOST_READ_UNDER_THE_LOCK:
-            far = log.whole_end()
-            if far - replay.end > _MOST_READ_UNDER_THE_LOCK:
-                return far
-        if rest or not replay.end:
+
+    def _read_on(self, opened: Opened) -> None:
+        """Read the rest of the file; what is damaged is logged once."""
+        replay = opened.replay
+        if opened.log.size() > replay.end or not replay.end:
             self._read(opened)
         if not opened.reported:
             for problem in replay.problems():
                 logger.error("%s is damaged: %s; %s", self._path, problem, replay.advice())
             opened.reported = True
-        return None
 
     def _read(self, opened: Opened, far: int | None = None) -> None:
         try:
