@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
-from itsm_workflow.form import check_person
+from itsm_workflow.form import check_person, check_shown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.records import Records
@@ -80,10 +80,10 @@ class Decisions(Records):
         return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
 
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Give up a draft, a submission that was never sent, or one whose ticket was not found.
+        """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.
 
         Raises:
-            TransitionRefused: A ticket is known, or may still turn up.
+            TransitionRefused: A ticket is known and the gateway decides it, or one may still turn up.
         """
         return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
@@ -112,6 +112,32 @@ class Decisions(Records):
         checked_person(actor, actor, override, field="override")
         confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
         return self.fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
+
+    def attest_approval(
+        self, change_id: str, *, ticket_id: str, approver: str, evidence: str, actor: str
+    ) -> ChangeRequest:
+        """Approve a change whose ticket was approved, where the gateway cannot show by whom.
+
+        Possible only after a look left the approval in doubt: several tickets carry the number, a part of the ticket
+        cannot be read, its log shows no approval by a person, or only one by the applicant that does not count.
+
+        Args:
+            change_id: The change.
+            ticket_id: The id of its ticket, as the ticket system's own page shows it.
+            approver: The user who approved the ticket.
+            evidence: What shows the approval, in words.
+            actor: Who attests it: neither the applicant nor the approver.
+
+        Raises:
+            InvalidForm: One of these is not text that can be stored and shown on one line.
+            TransitionRefused: It is another ticket, the actor may not attest it, or nothing is in doubt.
+        """
+        given = {"ticket_id": ticket_id, "approver": approver, "evidence": evidence, "actor": actor}
+        problems = [problem for field, value in given.items() for problem in check_shown(field, value)]
+        if problems:
+            raise InvalidForm(problems)
+        attested = ev.ApprovalAttested(ticket_id=ticket_id, approver=approver, evidence=evidence)
+        return self.fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
 
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Deliver a parked effect once more.

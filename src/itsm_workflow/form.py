@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Required, TypedDict
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.storage.strict import canonical, json_value
+from itsm_workflow.text import steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,7 @@ Problem = tuple[str, str, str]
 FormCheck = Callable[[Form], Sequence[Problem]]
 """A host's own check of a form: returns all that is wrong with it."""
 
-SUBJECT_LIMIT = 200
+SUBJECT_LIMIT = PERSON_LIMIT = 200
 APPROVERS_LIMIT = 200
 FIELDS_LIMIT = 500
 FIELDS_SIZE = 1024 * 1024
@@ -132,10 +133,17 @@ def check_subject(subject: object) -> Sequence[Problem]:
 
 def check_person(actor: object, reason: object = "", *, field: str = "reason") -> Sequence[Problem]:
     """Return what is wrong with who decides something, and with the reason that is given in a field."""
-    problems = _text("actor", actor, limit=200)
-    if reason != "":
-        problems += _text(field, reason)
-    return problems
+    return [*check_shown("actor", actor, limit=PERSON_LIMIT), *(check_shown(field, reason) if reason != "" else ())]
+
+
+def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[Problem]:
+    """Return what is wrong with a text that stays in a history and is read there by people, on one line."""
+    problems = _text(field, value, limit=limit)
+    if problems or not isinstance(value, str):
+        return problems
+    listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(steers, value))))
+    rule = "must be one line, without control characters and marks of direction"
+    return [(field, shown(value), f"{rule}, and holds {listed}")] if listed else []
 
 
 def shown(value: object) -> str:

@@ -66,16 +66,17 @@ ADVICE = {
     "not_found": "look for it in the ticket system, then record_ticket, resend or abandon",
     "duplicate": "look at the tickets named in the facts; withdraw the wrong one there, then clear the attention",
     "lookup_failed": "check the gateway; the look-ups go on",
-    "ambiguous_sn": "look at the ticket in the ticket system by its id",
-    "no_approval_step": "the service's flow asks nobody: give it an approval step, then withdraw and apply anew",
+    "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
+    "no_approval_step": "ask who approved it, then attest_approval or abandon; the service's flow may ask nobody",
     "disagreement": "compare the ticket with the facts; clear the attention when it is understood",
     "overdue": "remind the approvers, or withdraw",
     "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
     "effect_unknown": "start a process that has a function for the effect, or retry the effect under an alias",
     "mismatch": "compare the ticket with the facts; record_ticket with override if it is ours after all, or abandon it",
-    "self_approved": "check that the applicant may approve; clear the attention when it is settled",
-    "inconclusive": "look at the ticket in the ticket system, and at what keeps it from being read",
+    "self_approved": "check whether the applicant may approve, then clear the attention; attest_approval or abandon "
+    "if the change still waits",
+    "inconclusive": "look at the ticket and at what keeps it from being read, then attest_approval or abandon",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
     "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
 }
@@ -96,8 +97,11 @@ def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str
 
 
 def decisions_of(change: ChangeRequest) -> Iterator[str]:
-    """Return who decided the change's ticket and what they said, one text for each decider."""
-    return map(decider_told, change.decision.deciders if change.decision else ())
+    """Yield who decided the change's ticket and what they said, and who attested it on what evidence."""
+    if change.decision is not None:
+        yield from map(decider_told, change.decision.deciders)
+        if change.decision.attested_by:
+            yield f"attested by {change.decision.attested_by}: {change.decision.evidence}"
 
 
 def decider_told(decider: Decider) -> str:

@@ -80,7 +80,7 @@ _ROWS = (
     Row("K8", "a store that is down during a callback", "an answer that makes the server list it"),
     Row("K9", "a server whose workers wait in our callback", "answered without calling back"),
     Row("K10", "a withdrawn ticket that revives and is approved", "no flip: pending, or rejected with a contradiction"),
-    Row("K11", "two tickets with one sn, the other one decided", "ours stays pending; a person is told"),
+    Row("K11", "two tickets with one sn, the other one decided", "ours ends by its own row; a person attests approval"),
     Row("X1", "injection into ids, numbers, titles and statuses", "no file outside, no line of its own in a log"),
     Row("X2", "secrets", "in no log, repr, traceback, pickle, row or answer"),
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),

@@ -297,7 +297,7 @@ def test_k10_revived_ticket_never_flips_a_change(faults: Faults) -> None:
 
 @row("K11")
 def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> None:
-    """Ours stays pending while the other one ends, and is decided by its own end."""
+    """Ours stays pending while the other one ends, and is decided by its own end; an approval only by a person."""
     for seed in faults.cases(range(faults.pick(quick=40, full=2000))):
         world, random = World(seed), Random(seed)
         workflow = world.workflow()
@@ -316,9 +316,18 @@ def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> Non
                 world.clock.advance(400)
                 workflow.reconcile()
                 assert workflow.get(change.id).state == State.PENDING
-            world.decide(ours, approved=False)
+            world.decide(ours, approved=seed % 3 == 0)
             world.reconcile_for(workflow, hours=1)
-            assert workflow.get(change.id).state == State.REJECTED
+            ended = workflow.get(change.id)
+            if seed % 3:
+                assert ended.state == State.REJECTED
+                continue
+            assert ended.attention is not None
+            assert (ended.state, ended.attention.reason) == (State.PENDING, AttentionReason.AMBIGUOUS_SN)
+            attested = workflow.attest_approval(
+                change.id, ticket_id=str(ours.id), approver="carol", evidence="the ticket's page", actor="olga"
+            )
+            assert (attested.state, times(workflow, change, "approve")) == (State.APPROVED, 0)
 
 
 @row("K1")

@@ -128,6 +128,33 @@ def record_ticket(  # noqa: PLR0917 - click passes each by name
     return _act(place, name, in_json, record)
 
 
+@click.command("attest-approval")
+@click.argument("name", metavar="ID")
+@click.option("--ticket-id", required=True, help="The ticket's id, as its page in the ticket system shows it.")
+@click.option("--approver", required=True, help="The user who approved the ticket.")
+@click.option("--evidence", required=True, help="What shows the approval, in words; stays with the change.")
+@click.option("--actor", required=True, help="Who attests it: neither the applicant nor the approver.")
+@json_option
+@placed
+def attest_approval(  # noqa: PLR0917 - click passes by name
+    place: Place,
+    name: str,
+    ticket_id: str,
+    approver: str,
+    evidence: str,
+    actor: str,
+    in_json: bool,  # noqa: FBT001 - the same
+) -> Exit:
+    """Approve a change whose ticket was approved, where the gateway cannot show by whom."""
+
+    def attest(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
+        return workflow.attest_approval(
+            change.id, ticket_id=ticket_id, approver=approver, evidence=evidence, actor=actor
+        )
+
+    return _act(place, name, in_json, attest)
+
+
 @click.command("clear-attention")
 @click.argument("name", metavar="ID")
 @_actor

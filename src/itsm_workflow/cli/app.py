@@ -57,6 +57,7 @@ for _command in (
     resending.resend_all,
     acting.abandon,
     acting.record_ticket,
+    acting.attest_approval,
     acting.retry_effect,
     acting.clear_attention,
     rotating.callback_keys,

@@ -31,7 +31,7 @@ BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
 POLICY = Policy(lookups=(dt.timedelta(),), effect_attempts=2)
 """Short schedules, so that what comes after their end is met soon."""
 
-_ACTOR = "alice"
+_ACTOR, _OTHER_ACTOR = "alice", "carol"
 _EFFECT = "sampled"
 _PAUSES = (dt.timedelta(seconds=1), dt.timedelta(days=1))  # within and beyond every lease and quiet time
 _FIRED = 5
@@ -89,6 +89,11 @@ class Trials:
                 if not self._passed[state, number]:
                     self._try(situation, row.trigger.value)
                     self._go_on()
+        for state, number, row in list(self._never_passed()):  # some ask for another person than the applicant
+            for situation in self.situations[state]:
+                if not self._passed[state, number]:
+                    self._try(situation, row.trigger.value, actor=_OTHER_ACTOR)
+                    self._go_on()
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found."""
@@ -117,7 +122,7 @@ class Trials:
 
     # ---------------------------------------------------------------- one trigger in one situation
 
-    def _try(self, situation: Situation, trigger: str) -> None:
+    def _try(self, situation: Situation, trigger: str, *, actor: str = _ACTOR) -> None:
         rows = [
             (number, row)
             for number, row in enumerate(self._definition.transitions)
@@ -135,7 +140,7 @@ class Trials:
                     policy=POLICY,
                     approval=self._definition.approval,
                     seq=situation.seq + 1,
-                    actor=_ACTOR,
+                    actor=actor,
                 )
                 passing = [(number, row) for number, row in rows if self._passes(row, facts)]
                 if len(passing) > 1:
@@ -209,7 +214,7 @@ class Trials:
                 now=facts.now,
                 policy=POLICY,
                 seq=facts.seq,
-                actor=_ACTOR,
+                actor=facts.actor,
                 effects=self._effects,
             )
         except TransitionRefused:

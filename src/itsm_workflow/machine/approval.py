@@ -27,15 +27,17 @@ class Verdict(enum.StrEnum):
     TERMINATED = "terminated"
 
 
-DOUBTS = frozenset(
+UNPROVEN = frozenset(
     {
-        AttentionReason.DISAGREEMENT,
         AttentionReason.AMBIGUOUS_SN,
         AttentionReason.NO_APPROVAL_STEP,
         AttentionReason.SELF_APPROVED,
         AttentionReason.INCONCLUSIVE,
     }
 )
+"""The doubts about an approval that the gateway cannot show: an operator attests it, or gives the change up."""
+
+DOUBTS = UNPROVEN | {AttentionReason.DISAGREEMENT}
 """The reasons that a `Doubt` can have."""
 
 
@@ -71,8 +73,6 @@ class ApprovalPolicy:
             applicant: Who asked, see `applicant_of`; empty: nobody's approval counts as the applicant's own.
         """
         status, result = snapshot.status, snapshot.result_status
-        if snapshot.ambiguous and status in ENDED and not self._refused(snapshot):
-            return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail="several tickets carry this sn")
         if result is not None and result is not status and (result in ENDED or status in ENDED):
             return Doubt(
                 reason=AttentionReason.DISAGREEMENT,
@@ -80,10 +80,11 @@ class ApprovalPolicy:
             )
         if status is TicketStatus.FINISHED:
             return self._finished(snapshot, applicant)
-        # A step that still runs can revive a withdrawn ticket: it has not ended yet.
-        if status is TicketStatus.REVOKED and snapshot.step_running is False:
+        # A step that still runs can revive a withdrawn ticket: it has not ended yet. Where steps cannot be read, a
+        # second quiet look has to do, as for any withdrawal.
+        if status is TicketStatus.REVOKED and snapshot.step_running is not True:
             return Verdict.WITHDRAWN
-        if status is TicketStatus.TERMINATED and snapshot.step_running is False:
+        if status is TicketStatus.TERMINATED and snapshot.step_running is not True:
             return Verdict.TERMINATED
         return Verdict.OPEN
 
@@ -91,15 +92,12 @@ class ApprovalPolicy:
         """Tell whether an approval is to be taken and a person to be told that the applicant gave it."""
         return self.self_approval == "attention" and _approvers(snapshot) == {applicant}
 
-    def _refused(self, snapshot: Snapshot) -> bool:
-        finished = snapshot.status is TicketStatus.FINISHED and snapshot.result_status is TicketStatus.FINISHED
-        return finished and snapshot.approve_result is False and self.decision_field is None
-
     def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
-            missing = snapshot.inconclusive or "its result is missing"
-            return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"the ticket finished, and {missing}")
-        if self.decision_field is not None:
+            return _unproven(snapshot, "the ticket finished", "its result is missing")
+        # By rows alone the field cannot be read: they can refuse, as an answer that is read by id, and never approve.
+        by_rows = snapshot.decision is None and (snapshot.ambiguous or bool(snapshot.inconclusive))
+        if self.decision_field is not None and not by_rows:
             wanted = "true" if snapshot.approve_result else "false"
             if snapshot.decision != wanted:
                 return Doubt(
@@ -109,9 +107,8 @@ class ApprovalPolicy:
         return self._approved(snapshot, applicant) if snapshot.approve_result else Verdict.REFUSED
 
     def _approved(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
-        if snapshot.inconclusive or snapshot.approval_step is None:
-            unread = snapshot.inconclusive or "whether a person approved it cannot be read"
-            return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"the ticket ended as approved, and {unread}")
+        if snapshot.ambiguous or snapshot.inconclusive or snapshot.approval_step is None:
+            return _unproven(snapshot, "the ticket ended as approved", "whether a person approved it cannot be read")
         if snapshot.approval_step is not True:
             return Doubt(
                 reason=AttentionReason.NO_APPROVAL_STEP,
@@ -123,6 +120,13 @@ class ApprovalPolicy:
             unknown = "the gateway does not show who approved the ticket"
             return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if approvers else unknown)
         return Verdict.APPROVED
+
+
+def _unproven(snapshot: Snapshot, said: str, missing: str) -> Doubt:
+    if snapshot.ambiguous:
+        several = "several tickets carry its number, so that only its rows can be read"
+        return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail=f"{said}, and {several}")
+    return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"{said}, and {snapshot.inconclusive or missing}")
 
 
 def _approvers(snapshot: Snapshot) -> set[str]:

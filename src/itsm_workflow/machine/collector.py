@@ -43,6 +43,7 @@ class Trigger(enum.StrEnum):
     RESUME = "resume"
     SUSPECT_ENDING = "suspect_ending"
     APPROVE = "approve"
+    ATTEST_APPROVAL = "attest_approval"
     REJECT = "reject"
     RECORD_CONTRADICTION = "record_contradiction"
     REQUEST_WITHDRAWAL = "request_withdrawal"
@@ -133,6 +134,8 @@ def approval_table(
             guard=guards.is_approved, update=updates.approved, note="finished, approved, by an approval step"),
         row(trigger=T.APPROVE, sources=(granted,), dest=None, evidence=ev.Snapshot,
             guard=guards.confirms_outcome, note="the same again"),
+        row(trigger=T.ATTEST_APPROVAL, sources=watched, dest=granted, evidence=ev.ApprovalAttested,
+            guard=guards.may_attest, update=updates.attested, note="an operator vouches for what cannot be shown"),
         row(trigger=T.REJECT, sources=watched, dest=refused, evidence=ev.Snapshot,
             guard=guards.is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
         row(trigger=T.REJECT, sources=(refused,), dest=None, evidence=ev.Snapshot,
@@ -145,6 +148,8 @@ def approval_table(
             update=updates.abandoned, note="given up"),
         row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,
             guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket known"),
+        row(trigger=T.ABANDON, sources=watched, dest=refused, evidence=ev.Decision,
+            guard=guards.approval_is_unproven, update=updates.abandoned, note="given up, nobody vouches for it"),
         row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
             update=updates.attention_raised, note="a person should look"),
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict, applicant_of
+from itsm_workflow.machine.approval import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -176,6 +176,32 @@ def is_refused(facts: Facts) -> str | None:
     return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
 
 
+def approval_is_unproven(facts: Facts) -> str | None:
+    """The ticket ended, and the gateway cannot show that it was approved as the rule wants it."""
+    attention = facts.change.attention
+    if attention is not None and attention.reason in UNPROVEN:
+        return None
+    reasons = ", ".join(sorted(UNPROVEN))
+    return f"the gateway decides it: only with attention for one of {reasons} is it a person's to decide"
+
+
+def may_attest(facts: Facts) -> str | None:
+    """An operator, not the applicant, vouches for the approval of our own ticket that the gateway cannot show."""
+    attested, applicant = facts.expect(ev.ApprovalAttested), applicant_of(facts.change)
+    approver, actor = attested.approver.strip(), facts.actor.strip()
+    if attested.ticket_id != facts.ticket.id:
+        return f"ticket {attested.ticket_id} is attested, ours is {facts.ticket.id}"
+    if not approver or not attested.evidence.strip():
+        return "it needs the user who approved, and in words what shows the approval"
+    if not actor or _same_user(actor, applicant):
+        return f"the applicant {applicant} cannot attest the approval: another person must"
+    if _same_user(actor, approver):
+        return f"{actor} cannot attest an approval by {approver}: another person must"
+    if _same_user(approver, applicant) and _rule(facts).self_approval == "refuse":
+        return f"an approval by the applicant {applicant} does not count in this workflow"
+    return approval_is_unproven(facts)
+
+
 def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> bool:
     """Tell whether a suspected ending was seen again late enough to be believed.
 
@@ -275,6 +301,11 @@ def _rule(facts: Facts) -> ApprovalPolicy:
     if isinstance(facts, ApprovalPolicy):
         raise TypeError(f"a guard takes Facts, not a rule of approval: {GIVEN_ONCE}")
     return facts.approval
+
+
+def _same_user(one: str, other: str) -> bool:
+    """Tell whether two names may be one user's; where an operator types them, spelling hides nothing."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def _judge(facts: Facts) -> Verdict | Doubt:

@@ -13,6 +13,7 @@ from itsm_workflow.change import (
     Attempt,
     Attention,
     AttentionReason,
+    Decider,
     EffectStatus,
     HeardCallback,
     Moment,
@@ -201,6 +202,19 @@ def approved(facts: Facts) -> ChangeRequest:
     change, applicant = _ended(facts, Outcome.APPROVED), applicant_of(facts.change)
     change = attrs.evolve(change, decision=_decision(facts))
     if not facts.approval.alarms_of(facts.expect(ev.Snapshot), applicant=applicant):
+        return change
+    told = {"ticket": facts.ticket.id, "approver": applicant}
+    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)
+
+
+def attested(facts: Facts) -> ChangeRequest:
+    """Note the approval, and who vouches for it on what evidence."""
+    given, applicant = facts.expect(ev.ApprovalAttested), applicant_of(facts.change)
+    decision = TicketDecision(
+        deciders=(Decider(user=given.approver, approved=True),), attested_by=facts.actor, evidence=given.evidence
+    )
+    change = attrs.evolve(_ended(facts, Outcome.APPROVED), decision=decision)
+    if given.approver != applicant or facts.approval.self_approval != "attention":
         return change
     told = {"ticket": facts.ticket.id, "approver": applicant}
     return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)

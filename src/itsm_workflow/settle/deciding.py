@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, Phase
+from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import DOUBTS, Doubt, Verdict, applicant_of
+from itsm_workflow.machine.approval import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.guards import OUTCOMES, has_stayed
 from itsm_workflow.machine.intervals import has_passed
@@ -268,12 +268,23 @@ def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[S
 
 
 def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:
-    if isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is change.ticket_outcome:
-        return ()
-    # An ended ticket whose steps could not be read tells nothing new.
-    if verdict is Verdict.OPEN and snapshot.status in ev.ENDED and snapshot.step_running is not True:
-        return ()
-    return (Step(Trigger.RECORD_CONTRADICTION, snapshot),)
+    if isinstance(verdict, Doubt):
+        news = not _is_known(change, snapshot, verdict)
+    else:
+        news = OUTCOMES.get(verdict) is not change.ticket_outcome
+    return (Step(Trigger.RECORD_CONTRADICTION, snapshot),) if news else ()
+
+
+def _is_known(change: ChangeRequest, snapshot: ev.Snapshot, doubt: Doubt) -> bool:
+    """Tell whether a doubt about how an ended change's ticket ended says nothing against how the change ended."""
+    if doubt.reason not in UNPROVEN:
+        return False
+    if change.outcome is Outcome.ABANDONED:
+        return True  # because of it
+    unread = doubt.reason in {AttentionReason.AMBIGUOUS_SN, AttentionReason.INCONCLUSIVE}
+    if change.ticket_outcome is Outcome.APPROVED:
+        return unread or (change.decision is not None and bool(change.decision.attested_by))
+    return change.outcome is Outcome.REJECTED and snapshot.approve_result is None
 
 
 def _same(ticket: Ticket, found: ev.TicketConfirmed) -> bool:

@@ -193,6 +193,27 @@ def test_a_ticket_that_a_person_found_is_recorded(office: Office) -> None:
     assert "override filed by hand" in office.run("history", "collector-42").out
 
 
+def test_an_approval_that_the_gateway_cannot_show_is_attested(office: Office) -> None:
+    """By somebody else than the applicant, and shown with the change from then on."""
+    change = office.apply("collector-42")
+    ticket = int(change["ticket_id"])
+    office.sandbox.approve(ticket)
+    office.sandbox.wait(lambda ledger: ledger.by_id(ticket).approve_result)
+    office.sandbox.duplicate_sn(ticket)
+    office.run("settle", "collector-42")
+    named = ("--ticket-id", str(ticket), "--approver", "bob", "--evidence", "the ticket's page")
+    command = ("attest-approval", "collector-42", *named, "--actor")
+    refused(office.run(*command, change["applicant"]), 1, "cannot attest the approval")
+    refused(office.run(*command, "olga\u202e"), 2, "actor")
+
+    done = office.run(*command, "olga", "--json")
+
+    assert (done.code, done.json["state"], done.json["outcome"]) == (0, "approved", "approved")
+    assert done.json["decision"]["attested_by"] == "olga"
+    assert "attested by olga: the ticket's page" in office.run("show", "collector-42").out
+    assert "approver bob, evidence the ticket's page" in office.run("history", "collector-42").out
+
+
 def test_an_effect_that_is_none_is_a_usage_error(office: Office) -> None:
     """It lists those that there are."""
     office.apply("collector-42")

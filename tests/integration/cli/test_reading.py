@@ -146,7 +146,13 @@ def test_show_prints_documented_keys(office: Office) -> None:
     made = dt.datetime.fromisoformat(shown["created_at"])
     assert abs(dt.datetime.now(dt.UTC) - made) < dt.timedelta(minutes=1)
     text = office.run("show", "s").out
-    for expected in (shown["id"], shown["sn"], "pending 待审批", "waits for bob to decide", "approve, reject"):
+    for expected in (
+        shown["id"],
+        shown["sn"],
+        "pending 待审批",
+        "waits for bob to decide",
+        "approve, attest_approval, reject",
+    ):
         assert expected in text
 
 

@@ -166,6 +166,11 @@ def started(**values: object) -> PlannedEffect:
     return planned(EffectStatus.STARTED, **given)
 
 
+def attested(**values: object) -> ev.ApprovalAttested:
+    """Return what an operator says of bob's approval of our ticket."""
+    return filled(ev.ApprovalAttested, values, ticket_id="7", approver="bob", evidence="bob's mail of 17 May")
+
+
 def with_effect(change: ChangeRequest, effect: PlannedEffect | None = None) -> ChangeRequest:
     """Return the change with one effect, by default E1, planned."""
     return attrs.evolve(change, effects=(effect or planned(),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import attrs
 import pytest
@@ -42,15 +43,16 @@ def test_only_an_end_that_both_answers_tell_refuses(seen: ev.Snapshot) -> None:
     refused = agrees(seen, approved=False)
 
     assert refused == (PLAIN.judge(seen) is Verdict.REFUSED)
-    with_field = refused and seen.decision == "false" and not seen.ambiguous
+    by_rows = seen.decision is None and bool(seen.ambiguous or seen.inconclusive)
+    with_field = refused and (seen.decision == "false" or by_rows)
     assert with_field == (WITH_FIELD.judge(seen) is Verdict.REFUSED)
 
 
 @given(seen=snapshots | endings | decided)
-def test_a_ticket_counts_as_withdrawn_or_terminated_only_when_nothing_runs(seen: ev.Snapshot) -> None:
-    """Exactly if its page says so, no step runs, and no result contradicts."""
+def test_a_ticket_counts_as_withdrawn_or_terminated_only_when_nothing_is_seen_to_run(seen: ev.Snapshot) -> None:
+    """Exactly if its page, or its row, says so, no step is seen to run, and no result contradicts."""
     for status, verdict in ((REVOKED, Verdict.WITHDRAWN), (TERMINATED, Verdict.TERMINATED)):
-        quiet = seen.status is status and seen.step_running is False and not seen.ambiguous
+        quiet = seen.status is status and seen.step_running is not True
         told = quiet and seen.result_status in {None, status}
         assert told == (PLAIN.judge(seen) is verdict) == (WITH_FIELD.judge(seen) is verdict)
 
@@ -83,7 +85,9 @@ def test_all_combinations_of_two_answers_have_a_verdict() -> None:
         pytest.param(withdrawn(), Verdict.WITHDRAWN, id="withdrawn"),
         pytest.param(withdrawn(result_status=REVOKED, approve_result=True), Verdict.WITHDRAWN, id="its flag is noise"),
         pytest.param(withdrawn(step_running=True), Verdict.OPEN, id="withdrawn and revived"),
-        pytest.param(withdrawn(step_running=None), Verdict.OPEN, id="withdrawn, steps not read"),
+        pytest.param(withdrawn(step_running=None), Verdict.WITHDRAWN, id="withdrawn, steps not read"),
+        pytest.param(withdrawn(step_running=None, ambiguous=True), Verdict.WITHDRAWN, id="withdrawn, read by id"),
+        pytest.param(terminated(step_running=None, ambiguous=True), Verdict.TERMINATED, id="terminated, read by id"),
         pytest.param(terminated(), Verdict.TERMINATED, id="terminated"),
         pytest.param(terminated(step_running=True), Verdict.OPEN, id="terminated and revived"),
     ],
@@ -101,7 +105,7 @@ STRANGE = [
         finished(approved=True, approval_step=None), AttentionReason.INCONCLUSIVE, id="finished, steps not read"
     ),
     pytest.param(finished(approved=True, ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="approved, shared sn"),
-    pytest.param(withdrawn(ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="withdrawn, shared sn"),
+    pytest.param(snapshot(FINISHED, ambiguous=True), AttentionReason.AMBIGUOUS_SN, id="finished, shared sn"),
     pytest.param(
         finished(approved=True, inconclusive="its log is too large to be read"),
         AttentionReason.INCONCLUSIVE,
@@ -163,12 +167,20 @@ def test_a_decision_field_must_say_the_same(*, approved: bool, decision: str | N
         assert f"the result is {str(approved).lower()}, the field approval_result is not" == judged.detail
 
 
-def test_a_refusal_under_a_shared_sn_needs_its_field() -> None:
-    """The field is read by sn alone, so that it cannot be read here."""
-    judged = WITH_FIELD.judge(finished(approved=False, ambiguous=True, decision="false"))
+@pytest.mark.parametrize("unread", [{"ambiguous": True}, {"inconclusive": "its page cannot be read"}])
+def test_rows_read_by_id_refuse_without_the_field_and_never_approve(unread: dict[str, Any]) -> None:
+    """The field is read by number alone. What ends a change unapproved must not wait for it without end."""
+    assert WITH_FIELD.judge(finished(approved=False, decision=None, **unread)) is Verdict.REFUSED
+    for rule in (PLAIN, WITH_FIELD):
+        assert isinstance(rule.judge(finished(approved=True, decision=None, **unread)), Doubt)
+
+
+def test_a_field_that_was_read_is_heard_under_a_shared_sn_as_well() -> None:
+    """It disagrees with the result: a person should look."""
+    judged = WITH_FIELD.judge(finished(approved=False, ambiguous=True, decision="true"))
 
     assert isinstance(judged, Doubt)
-    assert AttentionReason.AMBIGUOUS_SN is judged.reason
+    assert judged.reason is AttentionReason.DISAGREEMENT
 
 
 def by(*users: str, refused: tuple[str, ...] = ()) -> ev.Snapshot:

@@ -153,15 +153,15 @@ def test_what_is_being_sent_is_not_abandoned() -> None:
 @pytest.mark.parametrize(
     ("status", "result", "reason"),
     [
-        (TicketStatus.REVOKED, TicketStatus.FINISHED, AttentionReason.AMBIGUOUS_SN),
-        (TicketStatus.FINISHED, TicketStatus.RUNNING, AttentionReason.AMBIGUOUS_SN),
+        (TicketStatus.REVOKED, TicketStatus.FINISHED, AttentionReason.DISAGREEMENT),
+        (TicketStatus.FINISHED, TicketStatus.RUNNING, AttentionReason.DISAGREEMENT),
         (TicketStatus.FINISHED, TicketStatus.FINISHED, None),
     ],
 )
 def test_under_a_shared_number_only_a_refusal_that_both_answers_tell_counts(
     status: TicketStatus, result: TicketStatus, reason: AttentionReason | None
 ) -> None:
-    """Everything else that ended is in doubt for its number."""
+    """Two rows, each read by id, that disagree are as much in doubt as two pages."""
     seen = x.snapshot(status, result_status=result, approve_result=False, ambiguous=True, step_running=False)
     verdict = ApprovalPolicy().judge(seen)
     assert (verdict.reason if isinstance(verdict, Doubt) else None) == reason

@@ -55,6 +55,7 @@ EVIDENCE = {
     "resume": x.snapshot(),
     "suspect_ending": x.withdrawn(),
     "approve": x.finished(approved=True),
+    "attest_approval": x.attested(),
     "reject": x.finished(approved=False),
     "record_contradiction": ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     "request_withdrawal": WANTED,
@@ -77,6 +78,8 @@ def standing(state: str, trigger: str) -> ChangeRequest:
         return x.SUSPECTED
     if trigger == "clear_attention":
         return x.with_attention(change)
+    if trigger == "attest_approval" or (trigger == "abandon" and change.ticket is not None):
+        return x.with_attention(change, AttentionReason.INCONCLUSIVE)
     if trigger in {"deliver_effect", "fail_effect"}:
         return x.with_effect(change, x.started())
     if trigger == "start_effect":

@@ -48,7 +48,7 @@ def test_mermaid_shows_each_move_of_the_table_once() -> None:
 
     assert lines[:5] == ["---", "title: collector_change", "---", "stateDiagram-v2", "    direction LR"]
     assert moves | {"[*] --> draft", "approved --> [*]", "rejected --> [*]"} == arrows
-    assert len(arrows) == 11 + 3
+    assert len(arrows) == 15 + 3
     assert not any("class" in line for line in lines)
 
 

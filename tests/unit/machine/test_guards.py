@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Outcome
+from itsm_workflow.machine import approval, guards
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine import guards
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Facts, Guard
@@ -117,7 +117,45 @@ ATTEMPTS: dict[str, Case] = {
     "no, unknown": (guards.answered_no, x.UNKNOWN, no(), 0, "the attempt is unknown, not sending"),
 }
 
+UNPROVEN = x.with_attention(x.PENDING, AttentionReason.AMBIGUOUS_SN)
+NOT_A_PERSONS = (
+    "the gateway decides it: only with attention for one of "
+    "ambiguous_sn, inconclusive, no_approval_step, self_approved is it a person's to decide"
+)
+NO_EVIDENCE = "it needs the user who approved, and in words what shows the approval"
+
 PEOPLE: dict[str, Case] = {
+    **{
+        f"attest, {reason}": (guards.may_attest, x.with_attention(x.PENDING, reason), x.attested(), 0, None)
+        for reason in sorted(approval.UNPROVEN)
+    },
+    "attest, nothing in doubt": (guards.may_attest, x.PENDING, x.attested(), 0, NOT_A_PERSONS),
+    "attest, another doubt": (
+        guards.may_attest,
+        x.with_attention(x.PENDING, AttentionReason.DISAGREEMENT),
+        x.attested(),
+        0,
+        NOT_A_PERSONS,
+    ),
+    "attest, another ticket": (
+        guards.may_attest,
+        UNPROVEN,
+        x.attested(ticket_id="8"),
+        0,
+        "ticket 8 is attested, ours is 7",
+    ),
+    "attest, by nobody": (guards.may_attest, UNPROVEN, x.attested(approver=" "), 0, NO_EVIDENCE),
+    "attest, on nothing": (guards.may_attest, UNPROVEN, x.attested(evidence=" \n"), 0, NO_EVIDENCE),
+    "attest, one's own": (
+        guards.may_attest,
+        UNPROVEN,
+        x.attested(approver=" Carol"),
+        0,
+        "carol cannot attest an approval by Carol: another person must",
+    ),
+    "attest, the applicant's": (guards.may_attest, UNPROVEN, x.attested(approver="alice"), 0, None),
+    "give up in doubt": (guards.approval_is_unproven, UNPROVEN, WANTED, 0, None),
+    "give up, nothing in doubt": (guards.approval_is_unproven, x.PENDING, WANTED, 0, NOT_A_PERSONS),
     "resend": (guards.may_resend, x.EXHAUSTED, WANTED, 0, None),
     "resend, ticket": (guards.may_resend, x.PENDING, WANTED, 0, "a ticket is known"),
     "resend, too early": (
@@ -449,6 +487,24 @@ def test_every_guard_of_the_table_has_cases_both_ways() -> None:
 
     assert names == held & names
     assert names == refused & names
+
+
+@pytest.mark.parametrize("actor", ["alice", "Alice", " alice ", "", " "])
+def test_the_applicant_attests_no_approval(actor: str) -> None:
+    """Whoever asked has the most to gain; nor does somebody without a name."""
+    facts = attrs.evolve(x.facts(UNPROVEN, x.attested()), actor=actor)
+
+    assert guards.may_attest(facts) == "the applicant alice cannot attest the approval: another person must"
+
+
+def test_an_approval_by_the_applicant_is_not_attested_where_it_does_not_count() -> None:
+    """Else the rule of approval would be got round."""
+    refusing = ApprovalPolicy(self_approval="refuse")
+
+    refused = guards.may_attest(x.facts(UNPROVEN, x.attested(approver="Alice"), approval=refusing))
+
+    assert refused == "an approval by the applicant alice does not count in this workflow"
+    assert guards.may_attest(x.facts(UNPROVEN, x.attested(), approval=refusing)) is None
 
 
 def test_each_outcome_of_a_ticket_has_a_verdict() -> None:

@@ -32,6 +32,7 @@ from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.approval import SelfApproval
     from itsm_workflow.machine.definition import Update
 
 WANTED = ev.Decision(reason="please")
@@ -314,6 +315,28 @@ def test_an_end_names_who_decided() -> None:
         assert ended.decision == TicketDecision(deciders=deciders)
         assert updated(update, x.PENDING, x.finished(approved=approved)).decision is None
     assert updated(updates.rejected, x.SUSPECTED, x.withdrawn(seen_at=x.later(100)), at=100).decision is None
+
+
+def test_an_attested_approval_names_who_vouches_for_it() -> None:
+    """For good: who approved, who says so, and on what evidence."""
+    attested = updated(updates.attested, x.with_attention(x.PENDING), x.attested(), at=5)
+
+    assert (attested.outcome, attested.ended_at, attested.attention) == (Outcome.APPROVED, x.later(5), None)
+    assert attested.decision == TicketDecision(
+        deciders=(Decider(user="bob", approved=True),), attested_by="carol", evidence="bob's mail of 17 May"
+    )
+
+
+@pytest.mark.parametrize(("setting", "raised"), [("attention", True), ("allow", False)])
+def test_an_attested_approval_by_the_applicant_is_alarmed_like_any_other(
+    setting: SelfApproval,
+    raised: bool,  # noqa: FBT001 - a case
+) -> None:
+    """As the rule of approval says."""
+    own = x.facts(x.PENDING, x.attested(approver="alice"), approval=ApprovalPolicy(self_approval=setting))
+    attention = updates.attested(own).attention
+
+    assert (attention is not None and attention.reason is AttentionReason.SELF_APPROVED) is raised
 
 
 def test_another_submission_forgets_who_decided() -> None:

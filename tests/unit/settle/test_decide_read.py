@@ -15,7 +15,11 @@ from tests.unit.machine import examples as x
 FORTNIGHT = 14 * 86400 + 1
 APPROVED, REFUSED = x.finished(approved=True), x.finished(approved=False)
 LOST_AND_SUSPECTED = x.after(x.SUSPECTED, (Trigger.FAIL_CALLBACK, ev.Undelivered(sn="REQ7")), at=20)
-ENDED_UNREAD = x.withdrawn(step_running=None)
+FINISHED, RUNNING = ev.TicketStatus.FINISHED, ev.TicketStatus.RUNNING
+ENDED_UNREAD, UNREAD = x.withdrawn(step_running=None), x.snapshot(FINISHED, inconclusive="its result cannot be read")
+UNPROVEN = x.with_attention(x.PENDING, AttentionReason.NO_APPROVAL_STEP)
+ATTESTED = x.after(UNPROVEN, (Trigger.ATTEST_APPROVAL, x.attested()))
+GIVEN_UP = x.after(UNPROVEN, (Trigger.ABANDON, ev.Decision(reason="nobody approved it")))
 
 
 def decided(change: ChangeRequest, snapshot: ev.Snapshot | None, at: float = 30) -> tuple[Step, ...]:
@@ -68,9 +72,7 @@ def test_an_ending_that_can_revive_needs_a_second_quiet_look(seen: ev.Snapshot) 
     assert (Step(Trigger.SUSPECT_ENDING, other),) == decided(suspected, other, at=70)
 
 
-@pytest.mark.parametrize(
-    "seen", [x.snapshot(), x.withdrawn(step_running=True), ENDED_UNREAD], ids=["running", "revived", "steps not read"]
-)
+@pytest.mark.parametrize("seen", [x.snapshot(), x.withdrawn(step_running=True)], ids=["running", "revived"])
 def test_an_open_ticket_resumes_what_seemed_lost(seen: ev.Snapshot) -> None:
     """A callback that was not delivered, or a suspicion; else nothing is new."""
     resumed = (Step(Trigger.RESUME, seen),)
@@ -117,11 +119,15 @@ def test_a_ticket_that_nobody_decides_is_told_of() -> None:
         pytest.param(x.REJECTED, REFUSED, id="refused"),
         pytest.param(x.WITHDRAWN, x.withdrawn(), id="withdrawn"),
         pytest.param(x.WITHDRAWN, ENDED_UNREAD, id="withdrawn, steps not read"),
-        pytest.param(x.APPROVED, x.terminated(step_running=None), id="terminated, steps not read"),
+        pytest.param(x.APPROVED, x.finished(approved=True, ambiguous=True), id="approved, under a shared number"),
+        pytest.param(x.APPROVED, UNREAD, id="approved, and its result cannot be read"),
+        pytest.param(x.REJECTED, UNREAD, id="refused, and its result cannot be read"),
+        pytest.param(ATTESTED, x.finished(approved=True, approval_step=False), id="attested, with no step to see"),
+        pytest.param(GIVEN_UP, x.finished(approved=True, approval_step=False), id="given up, with no step to see"),
     ],
 )
 def test_a_sweep_that_finds_nothing_new_is_quiet(change: ChangeRequest, seen: ev.Snapshot) -> None:
-    """The ticket says what ended the change, or nothing that could be read."""
+    """The ticket says what ended the change, or what a person knew, or nothing that could be read."""
     assert decided(change, seen) == ()
 
 
@@ -136,6 +142,10 @@ def test_a_sweep_that_finds_nothing_new_is_quiet(change: ChangeRequest, seen: ev
         pytest.param(x.WITHDRAWN, x.snapshot(), id="withdrawn, now running"),
         pytest.param(x.WITHDRAWN, x.terminated(), id="withdrawn, now terminated"),
         pytest.param(x.APPROVED, x.finished(approved=True, approval_step=False), id="approved, now in doubt"),
+        pytest.param(x.APPROVED, x.terminated(step_running=None), id="approved, now terminated, steps not read"),
+        pytest.param(x.REJECTED, x.finished(approved=True, ambiguous=True), id="refused, now approved by id"),
+        pytest.param(x.WITHDRAWN, UNREAD, id="withdrawn, now finished"),
+        pytest.param(ATTESTED, x.snapshot(FINISHED, result_status=RUNNING), id="attested, now two answers differ"),
     ],
 )
 def test_a_sweep_records_what_contradicts_the_end(change: ChangeRequest, seen: ev.Snapshot) -> None:

@@ -10,7 +10,7 @@ from itsm_workflow.change import EffectStatus
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
-from itsm_workflow.testing.exploration.itsm import CREATOR, FORGED, GATEWAY, STRANGER
+from itsm_workflow.testing.exploration.itsm import APPROVER, CREATOR, FORGED, GATEWAY, STRANGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,10 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
         if effect.status is EffectStatus.PARKED:
             retry = Step(Trigger.RETRY_EFFECT, ev.EffectRetry(effect=effect.id))
             yield Act(f"an operator retries effect {effect.name}", (retry,))
+    if change.ticket is not None and tickets[int(change.ticket.id) - 1].asked:
+        # An operator attests what happened: `Workflow.attest_approval` is told whose approval it was.
+        attested = ev.ApprovalAttested(ticket_id=change.ticket.id, approver=APPROVER, evidence="explored")
+        yield Act("an operator attests the approval", (Step(Trigger.ATTEST_APPROVAL, attested),))
     if change.attempt is None or change.ticket is not None:
         return
     for place, ticket in enumerate(tickets):

@@ -61,6 +61,8 @@ def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set
         Outcome.REJECTED: ticket.status is TicketStatus.FINISHED and not ticket.approved,
         Outcome.WITHDRAWN: ticket.status is TicketStatus.REVOKED,
         Outcome.TERMINATED: ticket.status is TicketStatus.TERMINATED,
+        # A person gave it up since nobody vouched for the approval that the ticket ended with.
+        Outcome.ABANDONED: ticket.status is TicketStatus.FINISHED and ticket.approved,
     }
     if change.ticket_outcome is None or real.get(change.ticket_outcome):
         return None, set()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
+from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.evidence import TicketConfirmed, TicketStatus
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 
@@ -130,17 +131,21 @@ def ticket_is_its_own(sight: Sight) -> str | None:
 
 
 def rejection_is_real(sight: Sight) -> str | None:
-    """A change ends as rejected, withdrawn or terminated only if its ticket did, and cannot come back within a wait."""
+    """A change ends unapproved only if its ticket did, or a person gave it up, and cannot come back within a wait."""
     change, ticket = sight.change, sight.ticket
     if change is None or ticket is None or change.state != sight.definition.roles.refused or not sight.entries:
         return None
     if change.outcome is Outcome.REJECTED:
         real = ticket.status is TicketStatus.FINISHED and not ticket.approved
+    elif change.outcome is Outcome.ABANDONED:
+        real = any(entry.trigger == Trigger.ABANDON for entry in sight.entries)
     else:
         ended = {Outcome.WITHDRAWN: TicketStatus.REVOKED, Outcome.TERMINATED: TicketStatus.TERMINATED}
         real = ticket.revoked or (change.outcome is not None and ticket.status is ended.get(change.outcome))
-        # A flow that starts later than the library waits is found by the sweep, and a person is told.
-        real = real and (ticket.phase == "over" or ticket.slow)
+        # A flow that starts later than the library waits is found by the sweep, and a person is told; so is one whose
+        # steps could not be read, since another ticket has the number.
+        shared = sum(one.sn == ticket.sn for one in sight.desk.tickets) > 1
+        real = real and (ticket.phase == "over" or ticket.slow or shared)
     return (
         None if real or _was_refused(sight) else f"the change ended as {change.outcome}, its ticket is {_told(ticket)}"
     )

@@ -321,6 +321,7 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
         change.heard,
         change.effects,
         change.contradictions,
+        change.decision,
         change.submission,
         repr(dict(data)) if data else "",
     )

@@ -141,6 +141,7 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ev.CallbackHeard: st.builds(ev.CallbackHeard, sn=sns, digest=digests, number=st.integers(0, 3)),
     ev.Undelivered: st.builds(ev.Undelivered, sn=sns),
     ev.Snapshot: recorded_looks | decided | endings | snapshots,
+    ev.ApprovalAttested: st.builds(ev.ApprovalAttested, ticket_id=ids, approver=people, evidence=texts),
     ev.LateTicket: st.builds(ev.LateTicket, gateway=st.just("bk_itsm"), id=ids, sn=sns),
     ev.Concern: st.builds(ev.Concern, reason=enums(AttentionReason), facts=frozen(texts)),
     ev.EffectStart: st.builds(
