@@ -15,7 +15,7 @@ from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
@@ -121,10 +121,9 @@ class World:
 
 def address_of(workflow: Workflow, change_id: str, number: int = 1) -> tuple[str, dict[str, str]]:
     """Return where a callback about an attempt is sent to, and the headers that it brings."""
-    make: Callable[[str, int], tuple[str | None, dict[str, str]]] = workflow._make_address
-    url, headers = make(change_id, number)
+    url, headers = workflow._make_address(change_id, number)
     assert url is not None
-    return url, headers
+    return url.reveal(), {name: value.reveal() for name, value in headers.items()}
 
 
 def callback_facts(change: ChangeRequest, **facts: object) -> Mapping[str, object]:

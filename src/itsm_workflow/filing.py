@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal
     from itsm_workflow.loop import Loop
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.storage.codec import Stored
 
 _TRIES = 16
@@ -88,7 +89,7 @@ class Filing:
         return list(dict.fromkeys(found))
 
     def preview(
-        self, form: Form, address: Callable[[str, int], tuple[str | None, dict[str, str]]]
+        self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
     ) -> Mapping[str, object]:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
         change_id = self._new_id()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.observe import Observers
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.settle import Answer, Question
     from itsm_workflow.storage.codec import Stored
 
@@ -71,7 +72,7 @@ class Loop:
         gateway: TicketGateway,
         effects: EffectRegistry,
         observers: Observers,
-        address: Callable[[str, int], tuple[str | None, dict[str, str]]],
+        address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]],
         deadline: dt.timedelta,
         owner: str,
     ) -> None:

@@ -1,8 +1,21 @@
-"""A string that does not show itself."""
+"""A string that is masked in reprs and logs, and calls whose frames are kept out of tracebacks.
+
+An error report may show the variables of every frame that an error came through. So a secret travels as a `Secret`
+until the very call that needs its text, and that call is made by `without_frames`.
+"""
 
 from __future__ import annotations
 
 import hmac
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LEFT_OUT = "the frames in between held secrets and are left out"
 
 
 class Secret:
@@ -15,6 +28,11 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
+
+    @classmethod
+    def of(cls, value: Self | str) -> Self:
+        """Return the value sealed; a `Secret` is returned as it is."""
+        return value if isinstance(value, cls) else cls(str(value))
 
     def reveal(self) -> str:
         """Return the text itself."""
@@ -39,3 +57,36 @@ class Secret:
     def __reduce__(self) -> tuple[object, ...]:
         """Refuse: a secret in a task queue or a cache has left the process."""
         raise TypeError("a Secret is not pickled: let the other process read its own settings")
+
+
+def without_frames(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function whose frames hold secrets in clear, and return what it returns.
+
+    Args:
+        work: The function. Its frames, those below it and the errors that its error was made from are kept out of the
+            traceback; a note on the error says where it was raised.
+        args: What it is called with.
+        kwargs: The same, by name.
+
+    Raises:
+        BaseException: What the function raised, without the frames that it came through.
+    """
+    try:
+        return work(*args, **kwargs)
+    except BaseException as error:
+        del work, args, kwargs
+        place = _place_of(error)
+        error.__cause__ = error.__context__ = error.__traceback__ = None
+        if place and not any(note.endswith(_LEFT_OUT) for note in getattr(error, "__notes__", ())):
+            error.add_note(f"raised {place}; {_LEFT_OUT}")
+        raise error from None
+
+
+def _place_of(error: BaseException) -> str:
+    trace = error.__traceback__ and error.__traceback__.tb_next  # the first is the one above
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f"in {code.co_filename}, line {trace.tb_lineno}, in {code.co_name}"

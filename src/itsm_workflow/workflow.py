@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from itsm_workflow.callbacks.credential import CallbackAddress
 from itsm_workflow.callbacks.inbox import Inbox
+from itsm_workflow.callbacks.receive import Incoming
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.decisions import Decisions, checked_person
 from itsm_workflow.effects import EffectRegistry
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.observe import Observer
     from itsm_workflow.reconciler import Report
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
     from itsm_workflow.status import Status
     from itsm_workflow.storage.protocol import StorageBackend
@@ -217,7 +219,12 @@ class Workflow(Decisions):
             headers: The request's headers.
             body: The body as received, at most 16 KiB.
         """
-        return self._inbox.receive(method=method, path=path, headers=headers, body=body)
+        try:
+            incoming = Incoming(method=method, path=path, headers=headers, body=body)
+        finally:
+            # They hold secrets, and a traceback of what follows may be shown with its variables.
+            del path, headers, body
+        return self._inbox.receive(incoming)
 
     def settle(self, change_id: str) -> ChangeRequest:
         """Bring one change to what the gateway says now, and deliver its effects that are due.
@@ -273,7 +280,7 @@ class Workflow(Decisions):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _make_address(self, change_id: str, number: int) -> tuple[str | None, dict[str, str]]:
+    def _make_address(self, change_id: str, number: int) -> tuple[Secret | None, dict[str, Secret]]:
         if not self._callbacks or self._settings is None:
             return None, {}
         if self._address is None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.secrets import Secret
     from tests.faults.cases import Faults
 
 WORDS = ("NEW", "RUNNING", "SUSPENDED", "REVOKED", "TERMINATED", "FINISHED", "finished", "", "已结束")
@@ -257,7 +258,7 @@ class _OneWorker(LedgerGateway):
         with self.worker:
             return super().read(ticket, decision_field=decision_field)
 
-    def verify_token(self, token: str) -> bool:
+    def verify_token(self, token: Secret | str) -> bool:
         with self.worker:
             return super().verify_token(token)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.form import Asked
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
     from itsm_workflow.sandbox.ticket import Outgoing
+    from itsm_workflow.secrets import Secret
 
 SUBJECT = "collector-42"
 ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ("carol", "dave")}
@@ -52,7 +53,7 @@ class Gateway(LedgerGateway):
         found = super().find_by_key(sent)
         return [] if self.search_lags else found
 
-    def verify_token(self, token: str) -> bool:
+    def verify_token(self, token: Secret | str) -> bool:
         """Check the token, unless the call fails."""
         self._catch_up("token/verify")
         return super().verify_token(token)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.callbacks.receive import MAX_BODY, refusal
+import attrs
+
+from itsm_workflow.callbacks.receive import MAX_BODY, Incoming, answered, refusal
+from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
@@ -13,9 +16,16 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.receive import Answer, Receive
 
     Message = MutableMapping[str, Any]
-    Incoming = Callable[[], Awaitable[Message]]
+    Events = Callable[[], Awaitable[Message]]
     Outgoing = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Message, Incoming, Outgoing], Coroutine[object, object, None]]
+    Application = Callable[[Message, Events, Outgoing], Coroutine[object, object, None]]
+
+
+@attrs.frozen
+class _Event:
+    """Something that the server said; it does not print itself, since a body travels in it."""
+
+    message: Message = attrs.field(repr=False)
 
 
 def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
@@ -28,10 +38,12 @@ def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
         patience: Seconds that a request's body may take to come in.
     """
 
-    async def application(scope: Message, incoming: Incoming, outgoing: Outgoing) -> None:
-        if scope["type"] != "http":
-            raise ValueError(f"the callback's route speaks HTTP, not {scope['type']}")
-        answer = await _answer(receive, scope, incoming, patience)
+    async def application(scope: Message, events: Events, outgoing: Outgoing) -> None:
+        try:
+            head = without_frames(_head, scope)
+        finally:
+            del scope  # it holds secrets, and a traceback of what follows may be shown with its variables
+        answer = await _answer(receive, head, events, patience)
         if answer is None:
             return
         headers = {**answer.headers, "Content-Length": str(len(answer.body))}
@@ -42,30 +54,28 @@ def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
     return application
 
 
-async def _answer(receive: Receive, scope: Message, incoming: Incoming, patience: float) -> Answer | None:
+def _head(scope: Message) -> Incoming:
+    if scope["type"] != "http":
+        raise ValueError(f"the callback's route speaks HTTP, not {scope['type']}")
+    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+    return Incoming(method=scope["method"], path=scope["path"], headers=headers, body=b"")
+
+
+async def _answer(receive: Receive, head: Incoming, events: Events, patience: float) -> Answer | None:
     try:
-        body = await asyncio.wait_for(_body(incoming), patience)
+        whole = await asyncio.wait_for(_with_body(head, events), patience)
     except TimeoutError:
         return refusal(408, "the body took too long to come in")
-    if body is None:
-        return None
-    return await asyncio.to_thread(
-        receive,
-        method=scope["method"],
-        path=scope["path"],
-        headers={name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]},
-        body=body,
-    )
+    return None if whole is None else await asyncio.to_thread(answered, receive, whole)
 
 
-async def _body(incoming: Incoming) -> bytes | None:
+async def _with_body(incoming: Incoming, events: Events) -> Incoming | None:
     """Read no more than it takes to see that a body is too large; None: the caller has gone."""
-    body = b""
-    while len(body) <= MAX_BODY:
-        message = await incoming()
-        if message["type"] == "http.disconnect":
+    more = True
+    while more and len(incoming.body) <= MAX_BODY:
+        event = _Event(await events())
+        if event.message["type"] == "http.disconnect":
             return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            break
-    return body
+        incoming = attrs.evolve(incoming, body=incoming.body + event.message.get("body", b""))
+        more = event.message.get("more_body", False)
+    return incoming

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,11 +65,11 @@ class CallbackAddress:
         self._keys = keys[:2]
         self._in_path = in_path
 
-    def make(self, change_id: str, number: int) -> tuple[str, dict[str, str]]:
-        """Return the callback URL for an attempt, and the headers that the gateway shall send."""
-        credential = self.credential(change_id, number).reveal()
+    def make(self, change_id: str, number: int) -> tuple[Secret, dict[str, Secret]]:
+        """Return the callback URL for an attempt, and the headers that the gateway sends with it; both are sealed."""
+        credential = self.credential(change_id, number)
         url = f"{self._host}{PATH}{change_id}/{number}/"
-        return (f"{url}{credential}/", {}) if self._in_path else (url, {HEADER: credential})
+        return (Secret(f"{url}{credential.reveal()}/"), {}) if self._in_path else (Secret(url), {HEADER: credential})
 
     def credential(self, change_id: str, number: int) -> Secret:
         """Return what a callback of the attempt must bring."""
@@ -126,5 +126,10 @@ def _prove(key: Secret, digest: str) -> str:
 
 
 def _mac(key: Secret, message: str) -> str:
-    mac = hmac.new(key.reveal().encode(), message.encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+    return without_frames(
+        lambda: (
+            base64.urlsafe_b64encode(hmac.new(key.reveal().encode(), message.encode(), hashlib.sha256).digest())
+            .decode()
+            .rstrip("=")
+        )
+    )

@@ -22,10 +22,10 @@ from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from itsm_workflow.callbacks.credential import CallbackAddress
-    from itsm_workflow.callbacks.receive import Callback
+    from itsm_workflow.callbacks.receive import Callback, Incoming
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal
     from itsm_workflow.loop import Loop
@@ -71,11 +71,11 @@ class Inbox:
         self._pool_lock = threading.Lock()
         self._pool_of = os.getpid()
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(self, incoming: Incoming) -> Answer:
         """Make an authentic callback's change due, durably, and answer. Asks the gateway nothing, unless ``inline``."""
         if self._address is None:
             return refusal(401, "not a callback of this application")
-        callback = read_callback(self._address, method=method, path=path, headers=headers, body=body)
+        callback = read_callback(self._address, incoming)
         if isinstance(callback, Answer):
             return callback
         try:
@@ -152,7 +152,7 @@ class Inbox:
         if not isinstance(self._gateway, SupportsTokenCheck):
             return
         try:
-            passed = self._gateway.verify_token(callback.token.reveal())
+            passed = self._gateway.verify_token(callback.token)
         except GatewayError as error:
             self._observers.on_trouble(callback.change_id, error)
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from itsm_workflow.callbacks.credential import PROBE, read_address
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 from itsm_workflow.storage.strict import canonical, json_value, parse
 
 if TYPE_CHECKING:
@@ -63,25 +63,50 @@ class Callback:
     token: Secret
 
 
-def read_callback(
-    address: CallbackAddress, *, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> Callback | Answer:
+@attrs.frozen(kw_only=True)
+class Incoming:
+    """A request as it came in.
+
+    Its repr shows the method alone, since our credential and the server's token travel in the rest.
+
+    Attributes:
+        path: The path as requested.
+        headers: The request's headers.
+        body: The body as received.
+    """
+
+    method: str
+    path: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+
+def answered(receive: Receive, incoming: Incoming) -> Answer:
+    """Return what to answer to a request, which is taken apart in the call alone."""
+    return receive(method=incoming.method, path=incoming.path, headers=incoming.headers, body=incoming.body)
+
+
+def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
     """Return the callback in a request, or the answer that refuses it.
 
     Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
     A probe is answered here: it passes every check that a callback passes, and is about no change.
     """
-    if method != "POST":
+    if incoming.method != "POST":
         return refusal(405, "POST only")
-    if len(body) > MAX_BODY:
+    if len(incoming.body) > MAX_BODY:
         return refusal(413, f"a callback has at most {MAX_BODY} bytes")
-    named = read_address(path, headers)
+    return without_frames(_read, address, incoming)
+
+
+def _read(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
+    named = read_address(incoming.path, incoming.headers)
     if not address.holds(named):
         if address.legacy and named.is_bare:
-            return _read_legacy(body)
+            return _read_legacy(incoming.body)
         return refusal(401, "not a callback of this application")
     try:
-        facts = _facts(body)
+        facts = _facts(incoming.body)
     except ValueError as error:
         return refusal(400, str(error))
     token = Secret(str(facts.pop("token")))

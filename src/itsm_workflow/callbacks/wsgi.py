@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.receive import MAX_BODY
+from itsm_workflow.callbacks.receive import MAX_BODY, Incoming, answered
+from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,17 +28,25 @@ def wsgi(receive: Receive) -> WSGIApplication:
     """
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answer = receive(
-            method=environ["REQUEST_METHOD"],
-            path=environ.get("PATH_INFO", ""),
-            headers={name[5:].replace("_", "-"): text for name, text in environ.items() if name.startswith("HTTP_")},
-            body=_body(environ["wsgi.input"], environ.get("CONTENT_LENGTH", "")),
-        )
+        try:
+            incoming = without_frames(_incoming, environ)
+        finally:
+            del environ  # it holds secrets, and a traceback of what follows may be shown with its variables
+        answer = answered(receive, incoming)
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body]
 
     return application
+
+
+def _incoming(environ: WSGIEnvironment) -> Incoming:
+    return Incoming(
+        method=environ["REQUEST_METHOD"],
+        path=environ.get("PATH_INFO", ""),
+        headers={name[5:].replace("_", "-"): text for name, text in environ.items() if name.startswith("HTTP_")},
+        body=_body(environ["wsgi.input"], environ.get("CONTENT_LENGTH", "")),
+    )
 
 
 def _body(stream: InputStream, told: str) -> bytes:

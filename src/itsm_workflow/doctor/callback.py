@@ -18,7 +18,6 @@ from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.errors import GatewayError, GatewayTimeout
 from itsm_workflow.gateway.transport import Request, Transport
-from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +82,12 @@ def _probe(
         endpoint="callback",
         request_id="",
         method="POST",
-        url=url,
+        url=url.reveal(),
         headers={
             "User-Agent": _USER_AGENT,
             "Accept": "*/*",
             "Content-Type": "application/json",
-            **{name: Secret(value) for name, value in headers.items()},
+            **headers,
         },
         body=body,
         connect_timeout=settings.timeout[0],
@@ -108,7 +107,7 @@ def _probe(
             else "look at what answers there: it must be the host, in HTTP",
         )
     answer = scrubbed(answer, settings, address.credential(PROBE, 1))
-    return judge(answer, proves=lambda proof: address.is_proof(proof, digest_of(body)), url=url)
+    return judge(answer, proves=lambda proof: address.is_proof(proof, digest_of(body)), url=settings.callback_host)
 
 
 def _body(clock: Clock) -> bytes:

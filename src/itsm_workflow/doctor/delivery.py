@@ -66,7 +66,7 @@ def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowl
     Args:
         answer: What came.
         proves: Tells whether a text proves that a host with our keys got the probe as it was sent.
-        url: Where the probe was sent to.
+        url: The host that the probe was sent to.
     """
     content = _json(answer.body)
     envelope = content if isinstance(content, Mapping) else None

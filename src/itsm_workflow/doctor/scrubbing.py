@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.gateway.audit import scrub
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from itsm_workflow.gateway.transport import Answer
     from itsm_workflow.settings import Settings
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
     """Return the answer with stars for each of our secrets, before anything is cut out of it."""
     secrets = [settings.app_secret, settings.system_token, *settings.callback_keys, *more]
+    return without_frames(_scrubbed, answer, secrets)
+
+
+def _scrubbed(answer: Answer, secrets: Sequence[Secret]) -> Answer:
     written = [*secrets, *(Secret(json.dumps(secret.reveal())[1:-1]) for secret in secrets)]
     body = scrub(answer.body.decode("utf-8", "surrogateescape"), written).encode("utf-8", "surrogateescape")
     headers = {name: scrub(value, secrets) for name, value in answer.headers.items()}

@@ -9,14 +9,16 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import re
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from itsm_workflow.gateway.envelope import clean
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,6 +59,7 @@ _NODES = 200
 _DEPTH = 32  # what is nested deeper cannot be sent either
 _BITS = 256  # Python refuses to write numbers that are much longer
 _SHORTEST = 4  # a secret that is shorter would be found everywhere
+_PARTS = re.compile(r"(?<=/)[^/]{9,}")  # long parts of an address's path; what follows // is its host
 
 
 @attrs.frozen(kw_only=True)
@@ -219,7 +222,7 @@ def _sealed(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
     if isinstance(value, Secret):
         yield value
         # A credential may travel in the path of an address.
-        yield from (Secret(part) for part in value.reveal().split("/")[3:] if len(part) > _SHORTEST * 2)
+        yield from map(Secret, _PARTS.findall(value.reveal()))
     elif depth and isinstance(value, Mapping | list | tuple):
         for each in value.values() if isinstance(value, Mapping) else value:
             if not isinstance(each, str):
@@ -254,14 +257,14 @@ class _Shortened:
         self._left -= 1
         if isinstance(value, str):
             if key == "callback_url":
-                return _origin(value)
+                return _origin(Secret(value))
             return STARS if _is_secret(key) else self._text(value)
         if isinstance(value, int) and value.bit_length() > _BITS:
             return "<int>"
         if value is None or isinstance(value, int | float):
             return STARS if _is_secret(key) and value is not None else value
         if key == "callback_url" and isinstance(value, Secret):
-            return _origin(value.reveal())
+            return _origin(value)
         if isinstance(value, Secret) or _is_secret(key):
             return STARS
         if isinstance(value, Mapping):
@@ -294,11 +297,10 @@ def _is_secret(key: str) -> bool:
     return any(secret in word for secret in _SECRET_WORDS)
 
 
-def _origin(url: str) -> str:
+def _origin(url: Secret) -> str:
     """Return where a callback goes, without its path and query: a credential may travel there."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        scheme, host = without_frames(lambda: attrgetter("scheme", "hostname")(urlsplit(url.reveal())))
     except ValueError:
         return STARS
-    return f"{parts.scheme}://{host}/{STARS}"
+    return f"{scheme}://{host or ''}/{STARS}"

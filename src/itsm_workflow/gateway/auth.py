@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,15 +72,20 @@ def headers(settings: Settings, context: RequestContext, request_id: str) -> Map
 def _authorization(settings: Settings, context: RequestContext) -> Secret:
     """Return the gateway's own header, which is JSON and no signature; an access token stands for all the rest."""
     if context.access_token:
-        return Secret(json.dumps({"access_token": context.access_token.reveal()}))
-    claims = {"bk_app_code": settings.app_code, "bk_app_secret": settings.app_secret.reveal()}
-    claims["bk_username"] = context.user or settings.api_user
-    claims |= {
-        name: login.reveal()
-        for name, login in (("bk_token", context.bk_token), ("bk_ticket", context.bk_ticket))
-        if login
-    }
-    return Secret(json.dumps(claims))
+        return _json({"access_token": context.access_token})
+    logins = {"bk_token": context.bk_token, "bk_ticket": context.bk_ticket}
+    return _json(
+        {
+            "bk_app_code": settings.app_code,
+            "bk_app_secret": settings.app_secret,
+            "bk_username": context.user or settings.api_user,
+            **{name: login for name, login in logins.items() if login},
+        }
+    )
+
+
+def _json(claims: Mapping[str, str | Secret]) -> Secret:
+    return without_frames(lambda: Secret(json.dumps(claims, default=Secret.reveal)))
 
 
 def _visible(what: str, text: str) -> str:

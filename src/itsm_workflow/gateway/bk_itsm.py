@@ -227,11 +227,10 @@ class BkItsmGateway:
         """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
         return self._client.call(CALLBACK_FAILED_TICKET, {})
 
-    def verify_token(self, token: str) -> bool:
+    def verify_token(self, token: Secret | str) -> bool:
         """Return whether a callback's token is the server's own. It is bound to no ticket, so True proves little."""
-        sealed = Secret(token)
-        del token  # a traceback of what follows may be shown with its variables
-        reply = self._client.exchange(TOKEN_VERIFY, {"token": sealed})
+        token = Secret.of(token)  # in place of the text, which a traceback with variables would show
+        reply = self._client.exchange(TOKEN_VERIFY, {"token": token})
         if not isinstance(reply, GatewayRefused):
             return reply.data.is_passed
         # The server answers a few malformed tokens with an error of its own instead of false.

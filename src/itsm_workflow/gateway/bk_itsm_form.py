@@ -12,7 +12,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.gateway.envelope import clean
-from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,8 +83,8 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
     body["tag"] = attempt.key
     if request.callback_url is not None:
         body["meta"] = {
-            "callback_url": Secret(request.callback_url),
-            "headers": {name: Secret(value) for name, value in request.callback_headers.items()},
+            "callback_url": request.callback_url,
+            "headers": dict(request.callback_headers),
         }
     return body
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cachetools
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +57,7 @@ class AnswerCache:
             request: What would be sent.
             url: Its address without our request id.
         """
-        hashed = hashlib.blake2b(key=self._salt, digest_size=32)
-        for part in (request.method, url, *_named(request)):
-            encoded = part.encode()
-            hashed.update(b"%d:%b" % (len(encoded), encoded))
-        return hashed.digest()
+        return without_frames(_hashed, request, url, self._salt)
 
     def get(self, key: bytes) -> Answer | None:
         """Return the answer that is remembered, if one is."""
@@ -87,6 +83,14 @@ class AnswerCache:
         """Start empty in a new process: the lock may have been held by a thread that the fork left behind."""
         if self._process != os.getpid():
             self._start()
+
+
+def _hashed(request: Request, url: str, salt: bytes) -> bytes:
+    hashed = hashlib.blake2b(key=salt, digest_size=32)
+    for part in (request.method, url, *_named(request)):
+        encoded = part.encode()
+        hashed.update(b"%d:%b" % (len(encoded), encoded))
+    return hashed.digest()
 
 
 def _named(request: Request) -> list[str]:

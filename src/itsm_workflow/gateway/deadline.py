@@ -6,6 +6,7 @@ only what is left of the whole exchange. No thread watches; name lookup alone ne
 
 from __future__ import annotations
 
+import contextlib
 import io
 import ipaddress
 import math
@@ -70,6 +71,8 @@ class Exchange:
 class DeadlineReader(io.RawIOBase):
     """The reading end of a socket, which waits no longer than the exchange has left."""
 
+    _file: io.RawIOBase | None = None  # until it is there: the base class closes what was only half made as well
+
     def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
         super().__init__()
         self._sock = sock
@@ -83,12 +86,17 @@ class DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - the base class takes any writable buffer
         """Read what is there, or wait for it."""
+        if self._file is None:
+            raise ValueError("the reader is closed")
         self._sock.settimeout(self._exchange.patience(self._exchange.read_timeout))
         return self._file.readinto(buffer)
 
     def close(self) -> None:
-        """Let the descriptor go."""
-        self._file.close()
+        """Let the descriptor go. Raises nothing: the garbage collector closes what was left, and would print it."""
+        file, self._file = self._file, None
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.close()
         super().close()
 
 
@@ -113,6 +121,9 @@ def open_socket(
         except OSError as error:
             sock.close()
             failure = error
+        except BaseException:  # an interrupt, a task's time limit
+            sock.close()
+            raise
         else:
             return sock
     raise failure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.gateway.auth import NO_SECRET
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +106,7 @@ def fill_identity(params: dict[str, Any], call: CallFacts) -> dict[str, Any]:
     params["appenv"] = call.environment
     params["blueking_language"] = call.language
     if call.method != "GET" and not params.get("auth_info") and (logins := _logins(call.context)):
-        params["auth_info"] = Secret(json.dumps({name: login.reveal() for name, login in logins.items()}))
+        params["auth_info"] = without_frames(lambda: Secret(json.dumps(dict(logins), default=Secret.reveal)))
     return params
 
 

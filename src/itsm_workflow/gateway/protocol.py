@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import attrs
 
+from itsm_workflow.secrets import Secret
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 
+def _sealed(text: Secret | str) -> Secret:
+    return Secret.of(text)
+
+
+def _all_sealed(headers: Mapping[str, Secret | str]) -> Mapping[str, Secret]:
+    return {name: Secret.of(text) for name, text in headers.items()}
+
+
 @attrs.frozen(kw_only=True)
 class CreateRequest:
     """What to create.
@@ -27,14 +37,14 @@ class CreateRequest:
     Attributes:
         form: What was asked; already checked by `TicketGateway.check_form`.
         attempt: Its key must travel with the ticket and be searchable; its creator is the ticket's creator.
-        callback_url: Where the gateway shall call back, or None. By a setting it holds the secret instead.
-        callback_headers: Headers that it shall send then. They hold a secret: never log them.
+        callback_url: Where the gateway is asked to call back, or None; by a setting it holds our credential.
+        callback_headers: Headers that it is asked to send then; otherwise they hold our credential.
     """
 
     form: Form
     attempt: Attempt
-    callback_url: str | None = attrs.field(repr=False)
-    callback_headers: Mapping[str, str] = attrs.field(repr=False)
+    callback_url: Secret | None = attrs.field(converter=attrs.converters.optional(_sealed))
+    callback_headers: Mapping[str, Secret] = attrs.field(converter=_all_sealed)
 
 
 @attrs.frozen(kw_only=True)
@@ -241,7 +251,7 @@ class SupportsUndelivered(Protocol):
 class SupportsTokenCheck(Protocol):
     """A gateway that can say whether a callback's token is its own."""
 
-    def verify_token(self, token: str) -> bool:
+    def verify_token(self, token: Secret) -> bool:
         """Return whether it is. The token is not bound to a ticket, so True proves little and False something."""
         ...
 

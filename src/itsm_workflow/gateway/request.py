@@ -14,6 +14,7 @@ from itsm_workflow.gateway.auth import BACKGROUND, headers
 from itsm_workflow.gateway.outgoing import REQUEST_ID_KEY, build_query, build_url, encode_json, header_value
 from itsm_workflow.gateway.transport import Request
 from itsm_workflow.gateway.upload import encode_form, take_files
+from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,11 +66,7 @@ def build_request(
     Raises:
         ValueError: It cannot be written; what cannot is named, not quoted.
     """
-    try:
-        return _build(endpoint, settings, params, call, asked)
-    except BaseException as error:  # noqa: BLE001 - raised again, without what it saw
-        error.__cause__ = error.__context__ = None
-        raise error.with_traceback(None) from None
+    return without_frames(_build, endpoint, settings, params, call, asked)
 
 
 def _build(

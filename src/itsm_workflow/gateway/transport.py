@@ -30,7 +30,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.body import CHUNK, Failure, read_body
 from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
     import socket
@@ -66,7 +66,7 @@ class Request:
     endpoint: str
     request_id: str
     method: str
-    url: str
+    url: str = attrs.field(repr=False)  # that of a callback may hold its credential
     headers: Mapping[str, str | Secret] = attrs.field(repr=False)
     body: bytes | None = attrs.field(repr=False)
     connect_timeout: float
@@ -98,10 +98,12 @@ _current = threading.local()  # .exchange: what this thread is at, for connectio
 class _Response(http.client.HTTPResponse):
     """Reads its status line, headers and body within the exchange's deadline."""
 
+    fp: Any = None  # the base class closes itself when it is collected, also if it was only half made
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = io.BufferedReader(DeadlineReader(sock, _current.exchange))
+        unbounded, self.fp = self.fp, io.BufferedReader(DeadlineReader(sock, _current.exchange))
+        unbounded.close()
 
     def begin(self) -> None:
         super().begin()
@@ -241,12 +243,8 @@ class Transport:
             GatewayAnswerTooLarge: What came is larger than is held. The request may have been carried out.
             GatewayProtocolError: What came is not HTTP. The request may have been carried out.
         """
-        try:
-            outcome = self._exchange(request)
-        except BaseException as error:  # noqa: BLE001 - raised again, without what it saw
-            # An interrupt, a task's time limit: it came through frames that hold the headers in clear.
-            error.__cause__ = error.__context__ = None
-            raise error.with_traceback(None) from None
+        # An interrupt, a task's time limit: it comes through frames that hold the headers in clear.
+        outcome = without_frames(self._exchange, request)
         if isinstance(outcome, Answer):
             return outcome
         raise outcome.kind(

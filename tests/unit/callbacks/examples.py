@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.callbacks.credential import CallbackAddress
+from itsm_workflow.callbacks.receive import Incoming, read_callback
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow import Workflow
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.receive import Answer, Callback
 
 HOST = "https://logs.example.com"
 CHANGE = "01HY2V8Q0000000000000000AB"
@@ -41,7 +42,13 @@ def body(facts: Mapping[str, Any] = FACTS, /, **changes: object) -> bytes:
 def place(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress = ADDRESS) -> dict[str, Any]:
     """Return the path and the headers of a callback of that attempt, as the gateway was asked to send it."""
     url, headers = address.make(change_id, number)
-    return {"path": url.removeprefix(HOST), "headers": {"Content-Type": "application/json", **headers}}
+    given = {name: value.reveal() for name, value in headers.items()}
+    return {"path": url.reveal().removeprefix(HOST), "headers": {"Content-Type": "application/json", **given}}
+
+
+def read(address: CallbackAddress, *, method: str = "POST", **parts: Any) -> Callback | Answer:
+    """Return the callback in a request, or the answer that refuses it."""
+    return read_callback(address, Incoming(method=method, **parts))
 
 
 def address_of(workflow: Workflow) -> CallbackAddress:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
-from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of, read_callback
-from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place
+from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of
+from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.unit.callbacks.test_inbox import opened, raising
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_an_accepted_callback_is_answered_byte_for_byte_so() -> None:
 @pytest.mark.parametrize("character", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
 def test_half_of_a_character_is_no_text(character: int) -> None:
     """From the first such half to the last; what stands next to them is text."""
-    refused = read_callback(ADDRESS, method="POST", body=body(title=f"a{chr(character)}b"), **place())
+    refused = read(ADDRESS, body=body(title=f"a{chr(character)}b"), **place())
     assert isinstance(refused, Answer)
     assert refused.status == 400
 
@@ -36,13 +36,13 @@ def test_half_of_a_character_is_no_text(character: int) -> None:
 @pytest.mark.parametrize("character", ["\ud7ff", "\ue000", "\U0001f600"])
 def test_every_whole_character_is_text(character: str) -> None:
     """Even the neighbours of what is none."""
-    assert isinstance(read_callback(ADDRESS, method="POST", body=body(title=f"a{character}b"), **place()), Callback)
+    assert isinstance(read(ADDRESS, body=body(title=f"a{character}b"), **place()), Callback)
 
 
 def proof(address: CallbackAddress, sent: bytes, key: Secret = KEY) -> object:
     """Return what answers a probe that was made with a key."""
     where = place(PROBE, address=CallbackAddress(host=HOST, keys=(key,)))
-    answer = read_callback(address, method="POST", body=sent, **where)
+    answer = read(address, body=sent, **where)
     assert isinstance(answer, Answer)
     return json.loads(answer.body)["data"]
 
@@ -145,7 +145,7 @@ def test_a_look_after_a_callback_asks_only_what_is_due() -> None:
     workflow.reconcile()
     before = desk.ledger.requests["get_ticket_info"]
     inbox = workflow._inbox
-    callback = read_callback(ADDRESS, method="POST", body=body(), **place(change.id))
+    callback = read(ADDRESS, body=body(), **place(change.id))
     assert isinstance(callback, Callback)
     inbox._look_into(callback)
     assert desk.ledger.requests["get_ticket_info"] == before

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.callbacks.credential import HEADER
-from itsm_workflow.callbacks.receive import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, read_callback, refusal
+from itsm_workflow.callbacks.receive import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, refusal
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing import strategies as s
 from tests.contract.recorded import recordings
-from tests.unit.callbacks.examples import ADDRESS, CHANGE, FACTS, OTHER, TOKEN, body, place
+from tests.unit.callbacks.examples import ADDRESS, CHANGE, FACTS, OTHER, TOKEN, body, place, read
 
 if TYPE_CHECKING:
     from tests.contract.recorded import Recording
@@ -25,7 +25,7 @@ CALLBACKS = [recording for recording in recordings() if recording.is_callback]
 
 def received(sent: bytes = body(), **where: Any) -> Callback | Answer:
     """Return what becomes of a POST of that body to our own attempt, with what is given otherwise."""
-    return read_callback(ADDRESS, **{"method": "POST", **place(), "body": sent, **where})
+    return read(ADDRESS, **{**place(), "body": sent, **where})
 
 
 def heard(sent: bytes = body(), **where: Any) -> Callback:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from itsm_workflow.callbacks.credential import HEADER, PROBE, CallbackAddress
-from itsm_workflow.callbacks.receive import Answer, digest_of, read_callback
+from itsm_workflow.callbacks.receive import Answer, Incoming, digest_of, read_callback
 from itsm_workflow.identity import _ALPHABET
 from itsm_workflow.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NEW, OLD, OTHER = (Secret(letter * 32) for letter in "noz")
 FACTS: dict[str, Any] = {
@@ -31,11 +34,17 @@ def address(*keys: Secret) -> CallbackAddress:
     return CallbackAddress(host="http://127.0.0.1", keys=keys)
 
 
+def incoming(url: str, headers: Mapping[str, Secret], body: bytes) -> Incoming:
+    """Return a request."""
+    given = {name: value.reveal() for name, value in headers.items()}
+    return Incoming(method="POST", path=url, headers=given, body=body)
+
+
 def answered(host: CallbackAddress, prober: CallbackAddress, *, in_path: bool = False, **facts: object) -> Answer:
     """Return what the host answers to a probe."""
     url, headers = prober.make(PROBE, 1) if not in_path else prober.in_path().make(PROBE, 1)
     body = json.dumps({**FACTS, **facts}).encode()
-    answer = read_callback(host, method="POST", path=url, headers=headers, body=body)
+    answer = read_callback(host, incoming(url.reveal(), headers, body))
     assert isinstance(answer, Answer)
     return answer
 
@@ -72,7 +81,7 @@ def test_proof_is_bound_to_the_body() -> None:
 def test_probe_of_a_stranger_is_refused_like_any_callback() -> None:
     """Nobody learns that there are probes."""
     answer = answered(address(NEW), address(OTHER))
-    unknown = read_callback(address(NEW), method="POST", path="/else", headers={HEADER: "x"}, body=b"{}")
+    unknown = read_callback(address(NEW), incoming("/else", {HEADER: Secret("x")}, b"{}"))
 
     assert answer == unknown
     assert answer.status == 401

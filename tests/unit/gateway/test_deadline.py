@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
+import sys
 import threading
+from typing import cast
 
 import pytest
 
-from itsm_workflow.gateway.deadline import Exchange, causes, open_socket, reason, resolve
+from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason, resolve
 from itsm_workflow.gateway.resolver import ResolverHangs
+from itsm_workflow.gateway.transport import _current, _Response
 
 
 class Hand:
@@ -102,3 +106,84 @@ def test_causes_of_a_circle_are_each_told_once() -> None:
     first.__cause__, second.__context__ = second, first
 
     assert list(causes(first)) == [first, second]
+
+
+class Unopened:
+    """A socket that cannot be read from, or not let go."""
+
+    def __init__(self, file: object = None) -> None:
+        self.file = file
+
+    def makefile(self, *_: object, **__: object) -> object:
+        """Return its file, if there is one."""
+        if self.file is None:
+            raise OSError(24, "Too many open files")
+        return self.file
+
+
+class Stubborn:
+    """A file whose descriptor the system does not let go."""
+
+    def close(self) -> None:
+        """Fail."""
+        raise OSError(5, "Input/output error")
+
+
+@pytest.fixture
+def ignored(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return what the interpreter would print that it ignores."""
+    found: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", found.append)
+    return found
+
+
+def test_a_reader_that_was_only_half_made_is_collected_in_silence(ignored: list[object]) -> None:
+    """The base class closes whatever is collected."""
+    with pytest.raises(OSError, match="Too many open files"):
+        DeadlineReader(cast("socket.socket", Unopened()), exchange())
+    gc.collect()
+    assert ignored == []
+
+
+def test_a_reader_that_cannot_be_closed_is_closed_in_silence(ignored: list[object]) -> None:
+    """By its owner, whose answer is whole, and by the garbage collector; then it reads nothing any more."""
+    reader = DeadlineReader(cast("socket.socket", Unopened(Stubborn())), exchange())
+    reader.close()
+    assert reader.closed
+    with pytest.raises(ValueError, match="closed"):
+        reader.read(1)
+    DeadlineReader(cast("socket.socket", Unopened(Stubborn())), exchange())
+    gc.collect()
+    assert ignored == []
+
+
+@pytest.mark.parametrize("place", ["DeadlineReader", "http.client.HTTPResponse.__init__"])
+def test_a_response_that_was_only_half_made_is_collected_in_silence(
+    place: str, ignored: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever something strikes while it is made."""
+
+    def strike(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(place if "." in place else f"itsm_workflow.gateway.transport.{place}", strike)
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(_current, "exchange", exchange(), raising=False)
+    with ours, theirs, pytest.raises(MemoryError):
+        _Response(ours)
+    gc.collect()
+    assert ignored == []
+
+
+def test_an_interrupt_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time limit that strikes while the connection is made."""
+    made: list[socket.socket] = []
+
+    def strike(sock: socket.socket, _: object) -> None:
+        made.append(sock)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(socket.socket, "connect", strike)
+    with pytest.raises(KeyboardInterrupt):
+        open_socket("127.0.0.1", 9, exchange(), ())
+    assert [sock.fileno() for sock in made] == [-1]

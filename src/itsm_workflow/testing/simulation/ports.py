@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TicketResult,
     )
     from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
     from itsm_workflow.testing.simulation.faults import Struck
@@ -266,7 +267,7 @@ class ProcessGateway:
         """Return the numbers of the tickets whose callback was not delivered."""
         return self._ask("undelivered", self._inner.undelivered)
 
-    def verify_token(self, token: str) -> bool:
+    def verify_token(self, token: Secret) -> bool:
         """Return whether the ticket system issued such a token."""
         return self._ask("verify_token", lambda: self._inner.verify_token(token))
 

@@ -1,0 +1,325 @@
+"""An error that strikes anywhere shows no secret, even to a report with the variables of all frames."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+import requests
+import urllib3
+
+from itsm_workflow import Workflow
+from itsm_workflow.callbacks.asgi import asgi
+from itsm_workflow.callbacks.credential import HEADER, PROBE
+from itsm_workflow.callbacks.receive import Callback, Incoming, answered, read_callback
+from itsm_workflow.callbacks.wsgi import wsgi
+from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.gateway.auth import RequestContext
+from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.endpoint import Endpoint
+from itsm_workflow.gateway.prepare import fill_identity_and_app
+from itsm_workflow.gateway.retry import NO_RETRY
+from itsm_workflow.gateway.transport import Transport
+from itsm_workflow.gateway.upload import File
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import Settings
+from itsm_workflow.testing.manual_clock import ManualClock
+from itsm_workflow_backends.memory import MemoryBackend
+from tests.integration.gateway.fault_server import FaultServer, answering, response, success
+from tests.integration.gateway.places import create_request
+from tests.strikes import LIBRARY, Struck, StruckSoftly, strikes
+from tests.unit.gateway.scripted import scripted_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from itsm_workflow.gateway.transport import Request
+
+APP_SECRET = "canary-app-secret-0123456789"
+KEY = "canary-callback-key-0123456789-0123456789"
+TOKEN = "canary-server-token-0123456789"
+LOGIN = "canary-login-0123456789"
+UPLOADED = "canary-upload-0123456789"
+STORE_PASSWORD = "canary-store-password"
+CANARY = "canary"
+URL = "http://127.0.0.1:9/v2/itsm/"
+SN = "REQ20261125000007"
+CALLBACKS = (f"{LIBRARY}/callbacks",)
+
+
+def answer(request: Request) -> bytes:
+    """Answer as a gateway does whose ticket is approved."""
+    row = {"id": 7, "sn": SN, "title": "t", "creator": "alice", "current_status": "FINISHED"}
+    data: dict[str, object] = {
+        "create_ticket": {"id": 7, "sn": SN},
+        "token_verify": {"is_passed": False},
+        "get_ticket_info": {**row, "current_steps": [], "fields": []},
+        "get_ticket_logs": {"logs": [{"from_state_type": "APPROVAL", "operator": "bob", "form_data": []}]},
+        "ticket_approval_result": [
+            {
+                "sn": SN,
+                "ticket_url": "http://itsm.example.com/#/ticket/detail?id=7",
+                "current_status": "FINISHED",
+                "approve_result": True,
+            }
+        ],
+        "get_tickets": {"count": 0, "total_page": 1, "items": []},
+    }
+    return json.dumps(success(data[request.endpoint])).encode()
+
+
+def given(place: str) -> dict[str, Any]:
+    """Return settings that are full of secrets."""
+    return {
+        "app_secret": Secret(APP_SECRET),
+        "system_token": Secret(LOGIN),
+        "callback_host": "https://host.example.com",
+        "callback_keys": (Secret(KEY), Secret(f"{KEY}-old")),
+        "callback_credential": place,
+        "fast_approval": True,
+    }
+
+
+class Scene:
+    """A workflow with a change whose ticket is waiting, and the callback that comes for it.
+
+    Attributes:
+        credential: What the callback brings.
+    """
+
+    def __init__(self, place: str = "header", after: Any = "later", **options: Any) -> None:  # noqa: ANN401 - passed on
+        client, _ = scripted_client(answer, **given(place))
+        clock = ManualClock()
+        self.workflow = Workflow(
+            storage=MemoryBackend(),
+            gateway=BkItsmGateway(client.settings, client=client, clock=clock),
+            clock=clock,
+            after_callback=after,
+            **options,
+        )
+        self._change = self.workflow.apply(
+            subject="collector-1", title="接入日志", applicant="alice", approvers=["bob"]
+        ).id
+        self._place = place
+        address = self.workflow._address
+        assert address is not None
+        self.credential = address.credential(self._change, 1)
+        self.probe = address.credential(PROBE, 1)
+        texts = [self.credential.reveal(), self.probe.reveal()]
+        CREDENTIALS.clear()
+        CREDENTIALS.update(texts, [text[::-1] for text in texts])
+
+    def callback(self, *, probe: bool = False, forged: bool = False, **facts: object) -> Incoming:
+        """Return the callback as it comes in."""
+        credential = (self.probe if probe else self.credential).reveal()
+        credential = credential[::-1] if forged else credential
+        path = f"/itsm/callback/{PROBE if probe else self._change}/1/"
+        body = {
+            "title": "t",
+            "current_status": "FINISHED",
+            "sn": SN,
+            "ticket_url": "",
+            "update_at": "2026-11-25 12:00:00",
+            "updated_by": "bob",
+            "approve_result": True,
+            "token": TOKEN,
+            "last_approver": "bob",
+            **facts,
+        }
+        in_path = self._place == "path"
+        return Incoming(
+            method="POST",
+            path=path + f"{credential}/" * in_path,
+            headers={"Host": "h"} if in_path else {HEADER: credential},
+            body=json.dumps(body).encode(),
+        )
+
+
+CREDENTIALS: set[str] = set()
+"""Those of the newest scene."""
+
+
+def shows(text: str) -> bool:
+    """Return whether any secret is in the text."""
+    return CANARY in text or any(each in text for each in CREDENTIALS)
+
+
+ENTRANCES = ("Workflow.receive", "application")
+"""What is given text in clear by a server or a host; the lines on which it is sealed cannot be without it."""
+
+
+def leaks(
+    prepare: Callable[[], Callable[[], object]], *, within: tuple[str, ...] = (LIBRARY,), step: int = 1
+) -> list[str]:
+    """Return where a strike shows a secret, whatever strikes."""
+    found: set[str] = set()
+    for kind, every in ((Struck, step), (StruckSoftly, 3 * step)):
+        count = 0
+        for place, text in strikes(prepare, kind, within=within, step=every):
+            count += 1
+            if shows(text):
+                found.add(place.rpartition("/")[2])
+        assert count > 10
+    entering = sorted(place for place in found if place.endswith(ENTRANCES))
+    assert len(entering) <= 5, entering
+    return sorted(found - set(entering))
+
+
+class TestCallback:
+    """In, whatever comes in."""
+
+    @pytest.mark.parametrize(
+        ("place", "facts"),
+        [
+            ("header", {}),
+            ("path", {}),
+            ("path", {"forged": True}),
+            ("header", {"probe": True}),
+            ("header", {"sn": "?"}),
+        ],
+    )
+    def test_a_strike_at_any_line_shows_nothing(self, place: str, facts: dict[str, Any]) -> None:
+        """Of the credential, in header and path, and of the server's token."""
+
+        def prepare() -> Callable[[], object]:
+            scene = Scene(place)
+            receive, request = scene.workflow.receive, scene.callback(**facts)
+            return lambda: answered(receive, request)
+
+        assert leaks(prepare) == []
+
+    @pytest.mark.parametrize("place", ["header", "path"])
+    def test_nor_on_the_way_through_a_server(self, place: str) -> None:
+        """WSGI and ASGI hand the request over in clear; what the library makes of it is sealed."""
+
+        def by_wsgi() -> Callable[[], object]:
+            scene = Scene(place)
+            application, request = wsgi(scene.workflow.receive), scene.callback()
+            return lambda: application(_environ(request), _started)
+
+        def by_asgi() -> Callable[[], object]:
+            scene = Scene(place)
+            application, request = asgi(scene.workflow.receive), scene.callback()
+            return lambda: asyncio.run(application(_scope(request), _events(request), _ignored))
+
+        for prepare in (by_wsgi, by_asgi):
+            assert leaks(prepare, within=CALLBACKS) == []
+
+    def test_nor_while_the_server_s_token_is_checked(self) -> None:
+        """By the gateway, and in what observers and the log get of it."""
+
+        def prepare() -> Callable[[], object]:
+            scene = Scene()
+            inbox, address = scene.workflow._inbox, scene.workflow._address
+            assert address is not None
+            callback = read_callback(address, scene.callback())
+            assert isinstance(callback, Callback)
+            return lambda: inbox._check_token(callback)
+
+        assert leaks(prepare) == []
+
+
+def _started(_status: str, _headers: object, _error: object = None) -> Callable[[bytes], object]:
+    return len
+
+
+def _environ(request: Incoming) -> dict[str, Any]:
+    headers = {f"HTTP_{name.upper().replace('-', '_')}": text for name, text in request.headers.items()}
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": request.path,
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.input": io.BytesIO(request.body),
+        **headers,
+    }
+
+
+def _scope(request: Incoming) -> dict[str, Any]:
+    headers = [(name.lower().encode(), text.encode()) for name, text in request.headers.items()]
+    return {"type": "http", "method": "POST", "path": request.path, "headers": headers}
+
+
+def _events(request: Incoming) -> Any:  # noqa: ANN401 - a coroutine function
+    async def event() -> dict[str, object]:
+        return {"type": "http.request", "body": request.body, "more_body": False}
+
+    return event
+
+
+async def _ignored(_: object) -> None:
+    """Send nothing."""
+
+
+WHO = RequestContext(user="alice", bk_token=Secret(LOGIN), logins={"skey": Secret(f"{LOGIN}-skey")})
+BY_TOKEN = RequestContext(user="alice", access_token=Secret(LOGIN))
+WRITE: Endpoint[Any] = Endpoint(
+    name="write",
+    method="POST",
+    url="write/",
+    header_keys=("X-Key",),
+    before_request=fill_identity_and_app,
+    fresh_connection=True,
+)
+REMEMBERED: Endpoint[Any] = Endpoint(name="read", method="GET", url="read/", cache_time=60)
+SEALED = {"X-Key": Secret(LOGIN), "p": Secret(TOKEN)}
+HOST = "https://host.example.com/itsm/callback/0/1/"
+CREDENTIAL = f"{CANARY}-credential-0123456789-0123456789"
+IN_A_HEADER = attrs.evolve(create_request(), callback_url=HOST, callback_headers={HEADER: CREDENTIAL})
+IN_THE_PATH = attrs.evolve(create_request(), callback_url=f"{HOST}{CREDENTIAL}/", callback_headers={})
+UPLOAD = File(name="f", content=UPLOADED.encode())
+ACTS: dict[str, Callable[[BkItsmGateway, ApiClient], object]] = {
+    "create": lambda gateway, _: gateway.create(IN_A_HEADER),
+    "create with the credential in the path": lambda gateway, _: gateway.create(IN_THE_PATH),
+    "verify_token": lambda gateway, _: gateway.verify_token(Secret(TOKEN)),
+    "a call with logins": lambda _, client: client.call(WRITE, SEALED, context=WHO),
+    "a call by an access token": lambda _, client: client.call(REMEMBERED, context=BY_TOKEN),
+    "an upload": lambda _, client: client.call(WRITE, {"X-Key": Secret(LOGIN)}, context=WHO, files={"f": UPLOAD}),
+}
+
+
+# Struck while a connection is opened: what is not closed yet is left to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+class TestGateway:
+    """Out, over real connections."""
+
+    @pytest.mark.parametrize("act", ACTS)
+    def test_a_strike_at_any_line_shows_nothing(self, act: str) -> None:
+        """Of what is sent, at every line of the library; and nothing is printed when what was left is collected."""
+        with opened(act) as prepare:
+            assert leaks(prepare) == []
+        gc.collect()
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # struck in their finalizers
+    @pytest.mark.parametrize("act", ["create", "a call with logins"])
+    def test_nor_in_the_libraries_below(self, act: str) -> None:
+        """Whose variables hold the headers in clear."""
+        below = tuple(str(module.__path__[0]) for module in (requests, urllib3))
+        with opened(act) as prepare:
+            assert leaks(prepare, within=below, step=7) == []
+        gc.collect()
+
+
+@contextlib.contextmanager
+def opened(act: str) -> Iterator[Callable[[], Callable[[], object]]]:
+    """Give what prepares an act of a gateway that answers."""
+    data: object = {"id": 7, "sn": SN, "is_passed": True}
+    with FaultServer(answering(response(success(data)))) as server:
+        wanted, transport = attrs.evolve(settings(), gateway_url=server.url), Transport()
+
+        def prepare() -> Callable[[], object]:
+            client = ApiClient(wanted, transport=transport, retry=NO_RETRY)
+            gateway = BkItsmGateway(wanted, client=client)
+            return lambda: ACTS[act](gateway, client)
+
+        yield prepare
+
+
+def settings(place: str = "header") -> Settings:
+    """Return settings that are full of secrets."""
+    return Settings(app_code="bk_flow", gateway_url=URL, **given(place))
