@@ -1,7 +1,6 @@
 """A change request and its parts: plain frozen data.
 
-Nothing here decides. What may happen to a change is written in one table, `itsm_workflow.machine.collector`; only the
-updates of that table make one `ChangeRequest` out of another.
+What may happen to a change is decided by one table, `itsm_workflow.machine.collector`, and made by its updates.
 """
 
 from __future__ import annotations
@@ -161,14 +160,13 @@ class TicketDecision:
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """One submission to the gateway; a resend keeps its key and raises its number.
+    """One submission to the gateway.
 
     Attributes:
         key: The correlation key, at most 32 characters of ``[0-9A-Za-z]``; travels with the ticket.
-        number: 1, and one more with each resend.
+        number: 1, and one more with each resend, which keeps the key.
         phase: How far the send has come.
-        creator: The ticket's creator, as sent.
-        service: The gateway's service, as sent.
+        creator, service: The ticket's creator and the gateway's service, as sent.
         owner: The token of the worker that marked it, or that is sending it.
         submitted_at: When the change was submitted.
         marked_at: When ``sending`` was marked, or None.
@@ -178,7 +176,7 @@ class Attempt:
         looks: How many look-ups came back empty or failed since then, each after its wait.
         looked: When the last look-up was, or the outcome became unknown; None before.
         unwitnessed: Whether some wait between look-ups passed by the wall clock alone: no proof for a resend.
-        problem: What went wrong last, for people; never a remote body.
+        problem: What went wrong last, for people.
         trace: The W3C ``traceparent`` of the request that submitted it, or empty.
     """
 
@@ -298,8 +296,7 @@ class ChangeRequest:
         definition_version: The version of that definition when the change was made.
         subject: What it is about, e.g. a collector's id.
         state: A state of the definition.
-        submission: The number of its last submission among all submissions of its subject; 0 for a draft that was
-            never submitted. The highest of a subject is its newest.
+        submission: The number of its last submission among those of its subject, or 0. The highest is the newest.
         round: How often this change was submitted.
         planned: How many effects were planned for it so far.
         effect_names: By state, the names of the effects that its definition had when it was submitted.

@@ -70,8 +70,7 @@ class Beginning(enum.StrEnum):
 
     DRAFTED = "drafted"
     SUBMITTED = "submitted"
-    APPROVED = "approved"
-    """If its workflow goes on from there: else few walks would come to what the host does then."""
+    APPROVED = "approved"  # if its workflow goes on from there: else few walks would come to what the host does then
 
 
 class WorkflowMachine(RuleBasedStateMachine):
