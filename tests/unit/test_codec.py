@@ -48,6 +48,7 @@ EVERY_TYPE = [
     ev.Decision(reason="not wanted"),
     ev.Drafted(form=attrs.evolve(x.FORM, content="all of them", fields={"a": [1, None, {"b": 0.5}]})),
     x.submission(number=3, effects={"approved": ("start",)}, trace=TRACE),
+    ev.SubmissionNumber(number=4),
     x.mark(problem="connection reset", at=MOMENT),
     ev.LookupNoted(number=2, answered=False, problem="no answer", at=MOMENT),
     x.confirmed(
@@ -313,7 +314,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a text for a time": ({"ended_at": "2024-05-17"}, "such as 2026-03-02T08:00:00Z @ $.ended_at"),
     "a time without end": ({"ended_at": 10**30}, "@ $.ended_at"),
     "an unknown phase": ({"attempt": {**ATTEMPT, "phase": "lost"}}, "must be one of queued, sending, unknown"),
-    "an unknown outcome": ({"outcome": "fine"}, "must be one of approved, rejected, withdrawn"),
+    "an unknown outcome": ({"outcome": "fine"}, "must be one of approved, was_approved, rejected, withdrawn"),
     "an unknown key": ({"colour": "red"}, "colour @ $"),
     "an unknown key in a part": ({"suspicion": {**SNAPSHOT, "x": 1}}, "x @ $.suspicion"),
     "a missing key": ({"suspicion": {"status": "running"}}, "is missing @ $.suspicion.since"),
