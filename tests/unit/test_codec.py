@@ -49,6 +49,7 @@ EVERY_TYPE = [
     ev.Drafted(form=attrs.evolve(x.FORM, content="all of them", fields={"a": [1, None, {"b": 0.5}]})),
     x.submission(number=3, effects={"approved": ("start",)}, trace=TRACE),
     ev.SubmissionNumber(number=4),
+    ev.ApprovalAttested(ticket_id="7", approver="bob", evidence="the page shows his approval"),
     x.mark(problem="connection reset", at=MOMENT),
     ev.LookupNoted(number=2, answered=False, problem="no answer", at=MOMENT),
     x.confirmed(
