@@ -57,7 +57,7 @@ def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
 def _head(scope: Message) -> Incoming:
     if scope["type"] != "http":
         raise ValueError(f"the callback's route speaks HTTP, not {scope['type']}")
-    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope.get("headers", ())}
     return Incoming(method=scope["method"], path=scope["path"], headers=headers, body=b"")
 
 

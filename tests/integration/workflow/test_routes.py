@@ -166,7 +166,8 @@ def test_caller_who_leaves_is_not_answered(office: Office) -> None:
     async def outgoing(message: object) -> None:
         said.append(message)
 
-    asyncio.run(asgi(office.workflow().receive)({"type": "http"}, incoming, outgoing))
+    scope = {"type": "http", "method": "POST", "path": "/itsm/callback/"}
+    asyncio.run(asgi(office.workflow().receive)(scope, incoming, outgoing))
     assert (said, list(messages)) == ([], [])
 
 
