@@ -51,6 +51,7 @@ def main(part: str, names: Mapping[str, str]) -> int:
         "mutants",
         deadline=None,
         derandomize=True,
+        suppress_health_check=tuple(hypothesis.HealthCheck),  # on a busy machine all is slow
         max_examples=50,
         phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
     )
