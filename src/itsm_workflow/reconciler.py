@@ -271,7 +271,12 @@ class Reconciler:
     def _record(
         self, claimed: Stored, plan: Plan, answers: Callable[[], Sequence[ReadAnswer | LookupAnswer]]
     ) -> tuple[Stored, bool]:
-        return self._advanced(*self.loop.record_look(claimed, plan.question, answers()))
+        try:
+            found = answers()
+        except Exception as error:  # noqa: BLE001 - a gateway's own mistake: the question was not answered
+            self.observers.on_trouble(claimed.change.id, error, doing=_POISON)
+            return claimed, False
+        return self._advanced(*self.loop.record_look(claimed, plan.question, found))
 
     def _advanced(self, stored: Stored, answered: bool) -> tuple[Stored, bool]:  # noqa: FBT001 - a pair that is passed on
         if self.loop.is_due(stored):

@@ -133,7 +133,7 @@ def test_what_goes_wrong_leaves_its_trace(whole: Run) -> None:
     assert path_of(whole, "create never arrived").count("mark_sending") == 2
     assert path_of(whole, "callback forged").count("receive_callback") == 1
     assert path_of(whole, "callback lies").count("receive_callback") == 2
-    assert path_of(whole, "effect fails once")[-2:] == ["fail_effect", "deliver_effect"]
+    assert path_of(whole, "effect fails once")[-4:] == ["start_effect", "fail_effect", "start_effect", "deliver_effect"]
     assert "suspect_ending" in path_of(whole, "withdrawn here")
 
 
