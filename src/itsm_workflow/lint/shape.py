@@ -59,11 +59,14 @@ def _undeclared(definition: WorkflowDefinition) -> Iterator[Finding]:
         if state not in known:
             told = f"nothing is declared of {state}: say in grants whether require_approved lets its subject through"
             yield error("grants", told, state=state.value)
+    granted = definition.roles.granted
+    library = approval_table(definition.states, definition.initial, definition.roles)
+    approvals = {row.trigger for row in library if row.dest is granted}
     for row in moves(definition):
-        if row.dest is definition.roles.granted and row.trigger != Trigger.APPROVE:
+        if row.dest is granted and row.trigger not in approvals:
             for state in row.sources:
                 if not definition.is_granting(state):
-                    told = f"{row.trigger.value} leads from {state} to {row.dest}, which is for the ticket's approval"
+                    told = f"{row.trigger.value} leads from {state} to {granted}, which is for the ticket's approval"
                     yield error("grants", told, state=state.value, trigger=row.trigger.value)
 
 
