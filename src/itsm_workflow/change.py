@@ -260,6 +260,7 @@ class PlannedEffect:
         lost: Deliveries in a row, before the present one, of which no result was stored before their claim ended.
         retried_after: How many deliveries there were when a person last had it tried again. The bound on deliveries
             counts from there.
+        unsure: An earlier delivery may have done its work though no result says so; known of withdrawals alone.
     """
 
     id: str
@@ -273,6 +274,7 @@ class PlannedEffect:
     claimed_until: dt.datetime | None = None
     lost: int = 0
     retried_after: int = 0
+    unsure: bool = False
 
     @property
     def tries(self) -> int:

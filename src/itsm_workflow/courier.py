@@ -26,6 +26,10 @@ WORKER = "worker"
 """The actor of what the library does on its own."""
 
 _TRIES = 16
+_PROBLEMS = {
+    ev.Withdrawal.NOT_YET: "the ticket's flow has not reached its approval, so that it cannot be withdrawn yet",
+    ev.Withdrawal.UNKNOWN: "the gateway did not answer whether the ticket was withdrawn",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +55,7 @@ class Courier:
         change, effect = claimed.change, claimed.change.expect_effect(question.effect)
         result = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error="", final=False)
         if effect.name == WITHDRAW:
-            result = attrs.evolve(result, error=self._withdraw(change, effect.actor))
+            result = self._withdraw(change, result, effect.actor)
         else:
             call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
             try:
@@ -60,7 +64,7 @@ class Courier:
                 self._record(claimed, attrs.evolve(result, error=describe(stop)))
                 raise
             result = attrs.evolve(result, error=error, final=final)
-        return self._record(claimed, result), not result.error
+        return self._record(claimed, result), not result.error or result.withdrawal is ev.Withdrawal.NOT_YET
 
     def _record(self, claimed: Stored, result: ev.EffectResult) -> Stored:
         step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
@@ -73,20 +77,20 @@ class Courier:
                 stored = self.journal.load(claimed.change.id)
         raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
 
-    def _withdraw(self, change: ChangeRequest, actor: str) -> str:
+    def _withdraw(self, change: ChangeRequest, result: ev.EffectResult, actor: str) -> ev.EffectResult:
         ticket = change.expect_ticket()
         wrong = error_of_another_gateway(ticket, self.gateway.name)
         if wrong is not None:
-            return describe(wrong)
+            return attrs.evolve(result, error=describe(wrong))
         try:
-            self.gateway.withdraw(
+            withdrawal = self.gateway.withdraw(
                 ticket,
                 operator=change.expect_attempt().creator,
                 reason=f"withdrawn by {actor or 'the applicant'}",
             )
         except GatewayError as error:
-            return describe(error)
-        return ""
+            return attrs.evolve(result, error=describe(error))
+        return attrs.evolve(result, withdrawal=withdrawal, error=_PROBLEMS.get(withdrawal, ""))
 
 
 def error_of_another_gateway(ticket: Ticket, name: str) -> GatewayError | None:

@@ -61,7 +61,8 @@ class Decisions(Records):
         """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
 
         The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later. One of which
-        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn.
+        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn. A ticket that is
+        decided before the withdrawal reaches it decides the change.
 
         Raises:
             TransitionRefused: It is a draft, or has ended.
@@ -70,6 +71,22 @@ class Decisions(Records):
             with contextlib.suppress(TransitionRefused):  # it is being sent by now
                 return self.abandon(change_id, actor=actor, reason=reason)
         return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+
+    def accept_after_withdrawal(self, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
+        """Let the ticket decide the change although it was withdrawn for it, and look at the ticket.
+
+        A withdrawn ticket can revive. Until an operator accepts it, such a ticket does not approve the change.
+
+        Args:
+            change_id: The change.
+            actor: Who accepts it.
+            reason: Why the change goes on although its withdrawal was asked for.
+
+        Raises:
+            TransitionRefused: No withdrawal that was delivered is unresolved, or no reason is given.
+        """
+        self.fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+        return self._loop.advance(change_id, forced=True).change
 
     def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Send once more with the same key, after the look-ups showed that there is no ticket.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS
 
 if TYPE_CHECKING:
@@ -140,6 +141,9 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         return f"waits for a look at {where} that decides"
     if change.suspicion is not None:
         return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
+    withdrawn = withdrawal.unresolved(change)
+    if withdrawn is not None:
+        return f"waits for {where} to end as withdrawn, since it was withdrawn ({withdrawal.since(withdrawn)})"
     approvers = ", ".join(change.form.approvers) or "its approvers"
     since = f" since {_at(ticket.recorded_at)}" if ticket else ""
     lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""

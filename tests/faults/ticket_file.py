@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.gateway.protocol import Created, FoundTicket, Service
-from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.sandbox.ticket import Status, TicketView
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ class TicketFile:
         """Return the tickets of that number."""
         return [_found(line) for line in self._lines() if _sn(line["id"]) == sn]
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Do nothing."""
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Do nothing, and say that it is done."""
+        return Withdrawal.DONE
 
     def services(self) -> Sequence[Service]:
         """Return the only service."""

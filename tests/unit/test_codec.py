@@ -73,7 +73,7 @@ EVERY_TYPE = [
     ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"}),
     ev.EffectStart(effect="E1", attempt=8, until=x.later(300), owner="w1"),
-    ev.EffectResult(effect="E1", attempt=8, error="boom", final=True),
+    ev.EffectResult(effect="E1", attempt=8, error="boom", final=True, withdrawal=ev.Withdrawal.UNKNOWN),
     ev.EffectRetry(effect="E1", reason="mended"),
 ]
 
@@ -161,7 +161,14 @@ FULL = attrs.evolve(
     heard=HeardCallback(sn="REQ7", digest="0" * 64, at=x.later(7), count=2),
     effects=(
         x.started(
-            attempts=8, error="boom", actor="alice", owner="w1", claimed_until=x.later(8), lost=1, retried_after=6
+            attempts=8,
+            error="boom",
+            actor="alice",
+            owner="w1",
+            claimed_until=x.later(8),
+            lost=1,
+            retried_after=6,
+            unsure=True,
         ),
     ),
     submission=2,

@@ -82,6 +82,21 @@ def withdraw(place: Place, name: str, actor: str, reason: str, *, in_json: bool)
     return _act(place, name, in_json, lambda workflow, one: workflow.withdraw(one.id, actor=actor, reason=reason))
 
 
+@click.command("accept-after-withdrawal")
+@click.argument("name", metavar="ID")
+@_actor
+@_reason
+@json_option
+@placed
+def accept_after_withdrawal(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+    """Let a ticket that was withdrawn, and revived, decide the change all the same."""
+
+    def accept(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
+        return workflow.accept_after_withdrawal(change.id, actor=actor, reason=reason)
+
+    return _act(place, name, in_json, accept)
+
+
 @click.command()
 @click.argument("name", metavar="ID")
 @_actor

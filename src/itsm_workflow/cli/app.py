@@ -53,6 +53,7 @@ for _command in (
     reconciling.reconcile,
     acting.settle,
     acting.withdraw,
+    acting.accept_after_withdrawal,
     acting.resend,
     resending.resend_all,
     acting.abandon,

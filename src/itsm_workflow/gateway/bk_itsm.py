@@ -39,7 +39,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
     TicketRow,
 )
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
-from itsm_workflow.machine.evidence import ENDED, TicketStatus
+from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
@@ -244,9 +244,37 @@ class BkItsmGateway:
 
     # ---------------------------------------------------------------- acting
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Withdraw the ticket; one that has ended is left alone."""
-        self._operate(ticket, "WITHDRAW", operator, reason, done=ENDED)
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Withdraw the ticket, and return what became of it; one that has ended is left alone.
+
+        BK-ITSM refuses a withdrawal with one code for everything. So the ticket is read after a refusal: a running one
+        that asks for no approval yet takes the withdrawal later.
+
+        Raises:
+            GatewayError: It was not withdrawn.
+        """
+        status = self._status(ticket)
+        if status in ENDED:
+            return withdrawal_of(status)
+        try:
+            reply = self._client.exchange(
+                OPERATE_TICKET,
+                _operation(ticket, "WITHDRAW", operator, reason),
+                context=RequestContext(operator=operator),
+            )
+        except GatewayUnavailable:
+            raise
+        except GatewayError:
+            return Withdrawal.UNKNOWN
+        if not isinstance(reply, GatewayRefused):
+            return Withdrawal.DONE
+        page = self._alone(ticket, OPERATE_TICKET.name)
+        after = status_of(page.current_status)
+        if after in ENDED:
+            return withdrawal_of(after)
+        if after is TicketStatus.RUNNING and self._reader.comes_before_approval(page):
+            return Withdrawal.NOT_YET
+        raise reply
 
     def suspend(self, ticket: Ticket, *, operator: str, reason: str) -> None:
         """Suspend the ticket, unless it is: a second suspension succeeds, and then nothing resumes the ticket."""
@@ -266,12 +294,7 @@ class BkItsmGateway:
         """Act by number, once the number is known to be our ticket's alone; a refusal is judged by where it stands."""
         if self._status(ticket) in done:
             return
-        params = {
-            "sn": ticket.sn,
-            "operator": operator,
-            "action_type": action,
-            "action_message": reason.strip() or f"by {operator}",  # the server wants some
-        }
+        params = _operation(ticket, action, operator, reason)
         reply = self._client.exchange(OPERATE_TICKET, params, context=RequestContext(operator=operator))
         if isinstance(reply, GatewayRefused) and self._status(ticket) not in done:
             raise reply
@@ -309,3 +332,17 @@ class BkItsmGateway:
 
 def _remote_message(refused: GatewayRefused) -> str:
     return str(vars(refused).get("remote_message", ""))
+
+
+def withdrawal_of(status: TicketStatus) -> Withdrawal:
+    """Return what the end of a ticket means for its withdrawal."""
+    return Withdrawal.DONE if status is TicketStatus.REVOKED else Withdrawal.ENDED
+
+
+def _operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mapping[str, object]:
+    return {
+        "sn": ticket.sn,
+        "operator": operator,
+        "action_type": action,
+        "action_message": reason.strip() or f"by {operator}",  # the server wants some
+    }

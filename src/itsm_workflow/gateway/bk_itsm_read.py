@@ -184,6 +184,15 @@ class TicketReader:
         except GatewayError as error:
             return None, _why_unreadable("result", error)
 
+    def comes_before_approval(self, page: TicketPage) -> bool:
+        """Return whether the flow of a running ticket was seen not to have reached an approval."""
+        try:
+            if self._steps(page).approval is not False:
+                return False
+            return not deciders_in(self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"}).logs)
+        except GatewayError:
+            return False
+
     def _steps(self, page: TicketPage | TicketRow) -> _Steps:
         """Return what the ticket's steps show.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Attempt, ChangeRequest, Form, Ticket
     from itsm_workflow.gateway.budget import Budget
-    from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+    from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
     from itsm_workflow.settings import Settings
 
 
@@ -225,11 +225,14 @@ class TicketGateway(Protocol):
         """
         ...
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Withdraw the ticket on behalf of its creator. Already ended is not an error.
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
+        """Withdraw the ticket on behalf of its creator, and return what became of it.
+
+        A refusal is ``NOT_YET`` only if the ticket shows that its flow has not reached the approval. A ticket that is
+        withdrawn already is ``DONE``; one that ended otherwise is left alone, and is ``ENDED``.
 
         Raises:
-            GatewayError: Not done, or unknown whether.
+            GatewayError: It was not withdrawn.
         """
         ...
 

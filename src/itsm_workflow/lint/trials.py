@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.change import ChangeRequest, Form
+from itsm_workflow.change import WITHDRAW, ChangeRequest, Form
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.lint.findings import doubt, error
 from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
@@ -305,6 +305,7 @@ def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
         "suspicion": change.suspicion.status if change.suspicion else None,
         "heard": change.heard is not None,
         "effect": change.effects[-1].status if change.effects else None,
+        "withdrawal": next((one.status for one in reversed(change.effects) if one.name == WITHDRAW), None),
         "contradicted": bool(change.contradictions),
         "data": repr(sorted(change.data.items(), key=lambda item: item[0])),
     }

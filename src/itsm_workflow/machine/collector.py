@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from itsm_workflow.machine import due, guards, updates
+from itsm_workflow.machine import due, guards, updates, withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
@@ -47,6 +47,7 @@ class Trigger(enum.StrEnum):
     REJECT = "reject"
     RECORD_CONTRADICTION = "record_contradiction"
     REQUEST_WITHDRAWAL = "request_withdrawal"
+    ACCEPT_AFTER_WITHDRAWAL = "accept_after_withdrawal"
     ABANDON = "abandon"
     RAISE_ATTENTION = "raise_attention"
     CLEAR_ATTENTION = "clear_attention"
@@ -144,6 +145,9 @@ def approval_table(
             guard=guards.is_contradiction, update=updates.contradicted, note="recorded and alarmed, never flipped"),
         row(trigger=T.REQUEST_WITHDRAWAL, sources=(asking, *watched), dest=None, evidence=ev.Decision,
             update=updates.withdrawal_planned, note="plans the effect withdraw"),
+        row(trigger=T.ACCEPT_AFTER_WITHDRAWAL, sources=watched, dest=None, evidence=ev.Decision,
+            guard=withdrawal.may_be_accepted, update=updates.accepted_after_withdrawal,
+            note="its ticket counts although it was withdrawn"),
         row(trigger=T.ABANDON, sources=(draft,), dest=refused, evidence=ev.Decision,
             update=updates.abandoned, note="given up"),
         row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,

@@ -35,6 +35,19 @@ class Channel(enum.StrEnum):
     OPERATOR = "operator"
 
 
+class Withdrawal(enum.StrEnum):
+    """What became of a withdrawal that the gateway was asked for."""
+
+    DONE = "done"
+    """The ticket is withdrawn, by this request or by an earlier one."""
+    NOT_YET = "not_yet"
+    """The gateway refused it, and the ticket's flow has not reached its approval: ask again."""
+    ENDED = "ended"
+    """The ticket had ended otherwise: nothing was done."""
+    UNKNOWN = "unknown"
+    """It may have been done."""
+
+
 @attrs.frozen(kw_only=True)
 class Decision:
     """A person, or a program on its own account, wants something."""
@@ -248,12 +261,15 @@ class EffectResult:
         attempt: The number of this delivery, from 1; 0 if the work was done otherwise, e.g. by hand.
         error: Empty if it was done.
         final: A failure that no repeat can mend, e.g. a name that is not registered.
+        withdrawal: What became of the library's own withdrawal; None for a host's effect, and for a withdrawal that
+            was certainly not done.
     """
 
     effect: str
     attempt: int
     error: str = ""
     final: bool = False
+    withdrawal: Withdrawal | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ def ending_is_new(facts: Facts) -> str | None:
 
 
 def is_approved(facts: Facts) -> str | None:
-    """Our own ticket is approved by the definition's rule."""
+    """Our own ticket is approved by the definition's rule, and no withdrawal of it is unresolved."""
     _rule(facts)
-    return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED)
+    return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED) or withdrawal.forbids_approval(facts.change)
 
 
 def is_refused(facts: Facts) -> str | None:
@@ -285,6 +286,8 @@ def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
     effect = _effect(facts, result.effect)
     if effect is None:
         return f"this change has no effect {result.effect}"
+    if result.withdrawal is not None and effect.name != WITHDRAW:
+        return f"effect {effect.name} is not the library's own withdrawal"
     if effect.status is EffectStatus.DELIVERED:
         return f"effect {effect.name} was delivered already"
     if result.attempt > effect.attempts:

@@ -25,6 +25,7 @@ from itsm_workflow.change import (
     TicketDecision,
 )
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
@@ -158,13 +159,7 @@ def refused(facts: Facts) -> ChangeRequest:
     problem = f"the gateway refused it (code {refusal.remote_code}): {refusal.message}"
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
     # Left planned, it would hit the ticket that the mended draft is filed as.
-    done = tuple(
-        attrs.evolve(one, status=EffectStatus.DELIVERED)
-        if one.name == WITHDRAW and one.status is EffectStatus.PLANNED
-        else one
-        for one in change.effects
-    )
-    return attrs.evolve(change, effects=done)
+    return withdrawal.superseded(change, EffectStatus.PLANNED)
 
 
 def requeued(facts: Facts) -> ChangeRequest:
@@ -256,6 +251,16 @@ def withdrawal_planned(facts: Facts) -> ChangeRequest:
     return effect_planned(facts.change, WITHDRAW, facts.now, facts.actor)
 
 
+def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
+    """Set the withdrawals aside, and the call for a person as well."""
+    undone = (EffectStatus.PLANNED, EffectStatus.PARKED)
+    change = withdrawal.superseded(facts.change, *undone, EffectStatus.DELIVERED)
+    resolved = {AttentionReason.WITHDRAWAL_UNRESOLVED, AttentionReason.EFFECT_PARKED}
+    if change.attention is None or change.attention.reason not in resolved:
+        return change
+    return attrs.evolve(change, attention=_parked(attrs.evolve(facts, change=change)))
+
+
 def attention_raised(facts: Facts) -> ChangeRequest:
     """Ask for a person; the same reason and facts again change nothing.
 
@@ -303,19 +308,24 @@ def effect_started(facts: Facts) -> ChangeRequest:
         owner=start.owner,
         claimed_until=start.until,
         lost=before.lost + 1 if before.status is EffectStatus.STARTED else 0,
+        unsure=before.unsure or (before.name == WITHDRAW and before.status is EffectStatus.STARTED),
     )
 
 
 def effect_delivered(facts: Facts) -> ChangeRequest:
     """Note the delivery."""
-    wanted = facts.expect(ev.EffectResult).effect
-    return _without_parked_attention(_effect(facts, wanted, status=EffectStatus.DELIVERED, error="", **_AT_REST))
+    result = facts.expect(ev.EffectResult)
+    status = withdrawal.status_after(facts.change.expect_effect(result.effect), result)
+    return _without_parked_attention(_effect(facts, result.effect, status=status, error="", unsure=False, **_AT_REST))
 
 
 def effect_failed(facts: Facts) -> ChangeRequest:
     """Note the failure; after too many, park the effect and ask for a person."""
     result = facts.expect(ev.EffectResult)
-    tries = next(one for one in facts.change.effects if one.id == result.effect).tries
+    if result.withdrawal is ev.Withdrawal.NOT_YET:
+        return _withdrawn_later(facts)
+    before = facts.change.expect_effect(result.effect)
+    tries = before.tries
     parked = result.final or tries >= facts.policy.effect_attempts
     change = _effect(
         facts,
@@ -323,10 +333,25 @@ def effect_failed(facts: Facts) -> ChangeRequest:
         status=EffectStatus.PARKED if parked else EffectStatus.PLANNED,
         due_at=facts.now + facts.policy.effect_wait(tries),
         error=result.error,
+        unsure=before.unsure or result.withdrawal is ev.Withdrawal.UNKNOWN,
         **_AT_REST,
     )
     told = {"effect": result.effect, "error": result.error}
     return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, told) if parked else change
+
+
+def _withdrawn_later(facts: Facts) -> ChangeRequest:
+    """Try a withdrawal again that the gateway does not take yet; it counts for nothing."""
+    result = facts.expect(ev.EffectResult)
+    return _effect(
+        facts,
+        result.effect,
+        status=EffectStatus.PLANNED,
+        due_at=withdrawal.next_try(facts.change, facts.now, facts.policy),
+        error=result.error,
+        retried_after=facts.change.expect_effect(result.effect).retried_after + 1,
+        **_AT_REST,
+    )
 
 
 def effect_retried(facts: Facts) -> ChangeRequest:
@@ -347,7 +372,9 @@ def _effect(facts: Facts, wanted: str, **values: Any) -> ChangeRequest:
 
 
 def _ended(facts: Facts, outcome: Outcome) -> ChangeRequest:
-    return attrs.evolve(facts.change, outcome=outcome, ended_at=facts.now, attention=_parked(facts))
+    change = withdrawal.superseded(facts.change, EffectStatus.PLANNED, EffectStatus.PARKED)
+    attention = _parked(attrs.evolve(facts, change=change))
+    return attrs.evolve(change, outcome=outcome, ended_at=facts.now, attention=attention)
 
 
 def _decision(facts: Facts) -> TicketDecision | None:

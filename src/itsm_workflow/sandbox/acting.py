@@ -28,21 +28,24 @@ _CLOSED = "抱歉，单据已关闭，无法操作"
 def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
     """Take a ticket back: its creator or the API account, while it is not over.
 
-    Before the flow has started this sets REVOKED without stopping the start, so the approval step may run all the
-    same. Two withdrawals at one instant both succeed and both cause a callback.
+    Before the flow has started this is refused, or sets REVOKED without stopping the start, so the approval step may
+    run all the same. Two withdrawals at one instant both succeed and both cause a callback.
 
     Returns:
         The callbacks, which the server sends before it answers.
 
     Raises:
-        Refusal: the operator may not, or the ticket is over.
+        Refusal: the operator may not, the ticket is over, or its flow has not started.
     """
     check_may_withdraw(ledger, ticket, operator)
     if ticket.ended:
         ledger.note(ticket, "withdraw at the same instant")
         return ledger.compose(ticket)
     early = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
-    phase = ticket.phase
+    phase, refused = ticket.phase, ledger.behaviour.early_refusal_chance
+    if early and refused > 0 and ledger.random.random() < refused:
+        text = "抱歉，单据执行中，无法撤销"
+        raise invalid(text)
     _log(ledger, ticket, operator, "撤销单据", in_step=ticket.step_running)
     callbacks = ledger.end(ticket, Status.REVOKED, "withdraw")
     ledger.sign(ticket, operator)

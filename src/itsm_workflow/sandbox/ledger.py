@@ -54,6 +54,7 @@ class Behaviour:
         start_delay: seconds from a create to its approval step (the submit step shows at half of it).
         decision_delay: seconds from a decision's "success" to its effect and callback.
         revive_chance: how likely a withdrawal before the flow has started leaves an approval step that runs, 0 to 1.
+        early_refusal_chance: how likely a withdrawal before the flow has started is refused, 0 to 1.
         race_window: seconds within which two requests count as sent at the same instant, so that both are answered
             from the state before either; 0 for a server that is never raced.
         jam_chance: how likely two simultaneous approvals by one person leave a ticket that nobody can decide, 0 to 1.
@@ -64,6 +65,7 @@ class Behaviour:
     start_delay: float = 0.5
     decision_delay: float = 0.2
     revive_chance: float = 1.0
+    early_refusal_chance: float = 0.0
     race_window: float = 0.0
     jam_chance: float = 0.0
     api_account: str = "admin"

@@ -9,6 +9,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.guards import OUTCOMES, has_stayed
@@ -226,7 +227,10 @@ def _decide_read(
     if isinstance(verdict, Doubt):
         return (_concern(verdict.reason, ticket=snapshot.ticket_id, detail=verdict.detail),)
     if verdict is Verdict.APPROVED:
-        return (Step(Trigger.APPROVE, snapshot),)
+        if withdrawal.is_in_delivery(change):
+            return ()  # its result decides first, and the change is looked at again right after it
+        withdrawn = _withdrawn(change, snapshot)
+        return withdrawn or (Step(Trigger.APPROVE, snapshot),)
     if verdict is Verdict.REFUSED:
         return (Step(Trigger.REJECT, snapshot),)
     if verdict is Verdict.OPEN:
@@ -243,13 +247,25 @@ def _decide_open(
     steps: list[Step] = []
     if change.state == definition.roles.undelivered or change.suspicion is not None:
         steps.append(Step(Trigger.RESUME, snapshot))
-    attention = change.attention
-    if attention is not None and attention.reason in DOUBTS:
+    attention, withdrawn = change.attention, _withdrawn(change, snapshot)
+    revived = snapshot.status not in ev.ENDED or snapshot.step_running is True
+    if revived and withdrawn and not any(one.unsure for one in change.effects):
+        steps += withdrawn
+    elif attention is not None and attention.reason in DOUBTS:
         agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
         steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
     else:
         steps += _overdue(change, now, policy)
     return tuple(steps)
+
+
+def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> tuple[Step, ...]:
+    """Return the concern that a ticket goes on, or is approved, though we withdrew it; nothing if we did not."""
+    effect = withdrawal.unresolved(change)
+    if effect is None:
+        return ()
+    facts = {"ticket": snapshot.ticket_id, "status": snapshot.status.value}
+    return (_concern(AttentionReason.WITHDRAWAL_UNRESOLVED, **facts, since=withdrawal.since(effect)),)
 
 
 def _decide_unread(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.due import effect_due
@@ -63,7 +63,11 @@ def _plan_delivery(effect: PlannedEffect, policy: Policy, owner: str) -> Plan:
             if effect.lost
             else "its last delivery brought no result: it ended its process, or took too long"
         )
-        lost = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error=problem, final=True)
+        # A withdrawal may have been done by then.
+        withdrawal = ev.Withdrawal.UNKNOWN if effect.name == WITHDRAW else None
+        lost = ev.EffectResult(
+            effect=effect.id, attempt=effect.attempts, error=problem, final=True, withdrawal=withdrawal
+        )
         return Plan(question=None, claim=(Step(Trigger.FAIL_EFFECT, lost),))
     return Plan(question=Deliver(effect=effect.id, name=effect.name, attempt=effect.attempts + 1, owner=owner))
 

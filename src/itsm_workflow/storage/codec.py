@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import ChangeRequest, Entry
+from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, Entry
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage.protocol import EntryRow, Row, Write
@@ -132,6 +132,8 @@ class Codec:
             found = _row_digest(row, document)
             form = self._insert_columns(values, document, row)
             change = converter.structure(values, ChangeRequest)
+            if document["schema"] != SCHEMA:
+                change = _without_earlier_withdrawals(change)
             due_at = None if row.due_at is None else from_micros(row.due_at)
             if found != written:
                 raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
@@ -267,3 +269,18 @@ def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:
     if type(schema) is not int or schema not in _READABLE or set(document) != keys:
         raise ValueError(f"the document must have a schema up to {SCHEMA} and exactly {', '.join(sorted(keys))}")
     return document
+
+
+def _without_earlier_withdrawals(change: ChangeRequest) -> ChangeRequest:
+    """Return a change of schema 1 without withdrawals of an earlier submission that count as delivered.
+
+    Schema 1 stored a withdrawal as delivered if the gateway refused the submission, so that there was no ticket.
+    """
+    since = change.attempt.submitted_at if change.attempt and change.ticket else None
+    effects = tuple(
+        attrs.evolve(one, status=EffectStatus.SUPERSEDED)
+        if (one.name, one.status) == (WITHDRAW, EffectStatus.DELIVERED) and (since is None or one.due_at < since)
+        else one
+        for one in change.effects
+    )
+    return attrs.evolve(change, effects=effects)

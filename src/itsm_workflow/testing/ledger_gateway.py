@@ -10,12 +10,13 @@ import threading
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
+from itsm_workflow.gateway.bk_itsm import withdrawal_of
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_read import status_of
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, TicketResult
-from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.create_form import read_create
@@ -208,14 +209,27 @@ class LedgerGateway:
 
     # ---------------------------------------------------------------- acting
 
-    def withdraw(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
-        """Withdraw the ticket; one that has ended is left alone.
+    def withdraw(self, ticket: BoundTicket, *, operator: str, reason: str) -> Withdrawal:
+        """Withdraw the ticket, and return what became of it; one that has ended is left alone.
 
         Raises:
             GatewayError: Several tickets carry its number, or the operator may not.
         """
         del reason  # the ledger keeps none
-        self._operate(ticket, ENDED, lambda found: self._outbox.extend(acting.withdraw(self.ledger, found, operator)))
+        with self._lock:
+            self._catch_up("operate_ticket")
+            found = self._alone(ticket)
+            status = status_of(found.status.value)
+            if status in ENDED:
+                return withdrawal_of(status)
+            try:
+                self._outbox.extend(acting.withdraw(self.ledger, found, operator))
+            except Refusal as refusal:
+                if found.status is Status.RUNNING and not found.step_running and found.decided is None:
+                    return Withdrawal.NOT_YET
+                code = refusal.code
+                raise GatewayRefused("refused", endpoint="operate_ticket", remote_code=code) from None
+            return Withdrawal.DONE
 
     def suspend(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
         """Suspend the ticket, unless it is."""
@@ -316,14 +330,19 @@ class LedgerGateway:
         values = [field["value"] for field in fields if field["key"] == key]
         return values[0] if values and isinstance(values[0], str) and values.count(values[0]) == len(values) else None
 
+    def _alone(self, ticket: BoundTicket) -> Ticket:
+        """Return the ticket, if no other one carries its number."""
+        found, ambiguous = self._page(ticket)
+        if ambiguous:
+            raise GatewayProtocolError(
+                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint="operate_ticket"
+            )
+        return found
+
     def _operate(self, ticket: BoundTicket, done: frozenset[TicketStatus], act: Callable[[Ticket], object]) -> None:
         with self._lock:
             self._catch_up("operate_ticket")
-            found, ambiguous = self._page(ticket)
-            if ambiguous:
-                raise GatewayProtocolError(
-                    f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint="operate_ticket"
-                )
+            found = self._alone(ticket)
             if status_of(found.status.value) in done:
                 return
             try:

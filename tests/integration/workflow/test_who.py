@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
-    from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 
 FORM: dict[str, Any] = {"title": "接入日志", "applicant": "alice", "approvers": ["carol"]}
 
@@ -60,10 +60,10 @@ class Recording(LedgerGateway):
         self.asked.append(("find_by_sn", (sn, sent.attempt.key)))
         return super().find_by_sn(sn, sent)
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
         """Remember who asks, and why."""
         self.asked.append(("withdraw", (ticket.id, operator, reason)))
-        super().withdraw(ticket, operator=operator, reason=reason)
+        return super().withdraw(ticket, operator=operator, reason=reason)
 
 
 @pytest.fixture

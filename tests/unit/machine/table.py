@@ -33,6 +33,7 @@ LEADS: Mapping[str, Mapping[str, str]] = {
     "reject": {"pending": "rejected", "failed_callback": "rejected", "rejected": _STAYS},
     "record_contradiction": {"draft": _STAYS, "approved": _STAYS, "rejected": _STAYS},
     "request_withdrawal": {"applying": _STAYS, "pending": _STAYS, "failed_callback": _STAYS},
+    "accept_after_withdrawal": {"pending": _STAYS, "failed_callback": _STAYS},
     "abandon": {state: "rejected" for state in STATES if state not in FINAL},
     "raise_attention": _ANY,
     "clear_attention": _ANY,

@@ -59,6 +59,7 @@ EVIDENCE = {
     "reject": x.finished(approved=False),
     "record_contradiction": ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     "request_withdrawal": WANTED,
+    "accept_after_withdrawal": WANTED,
     "abandon": WANTED,
     "raise_attention": ev.Concern(reason=AttentionReason.OVERDUE),
     "clear_attention": WANTED,
@@ -82,6 +83,8 @@ def standing(state: str, trigger: str) -> ChangeRequest:
         return x.with_attention(change, AttentionReason.INCONCLUSIVE)
     if trigger in {"deliver_effect", "fail_effect"}:
         return x.with_effect(change, x.started())
+    if trigger == "accept_after_withdrawal":
+        return x.with_effect(change, x.planned(EffectStatus.DELIVERED, name="withdraw"))
     if trigger == "start_effect":
         return x.with_effect(change)
     return x.with_effect(change, x.planned(EffectStatus.PARKED)) if trigger == "retry_effect" else change

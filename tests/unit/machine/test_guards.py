@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Outcome
-from itsm_workflow.machine import approval, guards
+from itsm_workflow.machine import approval, guards, withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
@@ -470,7 +470,77 @@ EFFECTS: dict[str, Case] = {
     "retry, planned": (guards.effect_is_parked, effect(), ev.EffectRetry(effect="E1"), 0, "effect start is planned"),
 }
 
-CASES = {**ATTEMPTS, **PEOPLE, **TICKETS, **ENDINGS, **EFFECTS}
+WITHDRAWN = attrs.evolve(x.PENDING, effects=(x.planned(DELIVERED, name="withdraw", due_at=x.later(60)),))
+WITHDRAWING = attrs.evolve(x.PENDING, effects=(x.started(name="withdraw"),))
+MAYBE_WITHDRAWN = attrs.evolve(x.PENDING, effects=(x.planned(name="withdraw", unsure=True),))
+ACCEPTED = attrs.evolve(x.PENDING, effects=(x.planned(EffectStatus.SUPERSEDED, name="withdraw"),))
+ACCEPTS = withdrawal.may_be_accepted
+PLEASE = ev.Decision(reason="please")
+AFTER_ALL = "accept_after_withdrawal accepts it all the same"
+WITHDRAWALS: dict[str, Case] = {
+    "approve, withdrawn by us": (
+        APPROVES,
+        WITHDRAWN,
+        x.finished(approved=True),
+        0,
+        f"the ticket was withdrawn (2024-05-17 08:01:00 UTC): {AFTER_ALL}",
+    ),
+    "approve, perhaps withdrawn by us": (
+        APPROVES,
+        MAYBE_WITHDRAWN,
+        x.finished(approved=True),
+        0,
+        f"the ticket was withdrawn (not known when): {AFTER_ALL}",
+    ),
+    "approve, while a withdrawal is delivered": (
+        APPROVES,
+        WITHDRAWING,
+        x.finished(approved=True),
+        0,
+        "a withdrawal is being delivered: its result is waited for",
+    ),
+    "approve, a withdrawal is planned": (
+        APPROVES,
+        attrs.evolve(x.PENDING, effects=(x.planned(name="withdraw"),)),
+        x.finished(approved=True),
+        0,
+        None,
+    ),
+    "approve, accepted": (APPROVES, ACCEPTED, x.finished(approved=True), 0, None),
+    "accept": (ACCEPTS, WITHDRAWN, PLEASE, 0, None),
+    "accept, perhaps withdrawn": (ACCEPTS, MAYBE_WITHDRAWN, PLEASE, 0, None),
+    "accept, without a reason": (
+        ACCEPTS,
+        WITHDRAWN,
+        ev.Decision(reason=" "),
+        0,
+        "a reason is needed: the applicant had the ticket withdrawn",
+    ),
+    "accept, while a withdrawal is delivered": (
+        ACCEPTS,
+        WITHDRAWING,
+        PLEASE,
+        0,
+        "a withdrawal is being delivered: wait for its result",
+    ),
+    "accept, nothing was withdrawn": (
+        ACCEPTS,
+        x.PENDING,
+        PLEASE,
+        0,
+        "no withdrawal that was delivered is unresolved",
+    ),
+    "accept, accepted": (ACCEPTS, ACCEPTED, PLEASE, 0, "no withdrawal that was delivered is unresolved"),
+    "withdrawn, of a host's effect": (
+        guards.effect_was_done,
+        running(),
+        ev.EffectResult(effect="E1", attempt=1, withdrawal=ev.Withdrawal.DONE),
+        0,
+        "effect start is not the library's own withdrawal",
+    ),
+}
+
+CASES = {**WITHDRAWALS, **ATTEMPTS, **PEOPLE, **TICKETS, **ENDINGS, **EFFECTS}
 
 
 @pytest.mark.parametrize(("guard", "change", "evidence", "at", "reason"), CASES.values(), ids=CASES)

@@ -253,7 +253,7 @@ def test_refused_is_done_with_a_withdrawal_that_was_asked_for() -> None:
     parked = x.planned(PARKED, name=WITHDRAW, id="E3")
     change = updated(updates.refused, attrs.evolve(x.SENDING, effects=(wish, own, parked)), refusal)
 
-    assert change.effects == (attrs.evolve(wish, status=EffectStatus.DELIVERED), own, parked)
+    assert change.effects == (attrs.evolve(wish, status=EffectStatus.SUPERSEDED), own, parked)
 
 
 def test_requeued_keeps_the_key_and_raises_the_number() -> None:

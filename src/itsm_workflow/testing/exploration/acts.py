@@ -38,6 +38,8 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
     """Yield what `Workflow` lets an operator do; the machine judges each."""
     because = ev.Decision(reason="explored")
     yield Act("an operator asks for a withdrawal", (Step(Trigger.REQUEST_WITHDRAWAL, because),))
+    accepted = (Step(Trigger.ACCEPT_AFTER_WITHDRAWAL, because),)
+    yield Act("an operator accepts the ticket after its withdrawal", accepted)
     yield Act("an operator resends", (Step(Trigger.RESEND, because),))
     yield Act("an operator abandons the change", (Step(Trigger.ABANDON, because),))
     yield Act("an operator clears the attention", (Step(Trigger.CLEAR_ATTENTION, because),))

@@ -10,6 +10,7 @@ from itsm_workflow.change import WITHDRAW
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer, Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, filed, ran
 from itsm_workflow.testing.exploration.world import PUT_OFF, Deliver, Lookup, Read, Send
@@ -140,8 +141,8 @@ def _read(itsm: Itsm, desk: Desk, ticket_id: str, decision_field: str | None) ->
 
 
 def _deliver(itsm: Itsm, desk: Desk, deliver: Deliver, *, planned: bool) -> Iterator[Ending]:
-    def result(error: str = "") -> tuple[Step, ...]:
-        told = ev.EffectResult(effect=deliver.effect, attempt=deliver.attempt, error=error)
+    def result(error: str = "", withdrawal: Withdrawal | None = None) -> tuple[Step, ...]:
+        told = ev.EffectResult(effect=deliver.effect, attempt=deliver.attempt, error=error, withdrawal=withdrawal)
         return (Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, told),)
 
     if deliver.name != WITHDRAW:
@@ -151,11 +152,16 @@ def _deliver(itsm: Itsm, desk: Desk, deliver: Deliver, *, planned: bool) -> Iter
         if done != desk:
             yield Ending(f"effect {name} runs, and fails at its end", 1, done, result(_LOST))
         return
-    after = itsm.withdraw(desk, deliver.ticket)
-    if after is None:
+    withdrawn = itsm.withdraw(desk, deliver.ticket)
+    if withdrawn is None:
         yield Ending("the withdrawal is refused, several tickets carry the number", 0, desk, result(_NO))
         return
-    yield Ending(f"ticket {deliver.ticket} is withdrawn, if it has not ended", 0, after, result())
+    after, answer = withdrawn
+    yield Ending(f"ticket {deliver.ticket} is withdrawn, if it has not ended", 0, after, result(withdrawal=answer))
     yield Ending("the withdrawal fails", 1, desk, result(_NO))
+    if itsm.refuses_withdrawal(desk, deliver.ticket):
+        early = result(_NO, Withdrawal.NOT_YET)
+        yield Ending("the withdrawal is refused, the flow has not started", 1, desk, early)
     if after != desk:
-        yield Ending(f"ticket {deliver.ticket} is withdrawn, the answer is lost", 1, after, result(_LOST))
+        lost = result(_LOST, Withdrawal.UNKNOWN)
+        yield Ending(f"ticket {deliver.ticket} is withdrawn, the answer is lost", 1, after, lost)

@@ -151,6 +151,15 @@ def rejection_is_real(sight: Sight) -> str | None:
     )
 
 
+def withdrawals_are_heeded(sight: Sight) -> str | None:
+    """A ticket that the library withdrew approves its change only after an operator accepted it."""
+    change, ticket = sight.change, sight.ticket
+    if change is None or ticket is None or not ticket.taken or sight.desk.accepted:
+        return None
+    is_approved = change.state == sight.definition.roles.granted or change.outcome is Outcome.APPROVED
+    return "the change is approved by a ticket that the library withdrew" if is_approved else None
+
+
 def effects_follow_their_commit(sight: Sight) -> str | None:
     """An effect runs only after the commits that planned it and that count the delivery."""
     early = [effect for effect, planned in sight.desk.runs if not planned]
@@ -192,6 +201,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     approval_is_real,
     ticket_is_its_own,
     rejection_is_real,
+    withdrawals_are_heeded,
     effects_follow_their_commit,
     delivered_effects_ran,
     facts_are_recorded_once,

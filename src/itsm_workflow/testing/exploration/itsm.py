@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from itsm_workflow.change import Decider
 from itsm_workflow.gateway.protocol import FoundTicket
-from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing.exploration.ticks import NOW
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Filed(NamedTuple):
         slow: Its flow starts later than any wait of the library.
         revoked: It was withdrawn once, whatever became of it.
         minor: The change will never be bound to it, so that nobody reads it: that it ended is all that can be heard.
+        taken: The library withdrew it, whatever became of it.
         forged: It carries the key and is not what was sent: the applicant filed it, and names herself as its approver.
     """
 
@@ -56,6 +57,7 @@ class Filed(NamedTuple):
     slow: bool = False
     revoked: bool = False
     minor: bool = False
+    taken: bool = False
     forged: bool = False
 
 
@@ -84,6 +86,7 @@ class Desk(NamedTuple):
         failed: Numbers whose callback could not be delivered, sorted.
         runs: The host's own log of effects, sorted: the id, and whether the store had it planned when it ran.
         looked: Why the library had called for a person who has looked since, and cleared the call.
+        accepted: An operator accepted the ticket after its last withdrawal by the library.
     """
 
     tickets: tuple[Filed, ...] = ()
@@ -92,6 +95,7 @@ class Desk(NamedTuple):
     failed: tuple[str, ...] = ()
     runs: tuple[tuple[str, bool], ...] = ()
     looked: str = ""
+    accepted: bool = False
 
 
 class Kind(enum.Enum):
@@ -235,13 +239,24 @@ class Itsm:
         """Return the tickets of a number, the key shown on those that carry it."""
         return tuple(_found(place, one, key) for place, one in enumerate(desk.tickets) if one.sn == sn)
 
-    def withdraw(self, desk: Desk, ticket_id: str) -> Desk | None:
-        """Return the desk after a withdrawal by number; None if several tickets carry it, so that it is refused."""
+    def withdraw(self, desk: Desk, ticket_id: str) -> tuple[Desk, Withdrawal] | None:
+        """Return the desk after a withdrawal by number, and the answer; None if several tickets carry the number."""
         place = int(ticket_id) - 1
         ticket = desk.tickets[place]
         if sum(one.sn == ticket.sn for one in desk.tickets) > 1:
             return None
-        return desk if ticket.status in ENDED else revoked(desk, place)
+        if ticket.status is _REVOKED:
+            return desk, Withdrawal.DONE
+        if ticket.status in ENDED:
+            return desk, Withdrawal.ENDED
+        after = revoked(desk, place)
+        taken = _put(after, place, after.tickets[place]._replace(taken=True))
+        return taken._replace(accepted=False), Withdrawal.DONE
+
+    def refuses_withdrawal(self, desk: Desk, ticket_id: str) -> bool:
+        """Return whether a withdrawal may be refused because the ticket's flow has not started."""
+        ticket = desk.tickets[int(ticket_id) - 1]
+        return ticket.status is _RUNNING and ticket.phase == "new"
 
 
 def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:

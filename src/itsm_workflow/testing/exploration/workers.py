@@ -67,6 +67,7 @@ class Stored(NamedTuple):
         runs: Effects that ran before it was written.
         listed: The number of a ticket whose callback was not acknowledged.
         looked: Why a person had been called who has looked and cleared the call.
+        accepted: An operator accepted the ticket after its withdrawal.
         asks: The worker asks at once, or after a step of time.
     """
 
@@ -77,12 +78,13 @@ class Stored(NamedTuple):
     runs: tuple[str, ...] = ()
     listed: str = ""
     looked: str = ""
+    accepted: bool = False
     asks: bool = False
 
     @property
     def changes_desk(self) -> bool:
         """Whether something outside of the store changes with it."""
-        return bool(self.runs or self.listed or self.looked)
+        return bool(self.runs or self.listed or self.looked or self.accepted)
 
 
 class Workers:
@@ -265,6 +267,8 @@ class Workers:
             left = self.hands.of(Hand(Stage.ASK, about=Send(attempt.number, attempt.key, attempt.owner), keep=True))
         stored, called = self._put(change, base, prepared, left, "what was decided is stored"), self._shelf.get(base)
         attention = called.change.attention if Trigger.CLEAR_ATTENTION in triggers else None
+        if Trigger.ACCEPT_AFTER_WITHDRAWAL in triggers:
+            return stored._replace(accepted=True)
         return stored._replace(looked=attention.reason.value) if attention else stored
 
     def _put(self, change: int, base: int, prepared: Prepared | None, hand: int, told: str) -> Stored:
@@ -287,6 +291,8 @@ class Workers:
         after = self._desks.values[desk]
         if stored.looked:
             after = after._replace(looked=stored.looked)
+        if stored.accepted:
+            after = after._replace(accepted=True)
         for effect in stored.runs:
             after = ran(after, effect, planned=False)
         return self._desks.of(refused(after, stored.listed) if stored.listed else after)

@@ -8,6 +8,7 @@ import attrs
 
 from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.storage.protocol import Write
 from itsm_workflow.testing.simulation.faults import GATEWAY, STORE, Kind
 
@@ -259,9 +260,12 @@ class ProcessGateway:
         """Return the tickets of that number."""
         return self._ask("find_by_sn", lambda: self._inner.find_by_sn(sn, sent))
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
         """Withdraw the ticket."""
-        self._ask("withdraw", lambda: self._inner.withdraw(ticket, operator=operator, reason=reason))
+        try:
+            return self._ask("withdraw", lambda: self._inner.withdraw(ticket, operator=operator, reason=reason))
+        except GatewayTimeout:
+            return Withdrawal.UNKNOWN
 
     def undelivered(self) -> Sequence[str]:
         """Return the numbers of the tickets whose callback was not delivered."""

@@ -148,7 +148,12 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
         ev.EffectStart, effect=effect_ids, attempt=st.integers(0, 9), until=moments, owner=owners
     ),
     ev.EffectResult: st.builds(
-        ev.EffectResult, effect=effect_ids, attempt=st.integers(0, 9), error=st.just("") | texts, final=flags
+        ev.EffectResult,
+        effect=effect_ids,
+        attempt=st.integers(0, 9),
+        error=st.just("") | texts,
+        final=flags,
+        withdrawal=optional(enums(ev.Withdrawal)),
     ),
     ev.EffectRetry: st.builds(ev.EffectRetry, effect=effect_ids, reason=texts),
 }

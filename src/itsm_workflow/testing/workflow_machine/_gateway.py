@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from itsm_workflow.errors import GatewayRefused, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import NotSent, Refused, Unknown
+from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 
 if TYPE_CHECKING:
@@ -74,12 +75,14 @@ class TroubledGateway(LedgerGateway):
         self._fail("callback_failed_ticket")
         return super().undelivered()
 
-    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+    def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
         """Withdraw a ticket, unless there is trouble."""
         if self._trouble is Trouble.LOST_ANSWER:
+            self._trouble = None
             super().withdraw(ticket, operator=operator, reason=reason)
+            return Withdrawal.UNKNOWN
         self._fail("operate_ticket")
-        super().withdraw(ticket, operator=operator, reason=reason)
+        return super().withdraw(ticket, operator=operator, reason=reason)
 
     def _fail(self, endpoint: str) -> None:
         trouble, self._trouble = self._trouble, None
