@@ -8,6 +8,7 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, make_form, normal_subject
 from itsm_workflow.gateway.budget import Budget
+from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket, SupportsBudget
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Form
     from itsm_workflow.form import Asked, FormCheck, Problem
+    from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal
     from itsm_workflow.loop import Loop
@@ -39,6 +41,7 @@ class Filing:
         form_check: The host's own check of forms.
         key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
         entropy: Where ids and keys get their random bytes from.
+        shows: Tells the hosts whose ticket pages may be shown.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Filing:
         form_check: FormCheck | None,
         key_prefix: str,
         entropy: Callable[[int], bytes],
+        shows: PageRule = any_host,
     ) -> None:
         self._journal = journal
         self._loop = loop
@@ -57,6 +61,7 @@ class Filing:
         self._form_check = form_check
         self._key_prefix = key_prefix
         self._entropy = entropy
+        self._shows = shows
 
     def check(self, subject: object, asked: Asked) -> tuple[str, Form]:
         """Return the subject as it is stored, and the form that was asked for.
@@ -93,7 +98,7 @@ class Filing:
     ) -> Mapping[str, object]:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
         change_id = self._new_id()
-        submission = self._submission(form, number=1, service=self._gateway.service())
+        submission = self._submission(form, number=1, service=checked_service(self._gateway.service()))
         draft = self._journal.draft(change_id=change_id, subject="preview", form=form, actor="", steps=[submission])
         url, headers = address(change_id, 1)
         request = CreateRequest(
@@ -173,7 +178,8 @@ class Filing:
         """
         change = self._journal.load(change_id).change
         skew = self._journal.policy.clock_skew
-        found = self._gateway.find_by_sn(sn, SentTicket.of(change, skew)) if change.attempt else ()
+        rows = self._gateway.find_by_sn(sn, SentTicket.of(change, skew)) if change.attempt else ()
+        found = checked_found(rows, self._shows)
         matching = [one for one in found if ticket_id in {None, one.id}]
         if change.attempt is None or len(matching) != 1:
             ids = ", ".join(one.id for one in found) or "none"
@@ -214,7 +220,7 @@ class Filing:
         """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
         gateway = self._gateway.within(budget) if isinstance(self._gateway, SupportsBudget) else self._gateway
         number = self._journal.highest_submission(subject) + 1
-        submission = self._submission(form, number=number, service=gateway.service())
+        submission = self._submission(form, number=number, service=checked_service(gateway.service()))
         if budget.left < self._journal.policy.send_least.total_seconds():
             return [submission]
         return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]

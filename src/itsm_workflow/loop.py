@@ -17,6 +17,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
+from itsm_workflow.gateway.checked import any_host, checked_answer, checked_found, checked_snapshot
 from itsm_workflow.gateway.protocol import (
     CreateRequest,
     NotSent,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Attempt, ChangeRequest, Moment, Ticket
     from itsm_workflow.effects import EffectRegistry
     from itsm_workflow.gateway.budget import Budget
+    from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.observe import Observers
@@ -63,6 +65,7 @@ class Loop:
         address: Returns the callback URL and headers for a change's attempt.
         deadline: The time that one call of the gateway may take.
         owner: The token by which this process knows its own sends.
+        shows: Tells the hosts whose ticket pages may be shown.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Loop:
         address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]],
         deadline: dt.timedelta,
         owner: str,
+        shows: PageRule = any_host,
     ) -> None:
         self._journal = journal
         self._gateway = gateway
@@ -82,6 +86,7 @@ class Loop:
         self._observers = observers
         self._address = address
         self._deadline = deadline
+        self._shows = shows
         self._budget: Budget | None = None
         self.owner = owner
 
@@ -302,7 +307,7 @@ class Loop:
             if late is not None:
                 return late
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
-        return self._gateway.create(request)
+        return checked_answer(self._gateway.create(request), self._shows)
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
         number, channel = change.expect_attempt().number, ev.Channel.LOOKUP
@@ -320,9 +325,9 @@ class Loop:
         sent = SentTicket.of(change, self._journal.policy.clock_skew)
         try:
             found = self._gateway.find_by_sn(sn, sent) if sn else self._gateway.find_by_key(sent)
+            return tuple(one for one in checked_found(found, self._shows) if one.key), ""
         except GatewayError as error:
             return None, describe(error)
-        return tuple(one for one in found if one.key), ""
 
     def foreign(self, ticket: Ticket) -> GatewayError | None:
         """Return what to tell of a ticket of another gateway; one of ours may have the same id and the same sn."""
@@ -337,7 +342,8 @@ class Loop:
             return ReadAnswer(snapshot=None)
         field = self._journal.definition.approval.decision_field
         try:
-            return ReadAnswer(snapshot=self._gateway.read(change.ticket, decision_field=field))
+            snapshot = self._gateway.read(change.ticket, decision_field=field)
+            return ReadAnswer(snapshot=checked_snapshot(snapshot, change.ticket))
         except GatewayError as error:
             self._observers.on_trouble(change.id, error)
             return ReadAnswer(snapshot=None)

@@ -20,6 +20,7 @@ import attrs
 
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import GatewayError, StorageConflict, StorageError, StorageUnavailable
+from itsm_workflow.gateway.checked import checked_numbers, checked_results
 from itsm_workflow.gateway.protocol import SupportsRest, SupportsUndelivered
 from itsm_workflow.journal import Page
 from itsm_workflow.machine import evidence as ev
@@ -293,7 +294,7 @@ class Reconciler:
         if len(tickets) < 2:  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
         try:
-            return self.gateway.results(tickets)
+            return checked_results(self.gateway.results(tickets), tickets)
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return {}
@@ -303,7 +304,7 @@ class Reconciler:
         if not isinstance(self.gateway, SupportsUndelivered):
             return 0
         try:
-            listed = list(dict.fromkeys(self.gateway.undelivered()))
+            listed = checked_numbers(self.gateway.undelivered())
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return 0

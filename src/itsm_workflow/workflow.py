@@ -15,6 +15,7 @@ from itsm_workflow.decisions import Decisions, checked_person
 from itsm_workflow.effects import EffectRegistry
 from itsm_workflow.errors import GatewayError, SettingsError
 from itsm_workflow.filing import Filing
+from itsm_workflow.gateway.checked import any_host, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
 from itsm_workflow.identity import ulid
 from itsm_workflow.journal import Journal
@@ -100,6 +101,7 @@ class Workflow(Decisions):
                 raise TypeError(f"Workflow({name}=...) takes {wanted}")
         self._gateway = gateway
         self._settings = settings or (gateway.settings if isinstance(gateway, CarriesSettings) else None)
+        self._shows = self._settings.shows_pages_of if self._settings else any_host
         deadline = dt.timedelta(seconds=self._settings.deadline if self._settings else 0)
         misfits = self.policy.misfits(deadline)
         if misfits:
@@ -125,6 +127,7 @@ class Workflow(Decisions):
             address=self._make_address,
             deadline=deadline,
             owner=ulid(self._clock.now(), entropy),
+            shows=self._shows,
         )
         filing = Filing(
             journal=journal,
@@ -133,6 +136,7 @@ class Workflow(Decisions):
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
+            shows=self._shows,
         )
         super().__init__(journal, loop, filing)
         self._address = self._callback_address()
@@ -266,7 +270,7 @@ class Workflow(Decisions):
         change, iframe = self.get(change_id), ""
         if live and change.ticket is not None and isinstance(self._gateway, SupportsPages):
             with contextlib.suppress(GatewayError):
-                iframe = self._gateway.iframe_url(change.ticket)
+                iframe = page_url(self._gateway.iframe_url(change.ticket), self._shows)
         return status_of(self.definition, change, iframe or None)
 
     def close(self) -> None:

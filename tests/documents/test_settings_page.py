@@ -33,7 +33,7 @@ class TestPage:
         """By its value, or by the word that stands for it."""
         words = {True: "yes", False: "no", (3.05, 10.0): "3.05 and 10", 20.0: "20", 5: "5", 30.0: "30"}
         said = {
-            "ticket_hosts": "any",
+            "ticket_hosts": "those of the gateway, of the callback, and of their domains",
             "approver_field": "the service names its own",
             "tenant": "none is named",
             "ca_bundle": "the usual ones",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.form import Asked, check_subject, make_form, normal_subject, shown
+from itsm_workflow.form import Asked, check_person, check_subject, make_form, normal_subject, shown
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
@@ -286,3 +286,14 @@ def test_a_form_at_its_bounds_is_right() -> None:
     form = make_form(title="a", applicant="alice", approvers=names, fields=fields)
 
     assert (tuple(names), fields) == (form.approvers, form.fields)
+
+
+@pytest.mark.parametrize("character", [*"\n\r\t\0\x1b\x7f\x9b\u061c\u200f\u2028\u202e\u2066\ud800"])
+@pytest.mark.parametrize("field", ["actor", "reason", "override"])
+def test_a_person_and_a_reason_are_one_plain_line(field: str, character: str) -> None:
+    """What would break a line or steer a terminal is refused, by the field and the character."""
+    text = f"a{character}b"
+    problems = check_person(text) if field == "actor" else check_person("olga", text, field=field)
+
+    assert [name for name, _, _ in problems] == [field]
+    assert check_person("olga (值班)", "因为 – it is urgent 👩‍💻", field=field) == []

@@ -380,6 +380,57 @@ class TestRefusing:
         )
 
 
+class TestPages:
+    """Ticket pages live on another host than the gateway, mostly in the same domain."""
+
+    @pytest.mark.parametrize(
+        ("gateway", "host", "shown"),
+        [
+            ("bkapi.example.com", "itsm.example.com", True),
+            ("bkapi.example.com", "ITSM.Example.COM", True),
+            ("bkapi.example.com", "bkapi.example.com", True),
+            ("bkapi.example.com", "example.com", True),
+            ("bkapi.apigw.example.com", "paas.example.com", True),
+            ("example.com", "itsm.example.com", True),
+            ("bkapi.example.com.cn", "itsm.example.com.cn", True),
+            ("bkapi.example.com.cn", "itsm.evil.com.cn", False),
+            ("bkapi.example.co.uk", "evil.co.uk", False),
+            ("example.com.cn", "evil.com.cn", False),
+            ("com.cn", "evil.com.cn", False),
+            ("bkapi.example.com", "itsm.example.org", False),
+            ("bkapi.example.com", "example.com.evil.org", False),
+            ("bkapi.example.com", "evilexample.com", False),
+            ("bkapi.example.com", "itsm.example.com.", False),
+            ("bkapi.example.com", "工单.example.com", False),
+            ("10.0.0.1", "10.0.0.1", True),
+            ("10.0.0.1", "10.0.0.2", False),
+            ("10.0.0.1", "evil.0.1", False),
+            ("[2001:db8::1]", "2001:db8::1", True),
+            ("[2001:db8::1]", "2001:db8::2", False),
+            ("bk-itsm", "bk-itsm", True),
+            ("bk-itsm", "itsm.bk-itsm", False),
+        ],
+    )
+    def test_by_default_pages_are_those_of_our_own_domains(self, gateway: str, host: str, shown: bool) -> None:  # noqa: FBT001 - a case
+        """Of the registered domain, by its usual shapes; of an address or a bare name, itself alone."""
+        assert make(gateway_url=f"https://{gateway}/prod/").shows_pages_of(host) is shown
+
+    def test_the_callbacks_domain_counts_as_well(self) -> None:
+        """The gateway may be reached by a name inside of a cluster."""
+        settings = make(gateway_url="https://bk-itsm/", callback_host="https://logs.example.com")
+
+        assert settings.shows_pages_of("itsm.example.com")
+        assert not settings.shows_pages_of("itsm.example.org")
+
+    def test_hosts_that_are_named_are_the_only_ones(self) -> None:
+        """Unless any is allowed."""
+        named = make(gateway_url="https://bkapi.example.com/", ticket_hosts=("Pages.example.org",))
+        every = make(gateway_url="https://bkapi.example.com/", ticket_hosts=("*",))
+
+        assert [named.shows_pages_of(one) for one in ("pages.example.org", "itsm.example.com")] == [True, False]
+        assert [every.shows_pages_of(one) for one in ("pages.example.org", "evil.example")] == [True, True]
+
+
 def test_a_misspelt_variable_is_told_with_the_nearest_one() -> None:
     """A typing error sets nothing, and says nothing by itself."""
     environ = {"BKAPP_ITSM_TIMEOUTS": "5", "BKAPP_ITSM_STORE": "x", "OTHER": "y"}

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
-import unicodedata
 from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.cells import cell_len, set_cell_size
+
+from itsm_workflow.text import escaped, steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GAP = "  "
 _LEAST = 20
-_ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_UNESCAPED_CONTROLS = re.compile("[\x7f-\x9f]")
 
 
 def data(text: str) -> None:
@@ -39,16 +36,13 @@ def note(text: str) -> None:
 def as_json(value: object) -> None:
     """Print a JSON value."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    # JSON leaves these as they are, and some terminals obey them.
-    data(_UNESCAPED_CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
+    # JSON leaves some of these as they are, and terminals obey them; its own line breaks stay.
+    data("".join(f"\\u{ord(each):04x}" if steers(each) and each != "\n" else each for each in text))
 
 
 def clean(text: object) -> str:
     """Return a text as one line in which nothing steers a terminal."""
-    return "".join(
-        each.encode("unicode_escape").decode() if unicodedata.category(each) in _ESCAPED or each in _BIDI else each
-        for each in str(text)
-    )
+    return escaped(str(text))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -77,12 +77,15 @@ def sandbox(host: str, port: int, *, in_json: bool) -> None:
 
 def _variables(url: str, host: str) -> dict[str, str]:
     """Return the settings of a client of the stand-in; its credentials protect nothing."""
+    from itsm_workflow.sandbox.connection import PAGES_HOST  # noqa: PLC0415 - imported here to save start-up time
+
     plain_text = {} if is_loopback(host) else {"BKAPP_ITSM_ALLOW_HTTP": "true"}
     return {
         "BKAPP_ITSM_APP_CODE": "sandbox",
         "BKAPP_ITSM_APP_SECRET": secrets.token_urlsafe(24),
         "BKAPP_ITSM_GATEWAY_URL": url,
         "BKAPP_ITSM_FAST_APPROVAL": "true",
+        "BKAPP_ITSM_TICKET_HOSTS": PAGES_HOST,
         **plain_text,
         APP_VARIABLE: NO_APP,
     }

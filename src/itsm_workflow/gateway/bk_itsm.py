@@ -23,7 +23,7 @@ from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_match import TicketMatcher, found_ticket
-from itsm_workflow.gateway.bk_itsm_page import page_url, show_log, show_ticket
+from itsm_workflow.gateway.bk_itsm_page import show_log, show_ticket
 from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of
 from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
@@ -38,6 +38,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
     TOKEN_VERIFY,
     TicketRow,
 )
+from itsm_workflow.gateway.checked import page_url
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.secrets import Secret
@@ -221,7 +222,7 @@ class BkItsmGateway:
             GatewayError: It could not be asked, or the number is not our ticket's.
         """
         page = self._reader.page(ticket)
-        return show_ticket(page, status_of(page.current_status), self.settings.ticket_hosts)
+        return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
 
     def undelivered(self) -> Sequence[str]:
         """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
@@ -327,7 +328,7 @@ class BkItsmGateway:
         ]
 
     def _page_url(self, url: object) -> str:
-        return page_url(url, self.settings.ticket_hosts)
+        return page_url(url, self.settings.shows_pages_of)
 
 
 def _remote_message(refused: GatewayRefused) -> str:

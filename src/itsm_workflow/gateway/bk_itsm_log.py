@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.change import Decider
 from itsm_workflow.gateway.bk_itsm_page import server_moment
+from itsm_workflow.gateway.checked import capped
 from itsm_workflow.gateway.envelope import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow.gateway.bk_itsm_wire import LogLine
-
-MOST_DECIDERS = 20
-"""So many decisions of one ticket are kept."""
 
 _DECIDING_STEPS = ("APPROVAL", "SIGN")
 _CHOICES = ("RADIO", "SELECT")
@@ -35,14 +33,7 @@ def deciders_in(lines: Sequence[LogLine]) -> tuple[Decider, ...]:
     A step that the server passed by itself because nobody was left to ask has no decider. One that it passed because
     the applicant is among the approvers is the applicant's own decision.
     """
-    found = [decider for decider in map(_decider, lines) if decider is not None]
-    if len(found) > MOST_DECIDERS:
-        # Each person once with each verdict: repeats of one person must not hide the others.
-        first: dict[tuple[str, bool | None], Decider] = {}
-        for one in found:
-            first.setdefault((one.user, one.approved), one)
-        found = list(first.values())
-    return tuple(found[:MOST_DECIDERS])
+    return capped(tuple(decider for decider in map(_decider, lines) if decider is not None))
 
 
 def _decider(line: LogLine) -> Decider | None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import attrs
 
 from itsm_workflow.gateway.bk_itsm_wire import TicketRow
+from itsm_workflow.gateway.checked import page_url
 from itsm_workflow.gateway.envelope import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from itsm_workflow.gateway.bk_itsm_wire import LogLine, TicketPage
+    from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.machine.evidence import TicketStatus
 
 LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -39,8 +40,6 @@ LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """BK-ITSM's status words for people. Finished says nothing of approved or rejected."""
 
-_MAX_URL = 2048
-_NEVER = frozenset(" \"'<>\\`^{|}")  # no address holds these unescaped, and pages break at them
 SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
 """BK-ITSM writes local times without a zone; China has had no daylight saving since 1991."""
 
@@ -119,26 +118,7 @@ def labels_of(word: str) -> Mapping[str, str]:
     return LABELS.get(word) or dict.fromkeys(("zh", "en"), clean(word, limit=64))
 
 
-def page_url(url: object, hosts: Collection[str]) -> str:
-    """Return an address if a browser may be sent there, else an empty text.
-
-    Args:
-        url: What the server named.
-        hosts: The hosts that are allowed; empty: any.
-    """
-    if not isinstance(url, str) or len(url) > _MAX_URL or not url.isprintable() or set(url) & _NEVER:
-        return ""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
-        return ""
-    return url if not hosts or host in {each.lower() for each in hosts} else ""
-
-
-def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, hosts: Collection[str]) -> ShownTicket:
+def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageRule) -> ShownTicket:
     """Return what may be shown of a ticket."""
     alone = None if isinstance(page, TicketRow) else page
     return ShownTicket(
@@ -149,8 +129,8 @@ def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, hosts: Colle
         status=status,
         word=clean(page.current_status, limit=64),
         labels=labels_of(page.current_status),
-        ticket_url=page_url(page.ticket_url, hosts),
-        iframe_ticket_url=page_url(page.iframe_ticket_url, hosts),
+        ticket_url=page_url(page.ticket_url, shows),
+        iframe_ticket_url=page_url(page.iframe_ticket_url, shows),
         fields=() if alone is None else tuple(_shown(attrs.asdict(field)) for field in alone.fields),
         steps=() if alone is None else tuple(clean(step.name, limit=64) for step in alone.current_steps),
         ambiguous=alone is None,

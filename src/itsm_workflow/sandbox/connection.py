@@ -7,6 +7,9 @@ import secrets
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 
+PAGES_HOST = "itsm.example.com"
+"""The host of a sandbox's ticket pages, as in the recordings of the real server; there are none."""
+
 NOWHERE = "http://127.0.0.1:9"
 """A callback host at which nobody listens: the port of the discard service."""
 
@@ -31,5 +34,6 @@ def settings_for(url: str, **given: object) -> Settings:
         "fast_approval": not any(given.get(f"service_{part}") for part in ("id", "name", "role")),
         "callback_host": NOWHERE,
         "callback_keys": (Secret(secrets.token_urlsafe(32)),),
+        "ticket_hosts": (PAGES_HOST,),
     }
     return Settings.from_env({}, **{**chosen, **given})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.sandbox import tokens
+from itsm_workflow.sandbox.connection import PAGES_HOST
 from itsm_workflow.sandbox.refusals import Unforeseen, no_ticket
 from itsm_workflow.sandbox.schedule import Schedule
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
@@ -69,7 +70,7 @@ class Behaviour:
     race_window: float = 0.0
     jam_chance: float = 0.0
     api_account: str = "admin"
-    site: str = "http://itsm.example.com"
+    site: str = f"http://{PAGES_HOST}"
 
 
 class Ledger:

@@ -11,6 +11,7 @@ import attrs
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings.rules import problems
+from itsm_workflow.settings.sites import is_of_site
 from itsm_workflow.settings.variables import VARIABLES, read
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Settings:
         breaker_rest: Seconds that it is left alone, until one call tries it again.
         ca_bundle: A file or folder of certificates to trust instead of the usual ones; empty: the usual ones.
         allow_http: Let the gateway and the callback be reached in plain text on other than this machine.
-        ticket_hosts: Hosts whose ticket pages may be shown; empty: any.
+        ticket_hosts: Hosts whose ticket pages may be shown; ``*``: any. Empty: the hosts of the gateway and of the
+            callback, and the others in their registered domains.
         key_prefix: At most 6 letters or digits in front of each correlation key; tells deployments apart.
         key_in_title: Whether a short form of the key ends each title.
         four_byte_text: The gateway's database stores characters outside the basic plane (emoji).
@@ -143,6 +145,12 @@ class Settings:
         checked = {name: value for name, value in complete.items() if name not in unread}
         _raise_all([*unread.items(), *problems(checked)], sources)
         return cls(**values, sources=MappingProxyType(sources))
+
+    def shows_pages_of(self, host: str) -> bool:
+        """Return whether ticket pages on that host may be shown."""
+        if not self.ticket_hosts:
+            return is_of_site(host, (self.gateway_url, self.callback_host))
+        return not {"*", host.lower()}.isdisjoint(each.lower() for each in self.ticket_hosts)
 
     def require(self, *names: str) -> None:
         """Check that these fields are set; callbacks, for one, need fields that others can do without.

@@ -110,7 +110,7 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     (
         "ticket_hosts",
         (
-            "must be host names alone, without scheme, port or path",
+            'must be host names alone, without scheme, port or path, or "*"',
             lambda hosts: isinstance(hosts, tuple) and all(map(_is_host, hosts)),
         ),
     ),

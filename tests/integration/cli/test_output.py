@@ -45,6 +45,18 @@ def test_nothing_in_a_text_steers_a_terminal(text: str, expected: str) -> None:
     assert clean(text) == expected
 
 
+@pytest.mark.parametrize("character", [*map(chr, range(0x20)), "\x7f", "\x9b", *"\u061c\u200e\u2028\u202e\u2069\ud800"])
+def test_nothing_that_is_printed_steers_a_terminal(capsys: pytest.CaptureFixture[str], character: str) -> None:
+    """Whatever was stored before it was refused: for people as a literal, for programs as JSON that reads the same."""
+    as_json({"reason": f"a{character}b"})
+    printed = capsys.readouterr().out
+
+    assert json.loads(printed) == {"reason": f"a{character}b"}
+    assert printed.replace("\n", "").isprintable()
+    assert printed.count("\n") == 3
+    assert clean(f"a{character}b").isprintable()
+
+
 def test_columns_are_as_wide_as_their_widest_cell(capsys: pytest.CaptureFixture[str]) -> None:
     """A wide character counts twice, and no line ends in blanks."""
     table(("a", "b"), [("采集", "x"), ("abcde", "")])

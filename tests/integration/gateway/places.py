@@ -30,6 +30,7 @@ def settings(url: str, **given: object) -> Settings:
         "fast_approval": "service_id" not in given,
         "timeout": (1.0, 1.0),
         "deadline": 1.0,
+        "ticket_hosts": ("itsm.example.com",),
     }
     return Settings(**fixed | given)
 

@@ -80,6 +80,7 @@ class Office:
             "fast_approval": True,
             "callback_host": self.door.url,
             "callback_keys": (Secret(CALLBACK_KEY),),
+            "ticket_hosts": ("itsm.example.com",),
             **changes,
         }
         return Settings(**values)

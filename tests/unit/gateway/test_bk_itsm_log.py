@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from itsm_workflow.change import Decider
-from itsm_workflow.gateway.bk_itsm_log import MOST_DECIDERS, deciders_in
+from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
+from itsm_workflow.gateway.checked import MOST_DECIDERS
 from tests.contract.recorded import recordings
 
 AT = "2026-11-25 02:30:04"

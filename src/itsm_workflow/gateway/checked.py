@@ -1,0 +1,238 @@
+"""What a gateway answers, checked where it enters the library, whatever gateway it is.
+
+An identity that cannot be one (an id, a number) makes the answer unusable: a create is then unknown, a look-up or a
+read is to be repeated. An optional text that cannot be stored or shown is cleaned, an address that may not be shown is
+dropped: the ticket is as good without it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+
+from itsm_workflow.change import Decider
+from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.gateway.envelope import clean
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.text import escaped, steers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import CreateAnswer
+
+PageRule: TypeAlias = Callable[[str], bool]
+"""Tells whether ticket pages on a host may be shown."""
+
+MOST_DECIDERS = 20
+"""So many decisions of one ticket are kept."""
+
+_ID = re.compile(r"[1-9][0-9]{0,31}")
+_SN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_MAX_URL, _MAX_WORD, _MAX_TEXT, _MAX_SERVICE = 2048, 64, 500, 200
+_NEVER = frozenset(" \"'<>\\`^{|}")  # no address holds these unescaped, and pages break at them
+_FLAG, _RESULT = (bool, type(None)), (TicketStatus, type(None))
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "status": (TicketStatus,),
+    "word": (str,),
+    "seen_at": (dt.datetime,),
+    "result_status": _RESULT,
+    "approve_result": _FLAG,
+    "approval_step": _FLAG,
+    "step_running": _FLAG,
+    "decision": (str, type(None)),
+    "ambiguous": (bool,),
+    "closed_by": (str,),
+    "deciders": (tuple,),
+    "inconclusive": (str,),
+}
+
+
+def any_host(_host: str) -> bool:
+    """Allow the pages of every host."""
+    return True
+
+
+def page_url(url: object, shows: PageRule) -> str:
+    """Return an address if a browser may be sent there, else an empty text.
+
+    Args:
+        url: What the gateway named.
+        shows: Tells which hosts are allowed.
+    """
+    if not isinstance(url, str) or len(url) > _MAX_URL or not url.isprintable() or set(url) & _NEVER:
+        return ""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
+        return ""
+    return url if shows(host) else ""
+
+
+def checked_service(service: object) -> str:
+    """Return the service that a gateway files with.
+
+    Raises:
+        GatewayProtocolError: It is not plain text.
+    """
+    if isinstance(service, str) and 0 < len(service) <= _MAX_SERVICE and not any(map(steers, service)):
+        return service
+    raise GatewayProtocolError("the gateway names its service by something that is not plain text", endpoint="service")
+
+
+def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:
+    """Return what came of a create. Never raises: something was sent, and what is not proven is unknown."""
+    if isinstance(answer, Created):
+        wrong = _wrong_identity(answer.id, answer.sn)
+        if wrong:
+            return Unknown(problem=f"the gateway answered with a ticket, and {wrong}")
+        return attrs.evolve(answer, url=page_url(answer.url, shows))
+    if isinstance(answer, NotSent | Unknown):
+        return attrs.evolve(answer, problem=_words(answer.problem))
+    if isinstance(answer, Refused) and type(answer.remote_code) is int:
+        return attrs.evolve(answer, message=_words(answer.message))
+    return Unknown(problem=f"the gateway answered a create with a {type(answer).__name__} that is no answer to it")
+
+
+def checked_found(found: Iterable[object], shows: PageRule) -> tuple[FoundTicket, ...]:
+    """Return the tickets that a look-up brought.
+
+    A stranger's ticket that cannot be one is left out.
+
+    Raises:
+        GatewayProtocolError: So is one that carries our key: whether there is a ticket must be looked up again.
+    """
+    rows = []
+    for row in found:
+        wrong = _wrong_row(row)
+        if not wrong and isinstance(row, FoundTicket):
+            rows.append(_shown_ticket(row, shows))
+        elif not isinstance(row, FoundTicket) or row.key != "":
+            raise GatewayProtocolError(f"a ticket that a look-up brought cannot be used: {wrong}", endpoint="look_up")
+    return tuple(rows)
+
+
+def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+    """Return the results that are about our tickets and are results; a ticket without one is read on its own."""
+    ours = {ticket.id: ticket for ticket in tickets}
+    rows = results.items() if isinstance(results, Mapping) else ()
+    return {
+        key: attrs.evolve(row, sn=ours[key].sn, word=clean(row.word, limit=_MAX_WORD), closed_by=clean(row.closed_by))
+        for key, row in rows
+        if key in ours and _is_result(row) and row.ticket_id == key
+    }
+
+
+def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
+    """Return what a gateway says of a ticket.
+
+    Raises:
+        GatewayProtocolError: It is about another ticket, or is not what a snapshot holds.
+    """
+    if not isinstance(snapshot, Snapshot):
+        raise _unreadable(ticket, f"it is a {type(snapshot).__name__}")
+    if snapshot.ticket_id != ticket.id:
+        raise _unreadable(ticket, "it is about another ticket")
+    for name, kinds in _TYPES.items():
+        if not isinstance(getattr(snapshot, name), kinds):
+            raise _unreadable(ticket, f"its {name} is a {type(getattr(snapshot, name)).__name__}")
+    if snapshot.seen_at.tzinfo is None:
+        raise _unreadable(ticket, "its seen_at has no time zone")
+    if not all(map(_is_decider, snapshot.deciders)):
+        raise _unreadable(ticket, "one of its deciders is none")
+    return attrs.evolve(
+        snapshot,
+        sn=ticket.sn,
+        word=clean(snapshot.word, limit=_MAX_WORD),
+        decision=None if snapshot.decision is None else clean(snapshot.decision, limit=_MAX_WORD),
+        closed_by=clean(snapshot.closed_by),
+        deciders=capped(tuple(map(_plain_decider, snapshot.deciders))),
+        inconclusive=_words(snapshot.inconclusive),
+    )
+
+
+def checked_numbers(numbers: Iterable[object]) -> list[str]:
+    """Return the plain ones of a list of ticket numbers, each once."""
+    return list(dict.fromkeys(one for one in numbers if isinstance(one, str) and _SN.fullmatch(one)))
+
+
+def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
+    """Return the first decisions; of too many, each person's first with each verdict.
+
+    Repeats of one person must not hide the others: who approved decides whether the applicant did so alone.
+    """
+    if len(deciders) > MOST_DECIDERS:
+        first: dict[tuple[str, bool | None], Decider] = {}
+        for one in deciders:
+            first.setdefault((one.user, one.approved), one)
+        deciders = tuple(first.values())
+    return deciders[:MOST_DECIDERS]
+
+
+def _wrong_identity(ticket_id: object, sn: object) -> str:
+    """Return what is wrong with an id and a number; the message quotes neither."""
+    if not isinstance(ticket_id, str) or not _ID.fullmatch(ticket_id):
+        return "its id is not a positive number as text"
+    return "" if isinstance(sn, str) and _SN.fullmatch(sn) else "its number is not plain text"
+
+
+def _wrong_row(row: Any) -> str:  # noqa: ANN401 - whatever a gateway returned
+    if not isinstance(row, FoundTicket):
+        return f"it is a {type(row).__name__}"
+    parts = ((row.key, str), (row.differences, tuple), (row.unseen, tuple))
+    if not all(isinstance(value, kind) for value, kind in parts):
+        return "how it compares with what was sent is not shown"
+    return _wrong_identity(row.id, row.sn)
+
+
+def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
+    return attrs.evolve(
+        row,
+        url=page_url(row.url, shows),
+        title=_plain(row.title),
+        creator=_plain(row.creator),
+        differences=tuple(map(_plain, row.differences)),
+        unseen=tuple(map(_plain, row.unseen)),
+    )
+
+
+def _is_result(row: Any) -> bool:  # noqa: ANN401 - whatever a gateway returned
+    if not isinstance(row, TicketResult):
+        return False
+    types = ((row.status, TicketStatus), (row.approve_result, bool), (row.word, str), (row.closed_by, str))
+    return all(isinstance(value, kind) for value, kind in types)
+
+
+def _is_decider(one: Any) -> bool:  # noqa: ANN401 - whatever a gateway returned
+    if not isinstance(one, Decider):
+        return False
+    types = ((one.user, str), (one.approved, _FLAG), (one.remark, str), (one.at, (dt.datetime, type(None))))
+    return all(isinstance(value, kind) for value, kind in types) and (one.at is None or one.at.tzinfo is not None)
+
+
+def _plain_decider(one: Decider) -> Decider:
+    return attrs.evolve(one, user=clean(one.user, limit=_MAX_WORD), remark=clean(one.remark))
+
+
+def _plain(text: object) -> str:
+    return escaped(text)[:_MAX_TEXT] if isinstance(text, str) else ""
+
+
+def _words(text: object) -> str:
+    return clean(text, limit=_MAX_TEXT) if isinstance(text, str) else ""
+
+
+def _unreadable(ticket: Ticket, problem: str) -> GatewayProtocolError:
+    return GatewayProtocolError(
+        f"what the gateway says of ticket {ticket.id} cannot be used: {problem}", endpoint="read"
+    )
