@@ -233,11 +233,7 @@ class Suspicion:
 
 @attrs.frozen(kw_only=True)
 class HeardCallback:
-    """The last authentic callback: a hint, kept to know a repeat.
-
-    Attributes:
-        count: How many callbacks of this attempt were stored.
-    """
+    """The last authentic callback: a hint, kept to know a repeat; ``count`` callbacks of its attempt were stored."""
 
     sn: str
     digest: str
@@ -257,9 +253,8 @@ class PlannedEffect:
         actor: On whose behalf.
         owner: The token of the worker that delivers it; empty unless it is started.
         claimed_until: When that delivery counts as failed, or None unless it is started.
-        lost: Deliveries in a row, before the present one, of which no result was stored before their claim ended.
-        retried_after: How many deliveries there were when a person last had it tried again. The bound on deliveries
-            counts from there.
+        lost: Deliveries in a row, before the present one, whose claim ended without a result.
+        retried_after: How many deliveries there were when a person last had it tried again; later ones count.
         unsure: An earlier delivery may have done its work though no result says so; known of withdrawals alone.
     """
 
@@ -278,7 +273,7 @@ class PlannedEffect:
 
     @property
     def tries(self) -> int:
-        """How many deliveries count against the bound."""
+        """How many deliveries count against the bound on them."""
         return self.attempts - self.retried_after
 
     def is_in_delivery(self, now: dt.datetime) -> bool:

@@ -59,11 +59,11 @@ class Courier:
         else:
             call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
             try:
-                error, final = self.effects.deliver(call)
+                error = self.effects.deliver(call)
             except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
                 self._record(claimed, attrs.evolve(result, error=describe(stop)))
                 raise
-            result = attrs.evolve(result, error=error, final=final)
+            result = attrs.evolve(result, error=error)
         return self._record(claimed, result), not result.error or result.withdrawal is ev.Withdrawal.NOT_YET
 
     def _record(self, claimed: Stored, result: ev.EffectResult) -> Stored:

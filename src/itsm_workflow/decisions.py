@@ -32,7 +32,7 @@ class Decisions(Records):
     """
 
     def __init__(self, journal: Journal, loop: Loop, filing: Filing) -> None:
-        super().__init__(journal)
+        super().__init__(journal, loop.knows)
         self._loop = loop
         self._filing = filing
 

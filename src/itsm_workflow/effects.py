@@ -12,9 +12,10 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError, describe
+from itsm_workflow.machine.analysis import wrong_effects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -26,7 +27,7 @@ class EffectCall:
 
     Attributes:
         id: The same for every delivery of this effect: use it to know a repeat.
-        name: The effect's name.
+        name: The name under which it was planned.
         attempt: 1 for the first delivery, and so on.
         change: The change as it was when the delivery was claimed.
         actor: On whose behalf.
@@ -41,65 +42,87 @@ class EffectCall:
 
 @attrs.frozen
 class Effect:
-    """A name, stored with the change, and the function that does the work; it raises if the work is not done."""
+    """A name, stored with the change, and the function that does the work; it raises if the work is not done.
+
+    Attributes:
+        name: Stored with each change that plans the effect.
+        run: The function.
+        aliases: Names that the effect had before: what was planned under one of these is delivered by it as well.
+    """
 
     name: str
     run: Callable[[EffectCall], object]
+    aliases: tuple[str, ...] = ()
 
 
 class EffectRegistry:
-    """The effects of one workflow, by state and by name.
+    """The effects of one workflow: their names, by state, and the functions that this process has.
 
     Args:
-        definition: The workflow.
-        effects: The effects by the state that plans them.
-        leave_unknown: Whether an effect of another name is some other process's to deliver; otherwise it is parked.
+        definition: The workflow. If it names effects, these are the workflow's, and each given one must be among them.
+        effects: The effects by the state that plans them; a process may have some, all or none.
+
+    Attributes:
+        names: By state, the names of the workflow's effects.
+        aliases: By name, the names that the effect had before.
 
     Raises:
-        DefinitionError: Something is no effect, two share a name, a state is unknown, or a name is the library's.
+        DefinitionError: Something is not an effect, two share a name, or a state or a name is not the workflow's.
     """
 
-    def __init__(
-        self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]], *, leave_unknown: bool = False
-    ) -> None:
-        self._leave_unknown = leave_unknown
-        self.names: dict[str, tuple[str, ...]] = {}
-        self._by_name: dict[str, Effect] = {}
-        for state, listed in effects.items():
-            if state not in set(definition.states):
-                raise DefinitionError(
-                    f"effects name state {state!r}; {definition.name} has {', '.join(definition.states)}"
-                )
-            if state == definition.initial:
-                raise DefinitionError(
-                    f"effects of the initial state {state} would never run: it is not entered by a trigger"
-                )
-            for effect in listed:
-                if not isinstance(effect, Effect):
-                    raise DefinitionError(
-                        f"effects of state {state}: a {type(effect).__name__} is no effect; write Effect(name, run)"
-                    )
-                if effect.name == WITHDRAW or effect.name in self._by_name:
-                    taken = "the library's own" if effect.name == WITHDRAW else "the name of another effect"
-                    raise DefinitionError(f"effect {effect.name!r} of state {state}: that is {taken}")
-                self._by_name[effect.name] = effect
-            self.names[str(state)] = tuple(effect.name for effect in listed)
+    def __init__(self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]]) -> None:
+        given = {str(state): _checked(state, listed) for state, listed in effects.items()}
+        every = {
+            state: [name for one in listed for name in (one.name, *one.aliases)] for state, listed in given.items()
+        }
+        problems = list(wrong_effects(definition, every))
+        named = {str(state): tuple(names) for state, names in definition.effects.items() if names}
+        if named and not problems:
+            problems = list(_not_named(definition, named, given))
+        if problems:
+            raise DefinitionError("; ".join(problems), problems=tuple(problems))
+        self.names = named or {state: tuple(one.name for one in listed) for state, listed in given.items() if listed}
+        self.aliases = {one.name: one.aliases for listed in given.values() for one in listed if one.aliases}
+        self._by_name = {name: one for listed in given.values() for one in listed for name in (one.name, *one.aliases)}
 
-    def delivers(self, name: str) -> bool:
-        """Tell whether the effect is this process's to deliver."""
-        return not self._leave_unknown or name == WITHDRAW or name in self._by_name
+    def knows(self, name: str) -> bool:
+        """Tell whether this process can deliver the effect of that name."""
+        return name == WITHDRAW or name in self._by_name
 
-    def deliver(self, call: EffectCall) -> tuple[str, bool]:
-        """Do the work.
-
-        Returns:
-            The error, empty if it was done, and whether no repeat could mend it.
-        """
-        effect = self._by_name.get(call.name)
-        if effect is None:
-            return f"no effect named {call.name!r} is registered: register it, then retry", True
+    def deliver(self, call: EffectCall) -> str:
+        """Do the work of an effect that is known, and return the error; empty if it was done."""
         try:
-            effect.run(call)
+            self._by_name[call.name].run(call)
         except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
-            return describe(error), False
-        return "", False
+            return describe(error)
+        return ""
+
+
+def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:
+    if not isinstance(listed, list | tuple):
+        raise DefinitionError(f"effects of state {state}: a {type(listed).__name__} is not a list; write [Effect(...)]")
+    for one in listed:
+        if not isinstance(one, Effect):
+            raise DefinitionError(
+                f"effects of state {state}: a {type(one).__name__} is not an effect; write Effect(name, run)"
+            )
+        if not callable(one.run):
+            raise DefinitionError(f"effect {one.name!r} of state {state}: a {type(one.run).__name__} is not a function")
+        if not isinstance(one.aliases, tuple | list):
+            raise DefinitionError(
+                f"effect {one.name!r} of state {state}: its aliases are a {type(one.aliases).__name__}; write a tuple"
+            )
+    return listed
+
+
+def _not_named(
+    definition: WorkflowDefinition, named: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[Effect]]
+) -> Iterator[str]:
+    for state, listed in given.items():
+        for one in listed:
+            if one.name not in named.get(state, ()):
+                known = ", ".join(named.get(state, ())) or "none"
+                yield (
+                    f"effect {one.name!r} of state {state} is not named by {definition.name} version "
+                    f"{definition.version}, which names {known} there: add it to the definition's effects"
+                )

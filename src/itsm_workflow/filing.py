@@ -19,6 +19,7 @@ from itsm_workflow.storage.protocol import Order, Query
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from itsm_workflow.catalogue import Catalogue
     from itsm_workflow.change import Form
     from itsm_workflow.form import Asked, FormCheck, Problem
     from itsm_workflow.gateway.checked import PageRule
@@ -37,6 +38,7 @@ class Filing:
     Args:
         journal: The changes.
         loop: Sends, and looks up what came of a send.
+        catalogue: Knows the names of the workflow's effects.
         gateway: Checks forms.
         form_check: The host's own check of forms.
         key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
@@ -49,6 +51,7 @@ class Filing:
         *,
         journal: Journal,
         loop: Loop,
+        catalogue: Catalogue,
         gateway: TicketGateway,
         form_check: FormCheck | None,
         key_prefix: str,
@@ -57,6 +60,7 @@ class Filing:
     ) -> None:
         self._journal = journal
         self._loop = loop
+        self._catalogue = catalogue
         self._gateway = gateway
         self._form_check = form_check
         self._key_prefix = key_prefix
@@ -130,7 +134,9 @@ class Filing:
         Raises:
             TransitionRefused: It is no draft.
             AlreadyApplied: Another change of its subject is open.
+            DefinitionError: The store knows effects of the workflow that this process does not name.
         """
+        self._catalogue.check()
         budget = self._budget()
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
@@ -153,7 +159,9 @@ class Filing:
 
         Raises:
             AlreadyApplied: A change of the subject is open.
+            DefinitionError: The store knows effects of the workflow that this process does not name.
         """
+        self._catalogue.check()
         journal, budget = self._journal, self._budget()
         for _ in range(_TRIES):
             draft = self._draft_of(subject)
@@ -232,6 +240,7 @@ class Filing:
             service=service,
             owner=self._loop.owner,
             number=number,
+            effects=self._journal.effects,
         )
         return Step(Trigger.SUBMIT, submission)
 

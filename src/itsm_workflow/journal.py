@@ -1,7 +1,8 @@
-"""Changes in a store: load one, fire triggers on it, commit. The only module that calls `StorageBackend.commit`."""
+"""Changes in a store: load one, fire triggers on it, commit. The only module that commits changes."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -85,7 +86,8 @@ class Journal:
         definition: The workflow.
         policy: The timings in force.
         clock: Tells the time of every entry.
-        effects: By state, the names of the effects to plan when it is entered.
+        effects: By state, the names of the workflow's effects.
+        aliases: By name, the names that an effect had before.
         observers: Are told after each commit.
     """
 
@@ -96,14 +98,16 @@ class Journal:
         definition: WorkflowDefinition,
         policy: Policy,
         clock: Clock,
-        effects: Mapping[str, Sequence[str]],
+        effects: Mapping[str, tuple[str, ...]],
+        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         observers: Observers,
     ) -> None:
         self.storage = storage
         self.definition = definition
         self.policy = policy
         self.clock = clock
-        self._effects = effects
+        self.effects = effects
+        self.aliases = aliases
         self._observers = observers
         self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
 
@@ -321,7 +325,8 @@ class Journal:
                 policy=self.policy,
                 seq=seq + 1,
                 actor=actor,
-                effects=self._effects,
+                effects=self.effects,
+                aliases=self.aliases,
             )
             if entry is not None:
                 entries.append(entry)

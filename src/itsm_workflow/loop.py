@@ -114,7 +114,7 @@ class Loop:
         """
         stored = self._journal.load(change_id)
         for _ in range(_ROUNDS):
-            plan = self.plan(stored) if forced or self.is_due(stored) else None
+            plan = self.plan(stored, forced=forced) if forced or self.is_due(stored) else None
             if plan is None:
                 break
             since = self._journal.clock.elapsed()
@@ -133,23 +133,32 @@ class Loop:
         """Tell whether a change is due now."""
         return stored.due_at is not None and stored.due_at <= self._journal.clock.now()
 
-    def plan(self, stored: Stored) -> Plan | None:
+    def plan(self, stored: Stored, *, forced: bool = False) -> Plan | None:
         """Return the next question about a change, or None.
 
-        A change with an effect that is due and another process's to deliver is left to that one as a whole.
+        Args:
+            stored: The change.
+            forced: Ask though only an effect is due that this process has no function for.
         """
-        return None if self.leaves(stored) else self._plan(stored)
+        journal, due_at = self._journal, None if forced else stored.due_at
+        return settle.plan(
+            journal.definition,
+            stored.change,
+            journal.clock.now(),
+            journal.policy,
+            owner=self.owner,
+            knows=self.knows,
+            due_at=due_at,
+        )
+
+    def knows(self, name: str) -> bool:
+        """Tell whether this process has a function for the effect of that name."""
+        return self._effects.knows(name)
 
     def leaves(self, stored: Stored) -> bool:
-        """Tell whether an effect of the change is due that is another process's to deliver."""
-        plan = self._plan(stored)
-        if plan is None or not isinstance(plan.question, Deliver):
-            return False
-        return not self._effects.delivers(plan.question.name)
-
-    def _plan(self, stored: Stored) -> Plan | None:
+        """Tell whether an effect of the change is due that this process has no function for."""
         journal = self._journal
-        return settle.plan(journal.definition, stored.change, journal.clock.now(), journal.policy, owner=self.owner)
+        return bool(settle.effects_left(stored.change, journal.clock.now(), journal.policy, self.knows))
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared:
         """Prepare the commit that must be durable before the question is asked."""

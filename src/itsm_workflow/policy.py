@@ -72,7 +72,9 @@ class Policy:
         effect_lease: How long a delivery may take before another worker delivers again.
         effect_backoff: Wait after the first failed delivery; doubles each time.
         effect_backoff_cap: The longest such wait.
-        effect_attempts: Failed deliveries after which an effect is parked.
+        effect_attempts: Deliveries without success after which an effect is parked.
+        effect_unknown: How long an effect may be due without a process that looks at its change having a function for
+            it, before a person is told.
         overdue: How old a waiting ticket may get before a person is told.
     """
 
@@ -99,6 +101,7 @@ class Policy:
     effect_backoff: dt.timedelta = _seconds(10)
     effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)
     effect_attempts: int = _count(8, 1)
+    effect_unknown: dt.timedelta = _seconds(1 * HOUR)
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:

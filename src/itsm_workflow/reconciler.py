@@ -114,7 +114,7 @@ class Reconciler:
         stopped = self._resting()
         for page in chain(self._due(), self._too_far_ahead()) if not stopped else ():
             planned, broken = self._plan(page.changes)
-            ours = [one for one in planned if not self.loop.leaves(one[0])]
+            ours = [one for one in planned if one[1] is not None or not self.loop.leaves(one[0])]
             counted = ["unreadable"] * (len(page.unreadable) + broken) + ["unchanged"] * (len(planned) - len(ours))
             while ours and left != 0:
                 batch, ours = ours[:left], ours[len(ours) if left is None else left :]

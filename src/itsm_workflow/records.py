@@ -13,7 +13,7 @@ from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject
 from itsm_workflow.machine.engine import allowed
 from itsm_workflow.machine.graph import Graph
-from itsm_workflow.status import status_of, why
+from itsm_workflow.status import effects_of, status_of, why
 from itsm_workflow.storage.protocol import Order, Query
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ class Records:
 
     Args:
         journal: The changes.
+        knows: Whether this process has a function for the effect of a name; None if it delivers none at all.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, knows: Callable[[str], bool] | None = None) -> None:
         self._journal = journal
+        self._knows = knows
 
     @property
     def definition(self) -> WorkflowDefinition:
@@ -139,11 +141,12 @@ class Records:
 
     def status(self, change_id: str) -> Status:
         """Return what a page shows of a change."""
-        return status_of(self.definition, self.get(change_id), None)
+        change = self.get(change_id)
+        return status_of(self.definition, change, None, effects_of(change, self._journal.clock.now(), self._knows))
 
     def why(self, change_id: str) -> str:
         """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
-        return why(self.definition, self._journal.load(change_id), self._journal.clock.now())
+        return why(self.definition, self._journal.load(change_id), self._journal.clock.now(), self._knows)
 
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of one change if one is given."""

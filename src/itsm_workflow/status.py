@@ -12,7 +12,7 @@ from itsm_workflow.machine.approval import DOUBTS
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from itsm_workflow.change import Attention, ChangeRequest, Decider, Form, PlannedEffect, TicketDecision
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -29,6 +29,7 @@ class Status:
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
         decision: Who decided the ticket, or None while that is not known.
+        effects: What is to be said of each effect that is still to be delivered, in one text each.
     """
 
     id: str
@@ -43,9 +44,12 @@ class Status:
     decision: TicketDecision | None
     attention: Attention | None
     form: Form
+    effects: tuple[str, ...] = ()
 
 
-def status_of(definition: WorkflowDefinition, change: ChangeRequest, iframe_ticket_url: str | None) -> Status:
+def status_of(
+    definition: WorkflowDefinition, change: ChangeRequest, iframe_ticket_url: str | None, effects: Sequence[str] = ()
+) -> Status:
     """Return what a page shows of a change."""
     return Status(
         id=change.id,
@@ -60,6 +64,7 @@ def status_of(definition: WorkflowDefinition, change: ChangeRequest, iframe_tick
         decision=change.decision,
         attention=change.attention,
         form=change.form,
+        effects=tuple(effects),
     )
 
 
@@ -73,7 +78,7 @@ ADVICE = {
     "overdue": "remind the approvers, or withdraw",
     "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
-    "effect_unknown": "start a process that has a function for the effect, or retry the effect under an alias",
+    "effect_unknown": "run a process that has a function for the effect, or name it as an alias of one that there is",
     "mismatch": "compare the ticket with the facts; record_ticket with override if it is ours after all, or abandon it",
     "self_approved": "check whether the applicant may approve, then clear the attention; attest_approval or abandon "
     "if the change still waits",
@@ -84,15 +89,24 @@ ADVICE = {
 """What a person can do about each reason of attention."""
 
 
-def why(definition: WorkflowDefinition, stored: Stored, now: dt.datetime) -> str:
-    """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
+def why(
+    definition: WorkflowDefinition, stored: Stored, now: dt.datetime, knows: Callable[[str], bool] | None = None
+) -> str:
+    """Return one sentence: what the change waits for, since when, when it is looked at next, and what then.
+
+    Args:
+        definition: The change's definition.
+        stored: The change.
+        now: The time.
+        knows: Whether this process has a function for the effect of a name; None if it delivers none at all.
+    """
     change = stored.change
     parts = [_waits_for(definition, change), *decisions_of(change)]
     if change.attention is not None:
         told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
         reason = change.attention.reason.value
         parts.append(f"a person should look ({reason}{': ' + told if told else ''}): {ADVICE[reason]}")
-    parts += [_effect(one, now) for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
+    parts += effects_of(change, now, knows)
     parts.append(_next_look(stored, now))
     return f"{change.subject} ({change.id}) {'; '.join(parts)}."
 
@@ -150,9 +164,17 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     return f"waits for {approvers} to decide {where}{since}{lost}"
 
 
-def _effect(effect: PlannedEffect, now: dt.datetime) -> str:
+def effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[str]:
+    """Return what is to be said of each effect that is still to be delivered, one text for each."""
+    undone = [one for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
+    return [_effect(one, now, is_known=knows is None or knows(one.name)) for one in undone]
+
+
+def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> str:
     if effect.claimed_until is not None and effect.is_in_delivery(now):
         return f"effect {effect.name} is being delivered until {_at(effect.claimed_until)}, delivery {effect.attempts}"
+    if not is_known:
+        return f"effect {effect.name} is due, and this process has no function for it"
     if effect.status is EffectStatus.STARTED:
         return f"effect {effect.name} is due, delivery {effect.attempts} brought no result"
     return f"effect {effect.name} is due{f', it failed {effect.tries} times' if effect.tries else ''}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from typing import TYPE_CHECKING, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from itsm_workflow.callbacks.credential import CallbackAddress
+import attrs
+
+from itsm_workflow.callbacks.credential import callback_address
 from itsm_workflow.callbacks.inbox import Inbox
 from itsm_workflow.callbacks.receive import Incoming
+from itsm_workflow.catalogue import Catalogue
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.decisions import Decisions, checked_person
 from itsm_workflow.effects import EffectRegistry
@@ -25,7 +28,6 @@ from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.reconciler import Reconciler
-from itsm_workflow.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,10 +58,9 @@ class Workflow(Decisions):
         storage: Where changes are kept.
         gateway: The ticket system.
         definition: The state machine.
-        effects: What to do once a state is entered, by state.
-        unknown_effects: What becomes of a stored effect that is not among them: ``park`` it and call a person, or
-            ``leave`` it, with its change, to another process. Entering a state plans the effects named here, and no
-            others: a process that leaves some unknown must not be the one that enters their states.
+        effects: What to do once a state is entered, by state. If the definition names its effects, these are the
+            functions that this process has for some or all of them; otherwise they are the workflow's effects. An
+            effect that is due without a function here is left to another process.
         form_check: The host's own check of each form, such as `CollectorForm.check`; what it finds is told together
             with what the gateway would refuse.
         policy: All timings.
@@ -79,7 +80,6 @@ class Workflow(Decisions):
         gateway: TicketGateway,
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
         effects: Mapping[str, Sequence[Effect]] | None = None,
-        unknown_effects: Literal["park", "leave"] = "park",
         form_check: FormCheck | None = None,
         policy: Policy | None = None,
         settings: Settings | None = None,
@@ -109,7 +109,7 @@ class Workflow(Decisions):
             raise SettingsError(f"{call}: {'; '.join(misfits)}; raise these, or lower BKAPP_ITSM_DEADLINE")
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
-        registry = EffectRegistry(definition, effects or {}, leave_unknown=unknown_effects == "leave")
+        registry = EffectRegistry(definition, effects or {})
         told = Observers(observers)
         journal = Journal(
             storage=storage,
@@ -117,8 +117,10 @@ class Workflow(Decisions):
             policy=self.policy,
             clock=self._clock,
             effects=registry.names,
+            aliases=registry.aliases,
             observers=told,
         )
+        catalogue = Catalogue(journal=journal, observers=told)
         loop = Loop(
             journal=journal,
             gateway=gateway,
@@ -132,6 +134,7 @@ class Workflow(Decisions):
         filing = Filing(
             journal=journal,
             loop=loop,
+            catalogue=catalogue,
             gateway=gateway,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
@@ -139,7 +142,8 @@ class Workflow(Decisions):
             shows=self._shows,
         )
         super().__init__(journal, loop, filing)
-        self._address = self._callback_address()
+        self._catalogue = catalogue
+        self._address = callback_address(self._settings) if self._callbacks and self._settings else None
         self._inbox = Inbox(
             journal=journal,
             loop=loop,
@@ -166,6 +170,7 @@ class Workflow(Decisions):
         Raises:
             InvalidForm: Nothing was stored or sent; lists all problems.
             AlreadyApplied: A change of the subject is open.
+            DefinitionError: Other processes have effects that this one does not name, and that would be lost.
             ServiceNotFound: The gateway has no service to file it with.
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed; nothing was sent unless the change is there, in ``applying``.
@@ -208,6 +213,7 @@ class Workflow(Decisions):
         Raises:
             TransitionRefused: It is no draft.
             AlreadyApplied: Another change of its subject is open.
+            DefinitionError: As for `apply`.
         """
         self._make_address(change_id, 1)
         return self._filing.submit(change_id, checked_person(actor, self.get(change_id).form.applicant)).change
@@ -238,6 +244,7 @@ class Workflow(Decisions):
         Raises:
             ChangeNotFound: There is no such change.
         """
+        self._catalogue.note()
         return self._loop.advance(change_id, forced=True).change
 
     def reconcile(
@@ -256,6 +263,7 @@ class Workflow(Decisions):
             readers: How many changes are read from the gateway at once, in threads; 1 uses no thread.
             progress: Is called with the report so far, after each page.
         """
+        self._catalogue.note()
         return self._reconciler.run(limit=limit, seconds=seconds, readers=readers, progress=progress)
 
     # ---------------------------------------------------------------- reading
@@ -271,7 +279,7 @@ class Workflow(Decisions):
         if live and change.ticket is not None and isinstance(self._gateway, SupportsPages):
             with contextlib.suppress(GatewayError):
                 iframe = page_url(self._gateway.iframe_url(change.ticket), self._shows)
-        return status_of(self.definition, change, iframe or None)
+        return attrs.evolve(super().status(change_id), iframe_ticket_url=iframe or None)
 
     def close(self) -> None:
         """Wait for looks in the background, and let go of the store."""
@@ -291,14 +299,3 @@ class Workflow(Decisions):
             self._settings.require("callback_host", "callback_keys")
             return None, {}
         return self._address.make(change_id, number)
-
-    def _callback_address(self) -> CallbackAddress | None:
-        settings = self._settings
-        if not self._callbacks or settings is None or not settings.callback_host or not settings.callback_keys:
-            return None
-        return CallbackAddress(
-            host=settings.callback_host,
-            keys=settings.callback_keys,
-            in_path=settings.callback_credential == "path",
-            legacy=settings.legacy_callbacks,
-        )

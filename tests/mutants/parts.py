@@ -70,7 +70,7 @@ PARTS: Mapping[str, Part] = {
             "tests/unit/machine",
             *_units("change", "loop", "codec"),
             "tests/documents/test_reference.py",
-            *_units("unsent", "persons", "effects", "settle", under="tests/integration/workflow"),
+            *_units("unsent", "persons", "effects", "effect_names", "settle", under="tests/integration/workflow"),
         ),
     ),
     "callbacks": Part(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from itsm_workflow.change import WITHDRAW
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+UNTYPED: dict[str, Any] = {"none": None, "text": "begin", "numbers": (7,)}
+
+
 def nothing(_: EffectCall) -> None:
     """Do nothing."""
 
 
-def registry(*effects: Effect, leave_unknown: bool = False) -> EffectRegistry:
+def registry(*effects: Effect) -> EffectRegistry:
     """Return the registry of effects of an approval."""
-    return EffectRegistry(COLLECTOR_CHANGE, {State.APPROVED: effects}, leave_unknown=leave_unknown)
+    return EffectRegistry(COLLECTOR_CHANGE, {State.APPROVED: effects})
 
 
 def call(name: str = "start", attempt: int = 1) -> EffectCall:
@@ -48,7 +52,7 @@ def test_names_are_kept_by_state_in_order() -> None:
     }
     names = EffectRegistry(COLLECTOR_CHANGE, effects).names
 
-    assert names == {"approved": ("start", "tell"), "rejected": ("mourn",), "pending": ()}
+    assert names == {"approved": ("start", "tell"), "rejected": ("mourn",)}
     assert {type(state) for state in names} == {str}
 
 
@@ -100,9 +104,70 @@ def test_a_name_means_one_effect(effects: dict[str, list[Effect]], problem: str)
 
 def test_what_is_no_effect_is_refused() -> None:
     """A function alone has no name to be stored by."""
-    told = "effects of state approved: a function is no effect; write Effect"
+    told = "effects of state approved: a function is not an effect; write Effect"
     with pytest.raises(DefinitionError, match=told):
         EffectRegistry(COLLECTOR_CHANGE, {State.APPROVED: [nothing]})  # type: ignore[list-item]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("listed", "problem"),
+    [
+        (Effect("start", nothing), "effects of state approved: a Effect is not a list; write [Effect(...)]"),
+        ([Effect("start", UNTYPED["none"])], "effect 'start' of state approved: a NoneType is not a function"),
+        (
+            [Effect("start", nothing, UNTYPED["text"])],
+            "effect 'start' of state approved: its aliases are a str; write a tuple",
+        ),
+        ([Effect("start", nothing, UNTYPED["numbers"])], "effects of state approved: a name has 1 to 64"),
+        ([Effect("", nothing)], "effects of state approved: a name has 1 to 64 letters, digits and _ . : / -, and"),
+        ([Effect("start it", nothing)], "not 'start it'"),
+        ([Effect("s" * 65, nothing)], "a name has 1 to 64"),
+        ([Effect("start\n", nothing)], "a name has 1 to 64"),
+        ([Effect("a", nothing, ("b",)), Effect("b", nothing)], "effect 'b' of state approved: that is the name of"),
+        ([Effect("a", nothing, (WITHDRAW,))], "effect 'withdraw' of state approved: that is the library's own"),
+    ],
+)
+def test_effects_that_cannot_work_are_refused(listed: list[Effect], problem: str) -> None:
+    """The error names the state, the effect and the fix."""
+    with pytest.raises(DefinitionError) as caught:
+        EffectRegistry(COLLECTOR_CHANGE, {State.APPROVED: listed})
+
+    assert problem in str(caught.value)
+
+
+NAMED = attrs.evolve(COLLECTOR_CHANGE, effects={State.APPROVED: ("start", "tell"), State.REJECTED: ("mourn",)})
+
+
+def test_a_definition_names_the_effects_and_a_process_has_some_of_their_functions() -> None:
+    """The names are the definition's, whatever this process can do."""
+    some = EffectRegistry(NAMED, {State.APPROVED: [Effect("tell", nothing)]})
+
+    assert some.names == {"approved": ("start", "tell"), "rejected": ("mourn",)}
+    assert [name for name in ("start", "tell", "mourn") if some.knows(name)] == ["tell"]
+    assert EffectRegistry(NAMED, {}).names == some.names
+
+
+@pytest.mark.parametrize(("state", "named"), [(State.APPROVED, "start, tell"), (State.PENDING, "none")])
+def test_an_effect_that_the_definition_does_not_name_is_refused(state: State, named: str) -> None:
+    """It would be planned by this process and by no other."""
+    with pytest.raises(DefinitionError) as caught:
+        EffectRegistry(NAMED, {state: [Effect("stop", nothing)]})
+
+    assert str(caught.value) == (
+        f"effect 'stop' of state {state} is not named by collector_change version 1, which names {named} there: "
+        "add it to the definition's effects"
+    )
+
+
+def test_what_was_planned_under_an_alias_is_delivered_by_the_renamed_effect() -> None:
+    """It is one effect, under two names."""
+    calls: list[EffectCall] = []
+    renamed = registry(Effect("start", calls.append, aliases=("begin", "commence")))
+
+    assert [renamed.knows(name) for name in ("start", "begin", "commence", "stop")] == [True, True, True, False]
+    assert renamed.deliver(call("begin")) == ""
+    assert calls == [call("begin")]
+    assert (renamed.names, renamed.aliases) == ({"approved": ("start",)}, {"start": ("begin", "commence")})
 
 
 def test_work_that_returns_is_done() -> None:
@@ -113,7 +178,7 @@ def test_work_that_returns_is_done() -> None:
         calls.append(given)
         return "ignored"
 
-    assert registry(Effect("start", work)).deliver(call(attempt=3)) == ("", False)
+    assert registry(Effect("start", work)).deliver(call(attempt=3)) == ""
     assert calls == [call(attempt=3)]
 
 
@@ -121,7 +186,7 @@ def test_work_that_raises_is_not_done() -> None:
     """The error is told, and a repeat may mend it."""
     failing = registry(Effect("start", raising(ConnectionError("no answer\nfrom host-7"))))
 
-    assert failing.deliver(call()) == ("ConnectionError: no answer from host-7", False)
+    assert failing.deliver(call()) == "ConnectionError: no answer from host-7"
 
 
 def test_an_exit_is_no_failure_of_the_work() -> None:
@@ -130,20 +195,8 @@ def test_an_exit_is_no_failure_of_the_work() -> None:
         registry(Effect("start", raising(KeyboardInterrupt()))).deliver(call())
 
 
-def test_an_effect_that_nobody_registered_cannot_be_mended_by_a_repeat() -> None:
-    """The error names it and says what to do."""
-    error, final = registry(Effect("start", nothing)).deliver(call("stop"))
+def test_the_withdrawal_is_known_to_every_process() -> None:
+    """It is the library's own."""
+    known = registry(Effect("start", nothing))
 
-    assert (error, final) == ("no effect named 'stop' is registered: register it, then retry", True)
-
-
-@pytest.mark.parametrize(
-    ("leave_unknown", "delivered"),
-    [(False, ["start", "stop", WITHDRAW]), (True, ["start", WITHDRAW])],
-    ids=["alone", "beside others"],
-)
-def test_an_effect_that_is_not_known_may_be_another_processs(leave_unknown: bool, delivered: list[str]) -> None:  # noqa: FBT001 - a parameter of the test
-    """If it is said so; the withdrawal is everybody's."""
-    known = registry(Effect("start", nothing), leave_unknown=leave_unknown)
-
-    assert [name for name in ("start", "stop", WITHDRAW) if known.delivers(name)] == delivered
+    assert [name for name in ("start", "stop", WITHDRAW) if known.knows(name)] == ["start", WITHDRAW]

@@ -19,6 +19,8 @@ from itsm_workflow.secrets import Secret, without_frames
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from itsm_workflow.settings import Settings
+
 HEADER = "X-Itsm-Workflow-Credential"
 """The header that the gateway is asked to send with a callback."""
 
@@ -99,6 +101,18 @@ class CallbackAddress:
     def is_proof(self, proof: str, digest: str) -> bool:
         """Tell whether a host with one of our keys answered a probe whose facts have this digest."""
         return proof.isascii() and any(hmac.compare_digest(_prove(key, digest), proof) for key in self._keys)
+
+
+def callback_address(settings: Settings) -> CallbackAddress | None:
+    """Return the addresses that settings ask for, or None while the host or the keys are missing."""
+    if not settings.callback_host or not settings.callback_keys:
+        return None
+    return CallbackAddress(
+        host=settings.callback_host,
+        keys=settings.callback_keys,
+        in_path=settings.callback_credential == "path",
+        legacy=settings.legacy_callbacks,
+    )
 
 
 def read_address(path: str, headers: Mapping[str, str]) -> Address:

@@ -152,7 +152,6 @@ def _own_workflow(store: str, form_check: FormCheck | None) -> Iterator[Workflow
             gateway=gateway,
             form_check=form_check,
             callbacks=bool(settings.callback_host and settings.callback_keys),
-            unknown_effects="leave",
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.declared import wrong_declarations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_EFFECT = re.compile(r"[^\W_][\w.:/-]{0,63}")
 
 
 def check(definition: WorkflowDefinition) -> None:
@@ -38,6 +40,7 @@ def check(definition: WorkflowDefinition) -> None:
             _grants,
             _evidence,
             _due,
+            _effects,
         )
         for problem in find(definition)
     ]
@@ -175,6 +178,36 @@ def _due(definition: WorkflowDefinition) -> Iterator[str]:
     for state in definition.states:
         if state not in definition.final and state not in definition.due:
             yield f"state {state.value} waits and has no due rule: nobody would ever look at it"
+
+
+def _effects(definition: WorkflowDefinition) -> Iterator[str]:
+    effects: object = definition.effects
+    if not isinstance(effects, Mapping):
+        yield f"effects: a {type(effects).__name__} is not a mapping from states to names of effects"
+        return
+    yield from wrong_effects(definition, effects)
+
+
+def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield what is wrong with the names of effects by state: an unknown state, no name, a name that is taken."""
+    known, seen = set(definition.states), set[str]()
+    for state, names in effects.items():
+        if state not in known:
+            yield f"effects name state {state!r}; {definition.name} has {', '.join(definition.states)}"
+        elif state == definition.initial:
+            yield f"effects of the initial state {state} would never run: it is not entered by a trigger"
+        if not isinstance(names, tuple | list):
+            yield f"effects of state {state}: a {type(names).__name__} is not a tuple of names"
+            continue
+        for name in names:
+            if not isinstance(name, str) or not _EFFECT.fullmatch(name):
+                rule = "a name has 1 to 64 letters, digits and _ . : / -, and begins with a letter or digit"
+                yield f"effects of state {state}: {rule}, not {name!r}"
+            elif name == WITHDRAW or name in seen:
+                taken = "the library's own" if name == WITHDRAW else "the name of another effect"
+                yield f"effect {name!r} of state {state}: that is {taken}"
+            else:
+                seen.add(name)
 
 
 def moves(definition: WorkflowDefinition) -> Iterator[Transition]:

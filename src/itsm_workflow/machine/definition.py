@@ -169,6 +169,8 @@ class WorkflowDefinition:
             if another state does. A state of which nothing is said does not grant.
         due: For each state that is not final, when a change in it falls due.
         labels: For each state, its name for people, by language (``zh``, ``en``).
+        effects: For each state, the names of the effects that entering it plans. The functions belong to the process
+            that delivers them, `itsm_workflow.Effect`.
 
     Raises:
         DefinitionError: The table contradicts itself; the message names the culprit.
@@ -185,6 +187,7 @@ class WorkflowDefinition:
     grants: Mapping[enum.StrEnum, bool] = attrs.field(factory=dict)
     due: Mapping[enum.StrEnum, DueRule]
     labels: Mapping[enum.StrEnum, Mapping[str, str]] = attrs.field(factory=dict)
+    effects: Mapping[enum.StrEnum, tuple[str, ...]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a table that contradicts itself."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Collection
 
     from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -29,7 +32,7 @@ def next_due(
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
         moments.append(definition.due[definition.states(change.state)](change, now, policy, looked=looked))
-    moments.append(effects_due(change, now, policy))
+    moments.append(effects_due(change, now, policy, looked=looked))
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
 
@@ -88,14 +91,39 @@ def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) 
     return max(planned, change.ticket.recorded_at + policy.withdraw_age)
 
 
-def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy) -> dt.datetime | None:
-    """Return when the next effect is due, or None; the effects of a change are delivered one after the other."""
+def rest_due(
+    definition: WorkflowDefinition, change: ChangeRequest, due_at: dt.datetime, policy: Policy, left: Collection[str]
+) -> dt.datetime | None:
+    """Return when all of a change but some effects is due, where these effects are due and are left as they are.
+
+    A look at a change with an effect that is due stores the time of the look as its due time, see `effects_due`. So
+    the next look is a whole wait after the last one, though the change is due all the while.
+
+    Args:
+        definition: The change's definition.
+        change: The change.
+        due_at: When it is stored to be due.
+        policy: The timings in force.
+        left: The ids of these effects, at least one.
+    """
+    known = (effect_due(change, effect, policy) for effect in change.effects if effect.id in left)
+    if due_at < min(moment for moment in known if moment is not None):
+        return due_at  # before any of them was: the rest is what it was due for
+    rest = attrs.evolve(change, effects=tuple(effect for effect in change.effects if effect.id not in left))
+    return next_due(definition, rest, due_at, policy, looked=change.updated_at <= due_at)
+
+
+def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+    """Return when the next effect is due, or None; the effects of a change are delivered one after the other.
+
+    After a look that is now at the earliest, so that the time of the look is kept, see `rest_due`.
+    """
     moments = [effect_due(change, effect, policy) for effect in change.effects]
     known = [moment for moment in moments if moment is not None]
     if not known:
         return None
     in_delivery = [one.claimed_until for one in change.effects if one.claimed_until and one.is_in_delivery(now)]
-    return max(min(known), *in_delivery) if in_delivery else min(known)
+    return max([min(known), *in_delivery, *([now] if looked else [])])
 
 
 def effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:

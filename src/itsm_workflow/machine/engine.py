@@ -101,6 +101,7 @@ def fire(
     seq: int,
     actor: str,
     effects: Mapping[str, Sequence[str]] | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[ChangeRequest, Entry | None]:
     """Return the change after the trigger, and the entry that tells of it.
 
@@ -115,7 +116,9 @@ def fire(
         policy: The timings in force.
         seq: The number that the entry gets.
         actor: On whose behalf.
-        effects: By state, the names of the effects to plan when it is entered.
+        effects: By state, the names of the effects to plan when it is entered, besides those that the change names.
+        aliases: By name, the names that the effect had before; one that the change has under such a name is planned
+            under that name alone.
 
     Raises:
         TransitionRefused: Nothing was changed; also where the evidence is not what its class declares.
@@ -139,7 +142,7 @@ def fire(
     before = {effect.id for effect in change.effects}
     outcome = definition.outcome_in(state, updated.outcome)
     moved = attrs.evolve(updated, state=state, outcome=outcome, updated_at=now)
-    for name in (effects or {}).get(state, ()) if state != change.state else ():
+    for name in _names(updated, state, effects or {}, aliases or {}) if state != change.state else ():
         moved = effect_planned(moved, name, now, actor)
     entry = Entry(
         change_id=change.id,
@@ -153,6 +156,14 @@ def fire(
         effects=tuple(effect.id for effect in moved.effects if effect.id not in before),
     )
     return moved, entry
+
+
+def _names(
+    change: ChangeRequest, state: str, effects: Mapping[str, Sequence[str]], aliases: Mapping[str, Sequence[str]]
+) -> Sequence[str]:
+    stored = change.effect_names.get(state, ())
+    named = (name for name in effects.get(state, ()) if not {name, *aliases.get(name, ())}.intersection(stored))
+    return list(dict.fromkeys((*stored, *named)))
 
 
 def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str, ...]:

@@ -238,6 +238,19 @@ class Concern:
 
 
 @attrs.frozen(kw_only=True)
+class EffectNames:
+    """A process names the effects of its workflow's definition; kept by workflow, not by change.
+
+    Attributes:
+        version: The version of the definition.
+        effects: By state, the names.
+    """
+
+    version: int
+    effects: Mapping[str, tuple[str, ...]]
+
+
+@attrs.frozen(kw_only=True)
 class EffectStart:
     """A worker is about to deliver an effect.
 

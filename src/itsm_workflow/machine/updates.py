@@ -298,8 +298,8 @@ def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: st
 def effect_started(facts: Facts) -> ChangeRequest:
     """Count the delivery before it begins, so that one that ends its process is counted as well."""
     start = facts.expect(ev.EffectStart)
-    before = next(one for one in facts.change.effects if one.id == start.effect)
-    return _effect(
+    before = facts.change.expect_effect(start.effect)
+    change = _effect(
         facts,
         start.effect,
         status=EffectStatus.STARTED,
@@ -310,13 +310,15 @@ def effect_started(facts: Facts) -> ChangeRequest:
         lost=before.lost + 1 if before.status is EffectStatus.STARTED else 0,
         unsure=before.unsure or (before.name == WITHDRAW and before.status is EffectStatus.STARTED),
     )
+    return _with_known_effect(change, start.effect)
 
 
 def effect_delivered(facts: Facts) -> ChangeRequest:
     """Note the delivery."""
     result = facts.expect(ev.EffectResult)
     status = withdrawal.status_after(facts.change.expect_effect(result.effect), result)
-    return _without_parked_attention(_effect(facts, result.effect, status=status, error="", unsure=False, **_AT_REST))
+    change = _effect(facts, result.effect, status=status, error="", unsure=False, **_AT_REST)
+    return _with_known_effect(_without_parked_attention(change), result.effect)
 
 
 def effect_failed(facts: Facts) -> ChangeRequest:
@@ -357,7 +359,7 @@ def _withdrawn_later(facts: Facts) -> ChangeRequest:
 def effect_retried(facts: Facts) -> ChangeRequest:
     """Deliver a parked effect again, as often as a new one. Its deliveries are numbered on: a late result fits one."""
     wanted = facts.expect(ev.EffectRetry).effect
-    attempts = next(one for one in facts.change.effects if one.id == wanted).attempts
+    attempts = facts.change.expect_effect(wanted).attempts
     change = _effect(facts, wanted, status=EffectStatus.PLANNED, due_at=facts.now, retried_after=attempts)
     return _without_parked_attention(change)
 
@@ -383,8 +385,10 @@ def _decision(facts: Facts) -> TicketDecision | None:
 
 
 def _parked(facts: Facts) -> Attention | None:
-    """Return the attention that remains when all else is dealt with: for an effect that is parked."""
+    """Return the attention that remains when all else is dealt with: for an effect that is parked, or not known."""
     change = facts.change
+    if change.attention is not None and change.attention.reason is AttentionReason.EFFECT_UNKNOWN:
+        return change.attention
     effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
     if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
         return change.attention if effect else None
@@ -404,3 +408,11 @@ def _without_parked_attention(change: ChangeRequest) -> ChangeRequest:
     if parked or change.attention is None or change.attention.reason is not AttentionReason.EFFECT_PARKED:
         return change
     return attrs.evolve(change, attention=None)
+
+
+def _with_known_effect(change: ChangeRequest, effect: str) -> ChangeRequest:
+    """Return the change without attention for that effect because no process knew it."""
+    attention = change.attention
+    if attention is None or attention.reason is not AttentionReason.EFFECT_UNKNOWN:
+        return change
+    return attrs.evolve(change, attention=None) if attention.facts.get("effect") == effect else change

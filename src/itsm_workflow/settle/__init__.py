@@ -7,7 +7,7 @@ accept any change and any answer, however late, since answers overtake each othe
 from __future__ import annotations
 
 from itsm_workflow.settle.deciding import decide
-from itsm_workflow.settle.planning import plan
+from itsm_workflow.settle.planning import effects_left, plan
 from itsm_workflow.settle.questions import (
     Answer,
     Deliver,
@@ -37,5 +37,6 @@ __all__ = [
     "Step",
     "Sweep",
     "decide",
+    "effects_left",
     "plan",
 ]

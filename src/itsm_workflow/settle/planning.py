@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.due import effect_due
+from itsm_workflow.machine.due import effect_due, rest_due
 from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow.change import Attempt, ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 
 def plan(
-    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, owner: str
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    now: dt.datetime,
+    policy: Policy,
+    *,
+    owner: str,
+    knows: Callable[[str], bool] = lambda _name: True,
+    due_at: dt.datetime | None = None,
 ) -> Plan | None:
     """Return the one question that would move the change, or None if there is nothing to ask.
 
@@ -31,10 +39,21 @@ def plan(
         now: The time.
         policy: The timings in force.
         owner: The token of the worker that would ask.
+        knows: Whether the worker's process has a function for the effect of a name. One that is due and that it has
+            none for is left to another process, and the rest of the change goes on.
+        due_at: When the change is stored to be due; None to ask whether it is due or not.
     """
-    effect = _next_effect(change, now, policy)
+    effect = _next_effect(change, now, policy, knows)
     if effect is not None:
         return _plan_delivery(effect, policy, owner)
+    left = effects_left(change, now, policy, knows)
+    if left:
+        if change.attention is None and (unknown := _unknown_too_long(change, left, now, policy)) is not None:
+            return Plan(question=None, claim=(unknown,))
+        if due_at is not None:
+            rest = rest_due(definition, change, due_at, policy, {one.id for one in left})
+            if rest is None or rest > now:
+                return None
     roles = definition.roles
     if change.state == roles.asking and change.attempt is not None:
         return _plan_asking(change, change.attempt, now, policy, owner)
@@ -45,14 +64,38 @@ def plan(
     return None
 
 
-def _next_effect(change: ChangeRequest, now: dt.datetime, policy: Policy) -> PlannedEffect | None:
-    """Return the first effect that is due; one that is being delivered holds up the others."""
-    if any(effect.is_in_delivery(now) for effect in change.effects):
-        return None
+def effects_left(
+    change: ChangeRequest, now: dt.datetime, policy: Policy, knows: Callable[[str], bool]
+) -> list[PlannedEffect]:
+    """Return the effects that are due and that the worker's process has no function for."""
+    return [effect for effect in _due_effects(change, now, policy) if not knows(effect.name)]
+
+
+def _due_effects(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Iterator[PlannedEffect]:
     for effect in change.effects:
         due = effect_due(change, effect, policy)
         if due is not None and due <= now:
-            return effect
+            yield effect
+
+
+def _next_effect(
+    change: ChangeRequest, now: dt.datetime, policy: Policy, knows: Callable[[str], bool]
+) -> PlannedEffect | None:
+    """Return the first effect that is due and known; one that is being delivered holds up the others."""
+    if any(effect.is_in_delivery(now) for effect in change.effects):
+        return None
+    return next((effect for effect in _due_effects(change, now, policy) if knows(effect.name)), None)
+
+
+def _unknown_too_long(
+    change: ChangeRequest, left: Sequence[PlannedEffect], now: dt.datetime, policy: Policy
+) -> Step | None:
+    """Return what asks for a person, if no process that looked has known an effect for too long."""
+    for effect in left:
+        since = effect_due(change, effect, policy)
+        if since is not None and now >= since + policy.effect_unknown:
+            facts = {"effect": effect.id, "name": effect.name, "due since": f"{since:%Y-%m-%d %H:%M:%S} UTC"}
+            return Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.EFFECT_UNKNOWN, facts=facts))
     return None
 
 

@@ -74,7 +74,7 @@ def test_an_effect_of_another_process_is_left_and_its_own_process_delivers_it(
     effects: dict[str, list[Effect]] = {State.APPROVED: [Effect("start_collection", starter)]}
     policy = Policy(effect_backoff=dt.timedelta(), effect_attempts=64)
     host = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy, effects=effects)
-    stranger = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy, unknown_effects="leave")
+    stranger = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy)
 
     change = approved_by_host(host, sandbox)
     entries = host.history(change.id)
@@ -94,17 +94,17 @@ def test_an_effect_of_another_process_is_left_and_its_own_process_delivers_it(
 def test_a_host_that_lost_an_effect_calls_a_person(
     sandbox: Sandbox, storage: StorageBackend, gateway: BkItsmGateway
 ) -> None:
-    """The default is for one host: an effect that nobody registers any more is parked, not forgotten."""
+    """An effect that no process has a function for any more is left, and not forgotten."""
     effects: dict[str, list[Effect]] = {State.APPROVED: [Effect("start_collection", Starter())]}
-    policy = Policy(effect_backoff=dt.timedelta(), effect_attempts=64)
+    policy = Policy(effect_backoff=dt.timedelta(), effect_attempts=64, effect_unknown=dt.timedelta())
     change = approved_by_host(
         Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy, effects=effects), sandbox
     )
     renamed = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy)
-    parked = renamed.settle(change.id)
-    assert parked.effects[0].status is EffectStatus.PARKED
-    assert parked.attention is not None
-    assert parked.attention.reason is AttentionReason.EFFECT_PARKED
+    left = renamed.settle(change.id)
+    assert left.effects[0].status is EffectStatus.PLANNED
+    assert left.attention is not None
+    assert left.attention.reason is AttentionReason.EFFECT_UNKNOWN
 
 
 def test_a_withdrawal_is_everybodys_to_deliver(
@@ -112,7 +112,7 @@ def test_a_withdrawal_is_everybodys_to_deliver(
 ) -> None:
     """The library's own effect is known to each process."""
     policy = Policy(withdraw_age=dt.timedelta())
-    stranger = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy, unknown_effects="leave")
+    stranger = Workflow(storage=storage, gateway=gateway, callbacks=False, policy=policy)
     change = stranger.apply(subject="collector-7", title="t", applicant="alice", approvers=["bob"])
     sandbox.wait(lambda ledger: ledger.tickets()[0].current_status == "RUNNING")
     withdrawn = stranger.withdraw(change.id, actor="alice", reason="not needed")

@@ -125,36 +125,6 @@ def test_effect_that_fails_too_often_is_parked_and_calls_a_person(office: Office
         workflow.retry_effect(change.id, parked.effects[0].id, actor="ops")
 
 
-def test_effect_that_nobody_registered_is_parked_at_once(office: Office) -> None:
-    """A process without it must not pretend that it was done."""
-    work = Work(failures=1)
-    change = approved(office, opened(office, work))
-    other = office.workflow()
-    office.pass_time(10)
-
-    other.reconcile()
-
-    parked = other.get(change.id)
-    assert parked.attention is not None
-    assert (parked.effects[0].status, parked.attention.reason) == (EffectStatus.PARKED, AttentionReason.EFFECT_PARKED)
-    assert "start_collection" in parked.attention.facts["error"]
-
-
-def test_effect_that_nobody_registered_can_be_left_to_the_process_that_knows_it(office: Office) -> None:
-    """The change stays due for it."""
-    work = Work(failures=1)
-    workflow = opened(office, work)
-    change = approved(office, workflow)
-    other = office.workflow(unknown_effects="leave")
-    office.pass_time(10)
-
-    other.reconcile()
-    assert other.get(change.id).effects[0].status == EffectStatus.PLANNED
-    workflow.settle(change.id)
-
-    assert workflow.get(change.id).effects[0].status == EffectStatus.DELIVERED
-
-
 @EVERY_STORE
 def test_effect_of_a_worker_that_died_is_delivered_again_after_its_lease(office: Office) -> None:
     """Between the work and its record nothing is known, so it is done again under the same id."""

@@ -195,7 +195,7 @@ def fail() -> None:
 def test_an_effect_of_another_process_is_left_to_it() -> None:
     """A pass does not do the work, and the change stays due for who can."""
     desk, workflow, change = approved(Work())
-    other = desk.workflow(unknown_effects="leave")
+    other = desk.workflow()
 
     for _ in range(2):
         assert other.reconcile().unchanged == 1

@@ -8,7 +8,7 @@ import pytest
 from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.machine.due import asking_due, next_due
+from itsm_workflow.machine.due import asking_due, next_due, rest_due
 from tests.unit.machine import examples as x
 
 DAY = 86400
@@ -117,3 +117,41 @@ def test_absence_is_found_on_time_however_often_a_person_looked() -> None:
 
     # 876 seconds of waits, and at most two more before each of the seven looks.
     assert 876 <= now <= 876 + 7 * 2
+
+
+def test_a_look_beside_an_overdue_effect_leaves_its_own_time() -> None:
+    """The change stays due, and when it was looked at last can be seen, whatever its state's rule counts from."""
+    overdue = x.with_effect(x.PENDING, x.planned(due_at=x.later(1)))
+
+    assert next_due(COLLECTOR_CHANGE, overdue, x.later(50), x.POLICY, looked=True) == x.later(50)
+    assert next_due(COLLECTOR_CHANGE, overdue, x.later(50), x.POLICY, looked=False) == x.later(1)
+    waits = x.with_effect(x.PENDING, x.planned(due_at=x.later(90)))
+    assert next_due(COLLECTOR_CHANGE, waits, x.later(50), x.POLICY, looked=True) == x.later(90)
+
+
+def test_a_delivery_that_goes_on_holds_up_the_effects_beside_it_and_no_look() -> None:
+    """They are due when its claim ends; the ticket is polled as ever."""
+    both = (x.started(claimed_until=x.later(200)), x.planned(id="E2", due_at=x.later(1)))
+    pending, approved = (attrs.evolve(change, effects=both) for change in (x.PENDING, x.APPROVED))
+
+    assert next_due(COLLECTOR_CHANGE, approved, x.later(50), x.POLICY, looked=False) == x.later(200)
+    assert next_due(COLLECTOR_CHANGE, approved, x.later(200), x.POLICY, looked=False) == x.later(1)
+    assert next_due(COLLECTOR_CHANGE, heard(pending, 40), x.later(50), x.POLICY, looked=False) == x.later(40)
+
+
+REST: dict[str, tuple[ChangeRequest, float, float | None]] = {
+    "a wait after the last look": (x.with_effect(x.PENDING, x.planned(due_at=x.later(1))), 50, 350),
+    "what it was due for before": (x.with_effect(x.PENDING, x.planned(due_at=x.later(60))), 50, 50),
+    "a hint since": (x.with_effect(attrs.evolve(heard(x.PENDING, 40), updated_at=x.later(40)), x.planned()), 1, 40),
+    "an end": (x.with_effect(x.APPROVED, x.planned(due_at=x.later(20))), 20, None),
+    "an end that can revive": (x.with_effect(x.WITHDRAWN, x.planned(due_at=x.later(100))), 100, 100 + 6 * 3600),
+}
+
+
+@pytest.mark.parametrize(("change", "due_at", "wanted"), REST.values(), ids=REST)
+def test_the_rest_of_a_change_is_due_as_if_the_effect_was_not(
+    change: ChangeRequest, due_at: float, wanted: float | None
+) -> None:
+    """When it is stored to be due says when it was looked at last."""
+    found = rest_due(COLLECTOR_CHANGE, change, x.later(due_at), x.POLICY, {"E1"})
+    assert found == (None if wanted is None else x.later(wanted))

@@ -144,7 +144,7 @@ class StillJournal(Journal):
             definition=definition,
             policy=policy,
             clock=StillClock(),
-            effects=effects,
+            effects={state: tuple(names) for state, names in effects.items()},
             observers=Silence(),
         )
         self._codec = _Uncoded({})
