@@ -117,10 +117,8 @@ class CollectorWalk(RuleBasedStateMachine):
         change, entries = self.walk.change, self.walk.entries
         entered = [entry for entry in entries if entry.dest == "approved" != entry.source]
         assert (1 if change.state == "approved" else 0) == len(entered)
-        assert len(entered) == len([effect for effect in change.effects if effect.name == "start"])
-        assert [f"C1.{one.name}.{change.submission}.{n}" for n, one in enumerate(change.effects)][-1:] == [
-            effect.id for effect in change.effects
-        ][-1:]
+        names = {effect.id: effect.name for effect in change.effects}
+        assert [1] * len(entered) == [[names[effect] for effect in entry.effects].count("start") for entry in entered]
         assert [effect.id for effect in change.effects] == [name for entry in entries for name in entry.effects]
         assert len({effect.id for effect in change.effects}) == len(change.effects)
 

@@ -128,8 +128,9 @@ def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, look
 
 def effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:
     """Return when a worker may next deliver the effect, or None; after one that was started, when its claim ends."""
-    if effect.status is EffectStatus.STARTED:
-        return effect.claimed_until or effect.due_at
-    if effect.status is not EffectStatus.PLANNED:
+    if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
         return None
-    return withdrawal_due(change, effect.due_at, policy) if effect.name == WITHDRAW else effect.due_at
+    moment = effect.claimed_until if effect.status is EffectStatus.STARTED else None
+    return (
+        withdrawal_due(change, moment or effect.due_at, policy) if effect.name == WITHDRAW else moment or effect.due_at
+    )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts
 
+_UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
 _AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
 """What is stored of an effect that no worker delivers."""
 
@@ -159,7 +160,7 @@ def refused(facts: Facts) -> ChangeRequest:
     problem = f"the gateway refused it (code {refusal.remote_code}): {refusal.message}"
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
     # Left planned, it would hit the ticket that the mended draft is filed as.
-    return withdrawal.superseded(change, EffectStatus.PLANNED)
+    return withdrawal.superseded(change, EffectStatus.PLANNED, EffectStatus.STARTED)
 
 
 def requeued(facts: Facts) -> ChangeRequest:
@@ -245,8 +246,7 @@ def contradicted(facts: Facts) -> ChangeRequest:
 
 def withdrawal_planned(facts: Facts) -> ChangeRequest:
     """Plan the built-in effect; one that is still to be delivered is enough."""
-    undone = {EffectStatus.PLANNED, EffectStatus.STARTED}
-    if any(one.name == WITHDRAW and one.status in undone for one in facts.change.effects):
+    if any(one.name == WITHDRAW and one.status in _UNDONE for one in facts.change.effects):
         return facts.change
     return effect_planned(facts.change, WITHDRAW, facts.now, facts.actor)
 
@@ -280,11 +280,7 @@ def attention_cleared(facts: Facts) -> ChangeRequest:
 
 
 def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: str) -> ChangeRequest:
-    """Return the change with one more effect, due now.
-
-    Its id depends on what was submitted and planned before, not on the number of an entry: a store that was repaired
-    may have lost entries, and what is planned once more has the same id then.
-    """
+    """Return the change with one more effect, due now. Its id does not depend on entry numbers: repairs lose entries."""
     effect = PlannedEffect(
         id=f"{change.id}.{name}.{change.submission}.{change.planned}",
         name=name,
@@ -325,7 +321,7 @@ def effect_failed(facts: Facts) -> ChangeRequest:
     """Note the failure; after too many, park the effect and ask for a person."""
     result = facts.expect(ev.EffectResult)
     if result.withdrawal is ev.Withdrawal.NOT_YET:
-        return _withdrawn_later(facts)
+        return withdrawal.tried_later(facts)
     before = facts.change.expect_effect(result.effect)
     tries = before.tries
     parked = result.final or tries >= facts.policy.effect_attempts
@@ -340,20 +336,6 @@ def effect_failed(facts: Facts) -> ChangeRequest:
     )
     told = {"effect": result.effect, "error": result.error}
     return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, told) if parked else change
-
-
-def _withdrawn_later(facts: Facts) -> ChangeRequest:
-    """Try a withdrawal again that the gateway does not take yet; it counts for nothing."""
-    result = facts.expect(ev.EffectResult)
-    return _effect(
-        facts,
-        result.effect,
-        status=EffectStatus.PLANNED,
-        due_at=withdrawal.next_try(facts.change, facts.now, facts.policy),
-        error=result.error,
-        retried_after=facts.change.expect_effect(result.effect).retried_after + 1,
-        **_AT_REST,
-    )
 
 
 def effect_retried(facts: Facts) -> ChangeRequest:

@@ -64,7 +64,7 @@ def may_be_accepted(facts: Facts) -> str | None:
 def superseded(change: ChangeRequest, *statuses: EffectStatus) -> ChangeRequest:
     """Return the change with its withdrawals of these statuses superseded: they are pointless now."""
     effects = tuple(
-        attrs.evolve(one, status=EffectStatus.SUPERSEDED, unsure=False)
+        attrs.evolve(one, status=EffectStatus.SUPERSEDED, unsure=False, owner="", claimed_until=None, lost=0)
         if one.name == WITHDRAW and one.status in statuses
         else one
         for one in change.effects
@@ -89,3 +89,20 @@ def next_try(change: ChangeRequest, now: dt.datetime, policy: Policy) -> dt.date
 
 def _withdrawals(change: ChangeRequest) -> list[PlannedEffect]:
     return [one for one in change.effects if one.name == WITHDRAW and one.status is not EffectStatus.SUPERSEDED]
+
+
+def tried_later(facts: Facts) -> ChangeRequest:
+    """Return the change with a withdrawal planned again that the gateway does not take yet; it counts for nothing."""
+    result, change = facts.expect(ev.EffectResult), facts.change
+    before = change.expect_effect(result.effect)
+    after = attrs.evolve(
+        before,
+        status=EffectStatus.PLANNED,
+        due_at=next_try(change, facts.now, facts.policy),
+        error=result.error,
+        retried_after=before.retried_after + 1,
+        owner="",
+        claimed_until=None,
+        lost=0,
+    )
+    return attrs.evolve(change, effects=tuple(after if one is before else one for one in change.effects))

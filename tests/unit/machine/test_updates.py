@@ -254,6 +254,9 @@ def test_refused_is_done_with_a_withdrawal_that_was_asked_for() -> None:
     change = updated(updates.refused, attrs.evolve(x.SENDING, effects=(wish, own, parked)), refusal)
 
     assert change.effects == (attrs.evolve(wish, status=EffectStatus.SUPERSEDED), own, parked)
+    begun = x.started(name=WITHDRAW, attempts=1)
+    change = updated(updates.refused, x.with_effect(x.SENDING, begun), refusal)
+    assert change.effects == (x.planned(EffectStatus.SUPERSEDED, name=WITHDRAW, attempts=1),)
 
 
 def test_requeued_keeps_the_key_and_raises_the_number() -> None:

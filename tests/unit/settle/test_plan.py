@@ -87,6 +87,11 @@ CASES: dict[str, tuple[ChangeRequest, float, Question | None]] = {
         5,
         Lookup(),
     ),
+    "also after a delivery that brought no result": (
+        x.with_effect(x.UNKNOWN, x.started(name=WITHDRAW, claimed_until=x.later(4))),
+        5,
+        Lookup(),
+    ),
     "and until it is five seconds old": (x.with_effect(x.PENDING, x.planned(name=WITHDRAW)), 5.9, Read()),
 }
 
