@@ -280,7 +280,7 @@ def attention_cleared(facts: Facts) -> ChangeRequest:
 
 
 def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: str) -> ChangeRequest:
-    """Return the change with one more effect, due now. Its id does not depend on entry numbers: repairs lose entries."""
+    """Return the change with one more effect, due now; its id does not depend on entry numbers: repairs lose some."""
     effect = PlannedEffect(
         id=f"{change.id}.{name}.{change.submission}.{change.planned}",
         name=name,
