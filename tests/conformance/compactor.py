@@ -12,7 +12,7 @@ from unittest import mock
 
 import itsm_workflow_backends.json_file
 from itsm_workflow.storage.protocol import Query
-from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow.testing.conformance._rows import claim, create, present
 from itsm_workflow_backends.json_file import _compaction, _rewrite, _shared
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._replay import Replay
@@ -52,8 +52,11 @@ def _compact_up_to(stop: int, pipe: Connection, opener: Opener) -> None:
     pipe.send(("done", lines))
 
 
-def compact_slowly(backend: JSONFileBackend, pipe: Connection) -> None:
-    """Compact, and report when the first change was written; go on when told, and report the end."""
+def compact_slowly(backend: JSONFileBackend, pipe: Connection, by_commit: bool) -> None:  # noqa: FBT001  # positional
+    """Compact, and report when the first change was written; go on when told, and report the end.
+
+    Or commit, so that it is compacted.
+    """
     rewritten = _rewrite.rewritten
 
     def slowly(*arguments: Any, **options: Any) -> Iterator[bytes]:
@@ -63,8 +66,11 @@ def compact_slowly(backend: JSONFileBackend, pipe: Connection) -> None:
                 pipe.recv()
             yield line
 
-    with mock.patch.object(_compaction, "rewritten", slowly):
-        backend.compact()
+    with mock.patch.object(_compaction, "rewritten", slowly), mock.patch.object(backend, "_compact_at", 1):
+        if by_commit:
+            assert backend.commit([claim(present(backend, "c2"), 5)]) == [None]
+        else:
+            backend.compact()
     pipe.send(("done", "compacted"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 from contextlib import suppress
@@ -58,10 +59,13 @@ def names_beside(path: Path) -> list[str]:
     return sorted(found.name for found in path.parent.iterdir() if found != path)
 
 
-def test_other_processes_commit_while_one_compacts(path: Path, opener: Callable[[], JSONFileBackend]) -> None:
+@pytest.mark.parametrize("by_commit", [False, True])
+def test_other_processes_commit_while_one_compacts(
+    path: Path, opener: Callable[[], JSONFileBackend], *, by_commit: bool
+) -> None:
     """Not one of them waits for a lock; all that they store is in the compacted file."""
     backend = opener()
-    compactor = Other(compact_slowly, opener)
+    compactor = Other(compact_slowly, opener, by_commit)
     third = None
     try:
         assert compactor.hear() == "writing"
@@ -212,6 +216,9 @@ def test_a_file_of_which_less_than_half_is_obsolete_is_not_compacted(tmp_path: P
     # The size just before: about half of it was obsolete, and a file without that is half as large.
     assert 1.9 <= size / path.stat().st_size <= 2.2
     assert (len(rows_of(backend)), len(whole_history(backend, "c0"))) == (30, 2)
+    # What was estimated is measured now.
+    with backend._shared.reading() as replay:
+        assert replay.live == path.stat().st_size
     backend.close()
 
 
@@ -236,6 +243,28 @@ def test_threads_that_compact_at_once_leave_it_to_one(path: Path, opener: Callab
     rows = rows_of(backend)
     at_once([backend.compact, other.compact, backend.compact, other.compact])
     assert rows == rows_of(backend) == rows_of(other)
+    assert names_beside(path) == ["store.jsonl.lock"]
+    backend.close()
+    other.close()
+
+
+def test_a_log_that_another_process_replaces_meanwhile_is_left_to_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a repair, or another compaction: nothing is put in its place, and nothing failed."""
+    backend, other, blocks = JSONFileBackend(path), JSONFileBackend(path), _log.in_blocks
+
+    def overtaken(lines: Iterator[bytes]) -> Iterator[bytes]:
+        monkeypatch.undo()
+        path.with_name("store.jsonl.compacting").unlink()
+        stored(other, create("c4"))
+        other.compact()
+        return blocks(lines)
+
+    monkeypatch.setattr(_compaction, "in_blocks", overtaken)
+    backend.compact()
+    assert json.loads(lines_of(path)[0])["generation"] == 2
+    assert found(other) == found(backend) == ["c1", "c2", "c3", "c4"]
     assert names_beside(path) == ["store.jsonl.lock"]
     backend.close()
     other.close()
