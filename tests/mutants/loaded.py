@@ -44,8 +44,8 @@ class Loaded:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a failure."""
-        if report.failed:
-            self._failed = report.nodeid
+        if report.failed and not self._failed:
+            self._failed = f"{report.nodeid}\n{report.longreprtext}"
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all mutations that tests reach inside a function."""

@@ -93,7 +93,7 @@ def measure(items: Sequence[_pytest.nodes.Item], importing: coverage.Coverage, f
     Args:
         items: The tests.
         importing: What watched while they were collected; it is stopped.
-        failed: Returns the name of a test that failed in this process, or an empty text.
+        failed: Returns the first test that failed in this process, and how; an empty text if none did.
 
     Raises:
         UsageError: A test fails, or the tests could not be run.
