@@ -7,7 +7,9 @@ until the very call that needs its text, and that call is made by `without_frame
 from __future__ import annotations
 
 import hmac
+import re
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_PATH = re.compile(r"(/(?!.*:.*@)[^?#;]*)?")  # what looks like an account is none of a path
+_VALUES = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;#]*=([^&;#]+)", re.IGNORECASE)
+_SHORTEST = 3  # what is shorter would be found everywhere
 _LEFT_OUT = "the frames in between held secrets and are left out"
 
 
@@ -30,9 +36,11 @@ class Secret:
         self._text = text
 
     @classmethod
-    def of(cls, value: Self | str) -> Self:
-        """Return the value sealed; a `Secret` is returned as it is."""
-        return value if isinstance(value, cls) else cls(str(value))
+    def of(cls, value: Secret | str) -> Self:
+        """Return the value sealed; one that is of this class already is returned as it is."""
+        if isinstance(value, cls):
+            return value
+        return cls(value.reveal() if isinstance(value, Secret) else value)
 
     def reveal(self) -> str:
         """Return the text itself."""
@@ -57,6 +65,45 @@ class Secret:
     def __reduce__(self) -> tuple[object, ...]:
         """Refuse: a secret in a task queue or a cache has left the process."""
         raise TypeError("a Secret is not pickled: let the other process read its own settings")
+
+
+class SecretURL(Secret):
+    """The URL of a store, which may hold a password.
+
+    It prints itself where it is a path alone, and otherwise only its scheme.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing in it can be a secret: a path without account and parameters, or a scheme alone."""
+        scheme, mark, rest = self._text.partition("://")
+        return bool(mark) and _SCHEME.fullmatch(scheme) is not None and _PATH.fullmatch(rest) is not None
+
+    def __str__(self) -> str:
+        if self.is_plain:
+            return self._text
+        scheme, mark, _ = self._text.partition("://")
+        return f"{scheme}://…" if mark and _SCHEME.fullmatch(scheme) else "***"
+
+    def __repr__(self) -> str:
+        return f"SecretURL({str(self)!r})"
+
+    def scrub(self, text: str) -> str:
+        """Return a text in which the URL and its parts that may be secret show as stars."""
+        if self.is_plain:
+            return text
+        text = text.replace(self._text, str(self))
+        for part in sorted(self._parts(), key=len, reverse=True):
+            text = text.replace(part, "***")
+        return text
+
+    def _parts(self) -> set[str]:
+        rest = self._text.partition("://")[2] or self._text
+        before, at, _ = rest.rpartition("@")
+        found = {rest, *_VALUES.findall(rest), *([before, before.partition(":")[2]] if at else [])}
+        return {part for text in found for part in (text, unquote(text)) if len(part) >= _SHORTEST}
 
 
 def without_frames(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

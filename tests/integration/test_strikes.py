@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import json
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,12 @@ from itsm_workflow.callbacks.asgi import asgi
 from itsm_workflow.callbacks.credential import HEADER, PROBE
 from itsm_workflow.callbacks.receive import Callback, Incoming, answered, read_callback
 from itsm_workflow.callbacks.wsgi import wsgi
+from itsm_workflow.cli import main
+from itsm_workflow.cli.places import existing_store
+from itsm_workflow.doctor import examine
+from itsm_workflow.doctor.callback import examine_callback
+from itsm_workflow.doctor.gateway import examine_gateway
+from itsm_workflow.errors import SettingsError
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
@@ -27,17 +34,20 @@ from itsm_workflow.gateway.prepare import fill_identity_and_app
 from itsm_workflow.gateway.retry import NO_RETRY
 from itsm_workflow.gateway.transport import Transport
 from itsm_workflow.gateway.upload import File
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, SecretURL
 from itsm_workflow.settings import Settings
+from itsm_workflow.settings.variables import Variables
+from itsm_workflow.storage.registry import open_storage, schema_of
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.integration.gateway.fault_server import FaultServer, answering, response, success
 from tests.integration.gateway.places import create_request
-from tests.strikes import LIBRARY, Struck, StruckSoftly, strikes
+from tests.strikes import LIBRARY, Struck, StruckSoftly, report, strikes
 from tests.unit.gateway.scripted import scripted_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from itsm_workflow.gateway.transport import Request
 
@@ -100,6 +110,7 @@ class Scene:
             storage=MemoryBackend(),
             gateway=BkItsmGateway(client.settings, client=client, clock=clock),
             clock=clock,
+            entropy=Random(7).randbytes,  # each scene's changes have the same ids, and so the same credentials
             after_callback=after,
             **options,
         )
@@ -165,7 +176,7 @@ def leaks(
             count += 1
             if shows(text):
                 found.add(place.rpartition("/")[2])
-        assert count > 10
+        assert count
     entering = sorted(place for place in found if place.endswith(ENTRANCES))
     assert len(entering) <= 5, entering
     return sorted(found - set(entering))
@@ -323,3 +334,143 @@ def opened(act: str) -> Iterator[Callable[[], Callable[[], object]]]:
 def settings(place: str = "header") -> Settings:
     """Return settings that are full of secrets."""
     return Settings(app_code="bk_flow", gateway_url=URL, **given(place))
+
+
+VARIABLES = Variables(
+    {
+        "BKAPP_ITSM_APP_CODE": "bk_flow",
+        "BKAPP_ITSM_APP_SECRET": APP_SECRET,
+        "BKAPP_ITSM_GATEWAY_URL": URL,
+        "BKAPP_ITSM_FAST_APPROVAL": "true",
+        "BKAPP_ITSM_CALLBACK_HOST": "https://host.example.com",
+        "BKAPP_ITSM_CALLBACK_KEYS": f"{KEY},{KEY}-old",
+        "BKAPP_ITSM_SYSTEM_TOKEN": LOGIN,
+        "BKAPP_ITSM_STORE": f"sqlite://me:{STORE_PASSWORD}@db/changes",
+    }
+)
+MASKED = SecretURL(f"sqlite://me:{STORE_PASSWORD}@db/changes")
+
+
+class TestSettings:
+    """Read from variables, or given."""
+
+    @pytest.mark.parametrize("wrong", ["", "BKAPP_ITSM_TIMEOUT", "BKAPP_ITSM_CALLBACK_KEYS"])
+    def test_a_strike_at_any_line_shows_nothing(self, wrong: str) -> None:
+        """Nor does what is refused: the variables, the keys, a store's password."""
+        variables = Variables({**VARIABLES, **({wrong: STORE_PASSWORD} if wrong else {})})
+        assert leaks(lambda: lambda: Settings.from_env(variables)) == []
+        if wrong:
+            with pytest.raises(SettingsError) as refused:
+                Settings.from_env(variables)
+            assert not shows(report(refused.value))
+
+    def test_what_is_given_shows_in_no_refusal(self) -> None:
+        """Not even the store's URL, which may be given as a text."""
+        refused = None
+        try:
+            Settings(app_code="", store=STORES[0], gateway_url=STORES[1], **given("header"))
+        except SettingsError as error:
+            refused = error
+        assert refused is not None
+        assert not shows(report(refused))
+        with pytest.raises(SettingsError) as caught:
+            ApiClient(settings(), base_url=STORES[1])
+        assert not shows(report(caught.value))
+
+    def test_variables_that_are_no_texts_show_in_no_error(self) -> None:
+        """Whatever a host gives."""
+        odd = Variables({**VARIABLES, "BKAPP_ITSM_TENANT_ID": 5})  # type: ignore[dict-item] # wrong on purpose
+        with pytest.raises(AttributeError) as caught:
+            Settings.from_env(odd)
+        assert not shows(report(caught.value))
+
+
+STORES = (f"postgresql://me:{STORE_PASSWORD}@db/changes", f"https://me:{STORE_PASSWORD}@example.com/")
+
+
+class TestStores:
+    """A URL that holds a password."""
+
+    @pytest.mark.parametrize("act", [open_storage, schema_of, existing_store], ids=lambda act: act.__name__)
+    def test_a_strike_at_any_line_shows_nothing(self, act: Callable[[SecretURL], Any]) -> None:
+        """Of a URL that no backend knows, and of one that its backend refuses."""
+        for url in (MASKED, SecretURL(STORES[0])):
+            assert leaks(lambda url=url: lambda: contextlib.ExitStack().enter_context(act(url))) == []  # type: ignore[misc] # bound
+
+    def test_nor_does_the_doctor(self, tmp_path: Path) -> None:
+        """In its findings, and at any line."""
+        assert leaks(lambda: lambda: list(examine(VARIABLES, store=MASKED))) == []
+        for store in (
+            MASKED,
+            *map(SecretURL, (*STORES, f"sqlite:///{tmp_path}/me:{STORE_PASSWORD}@db", STORE_PASSWORD)),
+        ):
+            variables = Variables({**VARIABLES, "BKAPP_ITSM_STORE": store.reveal()})
+            found = list(examine(variables, store=store))
+            assert not shows(repr(found))
+            assert {"settings.store", "storage.open"} <= {finding.name for finding in found}
+
+
+class TestDoctor:
+    """What asks the gateway, and calls our own callback."""
+
+    @pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+    @pytest.mark.parametrize("place", ["header", "path"])
+    def test_a_strike_at_any_line_shows_nothing(self, place: str) -> None:
+        """Of the probe's credential, nor of the application's secret."""
+        within = (f"{LIBRARY}/doctor", f"{LIBRARY}/callbacks")
+        with FaultServer(answering(response(success([])))) as server:
+            wanted = attrs.evolve(settings(place), gateway_url=server.url, callback_host=server.url.rstrip("/"))
+            Scene(place)  # whose probe carries the same credential
+            for examined in (examine_callback, examine_gateway):
+                assert leaks(lambda what=examined: lambda: list(what(wanted, clock=ManualClock())), within=within) == []  # type: ignore[misc] # bound
+        gc.collect()
+
+
+class TestFiling:
+    """From the credential's making to the gateway."""
+
+    @pytest.mark.parametrize("place", ["header", "path"])
+    def test_a_strike_at_any_line_shows_nothing(self, place: str) -> None:
+        """In what makes the address, and in what hands it to the gateway."""
+        within = tuple(f"{LIBRARY}/{name}" for name in ("loop.py", "filing.py", "workflow.py", "callbacks"))
+
+        def prepare() -> Callable[[], object]:
+            scene = Scene(place)
+            CREDENTIALS.update(known)
+            return lambda: file(scene)
+
+        def file(scene: Scene) -> str:
+            asked = {"subject": "collector-2", "title": "接入日志", "applicant": "alice", "approvers": ["bob"]}
+            return scene.workflow.apply(**asked).id  # type: ignore[arg-type] # a form
+
+        scene = Scene(place)
+        change, address = file(scene), scene.workflow._address
+        assert address is not None
+        known = [address.credential(change, 1).reveal()]
+        del scene
+        assert prepare()() == change
+        assert leaks(prepare, within=within) == []
+
+
+COMMANDS = (["list"], ["doctor"], ["doctor", "--json"], ["reconcile", "--app", "none"], ["storage", "check"])
+
+
+class TestCommandLine:
+    """What is printed of a URL that holds a password."""
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+    def test_no_password_is_printed(
+        self, command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """By the option and by the variable, of every kind of URL."""
+        for name, value in VARIABLES.items():
+            monkeypatch.setenv(name, value)
+        paths = [f"sqlite:///{tmp_path}/me:{STORE_PASSWORD}@db", f"json://me:{STORE_PASSWORD}@db"]
+        for store in (MASKED.reveal(), *STORES, *paths, STORE_PASSWORD):
+            monkeypatch.setenv("BKAPP_ITSM_STORE", store)
+            typed = [store] if command[0] == "storage" else ["--store", store]
+            for words in ([*command, *typed], command):
+                main(words)
+                shown = capsys.readouterr()
+                assert not shows(shown.out + shown.err)
+                assert shown.out + shown.err

@@ -11,8 +11,10 @@ import pytest
 
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage import PROTOCOL_VERSION, Query, StorageBackend, open_storage
-from itsm_workflow.storage.url import FILES
+from itsm_workflow.storage.registry import backend_of, schema_of
+from itsm_workflow.storage.url import FILES, check_bare, path_of, scheme_of
 from itsm_workflow_backends.memory import MemoryBackend
+from tests.strikes import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,3 +177,77 @@ def test_importing_the_storage_package_is_cheap() -> None:
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n[]\n"
+
+
+QUOTING = """
+    from itsm_workflow.errors import StorageError, StorageUnavailable
+
+    class Quoting:
+        protocol_version = {version}
+
+        @classmethod
+        def from_url(cls, url, /, *, how="error", **_):
+            kept = url
+            if how == "facts":
+                raise StorageUnavailable("no connection", server=kept)
+            if how == "error":
+                raise StorageError(f"cannot connect to {{kept}}") from OSError(kept)
+            if how == "foreign":
+                raise OSError(5, "Input/output error", kept)
+            raise KeyboardInterrupt
+
+        commit = get = find = history = close = schema_of = from_url
+"""
+PASSWORD = "canary-0123456789"
+OTHERS = f"quoting://me:{PASSWORD}@db/changes"
+
+
+@pytest.mark.parametrize("how", ["error", "facts", "foreign", "interrupt"])
+def test_a_password_shows_in_nothing_that_a_backend_raises(how: str, install: Install) -> None:
+    """Neither in its words, nor its facts, nor the variables of any frame; it is a StorageError, or an interrupt."""
+    install("quoting", "theirs_backend:Quoting", source=QUOTING.format(version=PROTOCOL_VERSION))
+    with pytest.raises((StorageError, KeyboardInterrupt)) as refused:
+        open_storage(OTHERS, how=how)
+
+    assert PASSWORD not in report(refused.value)
+    assert PASSWORD not in f"{refused.value!r} {vars(refused.value)}"
+    assert isinstance(refused.value, KeyboardInterrupt if how == "interrupt" else StorageError)
+
+
+def test_nor_in_what_asking_for_a_schema_raises(install: Install) -> None:
+    """It is done before opening."""
+    install("quoting", "theirs_backend:Quoting", source=QUOTING.format(version=PROTOCOL_VERSION))
+    with pytest.raises(StorageError, match=r"cannot connect to quoting://…") as refused:
+        schema_of(OTHERS)
+    assert PASSWORD not in report(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"sqlite://me:{PASSWORD}@db/changes",
+        f"sqlite:///changes?key={PASSWORD}",
+        f"json://me:{PASSWORD}@db",
+        f"memory://me:{PASSWORD}@db",
+        f"sqlit://me:{PASSWORD}@db/changes",
+        f"postgres:me:{PASSWORD}@db",
+        PASSWORD,
+    ],
+)
+@pytest.mark.parametrize("act", [open_storage, schema_of, backend_of, scheme_of, path_of, check_bare])
+def test_a_password_shows_in_no_refusal(url: str, act: Callable[[str], object]) -> None:
+    """Of a URL that is written wrong, or that leads to a backend which takes none."""
+    refused: Exception | None = None
+    try:
+        act(url)
+    except StorageError as error:
+        refused = error
+    del url
+    assert refused is None or PASSWORD not in report(refused)
+
+
+def test_a_plain_url_keeps_its_frames(tmp_path: Path) -> None:
+    """Nothing is left out where nothing is secret."""
+    with pytest.raises(StorageError) as refused:
+        open_storage(f"sqlite:///{tmp_path}")
+    assert "from_url" in report(refused.value)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, SecretURL
 
 CANARY = "canary-0123456789"
 
@@ -72,3 +72,57 @@ def test_a_refused_pickle_says_what_to_do() -> None:
     """The other process has settings of its own."""
     with pytest.raises(TypeError, match="a Secret is not pickled: let the other process read its own settings"):
         pickle.dumps(Secret(CANARY))
+
+
+URLS = [
+    (f"postgresql://me:{CANARY}@db.example.com/changes", "postgresql://…"),
+    (f"postgresql://{CANARY}@db.example.com/changes", "postgresql://…"),
+    (f"postgresql://me:{CANARY}/1@x@db/changes", "postgresql://…"),
+    (f"mysql://db/changes?user=me&password={CANARY}", "mysql://…"),
+    (f"sqlserver://db;password={CANARY};user=me", "sqlserver://…"),
+    (f"redis://{CANARY}", "redis://…"),
+    (f"sqlite:///me:{CANARY}@db/changes", "sqlite://…"),
+    (f"sqlite:///changes?key={CANARY}", "sqlite://…"),
+    (f"postgres:me:{CANARY}@db", "***"),
+    (f"p0stgres {CANARY}://db/", "***"),
+    (CANARY, "***"),
+]
+
+
+@pytest.mark.parametrize(("url", "shown"), URLS)
+def test_a_url_that_may_hold_a_password_shows_its_scheme(url: str, shown: str) -> None:
+    """And a text that quotes it has its scheme alone in its place."""
+    sealed = SecretURL(url)
+
+    assert (str(sealed), repr(sealed), f"{sealed}") == (shown, f"SecretURL({shown!r})", shown)
+    assert not sealed.is_plain
+    assert sealed.scrub(f"cannot connect to {url}.") == f"cannot connect to {shown}."
+    assert sealed.reveal() == url
+
+
+@pytest.mark.parametrize("url", [url for url, _ in URLS[:2]] + [url for url, _ in URLS[3:8]])
+def test_a_password_is_starred_wherever_it_is_quoted(url: str) -> None:
+    """A driver takes the URL apart before it complains."""
+    assert SecretURL(url).scrub(f"the password {CANARY} is wrong") == "the password *** is wrong"
+
+
+def test_a_password_that_was_unquoted_is_starred_as_well() -> None:
+    """As the server got it."""
+    assert SecretURL("postgresql://me:canary%2F1@db/x").scrub("me/canary/1 was refused") == "me/*** was refused"
+
+
+@pytest.mark.parametrize(
+    "url", ["memory://", "sqlite:///changes.db", "json:////srv/a%20b.jsonl", "sqlite:////srv/a@b.db", "sqlite:///a:b"]
+)
+def test_a_path_alone_shows_itself(url: str) -> None:
+    """It is what one looks for; nothing in it is a secret, so that nothing is starred."""
+    sealed = SecretURL.of(url)
+
+    assert (str(sealed), sealed.is_plain, sealed.scrub(f"{url} is gone")) == (url, True, f"{url} is gone")
+
+
+def test_a_url_is_sealed_from_a_text_or_a_secret() -> None:
+    """One that is sealed stays the one that it is."""
+    sealed = SecretURL(CANARY)
+    assert SecretURL.of(sealed) is sealed
+    assert SecretURL.of(Secret(CANARY)).reveal() == SecretURL.of(CANARY).reveal() == CANARY

@@ -56,7 +56,7 @@ class TestReading:
         assert ("bk_flow", Secret(APP_SECRET)) == (settings.app_code, settings.app_secret)
         assert settings.timeout == (3.05, 10.0)
         assert settings.deadline == 20.0
-        assert settings.store == "sqlite:///itsm-workflow.db"
+        assert str(settings.store) == "sqlite:///itsm-workflow.db"
         assert settings.key_in_title
 
     def test_the_root_ends_with_a_slash(self) -> None:

@@ -13,6 +13,7 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, facts, table
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import store_url
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.storage.url import scheme_of
@@ -20,11 +21,12 @@ from itsm_workflow.storage.url import scheme_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from itsm_workflow.secrets import SecretURL
     from itsm_workflow.testing.conformance import Report, Result
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", type=store_url)
 @click.option(
     "--profile",
     "name",
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Try everything so many times.")
 @click.option("--only", default="", metavar="TEXT", help="Try only promises whose name contains this.")
 @json_option
-def check(url: str, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
+def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
     """Try every promise of the storage port on a backend, each on an empty store.
 
     URL is where its stores may be made: a path where there is none yet, or an empty store. One that has data in it is
@@ -69,7 +71,7 @@ def check(url: str, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
     return Exit.FAILED if report.broken else Exit.DONE
 
 
-def _abilities(url: str) -> frozenset[str]:
+def _abilities(url: SecretURL) -> frozenset[str]:
     from itsm_workflow.testing.conformance._base import check_abilities  # noqa: PLC0415 - to save start-up time
 
     abilities = getattr(backend_of(url), "abilities", None)

@@ -13,11 +13,13 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, note
 from itsm_workflow.cli.places import DEFAULT_STORE
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import store_url
 from itsm_workflow.doctor import Level, examine
 from itsm_workflow.settings import VARIABLES
 
 if TYPE_CHECKING:
     from itsm_workflow.doctor import Finding
+    from itsm_workflow.secrets import SecretURL
 
 _MARKS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM"}
 _NAME_WIDTH = 26
@@ -33,11 +35,12 @@ _INDENT = " " * (len("warning") + 2)
     default=DEFAULT_STORE,
     show_default=True,
     show_envvar=True,
+    type=store_url,
     metavar="URL",
     help="The store to look at.",
 )
 @json_option
-def doctor(store: str, *, online: bool, callback: bool, in_json: bool) -> Exit:
+def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> Exit:
     """Check settings, store, gateway and callback, and say what to do. Changes nothing."""
     if callback and not online:
         raise click.UsageError("--callback calls an address: say --online as well")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import pathlib
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -11,11 +12,15 @@ from itsm_workflow.cli.checking import check
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
 from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair
-from itsm_workflow.storage.registry import GROUP, backend_of
+from itsm_workflow.storage.registry import GROUP, backend_of, handing_over
 from itsm_workflow.storage.soundness import content_problem
 from itsm_workflow.storage.url import path_of, scheme_of
+
+if TYPE_CHECKING:
+    from itsm_workflow.secrets import SecretURL
 
 
 @click.group(no_args_is_help=False)
@@ -27,15 +32,16 @@ storage.add_command(check)
 
 
 @storage.command()
-@click.argument("path")
+@click.argument("path", type=store_url)
 @json_option
-def repair(path: str, *, in_json: bool) -> Exit:
+def repair(path: SecretURL, *, in_json: bool) -> Exit:
     """Make a damaged store usable again; the original is kept beside it.
 
     PATH is the URL of a store whose backend can repair, or the file of a JSON store. Stop all processes that use a
     SQLite store first.
     """
-    scheme, file = (scheme_of(path), path_of(path)) if "://" in path else ("json", pathlib.Path(path))
+    written = "://" in path.reveal()
+    scheme, file = (scheme_of(path), path_of(path)) if written else ("json", pathlib.Path(path.reveal()))
     done = _repairer(scheme).repair(file, check=content_problem)
     if in_json:
         as_json(plain(done))
@@ -56,10 +62,10 @@ def repair(path: str, *, in_json: bool) -> Exit:
 
 
 @storage.command()
-@click.argument("url")
+@click.argument("url", type=store_url)
 @click.argument("target")
 @json_option
-def backup(url: str, target: str, *, in_json: bool) -> Exit:
+def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
     """Copy a store to the new file TARGET, while others use it.
 
     A SQLite store in use must not be copied by other means: its last commits are in a second file.
@@ -71,7 +77,7 @@ def backup(url: str, target: str, *, in_json: bool) -> Exit:
             f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: "
             f"{', '.join(sorted(able))}"
         )
-    backend.backup(url, target)
+    handing_over(url, lambda text: backend.backup(text, target))
     if in_json:
         as_json({"target": str(pathlib.Path(target).absolute())})
     else:

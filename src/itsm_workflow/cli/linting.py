@@ -14,6 +14,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, table
 from itsm_workflow.cli.places import existing_store, imported
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import DefinitionError
@@ -22,16 +23,19 @@ from itsm_workflow.machine.definition import WorkflowDefinition
 
 if TYPE_CHECKING:
     from itsm_workflow.lint import Report, Stranded
+    from itsm_workflow.secrets import SecretURL
 
 _REFUSED = "."
 
 
 @click.command("lint-graph")
 @click.argument("definition", required=False)
-@click.option("--against", metavar="URL", help="Name the changes in this store that the definition would strand.")
+@click.option(
+    "--against", type=store_url, metavar="URL", help="Name the changes in this store that the definition would strand."
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well, not on errors alone.")
 @json_option
-def lint_graph(definition: str | None, against: str | None, *, strict: bool, in_json: bool) -> Exit:
+def lint_graph(definition: str | None, against: SecretURL | None, *, strict: bool, in_json: bool) -> Exit:
     """Check a workflow's definition: its graph, its guards on sampled evidence, its due rules, the changes in a store.
 
     DEFINITION is a WorkflowDefinition, a Workflow, or a function that makes one, written as module:name; by default

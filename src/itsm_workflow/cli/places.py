@@ -13,6 +13,7 @@ import attrs
 import rich_click as click
 from click.core import ParameterSource
 
+from itsm_workflow.cli.values import store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.journal import Journal
@@ -20,6 +21,7 @@ from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.records import Records
+from itsm_workflow.secrets import SecretURL
 from itsm_workflow.settings import VARIABLES, Settings
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
@@ -47,7 +49,7 @@ class Place:
         app: ``module:name`` of what makes the workflow, ``none`` if there is no such application, or empty: not said.
     """
 
-    store: str
+    store: SecretURL
     app: str
 
     @property
@@ -82,7 +84,7 @@ class Place:
                 "what follows from an approval is not known here: name the application whose effects do, with "
                 f"--app module:name or {APP_VARIABLE}; or say --app {NO_APP} if nothing follows"
             )
-        with _own_workflow(self.store if stored else "memory://", form_check) as workflow:
+        with _own_workflow(self.store if stored else SecretURL("memory://"), form_check) as workflow:
             yield workflow
 
     @contextlib.contextmanager
@@ -103,6 +105,7 @@ def placed(command: Callable[..., R]) -> Callable[..., R]:
         default=DEFAULT_STORE,
         show_default=True,
         show_envvar=True,
+        type=store_url,
         metavar="URL",
         help="The store, such as sqlite:///changes.db or json:///changes.jsonl.",
     )
@@ -116,7 +119,7 @@ def placed(command: Callable[..., R]) -> Callable[..., R]:
     )
     @click.pass_context
     @functools.wraps(command)
-    def wrapped(ctx: click.Context, /, *, store: str, app: str, **rest: Any) -> R:
+    def wrapped(ctx: click.Context, /, *, store: SecretURL, app: str, **rest: Any) -> R:
         typed = {name: ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("store", "app")}
         if typed["store"] and typed["app"] and app != NO_APP:
             raise click.UsageError("--app brings its own store: leave --store out")
@@ -140,7 +143,7 @@ def _records(storage: StorageBackend) -> Records:
 
 
 @contextlib.contextmanager
-def _own_workflow(store: str, form_check: FormCheck | None) -> Iterator[Workflow]:
+def _own_workflow(store: SecretURL, form_check: FormCheck | None) -> Iterator[Workflow]:
     # Imported here to save start-up time: commands that only read need no HTTP client.
     from itsm_workflow.gateway.bk_itsm import BkItsmGateway  # noqa: PLC0415
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415
@@ -156,12 +159,11 @@ def _own_workflow(store: str, form_check: FormCheck | None) -> Iterator[Workflow
 
 
 @contextlib.contextmanager
-def existing_store(url: str) -> Iterator[StorageBackend]:
+def existing_store(url: SecretURL) -> Iterator[StorageBackend]:
     """Open a store to read it. None is made: a typing error would look like an empty store."""
     if scheme_of(url) in FILES and not path_of(url).exists():
-        raise StorageUnavailable(
-            f"there is no store at {path_of(url)}; name it by an option or {VARIABLES['store'][0]}"
-        )
+        named = path_of(url) if url.is_plain else url
+        raise StorageUnavailable(f"there is no store at {named}; name it by an option or {VARIABLES['store'][0]}")
     with contextlib.closing(open_storage(url)) as storage:
         yield storage
 

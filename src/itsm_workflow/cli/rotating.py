@@ -12,12 +12,11 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import data
 from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from itsm_workflow.secrets import Secret
 
 VARIABLE = VARIABLES["callback_keys"][0]
 _LIVE = 2
@@ -53,6 +52,6 @@ def _write(path: pathlib.Path, keys: Sequence[Secret]) -> None:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already: name a new file") from None
-    new = [secrets.token_urlsafe(48), *(key.reveal() for key in keys[:1])]
+    new = [Secret(secrets.token_urlsafe(48)), *keys[:1]]
     with os.fdopen(file, "w", encoding="utf-8") as writing:
-        writing.write(f"{VARIABLE}={','.join(new)}\n")
+        writing.write(f"{VARIABLE}={','.join(map(Secret.reveal, new))}\n")

@@ -7,6 +7,7 @@ import re
 
 import rich_click as click
 
+from itsm_workflow.secrets import SecretURL
 from itsm_workflow.storage.strict import parse
 
 _AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhdw])")
@@ -19,6 +20,11 @@ def age(text: str) -> dt.timedelta:
     if found is None:
         raise click.BadParameter(f"{text!r} is no age: write a number and a unit (s, m, h, d, w), such as 30m or 2d")
     return dt.timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+def store_url(text: str) -> SecretURL:
+    """Return the URL of a store, sealed, since that of a server may hold a password."""
+    return SecretURL(text)
 
 
 def field(text: str) -> tuple[str, object]:

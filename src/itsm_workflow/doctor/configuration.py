@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from itsm_workflow.doctor.findings import Level, ok, problem, warning
-from itsm_workflow.errors import SettingsError, StorageError
-from itsm_workflow.secrets import Secret
+from itsm_workflow.errors import SettingsError
+from itsm_workflow.secrets import Secret, SecretURL
 from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
-from itsm_workflow.storage.url import FILES, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -129,7 +128,7 @@ def _callbacks(settings: Settings) -> Iterator[Finding]:
 
 def _strangers(environ: Mapping[str, str]) -> Iterator[Finding]:
     # The first is no setting of the library: the command line reads it.
-    known = {name: text for name, text in environ.items() if name != "BKAPP_ITSM_WORKFLOW_APP"}
+    known = [name for name in environ if name != "BKAPP_ITSM_WORKFLOW_APP"]
     for variable, nearest in unknown_variables(known):
         yield warning(
             "settings.unknown",
@@ -149,25 +148,16 @@ def _field_of(variable: str) -> str:
 
 
 def _shown(field: str, value: object) -> str:
+    if isinstance(value, SecretURL):
+        return str(value) if "://" in str(value) else "set"
     if isinstance(value, Secret):
         return "set"
-    if field == "store":
-        return _store(str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         count = len(value)
         return f"{count} key{'s' * (count > 1)}" if field == "callback_keys" else ", ".join(map(str, value))
     return str(value)
-
-
-def _store(url: str) -> str:
-    """Return what can be shown of a store's URL: that of a server may hold a password."""
-    try:
-        scheme = scheme_of(url)
-    except StorageError:
-        return "set"
-    return url if scheme in FILES else f"{scheme}://…"
 
 
 def _host(url: str) -> str:

@@ -8,6 +8,8 @@ from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor.configuration import examine_settings
 from itsm_workflow.doctor.findings import problem
 from itsm_workflow.doctor.storage import examine_storage
+from itsm_workflow.secrets import SecretURL
+from itsm_workflow.settings.variables import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 def examine(
     environ: Mapping[str, str],
     *,
-    store: str,
+    store: str | SecretURL,
     online: bool = False,
     callback: bool = False,
     clock: Clock | None = None,
@@ -33,7 +35,7 @@ def examine(
         callback: Call our callback address, by a probe that has no effect.
         clock: Tells the time.
     """
-    clock = clock or SystemClock()
+    clock, environ, store = clock or SystemClock(), Variables(environ), SecretURL.of(store)
     settings, findings = examine_settings(environ)
     yield from findings
     yield from examine_storage(store, now=clock.now())

@@ -15,6 +15,7 @@ from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.secrets import SecretURL
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.storage.registry import open_storage, schema_of
@@ -34,14 +35,20 @@ _REPAIR = "`itsm-workflow storage repair`, or bring back a backup"
 _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
 
 
-def examine_storage(url: str, *, now: dt.datetime) -> Iterator[Finding]:
-    """Yield what is found of a store. Nothing is stored, made or migrated."""
+def examine_storage(url: str | SecretURL, *, now: dt.datetime) -> Iterator[Finding]:
+    """Yield what is found of a store. Nothing is stored, made or migrated, and no password of the URL is shown."""
+    url = SecretURL.of(url)
+    for finding in _examined(url, now):
+        yield attrs.evolve(finding, seen=url.scrub(finding.seen))
+
+
+def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
     try:
         if scheme_of(url) in FILES and look_at(path_of(url)) is None:
             check_writable(path_of(url))
             yield warning(
                 "storage.open",
-                f"there is no store at {path_of(url)} yet; the first change makes it",
+                f"there is no store at {_name(url)} yet; the first change makes it",
                 "correct BKAPP_ITSM_STORE or --store if there are changes already",
             )
             return
@@ -134,9 +141,9 @@ def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
         yield from page.rows
 
 
-def _name(url: str) -> str:
+def _name(url: SecretURL) -> str:
     """Return what can be shown of a store's URL: that of a server may hold a password."""
-    return str(path_of(url)) if scheme_of(url) in FILES else f"the {scheme_of(url)} store"
+    return str(path_of(url)) if scheme_of(url) in FILES and url.is_plain else f"the {scheme_of(url)} store"
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -31,6 +31,7 @@ from itsm_workflow.gateway.response import DataResponse, Reply
 from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently
 from itsm_workflow.gateway.server_time import ServerTime
 from itsm_workflow.gateway.transport import Transport
+from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +96,10 @@ class ApiClient:
         draw: Callable[[float], float] = lambda bound: random.uniform(0, bound),  # noqa: S311 - no secret
         new_request_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        self.settings = attrs.evolve(settings, gateway_url=base_url) if base_url else settings
+        try:
+            self.settings = without_frames(attrs.evolve, settings, gateway_url=base_url) if base_url else settings
+        finally:
+            del base_url  # one that is refused may hold a password
         self._transport = transport or Transport(ca_bundle=settings.ca_bundle, monotonic=monotonic)
         self._retry = retry or RetryPolicy()
         self._observers = tuple(observers)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from itsm_workflow.errors import SettingsError
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, SecretURL, without_frames
 from itsm_workflow.settings.rules import problems
 from itsm_workflow.settings.sites import is_of_site
 from itsm_workflow.settings.variables import VARIABLES, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from itsm_workflow.settings.rules import Problem
 
@@ -32,6 +33,11 @@ def _root(url: str) -> str:
 def _number(digits: str) -> str:
     """Return a number's digits; 0 is the log platform's word for none."""
     return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
+
+
+def _sealed(url: SecretURL | str) -> SecretURL:
+    # What is no text passes as it is: the rules name it.
+    return SecretURL.of(url) if isinstance(url, Secret) or hasattr(url, "encode") else cast("SecretURL", url)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +69,7 @@ class Settings:
             that sends no headers of ours.
         collect_itsm: Whether the host wants an approval before it collects. Read by the host alone: the library files
             what it is asked to, and `Workflow.require_approved` refuses whatever this says.
-        store: The URL of the storage backend.
+        store: The URL of the storage backend; it may hold a password, so that only `reveal` gives its text.
         timeout: Seconds to wait for a connection and for one read.
         deadline: Seconds that one call may take in all, retries included.
         breaker_failures: After so many calls in a row that were not answered, the gateway or the endpoint is left alone
@@ -102,7 +108,7 @@ class Settings:
     callback_credential: str = "header"
     legacy_callbacks: bool = False
     collect_itsm: bool = False
-    store: str = attrs.field(default="sqlite:///itsm-workflow.db", repr=False)  # may hold a password
+    store: SecretURL = attrs.field(default=SecretURL("sqlite:///itsm-workflow.db"), converter=_sealed)
     timeout: tuple[float, float] = (3.05, 10.0)
     deadline: float = 20.0
     breaker_failures: int = 5
@@ -139,8 +145,11 @@ class Settings:
         Raises:
             SettingsError: Variables are missing or cannot be right; it names them all.
         """
-        values, sources, unread = read(os.environ if environ is None else environ, given)
-        del environ  # it holds secrets in clear, and a traceback of what follows may be shown with its variables
+        # They hold secrets in clear, and a traceback of what follows may be shown with its variables.
+        try:
+            values, sources, unread = without_frames(read, os.environ if environ is None else environ, given)
+        finally:
+            del environ, given
         complete = {**_DEFAULTS, **values}
         checked = {name: value for name, value in complete.items() if name not in unread}
         _raise_all([*unread.items(), *problems(checked)], sources)
@@ -160,6 +169,21 @@ class Settings:
         """
         _raise_all([(name, "is missing") for name in names if not getattr(self, name)], {})
 
+
+def _forgetting(init: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor whose error shows nothing of its arguments, such as a store's URL."""
+
+    @functools.wraps(init)
+    def forgetting(self: Settings, **given: object) -> None:
+        try:
+            without_frames(init, self, **given)
+        finally:
+            del self, given
+
+    return forgetting
+
+
+Settings.__init__ = _forgetting(Settings.__init__)  # type: ignore[method-assign] # attrs writes the constructor itself
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {

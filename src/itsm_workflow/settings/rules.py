@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, SecretURL
 from itsm_workflow.settings.variables import FLAGS, VARIABLES
 
 if TYPE_CHECKING:
@@ -80,12 +80,14 @@ def _like(rule: str, pattern: str) -> tuple[str, Callable[[Any], bool]]:
 
 _MISSING = ("is missing", bool)
 _SECRET = ("must be a Secret, so that it cannot show itself", _is_secret)
+_URL = ("must be a text or a SecretURL", lambda value: isinstance(value, SecretURL))
 _WORD = _like("must be visible ASCII, at most 128 characters", r"[!-~]{0,128}")  # goes into a header
 _FIELD = _like("must be a form field's key: letters, digits and _ . -", r"[A-Za-z0-9_.-]{0,64}")
 _FLAG = ("must be True or False", lambda value: isinstance(value, bool))
 _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     *((name, _MISSING) for name in ("app_code", "app_secret", "gateway_url")),
     *((name, _SECRET) for name in ("app_secret", "system_token")),
+    ("store", _URL),
     *((name, _WORD) for name in ("app_code", "tenant", "api_user", "language", "service_role")),
     *((name, _FIELD) for name in ("approver_field", "content_field")),
     *((name, _FLAG) for name in FLAGS),

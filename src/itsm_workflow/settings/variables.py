@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.secrets import Secret
+from itsm_workflow.secrets import Secret, SecretURL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -60,7 +61,26 @@ _MAX_DIGITS = 9
 _ESB = "/api/c/compapi/v2/itsm/"
 
 
-def unknown_variables(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+class Variables(Mapping[str, str]):
+    """Environment variables that do not print themselves: some are secrets in clear."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"
+
+
+def unknown_variables(environ: Iterable[str]) -> Sequence[tuple[str, str]]:
     """Return each ``BKAPP_ITSM_`` variable that sets nothing, with the nearest one that does, or an empty text."""
     known = [name for names in VARIABLES.values() for name in names]
     strangers = sorted(name for name in environ if name.startswith("BKAPP_ITSM_") and name not in known)
@@ -71,7 +91,10 @@ def read(
     environ: Mapping[str, str], given: Mapping[str, object]
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
     """Return the values, where each came from, and what could not be read."""
-    values: dict[str, Any] = dict(given)
+    values: dict[str, Any] = {
+        name: SecretURL.of(value) if name == "store" and isinstance(value, str) else value
+        for name, value in given.items()
+    }
     sources = {name: "argument" if name in given else "default" for name in VARIABLES}
     unread: dict[str, str] = {}
     if "version" not in values and any(name.startswith("BK_ITSM4_") and environ[name] for name in environ):
@@ -138,6 +161,7 @@ def _items(text: str) -> tuple[str, ...]:
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "app_secret": Secret,
     "system_token": Secret,
+    "store": SecretURL,
     "callback_keys": lambda text: tuple(map(Secret, _items(text))),
     "ticket_hosts": _items,
     "timeout": _timeout,

@@ -7,14 +7,18 @@ ship with this library are found in the same way as everybody else's.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
-from itsm_workflow.errors import StorageError
+from itsm_workflow.errors import StorageError, StorageUnavailable, describe
+from itsm_workflow.secrets import SecretURL, without_frames
 from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Schema, StorageBackend
 from itsm_workflow.storage.url import scheme_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
 
 GROUP = "itsm_workflow.storage_backends"
 _METHODS = ("commit", "get", "find", "history", "close", "from_url")
@@ -66,7 +70,7 @@ class MakesScratch(Protocol):
         ...
 
 
-def open_storage(url: str, **options: object) -> StorageBackend:
+def open_storage(url: str | SecretURL, **options: object) -> StorageBackend:
     """Open the store that a URL names.
 
     Args:
@@ -76,12 +80,37 @@ def open_storage(url: str, **options: object) -> StorageBackend:
 
     Raises:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
-            of the storage port, or it refuses the URL.
+            of the storage port, or it refuses the URL. Neither its message nor its traceback shows what the URL may
+            hold as a secret, whatever the backend raised.
     """
-    return backend_of(url).from_url(url, **options)
+    url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
+    backend = backend_of(url)
+    return handing_over(url, lambda text: backend.from_url(text, **options))
 
 
-def schema_of(url: str) -> Schema | None:
+def handing_over(url: SecretURL, work: Callable[[str], T]) -> T:
+    """Call a backend's function with the text of a URL, and return what it returns.
+
+    Raises:
+        StorageError: What the function raised. Where the URL may hold a secret, it shows none, and what is not a
+            StorageError is raised as one.
+        Exception: Where the URL is plain, what the function raised.
+    """
+    if url.is_plain:
+        return work(url.reveal())
+    try:
+        return without_frames(work, url.reveal())
+    except StorageError as error:
+        error.args = tuple(url.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
+        facts = {name: url.scrub(fact) for name, fact in vars(error).items() if isinstance(fact, str)}
+        vars(error).update(facts)
+        raise
+    except Exception as error:  # noqa: BLE001 - a backend may raise anything, and quote the URL in it
+        problem = url.scrub(describe(error))
+    raise StorageUnavailable(f"the store {url} cannot be opened: {problem}", scheme=scheme_of(url))
+
+
+def schema_of(url: str | SecretURL) -> Schema | None:
     """Return which schema a store was written with, without opening it: opening may migrate it.
 
     Returns:
@@ -90,17 +119,19 @@ def schema_of(url: str) -> Schema | None:
     Raises:
         StorageError: As `open_storage`; also if there is no such store.
     """
+    url = SecretURL.of(url)
     backend: object = backend_of(url)
-    return backend.schema_of(url) if isinstance(backend, TellsSchema) else None
+    return handing_over(url, backend.schema_of) if isinstance(backend, TellsSchema) else None
 
 
-def backend_of(url: str) -> type[OpenableBackend]:
+def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
     """Return the class of the backend that a URL names.
 
     Raises:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another
             version of the storage port, or it lacks one of the port's methods.
     """
+    url = SecretURL.of(url)
     scheme = scheme_of(url)
     backend = _load(_entry_point(scheme))
     version = getattr(backend, "protocol_version", None)

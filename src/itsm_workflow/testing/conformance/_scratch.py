@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from itsm_workflow.errors import StorageError
+from itsm_workflow.secrets import SecretURL
 from itsm_workflow.storage.files import unavailable
 from itsm_workflow.storage.protocol import Query
-from itsm_workflow.storage.registry import MakesScratch, backend_of, open_storage, schema_of
+from itsm_workflow.storage.registry import MakesScratch, backend_of, handing_over, open_storage, schema_of
 from itsm_workflow.storage.url import scheme_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def scratch_stores(url: str) -> Iterator[NewStore]:
+def scratch_stores(url: str | SecretURL) -> Iterator[NewStore]:
     """Give what makes empty stores: files in a folder of their own beside the path, which is removed in the end.
 
     A backend whose stores are no files names them itself, see `itsm_workflow.storage.registry.MakesScratch`; what is
@@ -36,17 +37,18 @@ def scratch_stores(url: str) -> Iterator[NewStore]:
     Raises:
         StorageError: There are changes in the store, or its backend names no empty ones.
     """
+    url = SecretURL.of(url)
     scheme, abilities = scheme_of(url), backend_of(url).abilities
     backend: object = backend_of(url)
     numbers = count(1)
     if isinstance(backend, MakesScratch):
         _refuse_data(url)
         prefix = f"check_{secrets.token_hex(4)}"
-        yield lambda: partial(open_storage, backend.scratch_url(url, f"{prefix}_{next(numbers)}"))
+        yield lambda: partial(open_storage, _scratch_url(backend, url, f"{prefix}_{next(numbers)}"))
     elif "durable" not in abilities:
         yield lambda: partial(open_storage, url)
-    elif url.startswith(f"{scheme}:///"):
-        base, mark, options = url.removeprefix(f"{scheme}:///").partition("?")
+    elif url.reveal().startswith(f"{scheme}:///"):
+        base, mark, options = url.reveal().removeprefix(f"{scheme}:///").partition("?")
         path = Path(unquote(base)).absolute()
         if path.exists():
             _refuse_data(url)
@@ -64,7 +66,11 @@ def scratch_stores(url: str) -> Iterator[NewStore]:
         )
 
 
-def _refuse_data(url: str) -> None:
+def _scratch_url(backend: MakesScratch, url: SecretURL, name: str) -> SecretURL:
+    return handing_over(url, lambda text: SecretURL(backend.scratch_url(text, name)))
+
+
+def _refuse_data(url: SecretURL) -> None:
     # Not opened if that would migrate it.
     schema = schema_of(url)
     if schema is None or schema.found == schema.known:
