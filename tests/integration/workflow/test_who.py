@@ -88,7 +88,7 @@ def test_submission_holds_key_creator_service_and_owner(world: World) -> None:
     """Four texts, each in its own place, in the store and in the request."""
     world.gateway.settings = attrs.evolve(world.gateway.settings, key_prefix="bk")
     workflow = world.workflow()
-    answer(world, service="service-9", create=Created(id="901", sn="REQ-7", url="http://itsm.example/#/ticket/901"))
+    answer(world, service="service-9", create=Created(id="901", sn="REQ-7", url="http://itsm.example.com/#/ticket/901"))
     change = workflow.apply(subject="collector-1", actor="root", **FORM)
     attempt = change.expect_attempt()
     [request] = asked(world, "create")
@@ -114,12 +114,12 @@ def test_preview_brings_no_credential_even_to_the_gateway(world: World) -> None:
 
 def test_ticket_is_bound_with_the_facts_of_the_answer(world: World) -> None:
     """Id, number and address; and the gateway by its name."""
-    answer(world, create=Created(id="901", sn="REQ-7", url="http://itsm.example/#/ticket/901"))
+    answer(world, create=Created(id="901", sn="REQ-7", url="http://itsm.example.com/#/ticket/901"))
     change = world.workflow().apply(subject="collector-1", **FORM)
     ticket = change.expect_ticket()
 
     assert (ticket.gateway, ticket.id, ticket.sn) == ("bk_itsm", "901", "REQ-7")
-    assert (ticket.url, ticket.channel) == ("http://itsm.example/#/ticket/901", "answer")
+    assert (ticket.url, ticket.channel) == ("http://itsm.example.com/#/ticket/901", "answer")
 
 
 def test_history_names_who_caused_each_entry(world: World) -> None:
