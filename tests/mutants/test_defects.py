@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 DEFECTS = read_defects()
 
 
-def test_each_defect_has_its_label_and_number() -> None:
+def test_each_defect_has_a_label_of_its_own() -> None:
     """The threat model's table names the same ones."""
-    assert len({defect.label for defect in DEFECTS}) == len(DEFECTS)
-    assert [int(defect.name[:2]) for defect in DEFECTS] == list(range(1, len(DEFECTS) + 1))
+    assert len({defect.label for defect in DEFECTS}) == len(DEFECTS) > 24
 
 
 def test_every_patch_applies(tmp_path: Path) -> None:
