@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itsm_workflow.gateway.outgoing import _DEPTH as DEPTH
+from itsm_workflow.gateway.outgoing import _MAX_URL as MAX_URL
 from itsm_workflow.gateway.outgoing import build_query, build_url, encode_json, header_value
 from itsm_workflow.secrets import Secret
 from tests.unit.gateway.calls import endpoint, settings
@@ -37,6 +39,22 @@ class TestUrl:
         assert path.isascii()
         assert not set(path) & set("?#\\ ")
 
+    @pytest.mark.parametrize("name", ["", ".", "..", True, 1.5, b"a", ["a"]])
+    def test_a_parameter_that_names_no_part(self, name: object) -> None:
+        """It would lead elsewhere."""
+        with pytest.raises(ValueError, match=r"^search: the url's 'name' must be a text or a whole number"):
+            build_url(endpoint(url="of/{name}/", url_keys=("name",)), settings(), {"name": name})
+
+    def test_half_a_character_in_a_part(self) -> None:
+        """The endpoint and the parameter are named, each in its place."""
+        with pytest.raises(ValueError, match=r"^search: 'name' holds half a character$"):
+            build_url(endpoint(url="of/{name}/", url_keys=("name",)), settings(), {"name": "\udc00"})
+
+    def test_plain_http_to_another_host_is_refused(self) -> None:
+        """The app secret would travel in clear."""
+        with pytest.raises(ValueError, match=r"^search: http://e\.com is plain http to another machine"):
+            build_url(endpoint(url="http://e.com/x/"), settings(), {})
+
     def test_https_to_another_host_is_taken(self) -> None:
         """As is plain http where the settings allow it."""
         assert build_url(endpoint(url="https://e.com/x/"), settings(), {}) == "https://e.com/x/"
@@ -58,6 +76,12 @@ class TestQuery:
     def test_lists_and_nothing(self) -> None:
         """A list repeats its key; None is left out, also within a list."""
         assert build_query("e", {"a": [1, None, "b"], "c": (), "d": None, "e": 1.5}) == "a=1&a=b&e=1.5"
+
+    def test_its_length(self) -> None:
+        """As long as an address may be, and no longer."""
+        assert len(build_query("e", {"a": "x" * (MAX_URL - 2)})) == MAX_URL
+        with pytest.raises(ValueError, match=f"^e: the query would be {MAX_URL + 1} characters long"):
+            build_query("e", {"a": "x" * (MAX_URL - 1)})
 
     @pytest.mark.parametrize("value", [{}, b"a", [[1]], float("nan"), object(), {1}])
     def test_what_has_no_form_there(self, value: object) -> None:
@@ -86,6 +110,8 @@ class TestJson:
             ({"a": [{"b": object()}]}, "the parameters hold something that JSON has no word for: a object at 'a.0.b'"),
             ({"a": Secret("\ud800")}, "half a character at 'a'"),
             ([float("-inf")], "a float at '0'"),
+            ({"a": {"b\ud800": 1}}, "half a character at 'a.b\\ud800'"),
+            ({"a": {b"b": 1}}, "a key that is a bytes at 'a'"),
         ],
     )
     def test_what_json_has_no_word_for(self, value: object, words: str) -> None:
@@ -94,6 +120,16 @@ class TestJson:
             encode_json(value)
         assert words in str(caught.value)
         assert caught.value.__cause__ is caught.value.__context__ is None
+
+    def test_the_place_of_what_is_deep(self) -> None:
+        """As deep as is looked."""
+        deep: object = object()
+        for _ in range(DEPTH):
+            deep = {"a": deep}
+        with pytest.raises(ValueError, match="a object at 'a\\.a\\."):
+            encode_json(deep)
+        with pytest.raises(ValueError, match="something nested too deep at 'a\\.a\\."):
+            encode_json({"a": deep})
 
 
 class TestHeader:
