@@ -37,8 +37,8 @@ napoleon_use_ivar = True  # attrs fields are members as well, and must not be de
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|dt|enum|types|typing|attrs?)(\..*)?"),
     ("py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Mapping|Sequence|Self)"),
-    # Type variables and aliases of the API client, which stand for no page of their own.
-    ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|File|PaginationStyle|Progress|Secret|Timeout)"),
+    # Type variables, aliases of the API client and the standard library's Path, which have no page of their own.
+    ("py:class", r"(.*\.)?(R|T|T_co|AfterRequest|BeforeRequest|File|PaginationStyle|Path|Progress|Secret|Timeout)"),
 ]
 
 html_theme = "furo"

@@ -166,7 +166,8 @@ class Attempt:
         key: The correlation key, at most 32 characters of ``[0-9A-Za-z]``; travels with the ticket.
         number: 1, and one more with each resend, which keeps the key.
         phase: How far the send has come.
-        creator, service: The ticket's creator and the gateway's service, as sent.
+        creator: The ticket's creator, as sent.
+        service: The gateway's service, as sent.
         owner: The token of the worker that marked it, or that is sending it.
         submitted_at: When the change was submitted.
         marked_at: When ``sending`` was marked, or None.
