@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow import settle
-from itsm_workflow.testing.exploration import Bounds, explore
+from itsm_workflow.machine import withdrawal
+from itsm_workflow.testing.exploration import Bounds, explore, itsm
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, stored_history_stays
 from tests.exploration import defects
 
@@ -177,3 +178,23 @@ def test_a_way_is_printed_for_people() -> None:
         "   5. the worker's claim to look for tickets is stored: mark_unknown  [applying, unknown]",
         "   6. a worker stores what was answered: mark_unsent  [applying, queued]",
     ]
+
+
+def test_a_withdrawal_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The withdrawn ticket revives, and its approval counts although the applicant withdrew it."""
+    monkeypatch.setattr(withdrawal, "unresolved", lambda _change: None)
+    promise, problem, steps = found(explore(bounds=Bounds(ticks=2, faults=1, acts=1, workers=1)))
+    assert (promise, problem) == (
+        "withdrawals_are_heeded",
+        "the change is approved by a ticket that the library withdrew",
+    )
+    assert "the flow of ticket 1 is slow to start" in steps
+    assert "ticket 1 is withdrawn, if it has not ended" in steps
+
+
+def test_a_ticket_that_is_bound_for_its_key_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The applicant filed it herself under the key, and it is not what was sent."""
+    monkeypatch.setattr(itsm, "FORGED", ())
+    promise, problem, steps = found(explore(bounds=BOUNDS))
+    assert (promise, problem) == ("ticket_is_its_own", "the change is bound to a ticket that is not what was sent")
+    assert steps[0].endswith("of her own under the key, and approves it")

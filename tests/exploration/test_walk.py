@@ -55,7 +55,27 @@ def test_the_walk_gets_everywhere() -> None:
         AttentionReason.WITHDRAWAL_UNRESOLVED,
     }
     assert set(AttentionReason) - seen - unmet == rare | never | {AttentionReason.OVERDUE}
-    assert {row.trigger.value for row in COLLECTOR_CHANGE.transitions} - seen == {"retry_effect"}
+    assert {row.trigger.value for row in COLLECTOR_CHANGE.transitions} - seen == {
+        "retry_effect",
+        "accept_after_withdrawal",
+    }
+
+
+def test_a_withdrawn_ticket_that_revives_is_accepted_by_an_operator_or_approves_nothing() -> None:
+    """Two acts lead there: the withdrawal, and what an operator decides about it."""
+    seen: set[object] = set()
+
+    def watches(sight: Sight) -> str | None:
+        """Watch, and find nothing."""
+        if sight.change is not None and sight.change.attention is not None:
+            seen.add(sight.change.attention.reason)
+        seen.update(entry.trigger for entry in sight.entries)
+        return None
+
+    bounds = Bounds(ticks=1, faults=1, acts=2, workers=1)
+    found = explore(bounds=bounds, invariants=[*INVARIANTS, watches])
+    assert (found.complete, found.violations, found.bad_ends) == (True, (), ())
+    assert {AttentionReason.WITHDRAWAL_UNRESOLVED, "accept_after_withdrawal"} <= seen
 
 
 def test_more_to_spend_leads_to_more_worlds() -> None:

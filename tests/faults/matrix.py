@@ -81,6 +81,11 @@ _ROWS = (
     Row("K9", "a server whose workers wait in our callback", "answered without calling back"),
     Row("K10", "a withdrawn ticket that revives and is approved", "no flip: pending, or rejected with a contradiction"),
     Row("K11", "two tickets with one sn, the other one decided", "ours ends by its own row; a person attests approval"),
+    Row(
+        "K12",
+        "a ticket that we withdrew, which revives and is approved",
+        "approves nothing before an operator accepts",
+    ),
     Row("X1", "injection into ids, numbers, titles and statuses", "no file outside, no line of its own in a log"),
     Row("X2", "secrets", "in no log, repr, traceback, pickle, row or answer"),
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),

@@ -331,6 +331,39 @@ def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> Non
             assert (attested.state, times(workflow, change, "approve")) == (State.APPROVED, 0)
 
 
+@row("K12")
+def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: Faults) -> None:
+    """Whenever it is withdrawn, starts and is approved: the change ends as withdrawn, or waits for an operator."""
+    waiting = 0
+    for seed in faults.cases(range(faults.pick(quick=50, full=3000))):
+        random = Random(seed)
+        start = random.uniform(6.0, 90.0)
+        world = World(seed, behaviour=Behaviour(start_delay=start, early_refusal_chance=random.choice([0.0, 0.5])))
+        workflow = world.workflow()
+        change = world.apply(workflow)
+        workflow.withdraw(change.id, actor="alice", reason="not wanted")
+        with faults.case(seed):
+            while world.clock.elapsed() < start + 1:
+                world.clock.advance(random.uniform(1.0, 20.0))
+                world.gateway.deliver(workflow.receive)
+                workflow.reconcile()
+            ticket = world.ticket_of(change)
+            withdrawn = "withdraw" in [one.cause for one in ticket.transitions]
+            if ticket.step_running and random.random() < 0.8:
+                world.decide(ticket, approved=True)
+            world.reconcile_for(workflow, hours=3)
+            after = workflow.get(change.id)
+            assert not (withdrawn and after.state == State.APPROVED)
+            if withdrawn and after.state == State.PENDING:
+                waiting += 1
+                assert after.attention is not None
+                assert after.attention.reason is AttentionReason.WITHDRAWAL_UNRESOLVED
+                assert world.deliveries == []
+                accepted = workflow.accept_after_withdrawal(change.id, actor="ops", reason="it is wanted after all")
+                assert (accepted.state == State.APPROVED) is (ticket.status is Status.FINISHED)
+    faults.note(f"{waiting} waited for an operator")
+
+
 @row("K1")
 def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: Path) -> None:
     """Over HTTP, on one store file: exactly one transition of each kind, and every copy is acknowledged."""

@@ -25,7 +25,7 @@ from itsm_workflow.gateway.protocol import (
     SupportsUndelivered,
     TicketGateway,
 )
-from itsm_workflow.machine.evidence import Snapshot
+from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing import LedgerGateway, ManualClock
@@ -244,6 +244,15 @@ def test_acting_ends_the_same(both: Both, situation: str, act: str) -> None:
         answer = said(done, gateway)
         ends.append((answer, both.record(ticket).status))
     assert ends[0] == ends[1]
+
+
+def test_an_early_withdrawal_is_refused_the_same(both: Both) -> None:
+    """Not yet, while the ticket's flow has not started."""
+    ledger = both.sandbox.ledger
+    ledger.behaviour = attrs.evolve(ledger.behaviour, early_refusal_chance=1.0)
+    ticket = both.file(wait=False)
+    memory, http = both.both(lambda gateway: gateway.withdraw(ticket, operator="alice", reason=""))
+    assert memory == http == Withdrawal.NOT_YET
 
 
 def test_undelivered_callbacks_are_listed_until_they_are_read(both: Both) -> None:

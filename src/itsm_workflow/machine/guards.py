@@ -200,7 +200,7 @@ def may_attest(facts: Facts) -> str | None:
         return f"{actor} cannot attest an approval by {approver}: another person must"
     if _same_user(approver, applicant) and _rule(facts).self_approval == "refuse":
         return f"an approval by the applicant {applicant} does not count in this workflow"
-    return approval_is_unproven(facts)
+    return approval_is_unproven(facts) or withdrawal.forbids_approval(facts.change)
 
 
 def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from itsm_workflow.change import Ticket
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.protocol import (
     CarriesSettings,
     Created,
@@ -25,7 +25,7 @@ from itsm_workflow.gateway.protocol import (
     Unknown,
 )
 from itsm_workflow.identity import ulid
-from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.machine.evidence import TicketStatus, Withdrawal
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, self_finishing, tokens
 from tests.integration.gateway.places import attempt, create_request, gateway, sent
 
@@ -299,20 +299,60 @@ class TestActing:
     """Withdrawing, suspending, resuming."""
 
     def test_withdraw_and_again(self, itsm: BkItsmGateway) -> None:
-        """What has ended is left alone."""
+        """What is withdrawn is done, by whichever request."""
         ticket = file(itsm)
 
-        itsm.withdraw(ticket, operator="alice", reason="changed my mind")
+        assert itsm.withdraw(ticket, operator="alice", reason="changed my mind") is Withdrawal.DONE
         assert itsm.read(ticket).status is TicketStatus.REVOKED
-        itsm.withdraw(ticket, operator="alice", reason="")
+        assert itsm.withdraw(ticket, operator="alice", reason="") is Withdrawal.DONE
+
+    def test_withdraw_what_has_ended(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
+        """It is left alone, and that is told apart from a withdrawal."""
+        ticket = file(itsm)
+        sandbox.approve(ticket.sn)
+        seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.status is TicketStatus.FINISHED)
+
+        assert itsm.withdraw(ticket, operator="alice", reason="r") is Withdrawal.ENDED
 
     def test_withdraw_by_a_stranger(self, itsm: BkItsmGateway) -> None:
-        """The gateway refuses, and the ticket still runs: that is told."""
+        """The gateway refuses, and the ticket asks for its approval: that is an error."""
         ticket = file(itsm)
+        seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.approval_step is True)
 
         with pytest.raises(GatewayRefused):
             itsm.withdraw(ticket, operator="mallory", reason="r")
         assert itsm.read(ticket).status is TicketStatus.RUNNING
+
+    def test_withdraw_too_early(self) -> None:
+        """The one code of every refusal counts as "not yet" if the running ticket asks for no approval yet."""
+        with Sandbox(start_delay=3600.0) as slow:
+            slow.ledger.behaviour = attrs.evolve(slow.ledger.behaviour, early_refusal_chance=1.0)
+            client = gateway(slow.url)
+            ticket = file(client)
+
+            assert client.withdraw(ticket, operator="alice", reason="r") is Withdrawal.NOT_YET
+            assert client.read(ticket).status is TicketStatus.RUNNING
+            client.close()
+
+    @pytest.mark.parametrize("fault", ["lost", "html"])
+    def test_withdraw_without_an_answer(self, sandbox: Sandbox, itsm: BkItsmGateway, fault: str) -> None:
+        """It may have been done; asking again shows it."""
+        ticket = file(itsm)
+        if fault == "lost":
+            sandbox.faults.lose_answer("operate_ticket")
+        else:
+            sandbox.faults.html("operate_ticket", processed=True)
+
+        assert itsm.withdraw(ticket, operator="alice", reason="r") is Withdrawal.UNKNOWN
+        assert itsm.withdraw(ticket, operator="alice", reason="r") is Withdrawal.DONE
+
+    def test_withdraw_that_never_left(self, sandbox: Sandbox, itsm: BkItsmGateway) -> None:
+        """Nothing was asked of the ticket: that is an error, not an unknown outcome."""
+        ticket = file(itsm)
+        sandbox.faults.status("get_ticket_info", 502, always=True)
+
+        with pytest.raises(GatewayError):
+            itsm.withdraw(ticket, operator="alice", reason="r")
 
     def test_suspend_and_resume_each_twice(self, itsm: BkItsmGateway) -> None:
         """A second suspension is never sent: after it, nothing would resume the ticket."""

@@ -21,7 +21,7 @@ from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
 from itsm_workflow.gateway.bk_itsm_services import ItsmService
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
 from itsm_workflow.gateway.transport import Answer
-from itsm_workflow.machine.evidence import Snapshot
+from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from tests.integration.gateway.places import create_request, sent, ticket
 from tests.unit.gateway.scripted import scripted_gateway
 from tests.unit.gateway.test_recordings import BY_PATH, EXCHANGES, answer_of
@@ -194,7 +194,7 @@ ASKED: dict[str, tuple[Callable[[BkItsmGateway], Any], Kinds, Errors]] = {
     "get_services": (lambda itsm: itsm.get_services(display_type="API"), ItsmService, GatewayError),
     "service": (lambda itsm: itsm.service(), str, (GatewayError, ServiceNotFound)),
     "verify_token": (lambda itsm: itsm.verify_token("token"), bool, GatewayError),
-    "withdraw": (lambda itsm: itsm.withdraw(TICKET, operator="alice", reason="r"), type(None), GatewayError),
+    "withdraw": (lambda itsm: itsm.withdraw(TICKET, operator="alice", reason="r"), Withdrawal, GatewayError),
     "suspend": (lambda itsm: itsm.suspend(TICKET, operator="bob", reason="r"), type(None), GatewayError),
     "resume": (lambda itsm: itsm.resume(TICKET, operator="bob", reason="r"), type(None), GatewayError),
 }
