@@ -79,7 +79,10 @@ class Loaded:
     def _fails(self, items: Sequence[_pytest.nodes.Item]) -> bool:
         """Run tests until one fails, and return whether one did."""
         for item, following in zip(items, [*items[1:], None], strict=True):
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            try:
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            except BaseException:  # noqa: BLE001 - an endless recursion, or the end of memory, in what reports a failure
+                return True
             if self._failed:
                 return True
         return False

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from itsm_workflow.errors import GatewayError
+from itsm_workflow.gateway.audit import _NODES as NODES
 from itsm_workflow.gateway.audit import CallRecord, scrub, shown
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.retry import RetryPolicy
@@ -100,6 +101,29 @@ class TestRecord:
         assert (line.itsm_outcome, line.itsm_status, line.itsm_code) == (outcome, status, code)
         assert (line.itsm_attempts, line.itsm_answer) == (1, "")
         assert "words of the gateway" not in repr(vars(line))
+
+    def test_of_the_gateway_s_own_id(self, caplog: pytest.LogCaptureFixture) -> None:
+        """At most 64 characters, without secrets; empty if there is none."""
+        caplog.set_level(logging.INFO)
+        context = RequestContext(bk_token=Secret("t-12345"))
+        told = f"X-Bkapi-Request-Id: t-12345 {'x' * 100}"
+        with desk(response({"result": True, "code": 0, "message": "", "data": 1}, headers=(told,)), 2) as here:
+            for _ in range(2):
+                here.client.call(endpoint(), context=context)
+
+        first, second = lines(caplog)
+        assert len(first.itsm_gateway_request_id) == 64
+        assert first.itsm_gateway_request_id.startswith("*** xxx")
+        assert second.itsm_gateway_request_id == ""
+
+    def test_of_a_default(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It is no failure."""
+        caplog.set_level(logging.INFO)
+        with desk() as here:
+            here.client.call(endpoint(default_return_value=5))
+
+        (line,) = lines(caplog)
+        assert (line.itsm_outcome, line.levelno) == ("default", logging.INFO)
 
     def test_of_a_call_that_nothing_answered(self, caplog: pytest.LogCaptureFixture) -> None:
         """Attempted once, and nothing was sent."""
@@ -267,6 +291,44 @@ class TestShown:
         assert text.isascii()
         assert text.isprintable()
 
+    def test_numbers_and_objects(self) -> None:
+        """A number of thousands of digits costs time to write; an object shows its class, or its own fields."""
+
+        @attrs.frozen
+        class Value:
+            """A value of a host."""
+
+            name: str
+            password: str
+            hidden: str = attrs.field(repr=False)
+
+        value = {"fits": 2**256 - 1, "large": 2**256, "other": {1}, "value": Value("n", "p", "h")}
+        assert json.loads(shown(value, [], limit=1000)) == {
+            "fits": 2**256 - 1,
+            "large": "<int>",
+            "other": "<set>",
+            "value": {"name": "n", "password": "***"},
+        }
+
+    def test_a_text_of_exactly_the_limit(self) -> None:
+        """It is not cut."""
+        assert shown(["ab"], [], limit=6) == '["ab"]'
+        assert shown(["abc"], [], limit=6) == '["a...'
+        assert shown("\x7f", [], limit=10) == '"\\u007f"'
+
+    def test_the_shortest_text_that_is_starred(self) -> None:
+        """A shorter one would star half of every log."""
+        assert scrub("1234", [Secret("1234")]) == "***"
+        assert scrub("123", [Secret("123")]) == "123"
+
+    def test_how_many_values_are_walked(self) -> None:
+        """In lists and mappings alike, and each value counts."""
+        many = [[[1] * 20] * 20] * 20
+        named = {str(one): {str(two): {str(three): 1 for three in range(20)} for two in range(20)} for one in range(20)}
+
+        assert 150 < shown(many, [], limit=10**6).count("1") < NODES
+        assert 150 < shown(named, [], limit=10**6).count(": 1") < NODES
+
     def test_what_is_deep_or_large_is_cut_and_not_walked(self) -> None:
         """A record costs little, whatever was sent."""
         deep: list[Any] = []
@@ -298,6 +360,18 @@ class TestShown:
 
         (line,) = lines(caplog)
         assert json.loads(line.itsm_params) == {"a": 1, "auth_info": "***", "note": "t ***"}
+
+    def test_a_credential_in_an_address_that_is_sealed(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Each long part of a sealed text is starred by itself, however deep it was."""
+        caplog.set_level(logging.INFO)
+        url = Secret("https://h.example.com/cb/canary-0123456789-abcdef-0123456789/")
+        params: dict[str, Any] = {"note": "it was canary-0123456789-abcdef-0123456789", "meta": [{"a": {"url": url}}]}
+        with desk() as here:
+            here.client.call(endpoint(), params)
+
+        (line,) = lines(caplog)
+        assert "canary" not in line.itsm_params
+        assert "it was ***" in line.itsm_params
 
     def test_an_address_shows_without_its_query_and_secrets(self, caplog: pytest.LogCaptureFixture) -> None:
         """A login that somebody put into a path is starred there too."""
