@@ -14,6 +14,7 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayError, GatewayProtocolError
 from itsm_workflow.gateway.protocol import Created, FoundTicket, TicketResult
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.testing import LedgerGateway, ManualClock
 from tests.integration.workflow.office import SUBJECT, asked
@@ -37,6 +38,16 @@ class Hostile(LedgerGateway):
     found: Callable[[FoundTicket], Any] | None = None
     seen: Callable[[Snapshot], Any] | None = None
     result: Callable[[TicketResult], Any] | None = None
+    listed: list[Any] | None = None
+    named: object = "fast_approval"
+
+    def service(self) -> Any:  # noqa: ANN401 - whatever a test wants
+        """Name the service."""
+        return self.named
+
+    def undelivered(self) -> Sequence[Any]:
+        """List the numbers."""
+        return super().undelivered() if self.listed is None else self.listed
 
     def create(self, request: CreateRequest) -> CreateAnswer:
         """File the ticket."""
@@ -171,17 +182,39 @@ def test_texts_of_a_look_are_stored_plain(stage: Stage) -> None:
     assert all(map(str.isprintable, (seen.word, seen.closed_by, seen.sn, seen.inconclusive)))
 
 
-def test_results_that_are_none_are_read_one_by_one(stage: Stage) -> None:
-    """A pass over several tickets that believes none of them reads each in full."""
+@pytest.mark.parametrize("wrong", [{"status": "running"}, {"ticket_id": EVIL}, {"approve_result": 0}], ids=repr)
+def test_results_that_are_none_are_read_one_by_one(stage: Stage, wrong: dict[str, Any]) -> None:
+    """A pass over several tickets believes none of them that a ticket is open, and reads each in full."""
     changes = [stage.workflow.apply(subject=f"s{number}", **asked()) for number in range(3)]
-    wrong: dict[str, Any] = {"status": "FINISHED", "ticket_id": EVIL}
+    stage.clock.advance(1)
+    stage.gateway.run_due()
+    for ticket in stage.ledger.newest_first():
+        acting.decide(stage.ledger, ticket, "carol", approved=True, remark="")
     stage.gateway.result = lambda one: attrs.evolve(one, **wrong)
     stage.clock.advance(400)
 
     report = stage.workflow.reconcile()
 
-    assert (report.due, report.unchanged) == (3, 3)
-    assert [stage.workflow.get(one.id).state for one in changes] == [State.PENDING] * 3
+    assert (report.due, report.moved) == (3, 3)
+    assert [stage.workflow.get(one.id).state for one in changes] == [State.APPROVED] * 3
+
+
+def test_a_list_of_undelivered_callbacks_that_is_no_list_of_numbers_costs_the_others_nothing(stage: Stage) -> None:
+    """The numbers in it are looked at, ours among them."""
+    change = stage.workflow.apply(subject=SUBJECT, **asked())
+    stage.gateway.listed = [*NO_SNS, change.sn]
+
+    assert stage.workflow.reconcile().undelivered == 1
+
+
+@pytest.mark.parametrize("service", [EVIL, "", None, 17])
+def test_a_service_that_is_none_is_refused_before_anything_is_stored(stage: Stage, service: object) -> None:
+    """The error says whose fault it is."""
+    stage.gateway.named = service
+
+    with pytest.raises(GatewayProtocolError, match="the gateway names its service"):
+        stage.workflow.apply(subject=SUBJECT, **asked())
+    assert list(stage.workflow.find()) == []
 
 
 def test_a_recorded_ticket_is_checked_as_well(stage: Stage) -> None:
