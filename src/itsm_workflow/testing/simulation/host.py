@@ -116,8 +116,25 @@ def _decide_not_found(workflow: Workflow, change: ChangeRequest) -> None:
         workflow.abandon(change.id, actor="operator", reason="simulated")
 
 
+def _cannot_be_shown(change: ChangeRequest) -> bool:
+    attention = change.attention
+    unread = {AttentionReason.AMBIGUOUS_SN, AttentionReason.INCONCLUSIVE}
+    return change.ended_at is None and attention is not None and attention.reason in unread
+
+
+def _attest(workflow: Workflow, change: ChangeRequest) -> None:
+    workflow.attest_approval(
+        change.id,
+        ticket_id=change.expect_ticket().id,
+        approver="an approver",
+        evidence="the page of the ticket, simulated",
+        actor="operator",
+    )
+
+
 OPERATOR = (
     Act(name="retries a parked effect", when=_has_parked, do=_retry_parked),
     Act(name="decides on a ticket that was not found", when=_is_not_found, do=_decide_not_found),
+    Act(name="attests an approval that the gateway cannot show", when=_cannot_be_shown, do=_attest),
 )
 """What an operator does in every run."""
