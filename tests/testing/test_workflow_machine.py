@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts
 
 QUICK = hypothesis.settings(
-    max_examples=200,
+    max_examples=400,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
