@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from itertools import zip_longest
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ class Loaded:
 
     def _fails(self, items: Sequence[_pytest.nodes.Item]) -> bool:
         """Run tests until one fails, and return whether one did."""
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip_longest(items, items[1:]):
             try:
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             except BaseException:  # noqa: BLE001 - an endless recursion, or the end of memory, in what reports a failure

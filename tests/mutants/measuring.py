@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +121,11 @@ def measure(items: Sequence[_pytest.nodes.Item], importing: coverage.Coverage, f
 def _watch_all(items: Sequence[_pytest.nodes.Item], failed: Callable[[], str]) -> list[dict[str, Any]]:
     """Run tests in some processes, each file's in one of them."""
     files = list(dict.fromkeys(item.nodeid.partition("::")[0] for item in items))
-    records = [Path(f"measured-{number}.json") for number in range(AT_ONCE)]
+    at_once = min(AT_ONCE, len(files))
+    records = [Path(f"measured-{number}.json") for number in range(at_once)]
     pids = []
     for number, record in enumerate(records):
-        mine = [item for item in items if files.index(item.nodeid.partition("::")[0]) % AT_ONCE == number]
+        mine = [item for item in items if files.index(item.nodeid.partition("::")[0]) % at_once == number]
         pid = os.fork()
         if pid == 0:
             in_child(lambda mine=mine, record=record: _watch(mine, record, failed), _SECONDS)  # type: ignore[misc]  # binds them now
@@ -146,7 +148,7 @@ def _watch(items: Sequence[_pytest.nodes.Item], record: Path, failed: Callable[[
     sys.addaudithook(notice)
     watched = coverage_of_library()
     watched.start()
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip_longest(items, items[1:]):
         now = item.nodeid
         watched.switch_context(now)
         cpu, began = time.process_time(), time.monotonic()

@@ -13,6 +13,7 @@ Node = TypeVar("Node", bound=ast.AST)
 _ASSIGNS = (ast.Assign, ast.AnnAssign)
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
+_STOPS = (ast.Await, ast.Yield, ast.YieldFrom)
 _LEFT_OUT_ANYWAY = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
 
 
@@ -22,9 +23,9 @@ def may_be_reordered(
     """Whether to exchange two statements.
 
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
-    statements that cannot notice each other, which two assignments of a constructor are assumed to be; two checks, of
-    which only the first that fails is reported; two cases of one value's type; and what would only leave out the first,
-    which is a mutation of its own.
+    statements that cannot notice each other, which two assignments are assumed to be in a constructor, or if they call
+    nothing of their own object; such an assignment and a way out; two checks, of which only the first that fails is
+    reported; two cases of one value's type; and what would only leave out the first, which is a mutation of its own.
 
     Args:
         first: A statement.
@@ -43,6 +44,10 @@ def may_be_reordered(
     if written(first) & (written(second) | _read(second)) or written(second) & _read(first):
         return True
     if building and isinstance(first, _ASSIGNS) and isinstance(second, _ASSIGNS):
+        return False
+    if _is_quiet(first) and (_is_quiet(second) or _is_way_out(second)):
+        return False
+    if _is_way_out(first) and _is_quiet(second) and written(second) == _plain(written(second)):
         return False
     if (_is_check(first) and _is_check(second)) or (_typed(first) and _typed(first) == _typed(second)):
         return False
@@ -83,6 +88,25 @@ def _acts(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return bool(statement.decorator_list)
     return any(isinstance(node, _ACTS) for node in ast.walk(statement))
+
+
+def _is_quiet(statement: ast.stmt) -> bool:
+    """Whether a statement assigns, and calls nothing of the object that it is a part of."""
+    if not isinstance(statement, _ASSIGNS):
+        return False
+    called = {ast.unparse(node.func).partition(".")[0] for node in _nodes(statement, ast.Call)}
+    return "self" not in called and not any(isinstance(node, _STOPS) for node in ast.walk(statement))
+
+
+def _is_way_out(statement: ast.stmt) -> bool:
+    """Whether a statement only leaves the block, if its condition holds."""
+    return (
+        isinstance(statement, ast.If)
+        and not statement.orelse
+        and len(statement.body) == 1
+        and isinstance(statement.body[0], _ENDS)
+        and not any(isinstance(node, ast.Call) for node in ast.walk(statement.body[0]))
+    )
 
 
 def _is_check(statement: ast.stmt) -> bool:

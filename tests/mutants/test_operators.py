@@ -74,7 +74,17 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("a = c()\nb.x = a", ["a = c() <-> b.x = a"], id="the name has a value before"),
         pytest.param("d = a\nd = b", ["d = a <-> d = b"], id="the same name"),
         pytest.param("d = a\ne = b", [], id="two assignments that have nothing in common"),
-        pytest.param("a.x = b\nd = c()", ["a.x = b <-> d = c()"], id="an attribute, and a call that may see it"),
+        pytest.param("a.x = b\nd = c()", [], id="an attribute, and a function of others"),
+        pytest.param(
+            "a.x = b\nd = self.c()", ["a.x = b <-> d = self.c()"], id="an attribute, and a call that may see it"
+        ),
+        pytest.param(
+            "d = self.b()\ne = self.c()", ["d = self.b() <-> e = self.c()"], id="two calls of the same object"
+        ),
+        pytest.param("d = b()\ne = c()", [], id="two values"),
+        pytest.param("if a:\n    return\nd = b()", [], id="a way out before a value"),
+        pytest.param("if a:\n    return\nb()", ["if a: return <-> b()"], id="a way out before an act"),
+        pytest.param("if a:\n    return\nd = self.b()", ["if a: return <-> d = self.b()"], id="a way out, and a call"),
         pytest.param("a.x = b\na.y = c", [], id="two attributes"),
         pytest.param("a['x'] = b\na['y'] = c", [], id="two items"),
         pytest.param("a[b] = 1\na[c] = 2", ["a[b] = 1 <-> a[c] = 2"], id="two items that may be the same"),
