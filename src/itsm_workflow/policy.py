@@ -66,6 +66,10 @@ class Policy:
         sweep_for: How long: for endings that can revive and creates that were unknown.
         poll: How often a waiting change is looked at without a hint.
         soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``.
+        callbacks: Callbacks of one attempt that are stored, and as many that come after the change has ended. A further
+            one only makes the change due for the next pass, after ``soon``. So whoever captured a change's credential
+            can neither fill the store nor keep the gateway's own callback from being heard.
+        close_wait: How long closing a workflow, or the exit of the interpreter, waits for looks in the background.
         quiet: How long a withdrawn or terminated ticket must stay so before it is believed.
         withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
         read_lease: How long a claimed look may take before another worker looks.
@@ -94,6 +98,8 @@ class Policy:
     sweep_for: dt.timedelta = _seconds(7 * DAY)
     poll: dt.timedelta = _seconds(5 * MINUTE)
     soon: dt.timedelta = _seconds(1)
+    callbacks: int = _count(20, 1)
+    close_wait: dt.timedelta = _seconds(10)
     quiet: dt.timedelta = _seconds(60)
     withdraw_age: dt.timedelta = _seconds(5)
     read_lease: dt.timedelta = _seconds(60)

@@ -281,9 +281,14 @@ class Workflow(Decisions):
                 iframe = page_url(self._gateway.iframe_url(change.ticket), self._shows)
         return attrs.evolve(super().status(change_id), iframe_ticket_url=iframe or None)
 
-    def close(self) -> None:
-        """Wait for looks in the background, and let go of the store."""
-        self._inbox.close()
+    def close(self, *, seconds: float | None = None) -> None:
+        """Wait for looks in the background, and let go of the store.
+
+        Args:
+            seconds: How long to wait at most, `Policy.close_wait` by default. A look that takes longer is left: its
+                change stays due, and another process looks into it.
+        """
+        self._inbox.close(seconds)
         self._journal.storage.close()
 
     def __enter__(self) -> Self:

@@ -86,6 +86,7 @@ _ROWS = (
         "a ticket that we withdrew, which revives and is approved",
         "approves nothing before an operator accepts",
     ),
+    Row("K13", "authentic callbacks without end, of a captured credential", "bounded entries and looks; ours is heard"),
     Row("X1", "injection into ids, numbers, titles and statuses", "no file outside, no line of its own in a log"),
     Row("X2", "secrets", "in no log, repr, traceback, pickle, row or answer"),
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),
@@ -97,6 +98,7 @@ _ROWS = (
     Row("X5", "memory that runs out", "a clean error or death, and recovery"),
     Row("X6", "damaged changes, stray entries and failing due rules among many changes", "every other change goes on"),
     Row("X7", "a ticket of the applicant's own under the key of her change", "never bound; a person sees what differs"),
+    Row("X8", "processes that do not have the effects, or have other leases, move the changes", "no effect is lost"),
 )
 
 ROWS = {row.id: row for row in _ROWS}

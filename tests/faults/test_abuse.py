@@ -38,6 +38,7 @@ from tests.faults.cases import row
 from tests.faults.forger import LosingGateway, forge
 from tests.faults.injections import WordyGateway, evil, lines_of_the_log
 from tests.faults.racer import PATIENCE
+from tests.faults.several import SeveralWorld
 from tests.faults.starved import needs_allocation_faults, starve_and_recover
 from tests.faults.states import in_every_state
 from tests.faults.unruly import LEASE, UnrulyWorld
@@ -314,6 +315,27 @@ def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
             world.reconcile_for(other, hours=1)
             assert len(world.deliveries) == 1
             world.check()
+
+
+# ---------------------------------------------------------------- X8
+
+
+@row("X8")
+def test_x8_no_effect_is_lost_between_processes(faults: Faults) -> None:
+    """Each process moves the changes that it meets; the one that has a function delivers, once, under one id."""
+    for seed in faults.cases(range(faults.pick(quick=20, full=600))):
+        world = SeveralWorld(seed)
+        with faults.case(seed):
+            for _ in range(30):
+                world.go_on()
+            world.run_down()
+            for change in world.changes:
+                after = world.workflows[0].get(change.id)
+                assert (after.state, after.attention) == (State.APPROVED, None)
+                assert [one.name for one in after.effects] == ["announce", "start", "tell"]
+                assert [one.status for one in after.effects] == [EffectStatus.DELIVERED] * 3
+                assert {(one.name, one.id) for one in after.effects} <= set(world.calls)
+            assert len(world.calls) == len(set(world.calls)) == 9
 
 
 # ---------------------------------------------------------------- X2

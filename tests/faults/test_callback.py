@@ -29,6 +29,7 @@ from tests.world import World, address_of, callback_facts, times
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.machine.evidence import Snapshot
@@ -206,6 +207,44 @@ def test_k6_one_route_and_post_alone(faults: Faults) -> None:
     spoofed = workflow.receive(method="POST", path=path, headers={**headers, "Host": "evil.example.com"}, body=body)
     assert spoofed.status == 200
     assert "evil" not in str(workflow.preview(subject="collector-2", title="t", applicant="alice", approvers=["carol"]))
+
+
+@row("K13")
+def test_k13_captured_credential_neither_fills_the_store_nor_silences_us(faults: Faults) -> None:
+    """Whatever it says and however often, before the decision and after; the gateway's own callback is heard."""
+    for seed in faults.cases(range(faults.pick(quick=15, full=400))):
+        world, random = World(seed), Random(seed)
+        workflow = world.workflow(after_callback=random.choice(["inline", "later"]))
+        change = world.apply(workflow)
+        world.start_flow()
+        with faults.case(seed):
+            for _ in range(random.randint(1, 5)):
+                _flood(world, workflow, change, random)
+                world.clock.advance(random.choice([0.2, 2, 61, 301]))
+                workflow.reconcile()
+            world.decide(world.ticket_of(change), approved=True)
+            _flood(world, workflow, change, random)
+            world.gateway.deliver(workflow.receive)
+            world.clock.advance(workflow.policy.read_lease.total_seconds())
+            workflow.reconcile()
+            assert workflow.get(change.id).state == State.APPROVED
+            for _ in range(3):
+                _flood(world, workflow, change, random)
+                asked = world.ledger.requests["get_ticket_info"]
+                world.clock.advance(1)
+                workflow.reconcile()
+                workflow.reconcile()
+                assert world.ledger.requests["get_ticket_info"] <= asked + 1
+            assert times(workflow, change, "receive_callback") <= 2 * workflow.policy.callbacks
+            assert (times(workflow, change, "approve"), len(world.deliveries)) == (1, 1)
+            world.check()
+
+
+def _flood(world: World, workflow: Workflow, change: ChangeRequest, random: Random) -> None:
+    """Send many callbacks with our credential."""
+    for number in range(random.randint(1, 150)):
+        by = random.choice(["mallory", f"eve-{number}"])
+        assert world.knock(workflow, change, updated_by=by, current_status=random.choice(WORDS)) == 200
 
 
 @row("K8")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
+from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
     GatewayError,
+    ItsmWorkflowError,
     StorageConflict,
     StorageError,
     TransitionRefused,
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.credential import CallbackAddress
     from itsm_workflow.callbacks.receive import Callback, Incoming
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.journal import Journal
+    from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.loop import Loop
     from itsm_workflow.observe import Observers
+    from itsm_workflow.storage.codec import Stored
 
 AfterCallback = Literal["background", "inline", "later"]
 """When a callback's change is looked into: in a thread, before answering, or when it is reconciled."""
@@ -67,7 +69,7 @@ class Inbox:
         self._observers = observers
         self._address = address
         self._after = after
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Background | None = None
         self._pool_lock = threading.Lock()
         self._pool_of = os.getpid()
 
@@ -94,26 +96,45 @@ class Inbox:
             self._look(callback)
         return ACCEPTED
 
-    def close(self) -> None:
-        """Wait for looks that were begun in the background."""
+    def close(self, seconds: float | None = None) -> None:
+        """Wait for looks that were begun in the background.
+
+        Args:
+            seconds: How long at most; by default as the policy says. What is not done then stays due.
+        """
         with self._pool_lock:
             pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True)
+        if pool is not None and not pool.close(seconds):
+            late = "looks after callbacks did not end in time: their changes stay due, and reconcile looks into them"
+            self._observers.on_trouble("", ItsmWorkflowError(late))
 
     def _hear(self, callback: Callback) -> bool:
+        """Store the hint, and return whether it is news to look into."""
         heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
         for _ in range(_TRIES):
             stored = self._journal.load(callback.change_id)
             prepared = self._journal.fire(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
-            if not prepared.is_news:
-                return False
+            is_news, last = prepared.is_news, stored.change.heard
+            if not is_news:
+                if (last is not None and last.digest == callback.digest) or self._is_soon_due(stored):
+                    return False
+                prepared = self._due_soon(stored)
             try:
                 self._journal.commit_one(prepared)
             except StorageConflict:
                 continue  # something else was stored meanwhile: it may have been this very callback
-            return True
+            return is_news
         raise StorageConflict(change_id=callback.change_id, kind="version")
+
+    def _is_soon_due(self, stored: Stored) -> bool:
+        """Tell whether the change is looked at soon anyway: then its version stays, so that a look under way counts."""
+        policy, now = self._journal.policy, self._journal.clock.now()
+        return stored.due_at is not None and stored.due_at <= now + max(policy.soon, policy.read_lease)
+
+    def _due_soon(self, stored: Stored) -> Prepared:
+        """Prepare what a callback does of which nothing is stored any more: the next pass looks, `soon` or later."""
+        until = self._journal.clock.now() + self._journal.policy.soon
+        return self._journal.claim(stored, (), until=until, actor="callback")
 
     def _look(self, callback: Callback) -> None:
         if callable(self._after):
@@ -126,12 +147,13 @@ class Inbox:
             except RuntimeError as error:  # this process is about to end; the hint is stored
                 self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> Background:
         if self._pool_of != os.getpid():  # a forked child has none of its parent's threads, but maybe a held lock
             self._pool, self._pool_lock, self._pool_of = None, threading.Lock(), os.getpid()
         with self._pool_lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="itsm-workflow-callback")
+                seconds = self._journal.policy.close_wait.total_seconds()
+                self._pool = Background(_THREADS, "itsm-workflow-callback", seconds=seconds)
             return self._pool
 
     def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:

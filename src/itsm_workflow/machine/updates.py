@@ -171,14 +171,15 @@ def requeued(facts: Facts) -> ChangeRequest:
 
 
 def heard(facts: Facts) -> ChangeRequest:
-    """Remember the hint; one that was heard already changes nothing."""
-    callback, last = facts.expect(ev.CallbackHeard), facts.change.heard
-    if last is not None and last.digest == callback.digest:
+    """Remember the hint; one that was heard already changes nothing, and neither does one of too many."""
+    callback, last, ended = facts.expect(ev.CallbackHeard), facts.change.heard, facts.change.ended_at
+    # Those that come after the end are counted for themselves: the first is late, and is looked into.
+    count = 0 if last is None or (ended is not None and last.at <= ended) else last.count
+    if count >= facts.policy.callbacks or (last is not None and last.digest == callback.digest):
         return facts.change
-    ended = facts.change.ended_at
     # What comes after the end is later than the end, whatever a clock shows that was set back.
     at = facts.now if ended is None else max(facts.now, ended + _MOMENT)
-    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=at)
+    hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=at, count=count + 1)
     return attrs.evolve(facts.change, heard=hint)
 
 

@@ -255,6 +255,7 @@ def test_processes_with_different_leases_do_not_deliver_at_the_same_time(
         assert "is being delivered until" in other.why(work.calls[0].change.id)
         office.pass_time(delivering.effect_lease.total_seconds() - 1)
         other.reconcile()
+        other.settle(work.calls[0].change.id)
 
     work.inside = meddle
     change = workflow.apply(subject=SUBJECT, **asked())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import COLLECTOR_CHANGE, State
+from itsm_workflow import COLLECTOR_CHANGE, Policy, State
 from itsm_workflow.callbacks.receive import ACCEPTED, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
@@ -19,9 +19,13 @@ from itsm_workflow.errors import (
     StorageUnavailable,
     TransitionRefused,
 )
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine import updates
+from itsm_workflow.machine.definition import Facts
 from tests.integration.workflow.places import PATIENCE
 from tests.unit.callbacks.examples import address_of, body, knock, place
 from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +111,104 @@ def test_a_callback_that_another_worker_stored_meanwhile_is_no_news() -> None:
 
     assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
+
+
+# ---------------------------------------------------------------- more than can be the gateway's
+
+
+def flood(workflow: Workflow, change: ChangeRequest, knocks: int) -> None:
+    """Send callbacks with our credential, no two in a row alike."""
+    bodies = [body(current_status="RUNNING", approve_result=False, updated_by=name) for name in ("mallory", "eve")]
+    for number in range(knocks):
+        assert knock(workflow, change.id, bodies[number % 2]) == ACCEPTED
+
+
+def test_a_captured_credential_adds_no_entries_without_end() -> None:
+    """Two bodies in turns are news each time; after the end they are counted once more."""
+    desk, workflow, change = opened()
+
+    flood(workflow, change, 1000)
+    assert triggers(workflow, change) == ["receive_callback"] * 20
+    desk.decide(change)
+    workflow.settle(change.id)
+    flood(workflow, change, 1000)
+
+    assert triggers(workflow, change) == ["receive_callback"] * 20 + ["approve"] + ["receive_callback"] * 20
+
+
+def test_the_real_callback_is_not_silenced_by_others() -> None:
+    """Nothing of it is stored; the change is due all the same, and the next pass looks."""
+    desk, workflow, change = opened()
+    flood(workflow, change, 20)
+    desk.pass_time(301)
+    workflow.reconcile()
+    callback = desk.decide(change)
+    assert workflow.reconcile().due == 0
+
+    assert desk.gateway.hand_over(callback, workflow.receive)
+    assert triggers(workflow, change) == ["receive_callback"] * 20
+    desk.pass_time(1)
+    assert workflow.reconcile().moved == 1
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+@pytest.mark.parametrize("approved", [False, True], ids=["waiting", "ended"])
+def test_many_callbacks_bring_one_look_in_each_while(approved: bool) -> None:  # noqa: FBT001 - a case
+    """However many there are, and however often a worker passes."""
+    desk, workflow, change = opened()
+    if approved:
+        desk.decide(change)
+        workflow.settle(change.id)
+    flood(workflow, change, 21)
+    desk.pass_time(400)
+    workflow.reconcile()
+    looks, commits = desk.ledger.requests["get_ticket_info"], desk.store.commits
+
+    for _ in range(40):  # ten seconds
+        flood(workflow, change, 7)
+        workflow.reconcile()
+        desk.pass_time(0.25)
+
+    looked = desk.ledger.requests["get_ticket_info"] - looks
+    assert 5 <= looked <= 10
+    # For each look the due time, the claim, and the next due time.
+    assert desk.store.commits - commits <= 3 * (looked + 1)
+
+
+def test_callbacks_that_are_not_stored_leave_a_look_under_way_alone() -> None:
+    """A new version would make its answer out of date, and the next one's, and so on."""
+    desk, workflow, change = opened()
+    flood(workflow, change, 20)
+    desk.decide(change)
+    desk.gateway.before["get_ticket_info"] = lambda: flood(workflow, change, 3)
+
+    assert workflow.settle(change.id).state == State.APPROVED
+
+
+def test_a_submission_that_is_sent_again_is_heard_again() -> None:
+    """The callbacks of each attempt are counted for themselves."""
+    few = Policy(callbacks=2)
+    change = updates.heard(_facts(few, x.PENDING, "a"))
+    assert change.heard is not None
+    assert updates.heard(_facts(few, change, "b")).heard == attrs.evolve(change.heard, digest="b", count=2)
+    full = updates.heard(_facts(few, change, "b"))
+    assert updates.heard(_facts(few, full, "c")) is full
+    again = updates.heard(_facts(few, attrs.evolve(full, heard=None), "c"))
+    assert again.heard is not None
+    assert again.heard.count == 1
+
+
+def _facts(policy: Policy, change: ChangeRequest, digest: str) -> Facts:
+    evidence = ev.CallbackHeard(sn="REQ7", digest=digest, number=1)
+    return Facts(
+        change=change,
+        evidence=evidence,
+        now=x.NOW,
+        policy=policy,
+        seq=9,
+        actor="callback",
+        approval=COLLECTOR_CHANGE.approval,
+    )
 
 
 # ---------------------------------------------------------------- not acknowledged
@@ -348,7 +450,7 @@ def test_a_callback_that_comes_while_the_process_ends_is_stored_and_answered(mon
     """No thread takes it any more; another process looks into it."""
     desk, workflow, change = opened(after_callback="background")
     pool = workflow._inbox._threads()
-    pool.shutdown()
+    pool.close()
     monkeypatch.setattr(workflow._inbox, "_threads", lambda: pool)
 
     assert knock(workflow, change.id) == ACCEPTED

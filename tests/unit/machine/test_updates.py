@@ -280,7 +280,26 @@ def test_heard_keeps_the_last_hint() -> None:
 
     assert {"heard": HeardCallback(sn="REQ7", digest="d1", at=x.later(1))} == differences(x.PENDING, first)
     assert first is updated(updates.heard, first, ev.CallbackHeard(sn="REQ8", digest="d1", number=1), at=2)
-    assert {"heard": HeardCallback(sn="REQ7", digest="d2", at=x.later(2))} == differences(first, second)
+    assert {"heard": HeardCallback(sn="REQ7", digest="d2", at=x.later(2), count=2)} == differences(first, second)
+
+
+def test_only_so_many_hints_are_kept_and_as_many_after_the_end() -> None:
+    """One more changes nothing; the first after the end is late, and begins to be counted anew."""
+
+    def hear(change: ChangeRequest, times: int, at: float) -> list[int]:
+        counts = []
+        for number in range(times):
+            hint = ev.CallbackHeard(sn="REQ7", digest=f"{at} {number}", number=1)
+            change = updated(updates.heard, change, hint, at=at)
+            assert change.heard is not None
+            counts.append(change.heard.count)
+        return counts
+
+    assert hear(x.PENDING, 22, at=5) == [*range(1, 21), 20, 20]
+    at_the_end = HeardCallback(sn="REQ7", digest="d", at=x.later(20), count=20)
+    assert hear(attrs.evolve(x.APPROVED, heard=at_the_end), 22, at=20) == [*range(1, 21), 20, 20]
+    after_it = attrs.evolve(at_the_end, at=x.later(21), count=7)
+    assert hear(attrs.evolve(x.APPROVED, heard=after_it), 2, at=30) == [8, 9]
 
 
 def test_suspected_and_resumed() -> None:

@@ -295,7 +295,8 @@ class Shelf:
         at = _since(heard.at, NOW - grow)
         if ended is not None:  # what matters then is which of the two came first
             at = _since(ended, NOW - self._policy.sweep_for) + (_MOMENT if heard.at > ended else 0 * _MOMENT)
-        return attrs.evolve(heard, at=at, sn=heard.sn if in_use else "")
+        # Their number is bounded by more than can come within these bounds.
+        return attrs.evolve(heard, at=at, sn=heard.sn if in_use else "", count=1)
 
 
 def aged(answer: Answer | Step | PutOff) -> Answer | Step | PutOff:

@@ -1,0 +1,152 @@
+"""Threads of our own for looks in the background: in order, and never waited for without a bound."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow.callbacks.background import Background
+from tests.integration.workflow.places import PATIENCE
+from tests.unit.callbacks.test_inbox import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """Return an event that is set when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_what_is_submitted_is_done_and_what_it_raises_is_kept() -> None:
+    """By threads that are known by their name."""
+    background = Background(2, "look", seconds=PATIENCE)
+
+    assert background.submit(threading.current_thread).result(PATIENCE).name.startswith("look_")
+    with pytest.raises(ZeroDivisionError):
+        background.submit(divmod, 1, 0).result(PATIENCE)
+    assert background.submit(max, 3, 7).result(PATIENCE) == 7
+    assert background.close()
+
+
+def test_closing_waits_for_what_was_submitted_and_takes_no_more() -> None:
+    """Twice is fine."""
+    background, go_on = Background(1, "look", seconds=PATIENCE), threading.Event()
+    one, other = background.submit(go_on.wait, PATIENCE), background.submit(max, 3, 7)
+    go_on.set()
+
+    assert (background.close(), background.close()) == (True, True)
+    assert (one.result(0), other.result(0)) == (True, 7)
+    with pytest.raises(RuntimeError, match="nothing more can be submitted"):
+        background.submit(max, 3, 7)
+
+
+def test_closing_ends_though_something_hangs(hanging: threading.Event) -> None:
+    """What was not begun is dropped; the thread that hangs ends once it can."""
+    background, begun = Background(1, "look", seconds=0), threading.Event()
+
+    def hang() -> bool:
+        begun.set()
+        return hanging.wait(PATIENCE)
+
+    stuck, waiting = background.submit(hang), background.submit(max, 3, 7)
+    assert begun.wait(PATIENCE)
+
+    assert not background.close()
+    with pytest.raises(CancelledError):
+        waiting.result(0)
+    hanging.set()
+    assert stuck.result(PATIENCE)
+    assert background.close(PATIENCE)
+
+
+def test_threads_end_with_the_object_that_they_belong_to() -> None:
+    """A host that drops its workflow without closing it keeps no threads."""
+    background = Background(2, "look", seconds=PATIENCE)
+    threads = background._threads
+    del background
+    gc.collect()
+
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert [thread.is_alive() for thread in threads] == [False, False]
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent(hanging: threading.Event) -> None:
+    """They are not there."""
+    background = Background(1, "look", seconds=PATIENCE)
+    background.submit(hanging.wait, PATIENCE)
+    pid = os.fork()
+    if pid == 0:  # what a child does must not reach the test's runner
+        code = 1
+        try:
+            with background._lock:
+                code = 0 if background.close() else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    hanging.set()
+    assert background.close()
+
+
+EXIT = """
+import threading
+from itsm_workflow.callbacks.background import Background
+
+done = []
+background, begun = Background(2, "look", seconds={seconds}), threading.Event()
+{work}
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "work", "printed"),
+    [
+        (0.1, "background.submit(threading.Event().wait)", ""),
+        (60, "background.submit(print, 'looked')", "looked"),
+        (0.1, "background.submit(threading.Event().wait); background.close()", ""),
+    ],
+    ids=["hangs", "is done", "hung when it was closed"],
+)
+def test_the_exit_of_the_interpreter_waits_within_bounds(seconds: float, work: str, printed: str) -> None:
+    """A look that hangs keeps no process alive; one that does not is done."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT.format(seconds=seconds, work=work)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, printed, "")
+
+
+def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None:
+    """Observers are notified, and the change stays due for another process."""
+    desk, workflow, change = opened(after_callback="background")
+    callback, begun = desk.decide(change), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        hanging.wait(PATIENCE)
+
+    desk.gateway.before["get_ticket_info"] = hang
+    assert desk.gateway.hand_over(callback, workflow.receive)
+    assert begun.wait(PATIENCE)
+
+    workflow.close(seconds=0)
+
+    [(change_id, error)] = desk.witness.troubles
+    assert (change_id, str(error)) == (
+        "",
+        "looks after callbacks did not end in time: their changes stay due, and reconcile looks into them",
+    )
