@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,10 @@ def test_no_secret_shows() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "中文", "a\x00"])
-def test_a_name_that_cannot_stand_in_a_header_is_refused(text: str) -> None:
-    """No header is added by a name."""
-    with pytest.raises(ValueError, match="cannot stand in a header"):
-        headers(SETTINGS, RequestContext(tenant=text), "r")
+@pytest.mark.parametrize("what", ["tenant", "language", "request id"])
+def test_a_name_that_cannot_stand_in_a_header_is_refused(what: str, text: str) -> None:
+    """No header is added by a name; the error says which it is."""
+    given: dict[str, Any] = {} if what == "request id" else {what: text}
+    context = RequestContext(**given)
+    with pytest.raises(ValueError, match=f"^the {what} .* cannot stand in a header$"):
+        headers(SETTINGS, context, text if what == "request id" else "r")

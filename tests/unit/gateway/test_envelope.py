@@ -267,3 +267,71 @@ class TestDecoding:
             decode({"name": "canary"}, Picky, endpoint="e", request_id="r")
         assert caught.value.__cause__ is caught.value.__context__ is None
         assert "canary" not in str(caught.value)
+
+
+class TestLimits:
+    """What just fits, and what does not; each error names the call."""
+
+    def test_as_many_values_as_are_read(self) -> None:
+        """One more is refused, with the call and the status."""
+        most = (
+            MAX_VALUES - 3
+        )  # the envelope's own two commas, its brace and the bracket count; one comma fewer than ones
+        assert read(read_values(most)) == Success(code=0, data=[1] * most)
+        with pytest.raises(GatewayAnswerTooLarge, match=f"more than {MAX_VALUES} values") as caught:
+            read(read_values(most + 1))
+        assert (caught.value.endpoint, caught.value.request_id, caught.value.status) == ("e", "r", 200)
+
+    def test_a_number_of_a_hundred_digits(self) -> None:
+        """A longer one is not meant."""
+        assert parse_json(b"1" * 100) == int("1" * 100)
+        with pytest.raises(ValueError, match="a number that is too long"):
+            parse_json(b"1" * 101)
+
+    def test_a_mark_at_the_beginning(self) -> None:
+        """It is said to be one."""
+        with pytest.raises(ValueError, match=r"^the answer starts with a byte order mark$"):
+            parse_json("\ufeff{}".encode())
+
+    def test_words_of_exactly_the_limit(self) -> None:
+        """They are not cut, and blanks at the end do not count."""
+        assert clean("x" * 64, limit=64) == "x" * 64
+        assert clean("x" * 65, limit=64) == "x" * 63 + "…"
+        assert clean("x" * 64 + " ", limit=64) == "x" * 64
+
+    def test_a_code_of_words_is_cut(self) -> None:
+        """At 64 characters."""
+        found = read({"result": False, "code": "C" * 65, "message": "no"})
+        assert found.code == "C" * 63 + "…"
+        assert read({"result": False, "code": "C" * 64, "message": "no"}).code == "C" * 64
+
+    @pytest.mark.parametrize("message", [None, ""])
+    def test_no_words(self, message: str | None) -> None:
+        """Then there are none."""
+        assert read({"result": False, "code": 1, "message": message}).message == ""
+        assert read({"result": True, "code": 0, "message": message}).message == ""
+        assert read({"result": True, "code": 0, "message": 7}).message == ""
+
+    def test_data_that_does_not_fit_comes_with_its_call(self) -> None:
+        """Endpoint, id and status."""
+        with pytest.raises(GatewayProtocolError, match="not as agreed at data ") as caught:
+            decode("text", list[int], endpoint="e", request_id="r")
+        assert (caught.value.endpoint, caught.value.request_id, caught.value.status) == ("e", "r", 200)
+
+    def test_half_a_character_in_a_key(self) -> None:
+        """As in a value."""
+        for body in (b'{"\\ud800": 1}', b'{"a": "\\ud800"}', b'[["\\udc00"]]'):
+            with pytest.raises(ValueError, match="half a character"):
+                parse_json(body)
+
+    def test_five_places_are_named(self) -> None:
+        """Of any number."""
+        fields = {name: attrs.field(type=int) for name in "abcdef"}
+        kind = attrs.make_class("Many", fields, frozen=True)
+        with pytest.raises(GatewayProtocolError, match=r"at data\.a, data\.b, data\.c, data\.d, data\.e "):
+            decode(dict.fromkeys(fields, "x"), kind, endpoint="e", request_id="r")
+
+
+def read_values(count: int) -> bytes:
+    """Return an envelope with so many ones."""
+    return b'{"result": true, "code": 0, "data": [' + b",".join([b"1"] * count) + b"]}"

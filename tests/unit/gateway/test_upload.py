@@ -102,6 +102,17 @@ class TestTaking:
         with pytest.raises(ValueError, match="search: the file 'f' is open for text, open it in mode 'rb'"):
             take_files("search", {}, {"f": io.StringIO("x")})  # type: ignore[dict-item] # the point
 
+    def test_a_file_whose_name_is_a_number(self) -> None:
+        """As that of a file that was opened by its descriptor: the parameter's name is taken."""
+
+        class Numbered(io.BytesIO):
+            """Such a file."""
+
+            name = 7
+
+        _, files = take_files("e", {}, {"f": Numbered(b"x")})
+        assert files["f"].name == "f"
+
     def test_what_is_no_file(self) -> None:
         """A path is none."""
         with pytest.raises(ValueError, match="search: the file 'f' is neither a File nor open"):
@@ -117,5 +128,6 @@ class TestTaking:
 
         _, files = take_files("e", {}, {"f": Endless()})
         assert len(files["f"].content) == 11
+        assert encode_form("search", {}, {"g": File(name="g", content=b"y" * 10)})
         with pytest.raises(ValueError, match="search: the files have 12 bytes, more than the 10"):
             encode_form("search", {}, {**files, "g": File(name="g", content=b"y")})
