@@ -15,6 +15,7 @@ import attrs
 
 from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Moment, Phase
 from itsm_workflow.journal import Journal, Prepared
+from itsm_workflow.machine import withdrawal
 from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import ReadAnswer
@@ -248,6 +249,8 @@ class Shelf:
             suspicion = attrs.evolve(suspicion, since=_since(suspicion.since, self._oldest))
         if attention is not None:
             facts = {} if attention.reason in _WITHOUT_FACTS else dict(sorted(attention.facts.items()))
+            if "since" in facts and attention.reason is AttentionReason.WITHDRAWAL_UNRESOLVED:
+                facts["since"] = _withdrawn_since(change, facts["since"])
             attention = Attention(reason=attention.reason, since=NOW, facts=facts)
         return attrs.evolve(
             change,
@@ -326,6 +329,14 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
         change.submission,
         repr(dict(data)) if data else "",
     )
+
+
+def _withdrawn_since(change: ChangeRequest, told: str) -> str:
+    """Return the time in the facts of an unresolved withdrawal: that of the plain effect, if it is this effect's."""
+    effect = withdrawal.unresolved(change)
+    if effect is None or told != withdrawal.since(effect):
+        return "another withdrawal"
+    return withdrawal.since(_plain_effect(effect))
 
 
 def _plain_effect(effect: PlannedEffect) -> PlannedEffect:
