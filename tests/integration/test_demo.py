@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import demo
+from itsm_workflow import COLLECTOR_CHANGE, demo
 from itsm_workflow.audit import Forged
 from itsm_workflow.change import Entry, Outcome
 from itsm_workflow.demo import report
@@ -114,7 +114,7 @@ def test_the_killed_process_was_replaced_by_another(whole: Run) -> None:
 def test_the_store_stays_and_can_be_read(whole: Run) -> None:
     """What was demonstrated can be looked at afterwards."""
     with contextlib.closing(open_storage(whole.store)) as storage:
-        assert len(storage.find(Query(limit=100)).rows) == 20
+        assert len(storage.find(Query(workflow=COLLECTOR_CHANGE.name, limit=100)).rows) == 20
 
 
 def test_one_line_adds_up(whole: Run) -> None:

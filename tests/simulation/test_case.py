@@ -146,7 +146,7 @@ def test_the_file_fails_where_the_machine_has_changed(tmp_path: Path) -> None:
 
 def test_another_policy_is_written_into_the_file(tmp_path: Path) -> None:
     """Guards judge by the timings that were in force, so the file brings those that differ from the usual."""
-    policy = Policy(quiet=dt.timedelta(seconds=5), lookups=(dt.timedelta(0), dt.timedelta(seconds=2)), resends=1)
+    policy = Policy(quiet=dt.timedelta(seconds=5), lookups=(dt.timedelta(0), dt.timedelta(seconds=120)), resends=1)
     world = World()
     with world.workflow(policy=policy) as workflow:
         change = given(workflow, world)
@@ -158,7 +158,7 @@ def test_another_policy_is_written_into_the_file(tmp_path: Path) -> None:
     with pytest.raises(CaseNotExported, match="believed after a second look"):
         text_of(entries)
     text = text_of(entries, policy)
-    lookups = "lookups=(dt.timedelta(seconds=0), dt.timedelta(seconds=2), )"
+    lookups = "lookups=(dt.timedelta(seconds=0), dt.timedelta(seconds=120), )"
     assert f"POLICY = Policy({lookups}, resends=1, quiet=dt.timedelta(seconds=5))" in text
     path = tmp_path / "test_case.py"
     path.write_text(text, encoding="utf-8")
