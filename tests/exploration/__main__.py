@@ -1,7 +1,7 @@
 """Walks everything within the bounds that the command has by default, and renews the page about it.
 
 ``python -m tests.exploration``: the exit code is 1 if a promise is broken, or if the page said something else. It takes
-a minute or two, which is why the test of the page leaves this one out.
+a few minutes, which is why the test of the page leaves this one out.
 """
 
 from __future__ import annotations

@@ -192,6 +192,8 @@ PEOPLE: dict[str, Case] = {
     "no attention": (guards.has_attention, x.PENDING, WANTED, 0, "no attention is raised"),
 }
 
+DIFFERS = ("approvers: sent bob, shows alice",)
+
 TICKETS: dict[str, Case] = {
     "ours": (guards.ticket_is_ours, x.SENDING, x.confirmed(), 0, None),
     "another key": (
@@ -214,6 +216,48 @@ TICKETS: dict[str, Case] = {
         x.confirmed(creator="bob"),
         0,
         "the ticket was created by 'bob', not by 'alice'",
+    ),
+    "a look-up's that differs": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.LOOKUP, differences=DIFFERS),
+        0,
+        "the ticket is not what was sent: approvers: sent bob, shows alice",
+    ),
+    "an override that no operator gave": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.LOOKUP, differences=DIFFERS, override="it looks alike"),
+        0,
+        "the ticket is not what was sent: approvers: sent bob, shows alice",
+    ),
+    "an operator's that differs": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS),
+        0,
+        "the ticket is not what was sent: approvers: sent bob, shows alice; an operator can record it with override",
+    ),
+    "an override": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS, override="bob is ill"),
+        0,
+        None,
+    ),
+    "an override while it is being sent": (
+        guards.ticket_is_ours,
+        x.SENDING,
+        x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS, override="bob is ill"),
+        0,
+        "it is being sent: wait until its outcome is known",
+    ),
+    "an override of the key": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.OPERATOR, key="K2", override="bob is ill"),
+        0,
+        "the ticket does not carry this change's key",
     ),
     "known": (guards.ticket_is_known, x.PENDING, x.confirmed(), 0, None),
     "another id": (
