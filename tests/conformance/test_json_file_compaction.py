@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._rows import (
     NOW,
@@ -268,6 +268,24 @@ def test_a_log_that_another_process_replaces_meanwhile_is_left_to_it(
     assert names_beside(path) == ["store.jsonl.lock"]
     backend.close()
     other.close()
+
+
+def test_a_log_that_is_damaged_meanwhile_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is for a repair, which keeps the original; nothing failed."""
+    backend, blocks = JSONFileBackend(path), _log.in_blocks
+    damaged = path.read_bytes() + b"what is this?\n"
+
+    def spoiled(lines: Iterator[bytes]) -> Iterator[bytes]:
+        path.write_bytes(damaged)
+        return blocks(lines)
+
+    monkeypatch.setattr(_compaction, "in_blocks", spoiled)
+    backend.compact()
+    assert path.read_bytes() == damaged
+    assert names_beside(path) == ["store.jsonl.lock"]
+    with pytest.raises(StorageCorrupt, match="can only be read"):
+        backend.commit([create("c4")])
+    backend.close()
 
 
 @pytest.mark.parametrize("fails", ["sync_directory", "switch"])

@@ -182,6 +182,17 @@ def test_a_table_can_be_written_anew() -> None:
     assert (write.expected_version, [one.seq for one in write.entries]) == (2, [1, 2, 3])
 
 
+def test_what_a_table_is_written_from_is_the_table_as_it_was() -> None:
+    """It goes on changing while it is written: no row, entry or change of later is in it."""
+    filled = table(create("a"), create("b"))
+    before = list(filled.writes())
+    writes = filled.writes()
+    filled.commit([follow(filled.rows["a"], entries=2), create("c")])
+
+    assert list(writes) == before
+    assert [write.row.id for write in filled.writes()] == ["a", "b", "c"]
+
+
 def test_a_write_that_only_claims_is_judged_by_its_version_alone() -> None:
     """It moves no unique value, whatever its row says of them."""
     filled = table(create("a", open_subject="w:s"), create("b"))
