@@ -117,7 +117,25 @@ def strikes(
 
 def report(error: BaseException) -> str:
     """Return what a report with the variables of all frames shows of an error and of all that it came from."""
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    shown: list[str] = []
+    waiting, seen = [error], list[BaseException]()
+    while waiting:
+        current = waiting.pop()
+        seen.append(current)
+        shown += traceback.format_exception_only(current)
+        near = (current.__cause__, current.__context__)
+        waiting += [each for each in near if each is not None and each not in [*seen, *waiting]]
+        for frame, line in traceback.walk_tb(current.__traceback__):
+            shown.append(f"{frame.f_code.co_filename}:{line}\n")
+            shown += [f"    {name} = {_repr(value)}\n" for name, value in frame.f_locals.items()]
+    return "".join(shown)
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - of what is half made
+        return "<no repr>"
 
 
 @contextlib.contextmanager

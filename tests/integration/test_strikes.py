@@ -203,7 +203,9 @@ class TestCallback:
             receive, request = scene.workflow.receive, scene.callback(**facts)
             return lambda: answered(receive, request)
 
-        assert leaks(prepare) == []
+        # What follows once it was believed is the same for all, and is struck here and there.
+        assert leaks(prepare, within=(*CALLBACKS, f"{LIBRARY}/workflow.py")) == []
+        assert leaks(prepare, step=5) == []
 
     @pytest.mark.parametrize("place", ["header", "path"])
     def test_nor_on_the_way_through_a_server(self, place: str) -> None:
@@ -465,7 +467,9 @@ class TestCommandLine:
         """By the option and by the variable, of every kind of URL."""
         for name, value in VARIABLES.items():
             monkeypatch.setenv(name, value)
-        paths = [f"sqlite:///{tmp_path}/me:{STORE_PASSWORD}@db", f"json://me:{STORE_PASSWORD}@db"]
+        paths = [f"json://me:{STORE_PASSWORD}@db"]
+        if command[0] != "storage":  # which would check it, since it can be made there
+            paths.append(f"sqlite:///{tmp_path}/me:{STORE_PASSWORD}@db")
         for store in (MASKED.reveal(), *STORES, *paths, STORE_PASSWORD):
             monkeypatch.setenv("BKAPP_ITSM_STORE", store)
             typed = [store] if command[0] == "storage" else ["--store", store]

@@ -7,6 +7,7 @@ import traceback
 import pytest
 
 from itsm_workflow.secrets import Secret, without_frames
+from tests.strikes import report
 
 CANARY = "canary-0123456789"
 
@@ -19,11 +20,6 @@ def fail(text: str, kind: type[BaseException], *, chained: bool = False) -> None
     """Raise an error, with the text in the variables of two frames and, if so wanted, in the errors before it."""
     shown = f"{text}!"
     raise kind("failed") from (KeyError(shown) if chained else None)
-
-
-def report(error: BaseException) -> str:
-    """Return what a report with the variables of all frames shows."""
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 def test_what_a_call_returns_is_returned() -> None:
