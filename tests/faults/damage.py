@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow import COLLECTOR_CHANGE
 from itsm_workflow.errors import StorageCorrupt, StorageError
 from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
 from tests.faults.stores import opened
@@ -68,6 +69,11 @@ class Whole:
     def now(self) -> State:
         """How it looks."""
         return self.states[-1]
+
+    @property
+    def changes(self) -> list[str]:
+        """The ids of its changes: its other rows are the library's own."""
+        return [name for name, (row, _) in self.now.items() if row.workflow == COLLECTOR_CHANGE.name]
 
     @contextlib.contextmanager
     def damaged(self, files: Mapping[str, bytes]) -> Iterator[None]:
@@ -131,11 +137,11 @@ def read_by_workflow(whole: Whole) -> dict[str, tuple[ChangeRequest, list[Entry]
     try:
         store = opened(whole.url)
     except StorageError as error:
-        return dict.fromkeys(whole.now, error)
+        return dict.fromkeys(whole.changes, error)
     workflow = World(store=store).workflow()
     found: dict[str, tuple[ChangeRequest, list[Entry]] | StorageError] = {}
     try:
-        for change_id in whole.now:
+        for change_id in whole.changes:
             try:
                 found[change_id] = workflow.get(change_id), workflow.history(change_id)
             except StorageError as error:

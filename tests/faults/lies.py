@@ -11,6 +11,7 @@ import attrs
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.machine.evidence import TicketStatus
@@ -44,6 +45,7 @@ ODD_WORDS: tuple[Any, ...] = (
 )
 """Status words that BK-ITSM's list does not have, or that end nothing."""
 _WITHDRAWN = ["TERMINATED", "REVOKED"]
+BUILTIN = {"id": 2, "name": BUILTIN_NAME}
 FOREIGN = "REQ20261125000099"
 
 
@@ -72,6 +74,7 @@ class Liar:
             "ticket_approval_result": self._results,
             "get_ticket_status": lambda _: {"current_status": self._word(), "current_steps": []},
             "get_ticket_logs": lambda _: random.choice([APPROVED_LOG, {"logs": []}]),
+            "get_services": lambda _: random.choice([[BUILTIN], [BUILTIN], [], [BUILTIN, {**BUILTIN, "id": 3}]]),
             "callback_failed_ticket": lambda _: random.choice([[], [FOREIGN], [SN, FOREIGN], [SN, SN]]),
         }
 

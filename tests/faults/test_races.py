@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from itsm_workflow import State, Workflow, open_storage
+from itsm_workflow import Policy, State, Workflow, open_storage
 from itsm_workflow.audit import audit
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import AlreadyApplied
@@ -86,7 +86,10 @@ def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_pat
 def _check(store: str, tickets: Path, subjects: int) -> int:
     """Let a survivor look after what is left, and audit everything; return how many entries there are."""
     ledger, entries = TicketFile(tickets), 0
-    for ahead in (31.0, 60.0, 800.0):
+    policy = Policy()
+    ahead = policy.send_lease.total_seconds()
+    for wait in policy.lookups:  # each look has its pass
+        ahead += wait.total_seconds() + 1
         with Workflow(storage=open_storage(store), gateway=ledger, clock=LaterClock(ahead)) as survivor:
             survivor.reconcile()
     with Workflow(storage=open_storage(store), gateway=ledger) as survivor:

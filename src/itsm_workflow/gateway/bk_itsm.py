@@ -24,7 +24,7 @@ from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_match import TicketMatcher, found_ticket
 from itsm_workflow.gateway.bk_itsm_page import show_log, show_ticket
-from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of
+from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
 from itsm_workflow.gateway.bk_itsm_services import ServiceFinder
@@ -333,11 +333,6 @@ class BkItsmGateway:
 
 def _remote_message(refused: GatewayRefused) -> str:
     return str(vars(refused).get("remote_message", ""))
-
-
-def withdrawal_of(status: TicketStatus) -> Withdrawal:
-    """Return what the end of a ticket means for its withdrawal."""
-    return Withdrawal.DONE if status is TicketStatus.REVOKED else Withdrawal.ENDED
 
 
 def _operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mapping[str, object]:

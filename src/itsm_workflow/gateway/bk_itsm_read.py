@@ -28,7 +28,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
 from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.gateway.response import Reply
-from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -288,3 +288,8 @@ def _decision(page: TicketPage, key: str | None) -> str | None:
 def _people(names: str) -> str:
     """Return user names without the commas that the server puts around them."""
     return clean(names.strip(","))
+
+
+def withdrawal_of(status: TicketStatus) -> Withdrawal:
+    """Return what the end of a ticket means for its withdrawal."""
+    return Withdrawal.DONE if status is TicketStatus.REVOKED else Withdrawal.ENDED

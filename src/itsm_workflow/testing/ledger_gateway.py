@@ -10,10 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
-from itsm_workflow.gateway.bk_itsm import withdrawal_of
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
-from itsm_workflow.gateway.bk_itsm_read import status_of
+from itsm_workflow.gateway.bk_itsm_read import status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal

@@ -114,6 +114,7 @@ class World:
         self._after = self._cast.choice(("inline", "later", "queue"))
         self._acted: Counter[tuple[str, str]] = Counter()
         self._look_planned = False
+        self._has_ended = False
         self.system = TicketSystem(
             seed,
             clock=self.clock,
@@ -292,7 +293,7 @@ class World:
 
     def _plan_pass(self, worker: Process) -> None:
         """Let a worker pass by a little after something falls due, as cron would, without the idle passes."""
-        if worker.passing or worker not in self._workers:
+        if worker.passing or self._has_ended or worker not in self._workers:
             return
         query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
         first = self.store.find(query).rows
@@ -314,7 +315,10 @@ class World:
 
     def _pass(self, worker: Process, workflow: Workflow) -> None:
         try:
-            workflow.reconcile(readers=1)  # a thread would not be the scheduler's
+            report = workflow.reconcile(readers=1)  # a thread would not be the scheduler's
+            if report.unreadable:  # no later pass would read it, so the run ends
+                self.problems.append(f"unreadable: {report.unreadable} of the changes that are due cannot be read")
+                self._has_ended = True
         finally:
             worker.passing = False
             self._plan_pass(worker)
