@@ -2,7 +2,7 @@
 
 A process plans the effects that it knows the names of. One that was opened with fewer names than another would plan
 fewer effects, and no change would show that some are missing. So the store keeps, for each workflow, all names that its
-processes have brought, in one row of a workflow that has no other rows.
+processes have brought: one row for each version of its definition, in a workflow that has no other rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TRIES = 16
 
 
 class Catalogue:
-    """The names of one workflow's effects.
+    """The names of the effects of one version of a workflow.
 
     Args:
         journal: The workflow's changes; knows the names that this process brings.
@@ -43,7 +43,7 @@ class Catalogue:
         self._is_noted = False
 
     def check(self) -> None:
-        """Store the names that this process brings, and refuse if it lacks some of the same version.
+        """Store the names that this process brings, and refuse if it lacks some of its version.
 
         A row that cannot be read refuses nothing: it is no reason to file no more changes.
 
@@ -79,7 +79,7 @@ class Catalogue:
 
     @property
     def _id(self) -> str:
-        return f"effects.{self._journal.definition.name}"
+        return f"effects.{self._journal.definition.name}.{self._journal.definition.version}"
 
     def _read(self) -> Stored | None:
         row = self._journal.storage.get(self._id)
@@ -87,10 +87,7 @@ class Catalogue:
 
     def _missing(self, known: ChangeRequest) -> dict[str, list[str]]:
         """Return, by state, what the store knows and this process does not name."""
-        journal = self._journal
-        if known.definition_version != journal.definition.version:
-            return {}
-        missing = {}
+        journal, missing = self._journal, {}
         for state, names in known.effect_names.items():
             ours = {one for name in journal.effects.get(state, ()) for one in (name, *journal.aliases.get(name, ()))}
             missing[state] = [name for name in names if name not in ours]
@@ -111,12 +108,9 @@ class Catalogue:
         """Store what this process adds to what is known, and return whether that is in the store then."""
         journal, now = self._journal, self._journal.clock.now()
         version = journal.definition.version
-        if known is not None and known.change.definition_version > version:
-            return True  # an older process goes on with what it knows
-        older = known is None or known.change.definition_version < version
-        before: Mapping[str, tuple[str, ...]] = {} if older or known is None else known.change.effect_names
+        before: Mapping[str, tuple[str, ...]] = known.change.effect_names if known else {}
         names = _joined(before, journal.effects, journal.aliases)
-        if names == before and (known is None or not older):
+        if names == before:
             return True
         change = ChangeRequest(
             id=self._id,

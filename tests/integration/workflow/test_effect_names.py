@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow import ChangeRequest
 
-ROW = "effects.collector_change"
+ROW = "effects.collector_change.1"
 NAMED = attrs.evolve(COLLECTOR_CHANGE, effects={State.APPROVED: ("start", "tell")})
 
 
@@ -160,14 +160,20 @@ def test_a_higher_version_retires_a_name(world: World) -> None:
     old = world.workflow()
     world.apply(old)
     second = attrs.evolve(COLLECTOR_CHANGE, version=2)
+    new = world.workflow(definition=second, effects={State.APPROVED: [Effect("begin", print)]})
 
-    world.apply(world.workflow(definition=second, effects={}), "collector-2")
-    world.apply(old, "collector-3")
+    assert world.apply(new, "collector-2").effect_names == {"approved": ("begin",)}
+    assert world.apply(old, "collector-3").effect_names == {"approved": ("start",)}
 
-    row = world.store.get(ROW)
-    assert row is not None
-    retired = json.loads(row.document)["change"]
-    assert (retired["definition_version"], retired.get("effect_names", {})) == (2, {})
+
+def test_a_process_of_an_older_version_loses_no_effect_either(world: World) -> None:
+    """What the store knows of its version holds, also after it met a newer one."""
+    world.apply(world.workflow())
+    second = attrs.evolve(COLLECTOR_CHANGE, version=2)
+    world.apply(world.workflow(definition=second, effects={State.APPROVED: [Effect("begin", print)]}), "collector-2")
+
+    with pytest.raises(DefinitionError, match="start of state approved"):
+        world.apply(world.workflow(effects={}), "collector-3")
 
 
 def test_names_are_brought_by_several_processes_at_once(world: World) -> None:
