@@ -22,7 +22,7 @@ from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
 from itsm_workflow.settle import Step
-from itsm_workflow.storage.codec import START, Codec, Stored, digest
+from itsm_workflow.storage.codec import LAST, START, Codec, Stored, digest
 from itsm_workflow.storage.protocol import ConflictKind, Order, Query
 
 if TYPE_CHECKING:
@@ -158,10 +158,19 @@ class Journal:
         Args:
             subject: The subject.
             besides: The id of a change that is left out.
+
+        Raises:
+            StorageCorrupt: No number can follow it, so it is not one that was written.
         """
         query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
-        found = self.storage.find(query).rows
-        return max((row.submission or 0 for row in found if row.id != besides), default=0)
+        found = {row.submission or 0: row.id for row in self.storage.find(query).rows if row.id != besides}
+        highest = max(found, default=0)
+        if highest > LAST:
+            message = (
+                f"change {found[highest]} is not stored as this version wrote it: submission: {highest} is too high"
+            )
+            raise StorageCorrupt(message, change_id=found[highest])
+        return highest
 
     def held(self, subject: str) -> str:
         """Return the text that is unique in the store for the open change of a subject."""

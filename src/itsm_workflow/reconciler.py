@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import attrs
 
 from itsm_workflow.clock import to_micros
-from itsm_workflow.errors import GatewayError, StorageConflict, StorageError, StorageUnavailable
+from itsm_workflow.errors import GatewayError, StorageConflict, StorageUnavailable
 from itsm_workflow.gateway.checked import checked_numbers, checked_results
 from itsm_workflow.gateway.protocol import SupportsRest, SupportsUndelivered
 from itsm_workflow.journal import Page
@@ -213,13 +213,14 @@ class Reconciler:
     def _commit(self, claims: Sequence[Prepared]) -> list[str]:
         """Commit the claims of a page, and return for each what it lost on; empty if it was stored.
 
-        One change whose rows are damaged can fail the commit of all of them. Then each is committed by itself.
+        One change whose rows are damaged, or that no backend stores, can fail the commit of all of them. Then each is
+        committed by itself.
         """
         try:
             return ["busy" if conflict else "" for conflict in self.journal.commit(claims)]
         except StorageUnavailable:
             raise
-        except StorageError:
+        except Exception:  # noqa: BLE001 - a refused value is a ValueError; which change it is about shows below
             return [self._commit_alone(claim) for claim in claims]
 
     def _commit_alone(self, claim: Prepared) -> str:
@@ -227,8 +228,8 @@ class Reconciler:
             return "busy" if self.journal.commit([claim])[0] else ""
         except StorageUnavailable:
             raise
-        except StorageError as error:
-            self.observers.on_trouble(claim.stored.change.id, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.observers.on_trouble(claim.stored.change.id, error, doing=_POISON)
             return "unreadable"
 
     def _guarded(self, before: Stored, act: Callable[P, tuple[Stored, bool]], *args: P.args, **kwargs: P.kwargs) -> str:

@@ -432,6 +432,13 @@ def test_a_due_time_that_is_none_is_corrupt(due_at: int) -> None:
         CODEC.read(attrs.evolve(written(x.PENDING).row, due_at=due_at))
 
 
+@pytest.mark.parametrize("version", [-126, -1, 0, 2**63 - 1])
+def test_a_version_that_none_can_follow_is_corrupt(version: int) -> None:
+    """The row's digest does not cover it: a claim moves it, and nothing else of the row."""
+    with pytest.raises(StorageCorrupt, match="version"):
+        CODEC.read(attrs.evolve(written(x.DRAFT).row, version=version))
+
+
 def test_every_column_but_those_of_a_claim_is_bound() -> None:
     """A column that is added is bound, or is named here with its reason."""
     moved_by_a_claim, let_go_by_a_repair = {"version", "due_at"}, {"open_subject"}

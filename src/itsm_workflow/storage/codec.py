@@ -41,6 +41,9 @@ _KEYS = {"schema", "head", "digest", "change"}
 _FREE = {"version", "due_at", "open_subject", "document", "submission"}
 _BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in _FREE)
 
+LAST = 2**63 - 2
+"""The highest version or submission number that another one can follow within the 64 bits of a column."""
+
 
 @attrs.frozen(kw_only=True)
 class Stored:
@@ -137,6 +140,8 @@ class Codec:
             due_at = None if row.due_at is None else from_micros(row.due_at)
             if found != written:
                 raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
+            if not 1 <= row.version <= LAST:  # the digest does not cover it
+                raise ValueError(f"version: {row.version} is not from 1 to {LAST}")  # noqa: TRY301 - as above
         except StorageSchemaError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a foreign shape provokes means the same

@@ -96,10 +96,18 @@ def stray(site: Site) -> None:
     )
 
 
+def numbered(version: str) -> Callable[[Site], None]:
+    """Return the damage that gives the row's version, which no digest covers, another value."""
+    return lambda site: site.edit(f"UPDATE changes SET version = {version} WHERE subject = ?", POISONED)  # noqa: S608
+
+
 DAMAGE: dict[str, Callable[[Site], None]] = {
     "a text that is not UTF-8": undecodable,
     "another text": flipped,
     "a stray entry": stray,
+    "a version with its sign flipped": numbered("version | -128"),
+    "version zero": numbered("0"),
+    "a version that none can follow": numbered(str(2**63 - 1)),
 }
 
 
@@ -120,6 +128,35 @@ def test_damaged_change_holds_no_other_up(site: Site, damage: Callable[[Site], N
     site.troubles.ids.clear()
     again = site.poll()
     assert (again.due, again.moved, poisoned in site.troubles.ids) == (1, 0, True)
+
+
+@pytest.mark.parametrize("readers", [1, 4])
+def test_change_that_no_store_takes_holds_no_other_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch, readers: int
+) -> None:
+    """A commit that is refused because of one change's value is made again for each of them."""
+    commit = site.world.store.commit
+
+    def picky(writes: list[Write]) -> list[Conflict | None]:
+        if any(write.row.subject == POISONED for write in writes):
+            raise ValueError("a value that this backend cannot keep")
+        return commit(writes)
+
+    monkeypatch.setattr(site.world.store, "commit", picky)
+    report = site.poll(readers=readers)
+
+    assert (report.due, report.moved, report.unreadable) == (4, 3, 1)
+    assert {site.changes[POISONED].id} == set(site.troubles.ids)
+
+
+def test_submission_number_that_none_can_follow_is_damage(site: Site) -> None:
+    """The change that has it is named, before anything is stored for the new one."""
+    site.workflow.reconcile()
+    site.poll()
+    site.edit("UPDATE changes SET submission = ? WHERE subject = ?", 2**63 - 1, POISONED)
+
+    with pytest.raises(StorageCorrupt, match=site.changes[POISONED].id):
+        site.world.apply(site.workflow, POISONED)
 
 
 def test_others_are_listed_and_found_beside_a_damaged_change(site: Site) -> None:
