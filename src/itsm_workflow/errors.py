@@ -147,13 +147,21 @@ class NotApproved(ItsmWorkflowError):
 
 
 class ChangeNotFound(ItsmWorkflowError):
-    """No change goes by that id, subject or sn."""
+    """No change goes by that id, subject or sn.
+
+    Attributes:
+        workflow: Another workflow of the same store that has one, or an empty text.
+    """
 
     code = "change.not_found"
     name: str
+    workflow: str
 
-    def __init__(self, *, name: str) -> None:
-        super().__init__(f"no change has the id, subject or sn {name!r}; `itsm-workflow list` shows all", name=name)
+    def __init__(self, *, name: str, workflow: str = "") -> None:
+        advice = "`itsm-workflow list` shows all"
+        if workflow:
+            advice = f"one of workflow {workflow} has it: name the application of that workflow (--app)"
+        super().__init__(f"no change has the id, subject or sn {name!r}; {advice}", name=name, workflow=workflow)
 
 
 class AmbiguousChange(ItsmWorkflowError):

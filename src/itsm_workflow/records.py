@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
 
+from itsm_workflow.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
 from itsm_workflow.form import normal_subject
@@ -62,21 +63,28 @@ class Records:
             ChangeNotFound: None does.
             AmbiguousChange: Several do; it lists their ids.
         """
+        queries = (
+            Query(ids=(name,)),
+            Query(subject=unicodedata.normalize("NFC", name)),
+            Query(ticket_sns=(name,)),
+        )
         named = {
             stored.change.id: stored.change
-            for query in (
-                Query(ids=(name,)),
-                Query(subject=unicodedata.normalize("NFC", name)),
-                Query(ticket_sns=(name,)),
-            )
+            for query in queries
             for page in self._journal.pages(attrs.evolve(query, workflow=self.definition.name))
             for stored in page
         }
         if not named:
-            raise ChangeNotFound(name=name)
+            others = (other for query in queries for other in self.other_workflows(query))
+            raise ChangeNotFound(name=name, workflow=next(others, ""))
         if len(named) > 1:
             raise AmbiguousChange(name=name, candidates=sorted(named))
         return next(iter(named.values()))
+
+    def other_workflows(self, query: Query = Query()) -> list[str]:  # noqa: B008 - it is frozen
+        """Return the other workflows of the store with changes that match, of the first page of them."""
+        rows = self._journal.storage.find(query).rows
+        return sorted({row.workflow for row in rows} - {self.definition.name, CATALOGUE})
 
     def find(
         self,

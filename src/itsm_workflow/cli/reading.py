@@ -18,6 +18,7 @@ from itsm_workflow.errors import AmbiguousChange
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
 from itsm_workflow.status import decisions_of
+from itsm_workflow.storage.damage import logged_damage
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -62,7 +63,7 @@ def list_changes(  # noqa: PLR0917 - click passes by name
 ) -> Exit:
     """List changes, oldest first."""
     wanted = reasons or (tuple(AttentionReason) if attention else None)
-    with place.records() as records:
+    with logged_damage() as logged, place.records() as records:
         known = [state.value for state in records.definition.states]
         unknown = [state for state in states if state not in known]
         if unknown:
@@ -81,13 +82,15 @@ def list_changes(  # noqa: PLR0917 - click passes by name
             as_json([change_view(records.definition, change) for change in shown])
         elif shown:
             _print_changes(shown)
-    if not shown and not in_json:
-        note("no change matches")
+        else:
+            note("no change matches")
+            if others := records.other_workflows():
+                note(f"the store holds changes of {', '.join(others)}: name the application of that workflow (--app)")
     if len(changes) > limit:
         note(f"there are more: these are the oldest {limit}, --limit shows more")
     for one in damaged:
         note(f"itsm-workflow: {clean(one)}")
-    return Exit.PARTLY if damaged else Exit.DONE
+    return Exit.PARTLY if damaged or logged else Exit.DONE
 
 
 @click.command()

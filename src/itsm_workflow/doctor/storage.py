@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.secrets import SecretURL
+from itsm_workflow.storage.damage import logged_damage
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.storage.registry import open_storage, schema_of
@@ -61,7 +61,7 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
                 "back the store up, then start this release everywhere; the rest of the store was not looked at",
             )
             return
-        with _warnings() as told, contextlib.closing(open_storage(url)) as storage:
+        with logged_damage() as told, contextlib.closing(open_storage(url)) as storage:
             if told:
                 yield problem("storage.open", f"{_name(url)} opens, and is damaged: {'; '.join(told)}", _REPAIR)
             else:
@@ -71,23 +71,6 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
             yield from _waiting(storage, now)
     except StorageError as error:
         yield _failed(error)
-
-
-@contextlib.contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """Collect what backends log of a store that they can open all the same: the port has no other word for it."""
-    told: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    listener, root = Listener(logging.WARNING), logging.getLogger()
-    root.addHandler(listener)
-    try:
-        yield told
-    finally:
-        root.removeHandler(listener)
 
 
 def _failed(error: StorageError) -> Finding:

@@ -34,7 +34,7 @@ class Graph:
         if spec in {"", "mermaid"}:
             return _mermaid(self.definition, self.path)
         if spec == "table":
-            return _table(self.definition)
+            return _table(self.definition, self.path)
         raise ValueError(f"a graph has no format {spec!r}; it has {', '.join(FORMATS)}")
 
     def __str__(self) -> str:
@@ -42,10 +42,7 @@ class Graph:
 
 
 def _mermaid(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
-    steps: dict[tuple[str, str, str], list[str]] = {}
-    moved = [entry for entry in path if entry.source != entry.dest]
-    for number, entry in enumerate(moved):
-        steps.setdefault((entry.source, entry.trigger, entry.dest), []).append(str(number))
+    steps = _steps(path)
     lines = ["---", f"title: {definition.name}", "---", "stateDiagram-v2", "    direction LR"]
     lines.append(f"    [*] --> {definition.initial.value}")
     for source, trigger, dest in _edges(definition):
@@ -64,18 +61,40 @@ def _mermaid(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _steps(path: Sequence[Entry]) -> dict[tuple[str, str, str], list[str]]:
+    """Return the numbers of a path's moves by the edge that they took; the draft is number 0."""
+    steps: dict[tuple[str, str, str], list[str]] = {}
+    moved = [entry for entry in path if entry.source != entry.dest]
+    for number, entry in enumerate(moved):
+        steps.setdefault((entry.source, entry.trigger, entry.dest), []).append(str(number))
+    return steps
+
+
 def _edges(definition: WorkflowDefinition) -> Iterator[tuple[str, str, str]]:
     for row in moves(definition):
         for source in row.sources:
             yield source.value, row.trigger.value, row.dest.value if row.dest else source.value
 
 
-def _table(definition: WorkflowDefinition) -> str:
-    lines = ["| trigger | from | to | evidence | guard | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+def _table(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
+    head = ["trigger", "from", "to", "evidence", "guard", "meaning", *(["steps"] if path else [])]
+    lines = [_line(head), _line(["---"] * len(head))]
+    steps = _steps(path)
     for row in definition.transitions:
         sources = "any" if len(row.sources) == len(definition.states) else ", ".join(one.value for one in row.sources)
         evidence = " or ".join(kind.__name__ for kind in row.evidence_types)
         guard = "" if row.guard.__name__ == "always" else row.guard.__name__
-        cells = (row.trigger.value, sources, row.dest.value if row.dest else "=", evidence, guard, row.note)
-        lines.append("| " + " | ".join(cells) + " |")
+        cells = [row.trigger.value, sources, row.dest.value if row.dest else "=", evidence, guard, row.note]
+        if path and row.dest:
+            edges = ((source.value, row.trigger.value, row.dest.value) for source in row.sources)
+            cells.append(", ".join(number for edge in edges for number in steps.get(edge, ())))
+        elif path:
+            cells.append("")
+        lines.append(_line(cells))
+    if path:
+        lines += ["", f"The change stands in {path[-1].dest}."]
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from rich.cells import cell_len
 
+from itsm_workflow import Workflow, open_storage
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import Graph
+from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.integration.cli.office import PATIENCE
 
 if TYPE_CHECKING:
@@ -183,6 +186,45 @@ def test_graph_marks_a_changes_path_and_writes_a_file(office: Office) -> None:
     assert (done.code, done.out) == (0, "")
     assert "    class pending current" in (office.folder / "now.mmd").read_text(encoding="utf-8").splitlines()
     assert office.run("graph", "-o", "no/such/folder.mmd").code == 1
+
+
+def test_a_table_numbers_a_changes_path(office: Office) -> None:
+    """Each row tells which steps took it, and the last line where the change stands."""
+    change = office.apply("collector-42")
+    lines = office.run("graph", "--request", change["id"], "--format", "table").out.splitlines()
+    steps = [(line.split(" | ")[0].lstrip("| "), line.split(" | ")[-1].rstrip(" |")) for line in lines[2:-2]]
+    assert lines[0].endswith("| meaning | steps |")
+    assert [one for one in steps if one[1]] == [("submit", "1"), ("record_ticket", "2")]
+    assert lines[-1] == "The change stands in pending."
+
+
+def test_damage_that_a_store_only_logs_makes_a_list_partial(office: Office) -> None:
+    """A change whose only line is damaged cannot be listed: the exit code says that not all are."""
+    url = f"json:///{office.folder}/changes.jsonl"
+    person = ("--title", "t", "--applicant", "alice", "--approver", "bob", "--store", url)
+    for subject in ("collector-1", "collector-2"):
+        assert office.run("apply", "--subject", subject, *person).code == 0
+    path = office.folder / "changes.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"collector-1", b"collector-7"))
+    done = office.run("list", "--store", url)
+    assert (done.code, "collector-2" in done.out, "collector-1" in done.out) == (5, True, False)
+
+
+def test_a_change_of_another_workflow_is_said_to_be_one(office: Office) -> None:
+    """Reading it needs the definition of that workflow, which only its application knows."""
+    release = attrs.evolve(COLLECTOR_CHANGE, name="release")
+    with Workflow(
+        storage=open_storage(office.variables["BKAPP_ITSM_STORE"]),
+        gateway=MemorySandbox(clock=ManualClock()).gateway,
+        definition=release,
+    ) as workflow:
+        workflow.draft(subject="r-1", title="t", applicant="alice", approvers=["carol"])
+    done = office.run("list")
+    said = "the store holds changes of release: name the application of that workflow (--app)\n"
+    assert (done.code, done.out, done.err) == (0, "", f"no change matches\n{said}")
+    done = office.run("show", "r-1")
+    assert (done.code, done.out) == (1, "")
+    assert "one of workflow release has it: name the application of that workflow (--app)" in done.err
 
 
 def test_a_store_that_is_not_there_is_not_made(office: Office) -> None:
