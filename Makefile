@@ -4,7 +4,8 @@
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
-UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+PARALLEL := -n auto --dist worksteal
+UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --quiet
 
 export PYTHON
@@ -31,7 +32,7 @@ demo: install-demo
 	@$(BIN)/itsm-workflow demo $(ARGS)
 
 test: install-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 conformance: install-dev
 	@rm -rf build/conformance && mkdir -p build/conformance
@@ -40,7 +41,7 @@ conformance: install-dev
 	done
 
 coverage: install-dev
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
 
 faults: install-dev
 	@$(BIN)/python -m tests.faults $(ARGS)

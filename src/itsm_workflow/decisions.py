@@ -100,7 +100,8 @@ class Decisions(Records):
         """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.
 
         Raises:
-            TransitionRefused: A ticket is known and the gateway decides it, or one may still turn up.
+            TransitionRefused: A ticket is known and the gateway decides it, or its look-ups have not ended yet. Once
+                they have, `attention` says that a person decides, and the facts, whether the gateway answered them.
         """
         return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 

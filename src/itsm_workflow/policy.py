@@ -40,6 +40,14 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 class Policy:
     """When to look, how long to wait, when to call a person.
 
+    A duration is a `datetime.timedelta` from 0 to 3650 days, a count a whole number up to 1000. Each value is checked
+    when the policy is made, and those that go with the gateway's deadline when a `Workflow` is made with both, which
+    raises `SettingsError`.
+
+    Raises:
+        ValueError: A value is of another type or out of bounds, `lookups` is empty or does not ascend, or
+            `apply_budget` is less than `send_least`. It names the value.
+
     Attributes:
         send_lease: After this time a send whose owner is silent counts as unknown. A send begins only while what is
             left of its lease covers the gateway's whole deadline, however long the commit took that marked it.
@@ -49,7 +57,7 @@ class Policy:
         send_least: What of that must be left for the create; with less, the change stays queued.
         late_arrival: How long after its deadline a request that left may still reach the ticket system.
         unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
-        unsent_retry_cap: The longest such wait.
+        unsent_retry_cap: The longest such wait, also of the first.
         unsent_attempts: Sends in a row that never left after which a person is told.
         clock_skew: How far behind ours the gateway's clock may be: a ticket that it says was made longer than this
             before the change was submitted is not the change's own.
@@ -70,12 +78,13 @@ class Policy:
             one only makes the change due for the next pass, after ``soon``. So whoever captured a change's credential
             can neither fill the store nor keep the gateway's own callback from being heard.
         close_wait: How long closing a workflow, or the exit of the interpreter, waits for looks in the background.
-        quiet: How long a withdrawn or terminated ticket must stay so before it is believed.
+        quiet: How long a withdrawn or terminated ticket must stay so before it is believed; 0 believes the first look,
+            also of a ticket that revives.
         withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
         read_lease: How long a claimed look may take before another worker looks.
         effect_lease: How long a delivery may take before another worker delivers again.
         effect_backoff: Wait after the first failed delivery; doubles each time.
-        effect_backoff_cap: The longest such wait.
+        effect_backoff_cap: The longest such wait, also of the first.
         effect_attempts: Deliveries without success after which an effect is parked.
         effect_unknown: How long an effect may be due without a process that looks at its change having a function for
             it, before a person is told.
@@ -111,7 +120,7 @@ class Policy:
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a look-up schedule that is empty, too long, or not in ascending order."""
+        """Refuse a budget for less than one send, and a look-up schedule that is empty or not in ascending order."""
         given: object = self.lookups
         fits = isinstance(given, tuple) and 0 < len(given) <= _LOOKUPS and all(map(_is_time, given))
         if not fits or list(self.lookups) != sorted(self.lookups):

@@ -14,7 +14,9 @@ PINS = sorted((ROOT / "requirements").glob("*.txt"))
 
 def pinned(path: Path) -> dict[str, str]:
     """Return versions by package."""
-    return dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    return dict(
+        re.findall(r"^([a-z0-9-]+)(?:\[[a-z]+\])?==([^\s;]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -28,6 +30,22 @@ def test_every_pin_has_a_hash(path: Path) -> None:
     text = re.sub(r"#.*", "", path.read_text(encoding="utf-8")).replace("\\\n", " ")
     bare = [line for line in text.splitlines() if line.strip() and "--hash=sha256:" not in line]
     assert bare == []
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_a_pin_is_named_as_it_is_needed(path: Path) -> None:
+    """With its extras: pip 23, which comes with Python 3.11, refuses an extra of a package that is pinned without."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    wanted = {
+        match[0]
+        for group in groups.values()
+        for one in group
+        if isinstance(one, str) and (match := re.match(r"[a-z-]+\[[a-z]+\]", one))
+    }
+    text = path.read_text(encoding="utf-8")
+    assert wanted
+    for name in wanted:
+        assert not re.search(rf"^{re.escape(name.split('[')[0])}==", text, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)

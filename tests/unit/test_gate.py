@@ -374,7 +374,7 @@ def test_the_gate_and_apply_read_a_few_rows_of_a_subject_with_many_changes() -> 
 NO_SUBJECTS = [None, 42, 4.2, b"s1", bytearray(b"s1"), ["s1"], ("s1",), {"s1": 1}, {"s1"}, object(), str, len, True]
 
 
-@pytest.mark.parametrize("subject", NO_SUBJECTS, ids=repr)
+@pytest.mark.parametrize("subject", NO_SUBJECTS, ids=lambda value: type(value).__name__)
 def test_what_is_not_text_raises_at_the_gate(subject: object) -> None:
     """Nothing was checked, so nothing may look as if it had been."""
     with pytest.raises(TypeError, match=f"as text, not a {type(subject).__name__}: nothing was checked"):
