@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self, Unpack
 
 import attrs
 
 from itsm_workflow.callbacks.credential import callback_address
-from itsm_workflow.callbacks.inbox import Inbox
+from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.receive import Incoming
 from itsm_workflow.catalogue import Catalogue
 from itsm_workflow.clock import SystemClock
@@ -30,7 +31,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.reconciler import Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from itsm_workflow.callbacks.inbox import AfterCallback
     from itsm_workflow.callbacks.receive import Answer
@@ -89,13 +90,24 @@ class Workflow(Decisions):
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.policy = policy or Policy()
+        self.policy = Policy() if policy is None else policy
         for name, fits, wanted in (
             ("storage", hasattr(storage, "commit"), "an open store, as open_storage(url) returns it"),
             ("gateway", hasattr(gateway, "create"), "a TicketGateway, for example a BkItsmGateway"),
             ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
             ("policy", isinstance(self.policy, Policy), "a Policy"),
+            ("effects", effects is None or isinstance(effects, Mapping), "lists of Effect by state, as a dictionary"),
             ("form_check", form_check is None or callable(form_check), "a function of a Form"),
+            ("settings", settings is None or hasattr(settings, "deadline"), "Settings, such as Settings.from_env()"),
+            ("callbacks", isinstance(callbacks, bool), "True or False"),
+            (
+                "after_callback",
+                callable(after_callback) or after_callback in AFTER,
+                f"{', '.join(AFTER)} or a function",
+            ),
+            ("observers", _are_observers(observers), "a list of objects with on_entry and on_trouble"),
+            ("clock", clock is None or hasattr(clock, "boot"), "a Clock"),
+            ("entropy", callable(entropy), "a function of a number of bytes, such as os.urandom"),
         ):
             if not fits:
                 raise TypeError(f"Workflow({name}=...) takes {wanted}")
@@ -304,3 +316,8 @@ class Workflow(Decisions):
             self._settings.require("callback_host", "callback_keys")
             return None, {}
         return self._address.make(change_id, number)
+
+
+def _are_observers(observers: object) -> bool:
+    wanted = ("on_entry", "on_trouble")
+    return isinstance(observers, Sequence) and all(hasattr(one, name) for one in observers for name in wanted)

@@ -86,6 +86,18 @@ def test_a_subject_that_is_a_member_of_an_enum_is_kept_as_its_text() -> None:
         ({"gateway": "http://itsm"}, r"^Workflow\(gateway=...\) takes a TicketGateway"),
         ({"definition": "collector_change"}, r"^Workflow\(definition=...\) takes a WorkflowDefinition$"),
         ({"policy": 30}, r"^Workflow\(policy=...\) takes a Policy$"),
+        ({"policy": {}}, r"^Workflow\(policy=...\) takes a Policy$"),
+        ({"effects": []}, r"^Workflow\(effects=...\) takes lists of Effect by state, as a dictionary$"),
+        ({"settings": {}}, r"^Workflow\(settings=...\) takes Settings, such as Settings.from_env\(\)$"),
+        ({"callbacks": "no"}, r"^Workflow\(callbacks=...\) takes True or False$"),
+        (
+            {"after_callback": "never"},
+            r"^Workflow\(after_callback=...\) takes background, inline, later or a function$",
+        ),
+        ({"observers": print}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
+        ({"observers": [print]}, r"^Workflow\(observers=...\) takes a list of objects with on_entry and on_trouble$"),
+        ({"clock": 3}, r"^Workflow\(clock=...\) takes a Clock$"),
+        ({"entropy": b"x"}, r"^Workflow\(entropy=...\) takes a function of a number of bytes, such as os.urandom$"),
     ],
 )
 def test_a_part_that_is_none_is_named(wrong: dict[str, Any], told: str) -> None:

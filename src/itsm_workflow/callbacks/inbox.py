@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 AfterCallback = Literal["background", "inline", "later"]
+AFTER: tuple[str, ...] = get_args(AfterCallback)
 """When a callback's change is looked into: in a thread, before answering, or when it is reconciled."""
 
 _TRIES = 16
