@@ -182,7 +182,7 @@ class BkItsmGateway:
     def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return all tickets of that sn, compared in the same way; ``key`` is set on those that carry the attempt's."""
         matcher = self._matcher(sent)
-        return self._compared(self._search.by_sn(sn, sent.attempt, matcher.looks_ours), sent, matcher)
+        return self._compared(self._search.by_sn(sn, sent.attempt, matcher.looks_ours), sent, matcher, in_full=True)
 
     def services(self) -> Sequence[ItsmService]:
         """Return the services that tickets can be filed with."""
@@ -319,9 +319,9 @@ class BkItsmGateway:
         return TicketMatcher(sent, self.settings, builtin=self._services.builtin, page=self._reader.page_of)
 
     def _compared(
-        self, rows: Sequence[tuple[TicketRow, bool]], sent: SentTicket, matcher: TicketMatcher
+        self, rows: Sequence[tuple[TicketRow, bool]], sent: SentTicket, matcher: TicketMatcher, *, in_full: bool = False
     ) -> Sequence[FoundTicket]:
-        parts = matcher.compare(row for row, _ in rows)
+        parts = matcher.compare((row for row, _ in rows), in_full=in_full)
         return [
             found_ticket(row, sent, parts[row.id], carries_key=carries, url=self._page_url(row.ticket_url))
             for row, carries in rows

@@ -1,18 +1,18 @@
 """Comparing a BK-ITSM ticket with what was sent: only what was sent, in any spelling that the server makes of it.
 
-The server rewrites some values. It strips the title, stores values as text, puts commas around user names, and takes
-HTML that it does not allow out of texts. None of that is a difference.
+The server rewrites some values. It strips the title, stores values as text, puts commas around user names, and filters
+texts as HTML. None of that is a difference, as far as it is known what the server makes of a value. Where it is not,
+the part counts as not seen: neither alike nor different.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import html
 import json
-import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from itsm_workflow.gateway.bk_itsm_form import APPROVER_FIELD, FAST_APPROVAL, full_title, sent_fields
+from itsm_workflow.gateway.bk_itsm_markup import is_stored_as
 from itsm_workflow.gateway.bk_itsm_page import server_moment
 from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import FoundTicket
@@ -30,8 +30,6 @@ MAX_PAGES_READ = 8
 _SHOWN, _PARTS, _LEAD = 80, 8, 20
 _TITLE = "title"
 _SET_BY_SERVER = frozenset({_TITLE, "priority", "current_status"})
-_TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
-_MARKUP = re.compile("[<>&\"']")
 _EMPTY_TEXTS = frozenset({"", "None", "null", "[]", "{}"})
 
 Parts = tuple[tuple[str, ...], tuple[str, ...]]
@@ -80,20 +78,25 @@ class TicketMatcher:
         """Return whether a row of the list shows no difference."""
         return not self._head(row)[0]
 
-    def compare(self, rows: Iterable[TicketRow]) -> Mapping[int, Parts]:
+    def compare(self, rows: Iterable[TicketRow], *, in_full: bool = False) -> Mapping[int, Parts]:
         """Return the differences and the unseen parts of each ticket, by id.
 
-        Only tickets whose row shows no difference are read in full, the oldest first.
+        Tickets are read in full, the oldest first, up to a number.
+
+        Args:
+            rows: The tickets.
+            in_full: Whether to read those as well whose row shows a difference, to list everything that differs.
         """
         found: dict[int, Parts] = {}
         pages = 0
         for row in sorted(rows, key=lambda row: row.id):
             differences, unseen = self._head(row)
-            if not differences and pages < MAX_PAGES_READ:
+            if (in_full or not differences) and pages < MAX_PAGES_READ:
                 pages += 1
-                differences, more = self._full(row)
-                unseen = tuple(dict.fromkeys((*unseen, *more)))
-            elif not differences:
+                more, not_shown = self._full(row)
+                differences = tuple(dict.fromkeys((*differences, *more)))
+                unseen = tuple(dict.fromkeys((*unseen, *not_shown)))
+            elif in_full or not differences:
                 unseen += ("form: not read, too many tickets look like it",)
             found[row.id] = _capped(differences), _capped(unseen)
         return found
@@ -104,7 +107,10 @@ class TicketMatcher:
         creator, since = self._sent.attempt.creator, self._sent.made_after
         if shown.creator != creator:
             differences.append(_both("creator", creator, shown.creator))
-        if not _same_text(self._title, shown.title):
+        same_title = is_stored_as(self._title, shown.title)
+        if same_title is None:
+            unseen.append(_undecided("title", self._title, shown.title))
+        elif not same_title:
             differences.append(_both("title", self._title, shown.title))
         made = server_moment(shown.create_at) if isinstance(shown.create_at, str) else None
         if made is None:
@@ -146,20 +152,25 @@ class TicketMatcher:
             return
         fast = sent.attempt.service == FAST_APPROVAL
         people = APPROVER_FIELD if fast else self._settings.approver_field
-        for key, value in sent_fields(sent.form, sent.attempt, self._settings):
-            name, same = (f"field {key}", _same_value) if key != people else ("approvers", _same_people)
-            others = [each for each in shown.get(key, ()) if not same(value, each)]
-            if key in _SET_BY_SERVER:
-                continue
-            if key not in shown:
-                yield f"{name}: not shown", False
-            elif others:
-                yield _both(name, value, others[0]), True
+        # Who decides comes first: of a long list, only the beginning is kept.
         approvers = ",".join(sent.form.approvers)
         for step in page.current_steps if fast else ():
             # A ticket's creator can name other people for a step than the form does.
             if step.processors_type == "PERSON" and not _same_people(approvers, step.processors):
                 yield _both("people asked", approvers, step.processors), True
+        fields = [
+            each for each in sent_fields(sent.form, sent.attempt, self._settings) if each[0] not in _SET_BY_SERVER
+        ]
+        for key, value in sorted(fields, key=lambda field: field[0] != people):
+            name, same = (f"field {key}", _same_value) if key != people else ("approvers", _same_people)
+            if key not in shown:
+                yield f"{name}: not shown", False
+            for each in shown.get(key, ()):
+                is_same = same(value, each)
+                if is_same is None:
+                    yield _undecided(name, value, each), False
+                elif not is_same:
+                    yield _both(name, value, each), True
 
 
 def found_ticket(row: TicketRow, sent: SentTicket, parts: Parts, *, carries_key: bool, url: str) -> FoundTicket:
@@ -195,52 +206,31 @@ def _people(names: str) -> set[str]:
     return {name for name in names.split(",") if name}
 
 
-def _same_value(sent: object, shown: object) -> bool:
-    """Return whether a shown value is what the server makes of a sent one."""
-    if _is_empty(sent) or _is_empty(shown):
-        return _is_empty(sent) and _is_empty(shown)
-    if isinstance(sent, str) and isinstance(shown, str):
-        return _same_text(sent, shown)
-    if isinstance(shown, str):
-        return any(_same_text(one, shown) for one in _spellings(sent)) or _read(shown) == sent
+def _same_value(sent: object, shown: object) -> bool | None:
+    """Return whether a shown value is what the server makes of a sent one; None if that is not known."""
+    if _is_empty(sent):
+        return _is_empty(shown) or (isinstance(shown, str) and shown.strip() in _EMPTY_TEXTS)
     if isinstance(sent, str):
-        return sent.strip() in _spellings(shown) or _read(sent) == shown
-    return sent == shown
+        return is_stored_as(sent, shown) if isinstance(shown, str) else _is_text_of(sent, shown)
+    return _is_text_of(shown, sent) if isinstance(shown, str) else _json(sent) == _json(shown)
 
 
-def _spellings(value: object) -> set[str]:
-    """Return the texts that a value may be stored as."""
-    return {str(value), _json(value), json.dumps(value)}
+def _is_text_of(text: str, value: object) -> bool:
+    """Return whether a text is a spelling of a value that is not text."""
+    if text.strip() in {str(value), _json(value, sort_keys=False), json.dumps(value)}:
+        return True
+    try:
+        return _json(json.loads(text)) == _json(value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or value in ([], {}) or (isinstance(value, str) and value.strip() in _EMPTY_TEXTS)
+    return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
-def _same_text(sent: str, shown: str) -> bool:
-    one, other = _lines(sent), _lines(shown)
-    # The server takes HTML that it does not allow out of a text, and escapes the rest.
-    return one == other or (bool(_MARKUP.search(one)) and _readable(one) == _readable(other))
-
-
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()
-
-
-def _readable(text: str) -> str:
-    """Return a text without tags, entities and blanks."""
-    return "".join(html.unescape(_TAG.sub("", text)).split())
-
-
-def _read(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _json(value: object, *, sort_keys: bool = True) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=sort_keys)
 
 
 def _number(value: object) -> str:
@@ -257,7 +247,12 @@ def _both(name: str, sent: object, shown: object) -> str:
     if max(len(one), len(other)) > _SHOWN and start > _LEAD:
         one, other = (f"…{text[start - _LEAD :]}" for text in (one, other))
     sides = (clean(text, limit=_SHOWN) or "nothing" for text in (one, other))
-    return "{}: sent {}, shows {}".format(clean(name, limit=_SHOWN), *sides)
+    return "{}: sent {}, shows {}".format(clean(name, limit=2 * _SHOWN), *sides)
+
+
+def _undecided(name: str, sent: object, shown: object) -> str:
+    """Return both sides of a text that cannot be compared, since the server rewrites what looks like a tag in it."""
+    return _both(f"{name}: not comparable, since the server rewrites HTML", sent, shown)
 
 
 def _capped(parts: Sequence[str]) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class LedgerSearch:
         found = self._ledger.by_sn(sn)
         if found:
             self._check_that_keys_show()
-        return self._compared([(ticket, self._shows_key(ticket, sent)) for ticket in found], sent)
+        return self._compared([(ticket, self._shows_key(ticket, sent)) for ticket in found], sent, in_full=True)
 
     def _check_that_keys_show(self) -> None:
         if not self._keeps_tag and not self._settings.key_in_title:
@@ -93,9 +93,11 @@ class LedgerSearch:
             return unread("SERVER_500_ERROR")
         return decode(rendering.info(self._ledger, found[0]), TicketPage, endpoint="get_ticket_info", request_id="")
 
-    def _compared(self, tickets: Sequence[tuple[Ticket, bool]], sent: SentTicket) -> Sequence[FoundTicket]:
+    def _compared(
+        self, tickets: Sequence[tuple[Ticket, bool]], sent: SentTicket, *, in_full: bool = False
+    ) -> Sequence[FoundTicket]:
         rows = [(self._row(ticket), carries) for ticket, carries in tickets]
-        parts = self._matcher(sent).compare(row for row, _ in rows)
+        parts = self._matcher(sent).compare((row for row, _ in rows), in_full=in_full)
         return [
             found_ticket(row, sent, parts[row.id], carries_key=carries, url=str(row.ticket_url))
             for row, carries in rows

@@ -57,12 +57,13 @@ def file_behind_our_back(
     key: str = "",
     approvers: tuple[str, ...] | None = None,
     service: int = 2,
+    content: str = "",
 ) -> int:
     """Let a ticket like the change's own, but for what is given, turn up in the ticket system, and return its id."""
     key, form = key or change.expect_attempt().key, change.form
     people = form.approvers if approvers is None else approvers
     title = f"{form.title} #{key[-8:]}"
-    values = {"title": title, "APPROVER": ",".join(people), "APPROVAL_CONTENT": approval_content(form)}
+    values = {"title": title, "APPROVER": ",".join(people), "APPROVAL_CONTENT": content or approval_content(form)}
     with office.sandbox.locked() as ledger:
         wanted = ledger.services[service]
         draft = Draft(title=title, creator=creator, service=wanted, values=values, approvers=people, tag=key)

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.errors import InvalidForm, NotApproved, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -67,6 +67,33 @@ def test_a_ticket_that_the_applicant_approves_herself_does_not_approve_her_chang
     reason, facts = attention_of(workflow, change)
     assert reason is AttentionReason.MISMATCH
     assert f"ticket {hers}: service: sent 2, shows {HER_OWN_SERVICE}" in facts
+
+
+def test_a_ticket_whose_text_differs_where_a_tag_may_be_is_not_bound_and_opens_no_gate(office: Office) -> None:
+    """What the server makes of such a text is not known: the ticket is looked at again, and then by a person."""
+    workflow = office.workflow()
+    lose_every_answer(office, "502", processed=False)
+    asks = asked() | {"content": "UPDATE users SET admin=1 WHERE id<u AND role='root' AND age>0"}
+    change = workflow.apply(subject=SUBJECT, **asks)
+    office.sandbox.faults.clear()
+    harmless = "UPDATE users SET admin=1 WHERE id<u_no_such_id AND 1=0 /* a test */ AND age>0"
+    file_behind_our_back(office, change, content=harmless)
+
+    use_up_lookups(office, workflow)
+
+    assert workflow.get(change.id).ticket is None
+    assert attention_of(workflow, change)[0] is AttentionReason.LOOKUP_FAILED
+    assert "field APPROVAL_CONTENT: not comparable, since the server rewrites HTML: sent " in workflow.why(change.id)
+    with pytest.raises(NotApproved):
+        workflow.require_approved(SUBJECT)
+
+
+def test_a_ticket_whose_text_with_tags_is_shown_as_it_was_sent_is_bound(office: Office) -> None:
+    """A text is equal to itself, whatever it holds."""
+    workflow = office.workflow()
+    lose_every_answer(office, "lost", processed=True)
+    change = workflow.apply(subject=SUBJECT, **(asked() | {"content": "<b>id<u</b> & 'x' > 0"}))
+    assert change.state == State.PENDING
 
 
 @pytest.mark.parametrize(
@@ -154,6 +181,25 @@ def test_a_ticket_that_differs_is_bound_by_an_operators_recorded_override_alone(
     assert isinstance(recorded.evidence, ev.TicketConfirmed)
     assert recorded.evidence.override == "erin stands in for carol"
     assert recorded.evidence.differences == ("approvers: sent carol,dave, shows erin",)
+
+
+def test_an_operator_is_shown_every_difference_of_a_ticket_that_carries_another_key(office: Office) -> None:
+    """Also the approvers and the fields, which a row of the list does not hold; the history keeps them all."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    key = change.expect_attempt().key[::-1]
+    sn = office.sandbox.ticket(file_behind_our_back(office, change, key=key, approvers=("erin",), content="other")).sn
+    office.pass_time(5)
+
+    with pytest.raises(TransitionRefused) as refused:
+        workflow.record_ticket(change.id, sn=sn, actor="ops")
+    workflow.record_ticket(change.id, sn=sn, actor="ops", override="it is ours")
+
+    recorded = workflow.history(change.id)[-1].evidence
+    assert isinstance(recorded, ev.TicketConfirmed)
+    parts = [part.split(":")[0] for part in recorded.differences]
+    assert parts == ["key", "title", "people asked", "approvers", "field APPROVAL_CONTENT"]
+    assert all(part in str(refused.value) for part in recorded.differences)
 
 
 def test_a_ticket_that_was_approved_before_the_change_existed_is_not_bound_by_its_number(office: Office) -> None:
