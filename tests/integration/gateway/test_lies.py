@@ -168,11 +168,17 @@ class TestFinding:
 
     def test_without_the_key_in_titles_a_dropped_tag_cannot_be_made_up_for(self) -> None:
         """That is not "none": it could not be asked."""
-        with FaultServer(scripted({"get_tickets": lambda _: listed([row(9, title="any")])})) as server:
+        asked: list[tuple[str, dict[str, Any]]] = []
+        any_row = scripted({"get_tickets": lambda _: listed([row(9, title="any")])}, asked)
+
+        with FaultServer(any_row) as server:
             client = gateway(server.url, key_in_title=False)
 
             with pytest.raises(GatewayProtocolError, match="ignores the search for a tag"):
                 client.find_by_key(MINE)
+        probed = asked[-1][1]
+        assert probed["tag"] != MINE.attempt.key
+        assert (int(probed["page"]), int(probed["page_size"])) == (1, 1), "no more is read than the answer needs"
 
     def test_pages_that_shift_while_they_are_read(self) -> None:
         """A newer ticket pushes rows on to the next page: shown twice, told once."""

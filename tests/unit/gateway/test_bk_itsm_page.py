@@ -116,6 +116,11 @@ class TestForm:
         """Where the ticket is at."""
         assert telling(info()).show(TICKET).steps == ("审批",)
 
+    def test_the_name_of_a_step_is_short(self) -> None:
+        """As short as every other word that is shown."""
+        page = info(current_steps=[{"name": "x" * 100, "status": "RUNNING"}])
+        assert telling(page).show(TICKET).steps == ("x" * 63 + "…",)
+
     def test_a_number_of_two_tickets(self) -> None:
         """Ours is shown from the list, without form and steps, and says so; its log is not guessed."""
         row = {"title": "t", "creator": "alice", "current_status": "FINISHED", "sn": TICKET.sn, "ticket_url": GOOD}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound, SettingsError
-from itsm_workflow.gateway.bk_itsm_services import REMEMBERED
+from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME, REMEMBERED
 from itsm_workflow.gateway.protocol import Refused, Unknown
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import create_request
@@ -234,3 +234,22 @@ class TestListed:
 
         sent = [{name: asked(request).get(name) for name in wanted} for request in transport.requests]
         assert sent == [wanted, {**dict.fromkeys(wanted), "display_type": "API"}]
+
+
+class TestBuiltin:
+    """The service that ``fast_approval`` stands for."""
+
+    def test_it_is_remembered_for_a_while(self) -> None:
+        """Each look-up compares with it, and it hardly ever changes."""
+        clock = ManualClock()
+        catalogue = Catalogue({"id": 2, "name": BUILTIN_NAME})
+        itsm, transport = scripted_gateway(catalogue, clock=clock)
+        finder = itsm._services
+
+        assert [finder.builtin() for _ in range(3)] == [("2", "")] * 3
+        assert lookups(transport) == 1
+        clock.advance(REMEMBERED - 1)
+        catalogue.rows = [{"id": 3, "name": BUILTIN_NAME}]
+        assert finder.builtin() == ("2", "")
+        clock.advance(1)
+        assert (finder.builtin(), lookups(transport)) == (("3", ""), 2)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import MappingProxyType
 
 import pytest
 
+from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.server_time import ServerTime
+from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.testing.manual_clock import ManualClock
+from tests.integration.gateway.places import ticket
+from tests.unit.gateway.scripted import scripted_gateway, success
 
 AT = dt.datetime(2026, 11, 27, 21, 53, 8, tzinfo=dt.UTC)
 DATE = "Fri, 27 Nov 2026 21:53:08 GMT"
@@ -43,3 +48,16 @@ def test_what_is_not_a_date_changes_nothing(headers: dict[str, str]) -> None:
     time.note({"date": DATE})
     time.note(headers)
     assert time.now() == AT
+
+
+def test_an_adapter_knows_the_time_of_its_last_answer() -> None:
+    """It is the second clock of a wait between two look-ups."""
+    page = Answer(status=200, headers=MappingProxyType({"date": DATE}), body=success({}), elapsed=0.0)
+    itsm, _ = scripted_gateway(lambda _: page)
+
+    assert itsm.time() is None
+    with pytest.raises(GatewayError):
+        itsm.show(ticket())
+    now = itsm.time()
+    assert now is not None
+    assert abs(now - AT) < dt.timedelta(minutes=1)
