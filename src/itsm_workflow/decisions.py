@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 _TRIES = 16
 
+_METHODS = {
+    Trigger.REVISE: "revise",
+    Trigger.SUBMIT: "submit",
+    Trigger.RECORD_TICKET: "record_ticket",
+    Trigger.RESEND: "resend",
+    Trigger.RECEIVE_CALLBACK: "receive",
+    Trigger.ATTEST_APPROVAL: "attest_approval",
+    Trigger.REQUEST_WITHDRAWAL: "withdraw",
+    Trigger.ACCEPT_AFTER_WITHDRAWAL: "accept_after_withdrawal",
+    Trigger.ABANDON: "abandon",
+    Trigger.CLEAR_ATTENTION: "clear_attention",
+    Trigger.RETRY_EFFECT: "retry_effect",
+}
+"""The method of `Workflow` that fires each of the library's triggers which people decide."""
+
 
 class Decisions(Records):
     """Fires triggers on a workflow's changes on behalf of people.
@@ -37,17 +52,32 @@ class Decisions(Records):
         self._filing = filing
 
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
-        """Fire a trigger, and deliver what it made due.
+        """Fire a trigger of the host's own rows, or ``raise_attention``, and deliver what it made due.
+
+        The library's other triggers bring facts that it reads from the gateway, or have a method of their own.
 
         Raises:
             InvalidForm: The actor or the reason is no text that can be kept.
-            TransitionRefused: Nothing was changed.
+            TransitionRefused: Nothing was changed; also where the trigger is the library's.
             ChangeNotFound: There is no such change.
         """
+        return self._fire(change_id, trigger, evidence, actor=actor, is_host=True)
+
+    def _fire(
+        self, change_id: str, trigger: str, evidence: object, *, actor: str, is_host: bool = False
+    ) -> ChangeRequest:
         checked_person(actor, actor, getattr(evidence, "reason", ""))
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
-            prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
+            allowed = (
+                self._fired_by_hosts(stored.change.state) if is_host else self._fired_by_people(stored.change.state)
+            )
+            if is_host and trigger not in allowed and self.definition.rows(stored.change.state, trigger):
+                raise _library_trigger(stored.change.state, trigger, allowed)
+            try:
+                prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
+            except TransitionRefused as refused:
+                raise refused.with_allowed(allowed) from refused.__cause__
             try:
                 stored = self._journal.commit_one(prepared)
             except StorageConflict as conflict:
@@ -56,6 +86,17 @@ class Decisions(Records):
                 continue  # somebody else moved it: the trigger is judged anew
             return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
         raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+
+    def _fired_by_hosts(self, state: str) -> tuple[str, ...]:
+        """Return the triggers of a state that `fire` takes."""
+        rows = [row for row in self.definition.transitions if state in row.sources]
+        library = {row.trigger.value for row in rows if isinstance(row.trigger, Trigger)} - {Trigger.RAISE_ATTENTION}
+        return tuple(dict.fromkeys(row.trigger.value for row in rows if row.trigger.value not in library))
+
+    def _fired_by_people(self, state: str) -> tuple[str, ...]:
+        """Return the triggers of a state that a method of a workflow fires on behalf of a person."""
+        takes = {*self._fired_by_hosts(state), *_METHODS} - {Trigger.RECEIVE_CALLBACK}
+        return tuple(trigger for trigger in self.definition.triggers(state) if trigger in takes)
 
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
@@ -70,7 +111,7 @@ class Decisions(Records):
         if self.get(change_id).was_never_sent:
             with contextlib.suppress(TransitionRefused):  # it is being sent by now
                 return self.abandon(change_id, actor=actor, reason=reason)
-        return self.fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+        return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
 
     def accept_after_withdrawal(self, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
         """Let the ticket decide the change although it was withdrawn for it, and look at the ticket.
@@ -85,7 +126,7 @@ class Decisions(Records):
         Raises:
             TransitionRefused: No withdrawal that was delivered is unresolved, or no reason is given.
         """
-        self.fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
+        self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._loop.advance(change_id, forced=True).change
 
     def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
@@ -94,7 +135,7 @@ class Decisions(Records):
         Raises:
             TransitionRefused: There may be a ticket.
         """
-        return self.fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
+        return self._fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
 
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.
@@ -103,7 +144,7 @@ class Decisions(Records):
             TransitionRefused: A ticket is known and the gateway decides it, or its look-ups have not ended yet. Once
                 they have, `attention` says that a person decides, and the facts, whether the gateway answered them.
         """
-        return self.fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
+        return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
     def record_ticket(
         self, change_id: str, *, sn: str, actor: str, ticket_id: str | None = None, override: str = ""
@@ -128,8 +169,11 @@ class Decisions(Records):
             GatewayError: The gateway could not be asked.
         """
         checked_person(actor, actor, override, field="override")
-        confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
-        return self.fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
+        try:
+            confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
+        except TransitionRefused as refused:
+            raise refused.with_allowed(self._fired_by_people(refused.state)) from None
+        return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
 
     def attest_approval(
         self, change_id: str, *, ticket_id: str, approver: str, evidence: str, actor: str
@@ -155,7 +199,7 @@ class Decisions(Records):
         if problems:
             raise InvalidForm(problems)
         attested = ev.ApprovalAttested(ticket_id=ticket_id, approver=approver, evidence=evidence)
-        return self.fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
+        return self._fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
 
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Deliver a parked effect once more.
@@ -164,7 +208,7 @@ class Decisions(Records):
             TransitionRefused: It is not parked.
         """
         evidence = ev.EffectRetry(effect=effect_id, reason=reason)
-        return self.fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
+        return self._fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
 
     def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Note that a person has looked.
@@ -172,7 +216,16 @@ class Decisions(Records):
         Raises:
             TransitionRefused: No attention is raised.
         """
-        return self.fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
+        return self._fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
+
+
+def _library_trigger(state: str, trigger: str, allowed: tuple[str, ...]) -> TransitionRefused:
+    """Return the refusal of a trigger that is the library's, with what to call instead."""
+    method = next((method for known, method in _METHODS.items() if known == trigger), None)
+    reason = f"the library fires it; call Workflow.{method} instead"
+    if method is None:
+        reason = "the library fires it by what it reads from the gateway or does itself; call Workflow.settle instead"
+    return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=allowed)
 
 
 def checked_person(actor: str | None, applicant: str, reason: object = "", *, field: str = "reason") -> str:

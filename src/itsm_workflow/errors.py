@@ -33,7 +33,7 @@ its ``platform_code``. All survive pickling, since task queues ship them between
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +98,7 @@ class TransitionRefused(ItsmWorkflowError):
         state: The state in which the trigger was fired.
         trigger: The trigger.
         reason: Why it was refused.
-        allowed: The triggers that the table has for the state, in its order.
+        allowed: The triggers of the state that the caller can fire, in the order of the table.
     """
 
     code = "machine.refused"
@@ -116,6 +116,10 @@ class TransitionRefused(ItsmWorkflowError):
             reason=reason,
             allowed=tuple(map(str, allowed)),
         )
+
+    def with_allowed(self, allowed: Sequence[str]) -> Self:
+        """Return the same refusal, to be raised to a caller who can fire other triggers than the machine."""
+        return type(self)(state=self.state, trigger=self.trigger, reason=self.reason, allowed=allowed)
 
 
 class AlreadyApplied(ItsmWorkflowError):

@@ -251,7 +251,7 @@ class Forgetful(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: igno
         """Tell of a delivery."""
         effect = self.change.effects[-1]
         result = ev.EffectResult(effect=effect.id, attempt=effect.attempts)
-        self._let(lambda: self.workflow.fire(self.change_id, "deliver_effect", result, actor="worker"))
+        self._let(lambda: self.workflow._fire(self.change_id, "deliver_effect", result, actor="worker"))
 
 
 def test_a_delivery_that_was_not_done_is_found() -> None:

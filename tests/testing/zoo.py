@@ -285,6 +285,13 @@ def with_a_host_that_approves() -> WorkflowDefinition:
     return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.WAITING,), dest=Stage.GRANTED))
 
 
+def with_a_host_that_grants_again() -> WorkflowDefinition:
+    """What was approved and does not grant any more goes back to the granted state by the host's word."""
+    trap = with_a_trap()
+    back = Transition(trigger=Verb.DEPLOY, sources=(More.PARKED,), dest=More.GRANTED, evidence=ev.Decision)
+    return attrs.evolve(trap, transitions=(*trap.transitions, back))
+
+
 def with_a_guard_that_answers_yes_or_no() -> WorkflowDefinition:
     """A guard says False where it should give a reason."""
     return deployment(deploy(guard=lambda facts: None if facts.expect(Deployed).healthy else False))

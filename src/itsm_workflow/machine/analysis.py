@@ -11,11 +11,16 @@ from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.declared import wrong_declarations
+from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Iterator
 
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
+
+_APPROVALS: Mapping[str, tuple[type, ...]] = {"approve": (Snapshot,), "attest_approval": (ApprovalAttested,)}
+"""The library's own triggers by which a ticket's approval grants a change, with the evidence that each needs."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _EFFECT = re.compile(r"[^\W_][\w.:/-]{0,63}")
@@ -134,8 +139,36 @@ def _grants(definition: WorkflowDefinition) -> Iterator[str]:
     for state in definition.states:
         if state in granting and state in parts:
             yield f"grants: state {state.value} plays the part {parts[state]}, in which nothing is approved"
-        elif state in granting and state in _reached(definition, approved=False):
-            yield f"grants: state {state.value} can be reached without an approval, so it cannot grant"
+        elif state in granting:
+            yield from _without_approval(definition, state)
+
+
+def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> Iterator[str]:
+    reached = _reached(definition, approved=False)
+    if state not in reached:
+        return
+    shortcuts = [
+        f"{row.trigger.value} leads there from {source.value}"
+        for row in moves(definition)
+        for source in row.sources
+        if row.dest is state and source is not state and source in reached and not _is_approval(definition, row, source)
+    ]
+    yield (
+        f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
+        f"Only approve and attest_approval of approval_table lead from a waiting ticket to {definition.roles.granted}; "
+        "let other triggers lead to a state that does not grant, or begin where the ticket was approved"
+    )
+
+
+def _is_approval(definition: WorkflowDefinition, row: Transition, source: object) -> bool:
+    """Return whether a row is one of the library's by which the ticket's approval grants the change."""
+    roles = definition.roles
+    return (
+        source in {roles.waiting, roles.undelivered}
+        and row.dest is roles.granted
+        and row.evidence_types == _APPROVALS.get(row.trigger.value)
+        and getattr(row.guard, "__name__", "") != "always"
+    )
 
 
 def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[object]:
@@ -143,10 +176,9 @@ def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[ob
 
     Args:
         definition: The workflow.
-        approved: Whether to go from a state in which the ticket is watched to the granted state.
+        approved: Whether to take the rows by which the ticket's approval grants the change.
     """
-    roles, reached, frontier = definition.roles, set[object](), [definition.initial]
-    watched = {roles.waiting, roles.undelivered}
+    reached, frontier = set[object](), [definition.initial]
     while frontier:
         state = frontier.pop()
         if state not in reached:
@@ -156,7 +188,7 @@ def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[ob
                 for row in moves(definition)
                 if row.dest is not None
                 and state in row.sources
-                and (approved or state not in watched or row.dest is not roles.granted)
+                and (approved or not _is_approval(definition, row, state))
             ]
     return reached
 

@@ -7,6 +7,8 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.errors import StorageConflict, TransitionRefused
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from tests.integration.workflow.lost import apply_in_vain, file_behind_our_back, lose_every_answer
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
 
@@ -202,3 +204,61 @@ def test_attention_is_cleared_by_a_person(office: Office) -> None:
     assert (cleared.attention, cleared.expect_attempt().phase) == (None, Phase.UNKNOWN)
     with pytest.raises(TransitionRefused):
         workflow.clear_attention(change.id, actor="ops")
+
+
+def test_an_approval_cannot_be_fired_by_the_host(office: Office) -> None:
+    """A snapshot that the host made up asks no gateway; the refusal names the method to call."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    ticket = change.expect_ticket()
+    approved = ev.Snapshot(
+        ticket_id=ticket.id,
+        sn=ticket.sn,
+        status=ev.TicketStatus.FINISHED,
+        word="FINISHED",
+        seen_at=office.clock.now(),
+        result_status=ev.TicketStatus.FINISHED,
+        approve_result=True,
+        approval_step=True,
+    )
+    with pytest.raises(TransitionRefused) as refused:
+        workflow.fire(change.id, "approve", approved, actor="mallory")
+
+    assert "call Workflow.settle instead" in refused.value.reason
+    assert refused.value.allowed == ("raise_attention",)
+    assert workflow.get(change.id) == change
+
+
+@pytest.mark.parametrize("trigger", sorted(set(Trigger) - {Trigger.RAISE_ATTENTION}))
+def test_the_librarys_triggers_are_refused_with_the_method_to_call(office: Office, trigger: Trigger) -> None:
+    """Wherever the table has them, whatever they bring; the methods that are named exist."""
+    workflow = office.workflow()
+    waiting = workflow.apply(subject=SUBJECT, **asked())
+    ended = workflow.abandon(workflow.draft(subject="given up", **asked()).id, actor="ops")
+    for change in (workflow.draft(subject="draft", **asked()), waiting, ended):
+        for evidence in (ev.Decision(reason="r"), None):
+            with pytest.raises(TransitionRefused) as refused:
+                workflow.fire(change.id, trigger, evidence, actor="mallory")
+            assert set(refused.value.allowed) <= {"raise_attention"}
+            if trigger in COLLECTOR_CHANGE.triggers(change.state):
+                named = refused.value.reason.removeprefix("the library fires it").split("call Workflow.")[1].split()[0]
+                assert callable(getattr(workflow, named))
+        assert workflow.get(change.id) == change
+
+
+def test_a_refused_decision_lists_what_people_can_decide(office: Office) -> None:
+    """Not what the library fires by itself."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    with pytest.raises(TransitionRefused) as refused:
+        workflow.resend(change.id, actor="ops")
+    assert refused.value.allowed == (
+        "record_ticket",
+        "attest_approval",
+        "request_withdrawal",
+        "accept_after_withdrawal",
+        "abandon",
+        "raise_attention",
+        "clear_attention",
+        "retry_effect",
+    )

@@ -11,7 +11,7 @@ import pytest
 
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
-from itsm_workflow.machine.evidence import Decision, Snapshot, Undelivered
+from itsm_workflow.machine.evidence import ApprovalAttested, Decision, Snapshot, Undelivered
 from tests.unit.machine.examples import filled
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Word(enum.StrEnum):
     SENT = "sent"
     LOSE = "lose"
     FIND = "find"
-    GRANT = "grant"
+    APPROVE = "approve"
+    ATTEST = "attest_approval"
     DENY = "deny"
     SHOUT = "SHOUT"
 
@@ -71,12 +72,17 @@ def move(trigger: enum.StrEnum, source: enum.StrEnum, dest: enum.StrEnum | None,
     return filled(Transition, values, trigger=trigger, sources=(source,), dest=dest, evidence=Decision)
 
 
+def holds_sometimes(facts: Facts) -> str | None:
+    """Be some guard."""
+    return None if facts.actor else "nobody did it"
+
+
 ROWS = (
     move(Word.ASK, Step.NEW, Step.ASKING),
     move(Word.SENT, Step.ASKING, Step.WAITING),
     move(Word.LOSE, Step.WAITING, Step.LOST),
     move(Word.FIND, Step.LOST, Step.WAITING),
-    move(Word.GRANT, Step.WAITING, Step.DONE),
+    move(Word.APPROVE, Step.WAITING, Step.DONE, evidence=Snapshot, guard=holds_sometimes),
     move(Word.DENY, Step.WAITING, Step.DENIED),
 )
 WAITS = dict.fromkeys((Step.NEW, Step.ASKING, Step.WAITING, Step.LOST), waits_for_a_person)
@@ -103,11 +109,6 @@ def without(trigger: Word) -> tuple[Transition, ...]:
     return tuple(row for row in ROWS if row.trigger != trigger)
 
 
-def holds_sometimes(facts: Facts) -> str | None:
-    """Be some guard."""
-    return None if facts.actor else "nobody did it"
-
-
 def holds_never(_facts: Facts) -> str | None:
     """Be another guard."""
     return "never"
@@ -121,6 +122,36 @@ def problems(*added: Transition, **values: object) -> tuple[str, ...]:
     assert all(problem in str(caught.value) for problem in found)
     assert repr(values.get("name", "small")) in str(caught.value)
     return found
+
+
+@pytest.mark.parametrize(
+    ("row", "culprit"),
+    [
+        (move(Word.FIND, Step.WAITING, Step.DONE), "find leads there from waiting"),
+        (move(Word.ATTEST, Step.WAITING, Step.DONE), "attest_approval leads there from waiting"),
+        (move(Word.ATTEST, Step.LOST, Step.DONE, evidence=Snapshot), "attest_approval leads there from lost"),
+        (move(Word.APPROVE, Step.LOST, Step.DONE, evidence=Snapshot), "approve leads there from lost"),
+        (
+            move(Word.APPROVE, Step.LOST, Step.DONE, evidence=(Decision, Snapshot), guard=holds_never),
+            "approve leads there from lost",
+        ),
+        (move(Word.ASK, Step.ASKING, Step.DONE), "ask leads there from asking"),
+    ],
+)
+def test_a_trigger_that_grants_without_the_tickets_approval_is_refused(row: Transition, culprit: str) -> None:
+    """Only the library's own triggers, with their own evidence and a guard, lead from a waiting ticket to a grant."""
+    (problem,) = problems(row)
+    assert problem == (
+        f"grants: state done can be reached without an approval, so it cannot grant: {culprit}. Only approve and "
+        "attest_approval of approval_table lead from a waiting ticket to done; let other triggers lead to a state that "
+        "does not grant, or begin where the ticket was approved"
+    )
+
+
+def test_an_attested_approval_grants() -> None:
+    """The evidence is the operator's, and a guard judges it."""
+    definition = small(move(Word.ATTEST, Step.LOST, Step.DONE, evidence=ApprovalAttested, guard=holds_never))
+    assert definition.is_granting("done")
 
 
 def test_a_workflow_that_works_is_accepted() -> None:

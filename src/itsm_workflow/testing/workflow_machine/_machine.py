@@ -367,7 +367,8 @@ class WorkflowMachine(RuleBasedStateMachine):
             )
         except TransitionRefused:
             assert letters == repr(change), f"{trigger} was refused, and changed the change that it was asked about"
-        self._let(lambda: self.workflow.fire(self.change_id, trigger, evidence, actor="carol"))
+        # The library's triggers too, which a host's own `fire` does not take: the table has to hold against anything.
+        self._let(lambda: self.workflow._fire(self.change_id, trigger, evidence, actor="carol"))  # noqa: SLF001
 
     def _let(self, act: Callable[[], object]) -> None:
         """Do it; a refusal is no failure, and must have changed nothing."""
