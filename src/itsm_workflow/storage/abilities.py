@@ -73,3 +73,19 @@ class SupportsRepair(Protocol):
             StorageSchemaError: A newer version wrote it; nothing was changed.
         """
         ...
+
+
+@runtime_checkable
+class TellsDamage(Protocol):
+    """Looks for damage that reading a change does not show."""
+
+    def damage(self) -> Sequence[str]:
+        """Return what is damaged of the open store, a clause for each; empty if nothing is found.
+
+        It reads the whole store, while others use it, and changes nothing. The content of each change has a digest of
+        its own and is not looked into.
+
+        Raises:
+            StorageUnavailable: The store cannot be read.
+        """
+        ...

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.checks import (
@@ -26,18 +25,18 @@ from itsm_workflow.storage.protocol import (
     Rows,
     Schema,
     Write,
-    cursor_at,
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.sqlite import _queries as sql
 from itsm_workflow_backends.sqlite._backup import backup
 from itsm_workflow_backends.sqlite._connections import Connections
-from itsm_workflow_backends.sqlite._errors import is_undecodable
+from itsm_workflow_backends.sqlite._indexes import find, other_holder, read
 from itsm_workflow_backends.sqlite._opening import read_version
-from itsm_workflow_backends.sqlite._repair import repair
+from itsm_workflow_backends.sqlite._repair import problems_of_the_file, repair
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
     from os import PathLike
 
@@ -115,31 +114,16 @@ class SQLiteBackend:
         with self._connections.reading() as connection:
             if not is_keepable(change_id):
                 return None
-            found = _read(connection, sql.SELECT_ROW, (change_id,))
-            values = found[0] if found else None
-            if values is None and connection.execute(sql.SELECT_IS_LOST, (change_id,)).fetchone()[0]:
-                raise StorageCorrupt(
-                    f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
-                )
-        return None if values is None else sql.to_row(values)
+            found = read(connection, sql.SELECT_ROW, (change_id,))
+            if not found:
+                _check_not_lost(connection, change_id)
+        return sql.to_row(found[0]) if found else None
 
     def find(self, query: Query, /) -> Rows:
         """Return one page of rows, see `StorageBackend.find`."""
         check_query(query)
         with self._connections.reading() as connection:
-            selected = sql.select_page(query)
-            if selected is None:
-                return Rows(rows=())
-            read = _read(connection, *selected)
-        rows = tuple(map(sql.to_row, read[: query.limit]))
-        if len(read) <= query.limit:
-            return Rows(rows=rows)
-        if not is_keepable(rows[-1].id):
-            raise StorageCorrupt(
-                f"the id {rows[-1].id!r} is damaged, so nothing can be read on from it: "
-                "run `itsm-workflow storage repair`"
-            )
-        return Rows(rows=rows, next=cursor_at(rows[-1], query.order))
+            return find(connection, query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of history, see `StorageBackend.history`."""
@@ -148,35 +132,25 @@ class SQLiteBackend:
             if not is_keepable(change_id):
                 return EntryRows(entries=())
             after = min(after_seq, _LAST_SEQ)
-            read = _read(connection, sql.SELECT_ENTRIES, (change_id, after, limit + 1))
-        entries = tuple(map(sql.to_entry, read[:limit]))
-        return EntryRows(entries=entries, next_seq=entries[-1].seq if len(read) > limit else None)
+            found = read(connection, sql.SELECT_ENTRIES, (change_id, after, limit + 1))
+        entries = tuple(map(sql.to_entry, found[:limit]))
+        return EntryRows(entries=entries, next_seq=entries[-1].seq if len(found) > limit else None)
+
+    def damage(self) -> tuple[str, ...]:
+        """Return what is damaged of the file, see `TellsDamage.damage`; SQLite's own check reads all of it."""
+        with self._connections.reading() as connection:
+            return tuple(problems_of_the_file(connection))
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
         self._connections.close()
 
 
-def _read(connection: sqlite3.Connection, statement: str, values: Sequence[sql.Value]) -> list[Any]:
-    """Return the rows that a statement selects.
-
-    Bytes that are not UTF-8 fail the whole statement. They are in one row, so the rows are read once more with these
-    bytes escaped: whoever decodes the damaged row finds its digest wrong, and the other rows are read.
-    """
-    try:
-        return connection.execute(statement, values).fetchall()
-    except (sqlite3.OperationalError, UnicodeDecodeError) as error:
-        if not is_undecodable(error):
-            raise
-    connection.text_factory = _escaped
-    try:
-        return connection.execute(statement, values).fetchall()
-    finally:
-        connection.text_factory = str
-
-
-def _escaped(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+def _check_not_lost(connection: sqlite3.Connection, change_id: str) -> None:
+    if connection.execute(sql.SELECT_IS_LOST, (change_id,)).fetchone()[0]:
+        raise StorageCorrupt(
+            f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
+        )
 
 
 def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) -> dict[str, int]:
@@ -187,6 +161,8 @@ def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) ->
             stored[write.row.id], seq = found
             if stored[write.row.id] == write.expected_version:
                 check_follows(write, stored_seq=seq)
+        elif write.expected_version:
+            _check_not_lost(connection, write.row.id)
     return stored
 
 
@@ -198,13 +174,13 @@ def _write(connection: sqlite3.Connection, write: Write, stored_version: int) ->
     if stored_version and not write.entries:
         connection.execute(sql.CLAIM_ROW, (row.version, row.due_at, row.id))
         return None
-    for kind, statement, value in (
-        (ConflictKind.SUBJECT, sql.SELECT_SUBJECT_HOLDER, row.open_subject),
-        (ConflictKind.TICKET, sql.SELECT_TICKET_HOLDER, row.ticket_key),
+    for kind, column, value in (
+        (ConflictKind.SUBJECT, "open_subject", row.open_subject),
+        (ConflictKind.TICKET, "ticket_key", row.ticket_key),
     ):
-        holder = None if value is None else connection.execute(statement, (value, row.id)).fetchone()
+        holder = None if value is None else other_holder(connection, column, value, row.id)
         if holder is not None:
-            return Conflict(kind=kind, change_id=row.id, holder=holder[0])
+            return Conflict(kind=kind, change_id=row.id, holder=holder)
     if stored_version:
         connection.execute(sql.UPDATE_ROW, sql.update_values(row))
     else:

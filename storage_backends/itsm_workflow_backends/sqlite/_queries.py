@@ -24,8 +24,7 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 # The names come from the two classes above, never from outside.
-SELECT_ROWS = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes"  # noqa: S608
-SELECT_ROW = f"{SELECT_ROWS} WHERE id = ?"
+SELECT_ROW = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes WHERE id = ?"  # noqa: S608
 INSERT_ROW = f"INSERT INTO changes ({_listed(_ROW_COLUMNS)}) VALUES ({', '.join('?' * len(_ROW_COLUMNS))})"  # noqa: S608
 UPDATE_ROW = (
     f"UPDATE changes SET {', '.join(f'{column} = ?' for column in _ROW_COLUMNS if column not in {'id', 'form'})}, "  # noqa: S608
@@ -45,8 +44,15 @@ _SORTED = {
     Order.SUBMISSION: "submission DESC, id",
 }
 SELECT_VERSION = "SELECT version, seq FROM changes WHERE id = ?"
-SELECT_SUBJECT_HOLDER = "SELECT id FROM changes WHERE open_subject = ? AND id <> ?"
-SELECT_TICKET_HOLDER = "SELECT id FROM changes WHERE ticket_key = ? AND id <> ?"
+SELECT_HOLDER = {
+    (column, index): f"SELECT rowid, id FROM changes INDEXED BY {index} WHERE {column} = ? AND id <> ?"  # noqa: S608
+    for column in ("open_subject", "ticket_key")
+    for index in (f"changes_{column}", f"second_{column}")
+}
+"""By column and index: which other change holds a value that is unique."""
+_IN_THE_ROW = "SELECT EXISTS (SELECT 1 FROM changes NOT INDEXED WHERE rowid = ? AND id = ?{})"
+SELECT_AGREES = {order: _IN_THE_ROW.format("" if order is Order.ID else f" AND {order.value} = ?") for order in Order}
+"""By order: whether a row says of itself what an index says of it."""
 
 
 def insert_values(row: Row) -> tuple[Value, ...]:
@@ -66,7 +72,7 @@ def entry_values(entry: EntryRow) -> tuple[Value, ...]:
 
 
 def to_row(values: Sequence[Value]) -> Row:
-    """Return the row that a statement of `SELECT_ROWS` read."""
+    """Return the row whose columns a statement read."""
     return Row(**dict(zip(_ROW_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
 
 
@@ -75,8 +81,24 @@ def to_entry(values: Sequence[Value]) -> EntryRow:
     return EntryRow(**dict(zip(_ENTRY_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
 
 
-def select_page(query: Query) -> tuple[str, list[Value]] | None:
-    """Return the statement and its parameters that read one row more than the page, or None if nothing can match."""
+def indexes_of(query: Query) -> tuple[str, str]:
+    """Return the two indexes by which a query is answered that names a subject; SQLite chooses one for any other."""
+    for column, index in (("open_subject", "open_subject"), ("subject", "subject_submission")):
+        if getattr(query, column) is not None:
+            return f"changes_{index}", f"second_{index}"
+    return "", ""
+
+
+def select_page(
+    query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS
+) -> tuple[str, list[Value]] | None:
+    """Return the statement and its parameters that read one row more than the page, or None if nothing can match.
+
+    Args:
+        query: What to find.
+        index: The index by which to find it; by default SQLite chooses one.
+        columns: What is read of each row, besides its rowid, which comes first.
+    """
     if not all(text is None or is_keepable(text) for text in (query.workflow, query.subject, query.open_subject)):
         return None
     terms: list[str] = []
@@ -87,7 +109,9 @@ def select_page(query: Query) -> tuple[str, list[Value]] | None:
     if query.after is not None:
         _continue_behind(query.after, query.order, terms, values)
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    return f"{SELECT_ROWS}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
+    by = f" INDEXED BY {index}" if index else ""
+    selected = f"SELECT rowid, {_listed(columns)} FROM changes{by}"  # noqa: S608  # names of our own
+    return f"{selected}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
 def _narrow(query: Query, terms: list[str], values: list[Value]) -> None:

@@ -69,7 +69,7 @@ def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: C
     version = stored_version(connection, path)
     if version == 0:
         raise StorageUnavailable(f"there is no store at {path}: the file is empty", path=str(path))
-    problems = [*differences(connection, version), *_problems_of_the_file(connection)]
+    problems = list(problems_of_the_file(connection))
     without_log = is_without_log(connection, path)
     if without_log:
         problems.append("its write-ahead log is missing, and the commits in it with it")
@@ -112,8 +112,10 @@ def _held_alone(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
         close_without_checkpoint(connection)
 
 
-def _problems_of_the_file(connection: sqlite3.Connection) -> Iterator[str]:
+def problems_of_the_file(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what is damaged of the file: its tables and indexes, and what SQLite's own check finds in them."""
     try:
+        yield from differences(connection, int(connection.execute("PRAGMA user_version").fetchone()[0]))
         for (line,) in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
             if line != "ok":
                 yield " ".join(str(line).split())

@@ -77,7 +77,15 @@ _VERSION_2 = (
     "CREATE INDEX changes_subject_submission ON changes (subject, submission DESC, id, workflow)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+# Each index that decides has a second one beside it, see _indexes. That of the submissions runs the other way, or a
+# damaged header, which lets SQLite overlook what is descending, would turn the order of both.
+_VERSION_3 = (
+    "CREATE INDEX second_subject_submission ON changes (subject, submission, id DESC, workflow)",
+    "CREATE INDEX second_open_subject ON changes (open_subject, id) WHERE open_subject IS NOT NULL",
+    "CREATE INDEX second_ticket_key ON changes (ticket_key, id) WHERE ticket_key IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """What leads from each ``user_version`` to the next one."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

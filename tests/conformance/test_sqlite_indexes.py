@@ -1,0 +1,332 @@
+"""Damaged indexes: one flipped bit decides nothing, admits no second holder, and ends no walk over many rows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itsm_workflow import Workflow, open_storage
+from itsm_workflow.errors import NotApproved, StorageCorrupt, StorageError
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
+from itsm_workflow.testing import ManualClock, MemorySandbox
+from itsm_workflow.testing.conformance._rows import NOW, create, follow, found, present, stored
+from itsm_workflow_backends.sqlite import SQLiteBackend, _indexes, _queries
+
+if TYPE_CHECKING:
+    from itsm_workflow.storage.protocol import Row
+
+VERSION_2 = Path(__file__).parents[1] / "data" / "sqlite_version_2" / "store.db"
+"""A store as version 2 of the tables left it: collector-42 was approved, then rejected; collector-43 is open."""
+
+DECIDING = {
+    "the open change": Query(open_subject="collector_change:collector-43"),
+    "no open change": Query(open_subject="collector_change:collector-42"),
+    "the newest": Query(workflow="collector_change", subject="collector-42", order=Order.SUBMISSION, limit=2),
+    "the newest of one": Query(workflow="collector_change", subject="collector-43", order=Order.SUBMISSION, limit=2),
+    "all": Query(workflow="collector_change", subject="collector-42"),
+}
+PAIRS = [f"{which}_{columns}" for which in ("changes", "second") for columns in ("open_subject", "subject_submission")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a copy of the older store, upgraded and closed."""
+    path = tmp_path / "store.db"
+    shutil.copy(VERSION_2, path)
+    SQLiteBackend(path).close()
+    return path
+
+
+def _office(path: Path) -> Workflow:
+    clock = ManualClock()
+    return Workflow(storage=open_storage(f"sqlite:///{path}"), gateway=MemorySandbox(clock=clock).gateway, clock=clock)
+
+
+def _flip(path: Path, at: int, bit: int = 1) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= bit
+    path.write_bytes(content)
+
+
+def _page_of(path: Path, index: str) -> range:
+    """Return where in the file the one page of an index is."""
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (index,)).fetchone()
+    return range((page - 1) * 4096, page * 4096)
+
+
+def _place_in(path: Path, index: str, text: str, after: int = 0) -> int:
+    """Return where in the page of an index a text stands."""
+    page = _page_of(path, index)
+    return path.read_bytes().index(text.encode(), page.start + after, page.stop)
+
+
+# ---------------------------------------------------------------- what decides
+
+
+def _answers(content: bytes) -> dict[str, list[Row] | None]:
+    """Return what each question is answered from a file, None for an error or a row that is seen to be damaged."""
+    codec, answers = Codec(COLLECTOR_CHANGE.evidence_types), dict[str, "list[Row] | None"]()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.deserialize(content)
+        for name, query in DECIDING.items():
+            answers[name] = None
+            with suppress(sqlite3.Error, UnicodeDecodeError, StorageError):
+                rows = _indexes.find(connection, query).rows
+                for row in rows:
+                    codec.read(row)
+                answers[name] = list(rows)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    return answers
+
+
+@pytest.mark.parametrize("index", PAIRS)
+def test_no_flipped_bit_of_an_index_decides(path: Path, index: str) -> None:
+    """In whichever of the two: the answer is the true one, or none."""
+    content = bytearray(path.read_bytes())
+    content[18:20] = b"\1\1"  # a file in memory has no log
+    truth = _answers(bytes(content))
+    assert {name: rows and len(rows) for name, rows in truth.items()} == {
+        "the open change": 1,
+        "no open change": [],
+        "the newest": 2,
+        "the newest of one": 1,
+        "all": 2,
+    }
+    unanswered = 0
+    for at in _page_of(path, index):
+        if not content[at]:
+            continue
+        for bit in (0, 3, 6):
+            content[at] ^= 1 << bit
+            for name, rows in _answers(bytes(content)).items():
+                assert rows in (None, truth[name]), (at, bit, name)
+                unanswered += rows is None
+            content[at] ^= 1 << bit
+    assert unanswered > 100
+
+
+@pytest.mark.parametrize("index", ["changes_subject_submission", "second_subject_submission"])
+def test_an_older_approval_opens_no_gate_when_an_index_hides_the_newer_rejection(path: Path, index: str) -> None:
+    """One flipped bit; the error names the subject and the repair, which finds the rejection again."""
+    _flip(path, _place_in(path, index, "collector-42"))
+    with (
+        closing(_office(path)) as workflow,
+        pytest.raises(StorageCorrupt, match=r"changes of subject 'collector-42', .*itsm-workflow storage repair"),
+    ):
+        workflow.require_approved("collector-42")
+    repair = SQLiteBackend.repair(path)
+    assert (bool(repair.problems), repair.restored, repair.dropped) == (True, {}, ())
+    with closing(_office(path)) as workflow, pytest.raises(NotApproved, match="ended as rejected"):
+        workflow.require_approved("collector-42")
+
+
+@pytest.mark.parametrize("index", ["changes_open_subject", "second_open_subject"])
+def test_a_second_change_is_not_filed_when_an_index_hides_the_open_one(path: Path, index: str) -> None:
+    """Nothing is stored, and no ticket filed; other subjects are applied for as before."""
+    _flip(path, _place_in(path, index, "collector-43"))
+    asked: dict[str, Any] = {"title": "t", "applicant": "alice", "approvers": ["bob"]}
+    with closing(_office(path)) as workflow:
+        before = [change.id for change in workflow.find()]
+        with pytest.raises(StorageCorrupt, match="collector-43"):
+            workflow.apply(subject="collector-43", **asked)
+        assert [change.id for change in workflow.find()] == before
+        assert workflow.apply(subject="collector-46", **asked).submission == 1
+
+
+def test_a_header_that_hides_what_is_descending_does_not_turn_the_order(path: Path) -> None:
+    """Below schema format 4, SQLite takes each index for ascending: the oldest submission would come first."""
+    assert path.read_bytes()[44:48] == b"\0\0\0\4"
+    _flip(path, 47, 4)
+    with closing(_office(path)) as workflow, pytest.raises(StorageCorrupt, match="collector-42"):
+        workflow.require_approved("collector-42")
+
+
+@pytest.mark.parametrize("column", ["open_subject", "ticket_key"])
+@pytest.mark.parametrize("which", ["changes", "second"])
+def test_what_is_unique_is_not_given_away_when_an_index_hides_who_has_it(
+    tmp_path: Path, column: str, which: str
+) -> None:
+    """A subject to a second open change, or a ticket to a second change: the commit stores nothing."""
+    path = tmp_path / "store.db"
+    held: dict[str, Any] = {column: "held by c1"}
+    free: dict[str, Any] = {column: "free"}
+    with closing(SQLiteBackend(path)) as backend:
+        stored(backend, create("c1", **held))
+    _flip(path, _place_in(path, f"{which}_{column}", "held by c1"))
+    with closing(SQLiteBackend(path)) as backend:
+        with pytest.raises(StorageCorrupt, match=f"which change has the {column} 'held by c1'"):
+            backend.commit([create("c2", **held)])
+        assert backend.get("c2") is None
+        assert backend.commit([create("c2", **free)]) == [None]
+
+
+def test_a_commit_between_two_looks_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both indexes are read as of one moment, whatever another process stores meanwhile."""
+    with closing(SQLiteBackend(path)) as backend, closing(SQLiteBackend(path)) as other:
+        read, pending = _indexes.read, [create("new", workflow="collector_change", subject="collector-42")]
+
+        def then_another_commits(
+            connection: sqlite3.Connection, statement: str, values: list[_queries.Value]
+        ) -> list[object]:
+            answer = read(connection, statement, values)
+            while pending:
+                stored(other, pending.pop())
+            return answer
+
+        monkeypatch.setattr(_indexes, "read", then_another_commits)
+        assert len(backend.find(DECIDING["all"]).rows) == 2
+        assert len(backend.find(DECIDING["all"]).rows) == 3
+
+
+def test_a_write_to_a_change_that_an_index_hides_is_no_lost_race(tmp_path: Path) -> None:
+    """Who loses a race tries again, or leaves it to others: that must be told as what it is."""
+    path = tmp_path / "store.db"
+    with closing(SQLiteBackend(path)) as backend:
+        row = stored(backend, create("change-1"))
+    _flip(path, _place_in(path, "sqlite_autoindex_changes_1", "change-1"))
+    with closing(SQLiteBackend(path)) as backend:
+        with pytest.raises(StorageCorrupt, match="change-1 has a history and cannot be found"):
+            backend.commit([follow(row)])
+        assert len(backend.history("change-1").entries) == 1
+
+
+# ---------------------------------------------------------------- older files
+
+
+def test_a_store_of_version_2_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
+    """In one transaction; it then has both indexes of each pair, and what was stored."""
+    path = tmp_path / "store.db"
+    shutil.copy(VERSION_2, path)
+    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=2, known=3)
+    with closing(_office(path)) as workflow:
+        changes = [(change.subject, str(change.state)) for change in workflow.find()]
+        with pytest.raises(NotApproved, match="ended as rejected"):
+            workflow.require_approved("collector-42")
+        assert workflow.require_approved("collector-45").state == "approved"
+    assert sorted(changes) == [
+        ("collector-42", "approved"),
+        ("collector-42", "rejected"),
+        ("collector-43", "pending"),
+        ("collector-44", "draft"),
+        ("collector-45", "approved"),
+    ]
+    assert SQLiteBackend.schema_of(f"sqlite:///{path}") == Schema(found=3, known=3)
+    assert not SQLiteBackend.repair(path).problems
+
+
+def test_an_index_that_was_damaged_before_the_upgrade_decides_nothing(tmp_path: Path) -> None:
+    """The second one is made of the rows."""
+    path = tmp_path / "store.db"
+    shutil.copy(VERSION_2, path)
+    _flip(path, _place_in(path, "changes_subject_submission", "collector-42"))
+    with closing(_office(path)) as workflow, pytest.raises(StorageCorrupt, match="collector-42"):
+        workflow.require_approved("collector-42")
+
+
+# ---------------------------------------------------------------- walks over many rows
+
+ORDERS = {
+    "sqlite_autoindex_changes_1": Order.ID,
+    "changes_due_at": Order.DUE_AT,
+    "changes_updated_at": Order.UPDATED_AT,
+}
+NAMES = [f"change-{number:02}" for number in range(20)]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Return the path of a store with twenty changes, of which each order is that of their ids."""
+    path = tmp_path / "many.db"
+    with closing(SQLiteBackend(path)) as backend:
+        for number, name in enumerate(NAMES):
+            stored(backend, create(name, due_at=NOW + number, created_at=NOW, updated_at=NOW + number))
+    return path
+
+
+def _walk(backend: SQLiteBackend, order: Order, limit: int) -> list[str]:
+    """Return the ids of a walk, which must end."""
+    names: list[str] = []
+    after: Cursor | None = None
+    for _ in range(2 * len(NAMES)):
+        page = backend.find(Query(order=order, limit=limit, after=after))
+        names += [row.id for row in page.rows]
+        after = page.next
+        if after is None:
+            return names
+    raise AssertionError(f"the walk does not end: {names}")
+
+
+@pytest.mark.parametrize("limit", [1, 5, 7])
+@pytest.mark.parametrize("index", ORDERS)
+@pytest.mark.parametrize("bit", [4, 0x10, 0x80], ids="{:02x}".format)
+def test_a_damaged_id_in_an_index_ends_no_walk(many: Path, index: str, limit: int, bit: int) -> None:
+    """It is at the end of a page, or alone on one; the others are all read, and it is read as what no digest allows."""
+    _flip(many, _place_in(many, index, NAMES[14]) + 2, bit)
+    with closing(SQLiteBackend(many)) as backend:
+        names = _walk(backend, ORDERS[index], limit)
+    assert set(NAMES) - set(names) == {NAMES[14]}
+    damaged = [name for name in names if name not in NAMES]
+    assert damaged
+    assert set(damaged) == {damaged[0]}
+    sound = [name for name in names if name in NAMES]
+    assert sound == [name for name in NAMES if name != NAMES[14]]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 7])
+@pytest.mark.parametrize("index", ORDERS)
+def test_a_damaged_id_that_sorts_before_all_sends_no_walk_round_in_circles(many: Path, index: str, limit: int) -> None:
+    """A search for the next page that meets it may go on behind it; what it hides then is found by a check alone."""
+    _flip(many, _place_in(many, index, NAMES[14]) + 2, 1)
+    with closing(SQLiteBackend(many)) as backend:
+        names = _walk(backend, ORDERS[index], limit)
+        assert backend.damage()
+    sound = [name for name in names if name in NAMES]
+    assert sound == sorted(set(sound))
+    assert set(NAMES[:7] + NAMES[15:]) <= set(sound)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 7])
+@pytest.mark.parametrize("bit", [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80], ids="{:02x}".format)
+def test_a_damaged_time_in_an_index_sends_no_walk_round_in_circles(many: Path, limit: int, bit: int) -> None:
+    """As an id does not; the row itself is what it was."""
+    _flip(many, _place_in(many, "changes_due_at", NAMES[14]) - 4, bit)
+    with closing(SQLiteBackend(many)) as backend:
+        names = _walk(backend, Order.DUE_AT, limit)
+        assert present(backend, NAMES[14]).due_at == NOW + 14
+        assert backend.damage()
+    sound = [name for name in names if name != NAMES[14]]
+    assert sound == sorted(set(sound))
+
+
+def test_a_damaged_id_of_a_row_ends_no_walk(many: Path) -> None:
+    """The index has the true one then, and the row is found under it."""
+    content = many.read_bytes()
+    for place in (match.start() for match in re.finditer(NAMES[14].encode(), content)):
+        many.write_bytes(content)
+        _flip(many, place + 2, 0x80)
+        with closing(SQLiteBackend(many)) as backend:
+            names = _walk(backend, Order.ID, 5)
+        assert [name for name in names if name in NAMES and name != NAMES[14]] == [
+            name for name in NAMES if name != NAMES[14]
+        ], place
+
+
+def test_text_that_is_none_hides_no_row_behind_it(many: Path) -> None:
+    """In the row and in each index, as an edit leaves it."""
+    with closing(sqlite3.connect(many, isolation_level=None)) as connection:
+        connection.execute("UPDATE changes SET id = CAST(x'61ff' AS TEXT) WHERE id = ?", (NAMES[4],))
+    with closing(SQLiteBackend(many)) as backend:
+        for limit in (1, 5):
+            names = found(backend, limit=limit)
+            assert [name for name in names if name in NAMES] == [name for name in NAMES if name != NAMES[4]]
+            assert "a\udcff" in names
