@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import ChangeRequest, Entry, Form
-from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageSchemaError
+from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.evidence import EffectNames
 from itsm_workflow.storage.codec import Codec
 
@@ -26,6 +26,14 @@ WORKFLOW = "itsm_workflow.catalogue"
 
 _STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
 _TRIES = 16
+
+
+class _Unreadable(Exception):
+    """This row cannot be read, and nothing is known against any other."""
+
+    def __init__(self, error: StorageError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Catalogue:
@@ -49,13 +57,13 @@ class Catalogue:
 
         Raises:
             DefinitionError: It lacks some; nothing was written.
-            StorageError: The store failed.
+            StorageError: The store failed, or is damaged in more than this row.
         """
         for _ in range(_TRIES):
             try:
                 known = self._read()
-            except (StorageCorrupt, StorageSchemaError) as error:
-                self._observers.on_trouble(self._id, error)
+            except _Unreadable as unreadable:
+                self._observers.on_trouble(self._id, unreadable.error)
                 return
             missing = self._missing(known.change) if known else {}
             if missing:
@@ -65,15 +73,19 @@ class Catalogue:
         raise StorageConflict(change_id=self._id, kind="version")
 
     def note(self) -> None:
-        """Store the names that this process brings, once; it may lack some, since it does not submit by this."""
+        """Store the names that this process brings, once; it may lack some, since it does not submit by this.
+
+        Raises:
+            StorageError: The store failed, or is damaged in more than this row.
+        """
         if self._is_noted or not self._journal.effects:
             return
         for _ in range(_TRIES):
             try:
                 if self._store(self._read()):
                     break
-            except (StorageCorrupt, StorageSchemaError) as error:
-                self._observers.on_trouble(self._id, error)
+            except _Unreadable as unreadable:
+                self._observers.on_trouble(self._id, unreadable.error)
                 break
         self._is_noted = True
 
@@ -82,8 +94,16 @@ class Catalogue:
         return f"effects.{self._journal.definition.name}.{self._journal.definition.version}"
 
     def _read(self) -> Stored | None:
-        row = self._journal.storage.get(self._id)
-        return None if row is None else self._codec.read(row)
+        try:
+            row = self._journal.storage.get(self._id)
+        except StorageCorrupt as error:
+            if getattr(error, "change_id", "") == self._id:
+                raise _Unreadable(error) from error
+            raise
+        try:
+            return None if row is None else self._codec.read(row)
+        except (StorageCorrupt, StorageSchemaError) as error:
+            raise _Unreadable(error) from error
 
     def _missing(self, known: ChangeRequest) -> dict[str, list[str]]:
         """Return, by state, what the store knows and this process does not name."""

@@ -120,6 +120,85 @@ def test_a_log_that_was_replaced_is_noticed(path: Path, name: str) -> None:
     assert beside.read_bytes() == b""
 
 
+@pytest.mark.parametrize("name", [_WAL, _SHM])
+def test_a_store_whose_log_was_replaced_refuses_until_it_is_opened_anew(path: Path, name: str) -> None:
+    """Each call says so: to whoever made the first one, and to everybody else who shares the store."""
+    backend = SQLiteBackend(path)
+    stored(backend, follow(present(backend, "c1"), state="approved"))
+    shutil.copy(path.with_name(name), path.with_name("older"))
+    stored(backend, follow(present(backend, "c1"), state="rejected"))
+    path.with_name("older").replace(path.with_name(name))
+    calls: list[Callable[[], object]] = [
+        lambda: backend.find(Query()),
+        lambda: backend.get("c1"),
+        lambda: backend.commit([create("c2")]),
+        lambda: backend.commit([]),
+        lambda: backend.history("c1"),
+        backend.damage,
+    ]
+    told = set()
+    for call in [*calls, *calls]:
+        with pytest.raises(
+            StorageCorrupt, match=rf"{name} was replaced by another file while .* open it anew"
+        ) as refused:
+            call()
+        told.add(str(refused.value))
+    assert len(told) == 1
+    backend.close()
+    with pytest.raises(StorageUnavailable, match="was closed"):
+        backend.get("c1")
+
+
+def test_a_log_that_was_replaced_during_a_commit_refuses_what_follows(path: Path) -> None:
+    """The commit's own error says that its outcome is unknown; that of a later call does not."""
+    backend = SQLiteBackend(path)
+    stored(backend, create("c2"))
+
+    def write() -> None:
+        with backend._connections.writing() as connection:
+            connection.execute("UPDATE changes SET state = 'approved'")
+            path.with_name(_WAL).unlink()
+            path.with_name(_WAL).write_bytes(b"")
+
+    with pytest.raises(StorageCorrupt, match=r"was replaced .*whether it was stored is unknown"):
+        write()
+    with pytest.raises(
+        StorageCorrupt, match="was replaced by another file while the store was open: each call"
+    ) as refused:
+        backend.get("c1")
+    assert "unknown" not in str(refused.value)
+    backend.close()
+
+
+def test_a_child_of_a_process_whose_log_was_replaced_refuses_too(path: Path) -> None:
+    """A fork is not opening it anew."""
+    printed = child(
+        """
+        backend = open_storage(f"sqlite:///{sys.argv[1]}")
+        stored(backend, create("c2"))
+        log = sys.argv[1] + "-wal"
+        os.unlink(log)
+        open(log, "wb").close()
+
+        def told():
+            try:
+                print(backend.get("c1"), flush=True)
+            except StorageCorrupt as error:
+                print(type(error).__name__, flush=True)
+
+        told()
+        pid = os.fork()
+        if pid == 0:
+            told()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        told()
+        """,
+        path,
+    )
+    assert printed == "StorageCorrupt\n" * 3
+
+
 def test_a_log_that_was_replaced_by_a_link_is_refused(path: Path, tmp_path: Path) -> None:
     """As it is when the store is opened."""
     backend = SQLiteBackend(path)

@@ -223,6 +223,25 @@ def test_damaged_pages_are_told(path: Path) -> None:
         found(SQLiteBackend(path))
 
 
+def test_damage_that_a_look_for_one_change_meets_names_it(path: Path) -> None:
+    """Whoever can do without that change goes on; about others nothing is known."""
+    backend = SQLiteBackend(path)
+    for number in range(50):
+        stored(backend, create(f"more{number}", document='"' + "x" * 3000 + '"'))
+    backend.close()
+    content = path.read_bytes()
+    page = next(
+        at for at in range(8192, len(content), 4096) if content[at] == 13 and b"more17" in content[at : at + 4096]
+    )
+    path.write_bytes(content[:page] + b"\xa5" * 4096 + content[page + 4096 :])
+    backend = SQLiteBackend(path)
+    with pytest.raises(StorageCorrupt, match="damaged") as refused:
+        backend.get("more17")
+    assert refused.value.__dict__["change_id"] == "more17"
+    assert present(backend, "c1").id == "c1"
+    backend.close()
+
+
 def test_damage_to_the_statements_of_the_schema_is_told(path: Path) -> None:
     """SQLite's own message quotes bytes that are no text then."""
     damaged = path.read_bytes().replace(b"changes_updated_at ON", b"changes_updated_at \xb0N")

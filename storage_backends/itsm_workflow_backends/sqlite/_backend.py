@@ -111,7 +111,7 @@ class SQLiteBackend:
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""
         check_id(change_id)
-        with self._connections.reading() as connection:
+        with self._connections.reading(change_id=change_id) as connection:
             if not is_keepable(change_id):
                 return None
             found = read(connection, sql.SELECT_ROW, (change_id,))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at
 
 if TYPE_CHECKING:
@@ -61,30 +61,42 @@ class Companions:
                 return False
         return True
 
-    def change(self, outcome: str = "") -> StorageError:
-        """Return the error that says what happened to the files.
-
-        Args:
-            outcome: A clause on what is known about the attempt.
-
-        Returns:
-            StorageUnavailable if one was removed: the last connection to be closed writes what was committed into the
-            database. StorageCorrupt if one was replaced: then it must not, as another program may have written there.
-        """
+    def replaced(self) -> Path | None:
+        """Return which of the files is another one now, or None."""
         for file, before in self.files:
             now = identity_of(look_at(file))
             if now is not None and now != before:
-                return StorageCorrupt(
-                    f"{file} was replaced by another file while the store was open{outcome}. Two programs may have "
-                    "written to the store without seeing each other: stop both, and compare it with a backup",
-                    path=str(self.path),
-                )
+                return file
+        return None
+
+    def removal(self, outcome: str = "") -> StorageUnavailable:
+        """Return the error that says that one was removed; the last connection to be closed writes what was committed.
+
+        Args:
+            outcome: A clause on what is known about the attempt.
+        """
         gone = next((file for file, _ in self.files if look_at(file) is None), self.files[0][0])
         return StorageUnavailable(
             f"{gone} was removed while the store was open{outcome}. What was committed is written to {self.path} when "
             "the last process that has it open closes it: put nothing in its place, and open the store again",
             path=str(self.path),
         )
+
+
+def replacement(path: Path, file: Path, outcome: str = "") -> StorageCorrupt:
+    """Return the error that says that a file beside a database was replaced, so that nobody may write what it held.
+
+    Args:
+        path: The database.
+        file: The file beside it.
+        outcome: A clause on what is known about the attempt.
+    """
+    return StorageCorrupt(
+        f"{file} was replaced by another file while the store was open{outcome}: each call is refused. Two programs "
+        "may have written to the store without seeing each other: stop both, compare it with a backup, then open it "
+        "anew",
+        path=str(path),
+    )
 
 
 def check_companions(path: Path, found: os.stat_result) -> None:

@@ -14,10 +14,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
+from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, create_private, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
-from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of
+from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replacement
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
 from itsm_workflow_backends.sqlite._opening import check_before_writing, close_without_checkpoint, connect, prepare
 
@@ -57,6 +57,8 @@ class Connections:
         self._as_it_is = as_it_is
         self._timeout = timeout
         self._checked: Identity | None = None
+        # Once set, for good, also in a forked child: only a person can tell which of the two logs is the store's.
+        self._replaced: Path | None = None
         self._closed = False
         self._start()
         _forks.register(self)
@@ -82,9 +84,9 @@ class Connections:
         self._unusable = False
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for statements that read."""
-        with self._lent("read", "") as connection:
+    def reading(self, **about: str) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for statements that read; an error that SQLite raises is given the facts of ``about``."""
+        with self._lent("read", "", **about) as connection:
             yield connection
 
     @contextmanager
@@ -186,7 +188,7 @@ class Connections:
                     self._mutex.notify_all()
 
     @contextmanager
-    def _lent(self, doing: str, outcome: str) -> Iterator[sqlite3.Connection]:
+    def _lent(self, doing: str, outcome: str, **about: str) -> Iterator[sqlite3.Connection]:
         connection = None
         self._leave_parent()
         with self._counted():
@@ -197,7 +199,7 @@ class Connections:
                 if connection is not None:
                     self._shut(connection)
                 if is_of_sqlite(error):
-                    raise translate(error, self._path, doing, outcome=outcome) from error
+                    raise translate(error, self._path, doing, outcome=outcome, **about) from error
                 raise
             self._give_back(connection)
 
@@ -206,6 +208,8 @@ class Connections:
         with self._mutex:
             if self._closed:
                 raise StorageUnavailable(f"the store {self._path} was closed", path=str(self._path))
+            if self._replaced is not None:
+                raise replacement(self._path, self._replaced)
             if self._unusable:
                 raise StorageUnavailable(
                     f"cannot use {self._path}: this process was forked while a thread was using the store, and has "
@@ -230,10 +234,15 @@ class Connections:
         with self._mutex:
             if self._log is None or self._log.unchanged():
                 return None
-            error = self._log.change(outcome)
             self._lost = True
-            self._keep_log |= isinstance(error, StorageCorrupt)
-            return error
+            return self._changed(self._log, outcome)
+
+    def _changed(self, log: Companions, outcome: str = "") -> StorageError:
+        file = log.replaced()
+        if file is None:
+            return log.removal(outcome)
+        self._keep_log, self._replaced = True, file
+        return replacement(self._path, file, outcome)
 
     def _refuse_replaced(self, found: os.stat_result | None) -> NoReturn:
         # What would be written through an old connection would be in no file that anybody can open.
@@ -298,7 +307,7 @@ class Connections:
         with self._mutex:
             known = self._log or log
             if not log.complete or not known.unchanged():
-                raise known.change()
+                raise self._changed(known)
             self._log = known
             self._live += 1
 

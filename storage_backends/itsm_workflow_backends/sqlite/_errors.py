@@ -43,7 +43,9 @@ def is_undecodable(error: BaseException) -> bool:
     return isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)
 
 
-def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "") -> StorageError:
+def translate(
+    error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "", **about: str
+) -> StorageError:
     """Return the error to raise instead.
 
     Args:
@@ -51,10 +53,11 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str,
         path: The file.
         doing: What was attempted, as in "cannot <doing>".
         outcome: A clause on what is known about the attempt.
+        about: Further facts that the error carries.
     """
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & _PRIMARY
-    facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__)}
+    facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
     if code in _CORRUPT or is_undecodable(error):
         return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
     advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)

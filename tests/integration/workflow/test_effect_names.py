@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itsm_workflow import ChangeRequest
+    from itsm_workflow.storage.protocol import Row
 
 ROW = "effects.collector_change.1"
 NAMED = attrs.evolve(COLLECTOR_CHANGE, effects={State.APPROVED: ("start", "tell")})
@@ -225,6 +226,34 @@ def test_damage_to_what_the_store_knows_of_effects_stops_no_submission(world: Wo
     world.workflow(observers=(witness,)).reconcile()
 
     assert [(name, type(error)) for name, error in witness.troubles] == [(ROW, StorageCorrupt)] * 2
+
+
+def test_damage_to_the_whole_store_is_not_taken_for_damage_to_that_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever submits, settles or runs a pass is told; nothing is filed, and the row is read again the next time."""
+    witness = Witness()
+    workflow = world.workflow(observers=(witness,))
+    change = world.apply(workflow)
+    assert isinstance(world.store, WatchedStore)
+    inner, fresh = world.store.inner, world.workflow(observers=(witness,))
+
+    def damaged(change_id: str) -> Row | None:
+        raise StorageCorrupt(f"the log was replaced, whoever asks for {change_id}", path="store")
+
+    with monkeypatch.context() as replaced:
+        replaced.setattr(inner, "get", damaged)
+        for call in (
+            lambda: world.apply(workflow, "collector-2"),
+            fresh.reconcile,
+            fresh.reconcile,
+            lambda: fresh.settle(change.id),
+        ):
+            with pytest.raises(StorageCorrupt, match=f"asks for {ROW}"):
+                call()
+    assert witness.troubles == []
+    assert len(world.ledger.tickets()) == 1
+    assert fresh.reconcile().finished
 
 
 # ---------------------------------------------------------------- leaving effects to others
