@@ -9,9 +9,11 @@ from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_person, check_shown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.declared import plain_texts
 from itsm_workflow.records import Records
 from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import ConflictKind
+from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
@@ -66,7 +68,9 @@ class Decisions(Records):
     def _fire(
         self, change_id: str, trigger: str, evidence: object, *, actor: str, is_host: bool = False
     ) -> ChangeRequest:
-        checked_person(actor, actor, getattr(evidence, "reason", ""))
+        actor = checked_person(actor, actor, getattr(evidence, "reason", ""))
+        if type(evidence) in self.definition.evidence_types.values():
+            evidence = plain_texts(evidence)
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
             allowed = (
@@ -188,14 +192,19 @@ class Decisions(Records):
             ticket_id: The id of its ticket, as the ticket system's own page shows it.
             approver: The user who approved the ticket.
             evidence: What shows the approval, in words.
-            actor: Who attests it: neither the applicant nor the approver.
+            actor: Who attests it: neither the applicant nor the approver, in any spelling.
 
         Raises:
-            InvalidForm: One of these is not text that can be stored and shown on one line.
+            InvalidForm: One of these is not text that can be stored and shown on one line, or the approver or the
+                actor is a name that a form would not take for a user.
             TransitionRefused: It is another ticket, the actor may not attest it, or nothing is in doubt.
         """
-        given = {"ticket_id": ticket_id, "approver": approver, "evidence": evidence, "actor": actor}
-        problems = [problem for field, value in given.items() for problem in check_shown(field, value)]
+        problems = [
+            *check_shown("ticket_id", ticket_id),
+            *self._filing.check_users(self.get(change_id).form, {"approver": approver}),
+            *check_shown("evidence", evidence),
+            *self._filing.check_users(self.get(change_id).form, {"actor": actor}),
+        ]
         if problems:
             raise InvalidForm(problems)
         attested = ev.ApprovalAttested(ticket_id=ticket_id, approver=approver, evidence=evidence)
@@ -234,8 +243,8 @@ def checked_person(actor: str | None, applicant: str, reason: object = "", *, fi
     Raises:
         InvalidForm: It, or the reason, is no text that can be kept.
     """
-    who = applicant if actor is None else actor
+    who = plain(applicant if actor is None else actor)
     problems = check_person(who, reason, field=field)
-    if problems:
+    if problems or not isinstance(who, str):
         raise InvalidForm(problems)
     return who

@@ -91,6 +91,10 @@ class InvalidForm(ItsmWorkflowError):
         super().__init__(f"the form was refused, nothing was stored or sent: {lines}", problems=listed)
 
 
+def _short(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 class TransitionRefused(ItsmWorkflowError):
     """The machine refused a trigger; nothing was changed.
 
@@ -110,7 +114,7 @@ class TransitionRefused(ItsmWorkflowError):
     def __init__(self, *, state: str, trigger: str, reason: str, allowed: Sequence[str] = ()) -> None:
         possible = ", ".join(allowed) or "nothing"
         super().__init__(
-            f"{trigger} was refused in state {state}: {reason}; allowed there: {possible}",
+            f"{_short(trigger)} was refused in state {state}: {_short(reason, 10_000)}; allowed there: {possible}",
             state=str(state),
             trigger=str(trigger),
             reason=reason,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
-from itsm_workflow.form import check_subject, make_form, normal_subject
+from itsm_workflow.form import check_subject, check_user, make_form, normal_subject
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket, SupportsBudget
@@ -15,6 +17,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Send, Step
 from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,6 +94,18 @@ class Filing:
         if problems:
             raise InvalidForm(problems)
         return form
+
+    def check_users(self, form: Form, users: Mapping[str, object]) -> list[Problem]:
+        """Return what is wrong with the names of people, by field: what would be wrong with them as the applicant."""
+        problems: list[Problem] = []
+        for field, name in users.items():
+            wrong = list(check_user(field, name))
+            if not wrong:
+                asked = attrs.evolve(form, applicant=str(plain(name)))
+                found = self._gateway.check_form(asked)
+                wrong = [(field, value, rule) for part, value, rule in found if part == "applicant"]
+            problems += wrong
+        return problems
 
     def _problems(self, form: Form) -> list[Problem]:
         """Return what the gateway would refuse and what the host does not want, each rule once."""

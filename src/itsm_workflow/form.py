@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Required, TypedDict
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.storage.strict import canonical, json_value
-from itsm_workflow.text import steers
+from itsm_workflow.storage.strict import Room, TooLargeError, canonical, json_value
+from itsm_workflow.text import is_invisible, plain, steers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,26 +30,6 @@ FIELDS_SIZE = 1024 * 1024
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SHOWN = 60
-# Letters and marks that no font draws; Python counts them as printable. From Unicode's Default_Ignorable_Code_Point,
-# and the blank of Braille.
-_INVISIBLE = frozenset(
-    map(
-        chr,
-        (
-            0x034F,
-            0x115F,
-            0x1160,
-            0x17B4,
-            0x17B5,
-            *range(0x180B, 0x1810),
-            0x2800,
-            0x3164,
-            *range(0xFE00, 0xFE10),
-            0xFFA0,
-            *range(0xE0100, 0xE01F0),
-        ),
-    )
-)
 
 
 class Asked(TypedDict, total=False):
@@ -83,22 +63,24 @@ def make_form(
     Raises:
         InvalidForm: A value is of the wrong type or not storable; lists all such values.
     """
-    names = tuple(approvers) if isinstance(approvers, list | tuple | set | frozenset) else approvers
+    title, applicant, content = plain(title), plain(applicant), plain(content)
+    names = tuple(map(plain, approvers)) if isinstance(approvers, list | tuple | set | frozenset) else approvers
+    kept, wrong = _fields(fields)
     problems = [
         *_text("title", title),
-        *_text("applicant", applicant),
+        *check_user("applicant", applicant),
         *([] if content == "" else _text("content", content)),
         *_approvers(names),
-        *_fields(fields),
+        *wrong,
     ]
-    if problems or not isinstance(names, tuple) or not isinstance(fields, Mapping | None):
+    if problems or not isinstance(names, tuple):
         raise InvalidForm(problems)
     return Form(
         title=str(title),
         applicant=str(applicant),
         approvers=names,
         content=str(content),
-        fields=MappingProxyType({key: json_value(value) for key, value in (fields or {}).items()}),
+        fields=MappingProxyType(kept),
     )
 
 
@@ -109,6 +91,7 @@ def normal_subject(subject: object) -> str:
         InvalidForm: It is not text, is empty or too long, or holds characters that a reader cannot see: two subjects
             that look the same must be the same.
     """
+    subject = plain(subject)
     problems = check_subject(subject)
     if problems:
         raise InvalidForm(problems)
@@ -117,15 +100,15 @@ def normal_subject(subject: object) -> str:
 
 def check_subject(subject: object) -> Sequence[Problem]:
     """Return what is wrong with a subject."""
+    subject = plain(subject)
     problems = _text("subject", subject, limit=SUBJECT_LIMIT)
     if problems or not isinstance(subject, str):
         return problems
     if subject != subject.strip():
         return [("subject", shown(subject), "must not begin or end with a blank")]
-    unseen = sorted({character for character in subject if not character.isprintable() or character in _INVISIBLE})
+    unseen = _invisible("subject", subject)
     if unseen:
-        listed = ", ".join(f"U+{ord(character):04X}" for character in unseen)
-        return [("subject", shown(subject), f"must not hold invisible characters, and holds {listed}")]
+        return unseen
     if len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
         return [("subject", shown(subject), f"must have at most {SUBJECT_LIMIT} characters in Unicode's form NFC")]
     return []
@@ -133,11 +116,19 @@ def check_subject(subject: object) -> Sequence[Problem]:
 
 def check_person(actor: object, reason: object = "", *, field: str = "reason") -> Sequence[Problem]:
     """Return what is wrong with who decides something, and with the reason that is given in a field."""
-    return [*check_shown("actor", actor, limit=PERSON_LIMIT), *(check_shown(field, reason) if reason != "" else ())]
+    return [*check_user("actor", actor), *(check_shown(field, reason) if reason != "" else ())]
+
+
+def check_user(field: str, value: object) -> Sequence[Problem]:
+    """Return what is wrong with the name of a person: two that look the same must be the same."""
+    value = plain(value)
+    problems = check_shown(field, value, limit=PERSON_LIMIT)
+    return problems if problems or not isinstance(value, str) else _invisible(field, value)
 
 
 def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[Problem]:
     """Return what is wrong with a text that stays in a history and is read there by people, on one line."""
+    value = plain(value)
     problems = _text(field, value, limit=limit)
     if problems or not isinstance(value, str):
         return problems
@@ -148,11 +139,40 @@ def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[P
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: one line, not too long."""
+    text = ""
     try:
-        text = " ".join(repr(value).splitlines())
-    except Exception:  # noqa: BLE001 - a value from outside may be too deep, too long, or unable to show itself
+        for piece in _pieces(value):
+            text += piece
+            if len(text) > _SHOWN:
+                break
+    except Exception:  # noqa: BLE001 - a value from outside may be too long, or unable to show itself
         text = f"a {type(value).__name__}"
+    text = " ".join(text.splitlines())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _pieces(value: object) -> Iterator[str]:
+    """Yield the representation of a value piece by piece: one list may stand in it a million times."""
+    if isinstance(value, str | bytes):
+        yield repr(value[: _SHOWN + 1])
+        return
+    if not isinstance(value, list | tuple | set | frozenset | Mapping):
+        yield repr(value)
+        return
+    start, end = "()" if isinstance(value, tuple) else "[]" if isinstance(value, list) else "{}"
+    yield start
+    for number, one in enumerate(value):
+        yield ", " if number else ""
+        yield from _pieces(one)
+        if isinstance(value, Mapping):
+            yield ": "
+            yield from _pieces(value[one])
+    yield end
+
+
+def _invisible(field: str, value: str) -> Sequence[Problem]:
+    listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(is_invisible, value))))
+    return [(field, shown(value), f"must not hold invisible characters, and holds {listed}")] if listed else []
 
 
 def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
@@ -176,41 +196,52 @@ def _approvers(names: object) -> list[Problem]:
         return [("approvers", shown(names), 'must be a list of user names, e.g. ["bob"]')]
     if len(names) > APPROVERS_LIMIT:
         return [("approvers", f"<{len(names)} names>", f"must name at most {APPROVERS_LIMIT} users")]
-    return [problem for number, name in enumerate(names) for problem in _text(f"approvers[{number}]", name)]
+    return [problem for number, name in enumerate(names) for problem in check_user(f"approvers[{number}]", name)]
 
 
-def _fields(fields: object) -> list[Problem]:
+def _fields(fields: object) -> tuple[dict[str, object], list[Problem]]:
+    """Return the fields as they are kept, and what is wrong with them."""
+    kept: dict[str, object] = {}
     if fields is None:
-        return []
+        return kept, []
     if not isinstance(fields, Mapping):
-        return [("fields", shown(fields), "must be a mapping of form keys to values")]
+        return kept, [("fields", shown(fields), "must be a mapping of form keys to values")]
     if len(fields) > FIELDS_LIMIT:
-        return [("fields", f"<{len(fields)} fields>", f"must have at most {FIELDS_LIMIT} fields")]
+        return kept, [("fields", f"<{len(fields)} fields>", f"must have at most {FIELDS_LIMIT} fields")]
     problems: list[Problem] = []
-    size = 0
+    room = Room(FIELDS_SIZE)
     for key, value in fields.items():
-        if not isinstance(key, str) or not key:
-            problems.append(("fields", shown(key), "keys must be text"))
-            continue
-        if _storable("fields", key):
-            problems += _storable("fields", key)
-            continue
-        try:
-            size += len(key) + len(canonical(json_value(value)))
-        except ValueError as error:
-            problems.append((f"fields.{key}", shown(value), str(error)))
-        else:
-            problems += _unstorable_texts(f"fields.{key}", value)
-    if size > FIELDS_SIZE:
-        problems.append(("fields", f"<{size} characters>", f"must have at most {FIELDS_SIZE} characters as JSON"))
-    return problems
+        name = plain(key)
+        wrong = _key(name, kept)
+        if not wrong and isinstance(name, str):
+            try:
+                kept[name] = json_value(value, room=room)
+            except TooLargeError:
+                return {}, [*problems, _too_large(f"over {FIELDS_SIZE}")]
+            except ValueError as error:
+                wrong = [(f"fields.{name}", shown(value), str(error))]
+            else:
+                wrong = _unstorable_texts(f"fields.{name}", kept[name])
+        problems += wrong
+    size = sum(len(name) + len(canonical(value)) for name, value in kept.items())
+    return kept, problems if size <= FIELDS_SIZE else [*problems, _too_large(str(size))]
+
+
+def _key(name: object, taken: Mapping[str, object]) -> list[Problem]:
+    if not isinstance(name, str) or not name:
+        return [("fields", shown(name), "keys must be text")]
+    return [("fields", shown(name), "must have each key once")] if name in taken else _storable("fields", name)
+
+
+def _too_large(size: str) -> Problem:
+    return "fields", f"<{size} characters>", f"must have at most {FIELDS_SIZE} characters as JSON"
 
 
 def _unstorable_texts(field: str, value: object) -> list[Problem]:
     if isinstance(value, str):
         return _storable(field, value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [problem for one in value for problem in _unstorable_texts(field, one)]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [problem for pair in value.items() for one in pair for problem in _unstorable_texts(field, one)]
     return []

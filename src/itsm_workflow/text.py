@@ -1,4 +1,4 @@
-"""Characters that do not show but act: they steer a terminal, break a line, or turn the direction of what follows."""
+"""Texts as they come from outside: their own value, the characters in them that do not show, and names of users."""
 
 from __future__ import annotations
 
@@ -6,6 +6,53 @@ import unicodedata
 
 _CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, separators of lines and paragraphs
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters and marks that no font draws; Python counts them as printable. From Unicode's Default_Ignorable_Code_Point,
+# and the blank of Braille.
+_UNDRAWN = frozenset(
+    map(
+        chr,
+        (
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            *range(0x180B, 0x1810),
+            0x2800,
+            0x3164,
+            *range(0xFE00, 0xFE10),
+            0xFFA0,
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+
+
+def plain(value: object) -> object:
+    """Return the own value of a text as a plain `str`, and any other value as it is.
+
+    A text of a subclass may show itself otherwise: `str` of a member of ``class Who(str, Enum)`` is its name.
+    """
+    return str.__str__(value) if issubclass(type(value), str) and type(value) is not str else value
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a reader cannot see a character; the plain blank is seen."""
+    return not character.isprintable() or character in _UNDRAWN
+
+
+def is_same_user(one: str, other: str) -> bool:
+    """Return whether two names may be one user's: the careful rule, wherever a person must be another one.
+
+    Letter case, compatible forms of letters (Unicode's NFKC), invisible characters and outer blanks do not tell two
+    users apart. It may take two users for one; then a third person has to act.
+    """
+    return _user(one) == _user(other)
+
+
+def _user(name: str) -> str:
+    seen = "".join(character for character in unicodedata.normalize("NFKC", name) if not is_invisible(character))
+    return unicodedata.normalize("NFKC", seen.casefold()).strip()
 
 
 def steers(character: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import UserDict
 from typing import Any
 
@@ -263,7 +264,7 @@ BOUNDS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     ),
     "the size of the fields": (
         {"fields": {"a": "x" * (1024 * 1024)}},
-        ("fields", "<1048579 characters>", "must have at most 1048576 characters as JSON"),
+        ("fields", "<over 1048576 characters>", "must have at most 1048576 characters as JSON"),
     ),
 }
 
@@ -275,6 +276,104 @@ def test_a_form_has_bounds(given: dict[str, Any], problem: tuple[str, str, str])
         make_form(title="a", applicant="alice", **given)
 
     assert list(caught.value.problems) == [problem]
+
+
+def shared(levels: int) -> object:
+    """Return a list that stands in its own copy twice at each level, as an alias of YAML does."""
+    value: object = ["x"]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [19, 60])
+def test_what_stands_in_many_places_is_not_expanded_without_bounds(levels: int) -> None:
+    """It is counted while it is expanded: 2 to the 60th values would never end."""
+    found = problems(fields={"b": shared(levels), "a": float("nan")})
+    assert found == [("fields", "<over 1048576 characters>", "must have at most 1048576 characters as JSON")]
+
+
+@pytest.mark.parametrize("field", ["title", "applicant", "approvers", "content", "fields"])
+def test_what_stands_in_many_places_is_shown_without_bounds_nowhere(field: str) -> None:
+    """A message shows its beginning."""
+    value = shared(60)
+    wrong = {1: value} if field == "fields" else value
+    assert all(len(shown) <= 60 for _, shown, _ in problems(**{field: wrong}))
+    assert shown({"a": value, "b": (value, {"x"})}).startswith("{'a': [[[[")
+
+
+class Who(str, enum.Enum):  # noqa: UP042 - the kind whose `str` is its name
+    """People, as older code writes them."""
+
+    ALICE = "alice"
+
+
+class Masked(str):
+    """A text that shows itself as another one, and compares as none."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another\0text"
+
+    def __format__(self, _spec: str) -> str:
+        return "another text"
+
+    def strip(self, _characters: str | None = None) -> str:
+        """Lie."""
+        return "fine"
+
+    def __hash__(self) -> int:
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_a_text_of_a_subclass_is_taken_by_its_own_value() -> None:
+    """Not by what `str`, or a method of it, makes of it."""
+    form = make_form(
+        title=Masked("t"),
+        applicant=Who.ALICE,
+        approvers=[Who.ALICE, Masked("bob")],
+        content=Masked("c"),
+        fields={Masked("a"): [Masked("b"), Who.ALICE, {Masked("k"): Size.LARGE}]},
+    )
+    wanted = Form(
+        title="t", applicant="alice", approvers=("alice", "bob"), content="c", fields={"a": ["b", "alice", {"k": 3}]}
+    )
+    assert form == wanted
+    texts = [form.title, form.applicant, *form.approvers, form.content, *form.fields]
+    assert {type(text) for text in texts} == {str}
+    assert repr(form.fields) == repr(wanted.fields).replace("{'a'", "mappingproxy({'a'") + ")"
+    assert normal_subject(Who.ALICE) == "alice"
+    assert (normal_subject(Masked("s")), type(normal_subject(Masked("s")))) == ("s", str)
+    assert check_subject(Masked(" ")) == [("subject", "' '", "must not be empty")]
+
+
+class Size(enum.IntEnum):
+    """A number that shows itself as a name."""
+
+    LARGE = 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"a": 1, Masked("a"): 2}, ("fields", "'a'", "must have each key once")),
+        ({"n": {"a": 1, Masked("a"): 2}}, ("fields.n", "{'a': 1, 'a': 2}", "names the key 'a' twice")),
+    ],
+)
+def test_keys_that_are_one_text_are_refused(fields: dict[str, object], problem: tuple[str, str, str]) -> None:
+    """Stored, the change could not be read again."""
+    assert problems(fields=fields) == [problem]
+
+
+@pytest.mark.parametrize("name", ["a\u200blice", "alice\u3164", "a\u00adlice", "al\nice", "x" * 201])
+def test_a_person_is_named_by_what_can_be_seen(name: str) -> None:
+    """Applicant, approver and actor alike."""
+    assert [field for field, _, _ in problems(applicant=name, approvers=["bob", name])] == ["applicant", "approvers[1]"]
+    assert [field for field, _, _ in check_person(name)] == ["actor"]
 
 
 def test_a_form_at_its_bounds_is_right() -> None:

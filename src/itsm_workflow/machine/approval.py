@@ -9,6 +9,7 @@ import attrs
 
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
+from itsm_workflow.text import is_same_user
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
@@ -57,7 +58,8 @@ class ApprovalPolicy:
         decision_field: The key of a form field that must be exactly ``"true"`` as well for an approval, and
             ``"false"`` for a refusal.
         self_approval: What an approval means that came from the applicant alone: ``allow`` takes it like any other;
-            ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention.
+            ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention. An
+            approver who may be the applicant in another spelling counts as the applicant, see `is_same_user`.
     """
 
     decision_field: str | None = None
@@ -90,7 +92,8 @@ class ApprovalPolicy:
 
     def alarms_of(self, snapshot: Snapshot, *, applicant: str) -> bool:
         """Tell whether an approval is to be taken and a person to be told that the applicant gave it."""
-        return self.self_approval == "attention" and _approvers(snapshot) == {applicant}
+        by_applicant = bool(_approvers(snapshot)) and not _others(snapshot, applicant)
+        return self.self_approval == "attention" and by_applicant
 
     def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
@@ -114,11 +117,10 @@ class ApprovalPolicy:
                 reason=AttentionReason.NO_APPROVAL_STEP,
                 detail="the ticket ended as approved, and no person is shown to have approved it",
             )
-        approvers = _approvers(snapshot)
-        if self.self_approval == "refuse" and approvers <= {applicant}:
+        if self.self_approval == "refuse" and not _others(snapshot, applicant):
             known = f"only {applicant}, who asked for it, approved the ticket"
             unknown = "the gateway does not show who approved the ticket"
-            return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if approvers else unknown)
+            return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if _approvers(snapshot) else unknown)
         return Verdict.APPROVED
 
 
@@ -131,6 +133,11 @@ def _unproven(snapshot: Snapshot, said: str, missing: str) -> Doubt:
 
 def _approvers(snapshot: Snapshot) -> set[str]:
     return {one.user for one in snapshot.deciders if one.approved}
+
+
+def _others(snapshot: Snapshot, applicant: str) -> set[str]:
+    """Return who approved and is certainly not the applicant."""
+    return {user for user in _approvers(snapshot) if not is_same_user(user, applicant)}
 
 
 def applicant_of(change: ChangeRequest) -> str:

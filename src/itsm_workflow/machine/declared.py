@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import functools
+import itertools
 import math
 import types
 import typing
@@ -17,11 +18,20 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from itsm_workflow.text import plain
+
 Check: TypeAlias = Callable[[object], Iterator[tuple[str, str]]]
 """Yields ``(path below the value, rule)`` for everything that is wrong with a value."""
 
 _DEPTH = 64
+_KEYS = 500
+_SIZE = 1024 * 1024
+_LISTED, _SHOWN = 8, 300
 _BITS = 1024  # beyond a double's range, other readers of JSON see infinity
+
+
+class _TooLargeError(Exception):
+    """A JSON value has more in it than is looked at."""
 
 
 class UndeclarableError(TypeError):
@@ -29,8 +39,55 @@ class UndeclarableError(TypeError):
 
 
 def wrong_values(value: object) -> list[str]:
-    """Return what is wrong with an instance of an attrs class, as ``field must be …``; empty if it can be stored."""
-    return [f"{path.lstrip('.')} {rule}" for path, rule in _check_of(typing.cast("Any", type(value)))(value)]
+    """Return what is wrong with an instance of an attrs class, as ``field must be …``; empty if it can be stored.
+
+    Mappings and JSON values are as large as those of a form at most. Of many problems, the first are returned.
+    """
+    return _listed(_check_of(typing.cast("Any", type(value)))(value))
+
+
+def plain_texts(value: object) -> object:
+    """Return an instance of an attrs class with the own value of each text in it that is declared as `str`."""
+    return _plain_of(typing.cast("Any", type(value)))(value)
+
+
+@functools.cache
+def _plain_of(kind: Any) -> Callable[[object], Any]:  # noqa: ANN401 - any annotation; a wrong value is returned as it is
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is str:
+        return plain
+    if origin in {typing.Union, types.UnionType}:
+        inner = _plain_of(next(one for one in arguments if one is not types.NoneType))
+        return lambda value: None if value is None else inner(value)
+    if origin in {tuple, list} and arguments:
+        inner = _plain_of(arguments[0])
+        return lambda value: origin(map(inner, value)) if isinstance(value, origin) else value
+    if origin in {Mapping, dict} and arguments[1] is str:
+        return _plain_mapping
+    if isinstance(kind, type) and attrs.has(kind):
+        return functools.partial(_plain_fields, kind)
+    return lambda value: value
+
+
+def _plain_mapping(value: object) -> object:
+    if not isinstance(value, dict | types.MappingProxyType) or _collides(value):
+        return value  # and refused
+    return types.MappingProxyType({plain(key): plain(one) for key, one in value.items()})
+
+
+def _plain_fields(kind: Any, value: Any) -> object:  # noqa: ANN401 - an attrs class, and what should be one of it
+    if type(value) is not kind:
+        return value
+    hints = typing.get_type_hints(kind)
+    fields = [field for field in attrs.fields(kind) if field.init]
+    old = {str(field.alias): getattr(value, field.name) for field in fields}
+    new = {str(field.alias): _plain_of(hints.get(field.name, Any))(getattr(value, field.name)) for field in fields}
+    return value if all(new[name] is old[name] for name in old) else attrs.evolve(value, **new)
+
+
+def _collides(value: Mapping[Any, object]) -> bool:
+    """Return whether two keys are one once they are plain texts."""
+    return len({plain(key) for key in value}) < len(value)
 
 
 def wrong_declarations(kind: type) -> list[str]:
@@ -57,7 +114,14 @@ def wrong_declarations(kind: type) -> list[str]:
 
 def wrong_json(value: object) -> list[str]:
     """Return what of a value has no JSON form, as ``path must be …``; empty if all of it has one."""
-    return [f"{path.lstrip('.') or 'it'} {rule}" for path, rule in _json(value)]
+    return _listed(_json(value))
+
+
+def _listed(problems: Iterator[tuple[str, str]]) -> list[str]:
+    """Return the first problems, each on one line that is not too long."""
+    first = list(itertools.islice(problems, _LISTED + 1))
+    lines = [f"{path.lstrip('.')[:_SHOWN] or 'it'} {rule[:_SHOWN]}" for path, rule in first[:_LISTED]]
+    return [*lines, "and more"] if len(first) > _LISTED else lines
 
 
 @functools.cache
@@ -119,6 +183,14 @@ def _mapping(item: Any) -> Check:  # noqa: ANN401 - any annotation
         if not isinstance(value, dict | types.MappingProxyType):
             yield "", _must_be("a dict", value)
             return
+        if len(value) > _KEYS:
+            yield "", f"must have at most {_KEYS} keys, and has {len(value)}"
+            return
+        if sum(len(one) for pair in value.items() for one in pair if isinstance(one, str)) > _SIZE:
+            yield "", f"must have at most {_SIZE} characters"
+            return
+        if _collides(value):
+            yield "", "must have each key once"
         for key, one in value.items():
             for _, rule in _text(key):
                 yield "", f"has a key that {rule}"
@@ -189,21 +261,39 @@ def _time(value: object) -> Iterator[tuple[str, str]]:
         yield "", "must have a time zone"
 
 
-def _json(value: object, depth: int = _DEPTH) -> Iterator[tuple[str, str]]:
+def _json(value: object) -> Iterator[tuple[str, str]]:
+    try:
+        yield from _json_part(value, _DEPTH, [0])
+    except _TooLargeError:
+        yield "", f"must have at most {_SIZE} values and characters"
+
+
+def _json_part(value: object, depth: int, seen: list[int]) -> Iterator[tuple[str, str]]:
+    # One list may stand in many places: what counts is what would be stored.
+    seen[0] += 1 + (len(value) if isinstance(value, str) else 0)
+    if seen[0] > _SIZE:
+        raise _TooLargeError
     if depth == 0:
         yield "", f"must not be nested deeper than {_DEPTH} levels"
     elif isinstance(value, list | tuple):
         for number, one in enumerate(value):
-            for path, rule in _json(one, depth - 1):
+            for path, rule in _json_part(one, depth - 1, seen):
                 yield f"[{number}]{path}", rule
     elif isinstance(value, dict | types.MappingProxyType):
-        for key, one in value.items():
-            for _, rule in _text(key):
-                yield "", f"has a key that {rule}"
-            for path, rule in _json(one, depth - 1):
-                yield f".{key}{path}", rule
+        yield from _json_object(value, depth, seen)
     else:
         yield from _json_scalar(value)
+
+
+def _json_object(value: Mapping[Any, object], depth: int, seen: list[int]) -> Iterator[tuple[str, str]]:
+    if _collides(value):
+        yield "", "must have each key once"
+    for key, one in value.items():
+        seen[0] += len(key) if isinstance(key, str) else 0
+        for _, rule in _text(key):
+            yield "", f"has a key that {rule}"
+        for path, rule in _json_part(one, depth - 1, seen):
+            yield f".{key}{path}", rule
 
 
 def _json_scalar(value: object) -> Iterator[tuple[str, str]]:

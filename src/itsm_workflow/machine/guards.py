@@ -8,6 +8,7 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcom
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
+from itsm_workflow.text import is_same_user
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -194,11 +195,11 @@ def may_attest(facts: Facts) -> str | None:
         return f"ticket {attested.ticket_id} is attested, ours is {facts.ticket.id}"
     if not approver or not attested.evidence.strip():
         return "it needs the user who approved, and in words what shows the approval"
-    if not actor or _same_user(actor, applicant):
+    if not actor or is_same_user(actor, applicant):
         return f"the applicant {applicant} cannot attest the approval: another person must"
-    if _same_user(actor, approver):
+    if is_same_user(actor, approver):
         return f"{actor} cannot attest an approval by {approver}: another person must"
-    if _same_user(approver, applicant) and _rule(facts).self_approval == "refuse":
+    if is_same_user(approver, applicant) and _rule(facts).self_approval == "refuse":
         return f"an approval by the applicant {applicant} does not count in this workflow"
     return approval_is_unproven(facts) or withdrawal.forbids_approval(facts.change)
 
@@ -304,11 +305,6 @@ def _rule(facts: Facts) -> ApprovalPolicy:
     if isinstance(facts, ApprovalPolicy):
         raise TypeError(f"a guard takes Facts, not a rule of approval: {GIVEN_ONCE}")
     return facts.approval
-
-
-def _same_user(one: str, other: str) -> bool:
-    """Tell whether two names may be one user's; where an operator types them, spelling hides nothing."""
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _judge(facts: Facts) -> Verdict | Doubt:

@@ -17,11 +17,13 @@ from cattrs.errors import BaseValidationError, StructureHandlerNotFoundError
 from cattrs.v import transform_error
 
 from itsm_workflow.clock import from_micros, to_micros
+from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DEPTH = 64
+_SHOWN = 60
 _BITS = 1024  # beyond a double's range, other readers of JSON see infinity
 
 
@@ -42,29 +44,88 @@ def parse(text: str) -> object:
         raise ValueError("the JSON text is nested too deeply") from None
 
 
-def json_value(value: object, depth: int = _DEPTH) -> object:
-    """Return a JSON value as fresh lists and dicts.
+class TooLargeError(ValueError):
+    """A value has more in it than there is room for."""
+
+
+class Room:
+    """What may still be expanded of values from outside, in which one list can stand in many places.
+
+    Args:
+        characters: At most so many characters of JSON, not counting escapes.
+    """
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def take(self, characters: int) -> None:
+        """Count what was expanded.
+
+        Raises:
+            TooLargeError: There is no room for it.
+        """
+        self._left -= characters
+        if self._left < 0:
+            raise TooLargeError("is too large")
+
+
+def json_value(value: object, depth: int = _DEPTH, room: Room | None = None) -> object:
+    """Return a JSON value as fresh lists and dicts of plain texts and numbers.
+
+    Args:
+        value: The value.
+        depth: How many levels it may have.
+        room: Counts what is expanded; without it there is no limit.
 
     Raises:
-        ValueError: It holds something that JSON cannot say exactly.
+        TooLargeError: There is no room for it.
+        ValueError: It holds something that JSON cannot say exactly, or a key twice.
     """
     if depth == 0:
         raise ValueError(f"is nested deeper than {_DEPTH} levels")
-    if isinstance(value, int) and value.bit_length() > _BITS:
-        raise ValueError(f"is a whole number of more than {_BITS} bits")
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        raise ValueError(f"{value} has no JSON form")
+    if room is not None:
+        room.take(_least(value))
+    if value is None or isinstance(value, str | bool | int | float):
+        return _scalar(value)
     if isinstance(value, list | tuple):
-        return [json_value(item, depth - 1) for item in value]
+        return [json_value(item, depth - 1, room) for item in value]
     if isinstance(value, dict | MappingProxyType):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("has a key that is no string")
-        return {key: json_value(item, depth - 1) for key, item in value.items()}
+        fresh: dict[str, object] = {}
+        for key, item in value.items():
+            name = plain(key)
+            if not isinstance(name, str):
+                raise ValueError("has a key that is no string")  # noqa: TRY004 - what is wrong is the value around it
+            if name in fresh:
+                raise ValueError(f"names the key {name[:_SHOWN]!r} twice")
+            if room is not None:
+                room.take(_least(name) + 1)  # the colon
+            fresh[name] = json_value(item, depth - 1, room)
+        return fresh
     raise ValueError(f"is a {type(value).__name__}, which has no JSON form")
+
+
+def _least(value: object) -> int:
+    """Return how many characters a value has at least as JSON, not counting what is inside a list or dict."""
+    if isinstance(value, str):
+        return len(value) + 2
+    if isinstance(value, list | tuple | dict | MappingProxyType):
+        return 2 + max(0, len(value) - 1)
+    return 1
+
+
+def _scalar(value: object) -> object:
+    """Return a scalar's own value, of the plain type; a subclass may have another one for `str` and `int`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        whole = int.__index__(value)
+        if whole.bit_length() > _BITS:
+            raise ValueError(f"is a whole number of more than {_BITS} bits")
+        return whole
+    if isinstance(value, float):
+        number = float.__float__(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{number} has no JSON form")
+        return number
+    return plain(value)
 
 
 @functools.cache

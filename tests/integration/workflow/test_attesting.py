@@ -139,6 +139,8 @@ def test_an_approval_that_nobody_vouches_for_is_given_up(office: Office) -> None
         ({"ticket_id": "999"}, "ticket 999 is attested, ours is"),
         ({"actor": "alice"}, "the applicant alice cannot attest"),
         ({"actor": "carol"}, "carol cannot attest an approval by carol"),
+        ({"actor": "ALICE"}, "the applicant alice cannot attest"),
+        ({"actor": "\uff43arol"}, "cannot attest an approval by carol"),
     ],
 )
 def test_what_may_not_be_attested_is_refused_and_changes_nothing(
@@ -160,6 +162,19 @@ def test_what_may_not_be_attested_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("value", ["", "  ", "a\nb", "a\x1b[2Jb", "a\u202eb", "a\0b", 7])
 def test_what_is_no_plain_text_is_refused_by_name(office: Office, field: str, value: object) -> None:
     """It stays with the change for good, and people read it."""
+    workflow = office.workflow(after_callback="later")
+    change, ticket = with_twin(office, workflow)
+    office.decide(ticket, approved=True)
+    workflow.reconcile()
+
+    with pytest.raises(InvalidForm, match=f"{field}="):
+        attest(workflow, change, **{field: value})
+
+
+@pytest.mark.parametrize("field", ["approver", "actor"])
+@pytest.mark.parametrize("value", ["bob,carl", "bob carl", "b" * 300, "b" * 65, "b\u200bob", "bob\u3000", " bob"])
+def test_what_a_form_would_not_take_for_a_user_attests_nothing(office: Office, field: str, value: str) -> None:
+    """The same checks as for the people of a form."""
     workflow = office.workflow(after_callback="later")
     change, ticket = with_twin(office, workflow)
     office.decide(ticket, approved=True)

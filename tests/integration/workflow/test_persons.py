@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import pytest
 
 from itsm_workflow import State
@@ -204,6 +206,23 @@ def test_attention_is_cleared_by_a_person(office: Office) -> None:
     assert (cleared.attention, cleared.expect_attempt().phase) == (None, Phase.UNKNOWN)
     with pytest.raises(TransitionRefused):
         workflow.clear_attention(change.id, actor="ops")
+
+
+class Operator(str, enum.Enum):  # noqa: UP042 - the kind whose `str` is its name
+    """People, as older code writes them."""
+
+    OLGA = "olga"
+
+
+def test_a_decision_is_stored_with_the_own_value_of_each_text(office: Office) -> None:
+    """Actor and reason, of any subclass of text; the entry that is notified is the one that is read again."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked(), actor=Operator.OLGA)
+    workflow.withdraw(change.id, actor=Operator.OLGA, reason=Operator.OLGA)
+
+    opened, asked_for = workflow.history(change.id)[0], workflow.history(change.id)[-1]
+    assert (opened.actor, asked_for.actor, asked_for.evidence) == ("olga", "olga", ev.Decision(reason="olga"))
+    assert "Operator" not in repr([workflow.get(change.id), workflow.history(change.id)]) + workflow.why(change.id)
 
 
 def test_an_approval_cannot_be_fired_by_the_host(office: Office) -> None:

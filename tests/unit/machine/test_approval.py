@@ -199,7 +199,13 @@ def by(*users: str, refused: tuple[str, ...] = ()) -> ev.Snapshot:
         pytest.param(by("alice", refused=("bob",)), True, id="hers against a refusal"),
         pytest.param(by("alice", "bob"), False, id="somebody else approved as well"),
         pytest.param(by("bob"), False, id="somebody else approved"),
-        pytest.param(by("Alice"), False, id="user names matter by letter case"),
+        pytest.param(by("Alice"), True, id="she may be the one in another letter case"),
+        pytest.param(
+            by("\uff41\uff4c\uff49\uff43\uff45", "al\u200bice ", "ALICE"),
+            True,
+            id="or with other letters, blanks, or what is not seen",
+        ),
+        pytest.param(by("Alice", "bob"), False, id="another spelling and somebody else"),
     ],
 )
 def test_only_an_approval_by_nobody_else_is_the_applicants_own(seen: ev.Snapshot, own: bool) -> None:  # noqa: FBT001 - a case

@@ -11,11 +11,11 @@ import attrs
 import pytest
 from hypothesis import given
 
-from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest
+from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest, Decider
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
-from itsm_workflow.machine.declared import wrong_declarations, wrong_json, wrong_values
+from itsm_workflow.machine.declared import plain_texts, wrong_declarations, wrong_json, wrong_values
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.storage.strict import canonical, strict_converter
 from itsm_workflow.testing import strategies as s
@@ -45,6 +45,21 @@ class Proof:
     anything: object = None
     steps: list[int] = attrs.field(factory=list)
     colour: Literal["red", "blue"] = "red"
+
+
+class Masked(str):
+    """A text that shows itself as another one, and compares as none."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another text"
+
+    def __hash__(self) -> int:
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
 
 WRONG: dict[str, tuple[str, object, str]] = {
@@ -119,6 +134,61 @@ def test_a_deep_value_is_refused_without_an_end_of_the_stack() -> None:
     [problem] = wrong_json(deep)
 
     assert problem.endswith("must not be nested deeper than 64 levels")
+
+
+def test_problems_without_end_are_not_listed_without_end() -> None:
+    """A message holds the first of them, each cut."""
+    facts: dict[str, Any] = {f"k{number}": number for number in range(500)}
+    found = wrong_values(ev.Concern(reason=AttentionReason.OVERDUE, facts=facts))
+    assert (len(found), found[0], found[-1]) == (9, "facts.k0 must be text, not int", "and more")
+    long: dict[str, Any] = {"k" * 100_000: 1}
+    [problem] = wrong_values(ev.Concern(reason=AttentionReason.OVERDUE, facts=long))
+    assert len(problem) < 1000
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({f"k{number}": "v" for number in range(501)}, "facts must have at most 500 keys, and has 501"),
+        ({"a": "x" * (1024 * 1024)}, "facts must have at most 1048576 characters"),
+        ({"a": "1", Masked("a"): "2"}, "facts must have each key once"),
+    ],
+)
+def test_a_mapping_has_the_bounds_of_a_form(facts: dict[str, str], said: str) -> None:
+    """As many keys, as large, and each key once."""
+    assert wrong_values(ev.Concern(reason=AttentionReason.OVERDUE, facts=facts)) == [said]
+
+
+def test_a_value_that_stands_in_many_places_is_not_walked_without_bounds() -> None:
+    """2 to the 60th values would never end."""
+    value: list[Any] = ["x"]
+    for _ in range(60):
+        value = [value, value]
+    assert wrong_json(value) == ["it must have at most 1048576 values and characters"]
+    assert wrong_json({"a": 1, Masked("a"): 2}) == ["it must have each key once"]
+
+
+def test_evidence_has_the_own_value_of_each_text() -> None:
+    """Deeply, where a text is declared; what is of another type is left for the check."""
+    given = ev.Snapshot(
+        ticket_id=Masked("1"),
+        sn="REQ1",
+        status=ev.TicketStatus.RUNNING,
+        word="w",
+        seen_at=x.NOW,
+        decision=Masked("true"),
+        deciders=(Decider(user=Masked("bob"), approved=True),),
+    )
+    plain = plain_texts(given)
+    assert isinstance(plain, ev.Snapshot)
+    texts = [plain.ticket_id, plain.sn, plain.decision, plain.deciders[0].user]
+    assert ([type(text) for text in texts], texts) == ([str] * 4, ["1", "REQ1", "true", "bob"])
+    assert plain.status is ev.TicketStatus.RUNNING
+    facts = {Masked("a"): Masked("b"), "c": 7}
+    concern = plain_texts(ev.Concern(reason=AttentionReason.OVERDUE, facts=facts))  # type: ignore[arg-type] # the case
+    assert concern == ev.Concern(reason=AttentionReason.OVERDUE, facts={"a": "b", "c": 7})  # type: ignore[dict-item] # the case
+    for other in (None, "text", 7, ev.Decision(reason=7)):  # type: ignore[arg-type] # the case
+        assert plain_texts(other) is other
 
 
 # ---------------------------------------------------------------- fired
