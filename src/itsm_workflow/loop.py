@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.observe import Observers
+    from itsm_workflow.pass_time import PassTime
     from itsm_workflow.secrets import Secret
     from itsm_workflow.settle import Answer, Question
     from itsm_workflow.storage.codec import Stored
@@ -101,12 +102,19 @@ class Loop:
         if isinstance(self._gateway, SupportsBudget):
             self._gateway = self._gateway.within(budget)
 
-    def advance(self, change_id: str, *, forced: bool) -> Stored:
+    def go_on(self, stored: Stored, time: PassTime) -> Stored:
+        """Ask and decide until the change is no longer due, or the time of the pass is over."""
+        if time.is_over() or not self.is_due(stored):
+            return stored
+        return self.advance(stored.change.id, forced=False, time=time)
+
+    def advance(self, change_id: str, *, forced: bool, time: PassTime | None = None) -> Stored:
         """Ask and decide until the change is no longer due.
 
         Args:
             change_id: The change.
             forced: Ask once even if it is not due.
+            time: Bounds the looks; nothing more is asked once it is over.
 
         Raises:
             ChangeNotFound: There is no such change.
@@ -115,7 +123,7 @@ class Loop:
         stored = self._journal.load(change_id)
         for _ in range(_ROUNDS):
             plan = self.plan(stored, forced=forced) if forced or self.is_due(stored) else None
-            if plan is None:
+            if plan is None or (time is not None and time.is_over()):
                 break
             since = self._journal.clock.elapsed()
             try:
@@ -124,7 +132,7 @@ class Loop:
                 stored = self._journal.load(change_id)  # another worker moved it: see whether it is still due
                 forced = False
                 continue
-            stored, _ = self.ask(claimed, plan.question, since)
+            stored, _ = self.ask(claimed, plan.question, since, time)
             # What a withdrawal brought about shows at once; nothing else is worth a look that is not due.
             forced = isinstance(plan.question, Deliver) and plan.question.name == WITHDRAW
         return stored
@@ -173,13 +181,16 @@ class Loop:
         until = now + (policy.send_lease if isinstance(question, Send) else policy.read_lease)
         return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
 
-    def ask(self, claimed: Stored, question: Question | None, since: float) -> tuple[Stored, bool]:
+    def ask(
+        self, claimed: Stored, question: Question | None, since: float, time: PassTime | None = None
+    ) -> tuple[Stored, bool]:
         """Ask a claimed question, and store what the answer decides.
 
         Args:
             claimed: The change as the claim left it.
             question: The question; None if the claim was all there was to do.
             since: The clock's `elapsed` when the claim was begun.
+            time: Bounds a look. A send or a delivery takes the time that it needs.
 
         Returns:
             The change as it is stored then, and whether the question was answered.
@@ -190,7 +201,8 @@ class Loop:
         if isinstance(question, Deliver):
             courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects)
             return courier.deliver(claimed, question)
-        return self.record_look(claimed, question, self.look(claimed.change, question))
+        looking = self if time is None else self.within(time.look_budget(since))
+        return self.record_look(claimed, question, looking.look(claimed.change, question))
 
     def look(self, change: ChangeRequest, question: Question | None) -> list[ReadAnswer | LookupAnswer]:
         """Return what the gateway answers to a question that only reads. Writes nothing, so any thread may call it."""

@@ -82,6 +82,8 @@ class Policy:
             also of a ticket that revives.
         withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
         read_lease: How long a claimed look may take before another worker looks.
+        look_least: What a look has at least that `Workflow.reconcile` begins near the end of its ``seconds``: by so
+            much a pass may overrun them over looks.
         effect_lease: How long a delivery may take before another worker delivers again.
         effect_backoff: Wait after the first failed delivery; doubles each time.
         effect_backoff_cap: The longest such wait, also of the first.
@@ -112,6 +114,7 @@ class Policy:
     quiet: dt.timedelta = _seconds(60)
     withdraw_age: dt.timedelta = _seconds(5)
     read_lease: dt.timedelta = _seconds(60)
+    look_least: dt.timedelta = _seconds(2)
     effect_lease: dt.timedelta = _seconds(5 * MINUTE)
     effect_backoff: dt.timedelta = _seconds(10)
     effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)

@@ -1,7 +1,8 @@
-"""One pass over all that is due: claim a page in one commit, ask the gateway in batches, store what the answers decide.
+"""One pass over all that is due: page by page, claim, ask the gateway, store what the answers decide.
 
-What changes the world, a send or an effect, is claimed and done one at a time. What only reads the gateway is read a
-few at a time. What goes wrong with one change is reported and holds no other change up.
+What changes the world, a send or an effect, is claimed and done one at a time. What only reads the gateway is claimed
+in groups and read a few at a time, see `Looks`. Once its time is over, the pass begins nothing. What goes wrong with
+one change is reported and holds no other change up.
 
 A plain function: cron, a management command, a scheduler or a task queue call it. Several may run at once; each due
 change is claimed by one of them.
@@ -9,44 +10,43 @@ change is claimed by one of them.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import math
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from itsm_workflow.clock import to_micros
-from itsm_workflow.errors import GatewayError, StorageConflict, StorageUnavailable
-from itsm_workflow.gateway.checked import checked_numbers, checked_results
-from itsm_workflow.gateway.protocol import SupportsRest, SupportsUndelivered
+from itsm_workflow.errors import GatewayError, StorageUnavailable
+from itsm_workflow.gateway.checked import checked_numbers
+from itsm_workflow.gateway.protocol import SupportsBudget, SupportsRest, SupportsUndelivered
+from itsm_workflow.isolation import POISON, Isolation
 from itsm_workflow.journal import Page
+from itsm_workflow.looking import Looks
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.settle import Deliver, Read, ReadAnswer, Send, Step
+from itsm_workflow.pass_time import PassTime
+from itsm_workflow.settle import Deliver, Send, Step
 from itsm_workflow.storage.protocol import Cursor, Order, Query
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
+    from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.loop import Loop
     from itsm_workflow.observe import Observers
-    from itsm_workflow.settle import LookupAnswer, Plan
+    from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
 
     Planned = tuple[Stored, Plan | None]
 
-P = ParamSpec("P")
+T = TypeVar("T")
 
 PAGE = 100
-"""How many changes are claimed in one commit."""
+"""How many changes are read in one page."""
 
-_POISON = "the change could not be looked into, and is due again"
+GROUP = 25
+"""How many changes are claimed in one commit."""
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +90,11 @@ class Reconciler:
     loop: Loop
     gateway: TicketGateway
     observers: Observers
+    _isolation: Isolation = attrs.field(init=False)
+
+    @_isolation.default
+    def _isolate(self) -> Isolation:
+        return Isolation(journal=self.journal, observers=self.observers)
 
     def run(
         self,
@@ -104,42 +109,53 @@ class Reconciler:
         Args:
             limit: Look at most at so many changes; those that cannot be read, and what is another process's to do, do
                 not count.
-            seconds: Begin nothing more after that time; what was begun ends first.
+            seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
             readers: How many changes' looks are asked at once, each in a thread of its own; 1 uses no thread.
             progress: Is called with the report so far, after each page.
         """
-        began = self.journal.clock.elapsed()
-        until = math.inf if seconds is None else began + seconds
-        report, left = Report(undelivered=self._mark_undelivered()), limit
-        stopped = self._resting()
+        time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
+        looks = self._looks(time, readers)
+        report, left = Report(undelivered=self._mark_undelivered(time)), limit
+        stopped = self._stopped(left, time)
         for page in chain(self._due(), self._too_far_ahead()) if not stopped else ():
             planned, broken = self._plan(page.changes)
             ours = [one for one in planned if one[1] is not None or not self.loop.leaves(one[0])]
             counted = ["unreadable"] * (len(page.unreadable) + broken) + ["unchanged"] * (len(planned) - len(ours))
-            while ours and left != 0:
-                batch, ours = ours[:left], ours[len(ours) if left is None else left :]
-                done = self._settle(batch, until, readers)
+            while ours and left != 0 and not time.is_over():
+                size = GROUP if left is None else min(GROUP, left)
+                group, ours = ours[:size], ours[size:]
+                done = self._settle(group, looks)
                 counted += done
-                left = None if left is None else left - (len(batch) - done.count("unreadable"))
-            stopped = self._stopped(left, until)
+                left = None if left is None else left - (len(done) - done.count("unreadable"))
+            stopped = self._stopped(left, time)
             report = attrs.evolve(
                 report,
                 due=report.due + len(counted),
                 **{kind: getattr(report, kind) + counted.count(kind) for kind in _COUNTS},
-                seconds=self.journal.clock.elapsed() - began,
+                seconds=time.taken,
             )
             if progress is not None:
                 progress(report)
             if stopped:
                 break
-        seconds_taken = self.journal.clock.elapsed() - began
-        return attrs.evolve(report, seconds=seconds_taken, finished=not stopped, stopped=stopped)
+        return attrs.evolve(report, seconds=time.taken, finished=not stopped, stopped=stopped)
 
-    def _stopped(self, left: int | None, until: float) -> str:
+    def _looks(self, time: PassTime, readers: int) -> Looks:
+        return Looks(
+            journal=self.journal,
+            loop=self.loop,
+            gateway=self.gateway,
+            observers=self.observers,
+            isolation=self._isolation,
+            time=time,
+            readers=readers,
+        )
+
+    def _stopped(self, left: int | None, time: PassTime) -> str:
         """Return what ends the pass here, in words; empty if nothing does."""
         if left == 0:
             return "the limit was reached"
-        if self.journal.clock.elapsed() >= until:
+        if time.is_over():
             return "its time was used up"
         return self._resting()
 
@@ -170,177 +186,62 @@ class Reconciler:
             except StorageUnavailable:
                 raise  # for all of them
             except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
-                self.observers.on_trouble(stored.change.id, error, doing=_POISON)
+                self.observers.on_trouble(stored.change.id, error, doing=POISON)
         return planned, len(page) - len(planned)
 
-    def _settle(self, planned: Sequence[Planned], until: float, readers: int) -> list[str]:
-        """Do what each change of a page is due for, and return what became of each: a name of a `Report`'s count."""
-        looks = [(stored, plan) for stored, plan in planned if plan and not isinstance(plan.question, Send | Deliver)]
-        counted = self._look(looks, readers)
-        for stored, plan in planned:
-            if plan is None:
-                counted.append(self._guarded(stored, self._put_off, stored))
-            elif isinstance(plan.question, Send | Deliver) and self.journal.clock.elapsed() < until:
-                counted.append(self._guarded(stored, self._act, stored, plan))
-        return counted
+    def _settle(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
+        """Do what each of some changes is due for, and return what became of each: a name of a `Report`'s count.
 
-    def _look(self, looks: Sequence[tuple[Stored, Plan]], readers: int) -> list[str]:
-        counted, claims = [], []
-        for stored, plan in looks:
-            try:
-                claims.append((stored, plan, self.loop.claim(stored, plan)))
-            except Exception as error:  # noqa: BLE001 - refused by the machine, or a host's rule failed
-                self.observers.on_trouble(stored.change.id, error, doing=_POISON)
-                counted.append("unreadable")
-        won = []
-        for one, outcome in zip(claims, self._commit([claim for _, _, claim in claims]), strict=True):
-            if outcome:
-                counted.append(outcome)
-            else:
-                won.append(one)
-        results = self._results([claim.stored for _, plan, claim in won if isinstance(plan.question, Read)])
-        with contextlib.ExitStack() as stack:
-            pool = None
-            if readers > 1 and len(won) > 1:
-                pool = stack.enter_context(ThreadPoolExecutor(readers, thread_name_prefix="itsm-workflow-look"))
-            # The first is asked by itself: a gateway that has rested lets one call through to see whether it is back.
-            for some, by in ((won[:1], None), (won[1:], pool)):
-                asked = [(one, self._asked(by, one[2].stored, one[1], results)) for one in some]
-                for (stored, plan, claim), answers in asked:
-                    counted.append(self._guarded(stored, self._record, claim.stored, plan, answers))
-        return counted
-
-    def _commit(self, claims: Sequence[Prepared]) -> list[str]:
-        """Commit the claims of a page, and return for each what it lost on; empty if it was stored.
-
-        One change whose rows are damaged, or that no backend stores, can fail the commit of all of them. Then each is
-        committed by itself.
+        Those that were not begun because the time was over are left out.
         """
-        try:
-            return ["busy" if conflict else "" for conflict in self.journal.commit(claims)]
-        except StorageUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - a refused value is a ValueError; which change it is about shows below
-            return [self._commit_alone(claim) for claim in claims]
+        asked = [(stored, plan) for stored, plan in planned if plan and not isinstance(plan.question, Send | Deliver)]
+        counted = looks.look(asked)
+        for stored, plan in planned:
+            if looks.time.is_over():
+                break
+            if plan is None:
+                counted.append(self._isolation.outcome(stored, self._put_off, stored))
+            elif isinstance(plan.question, Send | Deliver):
+                counted.append(self._isolation.outcome(stored, self._act, stored, plan, looks.time))
+        return counted
 
-    def _commit_alone(self, claim: Prepared) -> str:
-        try:
-            return "busy" if self.journal.commit([claim])[0] else ""
-        except StorageUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - as above
-            self.observers.on_trouble(claim.stored.change.id, error, doing=_POISON)
-            return "unreadable"
-
-    def _guarded(self, before: Stored, act: Callable[P, tuple[Stored, bool]], *args: P.args, **kwargs: P.kwargs) -> str:
-        """Do one change's part and return what became of it; what goes wrong with one holds no other up."""
-        try:
-            after, answered = act(*args, **kwargs)
-        except StorageConflict:
-            return "busy"
-        except StorageUnavailable:
-            raise  # for all of them
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next change has nothing to do with it
-            self.observers.on_trouble(before.change.id, error, doing=_POISON)
-            return "unreadable"
-        if not answered:
-            return "failed"
-        return "moved" if after.seq > before.seq else "unchanged"
-
-    def _act(self, stored: Stored, plan: Plan) -> tuple[Stored, bool]:
+    def _act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
         """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
         since = self.journal.clock.elapsed()
         claimed = self.journal.commit_one(self.loop.claim(stored, plan))
-        return self._advanced(*self.loop.ask(claimed, plan.question, since))
+        after, answered = self.loop.ask(claimed, plan.question, since)
+        return self.loop.go_on(after, time), answered
 
     def _put_off(self, stored: Stored) -> tuple[Stored, bool]:
         """Move the due time of a change about which there is nothing to ask."""
         return self.journal.commit_one(self.journal.fire(stored, (), actor="reconciler", looked=True)), True
 
-    def _asked(
-        self, pool: ThreadPoolExecutor | None, claimed: Stored, plan: Plan, results: Mapping[str, TicketResult]
-    ) -> Callable[[], Sequence[ReadAnswer | LookupAnswer]]:
-        """Begin to look where there is a pool, and return what gives the answers."""
-        ticket = claimed.change.ticket
-        result = results.get(ticket.id) if ticket and isinstance(plan.question, Read) else None
-        if result is not None and result.status not in ev.ENDED:
-            snapshot = _open_snapshot(result, self.journal.clock.now())
-            return lambda: [ReadAnswer(snapshot=snapshot)]
-        if pool is None:
-            return functools.partial(self.loop.look, claimed.change, plan.question)
-        return pool.submit(self.loop.look, claimed.change, plan.question).result
-
-    def _record(
-        self, claimed: Stored, plan: Plan, answers: Callable[[], Sequence[ReadAnswer | LookupAnswer]]
-    ) -> tuple[Stored, bool]:
-        try:
-            found = answers()
-        except Exception as error:  # noqa: BLE001 - a gateway's own mistake: the question was not answered
-            self.observers.on_trouble(claimed.change.id, error, doing=_POISON)
-            return claimed, False
-        return self._advanced(*self.loop.record_look(claimed, plan.question, found))
-
-    def _advanced(self, stored: Stored, answered: bool) -> tuple[Stored, bool]:  # noqa: FBT001 - a pair that is passed on
-        if self.loop.is_due(stored):
-            stored = self.loop.advance(stored.change.id, forced=False)
-        return stored, answered
-
-    def _results(self, claimed: Sequence[Stored]) -> Mapping[str, TicketResult]:
-        """Ask for many results at once; only our own tickets, since the read is destructive."""
-        tickets = [
-            stored.change.ticket
-            for stored in claimed
-            if stored.change.ticket and self.loop.foreign(stored.change.ticket) is None
-        ]
-        if len(tickets) < 2:  # noqa: PLR2004 - a single ticket is read in full anyway
-            return {}
-        try:
-            return checked_results(self.gateway.results(tickets), tickets)
-        except GatewayError as error:
-            self.observers.on_trouble("", error)
-            return {}
-
-    def _mark_undelivered(self) -> int:
+    def _mark_undelivered(self, time: PassTime) -> int:
         """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
-        if not isinstance(self.gateway, SupportsUndelivered):
+        gateway = self.gateway.within(time.budget()) if isinstance(self.gateway, SupportsBudget) else self.gateway
+        if time.is_over() or not isinstance(gateway, SupportsUndelivered):
             return 0
         try:
-            listed = checked_numbers(self.gateway.undelivered())
+            listed = checked_numbers(gateway.undelivered())
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return 0
         definition, marked = self.journal.definition, 0
-        for sns in _batches(listed):
+        for sns in _batches(listed, PAGE):
             query = Query(
                 workflow=definition.name, states=(definition.roles.waiting.value,), ticket_sns=tuple(sns), limit=PAGE
             )
             for page in self.journal.pages(query):
+                if time.is_over():
+                    return marked  # they are listed until their results are read
                 prepared = [one for stored in page if (one := self._undelivered(stored)) is not None]
-                marked += self._commit(prepared).count("")
+                marked += self._isolation.commit(prepared).count("")
         return marked
 
     def _undelivered(self, stored: Stored) -> Prepared | None:
         missed = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))
-        try:
-            return self.journal.fire(stored, [missed], actor="gateway")
-        except Exception as error:  # noqa: BLE001 - refused, or a host's due rule failed: the others are marked
-            self.observers.on_trouble(stored.change.id, error, doing=_POISON)
-            return None
+        return self._isolation.prepared(stored.change.id, lambda: self.journal.fire(stored, [missed], actor="gateway"))
 
 
-def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:
-    """Return the snapshot of a ticket that has not ended; its page would tell nothing more."""
-    return ev.Snapshot(
-        ticket_id=result.ticket_id,
-        sn=result.sn,
-        status=result.status,
-        word=result.word,
-        seen_at=now,
-        result_status=result.status,
-        approve_result=result.approve_result,
-        closed_by=result.closed_by,
-    )
-
-
-def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (items[start : start + PAGE] for start in range(0, len(items), PAGE))
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
