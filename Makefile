@@ -11,11 +11,12 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo test smoke conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
 	@echo "make test          run the tests"
+	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
 	@echo "make docs          build the documentation into docs/_build/html"
@@ -33,6 +34,9 @@ demo: install-demo
 
 test: install-dev
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+smoke:
+	@requirements/smoke
 
 conformance: install-dev
 	@rm -rf build/conformance && mkdir -p build/conformance
