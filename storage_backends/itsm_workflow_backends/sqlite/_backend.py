@@ -147,7 +147,7 @@ class SQLiteBackend:
 
 
 def _check_not_lost(connection: sqlite3.Connection, change_id: str) -> None:
-    if connection.execute(sql.SELECT_IS_LOST, (change_id,)).fetchone()[0]:
+    if connection.execute(sql.SELECT_IS_LOST, (change_id, change_id)).fetchone()[0]:
         raise StorageCorrupt(
             f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
         )

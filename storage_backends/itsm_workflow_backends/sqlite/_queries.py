@@ -35,7 +35,7 @@ INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.j
 SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 # One statement, so that it sees one state: a change that is created meanwhile is in both or in neither.
 SELECT_IS_LOST = """
-    SELECT EXISTS (SELECT 1 FROM entries WHERE change_id = ?1) AND NOT EXISTS (SELECT 1 FROM changes WHERE id = ?1)
+    SELECT EXISTS (SELECT 1 FROM entries WHERE change_id = ?) AND NOT EXISTS (SELECT 1 FROM changes WHERE id = ?)
 """
 _SORTED = {
     Order.ID: "id",
