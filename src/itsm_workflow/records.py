@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
 
+from itsm_workflow.arguments import check_function, check_text, checked_age, checked_names
 from itsm_workflow.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved
@@ -63,6 +64,7 @@ class Records:
             ChangeNotFound: None does.
             AmbiguousChange: Several do; it lists their ids.
         """
+        check_text("resolve(name)", name)
         queries = (
             Query(ids=(name,)),
             Query(subject=unicodedata.normalize("NFC", name)),
@@ -112,18 +114,26 @@ class Records:
             on_damage: Is called with the id of each change that cannot be read, and with what is wrong.
 
         Raises:
-            TypeError: The states or reasons are one text, of which each letter would be taken for a name.
+            TypeError: An argument has another type. So have states or reasons that are one text, of which each letter
+                would be taken for a name.
+            ValueError: No change can be so old.
         """
-        for name, given in (("states", states), ("attention", attention)):
-            if isinstance(given, str):
-                raise TypeError(f"find({name}=...) takes a list of names, not one text: write {name}=[{str(given)!r}]")
+        for name, text in (("subject", subject), ("sn", sn)):
+            if text is not None:
+                check_text(f"find({name}=...)", text)
+        if on_damage is not None:
+            check_function("find(on_damage=...)", on_damage)
+        before = None
+        if older_than is not None:
+            now = self._journal.clock.now()
+            before = to_micros(now - checked_age("find(older_than=...)", older_than, now))
         query = Query(
             workflow=self.definition.name,
-            states=None if states is None else tuple(map(str, states)),
-            attention=None if attention is None else tuple(map(str, attention)),
+            states=None if states is None else checked_names("find", "states", states),
+            attention=None if attention is None else checked_names("find", "attention", attention),
             subject=None if subject is None else unicodedata.normalize("NFC", subject),
             ticket_sns=None if sn is None else (sn,),
-            updated_before=None if older_than is None else to_micros(self._journal.clock.now() - older_than),
+            updated_before=before,
         )
         return self._found(query, on_damage)
 

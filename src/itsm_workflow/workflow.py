@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self, Unpack
 
 import attrs
 
+from itsm_workflow.arguments import check_function, check_seconds, check_text, check_whole
 from itsm_workflow.callbacks.credential import callback_address
 from itsm_workflow.callbacks.inbox import AFTER, Inbox
 from itsm_workflow.callbacks.receive import Incoming
@@ -256,6 +258,7 @@ class Workflow(Decisions):
         Raises:
             ChangeNotFound: There is no such change.
         """
+        check_text("settle(change_id)", change_id)
         self._catalogue.note()
         return self._loop.advance(change_id, forced=True).change
 
@@ -271,10 +274,21 @@ class Workflow(Decisions):
 
         Args:
             limit: Look at most at so many changes; those that cannot be read do not count.
-            seconds: Begin nothing more after that time.
+            seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
             readers: How many changes are read from the gateway at once, in threads; 1 uses no thread.
             progress: Is called with the report so far, after each page.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: A number is too low, or NaN.
         """
+        if limit is not None:
+            check_whole("reconcile(limit=...)", limit, least=0)
+        if seconds is not None:
+            check_seconds("reconcile(seconds=...)", seconds)
+        check_whole("reconcile(readers=...)", readers, least=1)
+        if progress is not None:
+            check_function("reconcile(progress=...)", progress)
         self._catalogue.note()
         return self._reconciler.run(limit=limit, seconds=seconds, readers=readers, progress=progress)
 
@@ -299,7 +313,13 @@ class Workflow(Decisions):
         Args:
             seconds: How long to wait at most, `Policy.close_wait` by default. A look that takes longer is left: its
                 change stays due, and another process looks into it.
+
+        Raises:
+            TypeError: It is not a number; nothing was closed.
+            ValueError: It is below 0, NaN, or longer than a thread can wait.
         """
+        if seconds is not None:
+            check_seconds("close(seconds=...)", seconds, most=threading.TIMEOUT_MAX)
         self._inbox.close(seconds)
         self._journal.storage.close()
 
