@@ -17,6 +17,7 @@ import attrs
 
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.sandbox.ticket import Status
+from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class AuditReport:
         effects_expected: Effects that are due because their state was entered.
         effects_delivered: Effects in the host's log, repeats counted once.
         forged_accepted: Forged callbacks that were acknowledged, or left an entry.
-        findings: One sentence for each violation, with the ids.
+        findings: One sentence for each violation, with the ids, and for each damage that the store tells of itself:
+            what is damaged may hide a change from this check.
     """
 
     requests: int
@@ -173,6 +175,7 @@ def audit(
     illegal = [found for case in cases for found in _illegal(definition, case, tickets, gateway)]
     expected, delivered, effects = _effects(cases, effects_expected, deliveries)
     accepted = list(_accepted(cases, forgeries))
+    damaged = [f"damaged: {one}" for one in storage.damage()] if isinstance(storage, TellsDamage) else []
     return AuditReport(
         requests=len(cases) + len(missing),
         by_state=_counted(case.row.state for case in cases),
@@ -185,7 +188,7 @@ def audit(
         effects_expected=expected,
         effects_delivered=delivered,
         forged_accepted=len(accepted),
-        findings=(*duplicates, *lost, *illegal, *effects, *accepted),
+        findings=(*damaged, *duplicates, *lost, *illegal, *effects, *accepted),
     )
 
 

@@ -170,6 +170,17 @@ def test_nothing_is_found_in_a_good_store(scene: Scene) -> None:
     )
 
 
+def test_damage_that_the_store_tells_of_itself_is_found(scene: Scene) -> None:
+    """It may hide a change from the audit."""
+
+    class Damaged(DoctoredStore):
+        def damage(self) -> Sequence[str]:
+            return ["row 2 missing from index changes_due_at"]
+
+    report = scene.audit(storage=Damaged(scene.storage, lambda entries: entries))
+    assert report.findings == ("damaged: row 2 missing from index changes_due_at",)
+
+
 def test_histories_longer_than_a_page_are_read_whole(scene: Scene) -> None:
     """All pages of rows and of entries are read: nothing beyond the first is overlooked."""
     change = scene.change("granted")

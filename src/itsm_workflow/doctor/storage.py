@@ -1,4 +1,4 @@
-"""The store: does it open, with a schema that this release knows, can it be written, and what waits in it."""
+"""The store: does it open, with a schema that this release knows, is it sound, and what waits in it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.secrets import SecretURL
+from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.damage import logged_damage
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.storage.registry import open_storage, schema_of
+from itsm_workflow.storage.soundness import row_problem
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ LATE = dt.timedelta(minutes=15)
 """Since when something must have been due to say that nobody reconciles; a pass runs every few minutes."""
 
 _PAGE = 500
+_SHOWN = 5
 _REPAIR = "`itsm-workflow storage repair`, or bring back a backup"
 _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
 
@@ -68,6 +71,7 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
                 yield ok("storage.open", f"{_name(url)} opens")
             yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
             yield _writable(storage)
+            yield _sound(storage)
             yield from _waiting(storage, now)
     except StorageError as error:
         yield _failed(error)
@@ -88,6 +92,19 @@ def _writable(storage: StorageBackend) -> Finding:
     except StorageError as error:
         return problem("storage.writable", str(error), _REPAIR if isinstance(error, StorageCorrupt) else _CORRECT)
     return ok("storage.writable", "can be written")
+
+
+def _sound(storage: StorageBackend) -> Finding:
+    """Look into all of it: an index that is damaged may hide a change from every reader that goes by it."""
+    count, damaged = 0, list(storage.damage()) if isinstance(storage, TellsDamage) else []
+    for row in _rows(storage, Query()):
+        count += 1
+        if (wrong := row_problem(row)) is not None:
+            damaged.append(wrong)
+    if not damaged:
+        return ok("storage.damage", f"none was found, in {count} {'row' if count == 1 else 'rows'}")
+    more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
+    return problem("storage.damage", "; ".join(damaged[:_SHOWN]) + more, _REPAIR)
 
 
 def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:

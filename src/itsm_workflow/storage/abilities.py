@@ -82,8 +82,8 @@ class TellsDamage(Protocol):
     def damage(self) -> Sequence[str]:
         """Return what is damaged of the open store, a clause for each; empty if nothing is found.
 
-        It reads the whole store, while others use it, and changes nothing. The content of each change has a digest of
-        its own and is not looked into.
+        It reads the whole store, unless that was read when it was opened, while others use it, and changes nothing.
+        The content of each change has a digest of its own and is not looked into.
 
         Raises:
             StorageUnavailable: The store cannot be read.

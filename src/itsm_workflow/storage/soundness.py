@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.storage.codec import START, Codec, digest
 
 if TYPE_CHECKING:
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
 # Without the definition's types, evidence is read as a plain mapping: its digest counts, not its meaning.
 _CODEC = Codec({})
+
+
+def row_problem(row: Row) -> str | None:
+    """Return what is wrong with the row of a change, or None; a newer version's is for that version to judge."""
+    try:
+        _CODEC.read(row)
+    except StorageCorrupt as error:
+        return str(error)
+    except StorageSchemaError:
+        return None
+    return None
 
 
 def content_problem(row: Row, entries: Sequence[EntryRow]) -> str | None:

@@ -157,6 +157,11 @@ class JSONFileBackend:
             replay.check(change_id)
             return replay.table.history(change_id, after_seq, limit)
 
+    def damage(self) -> tuple[str, ...]:
+        """Return which changes and lines cannot be read, see `TellsDamage.damage`; all lines were read to open it."""
+        with self._shared.reading() as replay:
+            return replay.problems()
+
     def compact(self) -> None:
         """Rewrite the file without what later lines made obsolete; history stays.
 

@@ -26,9 +26,9 @@ def test_all_is_well(office: Office) -> None:
     done = office.run("doctor", "--online")
 
     assert done.code == 0
-    assert done.err == "problems 0, warnings 0, ok 15\n"
+    assert done.err == "problems 0, warnings 0, ok 16\n"
     lines = done.out.splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert lines[0] == "ok       settings.app_code           host, from BKAPP_ITSM_APP_CODE"
     assert "ok       storage.open_changes        1 pending" in lines
 

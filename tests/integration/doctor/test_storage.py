@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WELL = dict.fromkeys(
-    ["storage.open", "storage.schema", "storage.writable", "storage.open_changes", "storage.attention", "storage.due"],
+    [
+        *("storage.open", "storage.schema", "storage.writable", "storage.damage"),
+        *("storage.open_changes", "storage.attention", "storage.due"),
+    ],
     "ok",
 )
 
@@ -161,6 +164,66 @@ class TestDamage:
         of_store(f"json:///{tmp_path / 'changes'}")
 
         assert (tmp_path / "changes").read_bytes() == before
+
+
+class TestDamageOfSQLite:
+    """A SQLite store with one flipped bit."""
+
+    def flip(self, tmp_path: Path, text: bytes, page_of: str) -> dict[str, Finding]:
+        """Return what is found once a bit of a text was flipped in the page of a table or index."""
+        path = tmp_path / "changes"
+        with Office(f"sqlite:///{path}") as office:
+            workflow = office.workflow()
+            for subject in ("one", "two", "three"):
+                workflow.apply(subject=subject, **asked())
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (page_of,)).fetchone()
+        content = bytearray(path.read_bytes())
+        content[content.index(text, (page - 1) * 4096, page * 4096)] ^= 1
+        path.write_bytes(content)
+        return of_store(f"sqlite:///{path}")
+
+    @pytest.mark.parametrize(
+        ("index", "text"),
+        [
+            ("changes_subject_submission", b"three"),
+            ("second_subject_submission", b"three"),
+            ("changes_open_subject", b"collector_change:two"),
+            ("second_open_subject", b"collector_change:two"),
+            ("changes_ticket_key", b"bk_itsm"),
+            ("changes_ticket_sn", b"REQ"),
+            ("changes_due_at", b"01K"),
+            ("changes_updated_at", b"01K"),
+            ("sqlite_autoindex_changes_1", b"01K"),
+        ],
+    )
+    def test_of_an_index(self, tmp_path: Path, index: str, text: bytes) -> None:
+        """It may hide a change from whoever reads by it, so that nothing else would say so."""
+        found = self.flip(tmp_path, text, index)
+
+        assert found["storage.damage"].level == Level.PROBLEM
+        assert index in found["storage.damage"].seen
+        assert "itsm-workflow storage repair" in found["storage.damage"].advice
+
+    def test_of_a_row(self, tmp_path: Path) -> None:
+        """SQLite sees nothing wrong with it; the digest does, and the other rows are counted."""
+        found = self.flip(tmp_path, b"pending", "changes")
+
+        assert found["storage.damage"].level == Level.PROBLEM
+        assert "is not stored as this version wrote it" in found["storage.damage"].seen
+        assert found["storage.open_changes"].seen == "2 pending"
+
+    def test_much_of_it_is_told_in_short(self, tmp_path: Path) -> None:
+        """The first problems stand for the others."""
+        path = tmp_path / "changes"
+        with Office(f"sqlite:///{path}") as office:
+            workflow = office.workflow()
+            for number in range(8):
+                workflow.apply(subject=f"s{number}", **asked())
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE changes SET document = '{}'")
+            connection.commit()
+        assert of_store(f"sqlite:///{path}")["storage.damage"].seen.endswith("; and 3 more")
 
 
 class TestWaiting:
