@@ -51,8 +51,10 @@ def is_same_user(one: str, other: str) -> bool:
 
 
 def _user(name: str) -> str:
-    seen = "".join(character for character in unicodedata.normalize("NFKC", name) if not is_invisible(character))
-    return unicodedata.normalize("NFKC", seen.casefold()).strip()
+    text = unicodedata.normalize("NFD", name)
+    for _ in range(2):  # as Unicode defines a caseless match of compatible texts, D146
+        text = unicodedata.normalize("NFKC", text.casefold())
+    return "".join(character for character in text if not is_invisible(character)).strip()
 
 
 def steers(character: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import string
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,8 +29,9 @@ def test_two_users(one: str, other: str) -> None:
     assert not is_same_user(one, other)
 
 
-@given(st.one_of(s.people, st.text()))
-def test_everybody_is_the_same_user_as_before(name: str) -> None:
-    """And in capital letters."""
-    assert is_same_user(name, name)
-    assert is_same_user(name.casefold(), name)
+@given(st.one_of(s.people, st.text()), st.text(string.ascii_letters))
+def test_everybody_is_the_same_user_as_before(name: str, plain: str) -> None:
+    """In any of Unicode's forms, and in other letter case."""
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert is_same_user(name, unicodedata.normalize(form, name))
+    assert is_same_user(plain, plain.swapcase())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -14,8 +15,6 @@ from itsm_workflow.secrets import Secret, without_frames
 from itsm_workflow.storage.strict import canonical, json_value, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from itsm_workflow.callbacks.credential import CallbackAddress
 
 MAX_BODY = 16 * 1024
@@ -72,7 +71,7 @@ class Incoming:
     Attributes:
         path: The path as requested.
         headers: The request's headers.
-        body: The body as received.
+        body: The body as received; a `bytearray` or a `memoryview` will do.
     """
 
     method: str
@@ -90,23 +89,41 @@ def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | An
     """Return the callback in a request, or the answer that refuses it.
 
     Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
+    Parts of types that a host should not pass are refused as well; they too came in.
     A probe is answered here: it passes every check that a callback passes, and is about no change.
     """
     if incoming.method != "POST":
         return refusal(405, "POST only")
-    if len(incoming.body) > MAX_BODY:
+    misfit = without_frames(_misfit, incoming)
+    if misfit:
+        return refusal(400, misfit)
+    if memoryview(incoming.body).nbytes > MAX_BODY:
         return refusal(413, f"a callback has at most {MAX_BODY} bytes")
     return without_frames(_read, address, incoming)
+
+
+def _misfit(incoming: Incoming) -> str:
+    """Return what is not of the type that a host should pass; empty if all is."""
+    path: object = incoming.path
+    headers: object = incoming.headers
+    body: object = incoming.body
+    if not isinstance(body, bytes | bytearray | memoryview):
+        return "the body is not bytes"
+    if not isinstance(path, str):
+        return "the path is not text"
+    if not isinstance(headers, Mapping) or not all(isinstance(part, str) for pair in headers.items() for part in pair):
+        return "the headers are not a mapping of text to text"
+    return ""
 
 
 def _read(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
     named = read_address(incoming.path, incoming.headers)
     if not address.holds(named):
         if address.legacy and named.is_bare:
-            return _read_legacy(incoming.body)
+            return _read_legacy(bytes(incoming.body))
         return refusal(401, "not a callback of this application")
     try:
-        facts = _facts(incoming.body)
+        facts = _facts(bytes(incoming.body))
     except ValueError as error:
         return refusal(400, str(error))
     token = Secret(str(facts.pop("token")))

@@ -94,6 +94,39 @@ def test_last_approver_may_be_missing() -> None:
 # ---------------------------------------------------------------- refused, in this order
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_body_of_another_kind_of_bytes_is_read(kind: Any) -> None:  # noqa: ANN401 - a type
+    """As some servers pass it; its size counts in bytes."""
+    assert heard(kind(body())).digest == heard().digest
+    assert refused(kind(b"x" * (MAX_BODY + 1)))[0] == 413
+    assert refused(memoryview(b"xxxx" * MAX_BODY).cast("I"))[0] == 413  # type: ignore[arg-type] # fewer elements
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("body", None, "the body is not bytes"),
+        ("body", "text", "the body is not bytes"),
+        ("body", [1], "the body is not bytes"),
+        ("path", b"/itsm/callback/", "the path is not text"),
+        ("path", None, "the path is not text"),
+        ("headers", None, "the headers are not"),
+        ("headers", [(HEADER, "x")], "the headers are not"),
+        ("headers", {HEADER: None}, "the headers are not"),
+        ("headers", {HEADER: b"x"}, "the headers are not"),
+        ("headers", {HEADER: ["x"]}, "the headers are not"),
+        ("headers", {None: "x"}, "the headers are not"),
+        ("headers", {b"x": "y"}, "the headers are not"),
+    ],
+)
+def test_a_part_of_another_type_is_answered_and_raises_nothing(part: str, value: object, words: str) -> None:
+    """A host's framework may pass what came in as it came in."""
+    given = {**place(), "body": body(), part: value}
+    answer = read(ADDRESS, **given)
+    assert isinstance(answer, Answer)
+    assert (answer.status, words in json.loads(answer.body)["message"]) == (400, True)
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "post", ""])
 def test_only_a_post_is_a_callback(method: str) -> None:
     """Whatever else is right with it."""
