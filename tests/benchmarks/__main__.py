@@ -37,7 +37,7 @@ HOLDING = (
     "dripping headers",
     "dripping body",
     "dripping chunks",
-    "endless trailers",
+    "dripping trailers",
 )
 RESULTS: Endpoint[Any] = Endpoint(
     name="ticket_approval_result", method="POST", url="ticket_approval_result/", idempotent=True

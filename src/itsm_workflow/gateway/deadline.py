@@ -7,6 +7,7 @@ only what is left of the whole exchange. No thread watches; name lookup alone ne
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import ipaddress
 import math
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.resolver import Resolver
 
 
+class EndlessAnswerError(http.client.HTTPException):
+    """The other side sends more around an answer than belongs to one."""
+
+
 class Exchange:
     """One request on its way: how much time it has left, and whether a byte of it may have gone.
 
@@ -29,22 +34,31 @@ class Exchange:
         connect_timeout: Seconds to wait for one connection.
         read_timeout: Seconds to wait for one read or write.
         deadline: Seconds that all of it may take.
+        most: Bytes that may be read: provisional answers, headers, sizes of chunks and trailers count as well.
         sent: Whether any byte of the request was handed to the system. Once True, the outcome needs an answer.
         host: The host that it was last connected to.
         problem: Why no connection could be made, in words that quote nothing the other side said.
     """
 
     def __init__(
-        self, *, connect_timeout: float, read_timeout: float, deadline: float, monotonic: Callable[[], float]
+        self,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        deadline: float,
+        monotonic: Callable[[], float],
+        most: float = math.inf,
     ) -> None:
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.deadline = deadline
+        self.most = most
         self.sent = False
         self.host = ""
         self.problem = ""
         self._monotonic = monotonic
         self._started = monotonic()
+        self._read = 0
 
     @property
     def elapsed(self) -> float:
@@ -55,6 +69,16 @@ class Exchange:
     def over(self) -> bool:
         """Whether the deadline has passed."""
         return self.elapsed >= self.deadline
+
+    def count(self, size: int) -> None:
+        """Count bytes that were read.
+
+        Raises:
+            EndlessAnswerError: There were too many.
+        """
+        self._read += size
+        if self._read > self.most:
+            raise EndlessAnswerError(f"more than {self.most:g} bytes were read")
 
     def patience(self, limit: float = math.inf) -> float:
         """Return for how many seconds the next wait may last.
@@ -89,7 +113,9 @@ class DeadlineReader(io.RawIOBase):
         if self._file is None:
             raise ValueError("the reader is closed")
         self._sock.settimeout(self._exchange.patience(self._exchange.read_timeout))
-        return self._file.readinto(buffer)
+        size = self._file.readinto(buffer)
+        self._exchange.count(size or 0)
+        return size
 
     def close(self) -> None:
         """Let the descriptor go. Raises nothing: the garbage collector closes what was left, and would print it."""

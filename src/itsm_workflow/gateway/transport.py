@@ -1,9 +1,9 @@
 """One HTTP exchange: the only module that knows requests and urllib3.
 
-What it promises, against any server: the exchange ends at its deadline; at most 1 MiB is held, or what the request
-allows; no redirect is followed, no cookie kept, no proxy, netrc or certificate taken from the environment; certificates
-are checked. A call that failed says whether a byte of it may have left. No object of the libraries below leaves here,
-since theirs hold our headers.
+What it promises, against any server: the exchange ends at its deadline, and sooner where what surrounds a body has no
+end; at most 1 MiB is held, or what the request allows; no redirect is followed, no cookie kept, no proxy, netrc or
+certificate taken from the environment; certificates are checked. A call that failed says whether a byte of it may have
+left. No object of the libraries below leaves here, since theirs hold our headers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.body import CHUNK, Failure, read_body
-from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason
+from itsm_workflow.gateway.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
 from itsm_workflow.secrets import Secret, without_frames
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 1 << 20
 """Bytes of an answer's body that are held, packed or unpacked, where nothing else is set."""
+_AROUND = 1 << 20
+"""Bytes of provisional answers, headers, chunk sizes and trailers, besides as many again as a body may have."""
+_LINES = 256
+"""Lines in a row, without data between them."""
 _POOL_SIZE = 10
 _FOREIGN = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
@@ -95,6 +99,22 @@ class Answer:
 _current = threading.local()  # .exchange: what this thread is at, for connections that the libraries make and keep
 
 
+class _Reader(io.BufferedReader):
+    """Reads an answer; the standard library bounds its headers, and neither provisional answers nor trailers."""
+
+    _lines = 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self._lines += 1
+        if self._lines > _LINES:
+            raise EndlessAnswerError(f"more than {_LINES} lines in a row")
+        return super().readline(size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._lines = 0
+        return super().read(size)
+
+
 class _Response(http.client.HTTPResponse):
     """Reads its status line, headers and body within the exchange's deadline."""
 
@@ -102,7 +122,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        unbounded, self.fp = self.fp, io.BufferedReader(DeadlineReader(sock, _current.exchange))
+        unbounded, self.fp = self.fp, _Reader(DeadlineReader(sock, _current.exchange))
         unbounded.close()
 
     def begin(self) -> None:
@@ -258,6 +278,7 @@ class Transport:
             read_timeout=request.read_timeout,
             deadline=request.deadline,
             monotonic=self._monotonic,
+            most=2 * (request.max_bytes or self._body_limit) + _AROUND,
         )
         _current.exchange = exchange
         try:

@@ -61,7 +61,10 @@ AFTER_SENDING: dict[str, tuple[Serve, type[GatewayError]]] = {
     "dripping status line": (in_turn(lambda connection: connection.drip(b"HHHH")), GatewayTimeout),
     "dripping headers": (in_turn(sending(b"HTTP/1.1 200 OK\r\nX: "), lambda each: each.drip(b"zz")), GatewayTimeout),
     "dripping body": (in_turn(sending(HALF), lambda connection: connection.drip(b"  ")), GatewayTimeout),
-    "endless provisional answers": (in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")), GatewayTimeout),
+    "endless provisional answers": (
+        in_turn(lambda each: each.flood(b"HTTP/1.1 100 Go\r\n\r\n")),
+        GatewayProtocolError,
+    ),
     "endless headers": (
         in_turn(sending(b"HTTP/1.1 200 OK\r\n"), lambda connection: connection.flood(b"A: b\r\n")),
         GatewayProtocolError,
@@ -76,6 +79,14 @@ AFTER_SENDING: dict[str, tuple[Serve, type[GatewayError]]] = {
     ),
     "endless trailers": (
         in_turn(sending(CHUNKED + b"2\r\n{}\r\n0\r\n"), lambda connection: connection.flood(b"A: b\r\n")),
+        GatewayProtocolError,
+    ),
+    "endless words after the sizes of chunks": (
+        in_turn(sending(CHUNKED), lambda connection: connection.flood(b"1;" + b"x" * 0xF000 + b"\r\n \r\n")),
+        GatewayProtocolError,
+    ),
+    "dripping trailers": (
+        in_turn(sending(CHUNKED + b"2\r\n{}\r\n0\r\nA: "), lambda connection: connection.drip(b"zz")),
         GatewayTimeout,
     ),
     "dripping chunks": (

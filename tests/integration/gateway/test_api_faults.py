@@ -80,7 +80,7 @@ class TestAfterSending:
         assert [(record.outcome, record.attempts) for record in records] == [(kind.code, 1)] * 2
         assert [record.status for record in records] == [error.status for error in errors]
 
-    @pytest.mark.parametrize("name", ["silence", "dripping headers", "dripping body", "endless trailers"])
+    @pytest.mark.parametrize("name", ["silence", "dripping headers", "dripping body", "dripping trailers"])
     def test_the_deadline_is_the_call_s_not_the_attempt_s(self, name: str) -> None:
         """A server that drips would have each of a hundred attempts for as long; all together have one deadline."""
         fault, _ = AFTER_SENDING[name]
