@@ -16,6 +16,8 @@ from itsm_workflow.storage.protocol import ConflictKind
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.filing import Filing
     from itsm_workflow.journal import Journal
@@ -63,6 +65,8 @@ class Decisions(Records):
             TransitionRefused: Nothing was changed; also where the trigger is the library's.
             ChangeNotFound: There is no such change.
         """
+        named = plain(trigger)
+        trigger = named if isinstance(named, str) else str(trigger)  # the name that the engine goes by
         return self._fire(change_id, trigger, evidence, actor=actor, is_host=True)
 
     def _fire(
@@ -101,6 +105,14 @@ class Decisions(Records):
         """Return the triggers of a state that a method of a workflow fires on behalf of a person."""
         takes = {*self._fired_by_hosts(state), *_METHODS} - {Trigger.RECEIVE_CALLBACK}
         return tuple(trigger for trigger in self.definition.triggers(state) if trigger in takes)
+
+    @contextlib.contextmanager
+    def _allowing_people(self) -> Iterator[None]:
+        """Let a refusal list what people can fire."""
+        try:
+            yield
+        except TransitionRefused as refused:
+            raise refused.with_allowed(self._fired_by_people(refused.state)) from refused.__cause__
 
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
@@ -173,10 +185,8 @@ class Decisions(Records):
             GatewayError: The gateway could not be asked.
         """
         checked_person(actor, actor, override, field="override")
-        try:
+        with self._allowing_people():
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
-        except TransitionRefused as refused:
-            raise refused.with_allowed(self._fired_by_people(refused.state)) from None
         return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)
 
     def attest_approval(

@@ -219,7 +219,8 @@ class Workflow(Decisions):
             TransitionRefused: It is no draft.
         """
         form = self._filing.check_form(asked)
-        return self._filing.revise(change_id, form, checked_person(actor, form.applicant)).change
+        with self._allowing_people():
+            return self._filing.revise(change_id, form, checked_person(actor, form.applicant)).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
         """Submit a draft and send it; like `apply` from there on.
@@ -230,7 +231,9 @@ class Workflow(Decisions):
             DefinitionError: As for `apply`.
         """
         self._make_address(change_id, 1)
-        return self._filing.submit(change_id, checked_person(actor, self.get(change_id).form.applicant)).change
+        who = checked_person(actor, self.get(change_id).form.applicant)
+        with self._allowing_people():
+            return self._filing.submit(change_id, who).change
 
     # ---------------------------------------------------------------- moving on
 

@@ -208,6 +208,13 @@ def test_attention_is_cleared_by_a_person(office: Office) -> None:
         workflow.clear_attention(change.id, actor="ops")
 
 
+class Disguised:
+    """An object that is no trigger, and shows itself as one."""
+
+    def __str__(self) -> str:
+        return "approve"
+
+
 class Operator(str, enum.Enum):  # noqa: UP042 - the kind whose `str` is its name
     """People, as older code writes them."""
 
@@ -240,8 +247,9 @@ def test_an_approval_cannot_be_fired_by_the_host(office: Office) -> None:
         approve_result=True,
         approval_step=True,
     )
-    with pytest.raises(TransitionRefused) as refused:
-        workflow.fire(change.id, "approve", approved, actor="mallory")
+    for name in ("approve", Trigger.APPROVE, Disguised()):
+        with pytest.raises(TransitionRefused) as refused:
+            workflow.fire(change.id, name, approved, actor="mallory")  # type: ignore[arg-type] # one is none
 
     assert "call Workflow.settle instead" in refused.value.reason
     assert refused.value.allowed == ("raise_attention",)
@@ -271,6 +279,11 @@ def test_a_refused_decision_lists_what_people_can_decide(office: Office) -> None
     change = workflow.apply(subject=SUBJECT, **asked())
     with pytest.raises(TransitionRefused) as refused:
         workflow.resend(change.id, actor="ops")
+    with pytest.raises(TransitionRefused) as unsubmitted:
+        workflow.submit(change.id)
+    with pytest.raises(TransitionRefused) as unrevised:
+        workflow.revise(change.id, **asked())
+    assert refused.value.allowed == unsubmitted.value.allowed == unrevised.value.allowed
     assert refused.value.allowed == (
         "record_ticket",
         "attest_approval",
