@@ -73,7 +73,8 @@ class Policy:
         sweep_every: How often an ended change is looked at again.
         sweep_for: How long: for endings that can revive and creates that were unknown.
         poll: How often a waiting change is looked at without a hint.
-        soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``.
+        soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``. Also the shortest wait
+            after a look, whatever a due rule of the host says.
         callbacks: Callbacks of one attempt that are stored, and as many that come after the change has ended. A further
             one only makes the change due for the next pass, after ``soon``. So whoever captured a change's credential
             can neither fill the store nor keep the gateway's own callback from being heard.

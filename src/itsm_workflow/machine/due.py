@@ -31,10 +31,22 @@ def next_due(
     """
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
-        moments.append(definition.due[definition.states(change.state)](change, now, policy, looked=looked))
+        moment = definition.due[definition.states(change.state)](change, now, policy, looked=looked)
+        if moment is not None and looked and not _is_asked_on(definition, change, policy):
+            # Whatever a host's rule says: a change that is due again already keeps others from being looked at.
+            moment = max(moment, now + min(policy.soon, policy.poll))
+        moments.append(moment)
     moments.append(effects_due(change, now, policy, looked=looked))
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
+
+
+def _is_asked_on(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
+    """Return whether a look may lead to a send, or to the next look-up of the schedule, at once."""
+    if change.state != definition.roles.asking:
+        return False
+    attempt = change.attempt
+    return attempt is None or attempt.phase is not Phase.UNKNOWN or attempt.looks < len(policy.lookups)
 
 
 def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:

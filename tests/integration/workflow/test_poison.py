@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.policy import Policy
     from itsm_workflow.reconciler import Report
     from itsm_workflow.storage.protocol import Conflict, Write
@@ -197,6 +199,32 @@ def test_due_rule_that_fails_on_one_change_holds_no_other_up() -> None:
 
     assert (report.due, report.unchanged, report.unreadable) == (4, 3, 1)
     assert {changes[POISONED].id} == set(troubles.ids)
+
+
+def test_due_rule_that_is_always_over_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its change is looked at once in a pass, and in the next one the others come first."""
+
+    def eager(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
+        if change.subject == POISONED:
+            return change.created_at
+        return COLLECTOR_CHANGE.due[State.PENDING](change, now, policy, looked=looked)
+
+    definition = attrs.evolve(COLLECTOR_CHANGE, due={**COLLECTOR_CHANGE.due, State.PENDING: eager})
+    world = World()
+    workflow = world.workflow(definition=definition)
+    sns = [world.apply(workflow, subject).sn for subject in SUBJECTS]
+    read, read_of = world.gateway.read, list[str]()
+
+    def noted(ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        read_of.append(ticket.sn)
+        return read(ticket, decision_field=decision_field)
+
+    monkeypatch.setattr(world.gateway, "read", noted)
+    for _ in SUBJECTS:
+        world.clock.advance(301)
+        workflow.reconcile(limit=1)
+
+    assert sorted(read_of) == sorted(sn or "" for sn in sns)
 
 
 def test_store_that_fails_ends_the_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,3 +155,22 @@ def test_the_rest_of_a_change_is_due_as_if_the_effect_was_not(
     """When it is stored to be due says when it was looked at last."""
     found = rest_due(COLLECTOR_CHANGE, change, x.later(due_at), x.POLICY, {"E1"})
     assert found == (None if wanted is None else x.later(wanted))
+
+
+@pytest.mark.parametrize(
+    ("change", "due"),
+    {
+        "a waiting change": (x.PENDING, 101),
+        "one whose look-ups are used up": (looks(x.UNKNOWN, 7), 101),
+        "one whose next look-up may be due": (looks(x.UNKNOWN, 6), 0),
+        "one that is to be sent": (x.QUEUED, 0),
+    }.values(),
+)
+def test_a_rule_of_a_host_makes_nothing_due_again_at_once(change: ChangeRequest, due: float) -> None:
+    """After a look there is a wait, unless the look leads on to something else."""
+    over = attrs.evolve(
+        COLLECTOR_CHANGE, due=dict.fromkeys(COLLECTOR_CHANGE.due, lambda change, *_, **__: change.created_at)
+    )
+
+    assert next_due(over, change, x.later(100), x.POLICY, looked=True) == x.later(due)
+    assert next_due(over, change, x.later(100), x.POLICY, looked=False) == change.created_at
