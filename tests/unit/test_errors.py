@@ -188,7 +188,13 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
         (
             ChangeNotFound(name="C9"),
             "no change has the id, subject or sn 'C9'; `itsm-workflow list` shows all",
-            {"name": "C9"},
+            {"name": "C9", "workflow": ""},
+        ),
+        (
+            ChangeNotFound(name="C9", workflow="release"),
+            "no change has the id, subject or sn 'C9'; one of workflow release has it: name the application of that "
+            "workflow (--app)",
+            {"name": "C9", "workflow": "release"},
         ),
         (
             AmbiguousChange(name="REQ7", candidates=["C1", "C2"]),
