@@ -24,7 +24,7 @@ from tests.mutants.results import Results
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SAMPLE = 1000
+SAMPLE = 400
 SEED = 1
 RESULTS = ROOT / "build" / "mutants.jsonl"
 _EVERY = 100
