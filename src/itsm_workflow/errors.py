@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 _LINE = 200
 
 
+_LISTED = 100
+
+
+def _short(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 class ItsmWorkflowError(Exception):
     """Base of every error of this library."""
 
@@ -79,20 +86,17 @@ class InvalidForm(ItsmWorkflowError):
     """A change was asked for with wrong values; every problem is listed at once.
 
     Attributes:
-        problems: One ``(field, value, rule)`` for each thing that is wrong.
+        problems: One ``(field, value, rule)`` for each thing that is wrong. The message lists the first of them.
     """
 
     code = "form.invalid"
     problems: tuple[tuple[str, str, str], ...]
 
     def __init__(self, problems: Iterable[tuple[str, str, str]]) -> None:
-        listed = tuple(problems)
-        lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed)
+        listed = tuple(dict.fromkeys((_short(field), value, rule) for field, value, rule in problems))
+        lines = "; ".join(f"{field}={value}: {rule}" for field, value, rule in listed[:_LISTED])
+        lines += f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         super().__init__(f"the form was refused, nothing was stored or sent: {lines}", problems=listed)
-
-
-def _short(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 class TransitionRefused(ItsmWorkflowError):

@@ -252,3 +252,11 @@ def test_an_error_is_described_in_one_short_line(error: Exception, line: str) ->
     """It is stored with the change and shown in lists."""
     assert describe(error) == line
     assert len(line) <= 200
+
+
+def test_a_refused_form_lists_the_first_problems_and_counts_the_rest() -> None:
+    """A message is for people; the problems themselves are all there, each once, and a field's name is cut."""
+    error = InvalidForm([("x" * 10_000, "v", "r"), *[("a", str(number // 2), "is wrong") for number in range(1000)]])
+    assert len(error.problems) == 501
+    assert len(str(error)) < 5000
+    assert str(error).endswith("; a=98: is wrong; and 401 more")
