@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _LINE = 200
-
-
 _LISTED = 100
 
 
