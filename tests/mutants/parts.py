@@ -96,7 +96,7 @@ PARTS: Mapping[str, Part] = {
         tests=(
             *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec", "soundness"),
             *_units("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
-            *_units("backup", "sqlite_companions", "json_file_upkeep", under="tests/conformance"),
+            *_units("backup", "sqlite_companions", "sqlite_indexes", "json_file_upkeep", under="tests/conformance"),
         ),
     ),
     "gateway": Part(folder="gateway", tests=("tests/unit/gateway", "tests/integration/gateway")),
