@@ -3,20 +3,23 @@
 SQLite finds a row through an index, and an index has no checksum: one flipped bit in it hides a row, or puts it at
 another place. A row itself is bound by its digest. So what decides, which is who holds a subject or a ticket and which
 submission of a subject is the newest, is asked of two indexes, and nothing is decided where they differ. A walk over
-many rows is read through one index: it goes on behind a row whose index says what the row itself says, so that a
-damaged place ends no walk and sends none round in circles.
+many rows is read through one index. It goes on behind a row whose index says what the row itself says, and is not
+believed where the entries around a page do not, so that a damaged entry neither ends a walk, nor sends it round in
+circles, nor hides another row.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.checks import is_keepable
-from itsm_workflow.storage.protocol import Order, Query, Row, Rows, cursor_at, sort_key
+from itsm_workflow.storage.protocol import Cursor, Order, Query, Row, Rows, cursor_at, sort_key
 from itsm_workflow_backends.sqlite import _queries as sql
 from itsm_workflow_backends.sqlite._errors import is_undecodable
 
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
     Found = tuple[int, Row]
 
+logger = logging.getLogger(__name__)
+
 _COMPARED = ("id", "submission")
+_FIRST = -(2**63)
 
 
 def find(connection: sqlite3.Connection, query: Query) -> Rows:
@@ -81,9 +87,13 @@ def _escaped(raw: bytes) -> str:
 
 
 def _page(connection: sqlite3.Connection, query: Query) -> Rows:
-    size = query.limit
+    size, searched = query.limit, True
     while True:
-        found = _found(connection, attrs.evolve(query, limit=size))
+        found = _found(connection, attrs.evolve(query, limit=size), searched=searched)
+        if searched and not _is_whole(connection, query, ended=len(found) <= size):
+            logger.warning("the index of %s is damaged: run `itsm-workflow storage repair`", query.order)
+            searched = False
+            continue
         page = [one for one in found[:size] if not _is_repeated(connection, one, query)]
         rows = tuple(row for _, row in page)
         if len(found) <= size:
@@ -94,10 +104,34 @@ def _page(connection: sqlite3.Connection, query: Query) -> Rows:
         size *= 2
 
 
-def _found(connection: sqlite3.Connection, query: Query) -> list[Found]:
+def _is_whole(connection: sqlite3.Connection, query: Query, *, ended: bool) -> bool:
+    """Return whether no entry of the index led the page astray, so that rows are missing from it.
+
+    A search that goes wrong by a damaged entry ends beside it, and a walk that ends too early ends at it. So the entry
+    that the page begins behind, and the one that it ended before, must say what their rows say.
+    """
+    order, edges = query.order, []
+    if order is Order.SUBMISSION or any(sql.indexes_of(query)):
+        return True
+    bound = {Order.DUE_AT: query.due_before, Order.UPDATED_AT: query.updated_before}.get(order)
+    connection.text_factory = _escaped
+    try:
+        if query.after is not None:
+            edges += connection.execute(sql.SELECT_BEFORE[order], _place(query.after)).fetchall()
+        if bound is not None and ended:
+            begin = _FIRST if query.after is None else query.after.value
+            behind = connection.execute(sql.SELECT_BEHIND[order], (begin, ""))
+            edges += islice((entry for entry in behind if not isinstance(entry[1], int) or entry[1] > bound), 1)
+            behind.close()
+    finally:
+        connection.text_factory = str
+    return all(_says(connection, order, *edge) for edge in edges)
+
+
+def _found(connection: sqlite3.Connection, query: Query, *, searched: bool) -> list[Found]:
     """Return the rows of a page, and one more if there is one, each with its rowid."""
     first, second = sql.indexes_of(query)
-    selected = sql.select_page(query, index=first)
+    selected = sql.select_page(query, index=first, searched=searched)
     compared = sql.select_page(query, index=second, columns=_COMPARED)
     if selected is None or compared is None:
         return []
@@ -121,9 +155,10 @@ def _differ(on: str, **facts: str | None) -> StorageCorrupt:
 
 def _is_ahead(row: Row, query: Query) -> bool:
     """Return whether the row belongs behind the query's cursor, by what its index says."""
-    return query.after is None or sort_key(cursor_at(row, query.order), query.order) > sort_key(
-        query.after, query.order
-    )
+    place = cursor_at(row, query.order)
+    if query.after is None or [*map(type, _place(place))] != [*map(type, _place(query.after))]:
+        return True  # damage can turn a text or a number into anything
+    return sort_key(place, query.order) > sort_key(query.after, query.order)
 
 
 def _is_repeated(connection: sqlite3.Connection, found: Found, query: Query) -> bool:
@@ -134,7 +169,15 @@ def _is_repeated(connection: sqlite3.Connection, found: Found, query: Query) -> 
 def _agrees(connection: sqlite3.Connection, found: Found, order: Order) -> bool:
     """Return whether the row itself says what its index says of its id and place."""
     rowid, row = found
-    if not is_keepable(row.id):
+    return _says(connection, order, rowid, *_place(cursor_at(row, order)))
+
+
+def _says(connection: sqlite3.Connection, order: Order, rowid: int, *place: str | int) -> bool:
+    *value, change_id = place
+    if not is_keepable(str(change_id)):
         return False
-    place = () if order is Order.ID else (getattr(row, order.value),)
-    return bool(connection.execute(sql.SELECT_AGREES[order], (rowid, row.id, *place)).fetchone()[0])
+    return bool(connection.execute(sql.SELECT_AGREES[order], (rowid, change_id, *value)).fetchone()[0])
+
+
+def _place(cursor: Cursor) -> tuple[str | int, ...]:
+    return (cursor.id,) if cursor.value is None else (cursor.value, cursor.id)

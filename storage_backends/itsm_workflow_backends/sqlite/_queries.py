@@ -53,6 +53,19 @@ SELECT_HOLDER = {
 _IN_THE_ROW = "SELECT EXISTS (SELECT 1 FROM changes NOT INDEXED WHERE rowid = ? AND id = ?{})"
 SELECT_AGREES = {order: _IN_THE_ROW.format("" if order is Order.ID else f" AND {order.value} = ?") for order in Order}
 """By order: whether a row says of itself what an index says of it."""
+_PLACED = {Order.ID: ("id", "?"), Order.DUE_AT: ("due_at, id", "?, ?"), Order.UPDATED_AT: ("updated_at, id", "?, ?")}
+SELECT_BEFORE = {
+    order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) <= ({given}) "  # noqa: S608
+    f"ORDER BY {place.replace(',', ' DESC,')} DESC LIMIT 1"
+    for order, (place, given) in _PLACED.items()
+}
+"""By order: what the index has at a cursor, or else before it."""
+SELECT_BEHIND = {
+    order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) > ({given}) "  # noqa: S608
+    f"ORDER BY {place}"
+    for order, (place, given) in _PLACED.items()
+}
+"""By order: what the index has behind a cursor, whatever else is asked."""
 
 
 def insert_values(row: Row) -> tuple[Value, ...]:
@@ -90,7 +103,7 @@ def indexes_of(query: Query) -> tuple[str, str]:
 
 
 def select_page(
-    query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS
+    query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS, searched: bool = True
 ) -> tuple[str, list[Value]] | None:
     """Return the statement and its parameters that read one row more than the page, or None if nothing can match.
 
@@ -98,29 +111,31 @@ def select_page(
         query: What to find.
         index: The index by which to find it; by default SQLite chooses one.
         columns: What is read of each row, besides its rowid, which comes first.
+        searched: Whether an index may be searched for where the page begins and ends, or is read from end to end.
     """
     if not all(text is None or is_keepable(text) for text in (query.workflow, query.subject, query.open_subject)):
         return None
     terms: list[str] = []
     values: list[Value] = []
-    _narrow(query, terms, values)
+    plus = "" if searched else "+"  # SQLite's way to keep a term from an index
+    _narrow(query, terms, values, plus)
     if query.order in {Order.DUE_AT, Order.SUBMISSION}:
         terms.append(f"{query.order.value} IS NOT NULL")
     if query.after is not None:
-        _continue_behind(query.after, query.order, terms, values)
+        _continue_behind(query.after, query.order, terms, values, plus)
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     by = f" INDEXED BY {index}" if index else ""
     selected = f"SELECT rowid, {_listed(columns)} FROM changes{by}"  # noqa: S608  # names of our own
     return f"{selected}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
-def _narrow(query: Query, terms: list[str], values: list[Value]) -> None:
+def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> None:
     for term, value in (
         ("workflow = ?", query.workflow),
         ("subject = ?", query.subject),
         ("open_subject = ?", query.open_subject),
-        ("due_at <= ?", query.due_before),
-        ("updated_at <= ?", query.updated_before),
+        (f"{plus}due_at <= ?", query.due_before),
+        (f"{plus}updated_at <= ?", query.updated_before),
     ):
         if value is not None:
             terms.append(term)
@@ -137,14 +152,14 @@ def _narrow(query: Query, terms: list[str], values: list[Value]) -> None:
             values.append(json.dumps([text for text in several if is_keepable(text)]))
 
 
-def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: list[Value]) -> None:
+def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: list[Value], plus: str) -> None:
     if order is Order.ID:
-        terms.append("id > ?")
+        terms.append(f"{plus}id > ?")
         values.append(cursor.id)
     elif order is Order.SUBMISSION:
         # The first term is implied by the second, but it is the one that bounds the search in the index.
         terms.append("submission <= ? AND (submission < ? OR id > ?)")
         values += [cursor.value, cursor.value, cursor.id]
     else:
-        terms.append(f"({order.value}, id) > (?, ?)")
+        terms.append(f"({plus}{order.value}, {plus}id) > (?, ?)")
         values += [cursor.value, cursor.id]
