@@ -135,7 +135,7 @@ class Looks:
         except Exception as error:  # noqa: BLE001 - a gateway's own mistake: the question was not answered
             self.observers.on_trouble(one.stored.change.id, error, doing=POISON)
             return one.stored, False
-        stored, answered = self.loop.record_look(one.stored, one.plan.question, found)
+        stored, answered = self.loop.record_look(one.stored, one.plan.question, found, self.time)
         return self.loop.go_on(stored, self.time), answered
 
     def _renewed(self, waiting: Sequence[_Look]) -> tuple[list[_Look], list[str]]:

@@ -202,7 +202,7 @@ class Loop:
             courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects)
             return courier.deliver(claimed, question)
         looking = self if time is None else self.within(time.look_budget(since))
-        return self.record_look(claimed, question, looking.look(claimed.change, question))
+        return self.record_look(claimed, question, looking.look(claimed.change, question), time)
 
     def look(self, change: ChangeRequest, question: Question | None) -> list[ReadAnswer | LookupAnswer]:
         """Return what the gateway answers to a question that only reads. Writes nothing, so any thread may call it."""
@@ -214,20 +214,28 @@ class Loop:
         return answers
 
     def record_look(
-        self, claimed: Stored, question: Question | None, answers: Sequence[ReadAnswer | LookupAnswer]
+        self,
+        claimed: Stored,
+        question: Question | None,
+        answers: Sequence[ReadAnswer | LookupAnswer],
+        time: PassTime | None = None,
     ) -> tuple[Stored, bool]:
         """Store what the answers to a look decide, and return the change then, and whether all were answered."""
-        stored = claimed
+        stored, policy = claimed, self._journal.policy
+        answered = all(_answered(answer) for answer in answers)
+        if not answered and time is not None and time.is_over():
+            # The end of the pass cut it off: that says nothing of the gateway, and is no look of the schedule.
+            return self._put_off(stored, policy.soon), False
         for answer in answers:
             stored = self.record(stored, answer, keep=False)
-        answered = all(_answered(answer) for answer in answers)
         if isinstance(question, Sweep) and not answered:
-            stored = self._put_off(stored)
+            # A look at an ended change that failed has not used up what was heard of it.
+            stored = self._put_off(stored, policy.poll)
         return stored, answered
 
-    def _put_off(self, stored: Stored) -> Stored:
-        """Look at an ended change again soon: a look that failed has not used up what was heard of it."""
-        until = self._journal.clock.now() + self._journal.policy.poll
+    def _put_off(self, stored: Stored, wait: dt.timedelta) -> Stored:
+        """Look at a change again after a wait, unless another worker moved it."""
+        until = self._journal.clock.now() + wait
         with contextlib.suppress(StorageConflict):
             return self._journal.commit_one(self._journal.claim(stored, (), until=until, actor=WORKER))
         return stored

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import Effect, Policy, State
 from itsm_workflow.errors import GatewayNotAsked, GatewayTimeout
-from itsm_workflow.gateway.protocol import NotSent
+from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.world import World
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.gateway.budget import Budget
-    from itsm_workflow.gateway.protocol import CreateAnswer, TicketResult
+    from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.reconciler import Report
     from itsm_workflow.storage.protocol import Conflict, Write
@@ -35,6 +35,7 @@ class SlowGateway(LedgerGateway):
         self.asked: list[tuple[str, float]] = []
         self.budget: Budget | None = None
         self.is_down = False
+        self.loses_answers = False
         self.lists: Sequence[str] = ()
         self.meanwhile: Callable[[], object] | None = None
 
@@ -75,7 +76,15 @@ class SlowGateway(LedgerGateway):
     def create(self, *given: Any) -> CreateAnswer:
         """File a ticket."""
         self._pass("create")
+        if self.loses_answers:
+            super().create(*given)
+            return Unknown(problem="no answer")
         return NotSent(problem="no connection") if self.is_down else super().create(*given)
+
+    def find_by_key(self, *given: Any) -> Sequence[FoundTicket]:
+        """Look a ticket up."""
+        self._pass("find_by_key")
+        return super().find_by_key(*given)
 
 
 @pytest.fixture
@@ -140,8 +149,27 @@ def test_gateway_that_hangs_holds_a_pass_up_for_its_time_and_a_little(world: Wor
     assert world.clock.elapsed() - began <= 1 + OVER
     assert (report.finished, adds_up(report)) == (False, True)
     slow(world)
-    world.clock.advance(301)  # the one look that was cut off is polled again
+    world.clock.advance(1)  # the one look that was cut off comes after the others
     assert workflow.reconcile().moved == 6
+
+
+def test_look_up_that_the_end_of_a_pass_cuts_off_is_none_of_the_schedule(world: World) -> None:
+    """It says nothing of the gateway, so that no person is asked because of it."""
+    workflow = world.workflow()
+    gateway = slow(world, find_by_key=1000)
+    gateway.loses_answers = True
+    change = world.apply(workflow)
+    looks = workflow.get(change.id).expect_attempt().looks
+
+    for _ in range(20):
+        world.clock.advance(10)
+        assert workflow.reconcile(seconds=1).failed == 1
+
+    assert workflow.get(change.id).expect_attempt().looks == looks
+    slow(world)
+    world.clock.advance(10)
+    workflow.reconcile()
+    assert workflow.get(change.id).state == State.PENDING
 
 
 @pytest.mark.parametrize("takes", [1.5, 1000])
