@@ -248,7 +248,7 @@ def _evidence(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()  # as damage in a file leaves a text
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:

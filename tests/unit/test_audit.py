@@ -318,6 +318,16 @@ def test_evidence_of_another_kind_is_illegal(scene: Scene) -> None:
     assert [finding.rpartition(") ")[2] for finding in scene.audit().findings] == ["brings Decision as evidence"]
 
 
+def test_an_entry_with_a_text_that_is_none_is_illegal(scene: Scene) -> None:
+    """As damage in a file leaves it; the audit goes on."""
+
+    def damaged(entries: Sequence[EntryRow]) -> Sequence[EntryRow]:
+        return [attrs.evolve(entry, actor="al\udcffce") if entry.seq == 2 else entry for entry in entries]
+
+    report = scene.audit(storage=DoctoredStore(scene.storage, damaged))
+    assert report.illegal_transitions == report.requests > 0
+
+
 def test_an_entry_without_the_digest_of_the_one_before_is_illegal(scene: Scene) -> None:
     """A history that was cut and sewn is found."""
     change = scene.change("refused")

@@ -507,6 +507,16 @@ def test_a_history_begins_with_zeros() -> None:
     assert (document["previous"], START) == ("0" * 64, "0" * 64)
 
 
+@pytest.mark.parametrize("column", ["trigger", "source", "dest", "actor"])
+@pytest.mark.parametrize("spoilt", ["al\udcffce", b"alice"], ids=["no text", "bytes"])
+def test_a_column_of_an_entry_that_is_no_text_is_corrupt(column: str, spoilt: object) -> None:
+    """As damage in a file leaves it; its digest cannot even be made."""
+    columns: dict[str, Any] = {column: spoilt}
+    row = attrs.evolve(history(x.opened()[1])[0], **columns)
+    with pytest.raises(StorageCorrupt, match="entry 1 of change .* is not what was written"):
+        CODEC.entries([row])
+
+
 def test_a_history_is_read_page_by_page() -> None:
     """Each page continues the digest of the one before."""
     rows = history(*[x.opened()[1]] * 3)

@@ -165,13 +165,13 @@ class Codec:
                 if document["previous"] != previous:
                     raise ValueError("it does not continue the entry before it")  # noqa: TRY301 - one way to report
                 found.append(self._entry(row, document))
+                previous = digest(row)
             except StorageSchemaError:
                 raise
             except Exception as error:  # noqa: BLE001 - as above
                 raise StorageCorrupt(
                     f"{where} is not what was written: {explain(error)}", change_id=row.change_id, seq=row.seq
                 ) from None
-            previous = digest(row)
         return found
 
     def _converter_of(self, document: Mapping[str, object]) -> Converter:
