@@ -513,7 +513,7 @@ def test_a_column_of_an_entry_that_is_no_text_is_corrupt(column: str, spoilt: ob
     """As damage in a file leaves it; its digest cannot even be made."""
     columns: dict[str, Any] = {column: spoilt}
     row = attrs.evolve(history(x.opened()[1])[0], **columns)
-    with pytest.raises(StorageCorrupt, match="entry 1 of change .* is not what was written"):
+    with pytest.raises(StorageCorrupt, match=r"entry 1 of change .* is not what was written"):
         CODEC.entries([row])
 
 
