@@ -16,7 +16,7 @@ def live(url: str) -> None:
     """File a change, let it be approved, and deliver its effect."""
     delivered: list[EffectCall] = []
     with Sandbox() as sandbox:
-        effects = {State.APPROVED: [Effect("start", delivered.append)]}
+        effects = {State.APPROVED.value: [Effect("start", delivered.append)]}
         with Workflow(
             storage=open_storage(url),
             gateway=BkItsmGateway(sandbox.settings()),

@@ -192,8 +192,10 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
         ),
         (
             ChangeNotFound(name="C9", workflow="release"),
-            "no change has the id, subject or sn 'C9'; one of workflow release has it: name the application of that "
-            "workflow (--app)",
+            (
+                "no change has the id, subject or sn 'C9'; one of workflow release has it: name the application of "
+                "that workflow (--app)"
+            ),
             {"name": "C9", "workflow": "release"},
         ),
         (
