@@ -285,10 +285,8 @@ def test_states_that_lead_to_each_other_alone_are_unreachable() -> None:
             transitions=tuple(rows),
             due=dict.fromkeys(set(Island) - {at.DONE, at.DENIED}, waits_for_a_person),
         )
-    assert vars(caught.value)["problems"] == (
-        "state here is unreachable from new",
-        "state there is unreachable from new",
-    )
+    found = [problem for problem in vars(caught.value)["problems"] if "unreachable" in problem]
+    assert found == ["state here is unreachable from new", "state there is unreachable from new"]
 
 
 # ---------------------------------------------------------------- what the table's rows do, not only say
