@@ -40,7 +40,6 @@ _UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
 _AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
 """What is stored of an effect that no worker delivers."""
 
-
 _MOMENT = dt.timedelta(microseconds=1)
 
 
