@@ -90,7 +90,10 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.Monkey
     assert given == [1001]
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"a") + b"more", gzip.compress(b"a") * 2, gzip.compress(b"a")[:-1]])
+_WHOLE = gzip.compress(b"a")
+
+
+@pytest.mark.parametrize("packed", [_WHOLE + b"more", _WHOLE * 2, _WHOLE[:-1]], ids=["more", "two", "cut off"])
 def test_what_is_not_one_whole_gzip(packed: bytes) -> None:
     """An end that is missing, or something after it."""
     outcome = unpack(packed, "gzip", 1000)
