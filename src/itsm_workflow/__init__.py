@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
     from itsm_workflow.policy import Policy
+    from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
     from itsm_workflow.storage.registry import open_storage
     from itsm_workflow.workflow import Workflow
@@ -38,6 +39,7 @@ __all__ = [
     "ItsmWorkflowError",
     "NotApproved",
     "Policy",
+    "Secret",
     "Settings",
     "State",
     "Transition",
@@ -62,6 +64,7 @@ _HOMES = {
     "ItsmWorkflowError": "errors",
     "NotApproved": "errors",
     "Policy": "policy",
+    "Secret": "secrets",
     "Settings": "settings",
     "State": "machine.collector",
     "Transition": "machine.definition",

@@ -225,18 +225,19 @@ class StorageConflict(StorageError):
     Attributes:
         change_id: The change whose write lost.
         kind: ``version``, ``subject`` or ``ticket``.
+        holder: The change that holds the subject or the ticket, or an empty text.
     """
 
     code = "storage.conflict"
     change_id: str
     kind: str
+    holder: str
 
-    def __init__(self, *, change_id: str, kind: str) -> None:
-        super().__init__(
-            f"the write of change {change_id} lost a race on its {kind}: reload it and try again",
-            change_id=change_id,
-            kind=kind,
-        )
+    def __init__(self, *, change_id: str, kind: str, holder: str = "") -> None:
+        message = f"the write of change {change_id} lost a race on its {kind}: reload it and try again"
+        if holder:
+            message = f"change {change_id} was not written: its {kind} belongs to change {holder}"
+        super().__init__(message, change_id=change_id, kind=kind, holder=holder)
 
 
 class StorageUnavailable(StorageError):

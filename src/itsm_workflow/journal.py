@@ -310,7 +310,7 @@ class Journal:
         if conflict.kind is ConflictKind.SUBJECT:
             subject = prepared.stored.change.subject
             raise AlreadyApplied(subject=subject, change_id=conflict.holder or "unknown")
-        raise StorageConflict(change_id=conflict.change_id, kind=conflict.kind.value)
+        raise StorageConflict(change_id=conflict.change_id, kind=conflict.kind.value, holder=conflict.holder or "")
 
     def _prepared(  # noqa: PLR0917 - private, and each argument is another thing
         self,

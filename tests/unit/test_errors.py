@@ -206,7 +206,12 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
         (
             StorageConflict(change_id="C1", kind="version"),
             "the write of change C1 lost a race on its version: reload it and try again",
-            {"change_id": "C1", "kind": "version"},
+            {"change_id": "C1", "kind": "version", "holder": ""},
+        ),
+        (
+            StorageConflict(change_id="C1", kind="ticket", holder="C2"),
+            "change C1 was not written: its ticket belongs to change C2",
+            {"change_id": "C1", "kind": "ticket", "holder": "C2"},
         ),
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",

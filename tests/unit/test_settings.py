@@ -154,6 +154,7 @@ class TestReading:
 
         assert number == settings.service_id
         assert make(service_id=text).service_id == number
+        assert make(service_id=int(text)).service_id == number.lstrip("0")
         assert make(service_id="0", fast_approval=True).fast_approval
 
     @pytest.mark.parametrize("field", ["fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm"])
@@ -333,7 +334,9 @@ class TestRefusing:
         [
             ("gateway_url", 5),
             ("callback_host", 5),
-            ("service_id", 12),
+            ("service_id", 1.5),
+            ("service_id", True),
+            ("service_id", -1),
             ("version", 2),
             ("routes", ["v2"]),
             ("fast_approval", "yes"),

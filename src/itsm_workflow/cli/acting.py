@@ -213,7 +213,17 @@ def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, 
 @placed
 def settle(place: Place, name: str, *, in_json: bool) -> Exit:
     """Bring one change to what the gateway says now, and deliver its effects that are due."""
-    return _act(place, name, in_json, lambda workflow, change: workflow.settle(change.id))
+    with troubles() as shown, place.workflow() as workflow:
+        before = resolved(workflow, name)
+        after = workflow.settle(before.id)
+        print_change(workflow, after, in_json=in_json)
+    tried = {one.id: one.attempts for one in before.effects}
+    failed = [one for one in after.effects if one.error and one.attempts > tried.get(one.id, 0)]
+    for one in failed:
+        note(f"itsm-workflow: effect {one.name} failed: {clean(one.error)}")
+    if failed:
+        return Exit.FAILED
+    return Exit.GATEWAY if shown.gateway else Exit.DONE
 
 
 def _act(

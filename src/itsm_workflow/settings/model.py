@@ -30,8 +30,9 @@ def _root(url: str) -> str:
     return url.rstrip("/") + "/" if url and hasattr(url, "encode") else url
 
 
-def _number(digits: str) -> str:
+def _number(digits: str | int) -> str:
     """Return a number's digits; 0 is the log platform's word for none."""
+    digits = str(digits) if type(digits) is int else cast("str", digits)
     return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
 
 

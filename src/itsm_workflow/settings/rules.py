@@ -66,6 +66,10 @@ def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
+def _is_number(value: object) -> bool:
+    return _is_count(value) or _fits(re.compile(r"[0-9]*"), value)
+
+
 def _is_pair(timeout: Sequence[float]) -> bool:
     return len(timeout) == 2 and all(map(_above_zero, timeout))  # noqa: PLR2004 - connect, read
 
@@ -94,7 +98,7 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     ("version", _one_of("v2", "v4")),
     ("routes", _one_of("v2", "esb", "component")),
     ("component_version", _like("must be v and a number, or none", r"(v[0-9]{1,3})?")),
-    ("service_id", _like("must be the digits of a whole number", r"[0-9]*")),
+    ("service_id", ("must be the digits of a whole number, or that number", _is_number)),
     ("callback_credential", _one_of("header", "path")),
     ("callback_keys", ("must be Secrets, so that they cannot show themselves", _are_secrets)),
     (

@@ -70,6 +70,9 @@ def test_the_applications_effects_follow_an_approval(shop: Office) -> None:
     shop.decide(change["sn"], approve=True)
     settled = shop.run("settle", "collector-42", "--json")
     assert [(one["name"], one["status"]) for one in settled.json["effects"]] == [("start_collection", "parked")]
+    assert settled.code == 1
+    assert "effect start_collection failed: OSError: the collector cannot be reached" in settled.err
+    assert shop.run("settle", "collector-42").code == 0, "nothing was tried this time"
 
     again = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol")
     assert again.code == 1
@@ -85,7 +88,7 @@ def test_without_the_application_its_effects_are_left_alone(shop: Office) -> Non
     """A retry is noted for the application's next pass; nothing is parked for want of a name."""
     change = shop.apply("collector-42")
     shop.decide(change["sn"], approve=True)
-    assert shop.run("settle", "collector-42").code == 0
+    assert shop.run("settle", "collector-42").code == 1
     noted = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol", "--app", "none", "--json")
     assert (noted.code, noted.json["effects"][0]["status"]) == (0, "planned")
     assert "the application that knows it delivers it" in noted.err

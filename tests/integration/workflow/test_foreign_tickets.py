@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import InvalidForm, NotApproved, TransitionRefused
+from itsm_workflow.errors import InvalidForm, NotApproved, StorageConflict, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -181,6 +181,19 @@ def test_a_ticket_that_differs_is_bound_by_an_operators_recorded_override_alone(
     assert isinstance(recorded.evidence, ev.TicketConfirmed)
     assert recorded.evidence.override == "erin stands in for carol"
     assert recorded.evidence.differences == ("approvers: sent carol,dave, shows erin",)
+
+
+def test_a_ticket_of_another_change_names_that_change(office: Office) -> None:
+    """Trying again would change nothing; nothing is stored."""
+    workflow = office.workflow()
+    other = workflow.apply(subject="collector-7", title="t", applicant="alice", approvers=["carol"])
+    change = apply_in_vain(office, workflow)
+
+    with pytest.raises(StorageConflict, match=f"its ticket belongs to change {other.id}") as caught:
+        workflow.record_ticket(change.id, sn=str(other.sn), actor="ops", override="it is ours")
+
+    assert (caught.value.kind, caught.value.holder) == ("ticket", other.id)
+    assert workflow.get(change.id) == change
 
 
 def test_an_operator_is_shown_every_difference_of_a_ticket_that_carries_another_key(office: Office) -> None:
