@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
-from itsm_workflow.form import check_subject, check_user, make_form, normal_subject
+from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket, SupportsBudget
@@ -89,8 +89,14 @@ class Filing:
         Raises:
             InvalidForm: Something in it would be refused; all problems are listed.
         """
-        form = make_form(**asked)
-        problems = self._problems(form)
+        wrong: tuple[Problem, ...] = ()
+        try:
+            form = make_form(**asked)
+        except InvalidForm as error:
+            wrong = error.problems
+            form = make_form(**sound_parts(asked, wrong))
+        told = {field for field, _, _ in wrong}
+        problems = [*wrong, *(one for one in self._problems(form) if not told & {one[0], one[0].partition("[")[0]})]
         if problems:
             raise InvalidForm(problems)
         return form

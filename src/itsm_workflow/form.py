@@ -84,6 +84,27 @@ def make_form(
     )
 
 
+def sound_parts(asked: Asked, problems: Sequence[Problem]) -> Asked:
+    """Return what was asked for with a stand-in in the place of each part that is wrong: the rest can be checked on."""
+    wrong = {field for field, _, _ in problems}
+    names, fields = asked.get("approvers", ()), asked.get("fields")
+    if "approvers" in wrong:
+        names = ("somebody",)
+    else:
+        names = [f"somebody{at}" if f"approvers[{at}]" in wrong else name for at, name in enumerate(names)]
+    if "fields" in wrong or not isinstance(fields, Mapping):
+        fields = {}
+    else:
+        fields = {key: value for key, value in fields.items() if f"fields.{plain(key)}" not in wrong}
+    return {
+        "title": "a title" if "title" in wrong else asked["title"],
+        "applicant": "somebody" if "applicant" in wrong else asked["applicant"],
+        "approvers": names,
+        "content": "" if "content" in wrong else asked.get("content", ""),
+        "fields": fields,
+    }
+
+
 def normal_subject(subject: object) -> str:
     """Return a subject in the one spelling that is stored: Unicode's form NFC. Letter case is kept.
 

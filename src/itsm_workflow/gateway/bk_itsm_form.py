@@ -56,7 +56,7 @@ def full_title(form: Form, key: str, settings: Settings) -> str:
 def check_form(form: Form, settings: Settings) -> list[Problem]:
     """Return every ``(field, value, rule)`` that is wrong with a form."""
     return [
-        (field, clean(value, limit=80), rule)
+        (field, clean(repr(value), limit=80), rule)
         for part in (_title(form, settings), _people(form, settings), _content(form, settings), _fields(form, settings))
         for field, value, rule in part
     ]

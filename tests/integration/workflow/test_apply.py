@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -220,6 +220,30 @@ def test_invalid_form_stores_and_sends_nothing_and_lists_every_problem(office: O
 
     assert {field for field, _, _ in caught.value.problems} == {"title", "applicant", "approvers"}
     assert (office.store.commits, office.sandbox.calls) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({"approvers": ["", "bob"], "applicant": "al ice"}, ["approvers[0]", "applicant"]),
+        ({"approvers": ["car ol", ""]}, ["approvers[1]", "approvers[0]"]),
+        ({"approvers": "bob", "title": "x" * 500}, ["approvers", "title"]),
+        ({"title": "", "fields": {"a": object()}, "applicant": "al ice"}, ["title", "fields.a", "applicant"]),
+        ({"fields": 5, "content": "\0", "title": "x" * 500}, ["content", "fields", "title"]),
+    ],
+)
+def test_what_cannot_be_stored_hides_nothing_else(office: Office, given: dict[str, Any], fields: list[str]) -> None:
+    """What the gateway would refuse of the other parts is told with it, and of the same part is not."""
+    with pytest.raises(InvalidForm) as caught:
+        office.workflow().apply(subject=SUBJECT, **asked(**given))
+
+    assert [field for field, _, _ in caught.value.problems] == fields
+
+
+def test_a_value_that_is_refused_shows_its_blanks(office: Office) -> None:
+    """They are what is wrong with it."""
+    with pytest.raises(InvalidForm, match="applicant='alice ': must be one user name"):
+        office.workflow().apply(subject=SUBJECT, **asked(applicant="alice "))
 
 
 def test_missing_callback_settings_are_named_before_anything_is_stored(office: Office) -> None:
