@@ -37,7 +37,6 @@ class TestPage:
             "approver_field": "the service names its own",
             "tenant": "none is named",
             "ca_bundle": "the usual ones",
-            "version": "`v4` if a `BK_ITSM4_` variable is set, else `v2`",
             **dict.fromkeys(("callback_host", "callback_keys"), "required for callbacks"),
             **dict.fromkeys(("app_code", "app_secret", "gateway_url"), "required"),
         }

@@ -88,7 +88,6 @@ def given(place: str) -> dict[str, Any]:
     """Return settings that are full of secrets."""
     return {
         "app_secret": Secret(APP_SECRET),
-        "system_token": Secret(LOGIN),
         "callback_host": "https://host.example.com",
         "callback_keys": (Secret(KEY), Secret(f"{KEY}-old")),
         "callback_credential": place,

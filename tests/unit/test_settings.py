@@ -136,16 +136,6 @@ class TestReading:
 
         assert settings.sources["gateway_url"] == read
 
-    def test_an_esb_has_no_itsm_4(self) -> None:
-        """Its address would be that of the older generation."""
-        environ = {key: text for key, text in ENOUGH.items() if key != "BKAPP_ITSM_GATEWAY_URL"}
-        v4 = {**environ, "BKAPP_ITSM_VERSION": "v4", "BK_COMPONENT_API_URL": "https://e.com"}
-
-        assert any("GATEWAY_URL" in name for name in problems_of(v4))
-        assert Settings.from_env({**v4, "BK_API_URL_TMPL": "https://e.com/api/{api_name}"}).gateway_url == (
-            "https://e.com/api/bk-itsm4/prod/"
-        )
-
     @pytest.mark.parametrize("name", VARIABLES["service_id"])
     @pytest.mark.parametrize(("text", "number"), [("7", "7"), ("0", ""), ("00", ""), ("070", "070")])
     def test_a_service_of_0_is_none(self, name: str, text: str, number: str) -> None:
@@ -195,12 +185,20 @@ class TestReading:
         assert set(sources) == {field.name for field in attrs.fields(Settings)} - {"sources"} == set(VARIABLES)
         assert {"default", "argument", *ENOUGH} == set(sources.values())
 
-    def test_a_variable_of_the_next_generation_means_v4(self) -> None:
-        """Unless the version is said."""
-        present = {**ENOUGH, "BK_ITSM4_SYSTEM_TOKEN": "t"}
+    @pytest.mark.parametrize("name", ["BK_ITSM4_SYSTEM_TOKEN", "BK_ITSM4_API_TIMEOUT"])
+    def test_a_variable_of_the_next_generation_is_refused(self, name: str) -> None:
+        """At once, in one sentence with what to do; who says the version means this generation all the same."""
+        with pytest.raises(SettingsError, match=f"{name} is for BK-ITSM 4, .* or say BKAPP_ITSM_VERSION=v2"):
+            Settings.from_env({**ENOUGH, name: "t"})
 
-        assert Settings.from_env(present).version == "v4"
-        assert Settings.from_env({**present, "BKAPP_ITSM_VERSION": "v2"}).version == "v2"
+        assert Settings.from_env({**ENOUGH, name: "t", "BKAPP_ITSM_VERSION": "v2"}).version == "v2"
+        assert Settings.from_env({**ENOUGH, name: " "}).version == "v2"
+
+    @pytest.mark.parametrize("version", ["v4", "v3", "2", ""])
+    def test_another_generation_is_refused(self, version: str) -> None:
+        """Also as an argument."""
+        with pytest.raises(SettingsError, match="BKAPP_ITSM_VERSION must be v2"):
+            make(version=version)
 
     def test_callback_keys_come_newest_first(self) -> None:
         """In the order written, each a secret."""

@@ -6,7 +6,6 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.connection import reach, tell
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import THEM, explain
@@ -39,13 +38,6 @@ def examine_gateway(settings: Settings, *, clock: Clock) -> Iterator[Finding]:
     reached = reach(settings.gateway_url, settings)
     yield from tell("gateway", "gateway_url", reached, clock.now(), settings)
     if reached.obstacle is not None:
-        return
-    if settings.version != "v2":
-        yield warning(
-            "gateway.credentials",
-            f"not tried: the version is {settings.version}, from {variable_of(settings, 'version')}",
-            "set BKAPP_ITSM_VERSION=v2 if this is BK-ITSM 2",
-        )
         return
     asking = Asking(settings, clock=clock)
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
     """Return the answer with stars for each of our secrets, before anything is cut out of it."""
-    secrets = [settings.app_secret, settings.system_token, *settings.callback_keys, *more]
+    secrets = [settings.app_secret, *settings.callback_keys, *more]
     return without_frames(_scrubbed, answer, secrets)
 
 

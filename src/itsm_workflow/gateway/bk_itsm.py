@@ -17,7 +17,6 @@ from itsm_workflow.errors import (
     GatewayProtocolError,
     GatewayRefused,
     GatewayUnavailable,
-    SettingsError,
 )
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
@@ -86,12 +85,6 @@ class BkItsmGateway:
         service: ChooseService | None = None,
         routes: Routes | None = None,
     ) -> None:
-        if settings.version != "v2":
-            source = settings.sources.get("version", "argument")
-            raise SettingsError(
-                f"this gateway speaks to BK-ITSM 2, but the version is {settings.version} (from {source}): "
-                "set BKAPP_ITSM_VERSION=v2"
-            )
         self.settings = settings
         self._clock = clock or SystemClock()
         routed = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))

@@ -49,7 +49,7 @@ class Settings:
         app_code: The BlueKing application that calls the gateway.
         app_secret: Its secret.
         gateway_url: The gateway root that the endpoints' paths are appended to; ends with a slash.
-        version: The ITSM generation, ``v2`` or ``v4``.
+        version: The ITSM generation: ``v2``, the only one.
         routes: How BK-ITSM 2 is reached: ``v2`` by the server's own methods, ``esb`` by POST alone, ``component`` by
             the ESB's component paths.
         component_version: The version in the component paths; empty: there is none.
@@ -60,8 +60,6 @@ class Settings:
         fast_approval: File with the built-in service, whose approvers the form names.
         approver_field: The key of the service's form field that takes the approvers; empty: the service names its own.
         content_field: The key of the service's form field that takes the form's content; empty: it has none.
-        system_token: The ITSM 4 system's own secret.
-        workflow_key: The ITSM 4 flow.
         callback_host: The public base of our callback address; never taken from a request.
         callback_keys: Keys of the callback credentials, newest first, each at least 32 bytes.
         legacy_callbacks: Acknowledge callbacks that bring no credential: those of tickets that were filed before there
@@ -102,8 +100,6 @@ class Settings:
     fast_approval: bool = False
     approver_field: str = ""
     content_field: str = ""
-    system_token: Secret = attrs.field(factory=lambda: Secret(""))
-    workflow_key: str = ""
     callback_host: str = attrs.field(default="", converter=_base)
     callback_keys: tuple[Secret, ...] = ()
     callback_credential: str = "header"
@@ -192,7 +188,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         for field in attrs.fields(Settings)
         if field.name != "sources"
     }
-    | {"app_secret": Secret(""), "system_token": Secret("")}
+    | {"app_secret": Secret("")}
 )
 
 

@@ -90,12 +90,12 @@ _FIELD = _like("must be a form field's key: letters, digits and _ . -", r"[A-Za-
 _FLAG = ("must be True or False", lambda value: isinstance(value, bool))
 _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     *((name, _MISSING) for name in ("app_code", "app_secret", "gateway_url")),
-    *((name, _SECRET) for name in ("app_secret", "system_token")),
+    ("app_secret", _SECRET),
     ("store", _URL),
     *((name, _WORD) for name in ("app_code", "tenant", "api_user", "language", "service_role")),
     *((name, _FIELD) for name in ("approver_field", "content_field")),
     *((name, _FLAG) for name in FLAGS),
-    ("version", _one_of("v2", "v4")),
+    ("version", ("must be v2: the endpoints of other generations are others", lambda version: version == "v2")),
     ("routes", _one_of("v2", "esb", "component")),
     ("component_version", _like("must be v and a number, or none", r"(v[0-9]{1,3})?")),
     ("service_id", ("must be the digits of a whole number, or that number", _is_number)),

@@ -17,7 +17,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "app_code": ("BKAPP_ITSM_APP_CODE", "BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE"),
         # SECRET_KEY is no alias: a misconfigured Django host would send its signing key over the wire.
         "app_secret": ("BKAPP_ITSM_APP_SECRET", "BK_APP_SECRET", "BKPAAS_APP_SECRET"),
-        "version": ("BKAPP_ITSM_VERSION",),  # before the gateway's address, which depends on it
+        "version": ("BKAPP_ITSM_VERSION",),
         "gateway_url": ("BKAPP_ITSM_GATEWAY_URL", "ITSM_APIGATEWAY_ROOT_V2", "BK_API_URL_TMPL", "BK_COMPONENT_API_URL"),
         "routes": ("BKAPP_ITSM_ROUTES",),
         "component_version": ("BKAPP_ITSM_COMPONENT_VERSION",),
@@ -27,15 +27,13 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "fast_approval": ("BKAPP_ITSM_FAST_APPROVAL",),
         "approver_field": ("BKAPP_ITSM_APPROVER_FIELD",),
         "content_field": ("BKAPP_ITSM_CONTENT_FIELD",),
-        "system_token": ("BKAPP_ITSM_SYSTEM_TOKEN", "BK_ITSM4_SYSTEM_TOKEN"),
-        "workflow_key": ("BKAPP_ITSM_WORKFLOW_KEY",),
         "callback_host": ("BKAPP_ITSM_CALLBACK_HOST",),
         "callback_keys": ("BKAPP_ITSM_CALLBACK_KEYS",),
         "callback_credential": ("BKAPP_ITSM_CALLBACK_CREDENTIAL",),
         "legacy_callbacks": ("BKAPP_ITSM_LEGACY_CALLBACKS",),
         "collect_itsm": ("BKAPP_COLLECT_ITSM",),
         "store": ("BKAPP_ITSM_STORE",),
-        "timeout": ("BKAPP_ITSM_TIMEOUT", "BK_ITSM4_API_TIMEOUT"),
+        "timeout": ("BKAPP_ITSM_TIMEOUT",),
         "deadline": ("BKAPP_ITSM_DEADLINE",),
         "breaker_failures": ("BKAPP_ITSM_BREAKER_FAILURES",),
         "breaker_rest": ("BKAPP_ITSM_BREAKER_REST",),
@@ -56,7 +54,11 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm", "legacy_callbacks")
 """The fields that are true or false."""
 
-_GATEWAYS = {"v2": ("bk-itsm", "/prod/v2/itsm/"), "v4": ("bk-itsm4", "/prod/")}
+_GATEWAY, _STAGE = "bk-itsm", "/prod/v2/itsm/"
+_OTHER_GENERATION = (
+    "is for BK-ITSM 4, whose endpoints this library does not have: unset it, or say BKAPP_ITSM_VERSION=v2 to use "
+    "BK-ITSM 2 all the same"
+)
 _MAX_DIGITS = 9
 _ESB = "/api/c/compapi/v2/itsm/"
 
@@ -97,33 +99,31 @@ def read(
     }
     sources = {name: "argument" if name in given else "default" for name in VARIABLES}
     unread: dict[str, str] = {}
-    if "version" not in values and any(name.startswith("BK_ITSM4_") and environ[name] for name in environ):
-        values["version"], sources["version"] = "v4", "BK_ITSM4_*"
     for name, variables in VARIABLES.items():
-        # An ESB has no ITSM 4; the version comes before the address.
-        unfit = "BK_COMPONENT_API_URL" if values.get("version") == "v4" else ""
-        variable = next((each for each in variables if each != unfit and environ.get(each, "").strip()), None)
+        variable = next((each for each in variables if environ.get(each, "").strip()), None)
         if name in given or variable is None:
             continue
         sources[name] = variable
         text = environ[variable].strip()
         try:
             if name == "gateway_url":
-                values[name] = _gateway_url(variable, text, str(values.get("version", "v2")))
+                values[name] = _gateway_url(variable, text)
             else:
                 values[name] = _PARSERS.get(name, str)(text)
         except ValueError as error:
             unread[name] = str(error)
+    if sources["version"] == "default":
+        for variable in sorted(name for name in environ if name.startswith("BK_ITSM4_") and environ[name].strip()):
+            sources["version"], unread["version"] = variable, _OTHER_GENERATION
     return values, sources, unread
 
 
-def _gateway_url(variable: str, text: str, version: str) -> str:
+def _gateway_url(variable: str, text: str) -> str:
     root = text.rstrip("/")
     if variable == "BK_COMPONENT_API_URL":
         return root + _ESB
     if variable == "BK_API_URL_TMPL":
-        name, path = _GATEWAYS.get(version, _GATEWAYS["v2"])
-        return root.replace("{api_name}", name).replace("{gateway_name}", name) + path
+        return root.replace("{api_name}", _GATEWAY).replace("{gateway_name}", _GATEWAY) + _STAGE
     return root + "/"
 
 
@@ -160,7 +160,6 @@ def _items(text: str) -> tuple[str, ...]:
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "app_secret": Secret,
-    "system_token": Secret,
     "store": SecretURL,
     "callback_keys": lambda text: tuple(map(Secret, _items(text))),
     "ticket_hosts": _items,

@@ -355,12 +355,3 @@ class TestAnswers:
         headers = (f"X-Bkapi-Error-Message: {APP_SECRET}", f"Content-Type: {APP_SECRET}")
         for answer in (response(refused), response(APP_SECRET.encode(), status="403 Forbidden", headers=headers)):
             assert set(levels(of_server(answering(answer))).values()) >= {"problem"}
-
-    def test_another_generation_is_not_asked(self) -> None:
-        """Only what is the same for all is looked at."""
-        seen: list[bytes] = []
-        with FaultServer(answering(response(success([])), seen=seen)) as server:
-            found = of_gateway(settings(server.url, VERSION="v4"))
-
-        assert levels(found) == {"gateway.connection": "ok", "gateway.credentials": "warning"}
-        assert seen == []

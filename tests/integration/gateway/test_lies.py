@@ -6,16 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, SettingsError
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused
 from itsm_workflow.gateway.bk_itsm_wire import MAX_LOG
 from itsm_workflow.gateway.transport import BODY_LIMIT
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
-from tests.integration.gateway.places import gateway, sent, settings, ticket
+from tests.integration.gateway.places import gateway, sent, ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -479,9 +477,3 @@ class TestToken:
 
         with FaultServer(scripted({"token/verify": refuse})) as server, pytest.raises(GatewayRefused):
             gateway(server.url).verify_token("t")
-
-
-def test_settings_of_the_next_generation_are_refused() -> None:
-    """This adapter would speak the wrong language."""
-    with pytest.raises(SettingsError, match="BKAPP_ITSM_VERSION=v2"):
-        BkItsmGateway(attrs.evolve(settings("http://127.0.0.1:1/"), version="v4"))

@@ -10,7 +10,6 @@ import pytest
 
 from itsm_workflow.errors import GatewayRefused, SettingsError
 from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm_routes import FORMS, RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_wire import CREATE_TICKET, ENDPOINTS, GET_SERVICES, GET_TICKET_INFO
 from itsm_workflow.gateway.prepare import fill_identity_and_app
@@ -177,12 +176,3 @@ class TestTravelling:
         RoutedClient(client, Routes("esb")).preview(CREATE_TICKET, given, context=RequestContext())
 
         assert given == {"sn": "REQ20261125000007"}
-
-
-def test_another_generation_is_refused_with_where_it_was_said() -> None:
-    """The endpoints of BK-ITSM 4 are others."""
-    with pytest.raises(SettingsError, match=r"the version is v4 \(from argument\): set BKAPP_ITSM_VERSION=v2"):
-        scripted_gateway(lambda _: b"", version="v4")
-    given = settings(ROOT, version="v4")
-    with pytest.raises(SettingsError, match=r"\(from BK_ITSM4_\*\)"):
-        BkItsmGateway(attrs.evolve(given, sources={"version": "BK_ITSM4_*"}))
