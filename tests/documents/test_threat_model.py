@@ -1,4 +1,4 @@
-"""The threat model and the security policy name tests that exist, and every defect that is put back on purpose."""
+"""Pages that name tests name those that exist; the threat model names every defect that is put back on purpose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.mutants.defects import read_defects
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "threat-model.md").read_text(encoding="utf-8")
 POLICY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[^`]+)`", PAGE + POLICY)))
+ORIGIN = (ROOT / "docs" / "reference" / "log-platform.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[^`]+)`", PAGE + POLICY + ORIGIN)))
 THREATS, DEFECTS = ([row for row in part.splitlines() if row.startswith("| ")] for part in re.split("\n## Def", PAGE))
 
 
