@@ -114,7 +114,7 @@ def test_a_wrong_subject_and_a_wrong_form_are_told_together() -> None:
     with pytest.raises(InvalidForm) as caught:
         workflow.apply(subject="", **wrong)
 
-    assert [field for field, _, _ in caught.value.problems] == ["subject", "title", "applicant"]
+    assert [field for field, _, _ in caught.value.problems] == ["subject", "title", "applicant", "approvers"]
 
 
 def test_a_ticket_that_another_change_holds_cannot_be_bound() -> None:
