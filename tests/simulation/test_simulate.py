@@ -20,6 +20,7 @@ from itsm_workflow.testing.simulation.host import Host
 from itsm_workflow.testing.simulation.invariants import rows_of
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
+from itsm_workflow.testing.simulation.world import World
 from tests.simulation import planted
 from tests.testing import zoo
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from itsm_workflow import Workflow
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
-    from itsm_workflow.testing.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
 CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
@@ -91,6 +91,15 @@ def test_a_planted_defect_is_found(defect: str) -> None:
     for spared in failed.run.faults:
         fewer = [fault for fault in failed.run.faults if fault is not spared]
         assert not run_seed(failed.run.seed, fewer, host).rules & failed.drawn.rules
+
+
+def test_a_change_that_cannot_be_read_ends_the_run() -> None:
+    """Each worker ends the pass that it had planned, and plans no more: thousands would read it no better."""
+    world = World(14, draw_faults(14, tuple(Kind)), Host(storage=planted.NoCompareAndSwap))
+    world.run()
+
+    reports = [problem for problem in world.problems if problem.startswith("unreadable: ")]
+    assert 1 <= len(reports) <= 4, "no more than there are workers"
 
 
 def test_a_defect_needs_its_fault() -> None:
