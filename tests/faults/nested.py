@@ -121,31 +121,36 @@ class Deaths:
     scenario: Scenario
     points: Sequence[Points]
 
-    def paths(self) -> Iterator[Path]:
-        """Yield every way: at which point the first process dies, the first recovery, and so on."""
-        yield from self._paths((), self.points)
+    def all(self) -> Iterator[tuple[Path, MortalWorld]]:
+        """Yield every way (where the first process dies, then the first recovery, …), and the world that it leaves."""
+        yield from self._all((), self.points)
+
+    def of(self, paths: Sequence[Path]) -> Iterator[tuple[Path, MortalWorld]]:
+        """Yield some ways, and the worlds that they leave."""
+        return ((path, self.run(path)) for path in paths)
 
     def run(self, path: Path) -> MortalWorld:
         """Let processes die at these points, and return the world that they leave."""
         stages = [self.scenario.stage, *[recover] * len(path)]
-        world = self.points[0].traced(self.scenario.make)
+        world = self.scenario.make()
         for stage, at, where in zip(stages, path, self.points, strict=False):
             assert world.live(stage, where, die_at=at) == at
             assert not world.life.alive, f"point {at} was not reached"
         return world
 
-    def _paths(self, path: Path, points: Sequence[Points]) -> Iterator[Path]:
+    def _all(self, path: Path, points: Sequence[Points]) -> Iterator[tuple[Path, MortalWorld]]:
         if not points:
             return
         seen: set[object] = set()
         left: list[Path] = []
         for at in range(1, self._count(path) + 1):
-            yield (*path, at)
-            if len(points) > 1 and (state := state_of(self.run((*path, at)))) not in seen:
+            world = self.run((*path, at))
+            if len(points) > 1 and (state := state_of(world)) not in seen:
                 seen.add(state)
                 left.append((*path, at))
+            yield (*path, at), world
         for one in left:
-            yield from self._paths(one, points[1:])
+            yield from self._all(one, points[1:])
 
     def _count(self, path: Path) -> int:
         stage = recover if path else self.scenario.stage

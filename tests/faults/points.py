@@ -1,10 +1,10 @@
-"""The points at which a process can die: each call, line or instruction of the library that a piece of work passes."""
+"""The points at which a process can die: each call or line of the library that a piece of work passes."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import itsm_workflow
 import itsm_workflow_backends
@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
 
-Grain = Literal["call", "line", "opcode"]
-"""How fine the points are: entering and leaving a function, before each line, before each instruction."""
-
-T = TypeVar("T")
+Grain = Literal["call", "line"]
+"""How fine the points are: entering and leaving a function, or before each line."""
 
 _SOURCE = str(Path(itsm_workflow.__file__).parent)
 _BACKENDS = next(iter(itsm_workflow_backends.__path__))
@@ -77,7 +75,6 @@ class Points:
             if not self._is_counted(frame.f_code):
                 return None
             frame.f_trace_lines = self.grain == "line"
-            frame.f_trace_opcodes = self.grain == "opcode"
             if self.grain == "call":
                 one_more()
             return inside
@@ -90,15 +87,6 @@ class Points:
             sys.settrace(before)
         return passed
 
-    def traced(self, make: Callable[[], T]) -> T:
-        """Return what a function makes, traced like the work after it.
-
-        The interpreter shows the instructions only of code that was traced when it ran the last time.
-        """
-        made: list[T] = []
-        self.passed(lambda: made.append(make()))
-        return made[0]
-
     def _is_counted(self, code: CodeType) -> bool:
         counted = self._counts.get(code)
         if counted is None:
@@ -110,7 +98,7 @@ class Points:
 
 
 def steady(count: Callable[[], int]) -> int:
-    """Return what a count comes to once two in a row agree: caches are filled then, and code is instrumented."""
+    """Return what a count comes to once two in a row agree: caches are filled then."""
     before, now = -1, count()
     for _ in range(10):
         if before == now:

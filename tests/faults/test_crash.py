@@ -58,17 +58,17 @@ _QUICK_POINTS = 40
 
 
 @row("C1")
-def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> None:
-    """Whatever instruction of the library is its last: nothing is lost, doubled or illegal after recovery."""
-    points = faults.pick(quick=Points("call", only=ACTS), full=Points("opcode"))
-    faults.found = steady(lambda: points.traced(office).live(apply, points))
+def test_c1_simulated_death_at_every_line_of_apply(faults: Faults) -> None:
+    """Whatever line of the library is its last: nothing is lost, doubled or illegal after recovery."""
+    points = faults.pick(quick=Points("call", only=ACTS), full=Points("line"))
+    faults.found = steady(lambda: office().live(apply, points))
     for number in faults.cases(range(1, faults.found + 1)):
-        world = points.traced(office)
+        world = office()
         with faults.case(number):
             assert world.live(apply, points, die_at=number) == number
             assert not world.life.alive, "the point was not reached"
             world.come_to_rest()
-    grain = faults.pick(quick="act", full="instruction")
+    grain = faults.pick(quick="act", full="line")
     faults.note(f"apply, simulated death, every {grain}")
 
 
@@ -81,10 +81,13 @@ def test_c1_simulated_death_at_every_instruction_of_apply(faults: Faults) -> Non
         pytest.param("json", "used", marks=row("C1")),
     ],
 )
-def test_c1_sigkill_at_every_line_of_apply(faults: Faults, folder: Path, kind: str, condition: str) -> None:
-    """The process is killed for good, in a store that it makes or that others use; the quick profile stores a draft."""
+def test_c1_sigkill_at_every_line_of_the_store(faults: Faults, folder: Path, kind: str, condition: str) -> None:
+    """The process is killed for good, in a store that it makes or that others use; the quick profile stores a draft.
+
+    What runs outside of the store changes memory alone, which a simulated death loses as well.
+    """
     quick = faults.profile == "quick"
-    points = Points("call" if quick else "line", in_store=True, only_store=quick)
+    points = Points("call" if quick else "line", in_store=True, only_store=True)
     stage = draft if quick else apply
     names = itertools.count()
 
@@ -99,7 +102,7 @@ def test_c1_sigkill_at_every_line_of_apply(faults: Faults, folder: Path, kind: s
         with faults.case(number):
             place().check(stage, points, int(number.rpartition("-")[2]))
     what = f"{stage.__name__} in a {condition} {kind} store, SIGKILL, every {points.grain}"
-    faults.note(f"{what}{f' of the store, each {step} of {total}' if quick else ''}")
+    faults.note(f"{what} of the store{f', each {step} of {total}' if quick else ''}")
 
 
 @attrs.frozen
@@ -154,16 +157,16 @@ def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> No
 def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> None:
     """A process dies, so does the one that recovers, and the next one: nothing is lost, doubled or illegal."""
     act = Points("call", only=ACTS)
-    deaths = Deaths(SCENARIOS[name], faults.pick(quick=[act, act], full=[Points("line"), act, act]))
+    deaths = Deaths(SCENARIOS[name], faults.pick(quick=[act, act], full=[Points("call"), act, act]))
     by_depth: Counter[int] = Counter()
-    for path in deaths.paths() if faults.only is None else named(faults.only, name):
+    for path, world in deaths.all() if faults.only is None else deaths.of(named(faults.only, name)):
         by_depth[len(path)] += 1
         for key in faults.cases([f"{name}-{'-'.join(map(str, path))}"]):
             with faults.case(key):
-                deaths.run(path).come_to_rest()
+                world.come_to_rest()
     faults.found = by_depth.total()
     told = ", ".join(f"{count} of {depth}" for depth, count in sorted(by_depth.items()))
-    first = faults.pick(quick="acts", full="lines")
+    first = faults.pick(quick="acts", full="calls")
     faults.note(f"{name}: deaths in a row: {told}; the first at {first}, then at acts")
 
 
