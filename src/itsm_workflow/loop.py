@@ -312,7 +312,7 @@ class Loop:
         late, and one whose commit was slow still may.
         """
         if self._budget is not None and self._budget.left < self._journal.policy.send_least.total_seconds():
-            return NotSent(problem="too little time was left to send it: a later pass does", not_asked=True)
+            return NotSent(problem="too little time was left to send it: a later pass does")
         taken = self._journal.clock.elapsed() - since
         left = self._journal.policy.send_lease.total_seconds() - taken
         if left >= self._deadline.total_seconds():

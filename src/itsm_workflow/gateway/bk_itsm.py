@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import (
     GatewayError,
-    GatewayNotAsked,
     GatewayProtocolError,
     GatewayRefused,
     GatewayUnavailable,
@@ -141,7 +140,7 @@ class BkItsmGateway:
             body = build_body(request, self.settings)
             reply = self._client.exchange(CREATE_TICKET, body, context=self._creator(request))
         except GatewayUnavailable as error:
-            return NotSent(problem=str(error), not_asked=isinstance(error, GatewayNotAsked))
+            return NotSent(problem=str(error))
         except GatewayError as error:
             return Unknown(problem=str(error))
         except ValueError as error:

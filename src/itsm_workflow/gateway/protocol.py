@@ -58,15 +58,9 @@ class Created:
 
 @attrs.frozen(kw_only=True)
 class NotSent:
-    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key.
-
-    Attributes:
-        problem: Why.
-        not_asked: It was not even tried: the gateway rests, or the time is used up. That says nothing of this request.
-    """
+    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key."""
 
     problem: str
-    not_asked: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -292,9 +286,9 @@ class SupportsBudget(Protocol):
     def within(self, budget: Budget) -> TicketGateway:
         """Return the same gateway, all of whose calls together end with the budget.
 
-        Once it is used up, a read raises `GatewayNotAsked`, and a create returns `NotSent` with ``not_asked``. What a
-        call that was begun may still take is cut to what is left, so a create that must not be cut short is begun only
-        while enough is left.
+        Once it is used up, a read raises `GatewayNotAsked`, and a create returns `NotSent`. What a call that was begun
+        may still take is cut to what is left, so a create that must not be cut short is begun only while enough is
+        left.
         """
         ...
 
@@ -303,7 +297,7 @@ class SupportsBudget(Protocol):
 class SupportsRest(Protocol):
     """A gateway that is left alone for a while when several calls in a row were not answered.
 
-    Meanwhile a read raises `GatewayNotAsked`, and a create returns `NotSent` with ``not_asked``.
+    Meanwhile a read raises `GatewayNotAsked`, and a create returns `NotSent`.
     """
 
     def resting(self) -> str:

@@ -12,13 +12,13 @@ import pytest
 from itsm_workflow import COLLECTOR_CHANGE, Effect, EffectCall, Policy, State, Workflow, open_storage
 from itsm_workflow.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.change import AttentionReason, EffectStatus
-from itsm_workflow.errors import DefinitionError, StorageCorrupt
-from itsm_workflow.storage.protocol import Query, Write
+from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt
+from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query, Write
 from tests.integration.workflow.places import WatchedStore, Witness
 from tests.world import World, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from itsm_workflow import ChangeRequest
@@ -193,6 +193,45 @@ def test_names_are_brought_by_several_processes_at_once(world: World) -> None:
         world.apply(one)
     assert known(world) == {"approved": ["start"], "rejected": ["tell"]}
     assert [change.subject for change in one.find()] == ["collector-2"]
+
+
+def test_processes_that_only_pass_by_lose_none_of_each_others_names(world: World) -> None:
+    """The one whose write lost the race stores its names beside those of the other; each pass does so once."""
+    store = world.store
+    assert isinstance(store, WatchedStore)
+    one = world.workflow(effects={State.APPROVED: [Effect("start", print)]})
+    other = world.workflow(effects={State.REJECTED: [Effect("tell", print)]})
+
+    def overtake(_: object) -> None:
+        store.before = lambda _: None
+        other.reconcile()
+
+    store.before = overtake
+    one.reconcile()
+    assert known(world) == {"approved": ["start"], "rejected": ["tell"]}
+    commits = store.commits
+    one.reconcile()
+    other.reconcile()
+    assert store.commits == commits
+
+
+def test_names_that_lose_every_race_file_nothing_and_name_the_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever submits is told that the store's row of names is busy."""
+    assert isinstance(world.store, WatchedStore)
+    commit = world.store.inner.commit
+
+    def lost(writes: Sequence[Write]) -> list[Conflict | None]:
+        if [write.row.id for write in writes] == [ROW]:
+            return [Conflict(kind=ConflictKind.VERSION, change_id=ROW)]
+        return commit(writes)
+
+    monkeypatch.setattr(world.store.inner, "commit", lost)
+    with pytest.raises(StorageConflict) as caught:
+        world.apply(world.workflow())
+    assert (caught.value.change_id, caught.value.kind) == (ROW, "version")
+    assert not world.ledger.tickets()
 
 
 def test_what_the_store_knows_of_effects_is_no_change_of_the_workflow(world: World) -> None:

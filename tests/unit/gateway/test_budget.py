@@ -228,14 +228,14 @@ class TestGateway:
         assert not transport.requests
 
     def test_nothing_is_created_once_it_is_used_up(self) -> None:
-        """The create was not sent, and says that it was not even tried."""
+        """The create was not sent, and says why."""
         time = Time()
         gateway, transport = scripted_gateway(time.answer)
         bounded = gateway.within(Budget(1, elapsed=time))
         time.now += 1
         answer = bounded.create(create_request())
         assert isinstance(answer, NotSent)
-        assert answer.not_asked
+        assert "not asked" in answer.problem
         assert not transport.requests
 
     def test_the_gateway_itself_has_no_bound(self) -> None:
