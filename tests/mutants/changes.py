@@ -97,7 +97,10 @@ def reordered(node: ast.AST, assigned: frozenset[str]) -> Iterator[tuple[ast.AST
 
 
 def _swapped_arguments(node: ast.Call) -> Iterator[ast.Call]:
-    """Yield a call with two neighbouring arguments in each other's place."""
+    """Yield a call with two neighbouring arguments in each other's place.
+
+    Words that people read are left where they are, as everywhere: in their place, another argument would be no text.
+    """
     if _is_for_people(node):
         return
     if ast.unparse(node.func).rpartition(".")[2] not in _NOT_SWAPPED:
@@ -105,7 +108,8 @@ def _swapped_arguments(node: ast.Call) -> Iterator[ast.Call]:
             if not isinstance(one, ast.Starred) and not isinstance(other, ast.Starred) and _differ(one, other):
                 yield cast("ast.Call", _evolved(node, args=[*node.args[:number], other, one, *node.args[number + 2 :]]))
     for number, (first, second) in enumerate(pairwise(node.keywords)):
-        if first.arg and second.arg and _differ(first.value, second.value):
+        words = any(_is_words(each.value) for each in (first, second))
+        if first.arg and second.arg and not words and _differ(first.value, second.value):
             swapped = [_evolved(first, value=second.value), _evolved(second, value=first.value)]
             yield cast(
                 "ast.Call", _evolved(node, keywords=[*node.keywords[:number], *swapped, *node.keywords[number + 2 :]])
@@ -114,11 +118,11 @@ def _swapped_arguments(node: ast.Call) -> Iterator[ast.Call]:
 
 def _is_for_people(node: ast.Call) -> bool:
     """Whether a call's arguments are words that people read: a text with a space among them, or one that is formed."""
-    return any(
-        isinstance(each, ast.JoinedStr)
-        or (isinstance(each, ast.Constant) and isinstance(each.value, str) and " " in each.value)
-        for each in node.args
-    )
+    return any(isinstance(each, ast.JoinedStr) or _is_words(each) for each in node.args)
+
+
+def _is_words(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
 
 
 def _differ(one: ast.expr, other: ast.expr) -> bool:

@@ -14,6 +14,7 @@ _ASSIGNS = (ast.Assign, ast.AnnAssign)
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
 _STOPS = (ast.Await, ast.Yield, ast.YieldFrom)
+_YIELDED = (ast.Yield,)
 _LEFT_OUT_ANYWAY = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
 
 
@@ -25,7 +26,8 @@ def may_be_reordered(
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
     statements that cannot notice each other, which two assignments are assumed to be in a constructor, or if they call
     nothing of their own object; such an assignment and a way out; two checks, of which only the first that fails is
-    reported; two cases of one value's type; and what would only leave out the first, which is a mutation of its own.
+    reported; a name's value and a problem that is yielded behind it without it; two cases of one value's type; and what
+    would only leave out the first, which is a mutation of its own.
 
     Args:
         first: A statement.
@@ -46,6 +48,8 @@ def may_be_reordered(
     if building and isinstance(first, _ASSIGNS) and isinstance(second, _ASSIGNS):
         return False
     if _is_quiet(first) and (_is_quiet(second) or _is_way_out(second)):
+        return False
+    if _is_quiet(first) and written(first) == _plain(written(first)) and _is_check(second, by=_YIELDED):
         return False
     if _is_way_out(first) and _is_quiet(second) and written(second) == _plain(written(second)):
         return False
@@ -109,12 +113,12 @@ def _is_way_out(statement: ast.stmt) -> bool:
     )
 
 
-def _is_check(statement: ast.stmt) -> bool:
-    """Whether a statement only raises or yields a problem, if there is one."""
+def _is_check(statement: ast.stmt, *, by: tuple[type[ast.AST], ...] = (ast.Raise, *_YIELDED)) -> bool:
+    """Whether a statement only raises or yields a problem, or does the one that is asked for, if there is one."""
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
     *before, last = statement.body
-    reports = isinstance(last, ast.Raise) or (isinstance(last, ast.Expr) and isinstance(last.value, ast.Yield))
+    reports = isinstance(last.value if isinstance(last, ast.Expr) else last, by)
     return reports and all(isinstance(each, _ASSIGNS) for each in before)
 
 

@@ -47,6 +47,7 @@ def told(source: str) -> list[str]:
             "a = b(x=a, y=c)",
             ["b(x=a, y=c) -> b(y=c)", "b(x=a, y=c) -> b(x=a)", "b(x=a, y=c) -> b(x=c, y=a)"],
         ),
+        ("a = b(x=a, y='several words')", ["b(x=a, y='several words') -> b(y='several words')"]),
         ("with b: a.g()", ["with b: a.g() -> if True: a.g()"]),
         ("with b() as d: d.g()", ["with b() as d: d.g() -> if True: d = b() d.g()"]),
         ("with b, c: pass", ["with b, c: pass -> if True: with c: pass", "with b, c: pass -> with b: pass"]),
@@ -89,6 +90,11 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("a['x'] = b\na['y'] = c", [], id="two items"),
         pytest.param("a[b] = 1\na[c] = 2", ["a[b] = 1 <-> a[c] = 2"], id="two items that may be the same"),
         pytest.param("if a:\n    raise b\nif c:\n    raise b", [], id="two checks"),
+        pytest.param("d = c(a)\nif b:\n    yield 1", [], id="a value, and a check that does not need it"),
+        pytest.param("d = c(a)\nif b:\n    raise c(1)", ["d = c(a) <-> if b: raise c(1)"], id="a value, and an error"),
+        pytest.param("a.x = b\nif b:\n    yield 1", ["a.x = b <-> if b: yield 1"], id="an attribute, and a check"),
+        pytest.param("d = self.c()\nif b:\n    yield 1", ["d = self.c() <-> if b: yield 1"], id="a call, and a check"),
+        pytest.param("if b:\n    yield 1\nd = c(a)", ["if b: yield 1 <-> d = c(a)"], id="a check, and a value"),
         pytest.param("if a:\n    return 1\nif c:\n    return 2", ["if a: return 1 <-> if c: return 2"], id="two cases"),
         pytest.param(
             "if isinstance(a, b):\n    return 1\nif isinstance(a, c):\n    return 2", [], id="two types of one value"

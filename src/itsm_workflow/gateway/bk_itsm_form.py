@@ -141,7 +141,7 @@ def _people(form: Form, settings: Settings) -> Iterator[Problem]:
     wanted = settings.fast_approval or settings.approver_field
     if settings.fast_approval and not form.approvers:
         yield "approvers", "", "must name at least one, since the built-in service has none of its own"
-    if form.approvers and not wanted:
+    elif form.approvers and not wanted:
         yield "approvers", ",".join(form.approvers), "must be empty, since the service names its own"
         return
     seen: set[str] = set()
@@ -194,9 +194,7 @@ def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for key, each in value.items():
-            yield key
-            yield from _texts(each)
+        yield from _texts([*value, *value.values()])
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts(each)

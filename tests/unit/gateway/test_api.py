@@ -28,6 +28,7 @@ from tests.unit.gateway.calls import APP_SECRET, client, desk, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from itsm_workflow.gateway.prepare import CallFacts
 
@@ -246,6 +247,14 @@ class TestHooks:
         expected = 3 if callable(default) else default
 
         assert client().call(endpoint(default_return_value=default), {"n": 2}) == expected
+
+    def test_a_default_leaves_a_file_unread(self, tmp_path: Path) -> None:
+        """Nothing is sent, so the caller's file is as it was, for whatever is done with it instead."""
+        path = tmp_path / "plan.txt"
+        path.write_bytes(b"the plan")
+        with path.open("rb") as file:
+            assert client().call(endpoint(default_return_value=7), {"plan": file}) == 7
+            assert file.read() == b"the plan"
 
 
 @attrs.frozen(kw_only=True)

@@ -176,6 +176,17 @@ class TestRecord:
         assert line.itsm_slow is slow
         assert (", slow (request" in line.getMessage()) is slow
 
+    def test_of_how_long_it_took_to_the_microsecond(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What a float has behind that would only fill the log."""
+        caplog.set_level(logging.INFO)
+        now = iter([100.0, 100.1234564])
+        made = client(monotonic=lambda: next(now), transport=Transport())
+
+        made.call(endpoint(default_return_value=[]))
+
+        (line,) = lines(caplog)
+        assert line.itsm_seconds == 0.123456
+
     def test_an_observer_that_fails_changes_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         """It is told about, and the next one is asked."""
         records: list[CallRecord] = []

@@ -204,6 +204,17 @@ class TestClient:
             client.call(READ, raise_exception=False)
         assert len(transport.requests) == 6
 
+    def test_an_answer_counts_also_if_a_hook_fails_on_it(self) -> None:
+        """A defect of the host's own says nothing of the gateway, and must not keep it held back."""
+        client, transport = scripted_client(speaking(SILENT, OK, SILENT, OK), breaker_failures=2)
+        hooked = endpoint(name="read", after_request=lambda envelope: envelope["missing"])
+        client.call(READ, raise_exception=False)
+        with pytest.raises(KeyError):
+            client.call(hooked)
+        client.call(READ, raise_exception=False)
+        client.call(READ)
+        assert len(transport.requests) == 4
+
     def test_an_endpoint_is_left_alone_by_itself(self) -> None:
         """While others are answered, only the one that hangs rests."""
 
