@@ -168,4 +168,4 @@ def _joined(
         old = joined.get(state, ())
         new = (name for name in names if not {name, *aliases.get(name, ())}.intersection(old))
         joined[state] = (*old, *new)
-    return {state: names for state, names in joined.items() if names}
+    return joined

@@ -124,7 +124,9 @@ class Filing:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
         change_id = self._new_id()
         submission = self._submission(form, number=1, service=checked_service(self._gateway.service()))
-        draft = self._journal.draft(change_id=change_id, subject="preview", form=form, actor="", steps=[submission])
+        draft = self._journal.draft(
+            change_id=change_id, subject=change_id, form=form, actor=form.applicant, steps=[submission]
+        )
         url, headers = address(change_id, 1)
         request = CreateRequest(
             form=form,
@@ -248,8 +250,9 @@ class Filing:
     def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
         """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
         gateway = self._gateway.within(budget) if isinstance(self._gateway, SupportsBudget) else self._gateway
-        number = self._journal.highest_submission(subject) + 1
-        submission = self._submission(form, number=number, service=checked_service(gateway.service()))
+        submission = self._submission(
+            form, number=self._journal.highest_submission(subject) + 1, service=checked_service(gateway.service())
+        )
         if budget.left < self._journal.policy.send_least.total_seconds():
             return [submission]
         return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]

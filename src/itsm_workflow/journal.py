@@ -247,11 +247,12 @@ class Journal:
 
     def _row(self, change_id: str) -> Row:
         row = self.storage.get(change_id)
-        if row is not None and row.workflow == self.definition.name:
-            return row
-        if row is not None:
+        if row is None:
+            raise ChangeNotFound(name=change_id)
+        if row.workflow != self.definition.name:
             self._codec.read(row)  # the name may be what is damaged; then the change is not another workflow's
-        raise ChangeNotFound(name=change_id)
+            raise ChangeNotFound(name=change_id)
+        return row
 
     def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
         """Prepare a new change, with triggers fired on it at once."""

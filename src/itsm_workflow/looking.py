@@ -82,8 +82,7 @@ class Looks:
         won, counted = self._committed(looks, lambda one: self.loop.claim(one.stored, one.plan))
         results, waiting = self._results(won), []
         for one in won:
-            ticket = one.stored.change.ticket
-            result = results.get(ticket.id) if ticket and isinstance(one.plan.question, Read) else None
+            result = results.get(one.stored.change.id)
             if result is None or result.status in ev.ENDED:
                 waiting.append(one)
                 continue
@@ -99,7 +98,7 @@ class Looks:
         at_once = 1
         with contextlib.ExitStack() as stack:
             pool = None
-            if self.readers > 1 and len(waiting) > 1:
+            if self.readers > 1:  # its threads are started when they are needed
                 pool = stack.enter_context(cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look"))
             while waiting or asked:
                 if waiting and self.time.is_over():
@@ -163,24 +162,29 @@ class Looks:
         return won, counted
 
     def _results(self, won: Sequence[_Look]) -> Mapping[str, TicketResult]:
-        """Ask for many results at once; only our own tickets, since the read is destructive."""
-        tickets = [
-            one.stored.change.ticket
+        """Ask for many results at once, and return them by change.
+
+        Only of our own tickets, since the read is destructive. One of another gateway may have the id of one of these.
+        """
+        ours = {
+            one.stored.change.id: ticket
             for one in won
             if isinstance(one.plan.question, Read)
-            and one.stored.change.ticket
-            and self.loop.foreign(one.stored.change.ticket) is None
-        ]
-        if len(tickets) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
+            and (ticket := one.stored.change.ticket)
+            and self.loop.foreign(ticket) is None
+        }
+        if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
         gateway = self.gateway
         if isinstance(gateway, SupportsBudget):
             gateway = gateway.within(self.time.look_budget(won[0].claimed))
+        tickets = list(ours.values())
         try:
-            return checked_results(gateway.results(tickets), tickets)
+            results = checked_results(gateway.results(tickets), tickets)
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return {}
+        return {name: results[ticket.id] for name, ticket in ours.items() if ticket.id in results}
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

@@ -306,13 +306,20 @@ class Loop:
         )
 
     def _late(self, since: float) -> NotSent | None:
+        """Return the refusal to send, if there is no time for it."""
+        return self._past_budget() or self._past_lease(since)
+
+    def _past_budget(self) -> NotSent | None:
+        if self._budget is None or self._budget.left >= self._journal.policy.send_least.total_seconds():
+            return None
+        return NotSent(problem="too little time was left to send it: a later pass does")
+
+    def _past_lease(self, since: float) -> NotSent | None:
         """Return the refusal to send, if the lease ends before the call must.
 
         The lease counts from before the commit that marked the send: a worker that was stopped inside it must not send
         late, and one whose commit was slow still may.
         """
-        if self._budget is not None and self._budget.left < self._journal.policy.send_least.total_seconds():
-            return NotSent(problem="too little time was left to send it: a later pass does")
         taken = self._journal.clock.elapsed() - since
         left = self._journal.policy.send_lease.total_seconds() - taken
         if left >= self._deadline.total_seconds():

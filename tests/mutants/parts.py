@@ -103,7 +103,8 @@ PARTS: Mapping[str, Part] = {
     "flows": Part(
         folder="",
         tests=(
-            *_units("loop", "journal", "gate", "effects", "form", "history_chain", "workflow", "observe", "soundness"),
+            *_units("loop", "looking", "journal", "gate", "effects", "form", "history_chain", "workflow", "observe"),
+            *_units("soundness", "text"),
             "tests/integration/workflow",
         ),
     ),

@@ -51,5 +51,27 @@ def test_ticket_of_another_gateway_is_not_withdrawn() -> None:
     assert other.ticket_of(there).status.value == "RUNNING"
 
 
+def test_result_of_our_ticket_says_nothing_of_another_gateways_with_its_id() -> None:
+    """The results of several tickets are asked for together, and each is one change's own."""
+    world, other = World(), World(seed=1)
+    theirs = LedgerGateway(other.ledger, clock=world.clock, name="staging")
+    witness = Witness()
+    foreign = other.apply(Workflow(storage=world.store, gateway=theirs, clock=world.clock), "theirs")
+    workflow = world.workflow(observers=(witness,))
+    ours = [world.apply(workflow, f"ours-{number}") for number in range(2)]
+    assert foreign.expect_ticket().id == ours[0].expect_ticket().id
+    world.clock.advance(301)
+
+    report = workflow.reconcile()
+
+    assert (report.due, report.unchanged, report.failed) == (3, 2, 1)
+    [(change_id, error)] = witness.troubles
+    assert change_id == foreign.id
+    assert str(error) == (
+        f"read: ticket {foreign.expect_ticket().id} was filed by the gateway 'staging', and this process asks "
+        "'bk_itsm': open the store with the gateway that its changes were filed by"
+    )
+
+
 def _told(witness: Witness) -> list[str]:
     return [str(one) for one in witness.troubles]
