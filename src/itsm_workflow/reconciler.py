@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from itsm_workflow.clock import to_micros
+from itsm_workflow.courier import WORKER
 from itsm_workflow.errors import GatewayError, StorageUnavailable
 from itsm_workflow.gateway.checked import checked_numbers
 from itsm_workflow.gateway.protocol import SupportsBudget, SupportsRest, SupportsUndelivered
 from itsm_workflow.isolation import POISON, Isolation
 from itsm_workflow.journal import Page
 from itsm_workflow.looking import Looks
+from itsm_workflow.loop import GATEWAY
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.pass_time import PassTime
@@ -214,7 +216,7 @@ class Reconciler:
 
     def _put_off(self, stored: Stored) -> tuple[Stored, bool]:
         """Move the due time of a change about which there is nothing to ask."""
-        return self.journal.commit_one(self.journal.fire(stored, (), actor="reconciler", looked=True)), True
+        return self.journal.commit_one(self.journal.fire(stored, (), actor=WORKER, looked=True)), True
 
     def _mark_undelivered(self, time: PassTime) -> int:
         """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
@@ -234,13 +236,16 @@ class Reconciler:
             for page in self.journal.pages(query):
                 if time.is_over():
                     return marked  # they are listed until their results are read
-                prepared = [one for stored in page if (one := self._undelivered(stored)) is not None]
-                marked += self._isolation.commit(prepared).count("")
+                marked += self._mark(page)
         return marked
+
+    def _mark(self, page: Sequence[Stored]) -> int:
+        prepared = [one for stored in page if (one := self._undelivered(stored)) is not None]
+        return self._isolation.commit(prepared).count("")
 
     def _undelivered(self, stored: Stored) -> Prepared | None:
         missed = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))
-        return self._isolation.prepared(stored.change.id, lambda: self.journal.fire(stored, [missed], actor="gateway"))
+        return self._isolation.prepared(stored.change.id, lambda: self.journal.fire(stored, [missed], actor=GATEWAY))
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

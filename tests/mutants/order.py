@@ -114,7 +114,12 @@ def _is_way_out(statement: ast.stmt) -> bool:
 
 
 def _is_check(statement: ast.stmt, *, by: tuple[type[ast.AST], ...] = (ast.Raise, *_YIELDED)) -> bool:
-    """Whether a statement only raises or yields a problem, or does the one that is asked for, if there is one."""
+    """Whether a statement only raises or yields a problem, or does the one that is asked for, if there is one.
+
+    So does a loop that only checks each of several.
+    """
+    if isinstance(statement, ast.For) and not statement.orelse:
+        return all(_is_check(each, by=by) for each in statement.body)
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
     *before, last = statement.body

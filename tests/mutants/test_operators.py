@@ -90,6 +90,12 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("a['x'] = b\na['y'] = c", [], id="two items"),
         pytest.param("a[b] = 1\na[c] = 2", ["a[b] = 1 <-> a[c] = 2"], id="two items that may be the same"),
         pytest.param("if a:\n    raise b\nif c:\n    raise b", [], id="two checks"),
+        pytest.param("if a:\n    raise b\nfor d in a:\n    if d:\n        raise b", [], id="a check, and one of each"),
+        pytest.param(
+            "if a:\n    raise b\nfor d in a:\n    d()",
+            ["if a: raise b <-> for d in a: d()"],
+            id="a check, and what is done to each",
+        ),
         pytest.param("d = c(a)\nif b:\n    yield 1", [], id="a value, and a check that does not need it"),
         pytest.param("d = c(a)\nif b:\n    raise c(1)", ["d = c(a) <-> if b: raise c(1)"], id="a value, and an error"),
         pytest.param("a.x = b\nif b:\n    yield 1", ["a.x = b <-> if b: yield 1"], id="an attribute, and a check"),

@@ -11,7 +11,7 @@ import pytest
 
 from itsm_workflow import State
 from itsm_workflow.change import Phase
-from itsm_workflow.errors import GatewayUnavailable
+from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus
 from itsm_workflow.pass_time import PassTime
@@ -183,6 +183,42 @@ def test_a_change_that_cannot_be_claimed_is_counted_and_holds_up_no_other(monkey
     [(change_id, error)] = scene.desk.witness.troubles
     assert change_id == scene.changes[1].id
     assert str(error).startswith("the change could not be looked into, and is due again: ZeroDivisionError")
+
+
+def test_claims_that_no_commit_takes_together_are_committed_one_by_one() -> None:
+    """Each then has what became of itself; observers are told of the one that no store takes."""
+    scene = Scene(4)
+    planned = scene.planned()
+    refused, moved = scene.changes[1].id, scene.changes[2].id
+    scene.desk.race(moved)
+
+    def picky(writes: Sequence[Write]) -> None:
+        if refused in {write.row.id for write in writes}:
+            raise ValueError("a value that this store refuses")
+
+    scene.desk.store.before = picky
+
+    assert scene.looks().look(planned) == ["unreadable", "busy", "unchanged", "unchanged"]
+    [(change_id, error)] = scene.desk.witness.troubles
+    assert (change_id, str(error)) == (
+        refused,
+        "the change could not be looked into, and is due again: ValueError: a value that this store refuses",
+    )
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_store_that_fails_at_a_claim_is_told_to_the_caller(*, together: bool) -> None:
+    """It is no trouble of one change."""
+    scene = Scene(2)
+
+    def fail(writes: Sequence[Write]) -> None:
+        raise StorageUnavailable("gone") if together or len(writes) == 1 else ValueError("refused")
+
+    looks, planned = scene.looks(), scene.planned()
+    scene.desk.store.before = fail
+    with pytest.raises(StorageUnavailable, match="gone"):
+        looks.look(planned)
+    assert scene.desk.witness.troubles == []
 
 
 def test_a_change_about_which_nothing_is_new_is_not_read_from_the_store_again() -> None:

@@ -250,6 +250,28 @@ def test_what_the_store_knows_of_effects_is_no_change_of_the_workflow(world: Wor
     assert json.loads(entry.document)["evidence"] == {"version": 1, "effects": {"approved": ["start"]}}
 
 
+def test_names_that_are_added_later_keep_the_row_and_its_beginning(world: World) -> None:
+    """The row says since when it is there, when it last changed, and that it is the library's own."""
+    world.apply(world.workflow())
+    first = world.store.get(ROW)
+    world.clock.advance(60)
+    more = {State.APPROVED: [Effect("start", print)], State.REJECTED: [Effect("tell", print)]}
+    world.apply(world.workflow(effects=more), "collector-2")
+
+    row = world.store.get(ROW)
+    assert first is not None
+    assert row is not None
+    assert (first.created_at, first.updated_at) == (row.created_at, row.created_at)
+    assert row.updated_at >= first.updated_at + 60_000_000
+    assert json.loads(row.form or "") == {"title": "effects of collector_change", "applicant": "itsm_workflow"}
+    assert known(world) == {"approved": ["start"], "rejected": ["tell"]}
+    entries = world.store.history(ROW).entries
+    assert [(entry.seq, entry.source, entry.dest, entry.at) for entry in entries] == [
+        (1, "", "known", first.created_at),
+        (2, "known", "known", row.updated_at),
+    ]
+
+
 def test_damage_to_what_the_store_knows_of_effects_stops_no_submission(world: World) -> None:
     """Observers are notified; changes are filed as before."""
     witness = Witness()

@@ -47,6 +47,7 @@ def test_ticket_of_another_gateway_is_not_withdrawn() -> None:
     with Workflow(storage=world.store, gateway=theirs, clock=world.clock) as confused:
         [effect] = confused.withdraw(change.id, actor="alice").effects
 
+    assert effect.error.startswith("GatewayError: read: ticket ")
     assert "was filed by the gateway 'bk_itsm'" in effect.error
     assert other.ticket_of(there).status.value == "RUNNING"
 

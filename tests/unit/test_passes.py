@@ -1,0 +1,198 @@
+"""A pass of the reconciler: whose notices it takes, where it stops, and what it tells of a change that fails in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
+from itsm_workflow.sandbox.ticket import Outcome
+from tests.unit.desk import ASKED, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.settle import Plan
+    from itsm_workflow.storage.codec import Stored
+    from itsm_workflow.storage.protocol import Write
+
+
+def pending(count: int) -> tuple[Desk, Workflow, list[ChangeRequest]]:
+    """Return changes that wait for their approvers and are not due."""
+    desk = Desk()
+    workflow = desk.workflow()
+    return desk, workflow, [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(count)]
+
+
+def call_in_vain(desk: Desk, changes: Sequence[ChangeRequest]) -> None:
+    """Let the tickets be approved, and each callback be lost; the ticket system lists them."""
+    for change in changes:
+        desk.ledger.record_delivery(desk.decide(change), Outcome.FAILED)
+    assert sorted(desk.ledger.failed_callbacks()) == sorted(change.sn or "" for change in changes)
+
+
+def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
+    """Return the triggers of a change's history."""
+    return [entry.trigger for entry in workflow.history(change.id)]
+
+
+# ---------------------------------------------------------------- notices of undelivered callbacks
+
+
+def test_only_what_is_listed_was_called_back_in_vain() -> None:
+    """Another change that waits is not touched."""
+    desk, workflow, changes = pending(3)
+    call_in_vain(desk, changes[:1])
+
+    report = workflow.reconcile()
+
+    assert (report.undelivered, report.due, report.moved) == (1, 1, 1)
+    assert [triggers(workflow, change).count("fail_callback") for change in changes] == [1, 0, 0]
+    [entry] = [entry for entry in workflow.history(changes[0].id) if entry.trigger == "fail_callback"]
+    assert (entry.actor, getattr(entry.evidence, "sn", "")) == ("gateway", changes[0].sn)
+    assert [workflow.get(change.id).state for change in changes] == [State.APPROVED, State.PENDING, State.PENDING]
+
+
+def test_notices_that_are_not_taken_when_the_time_is_over_are_taken_by_the_next_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are listed until their tickets are read."""
+    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 1)
+    desk, workflow, changes = pending(3)
+    call_in_vain(desk, changes)
+    desk.store.after = lambda _: desk.clock.advance(5)
+
+    first = workflow.reconcile(seconds=8)
+    desk.store.after = lambda _: None
+
+    assert (first.undelivered, first.due, first.stopped) == (2, 0, "its time was used up")
+    assert workflow.reconcile().undelivered == 1
+    assert {workflow.get(change.id).state for change in changes} == {State.APPROVED}
+
+
+def test_a_list_that_cannot_be_had_is_told_of_and_holds_nothing_up() -> None:
+    """It is about no single change."""
+    desk, workflow, _ = pending(1)
+    desk.gateway.faults["callback_failed_ticket"] = GatewayUnavailable("no route", endpoint="callback_failed_ticket")
+    desk.pass_time(301)
+
+    report = workflow.reconcile()
+
+    assert (report.due, report.unchanged, report.undelivered) == (1, 1, 0)
+    assert [name for name, _ in desk.witness.troubles] == [""]
+
+
+def test_a_notice_that_another_worker_takes_first_is_not_counted() -> None:
+    """It is counted once, by whoever stored it."""
+    desk, workflow, changes = pending(1)
+    call_in_vain(desk, changes)
+    desk.race_once(changes[0].id)
+
+    assert workflow.reconcile().undelivered == 0
+
+
+# ---------------------------------------------------------------- planning and putting off
+
+
+def test_a_change_that_cannot_be_planned_is_told_of_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the host may fail on it."""
+    desk, workflow, changes = pending(3)
+    desk.pass_time(301)
+    plan = workflow._loop.plan
+
+    def brittle(stored: Stored) -> Plan | None:
+        if stored.change.id == changes[1].id:
+            raise ZeroDivisionError("a host's mistake")
+        return plan(stored)
+
+    monkeypatch.setattr(workflow._loop, "plan", brittle)
+    report = workflow.reconcile()
+
+    assert (report.due, report.unchanged, report.unreadable, report.finished) == (3, 2, 1, True)
+    [(name, error)] = desk.witness.troubles
+    assert name == changes[1].id
+    assert str(error).startswith("the change could not be looked into, and is due again: ZeroDivisionError")
+
+
+def test_a_store_that_fails_while_a_change_is_planned_ends_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no trouble of one change."""
+    desk, workflow, _ = pending(1)
+    desk.pass_time(301)
+
+    def fail(_: Stored) -> Plan | None:
+        raise StorageUnavailable("gone")
+
+    monkeypatch.setattr(workflow._loop, "plan", fail)
+    with pytest.raises(StorageUnavailable, match="gone"):
+        workflow.reconcile()
+    assert desk.witness.troubles == []
+
+
+# ---------------------------------------------------------------- the limit, the time and the progress
+
+
+def test_a_limit_that_was_reached_with_the_last_change_ends_the_pass() -> None:
+    """Whether more is due is not looked for."""
+    desk, workflow, _ = pending(2)
+    desk.pass_time(301)
+
+    report = workflow.reconcile(limit=2)
+
+    assert (report.due, report.finished, report.stopped) == (2, False, "the limit was reached")
+
+
+def test_a_limit_of_none_looks_at_nothing() -> None:
+    """Not even at a page."""
+    desk, workflow, _ = pending(2)
+    desk.pass_time(301)
+
+    report = workflow.reconcile(limit=0)
+
+    assert (report.due, report.finished, report.stopped) == (0, False, "the limit was reached")
+
+
+def test_progress_is_told_after_each_page_and_tells_all_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one is the report."""
+    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 2)
+    desk, workflow, _ = pending(5)
+    desk.pass_time(301)
+    desk.store.after = lambda _: desk.clock.advance(1)
+    seen: list[tuple[int, int, float]] = []
+
+    report = workflow.reconcile(progress=lambda so_far: seen.append((so_far.due, so_far.unchanged, so_far.seconds)))
+
+    assert [(due, unchanged) for due, unchanged, _ in seen[:3]] == [(2, 2), (4, 4), (5, 5)]
+    assert seen[0][2] < seen[1][2] < seen[2][2] <= report.seconds
+    assert (report.due, report.unchanged, report.finished, report.stopped) == (5, 5, True, "")
+
+
+@pytest.mark.parametrize("limit", [None, 60])
+def test_no_more_are_claimed_in_one_commit_than_a_group(limit: int | None) -> None:
+    """So that no claim waits long before its change is asked about."""
+    desk, workflow, _ = pending(30)
+    desk.pass_time(301)
+    sizes: list[int] = []
+    desk.store.before = lambda writes: sizes.append(len(writes))
+
+    workflow.reconcile(limit=limit)
+
+    assert [size for size in sizes if size > 1] == [25, 5]
+
+
+def test_a_change_that_falls_due_during_a_pass_belongs_to_the_next() -> None:
+    """Otherwise a pass might never end."""
+    desk, workflow, changes = pending(2)
+    desk.pass_time(301)
+    late = workflow.apply(subject="late", **ASKED)
+
+    def fall_due(_: Sequence[Write]) -> None:
+        desk.store.after = lambda _: None
+        desk.clock.advance(301)
+
+    desk.store.after = fall_due
+
+    assert workflow.reconcile().due == len(changes)
+    assert workflow._loop.is_due(workflow._journal.load(late.id))
