@@ -53,7 +53,7 @@ class Courier:
             The change as it is stored then, and whether the work was done.
         """
         change, effect = claimed.change, claimed.change.expect_effect(question.effect)
-        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts, error="", final=False)
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts)
         if effect.name == WITHDRAW:
             result = self._withdraw(change, result, effect.actor)
         else:

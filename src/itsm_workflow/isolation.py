@@ -5,7 +5,7 @@ A store that cannot be reached is no such trouble: it is raised, and ends the pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 import attrs
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from itsm_workflow.observe import Observers
     from itsm_workflow.storage.codec import Stored
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 POISON = "the change could not be looked into, and is due again"
 
@@ -63,10 +63,10 @@ class Isolation:
             self.observers.on_trouble(claim.stored.change.id, error, doing=POISON)
             return "unreadable"
 
-    def outcome(self, before: Stored, act: Callable[P, tuple[Stored, bool]], *args: P.args, **kwargs: P.kwargs) -> str:
+    def outcome(self, before: Stored, act: Callable[[Unpack[Ts]], tuple[Stored, bool]], *args: *Ts) -> str:
         """Do one change's part, and return what became of it."""
         try:
-            after, answered = act(*args, **kwargs)
+            after, answered = act(*args)
         except StorageConflict:
             return "busy"
         except StorageUnavailable:

@@ -7,7 +7,6 @@ was claimed and not asked about when the time of the pass is over falls due agai
 from __future__ import annotations
 
 import concurrent.futures as cf
-import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ class _Look:
     before: Stored
     stored: Stored
     plan: Plan
-    claimed: float = 0.0
+    claimed: float
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +75,8 @@ class Looks:
 
         Those that were not asked about because the time was over are left out.
         """
-        looks = [_Look(before=stored, stored=stored, plan=plan) for stored, plan in planned]
+        now = self.journal.clock.elapsed()
+        looks = [_Look(before=stored, stored=stored, plan=plan, claimed=now) for stored, plan in planned]
         if self.time.is_over() or not looks:
             return []
         won, counted = self._committed(looks, lambda one: self.loop.claim(one.stored, one.plan))
@@ -96,10 +96,7 @@ class Looks:
         asked: dict[cf.Future[Answers], _Look] = {}
         # The first is asked by itself: a gateway that has rested lets one call through to see whether it is back.
         at_once = 1
-        with contextlib.ExitStack() as stack:
-            pool = None
-            if self.readers > 1:  # its threads are started when they are needed
-                pool = stack.enter_context(cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look"))
+        with cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look") as pool:  # no thread before one is needed
             while waiting or asked:
                 if waiting and self.time.is_over():
                     self._release(waiting)

@@ -218,7 +218,57 @@ def test_a_store_that_fails_at_a_claim_is_told_to_the_caller(*, together: bool) 
     scene.desk.store.before = fail
     with pytest.raises(StorageUnavailable, match="gone"):
         looks.look(planned)
+    assert (scene.gateway.asked, scene.desk.witness.troubles) == ([], [])
+
+
+def test_a_store_that_fails_while_a_claim_is_prepared_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no trouble of one change."""
+    scene = Scene(2)
+    looks, planned = scene.looks(), scene.planned()
+
+    def fail(stored: Stored, plan: Plan) -> object:
+        raise StorageUnavailable(f"gone for {stored.change.id} {plan}")
+
+    monkeypatch.setattr(scene.workflow._loop, "claim", fail)
+    with pytest.raises(StorageUnavailable, match="gone"):
+        looks.look(planned)
+    assert (scene.gateway.asked, scene.desk.witness.troubles) == ([], [])
+
+
+def test_a_store_that_fails_when_an_answer_is_stored_is_told_to_the_caller() -> None:
+    """What was claimed falls due again with its lease."""
+    scene = Scene(2)
+    looks, planned = scene.looks(), scene.planned()
+
+    def fail(writes: Sequence[Write]) -> None:
+        if len(writes) == 1:
+            raise StorageUnavailable("gone")
+
+    scene.desk.store.before = fail
+    with pytest.raises(StorageUnavailable, match="gone"):
+        looks.look(planned)
     assert scene.desk.witness.troubles == []
+    assert [scene.due_in(change) for change in scene.changes] == [LEASE] * 2
+
+
+def test_an_answer_that_no_store_takes_is_told_of_and_holds_up_no_other() -> None:
+    """The change falls due again with its lease."""
+    scene = Scene(3)
+    looks, planned, refused = scene.looks(), scene.planned(), scene.changes[1]
+
+    def picky(writes: Sequence[Write]) -> None:
+        if [write.row.id for write in writes] == [refused.id]:
+            raise ValueError("a value that this store refuses")
+
+    scene.desk.store.before = picky
+
+    assert looks.look(planned) == ["unchanged", "unreadable", "unchanged"]
+    [(change_id, error)] = scene.desk.witness.troubles
+    assert (change_id, str(error)) == (
+        refused.id,
+        "the change could not be looked into, and is due again: ValueError: a value that this store refuses",
+    )
+    assert scene.due_in(refused) == LEASE
 
 
 def test_a_change_about_which_nothing_is_new_is_not_read_from_the_store_again() -> None:
@@ -344,6 +394,7 @@ def test_as_many_are_asked_at_once_as_there_are_readers() -> None:
     results, first, *others = scene.gateway.threads
     assert results is first is threading.current_thread()
     assert len({*others, threading.current_thread()}) == 3
+    assert not any(thread.is_alive() for thread in others)
     assert {thread.name.rpartition("_")[0] for thread in others} == {"itsm-workflow-look"}
     assert scene.desk.witness.troubles == []
 
