@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import stat
@@ -236,6 +237,12 @@ def test_options_reach_the_backend(backend: Backend, tmp_path: Path) -> None:
     open_storage(f"{scheme}:///{tmp_path}/store", timeout=1.5).close()
     with pytest.raises(TypeError, match="unexpected keyword"):
         open_storage(f"{scheme}:///{tmp_path}/store", tiemout=1.5)
+
+
+def test_every_door_waits_for_half_a_minute_unless_told_otherwise(backend: Backend) -> None:
+    """A host that sets nothing neither hangs for longer nor gives up sooner by one way than by another."""
+    doors: list[Any] = [backend, backend.from_url, backend.backup, backend.repair]
+    assert {inspect.signature(door).parameters["timeout"].default for door in doors} == {30.0}
 
 
 @pytest.mark.parametrize("timeout", [-1, "30", None])

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
-from itsm_workflow.storage.files import look_at, new_file, unavailable
+from itsm_workflow.storage.files import look_at, new_file
 from itsm_workflow_backends.json_file._lock import Lock
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._replay import Replay
@@ -28,5 +28,5 @@ def backup(path: Path, target: Path, *, timeout: float) -> None:
     replay.feed(data)
     for problem in replay.problems():
         raise StorageCorrupt(f"cannot back up {path}: {problem}. No file was made: {replay.advice()}", path=str(path))
-    with new_file(target) as new, unavailable("write", target):
+    with new_file(target) as new:
         new.write_bytes(data[: replay.end])

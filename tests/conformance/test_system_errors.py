@@ -1,0 +1,129 @@
+"""What the operating system refuses at one call or another is told as an error of the store: what failed, and where."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.testing.conformance._rows import create, stored
+from itsm_workflow_backends.json_file import JSONFileBackend, _log
+from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_locked, try_lock
+from itsm_workflow_backends.sqlite import SQLiteBackend, _repair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_NOBODYS = 10**6
+"""The number of a file that no process has open."""
+
+
+class Gone:
+    """Stands in for an open file of a disk that was pulled out."""
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        return _refuse
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def _pulled_out(path: Path) -> _log.Log:
+    log: Any = _log.Log.open(path)
+    log.close()
+    log._file = Gone()
+    return log  # type: ignore[no-any-return]  # made a stand-in above
+
+
+def _hold_beside(path: Path) -> None:
+    lock: Any = Lock(path, timeout=0.0)
+    lock._lock = Gone()
+    with lock.held():
+        pass
+
+
+def _hold_directory(path: Path) -> None:
+    with directory_locked(path / "gone", Patience(0.0)):
+        pass
+
+
+def _repair_over_a_directory(path: Path) -> None:
+    database = path.with_name("store.db")
+    SQLiteBackend(database).close()
+    path.with_name("store.db.repaired").mkdir()
+    SQLiteBackend.repair(database)
+
+
+def _move_nothing(path: Path) -> None:
+    _repair._put_in_place(path.with_name("store.db"), path.with_name("store.db.repaired"))
+
+
+PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "the lock beside the log": ("cannot lock {}/store.jsonl.lock: Input/output error", _hold_beside),
+    "the lock of the log": ("cannot lock {}/store.jsonl: Bad file", lambda path: try_lock(_NOBODYS, path)),
+    "the lock of a directory": ("cannot lock {}/store.jsonl/gone: something on the way", _hold_directory),
+    "opening": ("cannot open {}/gone: ", lambda path: _log.Log.open(path.with_name("gone"))),
+    "the size": ("cannot read {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).size()),
+    "reading": ("cannot read {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).read(0)),
+    "moving": ("cannot replace {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).move(path)),
+    "a rest of a repair": ("cannot remove {}/store.db.repaired: ", _repair_over_a_directory),
+    "the end of a repair": ("cannot replace {}/store.db: its directory", _move_nothing),
+}
+
+
+@pytest.mark.parametrize(("told", "act"), PLACES.values(), ids=PLACES)
+def test_it_is_told_what_could_not_be_done_and_with_which_file(
+    told: str, act: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """A bare OSError would pass by everybody who handles the errors of a store."""
+    path = tmp_path / "store.jsonl"
+    JSONFileBackend(path).close()
+    with pytest.raises(StorageUnavailable, match=re.escape(told.format(tmp_path))):
+        act(path)
+
+
+def test_a_file_that_cannot_be_made_beside_a_store_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as what it was for: the store's own file could not be replaced."""
+    path = tmp_path / "store.jsonl"
+    path.write_bytes(b"as it is")
+    monkeypatch.setattr(_log.Log, "create", _refuse)
+    with pytest.raises(StorageUnavailable, match=r"cannot replace .*store\.jsonl: Input/output error"):
+        _log.replace(path, [b"new"])
+    assert path.read_bytes() == b"as it is"
+
+
+def test_only_the_superuser_can_give_a_file_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To anybody else a store stays usable with its own files: a compacted one keeps the mode alone."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    path = tmp_path / "store.jsonl"
+    backend = JSONFileBackend(path)
+    stored(backend, create("c1"))
+    path.chmod(0o640)
+    monkeypatch.setattr(os, "fchown", refuse)
+    backend.compact()
+    backend.close()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_lines_that_are_whole_end_behind_the_last_line_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the blocks begin in which a large file is searched, also with a line feed at the start of one."""
+    monkeypatch.setattr(_log, "_BLOCK", 4)
+    path = tmp_path / "lines"
+    for text in (b"", b"\n", b"\nabc", b"a\n", b"ab\ncdefghi", b"abcd\nefg", b"abcdefghij", b"abc\n\nefg", b"ab\n" * 5):
+        path.write_bytes(text)
+        log = _log.Log.open(path)
+        assert log.whole_end() == text.rfind(b"\n") + 1, text
+        log.close()
