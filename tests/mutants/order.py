@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Node = TypeVar("Node", bound=ast.AST)
 
 _ASSIGNS = (ast.Assign, ast.AnnAssign)
+_SETS = (*_ASSIGNS, ast.AugAssign)
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
 _STOPS = (ast.Await, ast.Yield, ast.YieldFrom)
@@ -47,15 +48,21 @@ def may_be_reordered(
         return True
     if building and isinstance(first, _ASSIGNS) and isinstance(second, _ASSIGNS):
         return False
-    if _is_quiet(first) and (_is_quiet(second) or _is_way_out(second)):
-        return False
-    if _is_quiet(first) and written(first) == _plain(written(first)) and _is_check(second, by=_YIELDED):
-        return False
-    if _is_way_out(first) and _is_quiet(second) and written(second) == _plain(written(second)):
+    if _is_unnoticed(first, second):
         return False
     if (_is_check(first) and _is_check(second)) or (_typed(first) and _typed(first) == _typed(second)):
         return False
     return (_acts(first) and _is_seen(second)) or (_is_seen(first) and _acts(second))
+
+
+def _is_unnoticed(first: ast.stmt, second: ast.stmt) -> bool:
+    """Whether one of them assigns something that the other does not look at, and nothing else would show the order."""
+    if _is_quiet(first, _SETS) and _is_quiet(second, _SETS):
+        return True
+    if _is_quiet(first):
+        names_only = written(first) == _plain(written(first))
+        return _is_way_out(second) or (names_only and _is_check(second, by=_YIELDED))
+    return _is_way_out(first) and _is_quiet(second) and written(second) == _plain(written(second))
 
 
 def written(statement: ast.stmt) -> set[str]:
@@ -94,9 +101,9 @@ def _acts(statement: ast.stmt) -> bool:
     return any(isinstance(node, _ACTS) for node in ast.walk(statement))
 
 
-def _is_quiet(statement: ast.stmt) -> bool:
-    """Whether a statement assigns, and calls nothing of the object that it is a part of."""
-    if not isinstance(statement, _ASSIGNS):
+def _is_quiet(statement: ast.stmt, kinds: tuple[type[ast.stmt], ...] = _ASSIGNS) -> bool:
+    """Whether a statement assigns, or does so in one of these ways, and calls nothing of the object it is a part of."""
+    if not isinstance(statement, kinds):
         return False
     called = {ast.unparse(node.func).partition(".")[0] for node in _nodes(statement, ast.Call)}
     return "self" not in called and not any(isinstance(node, _STOPS) for node in ast.walk(statement))
