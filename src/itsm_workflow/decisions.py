@@ -92,7 +92,7 @@ class Decisions(Records):
                 if conflict.kind == ConflictKind.TICKET:
                     raise  # no repeat helps: another change holds the ticket
                 continue  # somebody else moved it: the trigger is judged anew
-            return self._loop.advance(change_id, forced=False).change if self._loop.is_due(stored) else stored.change
+            return self._loop.advance(change_id).change if self._loop.is_due(stored) else stored.change
         raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
 
     def _fired_by_hosts(self, state: str) -> tuple[str, ...]:

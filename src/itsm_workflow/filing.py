@@ -16,7 +16,7 @@ from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Send, Step
-from itsm_workflow.storage.protocol import Order, Query
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -216,12 +216,7 @@ class Filing:
             ids = ", ".join(one.id for one in found) or "none"
             wanted = f"ticket {sn}" + (f" with id {ticket_id}" if ticket_id else "")
             reason = f"the gateway shows {len(matching)} of {wanted}; ids with that number: {ids}"
-            raise TransitionRefused(
-                state=change.state,
-                trigger=Trigger.RECORD_TICKET,
-                reason=reason,
-                allowed=self._journal.definition.triggers(change.state),
-            )
+            raise TransitionRefused(state=change.state, trigger=Trigger.RECORD_TICKET, reason=reason)
         ticket = matching[0]
         return ev.TicketConfirmed(
             gateway=self._gateway.name,
@@ -245,7 +240,7 @@ class Filing:
         if attempt.phase is Phase.QUEUED:
             return submitted
         stored, _ = loop.ask(submitted, Send(number=attempt.number, owner=attempt.owner), since)
-        return loop.advance(stored.change.id, forced=False) if budget.left and loop.is_due(stored) else stored
+        return loop.advance(stored.change.id) if budget.left and loop.is_due(stored) else stored
 
     def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
         """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
@@ -275,11 +270,10 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
         """
         journal, definition = self._journal, self._journal.definition
-        for row in journal.rows(Query(open_subject=journal.held(subject), limit=1)):
+        for row in journal.rows(Query(open_subject=journal.held(subject))):
             raise AlreadyApplied(subject=subject, change_id=row.id)
-        drafts = Query(workflow=definition.name, subject=subject, states=(definition.initial.value,), order=Order.ID)
-        draft = None
-        for page in journal.pages(drafts):
+        draft = None  # the last by its id, which is the order of a query
+        for page in journal.pages(Query(workflow=definition.name, subject=subject, states=(definition.initial.value,))):
             draft = page[-1] if page else draft
         return draft
 

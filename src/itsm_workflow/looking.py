@@ -115,15 +115,8 @@ class Looks:
         return counted
 
     def _begun(self, one: _Look, pool: cf.Executor | None) -> cf.Future[Answers]:
-        loop = self.loop.within(self.time.look_budget(one.claimed))
-        if pool is not None:
-            return pool.submit(loop.look, one.stored.change, one.plan.question)
-        answers: cf.Future[Answers] = cf.Future()
-        try:
-            answers.set_result(loop.look(one.stored.change, one.plan.question))
-        except Exception as error:  # noqa: BLE001 - raised where the answers are stored, as from a thread
-            answers.set_exception(error)
-        return answers
+        ask = partial(self.loop.within(self.time.look_budget(one.claimed)).look, one.stored.change, one.plan.question)
+        return _done(ask) if pool is None else pool.submit(ask)
 
     def _record(self, one: _Look, answers: Callable[[], Answers]) -> tuple[Stored, bool]:
         try:
@@ -182,6 +175,16 @@ class Looks:
             self.observers.on_trouble("", error)
             return {}
         return {name: results[ticket.id] for name, ticket in ours.items() if ticket.id in results}
+
+
+def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
+    """Ask at once; what is raised is raised where the answers are stored, as from a thread."""
+    answers: cf.Future[Answers] = cf.Future()
+    try:
+        answers.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - as above
+        answers.set_exception(error)
+    return answers
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

@@ -106,9 +106,9 @@ class Loop:
         """Ask and decide until the change is no longer due, or the time of the pass is over."""
         if time.is_over() or not self.is_due(stored):
             return stored
-        return self.advance(stored.change.id, forced=False, time=time)
+        return self.advance(stored.change.id, time=time)
 
-    def advance(self, change_id: str, *, forced: bool, time: PassTime | None = None) -> Stored:
+    def advance(self, change_id: str, *, forced: bool = False, time: PassTime | None = None) -> Stored:
         """Ask and decide until the change is no longer due.
 
         Args:

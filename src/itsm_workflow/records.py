@@ -236,7 +236,7 @@ class Records:
             StorageCorrupt: One of them cannot be read.
         """
         journal = self._journal
-        holders = Query(open_subject=journal.held(subject), limit=1)
+        holders = Query(open_subject=journal.held(subject))
         numbered = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
         rows = list(journal.rows(holders))
         for row in [] if rows else journal.rows(numbered):

@@ -399,6 +399,18 @@ def test_as_many_are_asked_at_once_as_there_are_readers() -> None:
     assert scene.desk.witness.troubles == []
 
 
+def test_a_slow_look_holds_up_no_other_reader() -> None:
+    """The others go on while it is waited for."""
+    scene = Scene(5)
+    scene.end_all()
+    last = threading.Event()
+    waited: list[bool] = []
+    scene.gateway.steps = [int, int, lambda: waited.append(last.wait(PATIENCE)), int, int, last.set]
+
+    assert scene.looks(readers=2).look(scene.planned()) == ["moved"] * 5
+    assert waited == [True]
+
+
 def test_no_more_are_asked_at_once_than_there_are_readers() -> None:
     """Each is a connection to the gateway."""
     scene = Scene(6)

@@ -166,7 +166,7 @@ class Inbox:
     def _look_into(self, callback: Callback) -> None:
         try:
             self._check_token(callback)
-            self._loop.advance(callback.change_id, forced=False)
+            self._loop.advance(callback.change_id)
         except Exception as error:  # noqa: BLE001 - in a thread nobody else would hear of it; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
