@@ -163,13 +163,11 @@ class Journal:
             StorageCorrupt: No number can follow it, so it is not one that was written.
         """
         query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
-        found = {row.submission or 0: row.id for row in self.storage.find(query).rows if row.id != besides}
-        highest = max(found, default=0)
-        if highest > LAST:
-            message = (
-                f"change {found[highest]} is not stored as this version wrote it: submission: {highest} is too high"
-            )
-            raise StorageCorrupt(message, change_id=found[highest])
+        newest = next((row for row in self.rows(query) if row.id != besides), None)
+        highest = (newest and newest.submission) or 0
+        if newest is not None and highest > LAST:
+            message = f"change {newest.id} is not stored as this version wrote it: submission: {highest} is too high"
+            raise StorageCorrupt(message, change_id=newest.id)
         return highest
 
     def held(self, subject: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from itertools import islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import attrs
@@ -84,8 +85,8 @@ class Records:
         return next(iter(named.values()))
 
     def other_workflows(self, query: Query = Query()) -> list[str]:  # noqa: B008 - it is frozen
-        """Return the other workflows of the store with changes that match, of the first page of them."""
-        rows = self._journal.storage.find(query).rows
+        """Return the other workflows of the store with changes that match, of the first ones: a query's limit."""
+        rows = islice(self._journal.rows(query), query.limit)
         return sorted({row.workflow for row in rows} - {self.definition.name, CATALOGUE})
 
     def find(

@@ -166,7 +166,11 @@ class Query:
 
 @attrs.frozen(kw_only=True)
 class Rows:
-    """One page. ``next`` is the cursor for the page behind it, or None if this was the last."""
+    """One page. ``next`` is the cursor for the page behind it, or None if this was the last.
+
+    Each page but the last has as many rows as the query's limit. The library does not count on that: it reads on until
+    ``next`` is None, past a page that is short or empty.
+    """
 
     rows: tuple[Row, ...]
     next: Cursor | None = None

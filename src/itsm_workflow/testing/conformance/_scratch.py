@@ -83,7 +83,8 @@ def _refuse_data(url: SecretURL) -> None:
             wrong = f"the store cannot be opened: from_url raised {type(error).__name__}, which is no StorageError"
             raise StorageError(wrong, scheme=scheme_of(url)) from error
         with closing(opened) as store:
-            if not store.find(Query(limit=1)).rows:
+            page = store.find(Query(limit=1))
+            if not page.rows and page.next is None:
                 return
     raise StorageError(
         "there is data in this store, and a check is for stores that hold nothing: nothing was done; name an empty "

@@ -8,6 +8,8 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
 from itsm_workflow.effects import Effect
@@ -296,10 +298,12 @@ class World:
         if worker.passing or self._has_ended or worker not in self._workers:
             return
         query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
-        first = self.store.find(query).rows
-        if not first or first[0].due_at is None:
+        page = self.store.find(query)
+        while not page.rows and page.next is not None:
+            page = self.store.find(attrs.evolve(query, after=page.next))
+        if not page.rows or page.rows[0].due_at is None:
             return
-        wait = max((from_micros(first[0].due_at) - self.clock.peek()).total_seconds(), 0.0)
+        wait = max((from_micros(page.rows[0].due_at) - self.clock.peek()).total_seconds(), 0.0)
         moment = self.clock.elapsed() + wait
         if worker.next_pass is not None and worker.next_pass <= moment + _PASS_EVERY:
             return
