@@ -76,6 +76,8 @@ class AttentionReason(enum.StrEnum):
     """The ticket was withdrawn by us and is open, or approved, all the same."""
     DECISION_REFUSED = "decision_refused"
     """The gateway's answer decides the change and the machine refuses the step."""
+    HOST = "host"
+    """The host asks for a person: the only reason that `Workflow.fire` takes. It lets nobody decide anything."""
 
 
 class EffectStatus(enum.StrEnum):

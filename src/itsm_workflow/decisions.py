@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_person, check_shown
 from itsm_workflow.machine import evidence as ev
@@ -58,11 +59,13 @@ class Decisions(Records):
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
         """Fire a trigger of the host's own rows, or ``raise_attention``, and deliver what it made due.
 
-        The library's other triggers bring facts that it reads from the gateway, or have a method of their own.
+        The library's other triggers bring facts that it reads from the gateway, or have a method of their own. A
+        `Concern` takes the reason `AttentionReason.HOST`: the others say what the library itself found, and some let a
+        person decide what the gateway would.
 
         Raises:
             InvalidForm: The actor or the reason is no text that can be kept.
-            TransitionRefused: Nothing was changed; also where the trigger is the library's.
+            TransitionRefused: Nothing was changed; also where the trigger, or a concern's reason, is the library's.
             ChangeNotFound: There is no such change.
         """
         named = plain(trigger)
@@ -82,6 +85,8 @@ class Decisions(Records):
             )
             if is_host and trigger not in allowed and self.definition.rows(stored.change.state, trigger):
                 raise _library_trigger(stored.change.state, trigger, allowed)
+            if is_host and isinstance(evidence, ev.Concern) and _is_of_library(evidence.reason):
+                raise _library_reason(stored.change.state, trigger, evidence.reason, allowed)
             try:
                 prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
             except TransitionRefused as refused:
@@ -245,6 +250,16 @@ def _library_trigger(state: str, trigger: str, allowed: tuple[str, ...]) -> Tran
     if method is None:
         reason = "the library fires it by what it reads from the gateway or does itself; call Workflow.settle instead"
     return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=allowed)
+
+
+def _is_of_library(reason: object) -> bool:
+    """Tell a reason that guards believe: some let a person resend, abandon or attest what would be refused else."""
+    return isinstance(reason, AttentionReason) and reason is not AttentionReason.HOST
+
+
+def _library_reason(state: str, trigger: str, reason: str, allowed: tuple[str, ...]) -> TransitionRefused:
+    told = f"reason {reason} says what the library itself found: raise AttentionReason.HOST, with facts that say why"
+    return TransitionRefused(state=state, trigger=trigger, reason=told, allowed=allowed)
 
 
 def checked_person(actor: str | None, applicant: str, reason: object = "", *, field: str = "reason") -> str:

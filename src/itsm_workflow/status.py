@@ -85,6 +85,7 @@ ADVICE = {
     "inconclusive": "look at the ticket and at what keeps it from being read, then attest_approval or abandon",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
     "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
+    "host": "look at what the facts name, then clear the attention",
 }
 """What a person can do about each reason of attention."""
 

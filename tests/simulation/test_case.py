@@ -55,7 +55,7 @@ def history(world: World, *, approved: bool = True, **options: Any) -> list[Entr
 
     with world.workflow(effects={State.APPROVED: [Effect("start_it", start)]}, **options) as workflow:
         change = given(workflow, world)
-        concern = ev.Concern(reason=AttentionReason.OVERDUE, facts={"told": "PRIVATE"})
+        concern = ev.Concern(reason=AttentionReason.HOST, facts={"told": "PRIVATE"})
         workflow.fire(change.id, "raise_attention", concern, actor="carol")
         workflow.clear_attention(change.id, actor="carol", reason="because of money")
         world.decide(world.ticket_of(change), approved=approved)

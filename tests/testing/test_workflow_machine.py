@@ -300,7 +300,7 @@ class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[m
         """Take the callback, and tell a person."""
         answer: Answer = self.workflow.receive(method=method, path=path, headers=headers, body=body)
         if self.tells_of(answer):
-            concern = ev.Concern(reason=AttentionReason.OVERDUE, facts={"number": str(len(self.history))})
+            concern = ev.Concern(reason=AttentionReason.HOST, facts={"number": str(len(self.history))})
             self.workflow.fire(self.change_id, "raise_attention", concern, actor="host")
         return answer
 

@@ -279,7 +279,7 @@ def test_a_ticket_whose_change_does_not_know_it_is_lost_until_a_person_is_told(s
     report = scene.audit()
     assert (report.lost_requests, len(report.findings)) == (1, 1)
     assert change.expect_attempt().key in report.findings[0]
-    scene.workflow.fire(change.id, "raise_attention", Concern(reason=AttentionReason.LOOKUP_FAILED), actor="test")
+    scene.workflow.fire(change.id, "raise_attention", Concern(reason=AttentionReason.HOST), actor="test")
     assert scene.audit().ok
 
 

@@ -38,7 +38,7 @@ def test_an_effect_that_is_planned_again_after_a_repair_has_the_id_it_had(tmp_pa
     with world.workflow(effects=effects) as repaired:
         assert repaired.get(change.id).state == State.PENDING
         # One entry more than there was before the approval: the number of an entry says nothing.
-        repaired.fire(change.id, Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.OVERDUE), actor="ops")
+        repaired.fire(change.id, Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.HOST), actor="ops")
         repaired.settle(change.id)
         assert repaired.get(change.id).state == State.APPROVED
 

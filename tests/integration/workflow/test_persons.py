@@ -294,3 +294,47 @@ def test_a_refused_decision_lists_what_people_can_decide(office: Office) -> None
         "clear_attention",
         "retry_effect",
     )
+
+
+@pytest.mark.parametrize("reason", sorted(set(AttentionReason) - {AttentionReason.HOST}))
+def test_a_host_raises_no_reason_that_lets_a_person_decide(office: Office, reason: AttentionReason) -> None:
+    """What the library would have to find first opens neither an attestation, nor a resend, nor an abandonment."""
+    workflow = office.workflow()
+    filed = workflow.apply(subject="filed", **asked())
+    lose_every_answer(office, "502", processed=False)
+    lost = workflow.apply(subject=SUBJECT, **asked())
+    for change in (filed, lost):
+        with pytest.raises(TransitionRefused, match=r"raise AttentionReason\.HOST") as refused:
+            workflow.fire(change.id, "raise_attention", ev.Concern(reason=reason), actor="mallory")
+        assert (refused.value.trigger, workflow.get(change.id)) == ("raise_attention", change)
+
+    with pytest.raises(TransitionRefused):
+        workflow.attest_approval(
+            filed.id, ticket_id=filed.expect_ticket().id, approver="bob", evidence="his mail", actor="olga"
+        )
+    with pytest.raises(TransitionRefused):
+        workflow.resend(lost.id, actor="olga")
+    for change in (filed, lost):
+        with pytest.raises(TransitionRefused):
+            workflow.abandon(change.id, actor="olga")
+
+
+def test_a_host_asks_for_a_person_with_a_reason_of_its_own(office: Office) -> None:
+    """It is shown with its facts, it lets nobody decide anything, and a person clears it."""
+    workflow = office.workflow()
+    filed = workflow.apply(subject="filed", **asked())
+    lose_every_answer(office, "502", processed=False)
+    lost = workflow.apply(subject=SUBJECT, **asked())
+    concern = ev.Concern(reason=AttentionReason.HOST, facts={"disk": "full"})
+    for change in (filed, lost):
+        raised = workflow.fire(change.id, "raise_attention", concern, actor="robot")
+        assert raised.attention is not None
+        assert "(host: disk full)" in workflow.why(change.id)
+        for decide in (workflow.resend, workflow.abandon):
+            with pytest.raises(TransitionRefused):
+                decide(change.id, actor="olga")
+        assert workflow.clear_attention(change.id, actor="olga").attention is None
+    with pytest.raises(TransitionRefused):
+        workflow.attest_approval(
+            filed.id, ticket_id=filed.expect_ticket().id, approver="bob", evidence="his mail", actor="olga"
+        )

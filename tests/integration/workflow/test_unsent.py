@@ -102,7 +102,7 @@ def test_what_may_have_been_sent_is_not_given_up_because_of_another_flag(world: 
     """Only what the look-ups could not decide frees the subject: a flag for something else does not."""
     be(world, "lossy")
     change = world.apply(workflow)
-    concern = Concern(reason=AttentionReason.EFFECT_PARKED, facts={})
+    concern = Concern(reason=AttentionReason.HOST, facts={})
     workflow.fire(change.id, "raise_attention", concern, actor="alice")
     with pytest.raises(TransitionRefused, match="may still turn up"):
         workflow.abandon(change.id, actor="alice", reason="impatient")
