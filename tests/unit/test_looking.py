@@ -496,6 +496,24 @@ def test_the_lease_counts_from_before_the_commit_of_the_claim(count: int) -> Non
     assert scene.gateway.left == [LEASE - 10]
 
 
+def test_the_lease_counts_from_before_the_claims_are_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A due rule of the host may take its time, and the lease runs meanwhile."""
+    scene = Scene(1)
+    claim = scene.workflow._loop.claim
+
+    def slow(stored: Stored, plan: Plan) -> object:
+        claimed = claim(stored, plan)
+        scene.desk.clock.advance(10)
+        return claimed
+
+    planned = scene.planned()
+    monkeypatch.setattr(scene.workflow._loop, "claim", slow)
+
+    scene.looks().look(planned)
+
+    assert scene.gateway.left == [LEASE - 10]
+
+
 def test_a_look_near_the_end_of_the_pass_has_what_is_left_and_a_little() -> None:
     """So that a pass overruns its time by no more."""
     scene = Scene(2)
