@@ -13,6 +13,7 @@ from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.evidence import EffectNames
 from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ class Catalogue:
                 raise self._lacks(missing)
             if self._store(known):
                 return
-        raise StorageConflict(change_id=self._id, kind="version")
+        raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
 
     def note(self) -> None:
         """Store the names that this process brings, once; it may lack some, since it does not submit by this.
@@ -97,7 +98,7 @@ class Catalogue:
         try:
             row = self._journal.storage.get(self._id)
         except StorageCorrupt as error:
-            if getattr(error, "change_id", "") == self._id:
+            if getattr(error, "change_id", None) == self._id:
                 raise _Unreadable(error) from error
             raise
         try:

@@ -16,7 +16,7 @@ from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Send, Step
-from itsm_workflow.storage.protocol import Query
+from itsm_workflow.storage.protocol import ConflictKind, Query
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -122,17 +122,15 @@ class Filing:
         self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
     ) -> Mapping[str, object]:
         """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
-        change_id = self._new_id()
         submission = self._submission(form, number=1, service=checked_service(self._gateway.service()))
-        draft = self._journal.draft(
-            change_id=change_id, subject=change_id, form=form, actor=form.applicant, steps=[submission]
-        )
-        url, headers = address(change_id, 1)
+        subject = self._new_id()  # of no change that is stored
+        change = self._journal.draft(
+            change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
+        ).stored.change
+        attempt = change.expect_attempt()
+        url, headers = address(change.id, attempt.number)
         request = CreateRequest(
-            form=form,
-            attempt=draft.stored.change.expect_attempt(),
-            callback_url=url,
-            callback_headers=dict.fromkeys(headers, "***"),
+            form=form, attempt=attempt, callback_url=url, callback_headers=dict.fromkeys(headers, "***")
         )
         return self._gateway.preview(request)
 
@@ -149,7 +147,7 @@ class Filing:
                 return journal.commit_one(journal.fire(journal.load(change_id), revised, actor=actor))
             except StorageConflict:
                 continue  # somebody revised or submitted it: see whether it still is a draft
-        raise StorageConflict(change_id=change_id, kind="version")
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
 
     def submit(self, change_id: str, actor: str) -> Stored:
         """Submit a draft and send it.
@@ -159,8 +157,7 @@ class Filing:
             AlreadyApplied: Another change of its subject is open.
             DefinitionError: The store knows effects of the workflow that this process does not name.
         """
-        self._catalogue.check()
-        budget = self._budget()
+        budget = self._begin()
         for _ in range(_TRIES):
             stored = self._journal.load(change_id)
             form = stored.change.form
@@ -175,7 +172,7 @@ class Filing:
             except StorageConflict:
                 continue  # somebody revised or submitted it: see whether it still is a draft
             return self._send(marked, since, budget)
-        raise StorageConflict(change_id=change_id, kind="version")
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
         """Draft and submit in one commit, or revise and submit the draft that the subject has.
@@ -184,8 +181,7 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
             DefinitionError: The store knows effects of the workflow that this process does not name.
         """
-        self._catalogue.check()
-        journal, budget = self._journal, self._budget()
+        journal, budget = self._journal, self._begin()
         for _ in range(_TRIES):
             draft = self._draft_of(subject)
             steps = self._to_sending(subject, form, budget)
@@ -199,7 +195,7 @@ class Filing:
             except StorageConflict:
                 continue  # somebody submitted or revised the draft: look again what the subject has
             return self._send(marked, since, budget)
-        raise StorageConflict(change_id=draft.change.id if draft else subject, kind="version")
+        raise StorageConflict(change_id=draft.change.id if draft else subject, kind=ConflictKind.VERSION.value)
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
         """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.
@@ -230,8 +226,10 @@ class Filing:
             override=override,
         )
 
-    def _budget(self) -> Budget:
+    def _begin(self) -> Budget:
+        """Return the time that a submission may take from now, if this process names every effect."""
         journal = self._journal
+        self._catalogue.check()
         return Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
 
     def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:

@@ -152,7 +152,7 @@ class Journal:
         for rows in self._pages(query):
             yield from rows
 
-    def highest_submission(self, subject: str, *, besides: str = "") -> int:
+    def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
         """Return the highest number of the subject's submissions, 0 if it has none.
 
         Args:

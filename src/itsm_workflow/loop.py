@@ -98,9 +98,8 @@ class Loop:
         return bounded
 
     def _spend(self, budget: Budget) -> None:
-        self._budget = budget
-        if isinstance(self._gateway, SupportsBudget):
-            self._gateway = self._gateway.within(budget)
+        gateway = self._gateway
+        self._budget, self._gateway = budget, gateway.within(budget) if isinstance(gateway, SupportsBudget) else gateway
 
     def go_on(self, stored: Stored, time: PassTime) -> Stored:
         """Ask and decide until the change is no longer due, or the time of the pass is over."""

@@ -95,10 +95,14 @@ def _plain(names: set[str]) -> set[str]:
 
 
 def _acts(statement: ast.stmt) -> bool:
-    """Whether a statement may do more than assign."""
+    """Whether a statement may do more than assign; to ask for the type of a value does nothing."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return bool(statement.decorator_list)
-    return any(isinstance(node, _ACTS) for node in ast.walk(statement))
+    return any(isinstance(node, _ACTS) and not _asks_for_type(node) for node in ast.walk(statement))
+
+
+def _asks_for_type(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
 
 
 def _is_quiet(statement: ast.stmt, kinds: tuple[type[ast.stmt], ...] = _ASSIGNS) -> bool:
@@ -139,8 +143,7 @@ def _typed(statement: ast.stmt) -> str:
     if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
         return ""
     test = statement.test
-    is_typed = isinstance(test, ast.Call) and ast.unparse(test.func) == "isinstance"
-    return ast.unparse(test.args[0]) if isinstance(test, ast.Call) and is_typed else ""
+    return ast.unparse(test.args[0]) if isinstance(test, ast.Call) and _asks_for_type(test) else ""
 
 
 def _is_fixed(statement: ast.stmt) -> bool:

@@ -83,6 +83,12 @@ def test_operators(source: str, expected: list[str]) -> None:
             "d = self.b()\ne = self.c()", ["d = self.b() <-> e = self.c()"], id="two calls of the same object"
         ),
         pytest.param("d = b()\ne = c()", [], id="two values"),
+        pytest.param("d = self.b()\ne = isinstance(a, c)", [], id="a call, and what type a value has"),
+        pytest.param(
+            "d = self.b()\ne = isinstance(self.c(), c)",
+            ["d = self.b() <-> e = isinstance(self.c(), c)"],
+            id="a call, and what type another call's value has",
+        ),
         pytest.param("if a:\n    return\nd = b()", [], id="a way out before a value"),
         pytest.param("if a:\n    return\nb()", ["if a: return <-> b()"], id="a way out before an act"),
         pytest.param("if a:\n    return\nd = self.b()", ["if a: return <-> d = self.b()"], id="a way out, and a call"),

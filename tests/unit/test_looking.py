@@ -470,6 +470,16 @@ def test_claims_that_wait_are_renewed_once_a_quarter_of_their_lease_is_over(take
     assert due == [left]
 
 
+def test_claims_that_aged_while_many_results_were_read_are_renewed_before_any_look() -> None:
+    """The first look has a whole lease as well."""
+    scene = Scene(2)
+    scene.end_all()
+    scene.gateway.steps = [lambda: scene.desk.clock.advance(AGES)]
+
+    assert scene.looks().look(scene.planned()) == ["moved"] * 2
+    assert scene.gateway.left == [LEASE] * 3
+
+
 def test_a_claim_that_is_lost_while_it_is_renewed_is_counted_and_not_asked_about() -> None:
     """The other worker has it; each due change is counted once."""
     scene = Scene(3)

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import State
 from itsm_workflow.change import Phase
-from itsm_workflow.errors import GatewayUnavailable, SettingsError
+from itsm_workflow.errors import AlreadyApplied, GatewayUnavailable, InvalidForm, SettingsError
 from itsm_workflow.gateway.protocol import FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import Channel, LookupNoted
 from itsm_workflow.policy import Policy
@@ -182,6 +182,49 @@ def test_the_lease_of_a_send_begins_after_the_service_was_looked_up(*, step_by_s
     change = workflow.submit(workflow.draft(subject=SUBJECT, **ASKED).id) if step_by_step else scene.apply()
 
     assert (change.state, scene.gateway.calls) == (State.PENDING, ["service", "create"])
+
+
+@pytest.mark.parametrize("step_by_step", [False, True])
+def test_the_lease_of_a_send_counts_from_before_its_mark(
+    monkeypatch: pytest.MonkeyPatch, *, step_by_step: bool
+) -> None:
+    """Whatever is between: another worker takes the send for lost by the time of the mark."""
+    scene = Scene(apply_budget=dt.timedelta(minutes=5))
+    workflow = scene.workflow
+    draft = workflow.draft(subject=SUBJECT, **ASKED)
+    prepare = workflow._journal._prepared
+
+    def slow(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on
+        prepared = prepare(*given, **named)
+        scene.desk.clock.advance(LEASE)
+        return prepared
+
+    monkeypatch.setattr(workflow._journal, "_prepared", slow)
+    change = workflow.submit(draft.id) if step_by_step else scene.apply()
+
+    assert (change.id, change.expect_attempt().phase, scene.gateway.calls) == (draft.id, Phase.QUEUED, ["service"])
+
+
+def test_a_subject_that_is_taken_asks_the_gateway_nothing() -> None:
+    """It is known from the store."""
+    scene = Scene()
+    change = scene.apply()
+    scene.gateway.calls.clear()
+
+    with pytest.raises(AlreadyApplied, match=change.id):
+        scene.apply()
+    assert scene.gateway.calls == []
+
+
+def test_a_draft_that_the_gateway_would_refuse_by_now_looks_up_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes back to whoever asked at once."""
+    scene = Scene()
+    draft = scene.workflow.draft(subject=SUBJECT, **ASKED)
+    monkeypatch.setattr(scene.gateway, "check_form", lambda _: [("title", "接入", "is taken")])
+
+    with pytest.raises(InvalidForm, match="is taken"):
+        scene.workflow.submit(draft.id)
+    assert scene.gateway.calls == []
 
 
 def test_a_change_that_was_not_marked_costs_no_second_write() -> None:

@@ -263,6 +263,7 @@ def test_names_that_are_added_later_keep_the_row_and_its_beginning(world: World)
     assert row is not None
     assert (first.created_at, first.updated_at) == (row.created_at, row.created_at)
     assert row.updated_at >= first.updated_at + 60_000_000
+    assert (row.subject, row.state) == ("collector_change", "known")
     assert json.loads(row.form or "") == {"title": "effects of collector_change", "applicant": "itsm_workflow"}
     assert known(world) == {"approved": ["start"], "rejected": ["tell"]}
     entries = world.store.history(ROW).entries
@@ -287,6 +288,26 @@ def test_damage_to_what_the_store_knows_of_effects_stops_no_submission(world: Wo
     world.workflow(observers=(witness,)).reconcile()
 
     assert [(name, type(error)) for name, error in witness.troubles] == [(ROW, StorageCorrupt)] * 2
+
+
+def test_a_row_that_the_store_itself_calls_damaged_stops_no_submission(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that row alone: observers are notified of it."""
+    witness = Witness()
+    workflow = world.workflow(observers=(witness,))
+    world.apply(workflow)
+    found = world.store.get
+
+    def damaged(change_id: str, /) -> Row | None:
+        if change_id == ROW:
+            raise StorageCorrupt("a checksum does not hold", change_id=ROW)
+        return found(change_id)
+
+    monkeypatch.setattr(world.store, "get", damaged)
+
+    assert world.apply(workflow, "collector-2").state == State.PENDING
+    assert [(name, str(error)) for name, error in witness.troubles] == [(ROW, "a checksum does not hold")]
 
 
 def test_damage_to_the_whole_store_is_not_taken_for_damage_to_that_row(

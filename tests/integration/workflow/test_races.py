@@ -117,6 +117,17 @@ def test_a_wrong_subject_and_a_wrong_form_are_told_together() -> None:
     assert [field for field, _, _ in caught.value.problems] == ["subject", "title", "applicant", "approvers"]
 
 
+def test_parts_of_what_is_wrong_as_a_whole_are_not_told_as_well() -> None:
+    """They are about what stands in for it while the rest is checked."""
+    needed = [("fields[cluster]", "", "is needed"), ("approvers[0]", "", "is away")]
+    workflow = Desk().workflow(form_check=lambda _: needed)
+    wrong: Any = {**ASKED, "fields": "cluster=7"}
+    with pytest.raises(InvalidForm) as caught:
+        workflow.apply(subject=SUBJECT, **wrong)
+
+    assert [field for field, _, _ in caught.value.problems] == ["fields", "approvers[0]"]
+
+
 def test_a_ticket_that_another_change_holds_cannot_be_bound() -> None:
     """No repeat helps, so none is tried."""
     desk = Desk()
@@ -130,6 +141,7 @@ def test_a_ticket_that_another_change_holds_cannot_be_bound() -> None:
         workflow.record_ticket(change.id, sn=other.expect_ticket().sn, actor="ops", override="it looks alike")
 
     assert (caught.value.change_id, caught.value.kind, len(commits)) == (change.id, "ticket", 1)
+    assert (caught.value.holder, other.id in str(caught.value)) == (other.id, True)
     assert workflow.get(change.id).ticket is None
 
 

@@ -151,7 +151,7 @@ class StillJournal(Journal):
         self._codec = _Uncoded({})
         self.prepared: Prepared | None = None
 
-    def highest_submission(self, subject: str, *, besides: str = "") -> int:
+    def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
         """Return the number of another submission, which came between this one's reading of it and its commit."""
         del subject, besides
         return OVERTAKEN_BY
