@@ -174,8 +174,12 @@ class Loop:
             return self._journal.fire(stored, plan.claim, actor=WORKER)
         if isinstance(question, Deliver):
             # It claims the effect alone: all else of the change falls due as ever.
-            until = now + policy.effect_lease
-            start = ev.EffectStart(effect=question.effect, attempt=question.attempt, until=until, owner=question.owner)
+            start = ev.EffectStart(
+                effect=question.effect,
+                attempt=question.attempt,
+                until=now + policy.effect_lease,
+                owner=question.owner,
+            )
             return self._journal.fire(stored, [Step(Trigger.START_EFFECT, start)], actor=WORKER)
         until = now + (policy.send_lease if isinstance(question, Send) else policy.read_lease)
         return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
@@ -345,12 +349,13 @@ class Loop:
         return checked_answer(self._gateway.create(request), self._shows)
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
-        number, channel = change.expect_attempt().number, ev.Channel.LOOKUP
+        channel = ev.Channel.LOOKUP
         found, problem = self._find(change)
         if sn and found is not None and not any(one.is_ours for one in found):
             named, problem = self._find(change, sn)
             channel = ev.Channel.CALLBACK
             found = tuple({one.id: one for one in (*found, *(named or ()))}.values()) if found else named
+        number = change.expect_attempt().number
         return LookupAnswer(number=number, found=found, channel=channel, problem=problem, at=self._moment())
 
     def _moment(self) -> Moment:

@@ -92,10 +92,9 @@ class Reconciler:
     loop: Loop
     gateway: TicketGateway
     observers: Observers
-    _isolation: Isolation = attrs.field(init=False)
 
-    @_isolation.default
-    def _isolate(self) -> Isolation:
+    @property
+    def _isolation(self) -> Isolation:
         return Isolation(journal=self.journal, observers=self.observers)
 
     def run(
@@ -116,7 +115,6 @@ class Reconciler:
             progress: Is called with the report so far, after each page.
         """
         time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
-        looks = self._looks(time, readers)
         report, left = Report(undelivered=self._mark_undelivered(time)), limit
         stopped = self._stopped(left, time)
         for page in chain(self._due(), self._too_far_ahead()) if not stopped else ():
@@ -126,7 +124,7 @@ class Reconciler:
             while ours and left != 0 and not time.is_over():
                 size = GROUP if left is None else min(GROUP, left)
                 group, ours = ours[:size], ours[size:]
-                done = self._settle(group, looks)
+                done = self._settle(group, self._looks(time, readers))
                 counted += done
                 left = None if left is None else left - (len(done) - done.count("unreadable"))
             stopped = self._stopped(left, time)
@@ -230,9 +228,7 @@ class Reconciler:
             return 0
         definition, marked = self.journal.definition, 0
         for sns in _batches(listed, PAGE):
-            query = Query(
-                workflow=definition.name, states=(definition.roles.waiting.value,), ticket_sns=tuple(sns), limit=PAGE
-            )
+            query = Query(workflow=definition.name, states=(definition.roles.waiting.value,), ticket_sns=tuple(sns))
             for page in self.journal.pages(query):
                 if time.is_over():
                     return marked  # they are listed until their results are read

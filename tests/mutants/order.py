@@ -95,9 +95,9 @@ def _plain(names: set[str]) -> set[str]:
 
 
 def _acts(statement: ast.stmt) -> bool:
-    """Whether a statement may do more than assign; to ask for the type of a value does nothing."""
+    """Whether a statement may do more than assign; to ask for a value's type or to wrap a function does nothing."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return bool(statement.decorator_list)
+        return any(not ast.unparse(one).startswith("functools.wraps(") for one in statement.decorator_list)
     return any(isinstance(node, _ACTS) and not _asks_for_type(node) for node in ast.walk(statement))
 
 

@@ -104,7 +104,7 @@ PARTS: Mapping[str, Part] = {
         folder="",
         tests=(
             *_units("loop", "looking", "journal", "gate", "effects", "form", "history_chain", "workflow", "observe"),
-            *_units("sending", "passes", "pass_time", "decisions", "soundness", "text"),
+            *_units("sending", "passes", "pass_time", "decisions", "records", "soundness", "text"),
             "tests/integration/workflow",
         ),
     ),

@@ -126,6 +126,10 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("match a:\n    case 1:\n        b()\n        c()", ["b() <-> c()"], id="a case"),
         pytest.param("def g():\n    a()\n    b()\nc = g", ["a() <-> b()"], id="a function inside"),
         pytest.param("def g():\n    a()\ng()", [], id="a function that is called then"),
+        pytest.param("a()\n@functools.wraps(b)\ndef g():\n    return b()", [], id="a function that wraps another"),
+        pytest.param(
+            "a()\n@c.kept\ndef g():\n    return b()", ["a() <-> @c.kept def g(): return b()"], id="a decorated one"
+        ),
     ],
 )
 def test_statements_are_exchanged_where_that_may_be_noticed(source: str, expected: list[str]) -> None:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow import State
 from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
+from itsm_workflow.gateway.protocol import NotSent
+from itsm_workflow.reconciler import Report
 from itsm_workflow.sandbox.ticket import Outcome
-from tests.unit.desk import ASKED, Desk
+from tests.unit.desk import ASKED, Desk, Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Write
+
+
+class Unreachable(Gateway):
+    """A gateway that cannot be connected to."""
+
+    is_down = True
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File the ticket if there is a connection."""
+        return NotSent(problem="no route") if self.is_down else super().create(request)
 
 
 def pending(count: int) -> tuple[Desk, Workflow, list[ChangeRequest]]:
@@ -129,6 +143,29 @@ def test_a_store_that_fails_while_a_change_is_planned_ends_the_pass(monkeypatch:
     with pytest.raises(StorageUnavailable, match="gone"):
         workflow.reconcile()
     assert desk.witness.troubles == []
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_send_counts_by_whether_it_was_sent(*, is_sent: bool) -> None:
+    """One that provably never left was not answered, and is tried again."""
+    desk = Desk()
+    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    workflow = desk.workflow()
+    change = workflow.apply(subject="collector-1", **ASKED)
+    desk.pass_time(31)
+    gateway.is_down = not is_sent
+
+    report = workflow.reconcile()
+
+    assert (report.due, report.moved, report.failed) == ((1, 1, 0) if is_sent else (1, 0, 1))
+    assert workflow.get(change.id).state == (State.PENDING if is_sent else State.APPLYING)
+
+
+def test_a_report_of_nothing_counts_nothing() -> None:
+    """And nothing ended the pass."""
+    nothing = Report()
+    assert set(attrs.asdict(nothing).values()) == {0, True, ""}
+    assert (nothing.finished, nothing.stopped, nothing.due, nothing.seconds) == (True, "", 0, 0.0)
 
 
 # ---------------------------------------------------------------- the limit, the time and the progress
