@@ -184,11 +184,14 @@ class Decisions(Records):
                 same. Stored in the history with the differences.
 
         Raises:
-            InvalidForm: The actor or the reason for the override is not text that can be stored.
+            InvalidForm: The number, the id, the actor or the reason for the override is not text that can be stored.
             TransitionRefused: The gateway shows no such ticket, several, or one that is not what was sent.
             StorageConflict: Another change is bound to that ticket.
             GatewayError: The gateway could not be asked.
         """
+        wrong = [*check_shown("sn", sn), *(check_shown("ticket_id", ticket_id) if ticket_id is not None else ())]
+        if wrong:
+            raise InvalidForm(wrong)
         checked_person(actor, actor, override, field="override")
         with self._allowing_people():
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)

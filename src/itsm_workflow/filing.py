@@ -70,21 +70,30 @@ class Filing:
         self._entropy = entropy
         self._shows = shows
 
-    def check(self, subject: object, asked: Asked) -> tuple[str, Form]:
+    def check(self, subject: object, asked: Asked, form_check: FormCheck | None = None) -> tuple[str, Form]:
         """Return the subject as it is stored, and the form that was asked for.
+
+        Args:
+            subject: What the change is about.
+            asked: What the form is to say.
+            form_check: A check of this form, besides the workflow's own.
 
         Raises:
             InvalidForm: Something in them would be refused; all problems are listed.
         """
         problems = list(check_subject(subject))
         try:
-            form = self.check_form(asked)
+            form = self.check_form(asked, form_check)
         except InvalidForm as error:
             raise InvalidForm([*problems, *error.problems]) from None
         return normal_subject(subject), form
 
-    def check_form(self, asked: Asked) -> Form:
+    def check_form(self, asked: Asked, form_check: FormCheck | None = None) -> Form:
         """Return the form that was asked for.
+
+        Args:
+            asked: What it is to say.
+            form_check: A check of this form, besides the workflow's own.
 
         Raises:
             InvalidForm: Something in it would be refused; all problems are listed.
@@ -96,7 +105,10 @@ class Filing:
             wrong = error.problems
             form = make_form(**sound_parts(asked, wrong))
         told = {field for field, _, _ in wrong}
-        problems = [*wrong, *(one for one in self._problems(form) if not told & {one[0], one[0].partition("[")[0]})]
+        problems = [
+            *wrong,
+            *(one for one in self._problems(form, form_check) if not told & {one[0], one[0].partition("[")[0]}),
+        ]
         if problems:
             raise InvalidForm(problems)
         return form
@@ -113,9 +125,11 @@ class Filing:
             problems += wrong
         return problems
 
-    def _problems(self, form: Form) -> list[Problem]:
+    def _problems(self, form: Form, form_check: FormCheck | None = None) -> list[Problem]:
         """Return what the gateway would refuse and what the host does not want, each rule once."""
-        found = [*self._gateway.check_form(form), *(self._form_check(form) if self._form_check else ())]
+        found = list(self._gateway.check_form(form))
+        for check in (self._form_check, form_check):
+            found += check(form) if check is not None else ()
         return list(dict.fromkeys(found))
 
     def preview(

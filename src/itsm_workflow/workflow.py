@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.callbacks.inbox import AfterCallback
     from itsm_workflow.callbacks.receive import Answer
-    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.change import ChangeRequest, Form
     from itsm_workflow.clock import Clock
     from itsm_workflow.effects import Effect
     from itsm_workflow.form import Asked, FormCheck
@@ -170,7 +170,9 @@ class Workflow(Decisions):
 
     # ---------------------------------------------------------------- asking
 
-    def apply(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
+    def apply(
+        self, *, subject: str, actor: str | None = None, form_check: FormCheck | None = None, **asked: Unpack[Asked]
+    ) -> ChangeRequest:
         """File a change: store the intent, send it once, store what came of it.
 
         A draft that the subject has is revised and submitted; otherwise a new change is made. The outcome of the send
@@ -179,6 +181,7 @@ class Workflow(Decisions):
         Args:
             subject: What the change is about.
             actor: Who is doing this, for the history; the applicant by default.
+            form_check: A check of this form, besides the workflow's own.
             asked: ``title``, ``applicant``, and optionally ``approvers``, ``content`` and ``fields``: see `Asked`.
 
         Raises:
@@ -189,17 +192,24 @@ class Workflow(Decisions):
             SettingsError: A setting that is needed to file is missing.
             StorageError: The store failed; nothing was sent unless the change is there, in ``applying``.
         """
-        subject, form = self._filing.check(subject, asked)
+        subject, form = self._checked("apply", subject, asked, form_check)
         self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
         return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
 
-    def preview(self, *, subject: str, **asked: Unpack[Asked]) -> Mapping[str, object]:
+    def preview(
+        self, *, subject: str, form_check: FormCheck | None = None, **asked: Unpack[Asked]
+    ) -> Mapping[str, object]:
         """Return the body that `apply` would send, with an example of a key. Nothing is sent or written.
+
+        Args:
+            subject: What the change is about.
+            form_check: A check of this form, besides the workflow's own.
+            asked: As for `apply`.
 
         Raises:
             InvalidForm: Lists all problems.
         """
-        subject, form = self._filing.check(subject, asked)
+        subject, form = self._checked("preview", subject, asked, form_check)
         return self._filing.preview(form, self._make_address)
 
     def draft(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
@@ -234,6 +244,11 @@ class Workflow(Decisions):
         who = checked_person(actor, self.get(change_id).form.applicant)
         with self._allowing_people():
             return self._filing.submit(change_id, who).change
+
+    def _checked(self, method: str, subject: object, asked: Asked, form_check: FormCheck | None) -> tuple[str, Form]:
+        if form_check is not None:
+            check_function(f"{method}(form_check=...)", form_check)
+        return self._filing.check(subject, asked, form_check)
 
     # ---------------------------------------------------------------- moving on
 

@@ -89,9 +89,13 @@ def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) ->
 
 def test_bounds_and_seconds_are_numbers() -> None:
     """A text is none."""
-    with pytest.raises(TypeError, match="ticks: wants a whole number, not '3'"):
+    with pytest.raises(TypeError, match="ticks: wants a whole number from 0 to 10, not '3'"):
         Bounds(ticks="3")  # type: ignore[arg-type]  # the mistake
-    with pytest.raises(ValueError, match="faults: wants 0 or more, not -1"):
+    with pytest.raises(ValueError, match="faults: wants a whole number from 0 to 10, not -1"):
         Bounds(faults=-1)
+    with pytest.raises(ValueError, match="acts: wants a whole number from 0 to 10, not 2147483648"):
+        Bounds(acts=2_147_483_648)
+    with pytest.raises(ValueError, match="workers: wants a whole number from 1 to 2, not 0"):
+        Bounds(workers=0)
     with pytest.raises(TypeError, match="seconds: wants a number, such as 600, not '10m'"):
         ManualClock().advance("10m")  # type: ignore[arg-type]  # the mistake

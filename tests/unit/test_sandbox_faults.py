@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -222,8 +222,10 @@ def test_a_fault_that_makes_no_sense_is_refused(kind: Kind, endpoint: str) -> No
 
 def test_numbers_out_of_range_are_refused() -> None:
     """There is no call before the first and no time before now."""
-    for changes in ({"nth": 0}, {"seconds": -1.0}):
-        with pytest.raises(ValueError, match=">="):
+    wrong: tuple[tuple[str, float], ...] = (("nth", 0), ("seconds", -1.0), ("seconds", float("nan")))
+    for field, value in wrong:
+        changes: dict[str, Any] = {field: value}
+        with pytest.raises(ValueError, match=f"^Fault.{field} must be at least"):
             Fault(kind=Kind.DELAY, endpoint="get_tickets", **changes)
 
 

@@ -299,6 +299,41 @@ class TestRefusing:
         assert "BKAPP_ITSM_TIMEOUT" in problems_of({**ENOUGH, "BKAPP_ITSM_TIMEOUT": seconds})
 
     @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("BKAPP_ITSM_TIMEOUT", "86400.5"),
+            ("BKAPP_ITSM_TIMEOUT", "1e300,1"),
+            ("BKAPP_ITSM_DEADLINE", "1e300"),
+            ("BKAPP_ITSM_BREAKER_REST", "1e300"),
+            ("BKAPP_ITSM_BREAKER_FAILURES", "1000001"),
+            ("BKAPP_ITSM_BREAKER_FAILURES", "9" * 30),
+            ("BKAPP_ITSM_SERVICE_ID", "9" * 19),
+        ],
+    )
+    def test_every_number_has_an_upper_bound(self, variable: str, value: str) -> None:
+        """One without an end overflows later, far from the variable that it came from."""
+        found = problems_of({**ENOUGH, "BKAPP_ITSM_FAST_APPROVAL": "off", variable: value})
+        assert list(found) == [variable]
+        assert any(str(bound) in found[variable] for bound in (86_400, 1_000_000, 18))
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("timeout", (1e300, 1.0)),
+            ("deadline", 1e300),
+            pytest.param("deadline", 10**400, id="more than a float"),
+            ("breaker_rest", 1e300),
+            ("breaker_failures", 10**30),
+            pytest.param("service_id", 10**5000, id="more digits than Python writes"),
+            ("service_id", -5),
+        ],
+    )
+    def test_every_number_that_is_an_argument_has_an_upper_bound(self, field: str, value: object) -> None:
+        """The constructor names the variable too."""
+        with pytest.raises(SettingsError, match=f"^the settings were refused: BKAPP_ITSM_{field.upper()} "):
+            Settings(app_code="a", app_secret=Secret("s"), gateway_url="https://e.com", **{field: value})  # type: ignore[arg-type] # the case
+
+    @pytest.mark.parametrize(
         ("field", "value"),
         [
             ("routes", "v4"),
@@ -351,7 +386,7 @@ class TestRefusing:
             ("breaker_failures", -1),
             ("breaker_failures", 2.0),
             ("breaker_rest", "30"),
-            ("deadline", 10**400),
+            pytest.param("deadline", 10**400, id="more than a float"),
             ("ca_bundle", 1.5),
             ("key_prefix", None),
         ],

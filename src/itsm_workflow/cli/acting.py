@@ -12,7 +12,7 @@ from itsm_workflow.cli.output import as_json, clean, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.reading import json_option, print_change, resolved
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import field
+from itsm_workflow.cli.values import field, said
 from itsm_workflow.collector import CollectorForm
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from itsm_workflow.workflow import Workflow
 
 _actor = click.option("--actor", required=True, help="Who decides this, for the history.")
-_reason = click.option("--reason", required=True, help="Why, for the history.")
+_reason = click.option("--reason", required=True, type=said, metavar="TEXT", help="Why, for the history.")
 
 
 @click.command()
@@ -61,8 +61,9 @@ def apply(
     if twice:
         raise click.UsageError(f"--field names {', '.join(twice)} more than once")
     asked |= {"approvers": approvers, "fields": dict(fields)}
-    check = CollectorForm.check if collector else None
-    with troubles(), place.workflow(stored=not dry_run, form_check=check) as workflow:
+    if collector:
+        asked["form_check"] = CollectorForm.check
+    with troubles(), place.workflow(stored=not dry_run) as workflow:
         if dry_run:
             as_json(dict(workflow.preview(**asked)))
             return Exit.DONE

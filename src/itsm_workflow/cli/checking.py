@@ -13,7 +13,7 @@ import rich_click as click
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, data, facts, table
 from itsm_workflow.cli.reading import json_option
-from itsm_workflow.cli.values import store_url
+from itsm_workflow.cli.values import Whole, store_url
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.storage.url import scheme_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How thoroughly to look: quick takes seconds, thorough takes minutes.",
 )
-@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Try everything so many times.")
+@click.option("--runs", type=Whole(1), default=1, show_default=True, help="Try everything so many times.")
 @click.option("--only", default="", metavar="TEXT", help="Try only promises whose name contains this.")
 @json_option
 def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> Exit:

@@ -29,7 +29,6 @@ from itsm_workflow.storage.url import FILES, path_of, scheme_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from itsm_workflow.form import FormCheck
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.workflow import Workflow
 
@@ -68,12 +67,11 @@ class Place:
             yield _records(storage)
 
     @contextlib.contextmanager
-    def workflow(self, *, stored: bool = True, form_check: FormCheck | None = None) -> Iterator[Workflow]:
+    def workflow(self, *, stored: bool = True) -> Iterator[Workflow]:
         """Open the workflow to act.
 
         Args:
             stored: Whether changes are needed; otherwise a store in memory does.
-            form_check: How forms are checked; an application brings its own check.
         """
         if self.has_app:
             with self._app() as workflow:
@@ -84,7 +82,7 @@ class Place:
                 "what follows from an approval is not known here: name the application whose effects do, with "
                 f"--app module:name or {APP_VARIABLE}; or say --app {NO_APP} if nothing follows"
             )
-        with _own_workflow(self.store if stored else SecretURL("memory://"), form_check) as workflow:
+        with _own_workflow(self.store if stored else SecretURL("memory://")) as workflow:
             yield workflow
 
     @contextlib.contextmanager
@@ -143,7 +141,7 @@ def _records(storage: StorageBackend) -> Records:
 
 
 @contextlib.contextmanager
-def _own_workflow(store: SecretURL, form_check: FormCheck | None) -> Iterator[Workflow]:
+def _own_workflow(store: SecretURL) -> Iterator[Workflow]:
     # Imported here to save start-up time: commands that only read need no HTTP client.
     from itsm_workflow.gateway.bk_itsm import BkItsmGateway  # noqa: PLC0415
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415
@@ -153,7 +151,6 @@ def _own_workflow(store: SecretURL, form_check: FormCheck | None) -> Iterator[Wo
         yield Workflow(
             storage=storage,
             gateway=gateway,
-            form_check=form_check,
             callbacks=bool(settings.callback_host and settings.callback_keys),
         )
 

@@ -12,7 +12,7 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.places import Place, placed
-from itsm_workflow.cli.values import age
+from itsm_workflow.cli.values import Whole, age
 from itsm_workflow.cli.views import change_view, entry_view, moment, told
 from itsm_workflow.errors import AmbiguousChange
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
@@ -48,7 +48,7 @@ json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; 
     metavar="AGE",
     help="Only changes whose last entry is at least so old, such as 30m, 1h or 2d.",
 )
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Print at most so many.")
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Print at most so many.")
 @json_option
 @placed
 def list_changes(  # noqa: PLR0917 - click passes by name

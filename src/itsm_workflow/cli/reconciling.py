@@ -18,6 +18,7 @@ from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.troubles import troubles
+from itsm_workflow.cli.values import Seconds, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1), help="Look at most at so many changes in a pass.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Begin nothing more after that time.")
-@click.option(
-    "--watch", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Repeat, so long after each pass."
-)
+@click.option("--limit", type=Whole(1), help="Look at most at so many changes in a pass.")
+@click.option("--seconds", type=Seconds(0.001), help="Begin nothing more after that time.")
+@click.option("--watch", type=Seconds(0.01), metavar="SECONDS", help="Repeat, so long after each pass.")
 @json_option
 @placed
 def reconcile(place: Place, limit: int | None, seconds: float | None, watch: float | None, *, in_json: bool) -> Exit:

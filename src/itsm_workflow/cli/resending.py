@@ -13,6 +13,7 @@ from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.troubles import troubles
+from itsm_workflow.cli.values import Whole, said
 from itsm_workflow.errors import TransitionRefused
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("resend-all")
 @click.option("--actor", required=True, help="Who decides this, for the history.")
-@click.option("--reason", required=True, help="Why, for the history.")
+@click.option("--reason", required=True, type=said, metavar="TEXT", help="Why, for the history.")
 @click.option(
     "--attention",
     type=click.Choice([one.value for one in AttentionReason]),
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Resend the changes with attention for this reason.",
 )
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Resend at most so many.")
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Resend at most so many.")
 @click.option("--yes", is_flag=True, help="Resend; without it, print what would be resent.")
 @json_option
 @placed

@@ -15,9 +15,10 @@ import rich_click as click
 from itsm_workflow.cli.output import as_json, data, note
 from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import Whole
 from itsm_workflow.settings import is_loopback
 
-_PORT = 8901
+_PORT, _SEEDS = 8901, 2**63 - 1
 
 
 @click.command()
@@ -26,7 +27,7 @@ _PORT = 8901
     type=click.Path(file_okay=False, path_type=pathlib.Path),
     help="Keep the store and the host's log here; by default in a new temporary folder.",
 )
-@click.option("--seed", type=int, help="Decides ids, and what the stand-in draws.")
+@click.option("--seed", type=Whole(-_SEEDS, _SEEDS), help="Decides ids, and what the stand-in draws.")
 @json_option
 def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int:
     """Run change requests against a stand-in of BK-ITSM on this machine, with all that can go wrong, and audit them."""
@@ -43,9 +44,7 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, help="The port; 0 for a free one."
-)
+@click.option("--port", type=Whole(0, 65_535), default=_PORT, show_default=True, help="The port; 0 for a free one.")
 @json_option
 def sandbox(host: str, port: int, *, in_json: bool) -> None:
     """Run a BK-ITSM stand-in until Ctrl-C or SIGTERM, and print the settings by which to use it."""

@@ -13,18 +13,21 @@ from rich.console import Console
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.reading import json_option
+from itsm_workflow.cli.values import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.testing.exploration import Bounds, Exploration
 
+_MOST = 10  # as `Bounds` has it
+
 
 @click.command()
-@click.option("--depth", type=click.IntRange(0), help="How many steps to go at most; all by default.")
-@click.option("--ticks", type=click.IntRange(0), default=3, show_default=True, help="Steps of time.")
-@click.option("--faults", type=click.IntRange(0), default=2, show_default=True, help="Things that go wrong.")
-@click.option("--acts", type=click.IntRange(0), default=1, show_default=True, help="Acts of an operator or a host.")
+@click.option("--depth", type=Whole(0), help="How many steps to go at most; all by default.")
+@click.option("--ticks", type=Whole(0, _MOST), default=3, show_default=True, help="Steps of time.")
+@click.option("--faults", type=Whole(0, _MOST), default=2, show_default=True, help="Things that go wrong.")
+@click.option("--acts", type=Whole(0, _MOST), default=1, show_default=True, help="Acts of an operator or a host.")
 @json_option
 def verify(depth: int | None, ticks: int, faults: int, acts: int, *, in_json: bool) -> Exit:
     """Walk every order of calls, answers, callbacks, looks and crashes within bounds, and check the promises in each.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SelfApproval: TypeAlias = Literal["allow", "attention", "refuse"]
 """What to do with a ticket that nobody but its applicant approved."""
+
+_SELF_APPROVAL: tuple[SelfApproval, ...] = get_args(SelfApproval)
 
 
 class Verdict(enum.StrEnum):
@@ -60,12 +62,19 @@ class ApprovalPolicy:
         self_approval: What an approval means that came from the applicant alone: ``allow`` takes it like any other;
             ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention. An
             approver who may be the applicant in another spelling counts as the applicant, see `is_same_user`.
+
+    Raises:
+        ValueError: `self_approval` is none of the three.
     """
 
     decision_field: str | None = None
-    self_approval: SelfApproval = attrs.field(
-        default="attention", validator=attrs.validators.in_(("allow", "attention", "refuse"))
-    )
+    self_approval: SelfApproval = attrs.field(default="attention")
+
+    @self_approval.validator
+    def _check_self_approval(self, _field: object, value: object) -> None:
+        if value not in _SELF_APPROVAL:
+            allowed = ", ".join(map(repr, _SELF_APPROVAL))
+            raise ValueError(f"ApprovalPolicy.self_approval must be one of {allowed}, not {value!r}")
 
     def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
         """Return what the snapshot says. Every snapshot has a verdict or a doubt.

@@ -62,13 +62,17 @@ class Fault:
 
     kind: Kind
     endpoint: str
-    nth: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    nth: int = 1
     always: bool = False
-    seconds: float = attrs.field(default=DEFAULT_DELAY, validator=attrs.validators.ge(0))
+    seconds: float = DEFAULT_DELAY
     status: int = 502
     processed: bool = True
 
     def __attrs_post_init__(self) -> None:
+        if not self.nth >= 1:
+            raise ValueError(f"Fault.nth must be at least 1, not {self.nth!r}")
+        if not self.seconds >= 0:
+            raise ValueError(f"Fault.seconds must be at least 0, not {self.seconds!r}")
         if (self.kind in OF_CALLBACKS) != (self.endpoint == CALLBACK):
             raise ValueError(f"A fault of kind {self.kind.value} cannot concern {self.endpoint!r}.")
         if self.kind is Kind.EARLY_CALLBACK and self.endpoint != "create_ticket":

@@ -11,7 +11,7 @@ import attrs
 
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret, SecretURL, without_frames
-from itsm_workflow.settings.rules import problems
+from itsm_workflow.settings.rules import MAX_DIGITS, problems
 from itsm_workflow.settings.sites import is_of_site
 from itsm_workflow.settings.variables import VARIABLES, read
 
@@ -32,7 +32,7 @@ def _root(url: str) -> str:
 
 def _number(digits: str | int) -> str:
     """Return a number's digits; 0 is the log platform's word for none."""
-    digits = str(digits) if type(digits) is int else cast("str", digits)
+    digits = str(digits) if type(digits) is int and 0 <= digits < 10**MAX_DIGITS else cast("str", digits)
     return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import pathlib
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from itsm_workflow.secrets import Secret, SecretURL
-from itsm_workflow.settings.variables import FLAGS, VARIABLES
+from itsm_workflow.settings.variables import FLAGS, MAX_CALLS, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 MIN_KEY_BYTES = 32
 MAX_PREFIX = 6
+MAX_SECONDS = 86_400
+"""A day: no call takes longer, and no gateway is left alone for longer."""
+MAX_DIGITS = 18
 _HOST = re.compile(r"[^\s/:@?#%\\\[\]]+")
 
 
@@ -58,20 +60,21 @@ def _is_long_enough(key: Secret) -> bool:
     return len(key.reveal().encode()) >= MIN_KEY_BYTES
 
 
-def _above_zero(seconds: float) -> bool:
-    return not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0
+def _is_time(seconds: float) -> bool:
+    return not isinstance(seconds, bool) and 0 < seconds <= MAX_SECONDS  # NaN is neither
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= MAX_CALLS
 
 
 def _is_number(value: object) -> bool:
-    return _is_count(value) or _fits(re.compile(r"[0-9]*"), value)
+    digits = str(value) if type(value) is int else value
+    return _fits(re.compile(rf"[0-9]{{0,{MAX_DIGITS}}}"), digits)
 
 
 def _is_pair(timeout: Sequence[float]) -> bool:
-    return len(timeout) == 2 and all(map(_above_zero, timeout))  # noqa: PLR2004 - connect, read
+    return len(timeout) == 2 and all(map(_is_time, timeout))  # noqa: PLR2004 - connect, read
 
 
 def _one_of(*words: str) -> tuple[str, Callable[[Any], bool]]:
@@ -98,7 +101,7 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     ("version", ("must be v2: the endpoints of other generations are others", lambda version: version == "v2")),
     ("routes", _one_of("v2", "esb", "component")),
     ("component_version", _like("must be v and a number, or none", r"(v[0-9]{1,3})?")),
-    ("service_id", ("must be the digits of a whole number, or that number", _is_number)),
+    ("service_id", (f"must be the digits of a whole number, at most {MAX_DIGITS}, or that number", _is_number)),
     ("callback_credential", _one_of("header", "path")),
     ("callback_keys", ("must be Secrets, so that they cannot show themselves", _are_secrets)),
     (
@@ -108,10 +111,10 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
             lambda keys: all(map(_is_long_enough, _secrets_in(keys))),
         ),
     ),
-    ("timeout", ("must be two numbers of seconds above 0", _is_pair)),
-    ("deadline", ("must be a number of seconds above 0", _above_zero)),
-    ("breaker_failures", ("must be a whole number of calls, or 0 for never", _is_count)),
-    ("breaker_rest", ("must be a number of seconds above 0", _above_zero)),
+    ("timeout", (f"must be two numbers of seconds above 0 and at most {MAX_SECONDS}", _is_pair)),
+    ("deadline", (f"must be a number of seconds above 0 and at most {MAX_SECONDS}", _is_time)),
+    ("breaker_failures", (f"must be a whole number of calls from 1 to {MAX_CALLS}, or 0 for never", _is_count)),
+    ("breaker_rest", (f"must be a number of seconds above 0 and at most {MAX_SECONDS}", _is_time)),
     ("ca_bundle", ("names no file or folder", lambda value: not value or pathlib.Path(value).exists())),
     (
         "ticket_hosts",
@@ -133,7 +136,8 @@ def problems(values: Mapping[str, Any]) -> Sequence[Problem]:
     for name in ("gateway_url", "callback_host"):
         if values.get(name):
             found += [(name, rule) for rule in _url_rules(values[name], allow_http=values.get("allow_http") is True)]
-    number = str(values.get("service_id", "")).strip("0")  # an argument that is 0 is none, like a variable
+    number = values.get("service_id")
+    number = number.strip("0") if isinstance(number, str) else number  # an argument that is 0 is none, like a variable
     if values.get("fast_approval") and (number or values.get("service_name") or values.get("service_role")):
         found.append(("fast_approval", "cannot be on when a service is set as well"))
     secret = values.get("app_secret")

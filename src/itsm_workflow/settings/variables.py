@@ -59,7 +59,8 @@ _OTHER_GENERATION = (
     "is for BK-ITSM 4, whose endpoints this library does not have: unset it, or say BKAPP_ITSM_VERSION=v2 to use "
     "BK-ITSM 2 all the same"
 )
-_MAX_DIGITS = 9
+MAX_CALLS = 1_000_000
+"""What is counted in calls is at most so many."""
 _ESB = "/api/c/compapi/v2/itsm/"
 
 
@@ -142,8 +143,8 @@ def _seconds(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise ValueError("must be a whole number, 0 or more")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_CALLS))):
+        raise ValueError(f"must be a whole number from 0 to {MAX_CALLS}")
     return int(text)
 
 

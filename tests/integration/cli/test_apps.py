@@ -84,6 +84,22 @@ def test_the_applications_effects_follow_an_approval(shop: Office) -> None:
     assert (shop.folder / "started.txt").read_text(encoding="utf-8") == "collector-42\n"
 
 
+@pytest.mark.parametrize("app", ["none", "shop_app:make"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_collectors_fields_are_checked_whoever_makes_the_workflow(
+    shop: Office, app: str, more: tuple[str, ...]
+) -> None:
+    """An application brings a check of its own or none, and ``--collector`` adds to it: all problems in one answer."""
+    wrong = ("--field", "hot_data_days=9", "--field", "log_keep_days=3")
+    asked = ("--subject", "s", "--title", "x" * 200, "--applicant", "alice", "--approver", "bob")
+    done = shop.run("apply", "--app", app, "--collector", *asked, *wrong, *more)
+    assert (done.code, done.out) == (2, "")
+    for name in ("title", "expect_access_data", "hot_data_days", "apply_reason"):
+        assert f"  {name}: " in done.err
+    assert shop.sandbox.tickets() == ()
+    assert "no change matches" in shop.run("list", "--app", "shop_app:make").err
+
+
 def test_without_the_application_its_effects_are_left_alone(shop: Office) -> None:
     """A retry is noted for the application's next pass; nothing is parked for want of a name."""
     change = shop.apply("collector-42")

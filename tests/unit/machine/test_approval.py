@@ -235,3 +235,10 @@ def test_an_approval_by_nobody_in_sight_is_refused_where_the_applicants_own_is()
     assert judged.detail == "the gateway does not show who approved the ticket"
     assert PLAIN.judge(seen, applicant="alice") is Verdict.APPROVED
     assert not PLAIN.alarms_of(seen, applicant="alice")
+
+
+def test_a_setting_that_is_none_is_refused_in_a_sentence() -> None:
+    """It names the field and the three that there are."""
+    allowed = "'allow', 'attention', 'refuse'"
+    with pytest.raises(ValueError, match=f"^ApprovalPolicy.self_approval must be one of {allowed}, not 'maybe'$"):
+        ApprovalPolicy(self_approval="maybe")  # type: ignore[arg-type] # the mistake

@@ -104,16 +104,28 @@ class Hand(NamedTuple):
     forced: bool = False
 
 
-def _is_count(_bounds: object, field: attrs.Attribute[int], value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{field.name}: wants a whole number, not {value!r}")
-    if value < 0:
-        raise ValueError(f"{field.name}: wants 0 or more, not {value}")
+MOST = 10
+"""No bound of `Bounds` may be higher: long before that a walk ends in nobody's lifetime."""
+
+
+def _whole(default: int, least: int, most: int) -> int:
+    def bounded(_bounds: object, field: attrs.Attribute[int], value: object) -> None:
+        rule = f"{field.name}: wants a whole number from {least} to {most}, not {value!r}"
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(rule)
+        if not least <= value <= most:
+            raise ValueError(rule)
+
+    return attrs.field(default=default, validator=bounded)
 
 
 @attrs.frozen(kw_only=True)
 class Bounds:
     """What may happen at most before a walk ends there.
+
+    Raises:
+        TypeError: A number is no whole number.
+        ValueError: It is out of bounds: ticks, faults and acts are 0 to 10, workers 1 or 2.
 
     Attributes:
         ticks: Steps of time.
@@ -124,10 +136,10 @@ class Bounds:
             the same is met in many times more worlds.
     """
 
-    ticks: int = attrs.field(default=3, validator=_is_count)
-    faults: int = attrs.field(default=2, validator=_is_count)
-    acts: int = attrs.field(default=1, validator=_is_count)
-    workers: int = attrs.field(default=2, validator=attrs.validators.in_([1, 2]))
+    ticks: int = _whole(3, 0, MOST)
+    faults: int = _whole(2, 0, MOST)
+    acts: int = _whole(1, 0, MOST)
+    workers: int = _whole(2, 1, 2)
     apart: bool = False
 
 
