@@ -270,6 +270,24 @@ def test_a_log_that_another_process_replaces_meanwhile_is_left_to_it(
     other.close()
 
 
+def test_a_compaction_that_commits_overtake_is_brought_to_its_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they appended is copied without the lock first; a store that is always in use is compacted as well."""
+    backend, other, blocks = JSONFileBackend(path), JSONFileBackend(path), _log.in_blocks
+
+    def overtaken(lines: Iterator[bytes]) -> Iterator[bytes]:
+        stored(other, create("c5"))
+        return blocks(lines)
+
+    monkeypatch.setattr(_compaction, "_LITTLE", 0)
+    monkeypatch.setattr(_compaction, "in_blocks", overtaken)
+    backend.compact()
+    assert json.loads(lines_of(path)[0])["generation"] == 2
+    assert found(other) == found(backend) == ["c1", "c2", "c3", "c5"]
+    assert names_beside(path) == ["store.jsonl.lock"]
+    backend.close()
+    other.close()
+
+
 def test_a_log_that_is_damaged_meanwhile_is_left_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is for a repair, which keeps the original; nothing failed."""
     backend, blocks = JSONFileBackend(path), _log.in_blocks

@@ -24,7 +24,7 @@ from itsm_workflow.testing.conformance._rows import (
 )
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._format import encode_header, new_header
-from tests.conformance.json_lines import damage, lines_of, rows_of, small_store
+from tests.conformance.json_lines import damage, lines_of, rewrite, rows_of, small_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,6 +187,21 @@ def test_repair_leaves_out_what_the_check_finds_wrong(path: Path) -> None:
         [],
     )
     assert backend.commit([create("c2", open_subject="two")]) == [None]
+    backend.close()
+
+
+def test_what_a_restored_change_has_let_go_of_stays_free(path: Path) -> None:
+    """Also if the change that took it is left out: it was certainly let go of, in a write that is lost."""
+    backend = JSONFileBackend(path)
+    stored(backend, follow(present(backend, "c2"), open_subject=None, ticket_key="t2"))
+    stored(backend, create("c4", open_subject="two"))
+    backend.close()
+    rewrite(path, 7, b"")
+    repair = JSONFileBackend.repair(path, check=lambda row, _: "its digest is wrong" if row.id == "c4" else None)
+    assert (repair.restored, repair.dropped, repair.lost) == ({"c2": 2}, ("c4",), 1)
+    backend = JSONFileBackend(path)
+    assert present(backend, "c2").open_subject is None
+    assert backend.commit([create("c5", open_subject="two")]) == [None]
     backend.close()
 
 

@@ -14,6 +14,8 @@ from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_locked, try_lock
 from itsm_workflow_backends.sqlite import SQLiteBackend, _repair
+from itsm_workflow_backends.sqlite._companions import check_companions
+from itsm_workflow_backends.sqlite._connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +100,38 @@ def test_a_file_that_cannot_be_made_beside_a_store_leaves_it_as_it_is(
     with pytest.raises(StorageUnavailable, match=r"cannot replace .*store\.jsonl: Input/output error"):
         _log.replace(path, [b"new"])
     assert path.read_bytes() == b"as it is"
+
+
+def test_a_file_that_cannot_be_put_in_its_place_is_told_and_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replaces a file goes on as if it were there, so it must not fail in silence."""
+    path = tmp_path / "store.jsonl"
+    path.write_bytes(b"as it is")
+    monkeypatch.setattr(_log.Log, "move", _refuse)
+    with pytest.raises(StorageUnavailable, match=r"cannot replace .*store\.jsonl: Input/output error"):
+        _log.replace(path, [b"new"])
+    assert path.read_bytes() == b"as it is"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_a_link_in_place_of_a_file_that_sqlite_makes_is_refused(tmp_path: Path, end: str) -> None:
+    """SQLite would follow it, and write into whatever it leads to."""
+    path = tmp_path / "store.db"
+    SQLiteBackend(path).close()
+    path.with_name(f"store.db{end}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageUnavailable, match=f"store.db{end}: it is a symbolic link"):
+        check_companions(path, path.stat())
+    with pytest.raises(StorageUnavailable, match=f"store.db{end}: it is a symbolic link"):
+        SQLiteBackend(path)
+
+
+def test_a_database_that_goes_before_it_is_opened_is_told(tmp_path: Path) -> None:
+    """A copy is made of what is there: nothing is made in its place."""
+    with pytest.raises(StorageUnavailable, match=r"store\.db was removed while it was open"):
+        Connections(tmp_path / "store.db", timeout=0.0, as_it_is=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_the_superuser_can_give_a_file_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
