@@ -14,7 +14,7 @@ from itsm_workflow.cli.output import as_json, clean, data, facts
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
-from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair
+from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair, SupportsRestore
 from itsm_workflow.storage.registry import GROUP, backend_of, handing_over
 from itsm_workflow.storage.soundness import content_problem
 from itsm_workflow.storage.url import path_of, scheme_of
@@ -72,10 +72,8 @@ def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
     """
     backend: object = backend_of(url)
     if not isinstance(backend, SupportsBackup):
-        able = [entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), "backup")]
         raise click.UsageError(
-            f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: "
-            f"{', '.join(sorted(able))}"
+            f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: {_able('backup')}"
         )
     handing_over(url, lambda text: backend.backup(text, target))
     if in_json:
@@ -83,6 +81,45 @@ def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
     else:
         data(f"the store was copied to {clean(target)}")
     return Exit.DONE
+
+
+@storage.command()
+@click.argument("source", metavar="BACKUP")
+@click.argument("url", type=store_url)
+@json_option
+def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
+    """Bring BACKUP back in place of the store at URL; the store that is there is kept beside it.
+
+    BACKUP is a file that `storage backup` made. It is checked first, and is not changed. Stop all processes that use
+    the store: while one has a SQLite store open, nothing is done.
+    """
+    backend: object = backend_of(url)
+    if not isinstance(backend, SupportsRestore):
+        raise click.UsageError(
+            f"the {scheme_of(url)} backend restores no backups: use the means of its server; able are: "
+            f"{_able('restore')}"
+        )
+    done = handing_over(url, lambda text: backend.restore(text, source, check=content_problem))
+    if in_json:
+        backup_file = str(pathlib.Path(source).absolute())
+        as_json(
+            {"backup": backup_file, "store": plain(done.store), "changes": done.changes, "aside": plain(done.aside)}
+        )
+    else:
+        facts(
+            [
+                ("store", done.store),
+                ("is now", f"a copy of {source}"),
+                ("changes", done.changes),
+                ("set aside", "\n".join(map(str, done.aside)) or "nothing: there was no store"),
+            ]
+        )
+    return Exit.DONE
+
+
+def _able(ability: str) -> str:
+    able = (entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), ability))
+    return ", ".join(sorted(able))
 
 
 def _repairer(scheme: str) -> SupportsRepair:

@@ -34,7 +34,7 @@ LATE = dt.timedelta(minutes=15)
 
 _PAGE = 500
 _SHOWN = 5
-_REPAIR = "`itsm-workflow storage repair`, or bring back a backup"
+_REPAIR = "`itsm-workflow storage repair`, or bring a backup back with `itsm-workflow storage restore`"
 _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
 
 

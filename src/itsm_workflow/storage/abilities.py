@@ -42,6 +42,21 @@ class Repair:
     lost: int = 0
 
 
+@attrs.frozen(kw_only=True)
+class Restored:
+    """What a restore did.
+
+    Attributes:
+        store: The file of the store, which is the backup now.
+        changes: How many changes it holds.
+        aside: Where the files are now that were the store before.
+    """
+
+    store: Path
+    changes: int
+    aside: tuple[Path, ...] = ()
+
+
 @runtime_checkable
 class SupportsBackup(Protocol):
     """Copies a store while others use it."""
@@ -71,6 +86,24 @@ class SupportsRepair(Protocol):
             StorageUnavailable: There is no store, or others use it; nothing was changed.
             StorageCorrupt: Nothing of it can be read; nothing was changed.
             StorageSchemaError: A newer version wrote it; nothing was changed.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsRestore(Protocol):
+    """Brings a backup back."""
+
+    def restore(self, url: str, source: str, /, *, check: ContentCheck | None = None) -> Restored:
+        """Put a copy of the backup in the store's place, durably and in one step, and keep what was there beside it.
+
+        The backup is checked first, also for content that the check finds wrong, and is not changed.
+
+        Raises:
+            StorageUnavailable: There is no backup, others use the store, or it cannot be written; the store is as it
+                was.
+            StorageCorrupt: The backup is damaged, or no store; nothing was changed.
+            StorageSchemaError: A newer version wrote the backup; nothing was changed.
         """
         ...
 

@@ -22,6 +22,7 @@ from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._backup import backup
 from itsm_workflow_backends.json_file._compaction import Compaction, check_compact_at
 from itsm_workflow_backends.json_file._repair import repair
+from itsm_workflow_backends.json_file._restore import restore
 from itsm_workflow_backends.json_file._rewrite import encode_writes
 from itsm_workflow_backends.json_file._shared import Opened, SharedLog
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from itsm_workflow.storage.abilities import ContentCheck, Repair
+    from itsm_workflow.storage.abilities import ContentCheck, Repair, Restored
 
 logger = logging.getLogger("itsm_workflow_backends.json_file")
 
@@ -89,6 +90,14 @@ class JSONFileBackend:
     def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
         """Copy the store to a new file, see `SupportsBackup.backup`."""
         backup(path_of(url), Path(target).absolute(), timeout=timeout)
+
+    @classmethod
+    def restore(cls, url: str, source: str, /, *, timeout: float = 30.0, check: ContentCheck | None = None) -> Restored:
+        """Put a backup in the store's place, see `SupportsRestore.restore`.
+
+        A process that has the store open refuses each call after that, until it opens the store once more.
+        """
+        return restore(path_of(url), Path(source).absolute(), timeout=timeout, check=check)
 
     @classmethod
     def repair(

@@ -37,7 +37,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
         data = log.read(0)
         replay = Replay(path)
         replay.feed(data)
-        wrong = dict(_wrong_content(replay, check))
+        wrong = dict(wrong_content(replay, check))
         problems = (*replay.problems(), *(f"change {name}: {why}" for name, why in wrong.items()))
         if not problems:
             return Repair()
@@ -51,7 +51,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     return Repair(problems=problems, original=original, restored=restored, dropped=(*dropped, *wrong), lost=replay.lost)
 
 
-def _wrong_content(replay: Replay, check: ContentCheck | None) -> Iterator[tuple[str, str]]:
+def wrong_content(replay: Replay, check: ContentCheck | None) -> Iterator[tuple[str, str]]:
     """Yield the changes whose lines are whole and whose content is not, with what is wrong."""
     for write in replay.table.writes():
         if write.row.id not in replay.quarantined and check is not None:

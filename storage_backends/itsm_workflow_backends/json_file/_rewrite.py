@@ -53,6 +53,18 @@ def with_current_header(data: bytes) -> Iterator[bytes]:
         yield data[first_end:]
 
 
+def with_another_name(data: bytes) -> Iterator[bytes]:
+    """Yield a whole file as it is, but as that of another store: what has the old one open does not go on in it."""
+    start = skip_blank(data, 0)
+    first_end = data.find(b"\n", start) + 1
+    header = decode_header(data[start:first_end])
+    if header is None or not header.store:
+        yield data
+    else:
+        yield encode_header(attrs.evolve(header, store=new_header().store, continues=None))
+        yield data[first_end:]
+
+
 def row_bytes(row: Row) -> int:
     """Return about how long the line of a change without entries is in a compacted file."""
     held = (row.id, row.open_subject, row.ticket_key)  # in the row and among the names of its line

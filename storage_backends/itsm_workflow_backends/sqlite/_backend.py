@@ -33,6 +33,7 @@ from itsm_workflow_backends.sqlite._connections import Connections
 from itsm_workflow_backends.sqlite._indexes import find, other_holder, read
 from itsm_workflow_backends.sqlite._opening import read_version
 from itsm_workflow_backends.sqlite._repair import problems_of_the_file, repair
+from itsm_workflow_backends.sqlite._restore import restore
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from itsm_workflow.storage.abilities import ContentCheck, Repair
+    from itsm_workflow.storage.abilities import ContentCheck, Repair, Restored
 
 _LAST_SEQ = 2**63 - 1
 
@@ -89,6 +90,11 @@ class SQLiteBackend:
     def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
         """Copy the store to a new file, see `SupportsBackup.backup`; SQLite's own backup, in one transaction."""
         backup(path_of(url), Path(target).absolute(), timeout=timeout)
+
+    @classmethod
+    def restore(cls, url: str, source: str, /, *, check: ContentCheck | None = None) -> Restored:
+        """Put a backup in the store's place, see `SupportsRestore.restore`; refused while a process has it open."""
+        return restore(path_of(url), Path(source).absolute(), check=check)
 
     @classmethod
     def repair(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at, new_file
 from itsm_workflow_backends.sqlite._connections import Connections
 from itsm_workflow_backends.sqlite._errors import translate
-from itsm_workflow_backends.sqlite._marking import complete_mark
+from itsm_workflow_backends.sqlite._marking import check_log_is_own, complete_mark, is_backup, mark_as_backup
+from itsm_workflow_backends.sqlite._opening import check_finished, connect
+from itsm_workflow_backends.sqlite._schema import stored_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -20,10 +23,24 @@ def backup(path: Path, target: Path, *, timeout: float) -> None:
     """Copy the store to a new file; `SQLiteBackend.backup` is the door to this."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+    with new_file(target) as new, _reading(path, timeout) as source:
+        _copy(source, path, new, target)
+
+
+@contextmanager
+def _reading(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+    if is_backup(path):
+        # Opened as a store it would become one.
+        check_finished(path)
+        check_log_is_own(path)
+        with closing(connect(path, "ro", timeout=timeout)) as source:
+            stored_version(source, path)
+            yield source
+        return
     connections = Connections(path, timeout=timeout, as_it_is=True)
     try:
-        with new_file(target) as new, connections.reading() as source:
-            _copy(source, path, new, target)
+        with connections.reading() as source:
+            yield source
     finally:
         connections.close()
 
@@ -36,6 +53,7 @@ def _copy(source: sqlite3.Connection, path: Path, new: Path, target: Path) -> No
             # One file: what stands in a log could be left behind when the copy is moved.
             copy.execute("PRAGMA journal_mode = DELETE")
             complete_mark(copy)
+            mark_as_backup(copy)
             (found,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
         raise translate(error, path, f"copy to {target} the store") from error

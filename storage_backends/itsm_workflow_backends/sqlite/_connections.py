@@ -19,7 +19,13 @@ from itsm_workflow.storage.files import check_writable, create_private, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
 from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replacement
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
-from itsm_workflow_backends.sqlite._opening import check_before_writing, close_without_checkpoint, connect, prepare
+from itsm_workflow_backends.sqlite._opening import (
+    check_before_writing,
+    check_finished,
+    close_without_checkpoint,
+    connect,
+    prepare,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -143,6 +149,10 @@ class Connections:
             idle, self._idle = self._idle, []
         for connection in idle:
             self._shut(connection)
+
+    def has_open(self, file: Identity | None) -> bool:
+        """Tell whether there is a connection to that file."""
+        return self._live > 0 and self._checked == file
 
     def hold(self) -> None:
         """Before a fork: wait for the calls of other threads, and let none begin."""
@@ -279,6 +289,7 @@ class Connections:
     def _open(self) -> sqlite3.Connection:
         path = self._path
         check_writable(path)
+        check_finished(path)
         if self._checked is None:
             with self._creating:
                 if look_at(path) is None and not self._as_it_is:
@@ -310,6 +321,12 @@ class Connections:
                 raise self._changed(known)
             self._log = known
             self._live += 1
+
+
+def is_open_here(path: Path) -> bool:
+    """Tell whether this process has connections to the file at the path."""
+    file = identity_of(look_at(path))
+    return any(isinstance(each, Connections) and each.has_open(file) for each in _forks.registered())
 
 
 def _renew_lock() -> None:

@@ -83,6 +83,11 @@ def register(each: Forkable) -> None:
         _REGISTRY.known.add(each)
 
 
+def registered() -> list[Forkable]:
+    """Return all objects of this process that were registered and are no garbage."""
+    return _REGISTRY.listed()
+
+
 def leave_parent() -> None:
     """Do in a child what the hooks do; called where the process may have been forked by other means than Python's."""
     _REGISTRY.after_in_child()

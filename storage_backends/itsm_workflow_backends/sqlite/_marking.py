@@ -5,6 +5,10 @@ which is in the log. A reader of file and log sees it taken back; a reader of a 
 the last process closes the store, SQLite copies the log into the file, and the mark is gone with it.
 
 Each checkpoint takes the mark away, so none is left to SQLite: whoever makes one marks the file again.
+
+A backup has a mark of the opposite meaning: it is the whole store, and no log belongs to it. It is taken away, in the
+file itself, when the backup is first opened as a store, before a log is begun. So a log beside a file with that mark is
+another one's, left behind where a backup was copied over a store, and SQLite would apply it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.storage.files import look_at
-from itsm_workflow_backends.sqlite._schema import APPLICATION_ID, MARKED_ID
+from itsm_workflow_backends.sqlite._schema import APPLICATION_ID, BACKUP_ID, MARKED_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +53,22 @@ def check_log(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def check_log_is_own(path: Path) -> None:
+    """Refuse a backup that has a log beside it; called before SQLite opens the file, since it would apply the log.
+
+    Raises:
+        StorageCorrupt: The log is another file's.
+    """
+    # In this order: a process that makes a store of the backup takes the mark away before it begins the log.
+    if log_size(path) and is_backup(path):
+        raise StorageCorrupt(
+            f"{path} is a backup, and {path.name}-wal beside it is the write-ahead log of the store that was there "
+            "before: applied to the backup, it would spoil it. Both were left as they are: bring the backup back with "
+            f"`itsm-workflow storage restore`, or move {path.name}-wal and {path.name}-shm away",
+            path=str(path),
+        )
+
+
 def log_size(path: Path) -> int:
     """Return how many bytes the log has, 0 if there is none."""
     found = look_at(path.with_name(f"{path.name}-wal"))
@@ -72,16 +92,40 @@ def mark(connection: sqlite3.Connection, path: Path) -> bool:
 
 def is_marked(path: Path) -> bool:
     """Tell whether the file itself, without its log, is marked."""
-    # SQLite keeps the file's descriptor open after this if other connections of the process have locks on it.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
-        return _application_id(file) == MARKED_ID
-    return False
+    return _id_in_file(path) == MARKED_ID
+
+
+def is_backup(path: Path) -> bool:
+    """Tell whether the file is a backup that was not opened as a store."""
+    return _id_in_file(path) == BACKUP_ID
+
+
+def mark_as_backup(connection: sqlite3.Connection) -> None:
+    """Note in a file that has no log that none belongs to it."""
+    _set(connection, BACKUP_ID)
+
+
+def begin_from_backup(connection: sqlite3.Connection) -> None:
+    """Make a store of a backup, before a log is begun."""
+    if _application_id(connection) == BACKUP_ID:
+        # Somebody may have opened the backup with a log of SQLite's; the mark must go from the file itself.
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        _set(connection, APPLICATION_ID)
+        connection.execute("PRAGMA synchronous = FULL")
 
 
 def complete_mark(connection: sqlite3.Connection) -> None:
     """Take back a mark that a crash left in the log: the log is there, so nothing is missing."""
     if _application_id(connection) == MARKED_ID:
         _set(connection, APPLICATION_ID)
+
+
+def _id_in_file(path: Path) -> int | None:
+    # SQLite keeps the file's descriptor open after this if other connections of the process have locks on it.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
+        return _application_id(file)
+    return None
 
 
 def _set(connection: sqlite3.Connection, application_id: int) -> None:

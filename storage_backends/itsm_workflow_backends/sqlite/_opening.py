@@ -41,13 +41,10 @@ def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
 
     Raises:
         StorageUnavailable: Another process has it open without a log that can be found here.
+        StorageCorrupt: The log beside it is another file's.
         StorageError: As `stored_version`.
     """
-    if os.path.lexists(repaired_name(path)):
-        raise StorageUnavailable(
-            f"cannot open {path}: a repair of it was interrupted; run `itsm-workflow storage repair` again",
-            path=str(path),
-        )
+    _marking.check_log_is_own(path)
     if first and not Companions.beside(path).complete and _await_alone(path, timeout=timeout):
         return
     connection = connect(path, "ro", timeout=timeout)
@@ -90,6 +87,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
         connection.execute("PRAGMA synchronous = EXTRA")
         migrate(connection, path)
         connection.execute("PRAGMA synchronous = FULL")
+    _marking.begin_from_backup(connection)
     _use_wal(connection, path, timeout)
     migrate(connection, path)
     _marking.complete_mark(connection)
@@ -105,6 +103,25 @@ def close_without_checkpoint(connection: sqlite3.Connection) -> None:
         _ABANDONED.append(connection)
 
 
+def check_finished(path: Path) -> None:
+    """Refuse a store that a repair or a restore has left half-way, before anything is made at its path.
+
+    Raises:
+        StorageUnavailable: One was interrupted.
+    """
+    for left, what in ((repaired_name(path), "repair"), (restored_name(path), "restore")):
+        if os.path.lexists(left):
+            raise StorageUnavailable(
+                f"cannot open {path}: a {what} of it was interrupted; run `itsm-workflow storage {what}` again",
+                path=str(path),
+            )
+
+
+def restored_name(path: Path) -> Path:
+    """Return where a restore puts the new file before the old one is moved."""
+    return path.with_name(f"{path.name}.restored")
+
+
 def repaired_name(path: Path) -> Path:
     """Return where a repair puts the new file before the old one is moved."""
     return path.with_name(f"{path.name}.repaired")
@@ -116,6 +133,8 @@ def read_version(path: Path) -> int:
     Raises:
         StorageError: There is none, or it cannot be read.
     """
+    check_finished(path)
+    _marking.check_log_is_own(path)
     # Without its companions the file is read as it is, since SQLite would make them even for a reader.
     how = "ro" if Companions.beside(path).complete else "ro&immutable=1"
     try:

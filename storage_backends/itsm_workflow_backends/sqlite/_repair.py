@@ -19,8 +19,8 @@ from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.storage.files import check_writable, keep_owner, look_at, new_file, sync_directory, unavailable
 from itsm_workflow_backends.sqlite import _queries as sql
 from itsm_workflow_backends.sqlite._errors import translate
-from itsm_workflow_backends.sqlite._marking import is_without_log, log_size
-from itsm_workflow_backends.sqlite._opening import close_without_checkpoint, connect, repaired_name
+from itsm_workflow_backends.sqlite._marking import check_log_is_own, is_without_log, log_size
+from itsm_workflow_backends.sqlite._opening import check_finished, close_without_checkpoint, connect, repaired_name
 from itsm_workflow_backends.sqlite._salvage import Salvaged, salvage
 from itsm_workflow_backends.sqlite._schema import differences, migrate, stored_version
 
@@ -60,6 +60,8 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     check_writable(path)
     with unavailable("remove", finished):
         finished.unlink(missing_ok=True)
+    check_finished(path)
+    check_log_is_own(path)
     with _held_alone(path, timeout) as connection:
         found = _repair(connection, path, finished, check)
     return attrs.evolve(found, original=_put_in_place(path, finished)) if found.problems else found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x49545357  # "ITSW"
 MARKED_ID = 0x4954534D  # "ITSM", see _marking
+BACKUP_ID = 0x49545342  # "ITSB", the same
 
 _VERSION_1 = (
     """
@@ -134,7 +135,7 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
                 path=str(path),
             )
         return 0
-    if application not in {APPLICATION_ID, MARKED_ID} or version < 1:
+    if application not in {APPLICATION_ID, MARKED_ID, BACKUP_ID} or version < 1:
         raise StorageCorrupt(
             f"{path} is a SQLite database of another application: it was left as it is, give another path",
             path=str(path),

@@ -1,0 +1,174 @@
+"""Bringing a backup back: a copy of it takes the place of the store, which is kept beside it with its log.
+
+The log of the store must be gone before the copy has its name, since SQLite would apply it to the copy. So the copy is
+complete, checked and durable under a name of its own first. While that name is there, no process opens the store, and a
+restore that was interrupted is run again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from contextlib import closing, contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.storage.abilities import Restored
+from itsm_workflow.storage.files import (
+    SAFE_FLAGS,
+    check_writable,
+    keep_owner,
+    look_at,
+    new_file,
+    sync_directory,
+    unavailable,
+)
+from itsm_workflow_backends.sqlite._connections import is_open_here
+from itsm_workflow_backends.sqlite._errors import translate
+from itsm_workflow_backends.sqlite._marking import is_marked
+from itsm_workflow_backends.sqlite._opening import connect, repaired_name, restored_name
+from itsm_workflow_backends.sqlite._repair import problems_of_the_file
+from itsm_workflow_backends.sqlite._salvage import salvage
+from itsm_workflow_backends.sqlite._schema import stored_version
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from itsm_workflow.storage.abilities import ContentCheck
+
+_ENDS = ("", "-wal", "-shm", "-journal")
+
+# Where SQLite locks a database: each process that has a store of ours open holds a lock somewhere in it.
+_LOCKS_AT, _LOCKS = 0x40000000, 512
+
+
+def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored:
+    """Put a copy of the backup at the path; `SQLiteBackend.restore` is the door to this."""
+    _check_source(path, source)
+    check_writable(path)
+    if os.path.lexists(repaired_name(path)):
+        raise StorageUnavailable(
+            f"cannot restore {path}: a repair of it was interrupted; run `itsm-workflow storage repair` first",
+            path=str(path),
+        )
+    copy, finished = path.with_name(f"{path.name}.restoring"), restored_name(path)
+    with _held_alone(path):
+        with unavailable("remove", copy):
+            copy.unlink(missing_ok=True)
+        with new_file(copy) as new:
+            with unavailable("copy", source):
+                shutil.copyfile(source, new)
+            changes = _checked(new, source, check)
+            if look_at(path) is not None:
+                keep_owner(new, path)
+        with unavailable("replace", path):
+            # Over what an interrupted restore left.
+            copy.replace(finished)
+            aside = _set_aside(path)
+            # The old log must be gone for good before the copy has the name.
+            sync_directory(path.parent)
+            finished.rename(path)
+            sync_directory(path.parent)
+    return Restored(store=path, changes=changes, aside=aside)
+
+
+def _check_source(path: Path, source: Path) -> None:
+    if look_at(source) is None:
+        raise StorageUnavailable(f"there is no backup at {source}", path=str(source))
+    if look_at(path) is not None and source.samefile(path):
+        raise StorageUnavailable(f"cannot restore {path}: it is the backup itself", path=str(path))
+    for end in ("-wal", "-journal"):
+        beside = source.with_name(source.name + end)
+        found = look_at(beside)
+        if found is not None and found.st_size:
+            raise StorageUnavailable(
+                f"cannot restore {source}: {beside.name} beside it says that it is a store in use, or was when its "
+                "process died: copy it with `itsm-workflow storage backup`, and restore that copy",
+                path=str(source),
+            )
+
+
+@contextmanager
+def _held_alone(path: Path) -> Iterator[None]:
+    """Keep SQLite from opening the file, whatever is in it: a damaged one is what is restored most often."""
+    if look_at(path) is None or sys.platform == "win32":  # pragma: no cover  # where an open file cannot be renamed
+        yield
+        return
+    # Before a descriptor of our own: closing that would drop the locks of this process's connections.
+    if is_open_here(path):
+        raise _in_use(path)
+    with unavailable("open", path):
+        descriptor = os.open(path, os.O_RDWR | SAFE_FLAGS)
+    try:
+        with unavailable("lock", path):
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCKS, _LOCKS_AT)
+            except (BlockingIOError, PermissionError) as error:
+                raise _in_use(path) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _in_use(path: Path) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"cannot restore {path}: a process has it open; stop all processes that use it, then restore it",
+        path=str(path),
+    )
+
+
+def _checked(copy: Path, source: Path, check: ContentCheck | None) -> int:
+    """Return how many changes are in the copy.
+
+    Raises:
+        StorageCorrupt: It is damaged, or no store.
+        StorageSchemaError: A newer version wrote it.
+    """
+    try:
+        with closing(connect(copy, "ro&immutable=1", timeout=0.0)) as connection:
+            if stored_version(connection, source) == 0:
+                raise StorageCorrupt(f"cannot restore {source}: it is empty; nothing was changed", path=str(source))
+            if is_marked(copy):
+                raise StorageCorrupt(
+                    f"cannot restore {source}: it was copied without its write-ahead log, which held the last commits; "
+                    "nothing was changed: take a backup that `itsm-workflow storage backup` made",
+                    path=str(source),
+                )
+            problem = next(_problems(connection, check), None)
+            (changes,) = connection.execute("SELECT count(*) FROM changes").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise translate(error, source, "restore", outcome="; nothing was changed") from error
+    if problem is not None:
+        raise StorageCorrupt(
+            f"cannot restore {source}: it is damaged ({problem}); nothing was changed: take another backup, or make "
+            "this one usable with `itsm-workflow storage repair` first",
+            path=str(source),
+        )
+    return int(changes)
+
+
+def _problems(connection: sqlite3.Connection, check: ContentCheck | None) -> Iterator[str]:
+    yield from problems_of_the_file(connection)
+    for change in salvage(connection, check):
+        if change.damage is not None or change.behind:
+            yield f"change {change.id}: {change.damage or 'its row is older than its history'}"
+
+
+def _set_aside(path: Path) -> tuple[Path, ...]:
+    """Move the store and what stands beside it, by names under which they are a store again; return these."""
+    there = [end for end in _ENDS if os.path.lexists(path.with_name(path.name + end))]
+    for number in count(1):
+        base = f"{path.name}.replaced-{number}"
+        moves = [(path.with_name(path.name + end), path.with_name(base + end)) for end in there]
+        if not any(os.path.lexists(new) for _, new in moves):
+            break
+    for old, new in moves:
+        old.rename(new)
+    return tuple(new for _, new in moves)
