@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.evidence import EffectNames
@@ -29,12 +31,11 @@ _STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
 _TRIES = 16
 
 
+@attrs.define
 class _Unreadable(Exception):
     """This row cannot be read, and nothing is known against any other."""
 
-    def __init__(self, error: StorageError) -> None:
-        super().__init__(str(error))
-        self.error = error
+    error: StorageError
 
 
 class Catalogue:

@@ -239,8 +239,13 @@ class Journal:
             )
             raise StorageSchemaError(message)
         # The definition may say another thing of the state than when it was stored.
-        change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
-        change, due_at = put_right(definition, change, stored.due_at, now, self.policy)
+        change, due_at = put_right(
+            definition,
+            attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome)),
+            stored.due_at,
+            now,
+            self.policy,
+        )
         return attrs.evolve(stored, change=change, due_at=due_at)
 
     def _row(self, change_id: str) -> Row:
@@ -255,9 +260,13 @@ class Journal:
     def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
         """Prepare a new change, with triggers fired on it at once."""
         now = self.clock.now()
-        plain = str.__str__(subject)  # a member of a host's enum is a text, too; a row holds no class of anybody's
         change, entry = open_change(
-            self.definition, change_id=change_id, subject=plain, form=form, now=now, actor=actor
+            self.definition,
+            change_id=change_id,
+            subject=str.__str__(subject),  # a member of a host's enum is a text, too; a row holds no class of anybody's
+            form=form,
+            now=now,
+            actor=actor,
         )
         return self._prepared(None, change, [entry], steps, now, actor, looked=False)
 

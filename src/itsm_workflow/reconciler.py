@@ -127,7 +127,6 @@ class Reconciler:
                 done = self._settle(group, self._looks(time, readers))
                 counted += done
                 left = None if left is None else left - (len(done) - done.count("unreadable"))
-            stopped = self._stopped(left, time)
             report = attrs.evolve(
                 report,
                 due=report.due + len(counted),
@@ -136,6 +135,7 @@ class Reconciler:
             )
             if progress is not None:
                 progress(report)
+            stopped = self._stopped(left, time)
             if stopped:
                 break
         return attrs.evolve(report, seconds=time.taken, finished=not stopped, stopped=stopped)

@@ -46,13 +46,18 @@ def may_be_reordered(
         return False
     if written(first) & (written(second) | _read(second)) or written(second) & _read(first):
         return True
-    if building and isinstance(first, _ASSIGNS) and isinstance(second, _ASSIGNS):
+    if building and _builds(first) and _builds(second):
         return False
     if _is_unnoticed(first, second):
         return False
     if (_is_check(first) and _is_check(second)) or (_typed(first) and _typed(first) == _typed(second)):
         return False
     return (_acts(first) and _is_seen(second)) or (_is_seen(first) and _acts(second))
+
+
+def _builds(statement: ast.stmt) -> bool:
+    """Whether a statement of a constructor assigns a part of the object, or has the base class assign its own."""
+    return isinstance(statement, _ASSIGNS) or ast.unparse(statement).startswith("super().__init__(")
 
 
 def _is_unnoticed(first: ast.stmt, second: ast.stmt) -> bool:
@@ -67,7 +72,8 @@ def _is_unnoticed(first: ast.stmt, second: ast.stmt) -> bool:
 
 def written(statement: ast.stmt) -> set[str]:
     """Return the names and the attributes that a statement assigns, or may assign."""
-    found = {node.id for node in _nodes(statement, ast.Name) if not isinstance(node.ctx, ast.Load)}
+    inside = set(_inside(statement))
+    found = {node.id for node in _nodes(statement, ast.Name) if not isinstance(node.ctx, ast.Load)} - inside
     found |= {ast.unparse(node) for node in _nodes(statement, ast.Attribute) if not isinstance(node.ctx, ast.Load)}
     for node in _nodes(statement, ast.Subscript):
         if not isinstance(node.ctx, ast.Load):
@@ -80,8 +86,17 @@ def written(statement: ast.stmt) -> set[str]:
     return found
 
 
+def _inside(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that only the comprehensions in a statement have."""
+    made = {id(node) for one in _nodes(statement, ast.comprehension) for node in ast.walk(one.target)}
+    names = [node for node in _nodes(statement, ast.Name) if not isinstance(node.ctx, ast.Load)]
+    outside = {node.id for node in names if id(node) not in made}
+    return (node.id for node in names if node.id not in outside)
+
+
 def _read(statement: ast.stmt) -> set[str]:
-    found = {node.id for node in _nodes(statement, ast.Name) if isinstance(node.ctx, ast.Load)}
+    inside = set(_inside(statement))
+    found = {node.id for node in _nodes(statement, ast.Name) if isinstance(node.ctx, ast.Load)} - inside
     return found | {ast.unparse(node) for node in _nodes(statement, ast.Attribute) if isinstance(node.ctx, ast.Load)}
 
 

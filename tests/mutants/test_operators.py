@@ -83,6 +83,12 @@ def test_operators(source: str, expected: list[str]) -> None:
             "d = self.b()\ne = self.c()", ["d = self.b() <-> e = self.c()"], id="two calls of the same object"
         ),
         pytest.param("d = b()\ne = c()", [], id="two values"),
+        pytest.param("d = [g for g in a]\ne = [g for g in b]", [], id="two values, each with names of its own inside"),
+        pytest.param(
+            "d = [g for g in a]\nfor g in d:\n    e = [g for c in b]",
+            [],
+            id="a value that the second needs, and a name that it has outside as well",
+        ),
         pytest.param("d = self.b()\ne = isinstance(a, c)", [], id="a call, and what type a value has"),
         pytest.param(
             "d = self.b()\ne = isinstance(self.c(), c)",
@@ -139,7 +145,8 @@ def test_statements_are_exchanged_where_that_may_be_noticed(source: str, expecte
 
 def test_assignments_of_a_constructor_are_not_exchanged() -> None:
     """What each calls is assumed not to notice the other."""
-    source = "class C:\n    def __init__(self, a):\n        self.a = a()\n        self.b = C.make()\n"
+    body = ("super().__init__(a)", "self.a = a()", "self.b = C.make()")
+    source = "\n        ".join(["class C:\n    def __init__(self, a):", *body])
     assert [one.told for one in mutations_of("m.py", source) if "<->" in one.told] == []
 
 

@@ -206,6 +206,70 @@ def test_progress_is_told_after_each_page_and_tells_all_so_far(monkeypatch: pyte
     assert (report.due, report.unchanged, report.finished, report.stopped) == (5, 5, True, "")
 
 
+def test_time_that_the_progress_takes_is_time_of_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of each page, also of the last one, and what it uses up is not spent on another page."""
+    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 2)
+    desk, workflow, _ = pending(5)
+    desk.pass_time(301)
+    seen: list[int] = []
+
+    def tell(so_far: Report) -> None:
+        seen.append(so_far.due)
+        desk.clock.advance(5)
+
+    report = workflow.reconcile(seconds=8, progress=tell)
+
+    assert seen == [2, 4]
+    assert (report.due, report.seconds, report.stopped) == (4, 10.0, "its time was used up")
+
+
+def test_the_limit_is_named_before_the_time_that_ended_with_it() -> None:
+    """Whoever set it knows that there may be more."""
+    desk, workflow, _ = pending(2)
+    desk.pass_time(301)
+
+    report = workflow.reconcile(limit=2, seconds=5, progress=lambda _: desk.clock.advance(5))
+
+    assert (report.due, report.stopped) == (2, "the limit was reached")
+
+
+def test_a_send_is_not_begun_after_the_time_of_the_pass() -> None:
+    """The next pass sends it."""
+    desk = Desk()
+    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    workflow = desk.workflow()
+    changes = [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(2)]
+    desk.pass_time(31)
+    gateway.is_down = False
+    gateway.before["create_ticket"] = lambda: desk.clock.advance(5)
+
+    first = workflow.reconcile(seconds=3)
+
+    assert (first.due, first.moved, first.stopped) == (1, 1, "its time was used up")
+    assert workflow.reconcile().moved == 1
+    assert {workflow.get(change.id).state for change in changes} == {State.PENDING}
+
+
+def test_the_lease_of_a_send_counts_from_before_the_commit_of_its_mark() -> None:
+    """A commit that took too much of it sends nothing: another worker takes over when it ends."""
+    desk = Desk()
+    desk.gateway = gateway = Unreachable(desk.ledger, clock=desk.clock)
+    workflow = desk.workflow()
+    change = workflow.apply(subject="collector-1", **ASKED)
+    desk.pass_time(31)
+    gateway.is_down = False
+
+    def wait(_: Sequence[Write]) -> None:
+        desk.store.after = lambda _: None
+        desk.clock.advance(11)
+
+    desk.store.after = wait
+
+    assert workflow.reconcile().failed == 1
+    assert "this worker took 11.0 s before it could send" in workflow.get(change.id).expect_attempt().problem
+    assert desk.ledger.tickets() == ()
+
+
 @pytest.mark.parametrize("limit", [None, 60])
 def test_no_more_are_claimed_in_one_commit_than_a_group(limit: int | None) -> None:
     """So that no claim waits long before its change is asked about."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from itsm_workflow.errors import NotApproved
+from itsm_workflow import COLLECTOR_CHANGE
+from itsm_workflow.errors import ChangeNotFound, NotApproved, StorageCorrupt
+from itsm_workflow.storage.protocol import Write
 from tests.unit.desk import ASKED, SUBJECT, Desk
 
 
@@ -30,3 +33,34 @@ def test_a_guarded_function_is_asked_with_all_its_arguments() -> None:
         start("collector", 43, place="there")
     assert seen == [("collector", 42, "here"), ("collector", 43, "there")]
     assert start.__name__ == "start"
+
+
+def test_a_name_that_nothing_goes_by_is_not_found_and_names_no_workflow() -> None:
+    """Only a workflow that has such a change is named."""
+    desk = Desk()
+    other = attrs.evolve(COLLECTOR_CHANGE, name="other_change")
+    desk.workflow(definition=other).apply(subject="theirs", **ASKED)
+
+    with pytest.raises(ChangeNotFound) as nowhere:
+        desk.workflow().resolve("nothing")
+    with pytest.raises(ChangeNotFound) as elsewhere:
+        desk.workflow().resolve("theirs")
+
+    assert str(nowhere.value) == str(ChangeNotFound(name="nothing"))
+    assert str(elsewhere.value) == str(ChangeNotFound(name="theirs", workflow="other_change"))
+
+
+def test_damage_is_told_with_the_page_that_it_is_in() -> None:
+    """Whoever stops after the first change has heard of it."""
+    desk = Desk()
+    workflow = desk.workflow()
+    changes = [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(2)]
+    row = desk.store.get(changes[1].id)
+    assert row is not None
+    damaged = attrs.evolve(row, version=row.version + 1, form=None, document="{}")
+    assert desk.store.commit([Write(row=damaged, expected_version=row.version, entries=())]) == [None]
+    told: list[tuple[str, type]] = []
+
+    first = next(workflow.find(on_damage=lambda name, error: told.append((name, type(error)))))
+
+    assert (first.id, told) == (changes[0].id, [(changes[1].id, StorageCorrupt)])
