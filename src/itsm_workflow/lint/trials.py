@@ -17,6 +17,7 @@ from itsm_workflow.lint.shape import lead
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.machine.returned import IDENTITY
 from itsm_workflow.policy import Policy
 from itsm_workflow.storage.codec import Codec
 
@@ -38,7 +39,6 @@ _FIRED = 5
 _KEPT = 16
 _MOST_KEPT = 60
 _ASIDE = 400
-_FIXED = ("id", "workflow", "definition_version", "subject", "state", "created_at")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -243,7 +243,7 @@ class Trials:
             told = f"update {name} makes another change of the same facts: it must go by them alone"
             self._note(self._error("update", told, row, facts))
             return False
-        touched = [field for field in _FIXED if getattr(one, field) != getattr(facts.change, field)]
+        touched = [field for field in IDENTITY if getattr(one, field) != getattr(facts.change, field)]
         if touched:
             told = f"update {name} sets {', '.join(touched)}, which is not for updates"
             self._note(self._error("update", told, row, facts))

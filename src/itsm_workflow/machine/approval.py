@@ -104,6 +104,10 @@ class ApprovalPolicy:
         by_applicant = bool(_approvers(snapshot)) and not _others(snapshot, applicant)
         return self.self_approval == "attention" and by_applicant
 
+    def alarms_of_approver(self, approver: str, *, applicant: str) -> bool:
+        """Tell the same of an approval that was attested, and by whom it was given."""
+        return self.self_approval == "attention" and is_same_user(approver, applicant)
+
     def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
             return _unproven(snapshot, "the ticket finished", "its result is missing")

@@ -9,10 +9,11 @@ import attrs
 from transitions import Machine, MachineError
 
 from itsm_workflow.change import ChangeRequest, Entry
-from itsm_workflow.errors import DefinitionError, TransitionRefused
-from itsm_workflow.machine.declared import wrong_json, wrong_values
+from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.machine.declared import wrong_values
 from itsm_workflow.machine.definition import FactMissingError, Facts
 from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.machine.returned import checked_reason, checked_update
 from itsm_workflow.machine.updates import effect_planned
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def fire(
 
     Raises:
         TransitionRefused: Nothing was changed; also where the evidence is not what its class declares.
-        DefinitionError: The update of a host's row left values that cannot be stored; nothing was changed.
+        DefinitionError: The guard or the update of a host's row returned what it may not, such as values that cannot be
+            stored; nothing was changed.
     """
     facts = Facts(
         change=change,
@@ -134,9 +136,10 @@ def fire(
         actor=actor,
     )
     state, row = step(definition, change.state, trigger, facts)
-    updated = row.update(facts)
-    if updated.data is not change.data:
-        _check_data(definition, trigger, updated)
+    try:
+        updated = checked_update(definition.name, row, change, row.update(facts))
+    except FactMissingError as missing:
+        raise _refused(definition, change.state, trigger, str(missing)) from None
     if row.dest is None and updated == change:
         return change, None
     before = {effect.id for effect in change.effects}
@@ -171,15 +174,6 @@ def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str,
     return definition.triggers(change.state)
 
 
-def _check_data(definition: WorkflowDefinition, trigger: str, updated: ChangeRequest) -> None:
-    wrong = wrong_json(updated.data)
-    if wrong:
-        raise DefinitionError(
-            f"workflow {definition.name}: the update of trigger {trigger} put into the change's data what cannot be "
-            f"stored: {'; '.join(wrong)}"
-        )
-
-
 def _refused(definition: WorkflowDefinition, state: str, trigger: str, reason: str) -> TransitionRefused:
     return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=definition.triggers(state))
 
@@ -201,15 +195,15 @@ def _machine(definition: WorkflowDefinition) -> Machine:
                 row.trigger.value,
                 [source.value for source in row.sources],
                 None if row.dest is None else row.dest.value,
-                conditions=[_condition(row)],
+                conditions=[_condition(definition.name, row)],
             )
         _machines[definition] = machine
     return machine
 
 
-def _condition(row: Transition) -> Callable[[_Token, Facts], Any]:
+def _condition(workflow: str, row: Transition) -> Callable[[_Token, Facts], Any]:
     def holds(token: _Token, facts: Facts) -> bool:
-        reason = _reason(row, facts)
+        reason = _reason(workflow, row, facts)
         if reason is not None:
             token.reasons.append(reason)
             return False
@@ -219,7 +213,7 @@ def _condition(row: Transition) -> Callable[[_Token, Facts], Any]:
     return holds
 
 
-def _reason(row: Transition, facts: Facts) -> str | None:
+def _reason(workflow: str, row: Transition, facts: Facts) -> str | None:
     if not isinstance(facts.evidence, row.evidence_types):
         wanted = " or ".join(kind.__name__ for kind in row.evidence_types)
         return f"it needs {wanted} as evidence, not {type(facts.evidence).__name__}"
@@ -227,6 +221,6 @@ def _reason(row: Transition, facts: Facts) -> str | None:
     if wrong:  # before the guard, which relies on the declared types
         return f"its evidence is not as {type(facts.evidence).__name__} declares: {'; '.join(wrong)}"
     try:
-        return row.guard(facts)
+        return checked_reason(workflow, row, row.guard(facts))
     except FactMissingError as missing:
         return str(missing)

@@ -61,15 +61,16 @@ def submitted(facts: Facts) -> ChangeRequest:
         submitted_at=facts.now,
         trace=wanted.trace,
     )
+    change = withdrawal.superseded(facts.change, *EffectStatus)
     return attrs.evolve(
-        facts.change,
+        change,
         attempt=attempt,
-        # Whatever was decided about an earlier ticket says nothing of this submission.
+        # Whatever was decided about an earlier ticket, or asked for it, says nothing of this submission.
         ticket=None,
         outcome=None,
         ended_at=None,
         suspicion=None,
-        attention=_parked(facts),
+        attention=_parked(attrs.evolve(facts, change=change)),
         heard=None,
         submission=wanted.number,
         round=facts.change.round + 1,
@@ -210,7 +211,7 @@ def attested(facts: Facts) -> ChangeRequest:
         deciders=(Decider(user=given.approver, approved=True),), attested_by=facts.actor, evidence=given.evidence
     )
     change = attrs.evolve(_ended(facts, Outcome.APPROVED), decision=decision)
-    if given.approver != applicant or facts.approval.self_approval != "attention":
+    if not facts.approval.alarms_of_approver(given.approver, applicant=applicant):
         return change
     told = {"ticket": facts.ticket.id, "approver": applicant}
     return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)
@@ -253,8 +254,7 @@ def withdrawal_planned(facts: Facts) -> ChangeRequest:
 
 def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
     """Set the withdrawals aside, and the call for a person as well."""
-    undone = (EffectStatus.PLANNED, EffectStatus.PARKED)
-    change = withdrawal.superseded(facts.change, *undone, EffectStatus.DELIVERED)
+    change = withdrawal.superseded(facts.change, EffectStatus.PLANNED, EffectStatus.PARKED, EffectStatus.DELIVERED)
     resolved = {AttentionReason.WITHDRAWAL_UNRESOLVED, AttentionReason.EFFECT_PARKED}
     if change.attention is None or change.attention.reason not in resolved:
         return change

@@ -76,7 +76,10 @@ def status_after(effect: PlannedEffect, result: ev.EffectResult) -> EffectStatus
     """Return the status of an effect that was done, or that there was nothing to do for.
 
     A ticket that has ended otherwise does not show whether an earlier delivery, of unknown outcome, withdrew it before.
+    What a delivery says that ended late changes nothing of a withdrawal that was set aside.
     """
+    if effect.status is EffectStatus.SUPERSEDED:
+        return EffectStatus.SUPERSEDED
     found_ended = result.withdrawal is ev.Withdrawal.ENDED
     return EffectStatus.SUPERSEDED if found_ended and not effect.unsure else EffectStatus.DELIVERED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,16 +11,20 @@ import pytest
 from itsm_workflow import Effect, State, Workflow
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import GatewayRefused, InvalidForm, TransitionRefused
-from itsm_workflow.machine.evidence import Withdrawal
+from itsm_workflow.machine.definition import Transition, waits_for_a_person
+from itsm_workflow.machine.evidence import Decision, Withdrawal
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Behaviour
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.testing import zoo
+from tests.testing.zoo import Stage
 from tests.world import APPROVER, World, times
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest
     from itsm_workflow.change import PlannedEffect, Ticket
+    from itsm_workflow.machine.definition import WorkflowDefinition
 
 LATE = 30.0
 """Seconds until a ticket's flow starts: a withdrawal comes before it."""
@@ -287,3 +292,49 @@ def test_a_withdrawal_waits_for_the_ticket_and_its_age() -> None:
     world.clock.advance(1)
     workflow.reconcile()
     assert the_withdrawal(workflow.get(change.id)).status is EffectStatus.DELIVERED
+
+
+class Again(enum.StrEnum):
+    """What a host does about a change that was refused."""
+
+    REWORK = "rework"
+
+
+def with_rework() -> WorkflowDefinition:
+    """Return a workflow in which a change that was refused can be filed once more."""
+    rework = Transition(trigger=Again.REWORK, sources=(Stage.REFUSED,), dest=Stage.DRAFT, evidence=Decision)
+    definition = zoo.deployment(zoo.DEPLOY)
+    return attrs.evolve(
+        definition,
+        final=frozenset({Stage.LIVE}),
+        transitions=(*definition.transitions, rework),
+        grants={Stage.GRANTED: True},
+        due={**definition.due, Stage.REFUSED: waits_for_a_person},
+    )
+
+
+def test_a_withdrawal_says_nothing_of_the_ticket_that_the_change_is_filed_as_next() -> None:
+    """What was withdrawn was the ticket before; the next one is approved as any other is."""
+    world = World()
+    with world.workflow(definition=with_rework(), effects={}) as workflow:
+        change = world.apply(workflow)
+        world.clock.advance(30)
+        world.gateway.run_due()
+        workflow.withdraw(change.id, actor="alice", reason="a mistake")
+        for _ in range(4):
+            world.clock.advance(100)
+            workflow.reconcile()
+        refused = workflow.get(change.id)
+        assert (refused.state, the_withdrawal(refused).status) == (Stage.REFUSED, EffectStatus.DELIVERED)
+
+        workflow.fire(change.id, Again.REWORK, Decision(), actor="alice")
+        second = workflow.submit(change.id, actor="alice")
+        assert (second.round, second.ticket != change.ticket) == (2, True)
+        world.clock.advance(30)
+        world.gateway.run_due()
+        acting.decide(world.ledger, world.ticket_of(second), APPROVER, approved=True, remark="")
+        world.clock.advance(1)
+        world.gateway.run_due()
+        approved = workflow.settle(change.id)
+        assert (approved.state, approved.attention) == (Stage.GRANTED, None)
+        assert workflow.require_approved(change.subject).id == change.id

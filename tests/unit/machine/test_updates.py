@@ -10,6 +10,7 @@ import pytest
 from itsm_workflow.change import (
     WITHDRAW,
     Attempt,
+    Attention,
     AttentionReason,
     Decider,
     EffectStatus,
@@ -27,6 +28,7 @@ from itsm_workflow.machine import updates
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.machine.due import asking_due
+from itsm_workflow.machine.withdrawal import forbids_approval
 from itsm_workflow.policy import Policy
 from tests.unit.machine import examples as x
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Update
 
 WANTED = ev.Decision(reason="please")
-PARKED = EffectStatus.PARKED
+PARKED, SUPERSEDED = EffectStatus.PARKED, EffectStatus.SUPERSEDED
 
 
 def updated(update: Update, change: ChangeRequest, evidence: object, at: float = 0) -> ChangeRequest:
@@ -349,13 +351,15 @@ def test_an_attested_approval_names_who_vouches_for_it() -> None:
     )
 
 
+@pytest.mark.parametrize("spelling", ["alice", "Alice", "ALICE"])
 @pytest.mark.parametrize(("setting", "raised"), [("attention", True), ("allow", False)])
 def test_an_attested_approval_by_the_applicant_is_alarmed_like_any_other(
     setting: SelfApproval,
     raised: bool,  # noqa: FBT001 - a case
+    spelling: str,
 ) -> None:
-    """As the rule of approval says."""
-    own = x.facts(x.PENDING, x.attested(approver="alice"), approval=ApprovalPolicy(self_approval=setting))
+    """As the rule of approval says, in every spelling of the applicant."""
+    own = x.facts(x.PENDING, x.attested(approver=spelling), approval=ApprovalPolicy(self_approval=setting))
     attention = updates.attested(own).attention
 
     assert (attention is not None and attention.reason is AttentionReason.SELF_APPROVED) is raised
@@ -366,6 +370,28 @@ def test_another_submission_forgets_who_decided() -> None:
     decided = attrs.evolve(x.DRAFT, decision=TicketDecision(deciders=(Decider(user="bob"),)))
 
     assert updated(updates.submitted, decided, x.submission()).decision is None
+
+
+@pytest.mark.parametrize("status", list(EffectStatus))
+def test_another_submission_is_done_with_withdrawals_of_an_earlier_ticket(status: EffectStatus) -> None:
+    """However far they came: none hits the next ticket, forbids its approval or asks for a person; other work stays."""
+    withdrawal = PlannedEffect(
+        id="C.withdraw.1.0", name=WITHDRAW, status=status, due_at=x.NOW, attempts=1, unsure=status is not SUPERSEDED
+    )
+    work = attrs.evolve(withdrawal, id="C.start.1.1", name="start", unsure=False)
+    told = Attention(reason=AttentionReason.EFFECT_PARKED, since=x.NOW, facts={"effect": withdrawal.id})
+    again = updated(updates.submitted, attrs.evolve(x.DRAFT, effects=(withdrawal,), attention=told), x.submission())
+    assert (again.effects[0].status, again.effects[0].unsure) == (SUPERSEDED, False)
+    assert (forbids_approval(again), again.attention) == (None, None)
+    assert updated(updates.submitted, attrs.evolve(x.DRAFT, effects=(work,)), x.submission()).effects == (work,)
+
+
+def test_a_late_result_brings_no_withdrawal_back_that_was_set_aside() -> None:
+    """Its worker was slow, and the change is at its next ticket by now."""
+    aside = PlannedEffect(id="C.withdraw.1.0", name=WITHDRAW, status=SUPERSEDED, due_at=x.NOW, attempts=1)
+    done = ev.EffectResult(effect=aside.id, attempt=1, withdrawal=ev.Withdrawal.DONE)
+    after = updated(updates.effect_delivered, attrs.evolve(x.PENDING, effects=(aside,)), done)
+    assert (after.effects, forbids_approval(after)) == ((aside,), None)
 
 
 def test_an_approval_by_the_applicant_asks_for_a_person() -> None:
