@@ -7,8 +7,8 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE
 from itsm_workflow.errors import ChangeNotFound, NotApproved, StorageCorrupt
-from itsm_workflow.storage.protocol import Write
 from tests.unit.desk import ASKED, SUBJECT, Desk
+from tests.unit.test_journal import spoil
 
 
 def test_a_guarded_function_is_asked_with_all_its_arguments() -> None:
@@ -54,13 +54,10 @@ def test_damage_is_told_with_the_page_that_it_is_in() -> None:
     """Whoever stops after the first change has heard of it."""
     desk = Desk()
     workflow = desk.workflow()
-    changes = [workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(2)]
-    row = desk.store.get(changes[1].id)
-    assert row is not None
-    damaged = attrs.evolve(row, version=row.version + 1, form=None, document="{}")
-    assert desk.store.commit([Write(row=damaged, expected_version=row.version, entries=())]) == [None]
+    sound, damaged = sorted(workflow.apply(subject=f"collector-{number}", **ASKED).id for number in range(2))
+    spoil(desk, damaged)
     told: list[tuple[str, type]] = []
 
     first = next(workflow.find(on_damage=lambda name, error: told.append((name, type(error)))))
 
-    assert (first.id, told) == (changes[0].id, [(changes[1].id, StorageCorrupt)])
+    assert (first.id, told) == (sound, [(damaged, StorageCorrupt)])
