@@ -127,7 +127,7 @@ def test_a_decision_asks_nothing_that_is_not_due() -> None:
     change = web.apply(subject=SUBJECT, **ASKED)
     assert (change.state, [one.status for one in change.effects]) == (State.PENDING, [EffectStatus.PLANNED])
     before = desk.ledger.requests.copy()
-    concern = Concern(reason=AttentionReason.OVERDUE, facts={})
+    concern = Concern(reason=AttentionReason.HOST, facts={"asked": "olga"})
 
     assert web.fire(change.id, "raise_attention", concern, actor="olga").attention is not None
     assert desk.ledger.requests == before
