@@ -18,7 +18,7 @@
     │   ├── StorageConflict         somebody else wrote first
     │   ├── StorageUnavailable      the store cannot be reached or written
     │   ├── StorageCorrupt          what is stored cannot be true
-    │   └── StorageSchemaError      the store was written by a newer version
+    │   └── StorageSchemaError      the store was written by another version
     └── GatewayError
         ├── GatewayUnavailable      nothing was sent
         │   └── GatewayNotAsked     nothing was tried: the gateway rests, or the time is used up
@@ -253,7 +253,7 @@ class StorageCorrupt(StorageError):
 
 
 class StorageSchemaError(StorageError):
-    """The store or a document in it was written by a newer version of this library."""
+    """The store or a document in it was written by a newer version of this library; or by an older one, to be read."""
 
     code = "storage.schema"
 

@@ -183,6 +183,27 @@ def test_a_backup_that_became_a_store_has_a_log_of_its_own(tmp_path: Path) -> No
         opened.close()
 
 
+def test_a_backup_is_a_store_before_it_has_a_log(tmp_path: Path) -> None:
+    """Also where a reader keeps the log from being copied into the file: after a crash, it is the file's own log."""
+    path = tmp_path / "store"
+    bring_back(SQLiteBackend, backed_up(SQLiteBackend, path, "c1"), path)
+    child(
+        """
+        import sqlite3
+        backend = open_storage(f"sqlite:///{sys.argv[1]}")
+        reader = sqlite3.connect(sys.argv[1], isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM changes").fetchone()
+        stored(backend, create("c2"))
+        os._exit(0)
+        """,
+        path,
+    )
+    opened = SQLiteBackend(path)
+    assert found(opened) == ["c1", "c2"]
+    opened.close()
+
+
 @BOTH
 def test_a_backup_can_be_backed_up(backend: Backend, tmp_path: Path) -> None:
     """As it is, without becoming a store."""

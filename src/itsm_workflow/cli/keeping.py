@@ -11,11 +11,12 @@ import rich_click as click
 from itsm_workflow.cli.checking import check
 from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts
+from itsm_workflow.cli.places import check_exists
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.cli.views import plain
 from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair, SupportsRestore
-from itsm_workflow.storage.registry import GROUP, backend_of, handing_over
+from itsm_workflow.storage.registry import GROUP, backend_of, handing_over, open_storage, schema_of
 from itsm_workflow.storage.soundness import content_problem
 from itsm_workflow.storage.url import path_of, scheme_of
 
@@ -114,6 +115,30 @@ def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
                 ("set aside", "\n".join(map(str, done.aside)) or "nothing: there was no store"),
             ]
         )
+    return Exit.DONE
+
+
+@storage.command()
+@click.argument("url", type=store_url)
+@json_option
+def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
+    """Raise a store to the schema of this release; processes of older releases cannot use it after that.
+
+    Back it up and stop these processes first. A process of this release that writes does the same by opening the store.
+    """
+    check_exists(url)
+    before = schema_of(url)
+    if before is None:
+        data(f"the {scheme_of(url)} backend tells of no schema; nothing was done")
+        return Exit.DONE
+    if before.found < before.known:
+        open_storage(url).close()
+    if in_json:
+        as_json({"from": before.found, "to": before.known})
+    elif before.found < before.known:
+        data(f"the store had schema {before.found} and has schema {before.known} now")
+    else:
+        data(f"the store has schema {before.known}, which is current; nothing was done")
     return Exit.DONE
 
 

@@ -23,7 +23,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.records import Records
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.settings import VARIABLES, Settings
-from itsm_workflow.storage.registry import open_storage
+from itsm_workflow.storage.registry import check_schema, open_storage
 from itsm_workflow.storage.url import FILES, path_of, scheme_of
 
 if TYPE_CHECKING:
@@ -157,12 +157,22 @@ def _own_workflow(store: SecretURL) -> Iterator[Workflow]:
 
 @contextlib.contextmanager
 def existing_store(url: SecretURL) -> Iterator[StorageBackend]:
-    """Open a store to read it. None is made: a typing error would look like an empty store."""
+    """Open a store to read it. None is made or upgraded: a typing error would look like an empty store."""
+    check_exists(url)
+    check_schema(url)
+    with contextlib.closing(open_storage(url)) as storage:
+        yield storage
+
+
+def check_exists(url: SecretURL) -> None:
+    """Refuse the URL of a file that is not there, since opening would make it.
+
+    Raises:
+        StorageUnavailable: There is none.
+    """
     if scheme_of(url) in FILES and not path_of(url).exists():
         named = path_of(url) if url.is_plain else url
         raise StorageUnavailable(f"there is no store at {named}; name it by an option or {VARIABLES['store'][0]}")
-    with contextlib.closing(open_storage(url)) as storage:
-        yield storage
 
 
 def _load(app: str) -> Workflow:

@@ -39,7 +39,7 @@ _CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the wa
 
 
 def examine_storage(url: str | SecretURL, *, now: dt.datetime) -> Iterator[Finding]:
-    """Yield what is found of a store. Nothing is stored, made or migrated, and no password of the URL is shown."""
+    """Yield what is found of a store. Nothing is stored, made or upgraded, and no password of the URL is shown."""
     url = SecretURL.of(url)
     for finding in _examined(url, now):
         yield attrs.evolve(finding, seen=url.scrub(finding.seen))
@@ -59,9 +59,10 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
         if schema is not None and schema.found < schema.known:
             yield warning(
                 "storage.schema",
-                f"the store has schema {schema.found}, this release writes {schema.known}: the first that opens it "
-                "migrates it, and older releases cannot open it after that",
-                "back the store up, then start this release everywhere; the rest of the store was not looked at",
+                f"the store has schema {schema.found}, this release writes {schema.known}: the first that opens it to "
+                "write upgrades it, and processes of older releases cannot use it after that",
+                "back the store up, stop those processes, then run `itsm-workflow storage upgrade`; the rest of the "
+                "store was not looked at",
             )
             return
         with logged_damage() as told, contextlib.closing(open_storage(url)) as storage:

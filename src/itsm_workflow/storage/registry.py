@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
-from itsm_workflow.errors import StorageError, StorageUnavailable, describe
+from itsm_workflow.errors import StorageError, StorageSchemaError, StorageUnavailable, describe
 from itsm_workflow.secrets import SecretURL, without_frames
 from itsm_workflow.storage.protocol import PROTOCOL_VERSION, Schema, StorageBackend
 from itsm_workflow.storage.url import scheme_of
@@ -122,6 +122,25 @@ def schema_of(url: str | SecretURL) -> Schema | None:
     url = SecretURL.of(url)
     backend: object = backend_of(url)
     return handing_over(url, backend.schema_of) if isinstance(backend, TellsSchema) else None
+
+
+def check_schema(url: str | SecretURL) -> None:
+    """Refuse a store of an older schema, for those who only read: opening it would upgrade it.
+
+    Raises:
+        StorageSchemaError: It is older; it was not opened.
+        StorageError: As `schema_of`.
+    """
+    url = SecretURL.of(url)
+    schema = schema_of(url)
+    if schema is not None and schema.found < schema.known:
+        raise StorageSchemaError(
+            f"the store at {url} has schema {schema.found}, and this release writes {schema.known}. It was left as it "
+            "is: opening it to write upgrades it, and processes of an older release cannot use it after that. Back it "
+            f"up, stop those processes, then run `itsm-workflow storage upgrade {url}`",
+            found=schema.found,
+            known=schema.known,
+        )
 
 
 def backend_of(url: str | SecretURL) -> type[OpenableBackend]:

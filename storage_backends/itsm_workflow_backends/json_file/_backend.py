@@ -16,14 +16,17 @@ from itsm_workflow.storage.protocol import (
     Query,
     Row,
     Rows,
+    Schema,
     Write,
 )
 from itsm_workflow.storage.url import path_of
 from itsm_workflow_backends.json_file._backup import backup
 from itsm_workflow_backends.json_file._compaction import Compaction, check_compact_at
+from itsm_workflow_backends.json_file._format import SCHEMA
 from itsm_workflow_backends.json_file._repair import repair
 from itsm_workflow_backends.json_file._restore import restore
 from itsm_workflow_backends.json_file._rewrite import encode_writes
+from itsm_workflow_backends.json_file._schema import read_schema
 from itsm_workflow_backends.json_file._shared import Opened, SharedLog
 
 if TYPE_CHECKING:
@@ -85,6 +88,17 @@ class JSONFileBackend:
     def from_url(cls, url: str, /, *, timeout: float = 30.0, compact_at: int = _COMPACT_AT) -> Self:
         """Open the store at ``json:///relative/path`` or ``json:////absolute/path``."""
         return cls(path_of(url), timeout=timeout, compact_at=compact_at)
+
+    @classmethod
+    def schema_of(cls, url: str, /) -> Schema:
+        """Tell with which schema the store was written; only reads.
+
+        Raises:
+            StorageUnavailable: There is no file, or it cannot be read.
+            StorageCorrupt: It is not a store of this library, or nothing of it is left.
+            StorageSchemaError: A newer version wrote it.
+        """
+        return Schema(found=read_schema(path_of(url)), known=SCHEMA)
 
     @classmethod
     def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
