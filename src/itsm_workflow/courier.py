@@ -8,7 +8,9 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.effects import EffectCall
-from itsm_workflow.errors import GatewayError, StorageConflict, TransitionRefused, describe
+from itsm_workflow.errors import GatewayError, GatewayMistake, StorageConflict, TransitionRefused, describe
+from itsm_workflow.gateway.asking import asked
+from itsm_workflow.gateway.checked import checked_withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Step
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from itsm_workflow.effects import EffectRegistry
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.journal import Journal
+    from itsm_workflow.observe import Observers
     from itsm_workflow.settle import Deliver
     from itsm_workflow.storage.codec import Stored
 
@@ -40,11 +43,13 @@ class Courier:
         journal: The changes.
         gateway: Withdraws tickets, which is the library's own effect.
         effects: The functions of this process.
+        observers: Are told of a gateway's own mistakes.
     """
 
     journal: Journal
     gateway: TicketGateway
     effects: EffectRegistry
+    observers: Observers
 
     def deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
         """Deliver the effect that a claim names.
@@ -82,12 +87,15 @@ class Courier:
         wrong = error_of_another_gateway(ticket, self.gateway.name)
         if wrong is not None:
             return attrs.evolve(result, error=describe(wrong))
+        operator, reason = change.expect_attempt().creator, f"withdrawn by {actor or 'the applicant'}"
         try:
-            withdrawal = self.gateway.withdraw(
-                ticket,
-                operator=change.expect_attempt().creator,
-                reason=f"withdrawn by {actor or 'the applicant'}",
+            withdrawal = asked(
+                "withdraw",
+                lambda: checked_withdrawal(self.gateway.withdraw(ticket, operator=operator, reason=reason)),
             )
+        except GatewayMistake as error:
+            self.observers.on_trouble(change.id, error)
+            return attrs.evolve(result, withdrawal=ev.Withdrawal.UNKNOWN, error=describe(error))
         except GatewayError as error:
             return attrs.evolve(result, error=describe(error))
         return attrs.evolve(result, withdrawal=withdrawal, error=_PROBLEMS.get(withdrawal, ""))

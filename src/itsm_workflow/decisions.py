@@ -189,10 +189,11 @@ class Decisions(Records):
             StorageConflict: Another change is bound to that ticket.
             GatewayError: The gateway could not be asked.
         """
-        wrong = [*check_shown("sn", sn), *(check_shown("ticket_id", ticket_id) if ticket_id is not None else ())]
-        if wrong:
-            raise InvalidForm(wrong)
-        checked_person(actor, actor, override, field="override")
+        given = {"sn": sn} if ticket_id is None else {"sn": sn, "ticket_id": ticket_id}
+        problems = [problem for field, value in given.items() for problem in check_shown(field, value)]
+        problems += check_person(plain(actor), override, field="override")
+        if problems:
+            raise InvalidForm(problems)
         with self._allowing_people():
             confirmed = self._filing.confirm_ticket(change_id, sn=sn, ticket_id=ticket_id, override=override)
         return self._fire(change_id, Trigger.RECORD_TICKET, confirmed, actor=actor)

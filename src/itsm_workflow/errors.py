@@ -25,7 +25,8 @@
         ├── GatewayTimeout          no answer in time: the outcome is unknown
         ├── GatewayRefused          the gateway answered no
         └── GatewayProtocolError    the answer is not the gateway's language
-            └── GatewayAnswerTooLarge   the answer is larger than may be held
+            ├── GatewayAnswerTooLarge   the answer is larger than may be held
+            └── GatewayMistake      the gateway's own code failed
 
 Each error carries its facts as attributes, a stable dotted ``code``, and (where the log platform had one)
 its ``platform_code``. All survive pickling, since task queues ship them between processes.
@@ -338,6 +339,12 @@ class GatewayAnswerTooLarge(GatewayProtocolError):
     """The answer is larger than the endpoint allows. Asking again does not help; a person must look at the gateway."""
 
     code = "gateway.too_large"
+
+
+class GatewayMistake(GatewayProtocolError):
+    """A gateway's own code failed, or returned what is no answer. The request may have been carried out."""
+
+    code = "gateway.mistake"
 
 
 def describe(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,9 +10,10 @@ import attrs
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
+from itsm_workflow.gateway.asking import asked, bounded
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
-from itsm_workflow.gateway.protocol import CreateRequest, SentTicket, SupportsBudget
+from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Form
     from itsm_workflow.form import Asked, FormCheck, Problem
     from itsm_workflow.gateway.checked import PageRule
-    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.gateway.protocol import FoundTicket, TicketGateway
     from itsm_workflow.journal import Journal
     from itsm_workflow.loop import Loop
+    from itsm_workflow.observe import Observers
     from itsm_workflow.secrets import Secret
     from itsm_workflow.storage.codec import Stored
 
@@ -43,6 +46,7 @@ class Filing:
         loop: Sends, and looks up what came of a send.
         catalogue: Knows the names of the workflow's effects.
         gateway: Checks forms.
+        observers: Are told of a gateway's own mistakes.
         form_check: The host's own check of forms.
         key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
         entropy: Where ids and keys get their random bytes from.
@@ -56,6 +60,7 @@ class Filing:
         loop: Loop,
         catalogue: Catalogue,
         gateway: TicketGateway,
+        observers: Observers,
         form_check: FormCheck | None,
         key_prefix: str,
         entropy: Callable[[int], bytes],
@@ -65,6 +70,7 @@ class Filing:
         self._loop = loop
         self._catalogue = catalogue
         self._gateway = gateway
+        self._observers = observers
         self._form_check = form_check
         self._key_prefix = key_prefix
         self._entropy = entropy
@@ -219,24 +225,31 @@ class Filing:
         """
         change = self._journal.load(change_id).change
         skew = self._journal.policy.clock_skew
-        rows = self._gateway.find_by_sn(sn, SentTicket.of(change, skew)) if change.attempt else ()
-        found = checked_found(rows, self._shows)
+        attempt = change.attempt
+        found: tuple[FoundTicket, ...] = ()
+        if attempt is not None:
+            sent = SentTicket.of(change, skew)
+            found = asked("look_up", lambda: checked_found(self._gateway.find_by_sn(sn, sent), self._shows))
         matching = [one for one in found if ticket_id in {None, one.id}]
-        if change.attempt is None or len(matching) != 1:
+        if attempt is None or len(matching) != 1:
             ids = ", ".join(one.id for one in found) or "none"
             wanted = f"ticket {sn}" + (f" with id {ticket_id}" if ticket_id else "")
             reason = f"the gateway shows {len(matching)} of {wanted}; ids with that number: {ids}"
             raise TransitionRefused(state=change.state, trigger=Trigger.RECORD_TICKET, reason=reason)
         ticket = matching[0]
+        differences = (*ticket.differences, *ticket.unseen)
+        if ticket.key != attempt.key and not any(one.startswith("key:") for one in differences):
+            shown = f"shows {ticket.key}" if ticket.key else "not shown"
+            differences = (f"key: sent {attempt.key}, {shown}", *differences)
         return ev.TicketConfirmed(
             gateway=self._gateway.name,
             id=ticket.id,
             sn=ticket.sn,
             url=ticket.url,
-            key=change.attempt.key,
+            key=ticket.key,
             creator=ticket.creator,
             channel=ev.Channel.OPERATOR,
-            differences=(*ticket.differences, *ticket.unseen),
+            differences=differences,
             override=override,
         )
 
@@ -256,7 +269,7 @@ class Filing:
 
     def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
         """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
-        gateway = self._gateway.within(budget) if isinstance(self._gateway, SupportsBudget) else self._gateway
+        gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
         submission = self._submission(
             form, number=self._journal.highest_submission(subject) + 1, service=checked_service(gateway.service())
         )

@@ -14,9 +14,8 @@ import attrs
 
 from itsm_workflow.courier import WORKER
 from itsm_workflow.errors import GatewayError
+from itsm_workflow.gateway.asking import asked, bounded
 from itsm_workflow.gateway.checked import checked_results
-from itsm_workflow.gateway.protocol import SupportsBudget
-from itsm_workflow.isolation import POISON
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.settle import Read, ReadAnswer
 
@@ -119,12 +118,7 @@ class Looks:
         return _done(ask) if pool is None else pool.submit(ask)
 
     def _record(self, one: _Look, answers: Callable[[], Answers]) -> tuple[Stored, bool]:
-        try:
-            found = answers()
-        except Exception as error:  # noqa: BLE001 - a gateway's own mistake: the question was not answered
-            self.observers.on_trouble(one.stored.change.id, error, doing=POISON)
-            return one.stored, False
-        stored, answered = self.loop.record_look(one.stored, one.plan.question, found, self.time)
+        stored, answered = self.loop.record_look(one.stored, one.plan.question, answers(), self.time)
         return self.loop.go_on(stored, self.time), answered
 
     def _renewed(self, waiting: Sequence[_Look]) -> tuple[list[_Look], list[str]]:
@@ -165,12 +159,11 @@ class Looks:
         }
         if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
-        gateway = self.gateway
-        if isinstance(gateway, SupportsBudget):
-            gateway = gateway.within(self.time.look_budget(won[0].claimed))
+        budget = self.time.look_budget(won[0].claimed)
+        gateway = bounded(self.gateway, budget, partial(self.observers.on_trouble, ""))
         tickets = list(ours.values())
         try:
-            results = checked_results(gateway.results(tickets), tickets)
+            results = asked("results", lambda: checked_results(gateway.results(tickets), tickets))
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from itsm_workflow import settle
@@ -11,20 +12,20 @@ from itsm_workflow.change import WITHDRAW, AttentionReason
 from itsm_workflow.courier import WORKER, Courier, error_of_another_gateway
 from itsm_workflow.errors import (
     GatewayError,
+    GatewayMistake,
     GatewayProtocolError,
     SettingsError,
     StorageConflict,
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.checked import any_host, checked_answer, checked_found, checked_snapshot
+from itsm_workflow.gateway.asking import asked, bounded, created, time_of
+from itsm_workflow.gateway.checked import any_host, checked_found, checked_snapshot
 from itsm_workflow.gateway.protocol import (
     CreateRequest,
     NotSent,
     Refused,
     SentTicket,
-    SupportsBudget,
-    SupportsTime,
     Unknown,
 )
 from itsm_workflow.machine import evidence as ev
@@ -98,8 +99,8 @@ class Loop:
         return bounded
 
     def _spend(self, budget: Budget) -> None:
-        gateway = self._gateway
-        self._budget, self._gateway = budget, gateway.within(budget) if isinstance(gateway, SupportsBudget) else gateway
+        self._budget = budget
+        self._gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
 
     def go_on(self, stored: Stored, time: PassTime) -> Stored:
         """Ask and decide until the change is no longer due, or the time of the pass is over."""
@@ -202,7 +203,8 @@ class Loop:
             sent = self._send(claimed.change, question, since)
             return self.record(claimed, sent, keep=True), not isinstance(sent.answer, NotSent)
         if isinstance(question, Deliver):
-            courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects)
+            told = self._observers
+            courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects, observers=told)
             return courier.deliver(claimed, question)
         looking = self if time is None else self.within(time.look_budget(since))
         return self.record_look(claimed, question, looking.look(claimed.change, question), time)
@@ -305,7 +307,7 @@ class Loop:
             creator=attempt.creator,
             answer=answer,
             found=found,
-            at=self._moment(),
+            at=self._moment(change),
         )
 
     def _late(self, since: float) -> NotSent | None:
@@ -346,7 +348,7 @@ class Loop:
             if late is not None:
                 return late
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
-        return checked_answer(self._gateway.create(request), self._shows)
+        return created(self._gateway, request, self._shows, partial(self._observers.on_trouble, change.id))
 
     def _look_up(self, change: ChangeRequest, sn: str | None) -> LookupAnswer:
         channel = ev.Channel.LOOKUP
@@ -356,17 +358,20 @@ class Loop:
             channel = ev.Channel.CALLBACK
             found = tuple({one.id: one for one in (*found, *(named or ()))}.values()) if found else named
         number = change.expect_attempt().number
-        return LookupAnswer(number=number, found=found, channel=channel, problem=problem, at=self._moment())
+        return LookupAnswer(number=number, found=found, channel=channel, problem=problem, at=self._moment(change))
 
-    def _moment(self) -> Moment:
-        return self._journal.moment(self._gateway.time() if isinstance(self._gateway, SupportsTime) else None)
+    def _moment(self, change: ChangeRequest) -> Moment:
+        return self._journal.moment(time_of(self._gateway, partial(self._observers.on_trouble, change.id)))
 
     def _find(self, change: ChangeRequest, sn: str | None = None) -> tuple[tuple[FoundTicket, ...] | None, str]:
         sent = SentTicket.of(change, self._journal.policy.clock_skew)
         try:
-            found = self._gateway.find_by_sn(sn, sent) if sn else self._gateway.find_by_key(sent)
-            return tuple(one for one in checked_found(found, self._shows) if one.key), ""
+            find = partial(self._gateway.find_by_sn, sn) if sn else self._gateway.find_by_key
+            found = asked("look_up", lambda: checked_found(find(sent), self._shows))
+            return tuple(one for one in found if one.key), ""
         except GatewayError as error:
+            if isinstance(error, GatewayMistake):
+                self._observers.on_trouble(change.id, error)
             return None, describe(error)
 
     def foreign(self, ticket: Ticket) -> GatewayError | None:
@@ -380,10 +385,10 @@ class Loop:
         if foreign is not None:
             self._observers.on_trouble(change.id, foreign)
             return ReadAnswer(snapshot=None)
-        field = self._journal.definition.approval.decision_field
+        ticket, field = change.ticket, self._journal.definition.approval.decision_field
         try:
-            snapshot = self._gateway.read(change.ticket, decision_field=field)
-            return ReadAnswer(snapshot=checked_snapshot(snapshot, change.ticket))
+            snapshot = asked("read", lambda: checked_snapshot(self._gateway.read(ticket, decision_field=field), ticket))
+            return ReadAnswer(snapshot=snapshot)
         except GatewayError as error:
             self._observers.on_trouble(change.id, error)
             return ReadAnswer(snapshot=None)

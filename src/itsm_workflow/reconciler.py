@@ -10,6 +10,7 @@ change is claimed by one of them.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,8 +19,9 @@ import attrs
 from itsm_workflow.clock import to_micros
 from itsm_workflow.courier import WORKER
 from itsm_workflow.errors import GatewayError, StorageUnavailable
+from itsm_workflow.gateway.asking import asked, bounded, resting
 from itsm_workflow.gateway.checked import checked_numbers
-from itsm_workflow.gateway.protocol import SupportsBudget, SupportsRest, SupportsUndelivered
+from itsm_workflow.gateway.protocol import SupportsUndelivered
 from itsm_workflow.isolation import POISON, Isolation
 from itsm_workflow.journal import Page
 from itsm_workflow.looking import Looks
@@ -157,10 +159,7 @@ class Reconciler:
             return "the limit was reached"
         if time.is_over():
             return "its time was used up"
-        return self._resting()
-
-    def _resting(self) -> str:
-        return self.gateway.resting() if isinstance(self.gateway, SupportsRest) else ""
+        return resting(self.gateway, partial(self.observers.on_trouble, ""))
 
     def _due(self) -> Iterator[Page]:
         # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
@@ -218,11 +217,11 @@ class Reconciler:
 
     def _mark_undelivered(self, time: PassTime) -> int:
         """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
-        gateway = self.gateway.within(time.budget()) if isinstance(self.gateway, SupportsBudget) else self.gateway
+        gateway = bounded(self.gateway, time.budget(), partial(self.observers.on_trouble, ""))
         if time.is_over() or not isinstance(gateway, SupportsUndelivered):
             return 0
         try:
-            listed = checked_numbers(gateway.undelivered())
+            listed = asked("undelivered", lambda: checked_numbers(gateway.undelivered()))
         except GatewayError as error:
             self.observers.on_trouble("", error)
             return 0

@@ -21,6 +21,7 @@ from itsm_workflow.decisions import Decisions, checked_person
 from itsm_workflow.effects import EffectRegistry
 from itsm_workflow.errors import GatewayError, SettingsError
 from itsm_workflow.filing import Filing
+from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.checked import any_host, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
 from itsm_workflow.identity import ulid
@@ -150,6 +151,7 @@ class Workflow(Decisions):
             loop=loop,
             catalogue=catalogue,
             gateway=gateway,
+            observers=told,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
@@ -320,9 +322,10 @@ class Workflow(Decisions):
             live: Ask the gateway for the page to embed; a gateway that cannot be asked leaves it None.
         """
         change, iframe = self.get(change_id), ""
-        if live and change.ticket is not None and isinstance(self._gateway, SupportsPages):
+        ticket, gateway = change.ticket, self._gateway
+        if live and ticket is not None and isinstance(gateway, SupportsPages):
             with contextlib.suppress(GatewayError):
-                iframe = page_url(self._gateway.iframe_url(change.ticket), self._shows)
+                iframe = asked("iframe_url", lambda: page_url(gateway.iframe_url(ticket), self._shows))
         return attrs.evolve(super().status(change_id), iframe_ticket_url=iframe or None)
 
     def close(self, *, seconds: float | None = None) -> None:

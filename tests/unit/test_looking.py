@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LEASE = Policy().read_lease.total_seconds()
 AGES = LEASE / 4
+POLL = Policy().poll.total_seconds()
 LEAST = Policy().look_least.total_seconds()
 
 
@@ -434,7 +435,7 @@ def test_no_more_are_asked_at_once_than_there_are_readers() -> None:
 
 @pytest.mark.parametrize("steps", [[], [int]], ids=["the caller's thread", "another thread"])
 def test_a_gateways_own_mistake_is_told_of_and_holds_up_no_other(steps: list[Callable[[], object]]) -> None:
-    """The question counts as not answered, so that the change falls due again with its lease."""
+    """The question counts as not answered, as for any other read."""
     scene = Scene(3)
     scene.end_all()
 
@@ -445,9 +446,9 @@ def test_a_gateways_own_mistake_is_told_of_and_holds_up_no_other(steps: list[Cal
 
     assert sorted(scene.looks(readers=2).look(scene.planned())) == ["failed", "moved", "moved"]
     [(change_id, error)] = scene.desk.witness.troubles
-    assert str(error) == "the change could not be looked into, and is due again: KeyError: 'rows'"
+    assert str(error) == "read: the gateway's own code failed: KeyError: 'rows'"
     [failed] = [change for change in scene.changes if change.id == change_id]
-    assert (scene.workflow.get(failed.id).state, scene.due_in(failed)) == (State.PENDING, LEASE)
+    assert (scene.workflow.get(failed.id).state, scene.due_in(failed)) == (State.PENDING, POLL)
 
 
 # ---------------------------------------------------------------- the age of claims

@@ -17,6 +17,7 @@ from itsm_workflow.errors import (
     StorageError,
     TransitionRefused,
 )
+from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -172,10 +173,11 @@ class Inbox:
 
     def _check_token(self, callback: Callback) -> None:
         """Tell observers if the server says that the token is not its own; the look decides all the same."""
-        if not isinstance(self._gateway, SupportsTokenCheck):
+        gateway = self._gateway
+        if not isinstance(gateway, SupportsTokenCheck):
             return
         try:
-            passed = self._gateway.verify_token(callback.token)
+            passed = asked("verify_token", lambda: gateway.verify_token(callback.token))
         except GatewayError as error:
             self._observers.on_trouble(callback.change_id, error)
             return

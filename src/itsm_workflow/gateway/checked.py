@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
 from itsm_workflow.change import Decider
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
 from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
-from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.text import escaped, steers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import CreateAnswer
@@ -104,16 +104,17 @@ def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:
     return Unknown(problem=f"the gateway answered a create with a {type(answer).__name__} that is no answer to it")
 
 
-def checked_found(found: Iterable[object], shows: PageRule) -> tuple[FoundTicket, ...]:
+def checked_found(found: object, shows: PageRule) -> tuple[FoundTicket, ...]:
     """Return the tickets that a look-up brought.
 
     A stranger's ticket that cannot be one is left out.
 
     Raises:
-        GatewayProtocolError: So is one that carries our key: whether there is a ticket must be looked up again.
+        GatewayProtocolError: So is one that carries our key: whether there is a ticket must be looked up again. Or it
+            is no list of tickets, which is not "none".
     """
     rows = []
-    for row in found:
+    for row in _listed(found, "look_up"):
         wrong = _wrong_row(row)
         if not wrong and isinstance(row, FoundTicket):
             rows.append(_shown_ticket(row, shows))
@@ -123,12 +124,17 @@ def checked_found(found: Iterable[object], shows: PageRule) -> tuple[FoundTicket
 
 
 def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-    """Return the results that are about our tickets and are results; a ticket without one is read on its own."""
+    """Return the results that are about our tickets and are results; a ticket without one is read on its own.
+
+    Raises:
+        GatewayMistake: They are no mapping.
+    """
+    if not isinstance(results, Mapping):
+        raise GatewayMistake(f"a {type(results).__name__} is no mapping of results", endpoint="results")
     ours = {ticket.id: ticket for ticket in tickets}
-    rows = results.items() if isinstance(results, Mapping) else ()
     return {
         key: attrs.evolve(row, sn=ours[key].sn, word=clean(row.word, limit=_MAX_WORD), closed_by=clean(row.closed_by))
-        for key, row in rows
+        for key, row in results.items()
         if key in ours and _is_result(row) and row.ticket_id == key
     }
 
@@ -161,9 +167,53 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
     )
 
 
-def checked_numbers(numbers: Iterable[object]) -> list[str]:
-    """Return the plain ones of a list of ticket numbers, each once."""
-    return list(dict.fromkeys(one for one in numbers if isinstance(one, str) and _SN.fullmatch(one)))
+def checked_numbers(numbers: object) -> list[str]:
+    """Return the plain ones of a list of ticket numbers, each once.
+
+    Raises:
+        GatewayMistake: They are no list.
+    """
+    listed = _listed(numbers, "undelivered")
+    return list(dict.fromkeys(one for one in listed if isinstance(one, str) and _SN.fullmatch(one)))
+
+
+def checked_withdrawal(answer: object) -> Withdrawal:
+    """Return what became of a withdrawal.
+
+    Raises:
+        GatewayMistake: It does not say that: whether the ticket was withdrawn is not known.
+    """
+    if isinstance(answer, Withdrawal):
+        return answer
+    raise GatewayMistake(f"a {type(answer).__name__} does not say what became of a withdrawal", endpoint="withdraw")
+
+
+def checked_time(time: object) -> dt.datetime | None:
+    """Return a gateway's own time, or None if it shows none.
+
+    Raises:
+        GatewayMistake: It is no time, or has no time zone.
+    """
+    if time is None or (isinstance(time, dt.datetime) and time.utcoffset() is not None):
+        return time
+    raise GatewayMistake(f"a {type(time).__name__} is no time with a time zone", endpoint="time")
+
+
+def checked_resting(why: object) -> str:
+    """Return why a gateway rests; empty if it does not.
+
+    Raises:
+        GatewayMistake: It is not text.
+    """
+    if isinstance(why, str):
+        return _words(why)
+    raise GatewayMistake(f"a {type(why).__name__} does not say why it rests", endpoint="resting")
+
+
+def _listed(rows: object, endpoint: str) -> Iterable[object]:
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
+        return rows
+    raise GatewayMistake(f"a {type(rows).__name__} is no list", endpoint=endpoint)
 
 
 def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
@@ -198,6 +248,7 @@ def _wrong_row(row: Any) -> str:  # noqa: ANN401 - whatever a gateway returned
 def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
     return attrs.evolve(
         row,
+        key=_plain(row.key),
         url=page_url(row.url, shows),
         title=_plain(row.title),
         creator=_plain(row.creator),

@@ -2,6 +2,9 @@
 
 A gateway never decides and never stores. Reads raise `GatewayError`; a create never raises, since every way it can end
 is one of four answers that the workflow must tell apart.
+
+Whatever else a gateway raises, and an answer of another type than declared here, is taken for a mistake of its own, and
+told to observers as a `GatewayMistake`: the question was not answered. A create or a withdrawal is *unknown* then.
 """
 
 from __future__ import annotations
@@ -223,7 +226,8 @@ class TicketGateway(Protocol):
         """Withdraw the ticket on behalf of its creator, and return what became of it.
 
         A refusal is ``NOT_YET`` only if the ticket shows that its flow has not reached the approval. A ticket that is
-        withdrawn already is ``DONE``; one that ended otherwise is left alone, and is ``ENDED``.
+        withdrawn already is ``DONE``; one that ended otherwise is left alone, and is ``ENDED``. What is no `Withdrawal`
+        counts as ``UNKNOWN``.
 
         Raises:
             GatewayError: It was not withdrawn.

@@ -108,14 +108,14 @@ def may_abandon(facts: Facts) -> str | None:
 def ticket_is_ours(facts: Facts) -> str | None:
     """The ticket answered this change's own send, or is what was sent, or an operator says why it is ours after all."""
     attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
-    if ticket.key != attempt.key:
-        return "the ticket does not carry this change's key"
     if ticket.channel is ev.Channel.OPERATOR and ticket.override.strip():
         # Nothing looks for a second ticket of a send that was answered.
         return "it is being sent: wait until its outcome is known" if attempt.phase is Phase.SENDING else None
     hint = "; an operator can record it with override" if ticket.channel is ev.Channel.OPERATOR else ""
     if ticket.channel is not ev.Channel.ANSWER and ticket.differences:
         return f"the ticket is not what was sent: {'; '.join(ticket.differences)}{hint}"
+    if ticket.key != attempt.key:
+        return f"the ticket does not carry this change's key{hint}"
     if ticket.creator != attempt.creator:
         return f"the ticket was created by {ticket.creator!r}, not by {attempt.creator!r}{hint}"
     return None

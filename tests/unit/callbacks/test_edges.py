@@ -109,7 +109,7 @@ def test_a_hint_is_the_callbacks_own_act() -> None:
     assert workflow.history(change.id)[-1].actor == "callback"
 
 
-def test_trouble_with_a_hint_says_what_it_was_about() -> None:
+def test_trouble_with_a_hint_says_what_it_was_about(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which race was lost, or what could not be done; observers get it as it is."""
     desk, workflow, change = opened(after_callback="inline")
     desk.race_always(change.id)
@@ -119,7 +119,7 @@ def test_trouble_with_a_hint_says_what_it_was_about() -> None:
 
     other, deaf, changed = opened(after_callback="inline")
     callback = other.decide(changed)
-    other.gateway.before["get_ticket_info"] = raising(ZeroDivisionError("a bug"))
+    monkeypatch.setattr(deaf._inbox, "_check_token", lambda _: raising(ZeroDivisionError("a bug"))())
     other.gateway.hand_over(callback, deaf.receive)
     [(_, told)] = other.witness.troubles
     assert str(told).startswith("the look after a callback failed, reconcile will look")

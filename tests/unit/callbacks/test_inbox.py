@@ -13,6 +13,7 @@ from itsm_workflow import COLLECTOR_CHANGE, Policy, State
 from itsm_workflow.callbacks.receive import ACCEPTED, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
+    GatewayMistake,
     GatewayUnavailable,
     ItsmWorkflowError,
     StorageConflict,
@@ -399,14 +400,21 @@ def test_a_token_that_is_the_servers_is_no_trouble() -> None:
     assert (desk.witness.troubles, desk.ledger.requests["token/verify"]) == ([], 1)
 
 
-def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken() -> None:
-    """The gateway's failure there says nothing about the ticket."""
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (GatewayUnavailable("no route", endpoint="token/verify"), GatewayUnavailable),
+        (KeyError("token"), GatewayMistake),
+    ],
+)
+def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken(error: Exception, told: type) -> None:
+    """The gateway's failure there says nothing about the ticket, and neither does a mistake of its own."""
     desk, workflow, change = opened(after_callback="inline")
     callback = desk.decide(change)
-    desk.gateway.faults["token/verify"] = GatewayUnavailable("no route", endpoint="token/verify")
+    desk.gateway.faults["token/verify"] = error
     desk.gateway.hand_over(callback, workflow.receive)
 
-    assert troubles(desk) == [(change.id, GatewayUnavailable)]
+    assert troubles(desk) == [(change.id, told)]
     assert workflow.get(change.id).state == State.APPROVED
 
 

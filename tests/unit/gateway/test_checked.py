@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from itsm_workflow.change import Decider
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
 from itsm_workflow.gateway.checked import (
     MOST_DECIDERS,
     any_host,
@@ -242,6 +242,15 @@ class TestLookUp:
         assert all(text.isprintable() and "\ud800" not in text for text in texts)
 
 
+@pytest.mark.parametrize("rows", [None, 5, "REQ7", b"7", {"7": 7}])
+def test_what_is_no_list_is_refused(rows: object) -> None:
+    """It is not an empty one: the question was not answered."""
+    with pytest.raises(GatewayMistake, match=rf"look_up: a {type(rows).__name__} is no list"):
+        checked_found(rows, any_host)
+    with pytest.raises(GatewayMistake, match=rf"undelivered: a {type(rows).__name__} is no list"):
+        checked_numbers(rows)
+
+
 class TestReading:
     """A look that cannot be used is a look that failed."""
 
@@ -318,7 +327,13 @@ class TestReading:
         """The ticket is read on its own then."""
         assert checked_results({"7": result(**wrong)}, [OURS]) == {}
 
-    @pytest.mark.parametrize("results", [None, [result()], {"8": result(ticket_id="8")}, {7: result()}, {"7": None}])
+    @pytest.mark.parametrize("results", [None, 5, "7", [result()]])
+    def test_what_is_no_mapping_of_results_is_refused(self, results: object) -> None:
+        """The question was not answered; nothing is known of any ticket."""
+        with pytest.raises(GatewayMistake, match="no mapping of results"):
+            checked_results(results, [OURS])
+
+    @pytest.mark.parametrize("results", [{"8": result(ticket_id="8")}, {7: result()}, {"7": None}])
     def test_what_are_no_results_of_ours_are_none(self, results: object) -> None:
         """Whatever it is."""
         assert checked_results(results, [OURS]) == {}

@@ -255,7 +255,21 @@ TICKETS: dict[str, Case] = {
     "an override of the key": (
         guards.ticket_is_ours,
         x.UNKNOWN,
-        x.confirmed(channel=ev.Channel.OPERATOR, key="K2", override="bob is ill"),
+        x.confirmed(channel=ev.Channel.OPERATOR, key="K2", override="the key was cut off"),
+        0,
+        None,
+    ),
+    "an operator's with another key": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.OPERATOR, key=""),
+        0,
+        "the ticket does not carry this change's key; an operator can record it with override",
+    ),
+    "an override of the key that no operator gave": (
+        guards.ticket_is_ours,
+        x.UNKNOWN,
+        x.confirmed(channel=ev.Channel.LOOKUP, key="K2", override="it looks alike"),
         0,
         "the ticket does not carry this change's key",
     ),

@@ -1,0 +1,100 @@
+"""How the library asks a gateway, whatever it is: a mistake of its own means that the question was not answered.
+
+Only `StorageUnavailable` passes, and what ends the process. Anything else that is no `GatewayError` is told as a
+`GatewayMistake`, which is one, so that no change is lost and no pass ends because of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from itsm_workflow.errors import GatewayError, GatewayMistake, StorageUnavailable, describe
+from itsm_workflow.gateway.checked import checked_answer, checked_resting, checked_time
+from itsm_workflow.gateway.protocol import SupportsBudget, SupportsRest, SupportsTime, Unknown
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from itsm_workflow.gateway.budget import Budget
+    from itsm_workflow.gateway.checked import PageRule
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
+
+    Tell = Callable[[GatewayError], object]
+
+T = TypeVar("T")
+
+
+def asked(endpoint: str, ask: Callable[[], T]) -> T:
+    """Return what a gateway answers.
+
+    Args:
+        endpoint: What it is asked for, for the message.
+        ask: Asks it, and checks what it answers.
+
+    Raises:
+        GatewayError: It could not be asked, or its own code failed.
+    """
+    try:
+        return ask()
+    except (GatewayError, StorageUnavailable):
+        raise
+    except Exception as error:
+        raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
+
+
+def created(gateway: TicketGateway, request: CreateRequest, shows: PageRule, tell: Tell) -> CreateAnswer:
+    """Send a request, and return what came of it; unknown if the gateway raised, since something may have been sent.
+
+    Of what it raised only the type is told: its text may quote our credential.
+    """
+    try:
+        answer = gateway.create(request)
+    except StorageUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - a gateway may be made by anybody
+        kind = type(error).__name__
+    else:
+        return checked_answer(answer, shows)
+    mistake = GatewayMistake(f"the gateway's own code failed with a {kind}", endpoint="create_ticket")
+    tell(mistake)
+    return Unknown(problem=describe(mistake))
+
+
+def bounded(gateway: TicketGateway, budget: Budget, tell: Tell) -> TicketGateway:
+    """Return the gateway with all its calls bound to a budget; as it is if it has no budgets, or fails to take one."""
+    if not isinstance(gateway, SupportsBudget):
+        return gateway
+    try:
+        return asked("within", lambda: _checked_gateway(gateway.within(budget)))
+    except GatewayError as error:
+        tell(error)
+        return gateway
+
+
+def time_of(gateway: TicketGateway, tell: Tell) -> dt.datetime | None:
+    """Return the time by the gateway's clock, or None if it shows none."""
+    if not isinstance(gateway, SupportsTime):
+        return None
+    try:
+        return asked("time", lambda: checked_time(gateway.time()))
+    except GatewayError as error:
+        tell(error)
+        return None
+
+
+def resting(gateway: TicketGateway, tell: Tell) -> str:
+    """Return why the gateway would not be asked now; empty if it would be, or fails to say."""
+    if not isinstance(gateway, SupportsRest):
+        return ""
+    try:
+        return asked("resting", lambda: checked_resting(gateway.resting()))
+    except GatewayError as error:
+        tell(error)
+        return ""
+
+
+def _checked_gateway(gateway: TicketGateway) -> TicketGateway:
+    if hasattr(gateway, "create"):
+        return gateway
+    raise GatewayMistake(f"a {type(gateway).__name__} is no gateway", endpoint="within")
