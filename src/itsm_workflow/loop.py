@@ -21,13 +21,7 @@ from itsm_workflow.errors import (
 )
 from itsm_workflow.gateway.asking import asked, bounded, created, time_of
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_snapshot
-from itsm_workflow.gateway.protocol import (
-    CreateRequest,
-    NotSent,
-    Refused,
-    SentTicket,
-    Unknown,
-)
+from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
