@@ -72,6 +72,8 @@ class AttentionReason(enum.StrEnum):
     """The applicant was the one who approved."""
     INCONCLUSIVE = "inconclusive"
     """The ticket ended and what decides about it cannot be read."""
+    NOT_AS_SENT = "not_as_sent"
+    """The ticket ended, and what the gateway shows under its id and number is not what was sent."""
     WITHDRAWAL_UNRESOLVED = "withdrawal_unresolved"
     """The ticket was withdrawn by us and is open, or approved, all the same."""
     DECISION_REFUSED = "decision_refused"

@@ -19,8 +19,8 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.gateway.asking import asked, bounded, created, time_of
-from itsm_workflow.gateway.checked import any_host, checked_found, checked_snapshot
+from itsm_workflow.gateway.asking import asked, bounded, created, read_ticket, time_of
+from itsm_workflow.gateway.checked import any_host, checked_found
 from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, SentTicket, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
@@ -379,9 +379,9 @@ class Loop:
         if foreign is not None:
             self._observers.on_trouble(change.id, foreign)
             return ReadAnswer(snapshot=None)
-        ticket, field = change.ticket, self._journal.definition.approval.decision_field
+        field, skew = self._journal.definition.approval.decision_field, self._journal.policy.clock_skew
         try:
-            snapshot = asked("read", lambda: checked_snapshot(self._gateway.read(ticket, decision_field=field), ticket))
+            snapshot = read_ticket(self._gateway, change.ticket, change, decision_field=field, skew=skew)
             return ReadAnswer(snapshot=snapshot)
         except GatewayError as error:
             self._observers.on_trouble(change.id, error)

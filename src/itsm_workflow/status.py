@@ -83,6 +83,8 @@ ADVICE = {
     "self_approved": "check whether the applicant may approve, then clear the attention; attest_approval or abandon "
     "if the change still waits",
     "inconclusive": "look at the ticket and at what keeps it from being read, then attest_approval or abandon",
+    "not_as_sent": "check that the gateway is the one that has the ticket; if it is, and the ticket was changed there, "
+    "attest_approval or abandon",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
     "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
     "host": "look at what the facts name, then clear the attention",

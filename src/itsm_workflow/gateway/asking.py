@@ -9,16 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.errors import GatewayError, GatewayMistake, StorageUnavailable, describe
-from itsm_workflow.gateway.checked import checked_answer, checked_resting, checked_time
-from itsm_workflow.gateway.protocol import SupportsBudget, SupportsRest, SupportsTime, Unknown
+from itsm_workflow.gateway.checked import checked_answer, checked_resting, checked_snapshot, checked_time
+from itsm_workflow.gateway.protocol import (
+    SentTicket,
+    SupportsBudget,
+    SupportsComparison,
+    SupportsRest,
+    SupportsTime,
+    Unknown,
+)
+from itsm_workflow.machine.evidence import Channel
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
+    from itsm_workflow.change import ChangeRequest, Ticket
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
+    from itsm_workflow.machine.evidence import Snapshot
 
     Tell = Callable[[GatewayError], object]
 
@@ -41,6 +51,26 @@ def asked(endpoint: str, ask: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise GatewayMistake(f"the gateway's own code failed: {describe(error)}", endpoint=endpoint) from error
+
+
+def read_ticket(
+    gateway: TicketGateway, ticket: Ticket, change: ChangeRequest, *, decision_field: str | None, skew: dt.timedelta
+) -> Snapshot:
+    """Return what a gateway says of a change's ticket, compared with what was sent if the gateway can compare.
+
+    What differs of a ticket that an operator bound was shown to the operator then, and is not looked for again.
+
+    Raises:
+        GatewayError: It could not be asked, or its own code failed.
+    """
+
+    def read() -> Snapshot:
+        asks = gateway
+        if ticket.channel != Channel.OPERATOR and isinstance(gateway, SupportsComparison):
+            asks = gateway.comparing(SentTicket.of(change, skew))
+        return checked_snapshot(asks.read(ticket, decision_field=decision_field), ticket)
+
+    return asked("read", read)
 
 
 def created(gateway: TicketGateway, request: CreateRequest, shows: PageRule, tell: Tell) -> CreateAnswer:

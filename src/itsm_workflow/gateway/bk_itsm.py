@@ -88,6 +88,7 @@ class BkItsmGateway:
         self._clock = clock or SystemClock()
         routed = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
         self._services = ServiceFinder(routed, settings, choose=service, elapsed=self._clock.elapsed)
+        self._sent: SentTicket | None = None
         self._ask_by(routed)
 
     def _ask_by(self, client: RoutedClient) -> None:
@@ -104,6 +105,12 @@ class BkItsmGateway:
         bounded = copy.copy(self)
         bounded._ask_by(self._client.within(budget))  # noqa: SLF001 - a copy of this very class
         return bounded
+
+    def comparing(self, sent: SentTicket) -> Self:
+        """Return this gateway, whose `read` compares a ticket that ended with what was sent."""
+        comparing = copy.copy(self)
+        comparing._sent = sent  # noqa: SLF001 - a copy of this very class
+        return comparing
 
     def resting(self) -> str:
         """Return why tickets would not be read now, in words for people; empty: they would be."""
@@ -159,7 +166,8 @@ class BkItsmGateway:
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
         """Return what BK-ITSM says of exactly this ticket id; see `TicketReader.read` for the order and why."""
-        return self._reader.read(ticket, decision_field=decision_field)
+        differences = self._matcher(self._sent).differences if self._sent else None
+        return self._reader.read(ticket, decision_field=decision_field, differences=differences)
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
         """Return the results by ticket id. Takes the tickets off the list of undelivered callbacks."""

@@ -53,6 +53,11 @@ def full_title(form: Form, key: str, settings: Settings) -> str:
     return form.title + (title_suffix(key) if settings.key_in_title else "")
 
 
+def other_title(form: Form, key: str, settings: Settings) -> str:
+    """Return the title as it would be sent with the other value of ``key_in_title``."""
+    return form.title + ("" if settings.key_in_title else title_suffix(key))
+
+
 def check_form(form: Form, settings: Settings) -> list[Problem]:
     """Return every ``(field, value, rule)`` that is wrong with a form."""
     return [

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from itsm_workflow.gateway.bk_itsm_form import APPROVER_FIELD, FAST_APPROVAL, full_title, sent_fields
+from itsm_workflow.gateway.bk_itsm_form import APPROVER_FIELD, FAST_APPROVAL, full_title, other_title, sent_fields
 from itsm_workflow.gateway.bk_itsm_markup import is_stored_as
 from itsm_workflow.gateway.bk_itsm_page import server_moment
 from itsm_workflow.gateway.envelope import clean
@@ -72,11 +72,19 @@ class TicketMatcher:
         self._builtin = builtin
         self._page = page
         self._title = full_title(sent.form, sent.attempt.key, settings)
+        self._other_title = other_title(sent.form, sent.attempt.key, settings)
         self._service: tuple[str, str] | None = None
 
     def looks_ours(self, row: TicketRow) -> bool:
         """Return whether a row of the list shows no difference."""
         return not self._head(row)[0]
+
+    def differences(self, shown: TicketPage | TicketRow) -> Sequence[str]:
+        """Return in what title, creator, service and time of a ticket differ; what is not shown does not differ.
+
+        The title may carry our key or not: the setting may have been another one when it was sent.
+        """
+        return _capped(self._head(shown, (self._title, self._other_title))[0])
 
     def compare(self, rows: Iterable[TicketRow], *, in_full: bool = False) -> Mapping[int, Parts]:
         """Return the differences and the unseen parts of each ticket, by id.
@@ -101,17 +109,17 @@ class TicketMatcher:
             found[row.id] = _capped(differences), _capped(unseen)
         return found
 
-    def _head(self, shown: _Head) -> Parts:
+    def _head(self, shown: _Head, titles: Sequence[str] = ()) -> Parts:
         differences: list[str] = []
         unseen: list[str] = []
         creator, since = self._sent.attempt.creator, self._sent.made_after
         if shown.creator != creator:
             differences.append(_both("creator", creator, shown.creator))
-        same_title = is_stored_as(self._title, shown.title)
-        if same_title is None:
-            unseen.append(_undecided("title", self._title, shown.title))
-        elif not same_title:
+        same = {is_stored_as(title, shown.title) for title in titles or (self._title,)}
+        if same == {False}:
             differences.append(_both("title", self._title, shown.title))
+        elif True not in same:
+            unseen.append(_undecided("title", self._title, shown.title))
         made = server_moment(shown.create_at) if isinstance(shown.create_at, str) else None
         if made is None:
             unseen.append("made: no time is shown that can be read")

@@ -78,7 +78,13 @@ class TicketReader:
         self._search = search
         self._now = now
 
-    def read(self, ticket: Ticket, *, decision_field: str | None) -> Snapshot:
+    def read(
+        self,
+        ticket: Ticket,
+        *,
+        decision_field: str | None,
+        differences: Callable[[TicketPage | TicketRow], Sequence[str]] | None = None,
+    ) -> Snapshot:
         """Return what BK-ITSM says of exactly this ticket id.
 
         The page is read first, the result last. An ended page can then only meet a result that was made after the end:
@@ -88,6 +94,11 @@ class TicketReader:
 
         A part that BK-ITSM answers and that cannot be read, such as a log beyond its bound, does not keep the rest from
         being read: the snapshot says what is missing.
+
+        Args:
+            ticket: The ticket.
+            decision_field: The key of the form's field to read as well.
+            differences: Compares a ticket that ended with what was sent.
 
         Raises:
             GatewayError: It could not be asked, or the number is not our ticket's.
@@ -99,6 +110,7 @@ class TicketReader:
             # It ended between the two; if the page still disagrees, that is a fact.
             page, unread = self._page_or_row(ticket)
             steps = self._steps(page)
+        has_ended = status_of(page.current_status) in ENDED or (result is not None and result.status in ENDED)
         return Snapshot(
             ticket_id=ticket.id,
             sn=ticket.sn,
@@ -114,6 +126,7 @@ class TicketReader:
             closed_by=_people(page.updated_by),
             deciders=steps.deciders,
             inconclusive="; ".join(filter(None, (unread, steps.problem, missed))),
+            differences=tuple(differences(page)) if differences and has_ended else (),
         )
 
     def page(self, ticket: Ticket) -> TicketPage | TicketRow:

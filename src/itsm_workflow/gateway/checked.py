@@ -52,6 +52,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "closed_by": (str,),
     "deciders": (tuple,),
     "inconclusive": (str,),
+    "differences": (tuple,),
 }
 
 
@@ -164,6 +165,7 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
         closed_by=clean(snapshot.closed_by),
         deciders=capped(tuple(map(_plain_decider, snapshot.deciders))),
         inconclusive=_words(snapshot.inconclusive),
+        differences=tuple(map(_plain, snapshot.differences)),
     )
 
 

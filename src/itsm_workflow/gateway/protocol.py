@@ -284,6 +284,22 @@ class SupportsPages(Protocol):
 
 
 @runtime_checkable
+class SupportsComparison(Protocol):
+    """A gateway that compares a ticket that ended with what was sent once more.
+
+    An id and a number say little of themselves: a test system, or one that was restored, has tickets of the same.
+    """
+
+    def comparing(self, sent: SentTicket) -> TicketGateway:
+        """Return the same gateway, whose `read` shows the ``differences`` of a ticket that ended.
+
+        Compared is what makes the ticket this one: its title, its creator, its service and the time of its making. Not
+        its other fields, since those who decide about a ticket may change them.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsBudget(Protocol):
     """A gateway that can bound the time of several calls together."""
 

@@ -36,6 +36,7 @@ UNPROVEN = frozenset(
         AttentionReason.NO_APPROVAL_STEP,
         AttentionReason.SELF_APPROVED,
         AttentionReason.INCONCLUSIVE,
+        AttentionReason.NOT_AS_SENT,
     }
 )
 """The doubts about an approval that the gateway cannot show: an operator attests it, or gives the change up."""
@@ -84,6 +85,9 @@ class ApprovalPolicy:
             applicant: Who asked, see `applicant_of`; empty: nobody's approval counts as the applicant's own.
         """
         status, result = snapshot.status, snapshot.result_status
+        if snapshot.differences:
+            shown = "; ".join(snapshot.differences)
+            return Doubt(reason=AttentionReason.NOT_AS_SENT, detail=f"the ticket is not what was sent: {shown}")
         if result is not None and result is not status and (result in ENDED or status in ENDED):
             return Doubt(
                 reason=AttentionReason.DISAGREEMENT,

@@ -187,6 +187,8 @@ class Snapshot:
         closed_by: Who touched the ticket last.
         deciders: Who decided in the ticket's approval steps, oldest first.
         inconclusive: What could not be read although the gateway answers, and why; empty if all was.
+        differences: In what a ticket that ended differs from what was sent, both sides shown: another ticket system
+            can have a ticket of the same id and number.
     """
 
     ticket_id: str
@@ -203,6 +205,7 @@ class Snapshot:
     closed_by: str = ""
     deciders: tuple[Decider, ...] = ()
     inconclusive: str = ""
+    differences: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import attrs
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Decider, Form
     from itsm_workflow.change import Ticket as BoundTicket
     from itsm_workflow.clock import Clock
-    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket, TicketGateway
     from itsm_workflow.sandbox.ledger import Ledger
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket
     from itsm_workflow.settings import Settings
@@ -154,6 +156,15 @@ class LedgerGateway:
                 closed_by=",".join(found.updated_by),
                 deciders=deciders,
             )
+
+    def comparing(self, sent: SentTicket) -> TicketGateway:
+        """Return this gateway, whose `read` compares a ticket that ended with what was sent."""
+        return cast("TicketGateway", _Comparing(self, sent))
+
+    def differences(self, ticket: BoundTicket, sent: SentTicket) -> tuple[str, ...]:
+        """Return in what title, creator, service and time of exactly this ticket differ from what was sent."""
+        with self._lock:
+            return tuple(self._search.differences(self._page(ticket)[0], sent))
 
     def results(self, tickets: Sequence[BoundTicket]) -> Mapping[str, TicketResult]:
         """Return the results by ticket id, and take the tickets off the list of undelivered callbacks."""
@@ -367,3 +378,22 @@ def _revealed(value: Any) -> Any:  # noqa: ANN401 - a JSON value with sealed tex
     if isinstance(value, dict):
         return {key: _revealed(item) for key, item in value.items()}
     return [_revealed(item) for item in value] if isinstance(value, list) else value
+
+
+class _Comparing:
+    """A gateway that compares what it reads; all else it leaves to the gateway, which may be of a class derived of it.
+
+    It is no copy: a derived class may count what it is asked.
+    """
+
+    def __init__(self, gateway: LedgerGateway, sent: SentTicket) -> None:
+        self._gateway, self._sent = gateway, sent
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an attribute of the gateway
+        return getattr(self._gateway, name)
+
+    def read(self, ticket: BoundTicket, *, decision_field: str | None = None) -> Snapshot:
+        snapshot = self._gateway.read(ticket, decision_field=decision_field)
+        if not {snapshot.status, snapshot.result_status} & ENDED:
+            return snapshot
+        return attrs.evolve(snapshot, differences=self._gateway.differences(ticket, self._sent))

@@ -56,6 +56,10 @@ class LedgerSearch:
             self._check_that_keys_show()
         return self._compared([(ticket, self._shows_key(ticket, sent)) for ticket in found], sent, in_full=True)
 
+    def differences(self, ticket: Ticket, sent: SentTicket) -> Sequence[str]:
+        """Return in what title, creator, service and time of a ticket differ from what was sent."""
+        return self._matcher(sent).differences(self._row(ticket))
+
     def _check_that_keys_show(self) -> None:
         if not self._keeps_tag and not self._settings.key_in_title:
             raise GatewayProtocolError(

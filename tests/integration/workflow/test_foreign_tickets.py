@@ -183,6 +183,20 @@ def test_a_ticket_that_differs_is_bound_by_an_operators_recorded_override_alone(
     assert recorded.evidence.differences == ("approvers: sent carol,dave, shows erin",)
 
 
+def test_a_ticket_that_an_operator_bound_decides_the_change_although_it_differs(office: Office) -> None:
+    """What differs was shown to the operator, who said why it is ours all the same."""
+    workflow = office.workflow()
+    change = apply_in_vain(office, workflow)
+    ticket = file_behind_our_back(office, change, key=change.expect_attempt().key[::-1])
+    bound = workflow.record_ticket(change.id, sn=str(office.sandbox.ticket(ticket).sn), actor="ops", override="it is")
+    assert "title: sent" in str(workflow.history(change.id)[-1].evidence)
+
+    office.approve(bound)
+    workflow.settle(change.id)
+
+    assert workflow.get(change.id).state == State.APPROVED
+
+
 def test_a_ticket_of_another_change_names_that_change(office: Office) -> None:
     """Trying again would change nothing; nothing is stored."""
     workflow = office.workflow()

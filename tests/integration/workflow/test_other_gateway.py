@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from tests.integration.workflow.office import SUBJECT, Office, asked
 from tests.integration.workflow.places import Witness
 from tests.world import World
 
@@ -34,6 +37,55 @@ def test_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: in
     assert {change.state for change in seen} == {State.PENDING}
     assert {change.attention and change.attention.reason for change in seen} == {AttentionReason.OVERDUE}
     assert any("was filed by the gateway 'bk_itsm', and this process asks 'staging'" in one for one in _told(witness))
+
+
+@pytest.mark.parametrize("decided", ["approved", "rejected"])
+@pytest.mark.parametrize(
+    ("differing", "part"),
+    [
+        ({"title": "order lunch"}, "shows order lunch #"),
+        ({"applicant": "zoe"}, "creator: sent alice, shows zoe; title: sent 接入日志 #"),
+    ],
+)
+def test_ticket_of_another_system_of_the_same_name_decides_nothing(
+    decided: str, differing: dict[str, str], part: str
+) -> None:
+    """A wrong address, or a restored system: same id, same number, another ticket. A person is told what differs."""
+    world, other = World(), World(seed=1)
+    change = world.apply(world.workflow())
+    values: dict[str, Any] = {"title": "接入日志", "applicant": "alice", "approvers": ["carol"], **differing}
+    there = other.workflow().apply(subject="lunch", **values)
+    other.start_flow()
+    other.decide(other.ticket_of(there), approved=decided == "approved")
+    assert (change.sn, change.expect_ticket().id) == (there.sn, there.expect_ticket().id)
+    theirs = LedgerGateway(other.ledger, clock=world.clock)
+
+    confused = Workflow(storage=world.store, gateway=theirs, clock=world.clock)
+    confused.settle(change.id)
+
+    seen = confused.get(change.id)
+    assert seen.state == State.PENDING
+    assert seen.attention is not None
+    assert seen.attention.reason is AttentionReason.NOT_AS_SENT
+    assert part in str(seen.attention)
+    world.start_flow()
+    world.decide(world.ticket_of(change), approved=True)
+    ours = world.workflow()
+    ours.settle(change.id)
+    assert (ours.get(change.id).state, ours.get(change.id).attention) == (State.APPROVED, None)
+
+
+def test_title_is_recognised_with_and_without_the_key(office: Office) -> None:
+    """The setting may have been changed while the ticket was open."""
+    for sent, now in ((True, False), (False, True)):
+        first = office.workflow(office.settings(key_in_title=sent))
+        change = first.apply(subject=f"{SUBJECT}-{sent}", **asked())
+        office.approve(change)
+
+        later = office.workflow(office.settings(key_in_title=now))
+        later.settle(change.id)
+
+        assert later.get(change.id).state == State.APPROVED
 
 
 def test_ticket_of_another_gateway_is_not_withdrawn() -> None:

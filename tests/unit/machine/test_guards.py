@@ -120,7 +120,7 @@ ATTEMPTS: dict[str, Case] = {
 UNPROVEN = x.with_attention(x.PENDING, AttentionReason.AMBIGUOUS_SN)
 NOT_A_PERSONS = (
     "the gateway decides it: only with attention for one of "
-    "ambiguous_sn, inconclusive, no_approval_step, self_approved is it a person's to decide"
+    "ambiguous_sn, inconclusive, no_approval_step, not_as_sent, self_approved is it a person's to decide"
 )
 NO_EVIDENCE = "it needs the user who approved, and in words what shows the approval"
 
