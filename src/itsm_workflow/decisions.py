@@ -242,7 +242,8 @@ class Decisions(Records):
         """Note that a person has looked.
 
         Raises:
-            TransitionRefused: No attention is raised.
+            TransitionRefused: No attention is raised, or it is ``self_approved`` and the actor is the applicant, in any
+                spelling: another person has to look.
         """
         return self._fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 

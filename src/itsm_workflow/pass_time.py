@@ -48,18 +48,16 @@ class PassTime:
         """
         return self._elapsed() >= claimed + self._lease / 4
 
-    def budget(self) -> Budget:
-        """Return the time of calls that belong to no claim: what is left of the pass, and `Policy.look_least`."""
-        return self._until(math.inf)
+    def list_budget(self) -> Budget:
+        """Return the time of what is asked before any change is looked at: half of the pass, so that changes are."""
+        left = self._began + (self._ends_at - self._began) / 2 - self._elapsed()
+        return Budget(max(left, _SHORTEST), elapsed=self._elapsed)
 
     def look_budget(self, claimed: float) -> Budget:
-        """Return the time of a look: it ends as `budget` does, or with the lease of its claim.
+        """Return the time of a look: what is left of the pass and `Policy.look_least`, or of the lease of its claim.
 
         Args:
             claimed: The clock's `elapsed` when the claim was begun.
         """
-        return self._until(claimed + self._lease)
-
-    def _until(self, moment: float) -> Budget:
-        left = min(moment, self._ends_at + self._least) - self._elapsed()
+        left = min(claimed + self._lease, self._ends_at + self._least) - self._elapsed()
         return Budget(max(left, self._least, _SHORTEST), elapsed=self._elapsed)

@@ -113,6 +113,7 @@ class Reconciler:
             limit: Look at most at so many changes; those that cannot be read, and what is another process's to do, do
                 not count.
             seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
+                The list of undelivered callbacks may take half of it, so that changes are looked at as well.
             readers: How many changes' looks are asked at once, each in a thread of its own; 1 uses no thread.
             progress: Is called with the report so far, after each page.
         """
@@ -217,7 +218,7 @@ class Reconciler:
 
     def _mark_undelivered(self, time: PassTime) -> int:
         """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
-        gateway = bounded(self.gateway, time.budget(), partial(self.observers.on_trouble, ""))
+        gateway = bounded(self.gateway, time.list_budget(), partial(self.observers.on_trouble, ""))
         if time.is_over() or not isinstance(gateway, SupportsUndelivered):
             return 0
         try:

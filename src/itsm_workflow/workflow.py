@@ -295,6 +295,7 @@ class Workflow(Decisions):
         Args:
             limit: Look at most at so many changes; those that cannot be read do not count.
             seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
+                The list of undelivered callbacks may take half of it, so that changes are looked at as well.
             readers: How many changes are read from the gateway at once, in threads; 1 uses no thread.
             progress: Is called with the report so far, after each page.
 

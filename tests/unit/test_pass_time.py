@@ -42,7 +42,7 @@ def test_a_pass_without_a_bound_is_never_over(clock: ManualClock) -> None:
     time = begin(clock, None)
     clock.advance(10**9)
     assert not time.is_over()
-    assert time.budget().left == float("inf")
+    assert time.list_budget().left == float("inf")
     assert time.look_budget(clock.elapsed()).left == LEASE
 
 
@@ -54,12 +54,21 @@ def test_a_claim_ages_after_a_quarter_of_its_lease(clock: ManualClock, age: floa
 
 
 @pytest.mark.parametrize(("taken", "left"), [(0, 10.0), (3, 7.0), (8, 2.0), (9, 2.0), (100, 2.0)])
-def test_calls_end_a_little_after_the_pass(clock: ManualClock, taken: float, left: float) -> None:
+def test_looks_end_a_little_after_the_pass(clock: ManualClock, taken: float, left: float) -> None:
     """What was begun in time has that little at least."""
     time = begin(clock, 8)
     clock.advance(taken)
-    assert time.budget().left == left
     assert time.look_budget(clock.elapsed()).left == left
+
+
+@pytest.mark.parametrize(("taken", "left"), [(0, 4.0), (3, 1.0), (4, 0.0), (9, 0.0)])
+def test_what_is_asked_before_any_change_ends_with_half_of_the_pass(
+    clock: ManualClock, taken: float, left: float
+) -> None:
+    """The other half is the changes'."""
+    time = begin(clock, 8)
+    clock.advance(taken)
+    assert time.list_budget().left == pytest.approx(left, abs=1e-3)
 
 
 @pytest.mark.parametrize(("age", "left"), [(0, 60.0), (45, 15.0), (58, 2.0), (59, 2.0), (70, 2.0)])
@@ -73,7 +82,8 @@ def test_a_budget_is_never_nothing(clock: ManualClock) -> None:
     """With a policy that gives a late look no time, it is as short as can be; and it runs."""
     time = begin(clock, 8, least=0)
     clock.advance(8)
-    budget = time.budget()
-    assert 0 < budget.left < 0.001
+    listing, look = time.list_budget(), time.look_budget(clock.elapsed())
+    assert 0 < listing.left < 0.001
+    assert 0 < look.left < 0.001
     clock.advance(1)
-    assert budget.left == 0
+    assert listing.left == look.left == 0

@@ -63,7 +63,7 @@ def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_js
         )
     if not report.finished:
         note(f"itsm-workflow: the pass ended before all that was due had been looked at: {report.stopped}")
-    if not report.failed and not report.unreadable and not shown.gateway:
+    if report.finished and not report.failed and not report.unreadable and not shown.gateway:
         return Exit.DONE
     return Exit.GATEWAY if shown.gateway and report.failed == report.due else Exit.PARTLY
 

@@ -157,7 +157,7 @@ def approval_table(
         row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
             update=updates.attention_raised, note="a person should look"),
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
-            guard=guards.has_attention, update=updates.attention_cleared, note="a person has looked"),
+            guard=guards.may_clear_attention, update=updates.attention_cleared, note="a person has looked"),
         row(trigger=T.START_EFFECT, sources=every, dest=None, evidence=ev.EffectStart,
             guard=guards.effect_may_start, update=updates.effect_started, note="durable before the work begins"),
         row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,

@@ -232,9 +232,14 @@ def is_contradiction(facts: Facts) -> str | None:
     return _of_our_ticket(facts)
 
 
-def has_attention(facts: Facts) -> str | None:
-    """A person was asked to look."""
-    return None if facts.change.attention else "no attention is raised"
+def may_clear_attention(facts: Facts) -> str | None:
+    """A person was asked to look; at an approval by the applicant alone another person is."""
+    attention, applicant = facts.change.attention, applicant_of(facts.change)
+    if attention is None:
+        return "no attention is raised"
+    if attention.reason is AttentionReason.SELF_APPROVED and is_same_user(facts.actor, applicant):
+        return f"the applicant {applicant} approved the ticket alone, and cannot clear this: another person must look"
+    return None
 
 
 def effect_may_start(facts: Facts) -> str | None:

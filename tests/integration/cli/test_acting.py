@@ -177,6 +177,20 @@ def test_a_decision_wants_a_name_and_a_reason(office: Office) -> None:
     refused(office.run("withdraw", "collector-42", "--actor", "x"), 2, "Missing option '--reason'")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["withdraw", "accept-after-withdrawal", "resend", "abandon", "clear-attention", "resend-all"],
+)
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b"])
+def test_a_reason_that_says_nothing_is_none(office: Office, command: str, reason: str) -> None:
+    """It stays in the history, to be read later; nothing is decided without it."""
+    change = office.apply("collector-42")
+    name = () if command == "resend-all" else ("collector-42",)
+    done = office.run(command, *name, "--actor", "ops", "--reason", reason)
+    refused(done, 2, "Invalid value for '--reason': it is empty")
+    assert office.run("show", change["id"], "--json").json["updated_at"] == change["updated_at"]
+
+
 def test_a_ticket_that_a_person_found_is_recorded(office: Office) -> None:
     """By its number; one that is not there is refused with what the gateway shows."""
     change = apply_unknown(office, "collector-42").json
@@ -272,11 +286,21 @@ def test_reconcile_looks_at_what_is_due(office: Office, monkeypatch: pytest.Monk
 
 
 def test_reconcile_says_that_its_limit_left_something(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was not looked at is not passed over in silence."""
+    """What was not looked at is not passed over in silence: exit 5, as for all that a later pass tries again."""
     lose_callbacks(office, monkeypatch, 2)
     done = office.run("reconcile", "--limit", "1", "--json")
-    assert (done.code, done.json["due"], done.json["finished"]) == (0, 1, False)
+    assert (done.code, done.json["due"], done.json["finished"]) == (5, 1, False)
     assert "the limit was reached" in done.err
+    assert office.run("reconcile").code == 0
+
+
+def test_reconcile_that_had_no_time_to_look_exits_as_such(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler sees that its passes are too short, though nothing failed."""
+    lose_callbacks(office, monkeypatch, 1)
+    monkeypatch.setattr("itsm_workflow.pass_time.PassTime.is_over", lambda _: True)
+    done = office.run("reconcile", "--seconds", "1", "--json")
+    assert (done.json["due"], done.json["failed"], done.json["stopped"]) == (0, 0, "its time was used up")
+    assert done.code == 5
 
 
 def test_reconcile_that_failed_in_part_exits_as_such(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

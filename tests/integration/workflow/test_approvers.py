@@ -8,9 +8,10 @@ import pytest
 
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import collector_change
-from itsm_workflow.machine.evidence import Snapshot
+from itsm_workflow.machine.evidence import Concern, Snapshot
 from itsm_workflow.sandbox import Status, acting
 from tests.integration.workflow.office import SUBJECT, asked, triggers
 
@@ -98,6 +99,36 @@ def test_an_approval_by_the_applicant_raises_attention_in_the_same_commit(office
     assert triggers(workflow, change)[-1] == "approve"
     assert (approved.state, raised(workflow, change)) == (State.APPROVED, AttentionReason.SELF_APPROVED)
     assert workflow.clear_attention(change.id, actor="olga", reason="alice is on call").attention is None
+
+
+@pytest.mark.parametrize("setting", ["attention", "refuse"])
+@pytest.mark.parametrize("spelling", ["alice", "Alice", "\uff41lice"])
+def test_an_applicant_who_approved_alone_cannot_clear_that_somebody_should_look(
+    office: Office, setting: SelfApproval, spelling: str
+) -> None:
+    """Whatever she calls herself: what calls a person would call nobody."""
+    workflow = office.workflow(definition=collector_change(ApprovalPolicy(self_approval=setting)))
+    change, ticket = filed(office, workflow, "alice")
+    office.sandbox.approve(ticket, approver="alice")
+    office.pass_time()
+
+    with pytest.raises(TransitionRefused, match="the applicant alice approved the ticket alone") as refused:
+        workflow.clear_attention(change.id, actor=spelling, reason="all is well")
+
+    assert refused.value.trigger == "clear_attention"
+    assert raised(workflow, change) == AttentionReason.SELF_APPROVED
+    workflow.clear_attention(change.id, actor="olga")
+    assert triggers(workflow, change).count("clear_attention") == 1
+
+
+def test_attention_for_another_reason_is_the_applicants_to_clear(office: Office) -> None:
+    """Only her own approval is nothing that she can look at for others."""
+    workflow = office.workflow()
+    change, _ = filed(office, workflow)
+    workflow.fire(
+        change.id, "raise_attention", Concern(reason=AttentionReason.HOST, facts={"why": "odd"}), actor="olga"
+    )
+    assert workflow.clear_attention(change.id, actor="alice").attention is None
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,8 @@ PEOPLE: dict[str, Case] = {
         0,
         "a ticket may still turn up: wait for the look-ups to end in attention",
     ),
-    "attention": (guards.has_attention, x.EXHAUSTED, WANTED, 0, None),
-    "no attention": (guards.has_attention, x.PENDING, WANTED, 0, "no attention is raised"),
+    "attention": (guards.may_clear_attention, x.EXHAUSTED, WANTED, 0, None),
+    "no attention": (guards.may_clear_attention, x.PENDING, WANTED, 0, "no attention is raised"),
 }
 
 DIFFERS = ("approvers: sent bob, shows alice",)
