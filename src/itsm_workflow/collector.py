@@ -14,6 +14,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
 
@@ -24,7 +25,7 @@ from itsm_workflow.form import Problem, shown
 from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, TITLE_LIMIT, title_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow.change import Form
 
@@ -95,8 +96,13 @@ class CollectorForm:
         """Return the form of raw values, as they come out of JSON. Nothing is coerced: ``"10"`` and ``True`` are no 10.
 
         Raises:
-            InvalidForm: Lists every value that is wrong, every field that is missing, and every key that is none.
+            InvalidForm: Lists every value that is wrong, every field that is missing, and every key that is none; or it
+                is no object at all.
         """
+        given: object = raw
+        if not isinstance(given, Mapping):
+            rule = f"must be an object with the fields {', '.join(_CHECKS)}, not {type(given).__name__}"
+            raise InvalidForm([("fields", shown(given), rule)])
         problems = [(name, "", f"is missing ({_LABELS[name][0]})") for name in _CHECKS if name not in raw]
         problems += [
             (str(key), shown(value), f"is no field; fields are {', '.join(_CHECKS)}")
@@ -124,13 +130,16 @@ class CollectorForm:
             date: The day on which the collector was made.
 
         Raises:
-            InvalidForm: A part is empty or cannot be shown in one line, or the title is too long.
+            InvalidForm: A part is empty or cannot be shown in one line, the day is no date, or the title is too long.
         """
         problems = [
             (field, shown(value), rule)
             for field, value in (("space", space), ("name", name))
             if (rule := _one_line(value))
         ]
+        day: object = date
+        if not isinstance(day, dt.date):
+            problems.append(("date", shown(day), f"must be a datetime.date, not {type(day).__name__}"))
         if problems:
             raise InvalidForm(problems)
         title = f"【日志采集】{space}-{name}-{date:%Y%m%d}"

@@ -6,6 +6,7 @@ time with the same id. A failure never takes back an approval.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import attrs
@@ -95,7 +96,17 @@ class EffectRegistry:
             self._by_name[call.name].run(call)
         except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
             return describe(error)
+        except BaseException as stop:
+            if not _is_cancellation(stop):
+                raise  # the process is told to end
+            return describe(stop)
         return ""
+
+
+def _is_cancellation(stop: BaseException) -> bool:
+    """Tell whether work was cancelled in an event loop of its own: that is no word to this process."""
+    raised_by = sys.modules.get("asyncio.exceptions")  # not imported here: hosts without event loops need none of it
+    return raised_by is not None and isinstance(stop, raised_by.CancelledError)
 
 
 def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:

@@ -22,7 +22,7 @@ from itsm_workflow.effects import EffectRegistry
 from itsm_workflow.errors import GatewayError, SettingsError
 from itsm_workflow.filing import Filing
 from itsm_workflow.gateway.asking import asked
-from itsm_workflow.gateway.checked import any_host, page_url
+from itsm_workflow.gateway.checked import GATEWAY_NAME, any_host, is_gateway_name, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
 from itsm_workflow.identity import ulid
 from itsm_workflow.journal import Journal
@@ -97,6 +97,11 @@ class Workflow(Decisions):
         for name, fits, wanted in (
             ("storage", hasattr(storage, "commit"), "an open store, as open_storage(url) returns it"),
             ("gateway", hasattr(gateway, "create"), "a TicketGateway, for example a BkItsmGateway"),
+            (
+                "gateway",
+                is_gateway_name(getattr(gateway, "name", None)),
+                f"a TicketGateway whose name is {GATEWAY_NAME}: it is stored with each ticket",
+            ),
             ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
             ("policy", isinstance(self.policy, Policy), "a Policy"),
             ("effects", effects is None or isinstance(effects, Mapping), "lists of Effect by state, as a dictionary"),

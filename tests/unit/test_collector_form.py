@@ -206,3 +206,19 @@ def test_check_finds_missing_and_wrong_fields_and_leaves_others_alone() -> None:
     problems = CollectorForm.check(Form(title="t", applicant="alice", fields=fields))
     assert [name for name, _, _ in problems] == ["apply_reason", "expect_host_size", "hot_data_days"]
     assert CollectorForm.check(Form(title="t", applicant="alice", fields=CollectorForm(**GOOD).fields())) == []
+
+
+@pytest.mark.parametrize("raw", [[], "text", 5, None, True, [["log_keep_days", 7]]])
+def test_what_is_no_object_is_refused(raw: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    """JSON may hold anything; the error is the one that a host catches anyway."""
+    with pytest.raises(InvalidForm, match=f"must be an object with the fields .*, not {type(raw).__name__}"):
+        CollectorForm.from_mapping(raw)
+
+
+@pytest.mark.parametrize("date", ["2026-12-01", None, 5, dt.time(1)])
+def test_a_title_needs_a_day(date: Any) -> None:  # noqa: ANN401 - whatever a host passes
+    """Told together with what else is wrong."""
+    with pytest.raises(InvalidForm) as caught:
+        CollectorForm.title("", "nginx", date)
+    assert [field for field, _, _ in caught.value.problems] == ["space", "date"]
+    assert CollectorForm.title("s", "n", dt.datetime(2026, 12, 1, tzinfo=dt.UTC)) == "【日志采集】s-n-20261201"

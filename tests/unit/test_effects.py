@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -189,10 +190,24 @@ def test_work_that_raises_is_not_done() -> None:
     assert failing.deliver(call()) == "ConnectionError: no answer from host-7"
 
 
-def test_an_exit_is_no_failure_of_the_work() -> None:
+def test_work_that_was_cancelled_is_not_done() -> None:
+    """In an event loop of its own: the process was not told to end."""
+
+    async def cancelled() -> None:
+        asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)  # type: ignore[union-attr]  # it runs in one
+        await asyncio.Event().wait()
+
+    def work(_: EffectCall) -> None:
+        asyncio.run(cancelled())
+
+    assert registry(Effect("start", work)).deliver(call()).startswith("CancelledError")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(1), GeneratorExit()])
+def test_an_exit_is_no_failure_of_the_work(stop: BaseException) -> None:
     """A worker that is told to stop stops; its delivery is repeated when its lease ends."""
-    with pytest.raises(KeyboardInterrupt):
-        registry(Effect("start", raising(KeyboardInterrupt()))).deliver(call())
+    with pytest.raises(type(stop)):
+        registry(Effect("start", raising(stop))).deliver(call())
 
 
 def test_the_withdrawal_is_known_to_every_process() -> None:

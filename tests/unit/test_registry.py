@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,6 @@ from tests.strikes import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Install = Callable[..., None]
 
@@ -76,6 +76,15 @@ def test_what_is_no_url(url: str) -> None:
     """A plain path is refused with an example."""
     with pytest.raises(StorageError, match="a storage URL begins with the backend's name"):
         open_storage(url)
+
+
+@pytest.mark.parametrize("url", [None, 5, [], b"memory://", Path("store.db")])
+@pytest.mark.parametrize("opened", [open_storage, schema_of])
+def test_what_is_no_text(opened: Callable[[Any], object], url: Any) -> None:  # noqa: ANN401 - whatever a host passes
+    """It says what is wanted, by an example, and what was given."""
+    told = f"^a storage URL is text, for example sqlite:///itsm-workflow.db, not {type(url).__name__}$"
+    with pytest.raises(TypeError, match=told):
+        opened(url)
 
 
 def test_the_backends_that_keep_a_file(tmp_path: Path) -> None:

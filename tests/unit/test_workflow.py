@@ -105,3 +105,31 @@ def test_a_part_that_is_none_is_named(wrong: dict[str, Any], told: str) -> None:
     desk = Desk()
     with pytest.raises(TypeError, match=told):
         Workflow(**{"storage": desk.store, "gateway": desk.gateway, **wrong})
+
+
+class Named:
+    """A gateway of any name."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+    def create(self) -> None:
+        """Stand for all that a gateway does."""
+
+
+@pytest.mark.parametrize("name", ["a:b", "", "a b", "名", "\ud800", "a" * 65, "a\n", 7, None])
+def test_a_gateway_whose_name_could_not_be_read_again_is_refused(name: object) -> None:
+    """A ticket is known by its gateway's name and its id, with a colon between."""
+    told = r"^Workflow\(gateway=...\) takes a TicketGateway whose name is 1 to 64 of the letters A to Z"
+    with pytest.raises(TypeError, match=told):
+        Desk().workflow(gateway=Named(name))
+
+
+@pytest.mark.parametrize("name", ["bk_itsm", "a", "my-itsm.v2", "A" * 64])
+def test_a_gateway_may_have_any_plain_name(name: str) -> None:
+    """Its tickets are read again."""
+    desk = Desk()
+    desk.gateway.name = name
+    workflow = desk.workflow()
+    change = workflow.apply(subject=SUBJECT, **ASKED)
+    assert workflow.get(change.id).expect_ticket().gateway == name

@@ -14,7 +14,6 @@ from itsm_workflow.errors import (
     GatewayError,
     ItsmWorkflowError,
     StorageConflict,
-    StorageError,
     TransitionRefused,
 )
 from itsm_workflow.gateway.asking import asked
@@ -91,8 +90,8 @@ class Inbox:
                 return ACCEPTED  # its submission was refused, so that there is nothing to look into
             self._observers.on_trouble(callback.change_id, refused)
             return refusal(503, "not stored: list it as not delivered")
-        except StorageError as error:
-            self._observers.on_trouble(callback.change_id, error)
+        except Exception as error:  # noqa: BLE001 - the store, or a host's due rule, may fail in any way
+            self._observers.on_trouble(callback.change_id, error, doing="the callback could not be stored")
             return refusal(503, "not stored: list it as not delivered")
         if news:
             self._look(callback)

@@ -34,6 +34,10 @@ PageRule: TypeAlias = Callable[[str], bool]
 MOST_DECIDERS = 20
 """So many decisions of one ticket are kept."""
 
+GATEWAY_NAME = "1 to 64 of the letters A to Z and a to z, the digits, and _ - ."
+"""How the name of a gateway is written; a colon stands behind it in the text that is unique of a ticket."""
+
+_NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _ID = re.compile(r"[1-9][0-9]{0,31}")
 _SN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _MAX_URL, _MAX_WORD, _MAX_TEXT, _MAX_SERVICE = 2048, 64, 500, 200
@@ -78,6 +82,11 @@ def page_url(url: object, shows: PageRule) -> str:
     if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
         return ""
     return url if shows(host) else ""
+
+
+def is_gateway_name(name: object) -> bool:
+    """Tell whether a gateway can have that name."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def checked_service(service: object) -> str:

@@ -164,7 +164,8 @@ class TicketGateway(Protocol):
     """A ticket system.
 
     Attributes:
-        name: Stored with each ticket, e.g. ``bk_itsm``; letters, digits and underscores.
+        name: Stored with each ticket, e.g. ``bk_itsm``: 1 to 64 of the letters A to Z and a to z, the digits, and
+            ``_``, ``-`` and ``.``. A `Workflow` refuses a gateway of any other name.
     """
 
     name: str

@@ -82,6 +82,7 @@ def open_storage(url: str | SecretURL, **options: object) -> StorageBackend:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
             of the storage port, or it refuses the URL. Neither its message nor its traceback shows what the URL may
             hold as a secret, whatever the backend raised.
+        TypeError: The URL is not text.
     """
     url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
     backend = backend_of(url)

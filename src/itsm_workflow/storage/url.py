@@ -28,8 +28,13 @@ def scheme_of(url: str | SecretURL) -> str:
 
     Raises:
         StorageError: There is no ``://``, or no scheme before it.
+        TypeError: It is not text.
     """
     url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
+    text: object = url.reveal()
+    if not isinstance(text, str):
+        raise TypeError(f"a storage URL is text, for example sqlite:///itsm-workflow.db, not {type(text).__name__}")
+    del text
     scheme, separator = url.reveal().partition("://")[:2]
     if not separator or not _SCHEME.fullmatch(scheme):
         del scheme  # it may be all of it

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
-from tests.unit.callbacks.test_inbox import opened, raising
+from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising
 
 if TYPE_CHECKING:
     from itsm_workflow.secrets import Secret
@@ -149,3 +149,19 @@ def test_a_look_after_a_callback_asks_only_what_is_due() -> None:
     assert isinstance(callback, Callback)
     inbox._look_into(callback)
     assert desk.ledger.requests["get_ticket_info"] == before
+
+
+@pytest.mark.parametrize("part", ["load", "fire", "commit_one"])
+def test_a_hint_on_which_a_rule_of_the_host_fails_is_answered_and_told(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a store that fails: nothing is raised, and the gateway lists the callback as not delivered."""
+    desk, workflow, change = opened()
+    with monkeypatch.context() as broken:
+        broken.setattr(workflow._journal, part, lambda *_, **__: 1 / 0)
+        assert knock(workflow, change.id) == NOT_STORED
+
+    [(change_id, told)] = desk.witness.troubles
+    assert change_id == change.id
+    assert str(told) == "the callback could not be stored: ZeroDivisionError: division by zero"
+    assert knock(workflow, change.id) == ACCEPTED
