@@ -70,6 +70,7 @@ _ROWS = (
     Row("G8", "a flapping gateway, 429, Retry-After of every kind", "bounded calls, back-off"),
     Row("G9", "proxies, netrc and CA files in the environment", "ignored unless configured"),
     Row("G10", "a gateway that is gone or hangs, many changes", "left alone after a few calls; creates stay queued"),
+    Row("G11", "a ticket of the same id and number in another ticket system", "decides nothing; a person is told"),
     Row("K1", "one callback many times, reordered, late", "one transition, and 200 for repeats"),
     Row("K2", "a callback before the create's answer is stored", "adopted or waited for; one ticket"),
     Row("K3", "forged, foreign and old credentials; the server's token alone", "one answer; no call, no write"),

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import State, Workflow
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import ItsmWorkflowError, SettingsError
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.settings import Settings
 from itsm_workflow.storage.protocol import Query
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.faults.cases import row
 from tests.faults.host import resident
@@ -462,3 +463,32 @@ def deaf_port() -> Iterator[str]:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{deaf.getsockname()[1]}/v2/itsm/"
+
+
+@row("G11")
+def test_g11_tickets_of_the_same_number_in_another_system_decide_nothing(faults: Faults) -> None:
+    """A wrong address for a day of passes, then the right one again: what our own ticket says decides."""
+    for number in faults.cases(range(faults.pick(quick=20, full=500))):
+        draw = Random(number)
+        world, other = World(number), World(number + 1)
+        ours, subjects = world.workflow(), [f"collector-{each}" for each in range(draw.randint(1, 4))]
+        changes = [world.apply(ours, subject) for subject in subjects]
+        for subject in subjects:
+            there = other.apply(other.workflow(), draw.choice([subject, f"theirs-{subject}"]))
+            other.start_flow()
+            other.decide(other.ticket_of(there), approved=draw.random() < 0.7)
+        elsewhere = Workflow(storage=world.store, gateway=LedgerGateway(other.ledger, clock=world.clock))
+        for _ in range(12):
+            world.clock.advance(draw.choice([60, 600, 7200]))
+            elsewhere.reconcile()
+        seen = [elsewhere.get(change.id) for change in changes]
+        wanted = [draw.random() < 0.5 for _ in changes]
+        world.start_flow()
+        for change, approved in zip(changes, wanted, strict=True):
+            world.decide(world.ticket_of(change), approved=approved)
+        world.reconcile_for(ours, hours=2)
+        with faults.case(number):
+            assert {change.state for change in seen} == {State.PENDING}
+            assert {change.attention and change.attention.reason for change in seen} == {AttentionReason.NOT_AS_SENT}
+            states = [ours.get(change.id).state for change in changes]
+            assert states == [State.APPROVED if approved else State.REJECTED for approved in wanted]
