@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_locked, try_lock
-from itsm_workflow_backends.sqlite import SQLiteBackend, _repair
+from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _repair
 from itsm_workflow_backends.sqlite._companions import check_companions
 from itsm_workflow_backends.sqlite._connections import Connections
+from itsm_workflow_backends.sqlite._opening import close_without_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +135,31 @@ def test_a_database_that_goes_before_it_is_opened_is_told(tmp_path: Path) -> Non
     with pytest.raises(StorageUnavailable, match=r"store\.db was removed while it was open"):
         Connections(tmp_path / "store.db", timeout=0.0, as_it_is=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_bears_no_mark(tmp_path: Path) -> None:
+    """Whoever asks goes on to mark it, and is told then what is wrong with it."""
+    (tmp_path / "text").write_text("no database at all, although it is long enough for one's header" * 9)
+    assert not _marking.is_marked(tmp_path / "gone")
+    assert not _marking.is_marked(tmp_path / "text")
+
+
+def test_a_copy_and_a_store_without_changes_are_no_damage(tmp_path: Path) -> None:
+    """A backup has no log beside it, and an empty store has no rows; neither is missing anything."""
+    path, copy = tmp_path / "store.db", tmp_path / "copy.db"
+    SQLiteBackend(path).close()
+    assert SQLiteBackend.repair(path) == Repair()
+    SQLiteBackend.backup(f"sqlite:///{path}", str(copy))
+    assert SQLiteBackend.repair(copy) == Repair()
+
+
+def test_a_connection_that_is_closed_without_its_checkpoint_is_closed_at_once(tmp_path: Path) -> None:
+    """Not when it becomes garbage: its locks would keep others from the file."""
+    connection = sqlite3.connect(tmp_path / "store.db")
+    close_without_checkpoint(connection)
+    if hasattr(connection, "setconfig"):  # before, it is kept for good
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_only_the_superuser_can_give_a_file_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,8 +229,7 @@ def _decide_read(
     if verdict is Verdict.APPROVED:
         if withdrawal.is_in_delivery(change):
             return ()  # its result decides first, and the change is looked at again right after it
-        withdrawn = _withdrawn(change, snapshot)
-        return withdrawn or (Step(Trigger.APPROVE, snapshot),)
+        return (_withdrawn(change, snapshot) or Step(Trigger.APPROVE, snapshot),)
     if verdict is Verdict.REFUSED:
         return (Step(Trigger.REJECT, snapshot),)
     if verdict is Verdict.OPEN:
@@ -250,7 +249,7 @@ def _decide_open(
     attention, withdrawn = change.attention, _withdrawn(change, snapshot)
     revived = snapshot.status not in ev.ENDED or snapshot.step_running is True
     if revived and withdrawn and not any(one.unsure for one in change.effects):
-        steps += withdrawn
+        steps.append(withdrawn)
     elif attention is not None and attention.reason in DOUBTS:
         agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
         steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
@@ -259,13 +258,13 @@ def _decide_open(
     return tuple(steps)
 
 
-def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> tuple[Step, ...]:
-    """Return the concern that a ticket goes on, or is approved, though we withdrew it; nothing if we did not."""
+def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
+    """Return the concern that a ticket goes on, or is approved, though we withdrew it; None if we did not."""
     effect = withdrawal.unresolved(change)
     if effect is None:
-        return ()
+        return None
     facts = {"ticket": snapshot.ticket_id, "status": snapshot.status.value}
-    return (_concern(AttentionReason.WITHDRAWAL_UNRESOLVED, **facts, since=withdrawal.since(effect)),)
+    return _concern(AttentionReason.WITHDRAWAL_UNRESOLVED, **facts, since=withdrawal.since(effect))
 
 
 def _decide_unread(

@@ -123,8 +123,9 @@ def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, poli
         if sn is None:
             return Plan(question=Send(number=attempt.number, owner=owner), claim=(marked,))
         # The gateway called back, so that it has a ticket of ours: to send would make a second one.
-        there = attrs.evolve(mark, problem="a callback came before it was sent again")
-        return Plan(question=Lookup(sn=sn), claim=(marked, Step(Trigger.MARK_UNKNOWN, there)))
+        there = "a callback came before it was sent again"
+        unknown = Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=there))
+        return Plan(question=Lookup(sn=sn), claim=(marked, unknown))
     if attempt.phase is Phase.UNKNOWN:
         return Plan(question=Lookup(sn=sn))
     lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease

@@ -263,6 +263,16 @@ def test_a_ticket_of_another_creator_is_a_mismatch_whatever_the_gateway_compared
     assert steps == looked(x.UNKNOWN, found(creator="bob"))
 
 
+@pytest.mark.parametrize(("length", "told"), [(990, "x" * 990), (991, "x" * 989 + "…"), (5000, "x" * 989 + "…")])
+def test_what_differs_is_told_in_at_most_a_thousand_characters(length: int, told: str) -> None:
+    """However long the form is that a ticket shows."""
+    parts = f"ticket 8: {told}"
+    assert len(parts) <= 1000
+    steps = (noted(f"carrying its key: {parts}", answered=False), mismatch("8", differences=parts))
+
+    assert steps == looked(x.UNKNOWN, found("8", differences=("x" * length,)))
+
+
 def test_a_ticket_that_cannot_be_compared_yet_is_looked_at_again_and_is_no_mismatch() -> None:
     """Nothing was shown that differs: the look counts as unanswered."""
     assert (noted(NOT_SHOWN, answered=False),) == looked(x.UNKNOWN, UNSEEN)
