@@ -10,7 +10,7 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, GatewayUnavailable, InvalidForm, SettingsError
-from itsm_workflow.gateway.protocol import FoundTicket, NotSent, Refused, Unknown
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import Channel, LookupNoted
 from itsm_workflow.policy import Policy
 from tests.unit.callbacks.examples import body, knock
@@ -324,6 +324,20 @@ def test_a_refusal_is_looked_up_before_it_is_believed() -> None:
     change = scene.apply()
 
     assert (scene.gateway.calls, change.state) == (["service", "create", "find_by_key"], State.DRAFT)
+
+
+def test_a_ticket_that_another_change_holds_is_told_to_a_person_and_looked_for_later() -> None:
+    """The answer named another's: which one, and what is known of it."""
+    scene = Scene()
+    other = scene.workflow.apply(subject="another", **ASKED).expect_ticket()
+    scene.gateway.answers = [Created(id=other.id, sn=other.sn, url="")]
+
+    change = scene.apply()
+
+    assert change.attention is not None
+    assert change.attention.facts == {"ticket": other.id, "sn": other.sn, "held_by": "another change"}
+    assert (change.state, change.ticket) == (State.APPLYING, None)
+    assert scene.workflow.reconcile().due == 0, "it is looked at when its send counts as lost"
 
 
 # ---------------------------------------------------------------- looking up
