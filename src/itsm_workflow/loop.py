@@ -169,12 +169,8 @@ class Loop:
             return self._journal.fire(stored, plan.claim, actor=WORKER)
         if isinstance(question, Deliver):
             # It claims the effect alone: all else of the change falls due as ever.
-            start = ev.EffectStart(
-                effect=question.effect,
-                attempt=question.attempt,
-                until=now + policy.effect_lease,
-                owner=question.owner,
-            )
+            ends = now + policy.effect_lease
+            start = ev.EffectStart(effect=question.effect, attempt=question.attempt, until=ends, owner=question.owner)
             return self._journal.fire(stored, [Step(Trigger.START_EFFECT, start)], actor=WORKER)
         until = now + (policy.send_lease if isinstance(question, Send) else policy.read_lease)
         return self._journal.claim(stored, plan.claim, until=until, actor=WORKER)
@@ -351,8 +347,13 @@ class Loop:
             named, problem = self._find(change, sn)
             channel = ev.Channel.CALLBACK
             found = tuple({one.id: one for one in (*found, *(named or ()))}.values()) if found else named
-        number = change.expect_attempt().number
-        return LookupAnswer(number=number, found=found, channel=channel, problem=problem, at=self._moment(change))
+        return LookupAnswer(
+            number=change.expect_attempt().number,
+            found=found,
+            channel=channel,
+            problem=problem,
+            at=self._moment(change),
+        )
 
     def _moment(self, change: ChangeRequest) -> Moment:
         return self._journal.moment(time_of(self._gateway, partial(self._observers.on_trouble, change.id)))

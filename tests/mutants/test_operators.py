@@ -98,6 +98,18 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("if a:\n    return\nd = b()", [], id="a way out before a value"),
         pytest.param("if a:\n    return\nb()", ["if a: return <-> b()"], id="a way out before an act"),
         pytest.param("if a:\n    return\nd = self.b()", ["if a: return <-> d = self.b()"], id="a way out, and a call"),
+        pytest.param("if a:\n    return\nd = self.clock.now()", [], id="a way out, and the time"),
+        pytest.param("d = self.clock.now()\ne = c(a)", [], id="the time, and a value"),
+        pytest.param(
+            "d = self.clock.elapsed()\ne = self.commit()",
+            ["d = self.clock.elapsed() <-> e = self.commit()"],
+            id="the time, and what takes some",
+        ),
+        pytest.param(
+            "d = self.clock.elapsed()\nself.x.commit()",
+            ["d = self.clock.elapsed() <-> self.x.commit()"],
+            id="the time, and an act",
+        ),
         pytest.param("a.x = b\na.y = c", [], id="two attributes"),
         pytest.param("a['x'] = b\na['y'] = c", [], id="two items"),
         pytest.param("a.x += b\na.y += c()", [], id="two counts"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import Effect, State
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import TicketResult
@@ -23,7 +23,7 @@ from tests.unit.desk import ASKED, Desk, Gateway
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from itsm_workflow import ChangeRequest, Workflow
+    from itsm_workflow import ChangeRequest, EffectCall, Workflow
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.looking import Looks
@@ -548,6 +548,23 @@ def test_what_was_not_asked_about_when_the_time_is_over_is_due_as_before() -> No
     assert scene.looks(seconds=5).look(scene.planned()) == ["moved"]
     assert [stored.due_at for stored in map(scene.stored, scene.changes[1:])] == before[1:]
     assert [call for call, _ in scene.gateway.asked].count("read") == 1
+
+
+def test_of_the_effects_of_an_answer_none_is_begun_after_the_time() -> None:
+    """The next pass delivers the others."""
+    delivered: list[str] = []
+
+    def slow(call: EffectCall) -> None:
+        delivered.append(call.name)
+        scene.desk.clock.advance(5)
+
+    scene = Scene(1, effects={State.APPROVED: [Effect("start", slow), Effect("tell", slow)]})
+    scene.end_all()
+
+    assert scene.looks(seconds=3).look(scene.planned()) == ["moved"]
+    assert delivered == ["start"]
+    scene.workflow.reconcile()
+    assert delivered == ["start", "tell"]
 
 
 def test_a_change_that_was_due_at_no_time_is_due_at_once_when_it_is_let_go_of() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import attrs
@@ -281,6 +282,19 @@ def test_no_more_are_claimed_in_one_commit_than_a_group(limit: int | None) -> No
     workflow.reconcile(limit=limit)
 
     assert [size for size in sizes if size > 1] == [25, 5]
+
+
+def test_a_change_is_due_at_its_very_time() -> None:
+    """And not a microsecond before; one without a time never is."""
+    desk, workflow, [change] = pending(1)
+    stored = workflow._journal.load(change.id)
+    tick = dt.timedelta(microseconds=1)
+
+    def is_due(after: dt.timedelta) -> bool:
+        return workflow._loop.is_due(attrs.evolve(stored, due_at=desk.clock.peek() + after))
+
+    assert (is_due(tick), is_due(2 * tick)) == (True, False), "each reading of this clock is a tick later"
+    assert not workflow._loop.is_due(attrs.evolve(stored, due_at=None))
 
 
 def test_a_change_that_falls_due_during_a_pass_belongs_to_the_next() -> None:
