@@ -158,10 +158,12 @@ def _is_check(statement: ast.stmt, *, by: tuple[type[ast.AST], ...] = (ast.Raise
 
 
 def _typed(statement: ast.stmt) -> str:
-    """Return what a statement leaves the block for, if it is of some type; otherwise an empty text."""
+    """Return what a statement leaves the block for, if it is None or of some type; otherwise an empty text."""
     if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
         return ""
     test = statement.test
+    if isinstance(test, ast.Compare) and ast.unparse(test).endswith(" is None") and len(test.ops) == 1:
+        return ast.unparse(test.left)
     return ast.unparse(test.args[0]) if isinstance(test, ast.Call) and _asks_for_type(test) else ""
 
 

@@ -133,6 +133,11 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param(
             "if isinstance(a, b):\n    return 1\nif isinstance(a, c):\n    return 2", [], id="two types of one value"
         ),
+        pytest.param(
+            "if a is None:\n    return 1\nif isinstance(a, c):\n    return 2",
+            [],
+            id="one value that is missing, or of a type",
+        ),
         pytest.param("a.x = b\na.y = a.x", ["a.x = b <-> a.y = a.x"], id="an attribute that is read"),
         pytest.param("a[0] = b\nc()", ["a[0] = b <-> c()"], id="an item"),
         pytest.param("a.x = b\nreturn c", ["a.x = b <-> return c"], id="what comes before the end"),

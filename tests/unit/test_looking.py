@@ -168,6 +168,17 @@ def test_a_change_that_another_worker_moved_is_counted_and_not_asked_about() -> 
     assert scene.gateway.asked == [("results", scene.tickets[0]), ("results", scene.tickets[2])]
 
 
+def test_nothing_is_asked_where_every_claim_was_lost() -> None:
+    """Another worker is at all of them."""
+    scene = Scene(2)
+    planned = scene.planned()
+    for change in scene.changes:
+        scene.desk.race(change.id)
+
+    assert scene.looks().look(planned) == ["busy", "busy"]
+    assert scene.gateway.asked == []
+
+
 def test_a_change_that_cannot_be_claimed_is_counted_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Observers are told which one it is."""
     scene = Scene(3)

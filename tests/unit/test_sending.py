@@ -440,6 +440,22 @@ def test_a_number_that_cannot_be_looked_up_hides_nothing_that_the_key_found() ->
     assert seen.attention.facts["tickets"] == "77"
 
 
+def test_a_found_ticket_that_another_change_holds_is_told_to_a_person() -> None:
+    """It carries the key and is bound already: nobody knows whose it is."""
+    scene = Scene()
+    other = scene.workflow.apply(subject="another", **ASKED).expect_ticket()
+    change = scene.lost()
+    scene.gateway.by_key = [scene.ticket(change, int(other.id), sn=other.sn)]
+    scene.desk.pass_time(1)
+
+    scene.workflow.reconcile()
+
+    seen = scene.workflow.get(change.id)
+    assert seen.attention is not None
+    assert seen.attention.facts == {"ticket": other.id, "sn": other.sn, "held_by": "another change"}
+    assert seen.ticket is None
+
+
 @pytest.mark.parametrize("act", ["look", "resend"])
 def test_a_ticket_that_was_not_seen_to_carry_the_key_is_nobodys(act: str) -> None:
     """It binds nothing, and keeps no send away."""
