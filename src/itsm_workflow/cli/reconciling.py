@@ -19,6 +19,8 @@ from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.reading import json_option
 from itsm_workflow.cli.troubles import troubles
 from itsm_workflow.cli.values import Seconds, Whole
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.doctor.storage import late_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,10 +43,14 @@ def reconcile(place: Place, limit: int | None, seconds: float | None, watch: flo
     """
     with place.workflow() as workflow:
         if watch is None:
-            return _pass(workflow, limit, seconds, in_json=in_json)
+            code = _pass(workflow, limit, seconds, in_json=in_json)
+            _tell_others(workflow, [])
+            return code
+        told: list[str] = []
         with _until_terminated() as stop:
             while not stop.is_set():
                 _pass(workflow, limit, seconds, in_json=in_json)
+                told = _tell_others(workflow, told)
                 sys.stdout.flush()
                 stop.wait(watch)
     return Exit.DONE
@@ -66,6 +72,17 @@ def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_js
     if report.finished and not report.failed and not report.unreadable and not shown.gateway:
         return Exit.DONE
     return Exit.GATEWAY if shown.gateway and report.failed == report.due else Exit.PARTLY
+
+
+def _tell_others(workflow: Workflow, told: list[str]) -> list[str]:
+    """Say which other workflows have changes in the store that nobody reconciles, unless that was just told."""
+    others = workflow.other_workflows(late_query(SystemClock().now()))
+    if others and others != told:
+        note(
+            f"itsm-workflow: this pass looked at {workflow.definition.name} alone, and the store holds changes of "
+            f"{', '.join(others)} that have long been due: name the application of that workflow (--app)"
+        )
+    return others
 
 
 @contextlib.contextmanager

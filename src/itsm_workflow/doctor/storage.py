@@ -13,7 +13,6 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.clock import from_micros, to_micros
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageSchemaError
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.damage import logged_damage
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
     from itsm_workflow.doctor.findings import Finding
     from itsm_workflow.storage.protocol import Row, StorageBackend
+
+    Place = tuple[str, str]
 
 LATE = dt.timedelta(minutes=15)
 """Since when something must have been due to say that nobody reconciles; a pass runs every few minutes."""
@@ -72,7 +73,9 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
                 yield ok("storage.open", f"{_name(url)} opens")
             yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
             yield _writable(storage)
-            yield _sound(storage)
+            states: Counter[Place] = Counter()
+            yield _sound(storage, states)
+            yield ok("storage.open_changes", _by_workflow(states) or "none")
             yield from _waiting(storage, now)
     except StorageError as error:
         yield _failed(error)
@@ -95,24 +98,34 @@ def _writable(storage: StorageBackend) -> Finding:
     return ok("storage.writable", "can be written")
 
 
-def _sound(storage: StorageBackend) -> Finding:
-    """Look into all of it: an index that is damaged may hide a change from every reader that goes by it."""
+def _sound(storage: StorageBackend, states: Counter[Place]) -> Finding:
+    """Look into all of it: an index that is damaged may hide a change from every reader that goes by it.
+
+    Args:
+        storage: The store.
+        states: Takes how many sound changes of each workflow and state are open. The row says that, whatever a
+            workflow's states are called.
+    """
     count, damaged = 0, list(storage.damage()) if isinstance(storage, TellsDamage) else []
     for row in _rows(storage, Query()):
         count += 1
         if (wrong := row_problem(row)) is not None:
             damaged.append(wrong)
+        elif row.open_subject is not None:
+            states[row.workflow, row.state] += 1
     if not damaged:
         return ok("storage.damage", f"none was found, in {count} {'row' if count == 1 else 'rows'}")
     more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
     return problem("storage.damage", "; ".join(damaged[:_SHOWN]) + more, _REPAIR)
 
 
+def late_query(now: dt.datetime) -> Query:
+    """Return what finds the changes that nobody reconciles, whatever their workflow, longest due first."""
+    return Query(due_before=to_micros(now - LATE), order=Order.DUE_AT)
+
+
 def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
-    definition = COLLECTOR_CHANGE
-    unended = tuple(str(state) for state in definition.states if state not in definition.final)
-    states = Counter(row.state for row in _rows(storage, Query(states=unended)))
-    yield ok("storage.open_changes", _counted(states) or "none")
+    since = now
     reasons = Counter(str(row.attention) for row in _rows(storage, Query(attention=tuple(AttentionReason))))
     if reasons:
         yield warning(
@@ -122,13 +135,16 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
         )
     else:
         yield ok("storage.attention", "no change waits for a person")
-    late = list(_rows(storage, Query(due_before=to_micros(now - LATE), order=Order.DUE_AT)))
+    late: Counter[str] = Counter()
+    for row in _rows(storage, late_query(now)):
+        since = since if late else from_micros(row.due_at or 0)
+        late[row.workflow] += 1
     if late:
-        since = from_micros(late[0].due_at or 0)
         yield warning(
             "storage.due",
-            f"due and not looked at: {len(late)}, the first since {since:%Y-%m-%d %H:%M} UTC",
-            "run `itsm-workflow reconcile` every few minutes, by cron or your task queue",
+            f"due and not looked at: {late.total()} ({_counted(late)}), the first since {since:%Y-%m-%d %H:%M} UTC",
+            "run `itsm-workflow reconcile --app module:name` every few minutes, by cron or your task queue, with the "
+            f"application of {' and one of '.join(sorted(late))}: a pass looks at the changes of one workflow",
         )
     else:
         yield ok("storage.due", "what was due has been looked at")
@@ -145,6 +161,12 @@ def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
 def _name(url: SecretURL) -> str:
     """Return what can be shown of a store's URL: that of a server may hold a password."""
     return str(path_of(url)) if scheme_of(url) in FILES and url.is_plain else f"the {scheme_of(url)} store"
+
+
+def _by_workflow(states: Counter[Place]) -> str:
+    """Return how many there are of each workflow, by state."""
+    told = {name: Counter({state: many for (one, state), many in states.items() if one == name}) for name, _ in states}
+    return "; ".join(f"{name}: {_counted(counts)}" for name, counts in sorted(told.items()))
 
 
 def _counted(counts: Counter[str]) -> str:

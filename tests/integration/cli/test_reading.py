@@ -104,7 +104,7 @@ def test_a_list_says_that_there_is_more(office: Office) -> None:
     [
         (("--state", "pendign"), "states are draft, applying, pending"),
         (("--older-than", "1 hour"), "is no age"),
-        (("--limit", "0"), "x>=1"),
+        (("--limit", "0"), "1<=x<="),
     ],
 )
 def test_a_filter_that_cannot_be_meant_is_a_usage_error(office: Office, filters: tuple[str, ...], said: str) -> None:
@@ -225,6 +225,30 @@ def test_a_change_of_another_workflow_is_said_to_be_one(office: Office) -> None:
     done = office.run("show", "r-1")
     assert (done.code, done.out) == (1, "")
     assert "one of workflow release has it: name the application of that workflow (--app)" in done.err
+
+
+def test_a_pass_says_that_another_workflows_changes_are_left(office: Office) -> None:
+    """With ``--app none``, or the wrong application, nothing is due, and the changes wait for ever."""
+    clock = ManualClock()  # long ago
+    with Workflow(
+        storage=open_storage(office.variables["BKAPP_ITSM_STORE"]),
+        gateway=MemorySandbox(clock=clock).gateway,
+        definition=attrs.evolve(COLLECTOR_CHANGE, name="release"),
+        clock=clock,
+    ) as workflow:
+        workflow.apply(subject="r-1", title="t", applicant="alice", approvers=["carol"])
+    done = office.run("reconcile")
+    assert (done.code, done.out[:6]) == (0, "due 0:")
+    assert done.err == (
+        "itsm-workflow: this pass looked at collector_change alone, and the store holds changes of release that have "
+        "long been due: name the application of that workflow (--app)\n"
+    )
+    with office.start("reconcile", "--watch", "0.05") as running:
+        assert running.stdout is not None
+        assert [running.stdout.readline()[:6] for _ in range(3)] == ["due 0:"] * 3
+        running.terminate()
+        _, said = running.communicate(timeout=PATIENCE)
+    assert said == done.err  # once, not after each pass
 
 
 def test_a_store_that_is_not_there_is_not_made(office: Office) -> None:

@@ -30,7 +30,7 @@ def test_all_is_well(office: Office) -> None:
     lines = done.out.splitlines()
     assert len(lines) == 16
     assert lines[0] == "ok       settings.app_code           host, from BKAPP_ITSM_APP_CODE"
-    assert "ok       storage.open_changes        1 pending" in lines
+    assert "ok       storage.open_changes        collector_change: 1 pending" in lines
 
 
 def test_a_problem_is_exit_1_with_what_to_do(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

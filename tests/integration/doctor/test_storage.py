@@ -6,17 +6,20 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow import open_storage
 from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.doctor.storage import LATE, examine_storage
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.testing.manual_clock import START
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backend
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 from tests.integration.doctor.places import by_name, levels
 from tests.integration.workflow.lost import apply_in_vain
 from tests.integration.workflow.office import Office, asked
+from tests.testing import zoo
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -211,7 +214,7 @@ class TestDamageOfSQLite:
 
         assert found["storage.damage"].level == Level.PROBLEM
         assert "is not stored as this version wrote it" in found["storage.damage"].seen
-        assert found["storage.open_changes"].seen == "2 pending"
+        assert found["storage.open_changes"].seen == "collector_change: 2 pending"
 
     def test_much_of_it_is_told_in_short(self, tmp_path: Path) -> None:
         """The first problems stand for the others."""
@@ -230,7 +233,7 @@ class TestWaiting:
     """What is in it."""
 
     def test_open_changes_are_counted(self, url: str) -> None:
-        """By state; those that ended are not."""
+        """By state; those that ended are not, and a draft holds no subject yet."""
         with Office(url) as office:
             workflow = office.workflow()
             for number in range(3):
@@ -240,7 +243,18 @@ class TestWaiting:
             found = of_store(url, office.clock.now())
 
         assert levels(found) == WELL
-        assert found["storage.open_changes"].seen == "1 draft, 3 pending"
+        assert found["storage.open_changes"].seen == "collector_change: 3 pending"
+
+    def test_changes_of_every_workflow_are_counted_whatever_its_states_are_called(self, url: str) -> None:
+        """What was approved and goes on is open too."""
+        with Office(url) as office:
+            office.workflow().apply(subject="s", **asked())
+            shop = office.workflow(definition=zoo.deployment())
+            office.approve(shop.apply(subject="r1", **asked()))
+            shop.apply(subject="r2", **asked())
+            found = of_store(url, office.clock.now())["storage.open_changes"]
+
+        assert found.seen == "collector_change: 1 pending; deployment: 1 granted, 1 waiting"
 
     def test_more_changes_than_a_page(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each is counted once."""
@@ -250,8 +264,8 @@ class TestWaiting:
                 office.workflow().apply(subject=f"s{number}", **asked())
             found = of_store(url, office.clock.now() + LATE * 2)
 
-        assert found["storage.open_changes"].seen == "5 pending"
-        assert found["storage.due"].seen.startswith("due and not looked at: 5, ")
+        assert found["storage.open_changes"].seen == "collector_change: 5 pending"
+        assert found["storage.due"].seen.startswith("due and not looked at: 5 (5 collector_change), the first ")
 
     def test_what_waits_for_a_person(self, url: str) -> None:
         """With the reasons, and how to find them."""
@@ -271,4 +285,15 @@ class TestWaiting:
             found = of_store(url, office.clock.now())["storage.due"]
 
         assert found.level == Level.WARNING
-        assert "itsm-workflow reconcile" in found.advice
+        assert "itsm-workflow reconcile --app module:name" in found.advice
+        assert "with the application of collector_change: " in found.advice
+
+    def test_nobody_reconciles_another_workflow(self, url: str) -> None:
+        """The advice says whose application to name; a pass of the other would find nothing due."""
+        with Office(url) as office:
+            office.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="release")).apply(subject="s", **asked())
+            office.pass_time(LATE.total_seconds() * 2)
+            found = of_store(url, office.clock.now())["storage.due"]
+
+        assert found.seen.startswith("due and not looked at: 1 (1 release), the first since ")
+        assert "with the application of release: " in found.advice
