@@ -64,7 +64,8 @@ class Decisions(Records):
         person decide what the gateway would.
 
         Raises:
-            InvalidForm: The actor or the reason is no text that can be kept.
+            InvalidForm: The actor or the reason is no text that can be kept, or the evidence is too large to be stored.
+            DefinitionError: A guard or an update of the host's own returned what it may not; nothing was changed.
             TransitionRefused: Nothing was changed; also where the trigger, or a concern's reason, is the library's.
             ChangeNotFound: There is no such change.
         """

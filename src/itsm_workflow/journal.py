@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -239,13 +240,9 @@ class Journal:
             )
             raise StorageSchemaError(message)
         # The definition may say another thing of the state than when it was stored.
-        change, due_at = put_right(
-            definition,
-            attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome)),
-            stored.due_at,
-            now,
-            self.policy,
-        )
+        change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
+        failed = functools.partial(self._tell_of_rule, change)
+        change, due_at = put_right(definition, change, stored.due_at, now, self.policy, failed=failed)
         return attrs.evolve(stored, change=change, due_at=due_at)
 
     def _row(self, change_id: str) -> Row:
@@ -348,8 +345,13 @@ class Journal:
             if entry is not None:
                 entries.append(entry)
                 seq += 1
-        due_at = next_due(self.definition, change, now, self.policy, looked=looked)
+        failed = functools.partial(self._tell_of_rule, change)
+        due_at = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
         return self._write(before, change, tuple(entries), due_at, looked=looked)
+
+    def _tell_of_rule(self, change: ChangeRequest, error: Exception) -> None:
+        rule = f"the due rule of state {change.state} failed, so that the change is polled"
+        self._observers.on_trouble(change.id, error, doing=rule)
 
     def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
         """Return the steps, with a higher submission number first where the change needs one.

@@ -451,11 +451,11 @@ class Poison:
 
     def spoil(self, change_id: str) -> None:
         """Damage what is stored of a change, or let the host's rule fail on it."""
-        self.broken.add(change_id)
         way = self.random.choice(self.ways)
         if way == "rule":
-            self.ruled.add(change_id)
+            self.ruled.add(change_id)  # it is told of, and its change goes on as the others do
             return
+        self.broken.add(change_id)
         statement = {
             "undecodable": "UPDATE changes SET document = CAST(X'C3' || document AS TEXT) WHERE id = ?",
             "edited": """UPDATE changes SET document = replace(document, '"alice"', '"mallory"') WHERE id = ?""",

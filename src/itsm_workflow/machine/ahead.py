@@ -14,6 +14,8 @@ import attrs
 from itsm_workflow.machine.due import next_due
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
@@ -28,6 +30,8 @@ def put_right(
     due_at: dt.datetime | None,
     now: dt.datetime,
     policy: Policy,
+    *,
+    failed: Callable[[Exception], object] | None = None,
 ) -> tuple[ChangeRequest, dt.datetime | None]:
     """Return a change, and when it is due, with no time that lies further ahead than any wait.
 
@@ -39,12 +43,13 @@ def put_right(
         due_at: When it is stored to be due.
         now: The time.
         policy: The timings in force.
+        failed: See `next_due`.
     """
     right = _past(change, now, policy)
     if due_at is None or due_at <= policy.horizon(now):
         return right, due_at
     # A look has used up the hints of the past, but not one that was heard while the clock stood ahead.
-    today = next_due(definition, right, now, policy, looked=right.heard == change.heard)
+    today = next_due(definition, right, now, policy, looked=right.heard == change.heard, failed=failed)
     return right, now if today is not None and today < due_at else due_at
 
 

@@ -12,6 +12,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.declared import wrong_declarations
 from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
+from itsm_workflow.machine.shape import wrong_types
 
 if TYPE_CHECKING:
     import enum
@@ -26,13 +27,19 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _EFFECT = re.compile(r"[^\W_][\w.:/-]{0,63}")
 
 
-def check(definition: WorkflowDefinition) -> None:
+def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> None:
     """Refuse a definition that contradicts itself.
+
+    Args:
+        definition: The definition.
+        roles: The class of its roles.
+        transition: The class of its transitions.
 
     Raises:
         DefinitionError: Lists everything that is wrong, each with the state or trigger that is the culprit.
     """
-    problems = [
+    # All else relies on the types of what was given.
+    problems = list(wrong_types(definition, roles=roles, transition=transition)) or [
         problem
         for find in (
             _functions,

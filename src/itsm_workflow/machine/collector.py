@@ -87,8 +87,17 @@ def approval_table(
         approval: Not given any more: the rule of approval is the definition's.
 
     Raises:
-        TypeError: A rule of approval was given. One that differs from the definition's could never be met.
+        TypeError: An argument has another type, or a rule of approval was given. One that differs from the definition's
+            could never be met.
     """
+    given: tuple[tuple[str, object, type, str], ...] = (
+        ("states", states, enum.EnumType, "a StrEnum, the class"),
+        ("initial", initial, enum.StrEnum, "a state, a member of that StrEnum"),
+        ("roles", roles, Roles, "Roles"),
+    )
+    for name, value, kind, wanted in given:
+        if not isinstance(value, kind):
+            raise TypeError(f"approval_table({name}=...) takes {wanted}")
     if approval is not None:
         raise TypeError("approval_table(approval=...) takes no rule: give it once, as WorkflowDefinition(approval=...)")
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names

@@ -157,7 +157,8 @@ class WorkflowDefinition:
 
     Attributes:
         name: Stored with each change; lower_snake.
-        version: Raised when a change of the table would strand stored changes; stored with each change.
+        version: A whole number from 1. Raised when a change of the table would strand stored changes; stored with each
+            change.
         states: The enum of all states.
         initial: Where a change starts.
         final: The states without a way out.
@@ -173,7 +174,7 @@ class WorkflowDefinition:
             that delivers them, `itsm_workflow.Effect`.
 
     Raises:
-        DefinitionError: The table contradicts itself; the message names the culprit.
+        DefinitionError: An argument is of another type, or the table contradicts itself; the message names the culprit.
     """
 
     name: str
@@ -191,7 +192,7 @@ class WorkflowDefinition:
 
     def __attrs_post_init__(self) -> None:
         """Refuse a table that contradicts itself."""
-        check(self)
+        check(self, roles=Roles, transition=Transition)
 
     @property
     def evidence_types(self) -> Mapping[str, type]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+from itsm_workflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.machine.definition import WorkflowDefinition
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 
 
 def next_due(
-    definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    now: dt.datetime,
+    policy: Policy,
+    *,
+    looked: bool,
+    failed: Callable[[Exception], object] | None = None,
 ) -> dt.datetime | None:
     """Return when to look at the change next, or None if only a trigger from outside leads on.
+
+    A callback that was heard is looked into at once, whatever a rule of the host's own says.
 
     Args:
         definition: The change's definition.
@@ -28,17 +37,63 @@ def next_due(
         now: The time of the commit.
         policy: The timings in force.
         looked: Whether the gateway was asked for this commit; then a hint that was heard before is used up.
+        failed: Is told what a rule of the host's own raised, or that it returned no time that can be stored; the change
+            is polled then. Without it that is raised.
     """
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
-        moment = definition.due[definition.states(change.state)](change, now, policy, looked=looked)
+        moment = _ruled(definition, change, now, policy, looked, failed)
         if moment is not None and looked and not _is_asked_on(definition, change, policy):
             # Whatever a host's rule says: a change that is due again already keeps others from being looked at.
             moment = max(moment, now + min(policy.soon, policy.poll))
         moments.append(moment)
+        if change.heard is not None and not looked and _asks_gateway(definition, change):
+            moments.append(change.heard.at)
     moments.append(effects_due(change, now, policy, looked=looked))
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
+
+
+def _ruled(  # noqa: PLR0917 - private, and each argument is one of its only caller's
+    definition: WorkflowDefinition,
+    change: ChangeRequest,
+    now: dt.datetime,
+    policy: Policy,
+    looked: bool,  # noqa: FBT001 - as above
+    failed: Callable[[Exception], object] | None,
+) -> dt.datetime | None:
+    """Return what the rule of the change's state says."""
+    state = definition.states(change.state)
+    try:
+        moment: object = definition.due[state](change, now, policy, looked=looked)
+        wrong = _wrong_moment(moment)
+        if wrong:
+            raise DefinitionError(f"workflow {definition.name}: the due rule of state {state} returned {wrong}")  # noqa: TRY301 - one way to tell
+    except Exception as error:
+        if failed is None:
+            raise
+        failed(error)
+        return now + policy.poll
+    return moment if isinstance(moment, dt.datetime) else None
+
+
+def _wrong_moment(moment: object) -> str:
+    if moment is None:
+        return ""
+    if not isinstance(moment, dt.datetime):
+        return f"a {type(moment).__name__}, not None or an aware datetime"
+    if moment.utcoffset() is None:
+        return f"{moment}, which has no time zone"
+    try:
+        moment.astimezone(dt.UTC)
+    except OverflowError:
+        return f"{moment}, which is beyond the years 1 to 9999 in UTC"
+    return ""
+
+
+def _asks_gateway(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
+    """Tell whether a look at the change now asks the gateway what a callback was about."""
+    return change.state in {definition.roles.asking, definition.roles.waiting, definition.roles.undelivered}
 
 
 def _is_asked_on(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
@@ -122,7 +177,9 @@ def rest_due(
     if due_at < min(moment for moment in known if moment is not None):
         return due_at  # before any of them was: the rest is what it was due for
     rest = attrs.evolve(change, effects=tuple(effect for effect in change.effects if effect.id not in left))
-    return next_due(definition, rest, due_at, policy, looked=change.updated_at <= due_at)
+    looked = change.updated_at <= due_at
+    # Whoever stored the time was told of a rule that fails.
+    return next_due(definition, rest, due_at, policy, looked=looked, failed=lambda _error: None)
 
 
 def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:

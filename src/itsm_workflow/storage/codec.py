@@ -8,14 +8,14 @@ taken from another change is noticed when it is read, whatever the store itself 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, Entry
 from itsm_workflow.clock import from_micros, to_micros
-from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
-from itsm_workflow.storage.protocol import EntryRow, Row, Write
+from itsm_workflow.errors import InvalidForm, StorageCorrupt, StorageSchemaError
+from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, EntryRow, Row, Write
 from itsm_workflow.storage.strict import canonical, explain, parse, strict_converter, time_text
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 """The version of the documents that are written. Those of schema 1 are read, newer ones are refused."""
+
+_WIDEST = 4
+"""Bytes that one character takes at most."""
 
 _READABLE = range(1, SCHEMA + 1)
 
@@ -86,14 +89,20 @@ class Codec:
         *,
         open_subject: str | None,
     ) -> tuple[Write, Stored]:
-        """Return the write that stores the change, and what will have been stored by it."""
+        """Return the write that stores the change, and what will have been stored by it.
+
+        Raises:
+            InvalidForm: The form, the evidence or the change is larger than a store takes; names the largest part.
+        """
         head, rows = (before.head if before else START), []
         for entry in entries:
             rows.append(self._entry_row(entry, head))
+            self._check_size(rows[-1].document, entry.evidence)
             head = digest(rows[-1])
         version = (before.version if before else 0) + 1
         seq = (before.seq if before else 0) + len(entries)
         form = canonical(self._converter.unstructure(change.form))
+        self._check_size(form, change.form)
         row = Row(
             id=change.id,
             workflow=change.workflow,
@@ -116,6 +125,7 @@ class Codec:
         document["digest"] = _row_digest(row, document)
         unchanged = before is not None and before.form == form
         row = attrs.evolve(row, form=None if unchanged else form, document=canonical(document))
+        self._check_size(row.document, change)
         stored = Stored(change=change, version=version, seq=seq, head=head, form=form, due_at=due_at)
         return Write(row=row, expected_version=version - 1, entries=tuple(rows)), stored
 
@@ -173,6 +183,18 @@ class Codec:
                     f"{where} is not what was written: {explain(error)}", change_id=row.change_id, seq=row.seq
                 ) from None
         return found
+
+    def _check_size(self, text: str, value: Any) -> None:  # noqa: ANN401 - an instance of any attrs class
+        """Refuse what no store takes: escapes and characters beyond ASCII make a text larger than it was."""
+        if len(text) * _WIDEST <= MAX_TEXT_BYTES or len(text.encode()) <= MAX_TEXT_BYTES:
+            return
+        parts = {
+            field.name: len(canonical(self._converter.unstructure(getattr(value, field.name))).encode())
+            for field in attrs.fields(type(value))
+        }
+        largest = max(parts, key=lambda name: parts[name])
+        rule = f"must have at most {MAX_TEXT_BYTES} bytes as JSON, together with the rest of the {type(value).__name__}"
+        raise InvalidForm([(largest, f"<{parts[largest]} bytes>", rule)])
 
     def _converter_of(self, document: Mapping[str, object]) -> Converter:
         return self._converter if document["schema"] == SCHEMA else self._older

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import enum
 
+import attrs
 import pytest
 
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Outcome, Phase
-from itsm_workflow.errors import StorageConflict, TransitionRefused
+from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.definition import Transition
 from tests.integration.workflow.lost import apply_in_vain, file_behind_our_back, lose_every_answer
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+
+
+class Note(enum.StrEnum):
+    """A trigger of a host's own."""
+
+    NOTE = "note"
 
 
 def test_resend_keeps_the_key_and_raises_the_number(office: Office) -> None:
@@ -338,3 +346,32 @@ def test_a_host_asks_for_a_person_with_a_reason_of_its_own(office: Office) -> No
         workflow.attest_approval(
             filed.id, ticket_id=filed.expect_ticket().id, approver="bob", evidence="his mail", actor="olga"
         )
+
+
+def test_evidence_that_is_too_large_once_it_is_written_is_refused_by_its_field(office: Office) -> None:
+    """Escapes make a text six times as large as it was counted; the change stays as it is."""
+    workflow = office.workflow()
+    change = workflow.apply(subject=SUBJECT, **asked())
+    large = ev.Concern(reason=AttentionReason.HOST, facts={"log": "\x01" * 10**6})
+    with pytest.raises(InvalidForm) as refused:
+        workflow.fire(change.id, "raise_attention", large, actor="robot")
+    assert [(field, value) for field, value, _ in refused.value.problems] == [("facts", "<6000010 bytes>")]
+    assert workflow.get(change.id) == change
+    assert workflow.fire(change.id, "raise_attention", attrs.evolve(large, facts={"log": "x"}), actor="robot").attention
+
+
+def test_data_that_are_too_large_once_they_are_written_are_refused(office: Office) -> None:
+    """They are the host's own update's."""
+    mine = Transition(
+        trigger=Note.NOTE,
+        sources=(State.PENDING,),
+        dest=None,
+        evidence=ev.Decision,
+        update=lambda facts: attrs.evolve(facts.change, data={"log": "\x01" * 10**6}),
+    )
+    definition = attrs.evolve(COLLECTOR_CHANGE, transitions=(*COLLECTOR_CHANGE.transitions, mine))
+    workflow = office.workflow(definition=definition)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    with pytest.raises(InvalidForm, match=r"data=<6000010 bytes>: must have at most 4194304 bytes as JSON"):
+        workflow.fire(change.id, Note.NOTE, ev.Decision(), actor="robot")
+    assert workflow.get(change.id) == change

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
 import attrs
 import pytest
 
 from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import asking_due, next_due, rest_due
 from tests.unit.machine import examples as x
+
+if TYPE_CHECKING:
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
 
 DAY = 86400
 UNSENT = x.after(x.SENDING, (Trigger.MARK_UNSENT, x.mark(problem="refused")), at=5)
@@ -24,6 +32,11 @@ APPROVED_DONE = x.with_effect(x.APPROVED, x.planned(EffectStatus.DELIVERED))
 def heard(change: ChangeRequest, at: float) -> ChangeRequest:
     """Return the change after a callback."""
     return attrs.evolve(change, heard=HeardCallback(sn="REQ7", digest="d", at=x.later(at)))
+
+
+def with_rules(rule: Any) -> WorkflowDefinition:  # noqa: ANN401 - a rule, or what should be one
+    """Return the workflow with one rule for every state."""
+    return attrs.evolve(COLLECTOR_CHANGE, due=dict.fromkeys(COLLECTOR_CHANGE.due, rule))
 
 
 def looks(change: ChangeRequest, done: int) -> ChangeRequest:
@@ -174,3 +187,53 @@ def test_a_rule_of_a_host_makes_nothing_due_again_at_once(change: ChangeRequest,
 
     assert next_due(over, change, x.later(100), x.POLICY, looked=True) == x.later(due)
     assert next_due(over, change, x.later(100), x.POLICY, looked=False) == change.created_at
+
+
+HEARD_OF = {
+    "filing": heard(UNSENT, 6),
+    "waiting": heard(x.PENDING, 20),
+    "not delivered": heard(x.FAILED_CALLBACK, 20),
+}
+
+
+@pytest.mark.parametrize("change", HEARD_OF.values(), ids=HEARD_OF)
+def test_a_callback_is_looked_into_at_once_whatever_a_rule_says(change: ChangeRequest) -> None:
+    """An hour later, or never: the hint is not used up before a look."""
+    assert change.heard is not None
+    for wait in (dt.timedelta(hours=1), None):
+        slow = with_rules(lambda _change, now, _policy, wait=wait, **_: wait and now + wait)
+        assert next_due(slow, change, x.later(25), x.POLICY, looked=False) == change.heard.at
+        due_at = next_due(slow, change, x.later(25), x.POLICY, looked=True)
+        assert due_at == (wait and x.later(25) + wait)
+
+
+BEYOND = dt.datetime(9999, 12, 31, 23, 59, tzinfo=dt.timezone(-dt.timedelta(hours=14)))
+UNSTORABLE: dict[str, tuple[object, str]] = {
+    "no time": (5, "a int, not None or an aware datetime"),
+    "a day": (dt.date(2026, 3, 2), "a date, not None or an aware datetime"),
+    "no zone": (dt.datetime(2026, 3, 2), "2026-03-02 00:00:00, which has no time zone"),  # noqa: DTZ001 - the case
+    "no year": (BEYOND, "9999-12-31 23:59:00-14:00, which is beyond the years 1 to 9999 in UTC"),
+}
+
+
+@pytest.mark.parametrize(("moment", "told"), UNSTORABLE.values(), ids=UNSTORABLE)
+def test_a_rule_that_returns_no_time_that_can_be_stored_has_failed(moment: object, told: str) -> None:
+    """Its change is polled, and somebody is told by the rule's state."""
+    broken = with_rules(lambda _change, _now, _policy, *, looked: (looked, moment)[1])
+    failures: list[Exception] = []
+    due_at = next_due(broken, x.PENDING, x.later(25), x.POLICY, looked=True, failed=failures.append)
+    assert due_at == x.later(25) + x.POLICY.poll
+    assert [f"workflow collector_change: the due rule of state pending returned {told}"] == list(map(str, failures))
+    with pytest.raises(DefinitionError, match="the due rule of state pending returned"):
+        next_due(broken, x.PENDING, x.later(25), x.POLICY, looked=True)
+
+
+def test_a_rule_that_raises_has_its_change_polled() -> None:
+    """What it raised is told as it is."""
+
+    def boom(_change: ChangeRequest, _now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
+        raise ZeroDivisionError(str(looked))
+
+    failures: list[Exception] = []
+    due_at = next_due(with_rules(boom), x.PENDING, x.later(25), x.POLICY, looked=False, failed=failures.append)
+    assert (due_at, [type(one) for one in failures]) == (x.later(25) + x.POLICY.poll, [ZeroDivisionError])

@@ -1,0 +1,107 @@
+"""An argument of another type is refused when a definition is built, by its name: nothing is filed with such a one."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import attrs
+import pytest
+
+from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine.collector import approval_table
+from itsm_workflow.machine.definition import Roles, waits_for_a_person
+from tests.testing import zoo
+from tests.testing.zoo import DEPLOY, DEPLOYMENT, Deployed, Stage
+
+TABLE = zoo.table()
+
+
+class Number(enum.IntEnum):
+    """States that are no texts."""
+
+    ONE = 1
+
+
+def rows(**values: Any) -> tuple[object, ...]:
+    """Return the table with the host's row otherwise in one thing; the row is the last."""
+    return (*TABLE, attrs.evolve(DEPLOY, **values))
+
+
+def parts(**values: Any) -> Roles:
+    """Return the parts of the approval, with one otherwise."""
+    return attrs.evolve(zoo.roles(), **values)
+
+
+LAST = rf"transitions\[{len(TABLE)}\], trigger deploy"
+WRONG: list[tuple[str, object, str]] = [
+    *(
+        ("version", one, rf"version: {shown} is not a whole number from 1 to")
+        for one, shown in (
+            ("1", "'1'"),
+            (True, "True"),
+            (1.5, "1.5"),
+            (None, "None"),
+            (0, "0"),
+            (-1, "-1"),
+            (10**400, "a int"),
+        )
+    ),
+    ("name", None, "name: None is not text"),
+    ("states", None, "states: None is not a StrEnum with members"),
+    ("states", Number, "states: a EnumType is not a StrEnum with members"),
+    ("initial", "zzz", "initial: 'zzz' is not a member of the states"),
+    ("initial", None, "initial: None is not a member of the states"),
+    ("final", None, "final: None is not a frozenset of states"),
+    ("final", [Stage.REFUSED], "final: a list is not a frozenset of states"),
+    ("final", frozenset({"live"}), "final: 'live' is not a member of the states"),
+    ("roles", None, "roles: None is not Roles"),
+    ("roles", parts(asking="filing"), "roles: asking: 'filing' is not a member"),
+    ("transitions", None, "transitions: None is not a tuple of Transition"),
+    ("transitions", (*TABLE, 5), rf"transitions\[{len(TABLE)}\]: a int is not a Transition"),
+    ("transitions", rows(trigger="deploy"), f"{LAST}: its trigger is a str, not a member of a StrEnum"),
+    ("transitions", rows(sources=Stage.GRANTED), f"{LAST}: its sources are a Stage, not a tuple"),
+    ("transitions", rows(sources=()), f"{LAST}: its sources are a tuple, not a tuple of one state or more"),
+    ("transitions", rows(sources=("granted",)), f"{LAST}: source: 'granted' is not a member"),
+    ("transitions", rows(dest="live"), f"{LAST}: dest: 'live' is not a member"),
+    ("transitions", rows(evidence="Ev"), f"{LAST}: its evidence is a str, not a class"),
+    ("transitions", rows(evidence=None), f"{LAST}: its evidence is None, not a class"),
+    ("transitions", rows(evidence=(Deployed, 5)), f"{LAST}: its evidence is a int, not a class"),
+    ("transitions", rows(evidence=()), f"{LAST}: its evidence is no class, not a class"),
+    ("transitions", rows(note=None), f"{LAST}: its note is None, not text"),
+    ("due", None, "due: None is not a mapping from states to due rules"),
+    ("due", {**zoo.DUE, Stage.GRANTED: 5}, "due: the rule of state granted is a int, not a function"),
+    ("due", dict.fromkeys((*zoo.DUE, "granted "), waits_for_a_person), "due: 'granted ' is not a member"),
+    ("labels", None, "labels: None is not a mapping from states to names"),
+    ("labels", {Stage.LIVE: "Live"}, "labels: of state live: a str is not a mapping from languages to names"),
+    ("labels", {Stage.LIVE: {"en": 5}}, "labels: of state live: a dict is not a mapping from languages to names"),
+]
+
+
+@pytest.mark.parametrize(("argument", "value", "told"), WRONG)
+def test_an_argument_of_another_type_is_named(argument: str, value: object, told: str) -> None:
+    """As one error, whatever would have failed on it first."""
+    with pytest.raises(DefinitionError, match=f"workflow .* cannot work: {told}"):
+        attrs.evolve(DEPLOYMENT, **{argument: value})  # type: ignore[arg-type]  # the case
+
+
+def test_all_of_them_are_told_at_once() -> None:
+    """One correction for each, not one attempt."""
+    with pytest.raises(DefinitionError) as refused:
+        attrs.evolve(DEPLOYMENT, version="1", final=None, due=None)  # type: ignore[arg-type]  # the case
+    assert [one.partition(":")[0] for one in refused.value.problems] == ["version", "final", "due"]  # type: ignore[attr-defined]  # a fact
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("states", r"approval_table\(states=\.\.\.\) takes a StrEnum"),
+        ("initial", "takes a state"),
+        ("roles", "takes Roles"),
+    ],
+)
+def test_the_table_of_an_approval_names_an_argument_of_another_type(argument: str, told: str) -> None:
+    """It is called before there is a definition that could."""
+    given: dict[str, Any] = {"states": Stage, "initial": Stage.DRAFT, "roles": zoo.roles()}
+    with pytest.raises(TypeError, match=told):
+        approval_table(**{**given, argument: None})
