@@ -139,15 +139,21 @@ class Policy:
     def misfits(self, deadline: dt.timedelta) -> list[str]:
         """Return what is too short beside the time that one call of the gateway may take; empty if all of it fits."""
         found = []
-        if self.send_lease < deadline + self.send_margin:
-            needed = deadline + self.send_margin
-            found.append(f"Policy.send_lease is {_shown(self.send_lease)}, and a send needs at least {_shown(needed)}")
+        needed = deadline + self.send_margin
+        if self.send_lease < needed:
+            found.append(
+                f"Policy.send_lease is {_shown(self.send_lease)}, and must be at least that call and "
+                f"Policy.send_margin, {_shown(self.send_margin)}, together: {_shown(needed)}"
+            )
         if self.read_lease <= deadline:
-            found.append(f"Policy.read_lease is {_shown(self.read_lease)}, and must be longer than one call")
+            found.append(f"Policy.read_lease is {_shown(self.read_lease)}, and must be longer than that call")
         needed = self.send_lease + deadline + self.late_arrival
         if self.resends and self.lookups[-1] < needed:
-            last = _shown(self.lookups[-1])
-            found.append(f"the last of Policy.lookups is {last}, and Policy.resends needs at least {_shown(needed)}")
+            found.append(
+                f"the last of Policy.lookups is {_shown(self.lookups[-1])}, and with Policy.resends, {self.resends}, "
+                f"must be at least Policy.send_lease, {_shown(self.send_lease)}, that call and Policy.late_arrival, "
+                f"{_shown(self.late_arrival)}, together: {_shown(needed)}"
+            )
         return found
 
     @property

@@ -126,7 +126,7 @@ class Workflow(Decisions):
         misfits = self.policy.misfits(deadline)
         if misfits:
             call = f"one call of the gateway may take {deadline.total_seconds():g} s"
-            raise SettingsError(f"{call}: {'; '.join(misfits)}; raise these, or lower BKAPP_ITSM_DEADLINE")
+            raise SettingsError(f"{call}: {'; '.join(misfits)}; change these, or lower BKAPP_ITSM_DEADLINE")
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
         registry = EffectRegistry(definition, effects or {})

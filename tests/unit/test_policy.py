@@ -123,16 +123,26 @@ def test_the_defaults_fit_the_default_deadline() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"send_lease": dt.timedelta(seconds=24.9)}, "Policy.send_lease is 24.9 s, and a send needs at least 25 s"),
-        ({"read_lease": DEADLINE}, "Policy.read_lease is 20 s, and must be longer than one call"),
+        (
+            {"send_lease": dt.timedelta(seconds=24.9)},
+            "Policy.send_lease is 24.9 s, and must be at least that call and Policy.send_margin, 5 s, together: 25 s",
+        ),
+        (
+            {"send_margin": dt.timedelta(seconds=5.1)},
+            "Policy.send_lease is 25 s, and must be at least that call and Policy.send_margin, 5.1 s, together: 25.1 s",
+        ),
+        ({"read_lease": DEADLINE}, "Policy.read_lease is 20 s, and must be longer than that call"),
         (
             {"lookups": seconds(0, 104.9)},
-            "the last of Policy.lookups is 104.9 s, and Policy.resends needs at least 105 s",
+            (
+                "the last of Policy.lookups is 104.9 s, and with Policy.resends, 1, must be at least "
+                "Policy.send_lease, 25 s, that call and Policy.late_arrival, 60 s, together: 105 s"
+            ),
         ),
     ],
 )
 def test_what_is_too_short_beside_a_call_is_named(values: dict[str, Any], said: str) -> None:
-    """With the time that it needs; without resends the look-ups may be as short as one likes."""
+    """With all that takes part, and the time needed; without resends the look-ups may be as short as one likes."""
     assert attrs.evolve(FITTING, **values).misfits(DEADLINE) == [said]
     assert Policy(lookups=seconds(0)).misfits(DEADLINE) == []
 

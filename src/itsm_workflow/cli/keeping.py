@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import pathlib
+import urllib.parse
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -22,6 +23,9 @@ from itsm_workflow.storage.url import path_of, scheme_of
 
 if TYPE_CHECKING:
     from itsm_workflow.secrets import SecretURL
+
+
+_SQLITE = b"SQLite format 3\0"
 
 
 @click.group(no_args_is_help=False)
@@ -43,6 +47,11 @@ def repair(path: SecretURL, *, in_json: bool) -> Exit:
     """
     written = "://" in path.reveal()
     scheme, file = (scheme_of(path), path_of(path)) if written else ("json", pathlib.Path(path.reveal()))
+    if scheme == "json" and _is_sqlite(file):
+        raise click.UsageError(
+            f"{file} is a SQLite database: give the URL of a SQLite store, "
+            f"sqlite:///{urllib.parse.quote(str(file.absolute()), errors='surrogateescape')}"
+        )
     done = _repairer(scheme).repair(file, check=content_problem)
     if in_json:
         as_json(plain(done))
@@ -145,6 +154,17 @@ def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
 def _able(ability: str) -> str:
     able = (entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), ability))
     return ", ".join(sorted(able))
+
+
+def _is_sqlite(file: pathlib.Path) -> bool:
+    """Tell whether a file begins as SQLite's do. What cannot be read is for the repair to tell of."""
+    try:
+        if not file.is_file():  # to open a FIFO would wait for a writer
+            return False
+        with file.open("rb") as opened:
+            return opened.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
 
 
 def _repairer(scheme: str) -> SupportsRepair:

@@ -164,6 +164,19 @@ def test_what_cannot_be_repaired_is_told(office: Office, path: str, code: int, s
     assert said in done.err
 
 
+@pytest.mark.parametrize("written", ["changes.db", "json:///changes.db"])
+def test_a_sqlite_store_that_is_named_as_a_json_store_is_told_its_url(office: Office, written: str) -> None:
+    """What was typed is nearly right: the URL can be copied from the refusal, and no lock is left beside the file."""
+    office.apply("collector-42")
+    before = sorted(one.name for one in office.folder.iterdir())
+    done = office.run("storage", "repair", written)
+    assert (done.code, done.out) == (2, "")
+    url = f"sqlite:///{office.folder / 'changes.db'}"
+    assert f"changes.db is a SQLite database: give the URL of a SQLite store, {url}\n" in done.err
+    assert sorted(one.name for one in office.folder.iterdir()) == before
+    assert office.run("storage", "repair", url).out == "nothing is damaged, and nothing was done\n"
+
+
 def test_a_store_is_backed_up_by_its_url(office: Office) -> None:
     """To a file that opens; a second backup by the same name is refused."""
     office.run("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob")
