@@ -105,7 +105,9 @@ class TransitionRefused(ItsmWorkflowError):
         state: The state in which the trigger was fired.
         trigger: The trigger.
         reason: Why it was refused.
-        allowed: The triggers of the state that the caller can fire, in the order of the table.
+        allowed: The triggers of the state that the caller can fire, in the order of the table. The one that was refused
+            is among them if the table has it there: other evidence, or another time, may pass. The message leaves it
+            out.
     """
 
     code = "machine.refused"
@@ -115,7 +117,8 @@ class TransitionRefused(ItsmWorkflowError):
     allowed: tuple[str, ...]
 
     def __init__(self, *, state: str, trigger: str, reason: str, allowed: Sequence[str] = ()) -> None:
-        possible = ", ".join(allowed) or "nothing"
+        others = [one for one in allowed if one != trigger]
+        possible = ", ".join(others) or ("nothing else" if allowed else "nothing")
         super().__init__(
             f"{_short(trigger)} was refused in state {state}: {_short(reason, 10_000)}; allowed there: {possible}",
             state=str(state),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from itsm_workflow.testing.exploration import INVARIANTS, Bounds, Sight, explore
 from tests.exploration.deployment import Stage, acts, deployed_what_was_approved, deployment
 
@@ -35,3 +37,18 @@ def test_a_host_that_deploys_too_early() -> None:
         "   4. the host deploys: a worker reads the change; what was decided is stored: deploy  [live]",
     ]
     assert found.complete is False
+
+
+def test_the_effects_that_a_workflow_names_are_those_that_are_planned() -> None:
+    """None has to be given for it, and there is none beside them."""
+    planned = set[str]()
+
+    def sees_effects(sight: Sight) -> str | None:
+        """Watch, and find nothing."""
+        planned.update(() if sight.change is None else (one.name for one in sight.change.effects))
+        return None
+
+    named = attrs.evolve(deployment(Stage.GRANTED), effects={Stage.GRANTED: ("order", "tell")})
+    bounds = Bounds(ticks=0, faults=0, acts=0)
+    found = explore(named, bounds=bounds, invariants=[*INVARIANTS, sees_effects])
+    assert (found.violations, planned) == ((), {"order", "tell"})

@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from itsm_workflow import Effect, State
+from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
@@ -55,6 +57,19 @@ def test_nothing_is_broken_by_any_fault(first: int) -> None:
     done = simulate(seeds=range(first, first + 50))
     assert len(done.digests) == 50
     assert done.changes >= 50
+
+
+def test_the_effects_that_a_workflow_names_are_those_that_a_run_delivers() -> None:
+    """None has to be given for it, and there is none beside them."""
+    delivered = set[str]()
+
+    def notes(world: World) -> Iterator[str]:
+        delivered.update(one.name for one in world.deliveries)
+        yield from ()
+
+    named = attrs.evolve(COLLECTOR_CHANGE, effects={State.APPROVED: ("order", "tell")})
+    simulate(named, seeds=range(5), faults=(), invariants=[notes])
+    assert delivered == {"order", "tell"}
 
 
 def test_a_gate_that_does_not_follow_the_state_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -345,3 +345,11 @@ def test_a_definition_with_evidence_of_ones_own_strategy() -> None:
 def test_the_machine_is_named_after_its_definition() -> None:
     """What Hypothesis prints can be told apart."""
     assert WorkflowMachine.for_definition(COLLECTOR_CHANGE).__name__ == "CollectorChangeMachine"
+
+
+def test_the_machine_runs_the_effects_that_a_workflow_names() -> None:
+    """None has to be given for it."""
+    named = attrs.evolve(zoo.DEPLOYMENT, effects={Stage.GRANTED: ("order",), Stage.LIVE: ("tell",)})
+    run_state_machine_as_test(
+        WorkflowMachine.for_definition(named), settings=hypothesis.settings(QUICK, max_examples=5)
+    )

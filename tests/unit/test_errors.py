@@ -165,8 +165,17 @@ def test_a_refused_trigger_names_state_reason_and_what_is_allowed() -> None:
     assert {type(one) for one in (error.state, error.trigger, *error.allowed)} == {str}
 
 
+def test_a_refused_trigger_is_not_said_to_be_allowed() -> None:
+    """That other evidence may pass is no help to whoever reads it; a program finds it among the others."""
+    error = TransitionRefused(state="filing", trigger="resend", reason="not yet", allowed=["record_ticket", "resend"])
+    assert str(error) == "resend was refused in state filing: not yet; allowed there: record_ticket"
+    assert error.allowed == ("record_ticket", "resend")
+
+
 def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
     """A list of nothing would read like a bug."""
+    own = TransitionRefused(state="filing", trigger="resend", reason="not yet", allowed=["resend"])
+    assert str(own) == "resend was refused in state filing: not yet; allowed there: nothing else"
     error = TransitionRefused(state="sold", trigger="submit", reason="no such state")
 
     assert str(error) == "submit was refused in state sold: no such state; allowed there: nothing"

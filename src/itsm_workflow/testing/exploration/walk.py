@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.exploration.acts import operator_acts
 from itsm_workflow.testing.exploration.checking import (
     check_given,
@@ -113,7 +114,8 @@ def explore(
         invariants: What must hold in every world.
         end: What must hold where a world ends once faults stop.
         acts: What people may do with a change under way.
-        effects: By state, the effects that entering it plans; by default one, when the change is granted.
+        effects: By state, the effects that entering it plans; by default those that the definition names, or one when
+            the change is granted.
         library: Makes the library; another one to see whether a defect is found.
         itsm: The ticket system; another one to see what its lies lead to.
         progress: Is called with the states and the depth so far, now and then.
@@ -125,7 +127,7 @@ def explore(
     """
     check_given(definition, bounds, invariants, end)
     definition, acts = with_checked_guards(definition), checked_acts(definition, acts)
-    planned = {definition.roles.granted.value: ("start",)} if effects is None else effects
+    planned = default_effects(definition) if effects is None else effects
     space = Space(library(definition, tick_policy(bounds.ticks), planned), itsm or Itsm(), bounds, acts)
     return _Walk(space, definition, bounds, invariants, end).run(depth, progress, timer)
 

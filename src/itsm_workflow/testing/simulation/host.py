@@ -14,6 +14,7 @@ from itsm_workflow.effects import Effect
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
 from itsm_workflow.storage.registry import backend_of
+from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ class Host:
     workflow: Callable[..., Workflow] = Workflow
 
     def make_effects(self) -> Mapping[str, Sequence[Effect]]:
-        """Return the effects of one run; without any, one that does nothing follows from an approval."""
+        """Return the effects of one run; without any, what the definition names does nothing, see `default_effects`."""
         if self.effects is None:
-            return {self.definition.roles.granted.value: [Effect("start", lambda call: call.id)]}
+            named = default_effects(self.definition).items()
+            return {state: [Effect(name, lambda call: call.id) for name in names] for state, names in named}
         return self.effects() if callable(self.effects) else self.effects
 
     def make_storage(self) -> StorageBackend:

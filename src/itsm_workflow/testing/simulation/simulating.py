@@ -91,8 +91,8 @@ def simulate(
         definition: The workflow.
         seeds: One run each. The same seed gives the same run.
         faults: Kinds of faults from which each seed draws some; or the very faults of every run.
-        effects: By state, what to do once it is entered; or a function that makes that for each run. By default one
-            that does nothing follows from an approval.
+        effects: By state, what to do once it is entered; or a function that makes that for each run. By default
+            those that the definition names, or one that follows from an approval; they do nothing.
         acts: What your host, or its persons, do with a change as soon as it can be done.
         policy: All timings.
         asked: The form of every change, as `Workflow.apply` takes it; wants ``approvers``.

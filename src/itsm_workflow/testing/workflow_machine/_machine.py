@@ -23,6 +23,7 @@ from itsm_workflow.sandbox.ledger import Behaviour, Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing import strategies as its
+from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.strategies.sequences import own_pairs, own_steps_at
 from itsm_workflow.testing.workflow_machine._gate import check_gate
@@ -156,11 +157,13 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._post = Post(self.gateway, self.receive, self._stored)
 
     def effects(self) -> Mapping[str, Sequence[Effect]]:
-        """Return the effects by state; by default one that does nothing, once the ticket was granted.
+        """Return the effects by state: by default those that the definition names, or one once the ticket was granted.
 
+        These do nothing.
         A subclass says what its host does, mostly with methods that note it on ``self``.
         """
-        return {self.definition.roles.granted: [Effect("work", lambda _call: None)]}
+        named = default_effects(self.definition, "work").items()
+        return {state: [Effect(name, lambda _call: None) for name in names] for state, names in named}
 
     def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Take a callback; a subclass may send it through its host's own view."""

@@ -1,0 +1,16 @@
+"""The effects of a workflow that is tried out without any being given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.machine.definition import WorkflowDefinition
+
+
+def default_effects(definition: WorkflowDefinition, name: str = "start") -> Mapping[str, tuple[str, ...]]:
+    """Return by state the names of the effects that the definition names, or else one that follows an approval."""
+    named = {state.value: tuple(names) for state, names in definition.effects.items() if names}
+    return named or {definition.roles.granted.value: (name,)}
