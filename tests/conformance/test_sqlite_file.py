@@ -182,15 +182,6 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "buy milk\n" * 1000
 
 
-def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
-    """As `mktemp` leaves it, or a crash at the very start."""
-    path = tmp_path / "store.db"
-    path.touch()
-    backend = SQLiteBackend(path)
-    stored(backend, create("c1"))
-    backend.close()
-
-
 def test_an_empty_file_beside_its_log_does_not(path: Path) -> None:
     """What was there is lost; that must not look like a new store."""
     path.with_name("store.db-wal").write_bytes(b"x" * 100)

@@ -376,7 +376,7 @@ def test_a_store_of_version_1_is_repaired_to_this_one(tmp_path: Path, monkeypatc
     ("content", "error", "words"),
     [
         (None, StorageUnavailable, "there is no store at"),
-        (b"", StorageUnavailable, "there is no store at .*: the file is empty"),
+        (b"", StorageCorrupt, "store.db is empty, and a store never is"),
         (b"no database" * 1000, StorageCorrupt, "file is not a database"),
     ],
 )

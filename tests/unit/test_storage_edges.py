@@ -434,7 +434,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 
 
 def test_what_is_made_durable_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new file's name with its folder, data with the file alone; no descriptor stays open."""
+    """A name with its folder, data with the file alone; no descriptor stays open."""
     done = synced(monkeypatch)
     closed: list[int] = []
     close = os.close
@@ -444,20 +444,12 @@ def test_what_is_made_durable_and_how(tmp_path: Path, monkeypatch: pytest.Monkey
         close(descriptor)
 
     monkeypatch.setattr(os, "close", note)
-    files.create_private(tmp_path / "store")
-    assert done == [("fsync", True)]
-    with (tmp_path / "store").open("r+b") as opened:
+    with (tmp_path / "store").open("w+b") as opened:
         files.sync(opened.fileno())
-    assert done == [("fsync", True), ("fdatasync", False)]
+    assert done == [("fdatasync", False)]
     del closed[:]
     files.sync_directory(tmp_path)
     assert (done[-1], len(closed)) == (("fsync", True), 1)
-
-
-def test_what_cannot_be_made_is_told_as_such(tmp_path: Path) -> None:
-    """By what was attempted."""
-    with pytest.raises(StorageUnavailable, match=r"^cannot create .*: its directory does not exist"):
-        files.create_private(tmp_path / "nowhere" / "store")
 
 
 def test_a_link_that_comes_after_the_look_is_not_followed(tmp_path: Path) -> None:

@@ -116,17 +116,6 @@ def _is_mount_point(path: Path, found: os.stat_result, directory: os.stat_result
     return any(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), line.split()[4]) == place for line in lines)
 
 
-def create_private(path: Path) -> None:
-    """Create an empty file that only its owner can read, unless one is there.
-
-    Raises:
-        StorageUnavailable: The directory is missing or read-only, or the like.
-    """
-    with unavailable("create", path), suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600))
-        sync_directory(path.parent)
-
-
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
     """Give the path of an empty file to write; it is put at the target, durably, when the block ends well.

@@ -99,16 +99,35 @@ def replacement(path: Path, file: Path, outcome: str = "") -> StorageCorrupt:
     )
 
 
-def check_companions(path: Path, found: os.stat_result) -> None:
-    """Refuse links in place of the files that SQLite makes beside it, and a log whose database has gone.
+def check_companions(path: Path, found: os.stat_result | None) -> None:
+    """Refuse links in place of the files that SQLite makes beside it, and a database that has gone or is empty.
+
+    Args:
+        path: The database.
+        found: What stands there, or None if it is about to be made.
 
     Raises:
         StorageUnavailable: A file beside the database is not a plain file.
-        StorageCorrupt: The database is empty although its log is not.
+        StorageCorrupt: The database is empty, or is missing although its log is not.
     """
     log, *_ = (look_at(_named(path, end)) for end in ("-wal", "-shm", "-journal"))
-    if found.st_size == 0 and log is not None and log.st_size > 0:
-        raise StorageCorrupt(f"{path} is empty although its write-ahead log is not: restore it", path=str(path))
+    if found is not None and found.st_size:
+        return
+    what = "missing" if found is None else "empty"
+    if log is not None and log.st_size > 0:
+        raise StorageCorrupt(f"{path} is {what} although its write-ahead log is not: restore it", path=str(path))
+    if found is not None:
+        raise emptiness(path)
+
+
+def emptiness(path: Path) -> StorageCorrupt:
+    """Return the error that says that the file is empty: a store has its tables before it has its name."""
+    return StorageCorrupt(
+        f"{path} is empty, and a store never is: it has lost its content, or something else made it. It was left as "
+        "it is: bring back a backup (`itsm-workflow storage restore`), or remove the file if nothing was ever stored "
+        "in it",
+        path=str(path),
+    )
 
 
 def identity_of(found: os.stat_result | None) -> Identity | None:

@@ -12,12 +12,13 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from itsm_workflow.errors import StorageError, StorageUnavailable
-from itsm_workflow.storage.files import check_writable, create_private, look_at
+from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
 from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replacement
+from itsm_workflow_backends.sqlite._creation import create_if_missing
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
 from itsm_workflow_backends.sqlite._opening import (
     check_before_writing,
@@ -45,9 +46,6 @@ _AFTER_FORK = threading.Lock()
 class Connections:
     """Opens, lends, takes back and closes connections to the file at the path, and makes the file if there is none."""
 
-    # Closing any descriptor of a file drops all locks of this process on it, SQLite's too. So a file is created, which
-    # opens and closes one, only while no other thread is about to open it.
-    _creating: ClassVar[threading.Lock] = threading.Lock()
     _idle: list[sqlite3.Connection]
     _busy: dict[int, int]
 
@@ -290,10 +288,9 @@ class Connections:
         path = self._path
         check_writable(path)
         check_finished(path)
-        if self._checked is None:
-            with self._creating:
-                if look_at(path) is None and not self._as_it_is:
-                    create_private(path)
+        if self._checked is None and look_at(path) is None and not self._as_it_is:
+            check_companions(path, None)
+            create_if_missing(path, timeout=self._timeout)
         before = look_at(path)
         if before is None:
             self._refuse_replaced(before)
@@ -327,12 +324,3 @@ def is_open_here(path: Path) -> bool:
     """Tell whether this process has connections to the file at the path."""
     file = identity_of(look_at(path))
     return any(isinstance(each, Connections) and each.has_open(file) for each in _forks.registered())
-
-
-def _renew_lock() -> None:
-    Connections._creating = threading.Lock()  # noqa: SLF001  # its own module
-
-
-if hasattr(os, "register_at_fork"):
-    # The thread that held the lock when the process forked does not exist in the child.
-    os.register_at_fork(after_in_child=_renew_lock)

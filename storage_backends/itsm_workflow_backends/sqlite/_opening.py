@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow_backends.sqlite import _marking
-from itsm_workflow_backends.sqlite._companions import Companions
+from itsm_workflow_backends.sqlite._companions import Companions, emptiness
 from itsm_workflow_backends.sqlite._errors import translate
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
 
@@ -63,7 +63,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
     """Make a writer's connection of it: durable, with a log, and the tables of this version.
 
     Raises:
-        StorageUnavailable: ``as_it_is``, and there are no tables.
+        StorageCorrupt: The file is empty.
         StorageError: As `migrate`.
     """
     for setting in (
@@ -76,17 +76,11 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
         *_marking.SETTINGS,
     ):
         connection.execute(f"PRAGMA {setting}")
-    version = stored_version(connection, path)
+    if stored_version(connection, path) == 0:
+        raise emptiness(path)
     if as_it_is:
-        if version == 0:
-            raise StorageUnavailable(f"there is no store at {path}: the file is empty", path=str(path))
         _marking.complete_mark(connection)
         return
-    if version == 0:
-        # Before the log is begun, so that the file has its tables even where it is copied without its log.
-        connection.execute("PRAGMA synchronous = EXTRA")
-        migrate(connection, path)
-        connection.execute("PRAGMA synchronous = FULL")
     _marking.begin_from_backup(connection)
     _use_wal(connection, path, timeout)
     migrate(connection, path)
@@ -141,6 +135,8 @@ def read_version(path: Path) -> int:
         with closing(connect(path, how, timeout=5.0)) as connection:
             version = stored_version(connection, path)
             _marking.check_log(connection, path)
+        if version == 0:
+            raise emptiness(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, path, "read") from error
     return version

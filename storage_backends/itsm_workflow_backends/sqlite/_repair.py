@@ -18,6 +18,7 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.storage.files import check_writable, keep_owner, look_at, new_file, sync_directory, unavailable
 from itsm_workflow_backends.sqlite import _queries as sql
+from itsm_workflow_backends.sqlite._companions import emptiness
 from itsm_workflow_backends.sqlite._errors import translate
 from itsm_workflow_backends.sqlite._marking import check_log_is_own, is_without_log, log_size
 from itsm_workflow_backends.sqlite._opening import check_finished, close_without_checkpoint, connect, repaired_name
@@ -70,7 +71,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
 def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: ContentCheck | None) -> Repair:
     version = stored_version(connection, path)
     if version == 0:
-        raise StorageUnavailable(f"there is no store at {path}: the file is empty", path=str(path))
+        raise emptiness(path)
     problems = list(problems_of_the_file(connection))
     without_log = is_without_log(connection, path)
     if without_log:

@@ -72,3 +72,19 @@ def test_a_backup_that_is_copied_over_a_store_in_use_is_told(office: Office) -> 
             "changes.db-wal beside it is the write-ahead log of the store that was there before" in done.out + done.err
         )
     assert (office.folder / "changes.db").read_bytes() == before
+
+
+@STORES
+def test_an_empty_file_is_told_and_stays_empty(office: Office, url: str) -> None:
+    """Whether a command reads or acts: what was in it may be lost, and it must not look like a new store."""
+    file = office.folder / url.partition(":///")[2]
+    file.touch()
+    store = ("--store", url, "--app", "none")
+    for command in (("list", *store), (*APPLY, "s", *store), ("storage", "backup", url, "kept")):
+        done = office.run(*command)
+        assert (done.code, done.out) == (4, "")
+        assert "It was left as it is" in done.err or "it was left as it is" in done.err
+    doctor = office.run("doctor", "--store", url)
+    assert doctor.code == 1
+    assert "left as it is" in doctor.out
+    assert file.read_bytes() == b""
