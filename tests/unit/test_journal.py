@@ -190,6 +190,17 @@ def test_each_change_of_a_commit_succeeds_or_conflicts_alone() -> None:
 # ---------------------------------------------------------------- reading
 
 
+@pytest.mark.parametrize("answers", [1, 3])
+def test_a_store_that_does_not_answer_each_write_is_an_error(answers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the rest was stored is not known, and no observer may hear that it was."""
+    desk, journal, _ = pending()
+    prepared = [drafted(journal, number, f"collector-{number}") for number in (1, 2)]
+    monkeypatch.setattr(desk.store, "commit", lambda _: [None] * answers)
+
+    with pytest.raises(ValueError, match="zip"):
+        journal.commit(prepared)
+
+
 def test_another_workflows_change_is_not_found() -> None:
     """Neither to load nor to read the history of; the error says what was asked for."""
     desk, journal, change = pending()
