@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -15,7 +16,7 @@ from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_locked, try_lock
-from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _repair
+from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _marking, _repair, _salvage
 from itsm_workflow_backends.sqlite._companions import check_companions
 from itsm_workflow_backends.sqlite._connections import Connections
 from itsm_workflow_backends.sqlite._opening import close_without_checkpoint
@@ -160,6 +161,47 @@ def test_a_connection_that_is_closed_without_its_checkpoint_is_closed_at_once(tm
     if hasattr(connection, "setconfig"):  # before, it is kept for good
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             connection.execute("SELECT 1")
+
+
+def test_an_index_that_was_made_in_another_way_is_damage(tmp_path: Path) -> None:
+    """SQLite finds nothing wrong with it, and what is asked of it is answered from another order."""
+    path = tmp_path / "store.db"
+    backend = SQLiteBackend(path)
+    assert backend.damage() == ()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX changes_updated_at")
+        connection.execute("CREATE INDEX changes_updated_at ON changes (updated_at DESC, id)")
+    assert backend.damage() == ("its index changes_updated_at is not as it was made",)
+    backend.close()
+
+
+def test_rows_are_looked_for_in_the_gaps_between_those_that_are_found(tmp_path: Path) -> None:
+    """They are numbered without gaps; a number that is far too high is itself damage, and not counted up to."""
+    path = tmp_path / "store.db"
+    backend = SQLiteBackend(path)
+    for number in range(3):
+        stored(backend, create(f"c{number}", open_subject=None))
+    backend.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM changes WHERE id = 'c1'")
+        assert {1, 2, 3} < _salvage._all_rowids(connection)
+        connection.execute("UPDATE changes SET rowid = 1000000 WHERE id = 'c2'")
+        assert _salvage._all_rowids(connection) == {1, 1000000}
+
+
+def test_a_connection_whose_log_goes_while_it_is_opened_is_not_lent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be committed through it could be found by nobody."""
+    path, prepare = tmp_path / "store.db", _connections.prepare
+
+    def overtaken(*args: Any, **given: Any) -> None:  # as it is called
+        prepare(*args, **given)
+        path.with_name("store.db-wal").unlink()
+
+    monkeypatch.setattr(_connections, "prepare", overtaken)
+    with pytest.raises(StorageUnavailable, match=r"store\.db-wal was removed while the store was open"):
+        SQLiteBackend(path)
 
 
 def test_only_the_superuser_can_give_a_file_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,9 @@ def changes_of(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one
     elif isinstance(node, ast.Constant):
         yield from _other_constants(node)
     elif isinstance(node, ast.Call):
-        for number in range(len(node.keywords)):
+        for number, keyword in enumerate(node.keywords):
+            if is_assertion(keyword):
+                continue
             yield _evolved(node, keywords=[*node.keywords[:number], *node.keywords[number + 1 :]])
         yield from _swapped_arguments(node)
     elif isinstance(node, ast.IfExp):
@@ -94,6 +96,11 @@ def reordered(node: ast.AST, assigned: frozenset[str]) -> Iterator[tuple[ast.AST
                     _evolved(node, **{field: [*block[:number], second, first, *block[number + 2 :]]}),
                     (first, second),
                 )
+
+
+def is_assertion(node: ast.AST) -> bool:
+    """Whether a node is the ``strict`` of `zip`: like an ``assert``, it says what is true by construction."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _swapped_arguments(node: ast.Call) -> Iterator[ast.Call]:

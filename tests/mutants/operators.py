@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tests.mutants.changes import changes_of, reordered
+from tests.mutants.changes import changes_of, is_assertion, reordered
 from tests.mutants.order import written
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ def _children(node: ast.AST) -> Iterator[tuple[tuple[str, int | None], ast.AST]]
 
 
 def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
+    if is_assertion(child):
+        return True
     if field in {"annotation", "returns", "decorator_list", "type_params"} or isinstance(child, ast.JoinedStr):
         return True
     if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":

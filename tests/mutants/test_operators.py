@@ -39,6 +39,7 @@ def told(source: str) -> list[str]:
         ("a = b(a, *c)", []),
         ("a = b(c, c)", []),
         ("a = max(a, c)", []),
+        ("a = zip(*b, strict=True)", []),
         ("a = m.compare_digest(a, c)", []),
         ("a = isinstance(a, c)", []),
         ("a = b('several words', c)", []),

@@ -139,7 +139,7 @@ def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> N
     ):
         if value is not None:
             terms.append(term)
-            values.append(value)
+            values += [value]
     for column, several in (
         ("id", query.ids),
         ("state", query.states),
@@ -155,7 +155,7 @@ def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> N
 def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: list[Value], plus: str) -> None:
     if order is Order.ID:
         terms.append(f"{plus}id > ?")
-        values.append(cursor.id)
+        values += [cursor.id]
     elif order is Order.SUBMISSION:
         # The first term is implied by the second, but it is the one that bounds the search in the index.
         terms.append("submission <= ? AND (submission < ? OR id > ?)")

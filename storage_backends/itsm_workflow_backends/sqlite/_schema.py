@@ -94,12 +94,7 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 def differences(connection: sqlite3.Connection, version: int) -> Iterator[str]:
     """Yield what of the tables, indexes and triggers is not as the migrations up to the version made it."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
-        for migration in MIGRATIONS[:version]:
-            for statement in migration:
-                made.execute(statement)
-        expected = _objects(made)
-    found = _objects(connection)
+    expected, found = _as_made(version), _objects(connection)
     for name, (kind, sql) in expected.items():
         if name not in found:
             yield f"its {kind} {name} is missing"
@@ -173,6 +168,14 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _as_made(version: int) -> dict[str, tuple[str, str | None]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        for migration in MIGRATIONS[:version]:
+            for statement in migration:
+                made.execute(statement)
+        return _objects(made)
 
 
 def _objects(connection: sqlite3.Connection) -> dict[str, tuple[str, str | None]]:
