@@ -19,7 +19,7 @@ from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_loc
 from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _marking, _repair, _salvage
 from itsm_workflow_backends.sqlite._companions import check_companions
 from itsm_workflow_backends.sqlite._connections import Connections
-from itsm_workflow_backends.sqlite._opening import close_without_checkpoint
+from itsm_workflow_backends.sqlite._opening import close_without_checkpoint, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,7 @@ def test_a_connection_whose_log_goes_while_it_is_opened_is_not_lent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What would be committed through it could be found by nobody."""
-    path, prepare = tmp_path / "store.db", _connections.prepare
+    path = tmp_path / "store.db"
 
     def overtaken(*args: Any, **given: Any) -> None:  # as it is called
         prepare(*args, **given)
