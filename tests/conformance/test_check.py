@@ -13,7 +13,7 @@ import pytest
 
 from itsm_workflow.cli import main
 from itsm_workflow.storage import open_storage, registry
-from itsm_workflow.storage.protocol import Schema
+from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo
@@ -226,6 +226,27 @@ def test_a_server_names_its_own_empty_stores(
     code, _, _ = checked(capsys, "served://host/a", "--only", "stale")
     assert code == 0
     backend = ServedWithScratch.from_url("served://host/a")
+    stored(backend, create("mine"))
+    backend.close()
+    code, _, err = checked(capsys, "served://host/a", "--only", "stale")
+    assert (code, "there is data in this store" in err) == (2, True)
+
+
+class ServedSparsely(ServedWithScratch):
+    """Filters after it has read a page: the first one is empty, and says where to go on."""
+
+    def find(self, query: Query, /) -> Rows:
+        """Return one page."""
+        return super().find(query) if query.after else Rows(rows=(), next=Cursor(value=None, id=""))
+
+
+def test_a_store_whose_first_page_is_empty_may_hold_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], install: Install
+) -> None:
+    """It is refused as well: only `next` tells that there is nothing."""
+    ServedSparsely.folder = tmp_path
+    install("served", ServedSparsely)
+    backend = ServedSparsely.from_url("served://host/a")
     stored(backend, create("mine"))
     backend.close()
     code, _, err = checked(capsys, "served://host/a", "--only", "stale")
