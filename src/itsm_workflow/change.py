@@ -1,7 +1,4 @@
-"""A change request and its parts: plain frozen data.
-
-What may happen to a change is decided by one table, `itsm_workflow.machine.collector`, and made by its updates.
-"""
+"""A change request and its parts: plain frozen data, made by the updates of `itsm_workflow.machine.collector`."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ EVERY_TYPE = [
         closed_by="bob",
         deciders=(DECIDER,),
         inconclusive="its log is too large",
+        differences=("creator: sent alice, shows zoe",),
     ),
     ev.LateTicket(gateway="bk_itsm", id="8", sn="REQ8"),
     ev.Concern(reason=AttentionReason.DUPLICATE, facts={"tickets": "7, 8"}),
