@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow.callbacks import background as of_background
 from itsm_workflow.callbacks.background import Background
 from tests.integration.workflow.places import PATIENCE
 from tests.unit.callbacks.test_inbox import opened
@@ -150,3 +151,9 @@ def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None
         "",
         "looks after callbacks did not end in time: their changes stay due, and reconcile looks into them",
     )
+
+
+def test_a_process_that_has_none_any_more_ends_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it had may be garbage by then."""
+    monkeypatch.setattr(of_background, "_open", set())
+    of_background._close_all()
