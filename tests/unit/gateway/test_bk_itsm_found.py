@@ -36,9 +36,9 @@ def test_an_adapter_s_own_client_goes_by_the_clock_that_it_is_given() -> None:
         def now(self) -> Any:  # noqa: ANN401 - never asked
             """Return nothing."""
 
-        def boot(self) -> tuple[str, float]:
+        def boot(self) -> tuple[str, int]:
             """Return no boot."""
-            return "", 0.0
+            return "", 0
 
     gateway = BkItsmGateway(settings(breaker_failures=1, breaker_rest=60.0), clock=Still())
     breaker = gateway._client._client.breaker
