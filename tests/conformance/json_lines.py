@@ -39,6 +39,11 @@ def small_store(tmp_path: Path) -> Path:
     return path
 
 
+def unacknowledge(path: Path) -> None:
+    """Let nobody have been told of the last commits, so that a file without them is one that a crash left."""
+    path.with_name(f"{path.name}.end").unlink()
+
+
 def lines_of(path: Path) -> list[bytes]:
     """Return the lines of a file, with their ends."""
     return path.read_bytes().splitlines(keepends=True)

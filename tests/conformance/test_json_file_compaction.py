@@ -86,7 +86,7 @@ def test_other_processes_commit_while_one_compacts(
     assert whole_history(backend, "c1") == [entry("c1", seq) for seq in range(1, row.seq + 1)]
     stored(backend, follow(row))
     backend.close()
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
 
 
 def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
@@ -127,7 +127,7 @@ def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
             backend = opener()
             assert rows_of(backend) == rows, line
             backend.close()
-            assert names_beside(path) == ["store.jsonl.lock"], line
+            assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"], line
             assert len(lines_of(path)) == 1 + len(rows), line
         other.tell(None)
     finally:
@@ -243,7 +243,7 @@ def test_threads_that_compact_at_once_leave_it_to_one(path: Path, opener: Callab
     rows = rows_of(backend)
     at_once([backend.compact, other.compact, backend.compact, other.compact])
     assert rows == rows_of(backend) == rows_of(other)
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
     backend.close()
     other.close()
 
@@ -265,7 +265,7 @@ def test_a_log_that_another_process_replaces_meanwhile_is_left_to_it(
     backend.compact()
     assert json.loads(lines_of(path)[0])["generation"] == 2
     assert found(other) == found(backend) == ["c1", "c2", "c3", "c4"]
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
     backend.close()
     other.close()
 
@@ -283,7 +283,7 @@ def test_a_compaction_that_commits_overtake_is_brought_to_its_end(path: Path, mo
     backend.compact()
     assert json.loads(lines_of(path)[0])["generation"] == 2
     assert found(other) == found(backend) == ["c1", "c2", "c3", "c5"]
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
     backend.close()
     other.close()
 
@@ -300,7 +300,7 @@ def test_a_log_that_is_damaged_meanwhile_is_left_as_it_is(path: Path, monkeypatc
     monkeypatch.setattr(_compaction, "in_blocks", spoiled)
     backend.compact()
     assert path.read_bytes() == damaged
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
     with pytest.raises(StorageCorrupt, match="can only be read"):
         backend.commit([create("c4")])
     backend.close()
@@ -324,7 +324,7 @@ def test_a_compaction_that_fails_at_the_very_end_holds_no_lock(
     stored(other, create("c4"))
     stored(backend, create("c5"))
     assert found(other) == found(backend) == ["c1", "c2", "c3", "c4", "c5"]
-    assert names_beside(path) == ["store.jsonl.lock"]
+    assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"]
     backend.close()
     other.close()
 
@@ -348,7 +348,7 @@ def test_a_compaction_whose_file_was_taken_away_is_given_up(
     with pytest.raises(StorageUnavailable, match="was removed"):
         backend.compact()
     if what == "the log":
-        assert names_beside(path) == ["store.jsonl.lock", "taken"]
+        assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock", "taken"]
         assert not path.exists()
         path.with_name("taken").rename(path)
     assert path.read_bytes() == before

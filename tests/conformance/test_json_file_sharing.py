@@ -18,7 +18,7 @@ from itsm_workflow.testing.conformance._rows import create, follow, found, prese
 from itsm_workflow_backends.json_file import JSONFileBackend, _log, _shared
 from itsm_workflow_backends.json_file._lock import directory_locked
 from tests.conformance.compactor import commit_and_stop, commit_on
-from tests.conformance.json_lines import damage, lines_of, rows_of, small_store
+from tests.conformance.json_lines import damage, lines_of, rows_of, small_store, unacknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,6 +185,7 @@ def _another_past(path: Path) -> None:
     """Restore an older copy in place, to which others have written since as much as was there."""
     *lines, last = lines_of(path)
     path.write_bytes(b"".join(lines))
+    path.with_name(f"{path.name}.end").unlink(missing_ok=True)
     other = JSONFileBackend(path)
     while path.stat().st_size <= len(b"".join(lines)) + len(last):
         stored(other, create(f"other{path.stat().st_size}"))
@@ -315,6 +316,7 @@ def test_a_blank_line_is_nothing(path: Path, blank: bytes) -> None:
     lines = lines_of(path)
     clean.close()
     for place in range(len(lines) + 1):
+        unacknowledge(path)
         path.write_bytes(b"".join([*lines[:place], blank, *lines[place:]]))
         backend = JSONFileBackend(path)
         assert rows_of(backend) == rows
@@ -338,6 +340,7 @@ def test_a_torn_line_that_was_given_an_end_is_nothing(path: Path, monkeypatch: p
     """By an editor, say: what is there of it looks whole, and the next commit takes its place all the same."""
     whole = path.read_bytes()
     path.write_bytes(whole[:-20] + b"\n")
+    unacknowledge(path)
     monkeypatch.setattr(_shared, "_MOST_READ_UNDER_THE_LOCK", most)
     backend = JSONFileBackend(path)
     assert found(backend) == ["c1", "c2"]

@@ -113,7 +113,8 @@ def test_a_compaction_without_space_leaves_the_old_file(path: Path, monkeypatch:
         with pytest.raises(StorageUnavailable, match="cannot write to"):
             backend.compact()
     assert path.read_bytes() == before
-    assert sorted(found.name for found in path.parent.iterdir()) == ["store.jsonl", "store.jsonl.lock"]
+    names = sorted(found.name for found in path.parent.iterdir())
+    assert names == ["store.jsonl", "store.jsonl.end", "store.jsonl.lock"]
     assert found(backend) == ["c1", "c2", "c3"]
     backend.close()
 

@@ -46,7 +46,11 @@ _ROWS = (
     Row("S1", "EIO, short writes, a failed fsync", "the error surfaces, the store is read again, nothing is sent"),
     Row("S2", "disk full", "nothing half-written; reads work; it recovers when there is space"),
     Row("S3", "a read-only store", "a clear error before any call of the gateway"),
-    Row("S4", "a corrupt JSON file: truncated, bits flipped, lines swapped", "one change is set aside, never the file"),
+    Row(
+        "S4",
+        "a corrupt JSON file: truncated, bits flipped, lines swapped",
+        "one change is set aside, never the file; a cut end is missed if the file beside it says where it was",
+    ),
     Row("S5", "a corrupt SQLite file", "what is read is true, or the damage is told; no empty store in its place"),
     Row("S6", "symlink, FIFO, folder or hard link at the store's path", "refused"),
     Row("S7", "a SQLite log removed, replaced or left out of a copy", "what was acknowledged is there, or is missed"),

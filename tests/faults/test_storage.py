@@ -16,6 +16,7 @@ from itsm_workflow import open_storage
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage import files
 from itsm_workflow.testing.conformance._rows import create
+from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.faults import disks, logs
 from tests.faults.cases import row
@@ -75,6 +76,26 @@ def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None
                 assert found == {name: store.states[commits].get(name) for name in store.now}
             assert store.path.read_bytes() == content[:length]
     faults.note(f"cut at every {step} of {len(content)} bytes" if step > 1 else f"cut at each of {len(content)} bytes")
+
+
+@row("S4")
+def test_s4_json_file_is_cut_beside_what_says_where_it_ended(faults: Faults, folder: Path) -> None:
+    """What was acknowledged and is gone is missed: it is told, nothing is written on, and nothing is made up."""
+    store = whole(f"json:///{folder}/changes.json")
+    content, end = store.files["changes.json"], store.files["changes.json.end"]
+    step = faults.pick(quick=331, full=7)
+    for length in faults.cases(range(0, len(content), step)):
+        files = {"changes.json": content[:length], "changes.json.end": end}
+        with faults.case(length), store.damaged(files):
+            commits = content[:length].count(b"\n") - 1
+            found = read(store.url, list(store.now))
+            if commits >= 0:
+                missing = len(store.states) - 1 - commits
+                with contextlib.closing(JSONFileBackend(store.path)) as opened:
+                    assert f"{missing} commit(s) that were acknowledged are missing" in "".join(opened.damage())
+                assert found == {name: store.states[commits].get(name) for name in store.now}
+            assert store.path.read_bytes() == content[:length]
+    faults.note(f"cut at every {step} of {len(content)} bytes, with the file that says where it ended")
 
 
 @row("S4")

@@ -44,11 +44,13 @@ class JSONFileBackend:
     """Changes in one file of JSON lines, synced once per commit, on a local disk of this machine.
 
     The file is made, readable by its owner only, if there is none; its directory must exist. A file ``<name>.lock``
-    beside it keeps processes apart, and so does a lock on the file itself. All rows are held in memory: meant for
-    thousands of changes, not for millions.
+    beside it keeps processes apart, and so does a lock on the file itself. A file ``<name>.end`` says which commit was
+    the last, so that a file that was cut at its end is noticed, unless that one is missing or behind. All rows are held
+    in memory: meant for thousands of changes, not for millions.
 
     A file at the path that does not continue what this object has read, since the file was removed, replaced by another
-    one or by an older copy, raises StorageUnavailable until the right one is back or the store is opened once more.
+    one or by an older copy, raises StorageUnavailable until the right one is back or the store is opened once more. An
+    older copy is then found to lack commits, unless it was brought back by `restore`.
     """
 
     protocol_version: ClassVar[int] = PROTOCOL_VERSION

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.files import look_at, new_file
+from itsm_workflow_backends.json_file._acknowledged import last_acknowledged
 from itsm_workflow_backends.json_file._lock import Lock
 from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._replay import Replay
@@ -24,8 +25,9 @@ def backup(path: Path, target: Path, *, timeout: float) -> None:
         if not log.is_at_path(look_at(path)):
             raise StorageUnavailable(f"cannot copy {path}: it was replaced or removed meanwhile", path=str(path))
         data = log.read(0)
-    replay = Replay(path)
-    replay.feed(data)
+        replay = Replay(path)
+        replay.feed(data)
+        replay.check_end(last_acknowledged(path, replay.store))
     for problem in replay.problems():
         raise StorageCorrupt(f"cannot back up {path}: {problem}. No file was made: {replay.advice()}", path=str(path))
     with new_file(target) as new:

@@ -11,6 +11,7 @@ import attrs
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.storage.files import look_at
+from itsm_workflow_backends.json_file._acknowledged import last_acknowledged, note_acknowledged
 from itsm_workflow_backends.json_file._lock import Lock
 from itsm_workflow_backends.json_file._log import Log, replace
 from itsm_workflow_backends.json_file._replay import Replay
@@ -37,6 +38,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
         data = log.read(0)
         replay = Replay(path)
         replay.feed(data)
+        replay.check_end(last_acknowledged(path, replay.store))
         wrong = dict(wrong_content(replay, check))
         problems = (*replay.problems(), *(f"change {name}: {why}" for name, why in wrong.items()))
         if not problems:
@@ -47,7 +49,10 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
         restored = {name: _restore(replay.table, name) for name in replay.quarantined if name not in dropped}
         for name in wrong:
             replay.table.drop(name)
-        replace(path, rewritten(replay.next_header(), replay.table.writes()))
+        header = replay.next_header()
+        replace(path, rewritten(header, replay.table.writes()))
+        # What is lost is accepted by this.
+        note_acknowledged(path, header.store, replay.next_number - 1)
     return Repair(problems=problems, original=original, restored=restored, dropped=(*dropped, *wrong), lost=replay.lost)
 
 

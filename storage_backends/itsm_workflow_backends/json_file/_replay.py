@@ -84,6 +84,17 @@ class Replay:
             start = line.end
         self.moved_to(offset + start, data[:start])
 
+    def check_end(self, acknowledged: int) -> None:
+        """Note which commits are missing at the end of the file, which was read to its end.
+
+        Args:
+            acknowledged: The number of the last commit that is known to be acknowledged.
+        """
+        missing = acknowledged - self.next_number + 1
+        if missing > 0 and self.store:
+            self.lost += missing
+            self.unattributed.append(f"{missing} commit(s) that were acknowledged are missing at its end")
+
     def next_header(self, *, continues: tuple[int, int] | None = None) -> Header:
         """Return the first line of the file that replaces this one and holds each change in a line."""
         known = attrs.evolve(new_header(), generation=self.generation + 1, continues=continues)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.storage.abilities import Restored
 from itsm_workflow.storage.files import check_writable, look_at, unavailable
+from itsm_workflow_backends.json_file._acknowledged import end_of
 from itsm_workflow_backends.json_file._lock import Lock, directory_locked
 from itsm_workflow_backends.json_file._log import Log, replace
 from itsm_workflow_backends.json_file._repair import wrong_content
@@ -47,6 +48,7 @@ def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | N
             aside = (_free_name(path),)
             replace(aside[0], [log.read(0)])
         replace(path, with_another_name(data))
+        aside += _end_set_aside(path, aside)
     return Restored(store=path, changes=changes, aside=aside)
 
 
@@ -71,6 +73,16 @@ def _checked(data: bytes, source: Path, check: ContentCheck | None) -> int:
             path=str(source),
         )
     return len(replay.table.rows)
+
+
+def _end_set_aside(path: Path, aside: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Move what belongs to the file that was replaced after it; it says nothing of the one that took its place."""
+    end = end_of(path)
+    if not aside or look_at(end) is None:
+        return ()
+    with unavailable("move", end):
+        end.rename(end_of(aside[0]))
+    return (end_of(aside[0]),)
 
 
 def _free_name(path: Path) -> Path:

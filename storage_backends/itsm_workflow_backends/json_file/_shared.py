@@ -21,6 +21,7 @@ import attrs
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.files import look_at, sync_directory, unavailable
+from itsm_workflow_backends.json_file._acknowledged import last_acknowledged, note_acknowledged
 from itsm_workflow_backends.json_file._format import SCHEMA, Header, decode_header, encode_header, new_header
 from itsm_workflow_backends.json_file._lock import Lock, directory_locked
 from itsm_workflow_backends.json_file._log import Log, replace
@@ -147,6 +148,7 @@ class SharedLog:
                 ) from error
             raise
         replay.moved_to(replay.end + len(line), line)
+        note_acknowledged(self._path, replay.store, replay.next_number)
         replay.next_number += 1
 
     def switch(self, opened: Opened, log: Log, size: int, live: int) -> None:
@@ -313,6 +315,7 @@ class SharedLog:
         if opened.log.size() > replay.end or not replay.end:
             self._read(opened)
         if not opened.reported:
+            replay.check_end(last_acknowledged(self._path, replay.store))
             for problem in replay.problems():
                 logger.error("%s is damaged: %s; %s", self._path, problem, replay.advice())
             opened.reported = True

@@ -1,0 +1,61 @@
+"""The file beside the log that says which commit was the last to be acknowledged.
+
+A log that was cut at its end looks like one that was never longer. This file tells the two apart, and hides nothing: it
+only says that commits are missing. It is written after the log was synced, so it is never ahead of that, and is not
+synced itself, so after a power cut it may be behind, empty or gone. Then nothing can be told, and a log that was cut is
+taken for a whole one, as it is where the file was not copied with the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from itsm_workflow.errors import StorageUnavailable
+from itsm_workflow.storage.files import SAFE_FLAGS, look_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGITS = 16
+_MOST = 1024
+
+
+def end_of(path: Path) -> Path:
+    """Return the path of the file that belongs to the log at a path."""
+    return path.with_name(f"{path.name}.end")
+
+
+def note_acknowledged(path: Path, store: str, number: int) -> None:
+    """Note that the commit is durable; the log's lock is held. If that cannot be noted, it is not."""
+    # Always of one length, so that it is one write into one block.
+    text = b'{"store":"%s","acknowledged":%20d' % (store.encode(), number)
+    with suppress(OSError, StorageUnavailable):
+        found = look_at(end_of(path))
+        descriptor = os.open(end_of(path), os.O_RDWR | os.O_CREAT | SAFE_FLAGS, 0o600)
+        try:
+            written = os.write(descriptor, text + b',"check":"' + _digest(text) + b'"}\n')
+            if found is not None and found.st_size > written:
+                os.ftruncate(descriptor, written)
+        finally:
+            os.close(descriptor)
+
+
+def last_acknowledged(path: Path, store: str) -> int:
+    """Return the number of the last commit that is known to be acknowledged, 0 if none is; the log's lock is held."""
+    with suppress(OSError, StorageUnavailable, ValueError, KeyError, TypeError):
+        found = look_at(end_of(path))
+        if found is not None and found.st_size <= _MOST:
+            data = end_of(path).read_bytes()
+            fields = json.loads(data)
+            text = data[: data.rindex(b',"check":"')]
+            if fields["check"].encode() == _digest(text) and fields["store"] == store:
+                return int(fields["acknowledged"])
+    return 0
+
+
+def _digest(text: bytes) -> bytes:
+    return blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode()
