@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.bk_itsm_match import found_ticket
+from itsm_workflow.gateway.bk_itsm_match import _same_value, found_ticket
 from tests.unit.gateway.calls import settings
 
 
@@ -21,6 +23,14 @@ def test_a_ticket_that_does_not_show_our_key_differs_in_that_first() -> None:
 
     assert (other.key, other.differences) == ("", ("key: sent K1, not shown", "title: sent a, shows b"))
     assert (ours.key, ours.differences, ours.unseen) == ("K1", ("title: sent a, shows b",), ("content",))
+
+
+@pytest.mark.parametrize("text", ["", "None", "null", "[]", "{}", " None "])
+def test_a_value_that_was_left_empty_may_be_shown_as_a_word_for_nothing(text: str) -> None:
+    """The server writes what it stores as text in several ways; none of them is a difference."""
+    assert _same_value(None, text)
+    assert _same_value([], text)
+    assert not _same_value(None, f"{text} and more")
 
 
 def test_an_adapter_s_own_client_goes_by_the_clock_that_it_is_given() -> None:
