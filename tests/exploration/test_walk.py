@@ -45,11 +45,12 @@ def test_the_walk_gets_everywhere() -> None:
     assert set(State) | set(Outcome) - {Outcome.WAS_APPROVED} <= seen
     # Two need two faults, and an overdue ticket more time.
     rare = {AttentionReason.LOOKUP_FAILED, AttentionReason.EFFECT_PARKED}
-    # No guard of this table refuses what it decides itself.
-    never = {AttentionReason.DECISION_REFUSED}
+    # No guard of this table refuses what it decides itself, and no host asks for a person.
+    never = {AttentionReason.DECISION_REFUSED, AttentionReason.HOST}
     unmet = {
         AttentionReason.EFFECT_UNKNOWN,
         AttentionReason.MISMATCH,
+        AttentionReason.NOT_AS_SENT,
         AttentionReason.SELF_APPROVED,
         AttentionReason.INCONCLUSIVE,
         AttentionReason.WITHDRAWAL_UNRESOLVED,
