@@ -103,7 +103,7 @@ def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
     for world, _ in worlds.values():
         world.store.close()
     names = {path.name.split("-")[0].removesuffix(".lock") for path in tmp_path.iterdir()}
-    assert names <= {"a.db", "b.jsonl"}
+    assert names <= {"a.db", "b.jsonl", "b.jsonl.end"}
     faults.note(f"{kept} kept, {refused} refused, {lines.count} log lines")
 
 

@@ -120,20 +120,18 @@ def test_stored_changes_that_fit_are_no_trouble(capsys: pytest.CaptureFixture[st
     assert "no stored change would be stranded" in run(capsys, f"{HERE}:DEPLOYMENT", "--against", store)[1]
 
 
-def test_stored_changes_that_would_be_stranded_are_named(capsys: pytest.CaptureFixture[str], store: str) -> None:
+def test_stored_changes_that_would_be_stranded_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Exit code 1, with their ids and the reason, also where nothing is wrong with the table itself."""
-    name = "tests.testing.test_lint_command:older"
+    name, store = f"{HERE}:DEPLOYMENT", f"sqlite:///{tmp_path / 'newer.db'}"
+    backend = open_storage(store)
+    keep(backend, *GRANTED, definition=zoo.deployment(version=2))
+    backend.close()
     code, printed = as_json(capsys, name, "--against", store)
     assert (code, printed["findings"]) == (1, [])
     assert list(printed["stranded"][0]) == ["id", "subject", "state", "reason"]
     assert [one["id"] for one in printed["stranded"]] == ["D1"]
     _, out, _ = run(capsys, name, "--against", store)
-    assert "version 1 of the table made it, this is version 0" in out
-
-
-def older() -> object:
-    """Return the table as it was before the stored change was made."""
-    return zoo.deployment(version=0)
+    assert "version 2 of the table made it, this is version 1" in out
 
 
 def test_no_store_is_made_where_none_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -80,11 +80,12 @@ class TicketMatcher:
         return not self._head(row)[0]
 
     def differences(self, shown: TicketPage | TicketRow) -> Sequence[str]:
-        """Return in what title, creator, service and time of a ticket differ; what is not shown does not differ.
+        """Return in what title, creator and service of a ticket differ; what is not shown does not differ.
 
-        The title may carry our key or not: the setting may have been another one when it was sent.
+        The title may carry our key or not: the setting may have been another one when it was sent. The time is not
+        compared: it is the gateway's, and our clock may have been wrong when the ticket was filed.
         """
-        return _capped(self._head(shown, (self._title, self._other_title))[0])
+        return _capped(self._identity(shown, (self._title, self._other_title))[0])
 
     def compare(self, rows: Iterable[TicketRow], *, in_full: bool = False) -> Mapping[int, Parts]:
         """Return the differences and the unseen parts of each ticket, by id.
@@ -109,22 +110,27 @@ class TicketMatcher:
             found[row.id] = _capped(differences), _capped(unseen)
         return found
 
-    def _head(self, shown: _Head, titles: Sequence[str] = ()) -> Parts:
+    def _head(self, shown: _Head) -> Parts:
+        differences, unseen = self._identity(shown, (self._title,))
+        since = self._sent.made_after
+        made = server_moment(shown.create_at) if isinstance(shown.create_at, str) else None
+        if made is None:
+            unseen += ("made: no time is shown that can be read",)
+        elif made < since.replace(microsecond=0):  # the server cuts fractions off
+            differences += (f"made: not before {_utc(since)}, shows {_utc(made)}",)
+        return differences, unseen
+
+    def _identity(self, shown: _Head, titles: Sequence[str]) -> Parts:
         differences: list[str] = []
         unseen: list[str] = []
-        creator, since = self._sent.attempt.creator, self._sent.made_after
+        creator = self._sent.attempt.creator
         if shown.creator != creator:
             differences.append(_both("creator", creator, shown.creator))
-        same = {is_stored_as(title, shown.title) for title in titles or (self._title,)}
+        same = {is_stored_as(title, shown.title) for title in titles}
         if same == {False}:
             differences.append(_both("title", self._title, shown.title))
         elif True not in same:
             unseen.append(_undecided("title", self._title, shown.title))
-        made = server_moment(shown.create_at) if isinstance(shown.create_at, str) else None
-        if made is None:
-            unseen.append("made: no time is shown that can be read")
-        elif made < since.replace(microsecond=0):  # the server cuts fractions off
-            differences.append(f"made: not before {_utc(since)}, shows {_utc(made)}")
         (service, problem), number = self._wanted_service(), _number(shown.service_id)
         if problem or not number:
             unseen.append(f"service: {problem or 'not shown'}")

@@ -294,8 +294,8 @@ class SupportsComparison(Protocol):
     def comparing(self, sent: SentTicket) -> TicketGateway:
         """Return the same gateway, whose `read` shows the ``differences`` of a ticket that ended.
 
-        Compared is what makes the ticket this one: its title, its creator, its service and the time of its making. Not
-        its other fields, since those who decide about a ticket may change them.
+        Compared is what makes the ticket this one: its title, its creator and its service. Not its other fields, since
+        those who decide about a ticket may change them.
         """
         ...
 

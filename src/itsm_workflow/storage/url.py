@@ -31,10 +31,9 @@ def scheme_of(url: str | SecretURL) -> str:
         TypeError: It is not text.
     """
     url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
-    text: object = url.reveal()
-    if not isinstance(text, str):
-        raise TypeError(f"a storage URL is text, for example sqlite:///itsm-workflow.db, not {type(text).__name__}")
-    del text
+    kind: type = type(url.reveal())  # the text itself is in no variable
+    if not issubclass(kind, str):
+        raise TypeError(f"a storage URL is text, for example sqlite:///itsm-workflow.db, not {kind.__name__}")
     scheme, separator = url.reveal().partition("://")[:2]
     if not separator or not _SCHEME.fullmatch(scheme):
         del scheme  # it may be all of it

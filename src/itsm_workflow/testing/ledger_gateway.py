@@ -162,7 +162,7 @@ class LedgerGateway:
         return cast("TicketGateway", _Comparing(self, sent))
 
     def differences(self, ticket: BoundTicket, sent: SentTicket) -> tuple[str, ...]:
-        """Return in what title, creator, service and time of exactly this ticket differ from what was sent."""
+        """Return in what title, creator and service of exactly this ticket differ from what was sent."""
         with self._lock:
             return tuple(self._search.differences(self._page(ticket)[0], sent))
 

@@ -57,7 +57,7 @@ class LedgerSearch:
         return self._compared([(ticket, self._shows_key(ticket, sent)) for ticket in found], sent, in_full=True)
 
     def differences(self, ticket: Ticket, sent: SentTicket) -> Sequence[str]:
-        """Return in what title, creator, service and time of a ticket differ from what was sent."""
+        """Return in what title, creator and service of a ticket differ from what was sent."""
         return self._matcher(sent).differences(self._row(ticket))
 
     def _check_that_keys_show(self) -> None:
