@@ -105,6 +105,7 @@ PARTS: Mapping[str, Part] = {
         tests=(
             *_units("loop", "looking", "journal", "gate", "effects", "form", "history_chain", "workflow", "observe"),
             *_units("sending", "passes", "pass_time", "decisions", "records", "soundness", "text"),
+            *_units("found_by_hand", "gateway_mistakes", "short_pages"),
             "tests/integration/workflow",
         ),
     ),

@@ -54,6 +54,23 @@ def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
     return [entry.trigger for entry in workflow.history(change.id)]
 
 
+# ---------------------------------------------------------------- clocks that stood ahead
+
+
+def test_what_a_clock_that_stood_ahead_put_off_is_looked_at_again() -> None:
+    """Once the clock is right again, a pass finds it beyond anything that is ever put off."""
+    desk, workflow, changes = pending(2)
+    now = desk.clock.now()
+    desk.clock.set_wall(now + dt.timedelta(days=400))
+    workflow.reconcile()
+    desk.decide(changes[0])
+    desk.clock.set_wall(now)
+
+    assert workflow.reconcile().due == 2
+
+    assert [workflow.get(change.id).state for change in changes] == [State.APPROVED, State.PENDING]
+
+
 # ---------------------------------------------------------------- notices of undelivered callbacks
 
 

@@ -253,3 +253,14 @@ class TestBuiltin:
         assert finder.builtin() == ("2", "")
         clock.advance(1)
         assert (finder.builtin(), lookups(transport)) == (("3", ""), 2)
+
+    def test_no_number_is_given_while_it_cannot_be_looked_up(self) -> None:
+        """Only why; it is looked up again the next time."""
+        itsm, transport = scripted_gateway(lambda _: refusal(3900022))
+        finder = itsm._services
+
+        for _ in range(2):
+            number, problem = finder.builtin()
+            assert number == ""
+            assert problem.startswith("the built-in service could not be looked up: GatewayRefused: get_services")
+        assert lookups(transport) >= 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import ApprovalPolicy
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger, collector_change
@@ -70,6 +70,20 @@ def test_an_ending_that_can_revive_needs_a_second_quiet_look(seen: ev.Snapshot) 
     assert decided(suspected, early, at=999) == ()
     assert (Step(Trigger.REJECT, again),) == decided(suspected, again, at=70)
     assert (Step(Trigger.SUSPECT_ENDING, other),) == decided(suspected, other, at=70)
+
+
+@pytest.mark.parametrize("seen", [x.snapshot(), x.withdrawn(step_running=True)], ids=["running", "revived"])
+def test_a_ticket_that_goes_on_although_we_withdrew_it_asks_for_a_person(seen: ev.Snapshot) -> None:
+    """As does its approval; while the withdrawal is being delivered, its result is waited for."""
+    delivered = x.with_effect(x.PENDING, x.planned(EffectStatus.DELIVERED, name=WITHDRAW))
+    delivering = x.with_effect(x.PENDING, x.started(name=WITHDRAW))
+
+    for looked in (seen, APPROVED):
+        (step,) = decided(delivered, looked)
+        assert isinstance(step.evidence, ev.Concern)
+        assert step.evidence.reason is AttentionReason.WITHDRAWAL_UNRESOLVED
+    assert decided(delivering, APPROVED) == ()
+    assert decided(delivering, seen) == ()
 
 
 @pytest.mark.parametrize("seen", [x.snapshot(), x.withdrawn(step_running=True)], ids=["running", "revived"])
