@@ -151,13 +151,15 @@ def _other_constants(node: ast.Constant) -> Iterator[ast.Constant]:
         yield ast.Constant(not value)
     elif isinstance(value, int | float):
         yield ast.Constant(value + 1)
+    elif isinstance(value, str) and len(value) == 1 and value not in " x":
+        yield ast.Constant("x")  # added to it, it would be stripped and compared as before
     elif isinstance(value, str) and " " not in value:
         yield ast.Constant(value + "x")
 
 
 def _is_nothing(node: ast.AST) -> bool:
-    """Whether a node is None, or False, which is the same to a caller that tests for truth."""
-    return isinstance(node, ast.Constant) and node.value in {None, False}
+    """Whether a node is None, False or an empty text, which are the same to a caller that tests for truth."""
+    return isinstance(node, ast.Constant) and node.value in {None, False, ""}
 
 
 def _evolved(node: ast.AST, **fields: object) -> ast.AST:

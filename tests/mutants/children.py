@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.mutants.operators import Mutation
 
 AT_ONCE = 2
-SURVIVED, KILLED, LATER, STOPPED, BROKEN = 0, 1, 3, 4, 5
-"""Exit codes; `LATER`: to be tried in another way."""
+SURVIVED, KILLED, LATER, STOPPED, BROKEN, UNPLACED = 0, 1, 3, 4, 5, 6
+"""Exit codes; `LATER`: to be tried in another way; `UNPLACED`: so as well, with the same tests once more."""
 
 
 @attrs.frozen(kw_only=True)

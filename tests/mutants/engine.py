@@ -5,7 +5,8 @@ Started by `tests.mutants.mutations` in a copy of the tree.
 First, in a process in which the tests are collected: a mutation inside a function is put into the functions that are
 loaded, and the tests that reach its line are run. A mutation for which that cannot be a verdict is tried again in a
 process that imports the library from a copy of the source with the mutation written into it: with all tests of the part
-if the line runs while modules are imported or cannot be put in, otherwise with the tests that start other processes.
+if the line runs while modules are imported, otherwise with the tests that start other processes, and with those that
+reach the line as well if the mutation cannot be put into what is loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests.mutants.children import AT_ONCE, BROKEN, KILLED, LATER, STOPPED, SURVIVED, Children
+from tests.mutants.children import AT_ONCE, BROKEN, KILLED, LATER, STOPPED, SURVIVED, UNPLACED, Children
 from tests.mutants.loaded import Loaded
 from tests.mutants.measuring import Measured, coverage_of_library
 from tests.mutants.parts import BACKENDS, LIBRARY, PARTS, mutations_in, path_of
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     from tests.mutants.operators import Mutation
 
 LOG = "engine.log"
-VERDICTS = {SURVIVED: "survived", KILLED: "killed", LATER: "later", STOPPED: "stopped", BROKEN: "broken"}
+VERDICTS = {
+    SURVIVED: "survived",
+    KILLED: "killed",
+    LATER: "later",
+    STOPPED: "stopped",
+    BROKEN: "broken",
+    UNPLACED: "unplaced",
+}
 _LATER = Path("later.json")
 _REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is imported before, once for all
 _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-W", _REWRITING, "-o", "timeout=60")
@@ -45,7 +53,7 @@ def main(part: str, names: Mapping[str, str]) -> int:
 
     Args:
         part: The part.
-        names: The mutations to try; with ``later`` those that are to be tried from a written copy only.
+        names: The mutations to try; with ``later`` or ``unplaced`` those that are to be tried from a written copy only.
     """
     hypothesis.settings.register_profile(
         "mutants",
@@ -65,25 +73,26 @@ def main(part: str, names: Mapping[str, str]) -> int:
         line = json.dumps({"name": mutation.name, "verdict": VERDICTS[code]})
         os.write(output, f"{line}\n".encode())
 
-    later = {name for name, verdict in names.items() if verdict == VERDICTS[LATER]}
+    later = {name: verdict for name, verdict in names.items() if verdict in {VERDICTS[LATER], VERDICTS[UNPLACED]}}
     pid = os.fork()
     if pid == 0:
         os._exit(_try_loaded(part, [mutation for mutation in mutations if mutation.name not in later], report))
     _, status = os.waitpid(pid, 0)
     if status != 0:
         return 1
-    later |= set(json.loads(_LATER.read_text(encoding="utf-8")))
-    _try_the_rest(part, [mutation for mutation in mutations if mutation.name in later], report)
+    later |= json.loads(_LATER.read_text(encoding="utf-8"))
+    unplaced = {name for name, verdict in later.items() if verdict == VERDICTS[UNPLACED]}
+    _try_the_rest(part, [mutation for mutation in mutations if mutation.name in later], unplaced, report)
     return 0
 
 
 def _try_loaded(part: str, mutations: Sequence[Mutation], report: Callable[[Mutation, int], object]) -> int:
-    later: list[str] = []
+    later: dict[str, str] = {}
 
     def note(mutation: Mutation, code: int) -> None:
         report(mutation, code)
-        if code == LATER:
-            later.append(mutation.name)
+        if code in {LATER, UNPLACED}:
+            later[mutation.name] = VERDICTS[code]
 
     importing = coverage_of_library()
     importing.start()
@@ -92,15 +101,20 @@ def _try_loaded(part: str, mutations: Sequence[Mutation], report: Callable[[Muta
     return int(code)
 
 
-def _try_the_rest(part: str, mutations: Sequence[Mutation], report: Callable[[Mutation, int], object]) -> None:
+def _try_the_rest(
+    part: str, mutations: Sequence[Mutation], unplaced: set[str], report: Callable[[Mutation, int], object]
+) -> None:
     measured = Measured.read()
     _make_slots()
     children = Children(report)
     for mutation in mutations:
         if measured.is_imported(mutation):
             children.start(mutation, _writing(mutation, PARTS[part].tests), measured.cost_of_all)
-        elif measured.starters:
-            children.start(mutation, _writing(mutation, measured.starters), measured.cost_of(measured.starters))
+            continue
+        reaching = measured.reaching(mutation) if mutation.name in unplaced else []
+        tests = list(dict.fromkeys((*reaching, *measured.starters)))
+        if tests:
+            children.start(mutation, _writing(mutation, tests), measured.cost_of(tests))
         else:
             report(mutation, SURVIVED)
     children.finish()

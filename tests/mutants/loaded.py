@@ -7,7 +7,7 @@ from itertools import zip_longest
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
-from tests.mutants.children import KILLED, LATER, Children
+from tests.mutants.children import KILLED, LATER, UNPLACED, Children
 from tests.mutants.measuring import measure, module_of
 from tests.mutants.parts import BACKENDS, LIBRARY, path_of
 
@@ -28,7 +28,8 @@ class Loaded:
 
     Args:
         mutations: What to try.
-        done: Called with each mutation and its verdict; `LATER` means that it is to be tried from a written copy.
+        done: Called with each mutation and its verdict; `LATER` means that it is to be tried from a written copy, with
+            the tests that start other processes; `UNPLACED`: with all that reach it, since it cannot be put in.
         importing: Watches what runs while the tests are collected.
     """
 
@@ -73,7 +74,9 @@ class Loaded:
         self, mutation: Mutation, functions: _Functions, items: Sequence[_pytest.nodes.Item]
     ) -> Callable[[int], int]:
         def work(_: int) -> int:
-            return KILLED if _put_in(mutation, functions) and self._fails(items) else LATER
+            if not _put_in(mutation, functions):
+                return UNPLACED
+            return KILLED if self._fails(items) else LATER
 
         return work
 

@@ -91,7 +91,7 @@ def try_mutations(tree: Path, part: str, names: Sequence[str], results: Results)
     left: dict[str, str] = {}
     for name in names:
         known = results.get(part, name)
-        if known in {None, "later", "broken"}:
+        if known in {None, "later", "unplaced", "broken"}:
             left[name] = known or ""
         else:
             yield Verdict(name=name, verdict=known)
@@ -106,7 +106,7 @@ def try_mutations(tree: Path, part: str, names: Sequence[str], results: Results)
         for line in engine.stdout:
             verdict = Verdict(**json.loads(line))
             results.add(part, verdict)
-            if verdict.verdict != "later":
+            if verdict.verdict not in {"later", "unplaced"}:
                 yield verdict
     if engine.returncode != 0:
         log = tree / LOG

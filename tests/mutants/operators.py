@@ -206,8 +206,8 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
         return True
-    if isinstance(parent, ast.Module) and isinstance(child, ast.Assign) and isinstance(child.value, ast.BinOp):
-        return isinstance(child.value.op, ast.BitOr)  # a type's other name
+    if isinstance(parent, ast.Module) and isinstance(child, ast.Assign | ast.AnnAssign) and _names_a_type(child):
+        return True
     if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
         return True  # a docstring, or the body of a protocol
     if isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) in {"__all__", "__slots__"}:
@@ -217,6 +217,15 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
     # An error's words, and what a type checker alone looks at.
     calls = parent.func if isinstance(parent, ast.Call) else None
     return calls is not None and field == "args" and ast.unparse(calls) in {"cast", "TypeVar", "ParamSpec"}
+
+
+def _names_a_type(assignment: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether a module gives a type another name: nothing looks into it when the program runs."""
+    if isinstance(assignment, ast.AnnAssign):
+        return ast.unparse(assignment.annotation).rpartition(".")[2] == "TypeAlias"
+    value = assignment.value
+    is_union = isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr)
+    return is_union or (isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name))
 
 
 def _replaced(tree: ast.AST, path: Path, new: ast.AST) -> ast.AST:

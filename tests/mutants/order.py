@@ -27,8 +27,8 @@ def may_be_reordered(
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
     statements that cannot notice each other, which two assignments are assumed to be in a constructor, or if they call
     nothing of their own object; such an assignment and a way out; two checks, of which only the first that fails is
-    reported; a name's value and a problem that is yielded behind it without it; two cases of one value's type; and what
-    would only leave out the first, which is a mutation of its own.
+    reported; a name's value and a problem that is yielded behind it without it; two cases of one value of which only
+    one can hold; and what would only leave out the first, which is a mutation of its own.
 
     Args:
         first: A statement.
@@ -51,6 +51,8 @@ def may_be_reordered(
     if _is_unnoticed(first, second):
         return False
     if (_is_check(first) and _is_check(second)) or (_typed(first) and _typed(first) == _typed(second)):
+        return False
+    if _exclude_each_other(first, second):
         return False
     return (_acts(first) and _is_seen(second)) or (_is_seen(first) and _acts(second))
 
@@ -146,15 +148,48 @@ def _is_way_out(statement: ast.stmt) -> bool:
 def _is_check(statement: ast.stmt, *, by: tuple[type[ast.AST], ...] = (ast.Raise, *_YIELDED)) -> bool:
     """Whether a statement only raises or yields a problem, or does the one that is asked for, if there is one.
 
-    So does a loop that only checks each of several.
+    A problem that is returned in words counts as one that is raised, and so does what a function named ``check…`` may
+    raise. A loop that only checks each of several is a check.
     """
     if isinstance(statement, ast.For) and not statement.orelse:
         return all(_is_check(each, by=by) for each in statement.body)
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and ast.Raise in by:
+        return ast.unparse(statement.value.func).rpartition(".")[2].lstrip("_").startswith("check")
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
     *before, last = statement.body
-    reports = isinstance(last.value if isinstance(last, ast.Expr) else last, by)
+    if all(_is_check(each, by=by) for each in statement.body):
+        return True
+    reports = isinstance(last.value if isinstance(last, ast.Expr) else last, by) or _returns_words(last)
     return reports and all(isinstance(each, _ASSIGNS) for each in before)
+
+
+def _returns_words(statement: ast.stmt) -> bool:
+    """Whether a statement returns a text for people: one that is formed, or one with a space in it."""
+    value = statement.value if isinstance(statement, ast.Return) else None
+    return isinstance(value, ast.JoinedStr) or (
+        isinstance(value, ast.Constant) and isinstance(value.value, str) and " " in value.value
+    )
+
+
+def _exclude_each_other(first: ast.stmt, second: ast.stmt) -> bool:
+    """Whether two ways out are taken for different values of the same thing, so that only one of them can be."""
+    one, other = _case(first), _case(second)
+    return one is not None and other is not None and one[0] == other[0] and one[1] != other[1]
+
+
+def _case(statement: ast.stmt) -> tuple[str, str] | None:
+    """Return what a way out compares first, and the one value, named by a constant, for which it is taken."""
+    if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
+        return None
+    test = statement.test
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        test = test.values[0]
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Is | ast.Eq):
+        return None
+    value = test.comparators[0]
+    is_constant = isinstance(value, ast.Constant) or (isinstance(value, ast.Attribute) and value.attr.isupper())
+    return (ast.unparse(test.left), ast.unparse(value)) if is_constant else None
 
 
 def _typed(statement: ast.stmt) -> str:

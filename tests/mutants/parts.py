@@ -97,6 +97,7 @@ PARTS: Mapping[str, Part] = {
             *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec", "soundness"),
             *_units("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
             *_units("backup", "sqlite_companions", "sqlite_indexes", "json_file_upkeep", under="tests/conformance"),
+            *_units("restore", "json_file_end", "locks_and_syncs", "sqlite_creation", under="tests/conformance"),
         ),
     ),
     "gateway": Part(folder="gateway", tests=("tests/unit/gateway", "tests/integration/gateway")),

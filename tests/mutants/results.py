@@ -12,7 +12,7 @@ from tests.mutants.parts import PARTS, digest_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-VerdictWord = Literal["killed", "stopped", "survived", "broken", "later"]
+VerdictWord = Literal["killed", "stopped", "survived", "broken", "later", "unplaced"]
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +23,8 @@ class Verdict:
         name: The mutation's name.
         verdict: ``killed`` by a test that failed; ``stopped`` since it did not end, which counts as killed;
             ``survived``; ``broken``: it could not be tried, which is a fault of this harness; ``later``: no test that
-            runs in the same process noticed, and those that start other processes are still to be run.
+            runs in the same process noticed, and those that start other processes are still to be run; ``unplaced``:
+            it could not be put into what is loaded, and all tests that reach it are still to be run.
     """
 
     name: str

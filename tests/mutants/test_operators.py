@@ -32,6 +32,9 @@ def told(source: str) -> list[str]:
         ("a = True", ["True -> False"]),
         ("a = 5", ["5 -> 6"]),
         ("a = 'word'", ["'word' -> 'wordx'"]),
+        ("a = '='", ["'=' -> 'x'"]),
+        ("a = 'x'", ["'x' -> 'xx'"]),
+        ("a = ''", ["'' -> 'x'"]),
         ("a = 'several words'", []),
         ("a = f'{b}'", []),
         ("a = b(c=c)", ["b(c=c) -> b()"]),
@@ -56,6 +59,8 @@ def told(source: str) -> list[str]:
         ("a = [b for b in c if b]", ["[b for b in c if b] -> [b for b in c]"]),
         ("return a", ["return a -> return None"]),
         ("return None", []),
+        ("return b''", ["return b'' -> return None"]),
+        ("return ''", ["'' -> 'x'"]),
         ("if a: pass", ["if a: pass -> if not a: pass"]),
         ("raise a", ["raise a -> pass"]),
         ("a += b", ["a += b -> pass"]),
@@ -139,6 +144,22 @@ def test_operators(source: str, expected: list[str]) -> None:
             [],
             id="one value that is missing, or of a type",
         ),
+        pytest.param(
+            "if a is c.ONE:\n    return 1\nif a is c.TWO and b:\n    return 2", [], id="two values of one thing"
+        ),
+        pytest.param(
+            "if a is c.ONE:\n    return 1\nif b is c.TWO:\n    return 2",
+            ["if a is c.ONE: return 1 <-> if b is c.TWO: return 2"],
+            id="values of two things",
+        ),
+        pytest.param(
+            "if a == c:\n    return 1\nif a == b:\n    return 2",
+            ["if a == c: return 1 <-> if a == b: return 2"],
+            id="values that may be the same",
+        ),
+        pytest.param("_check_b(a)\nif c:\n    c.check(b)\n    check_a(c)", [], id="two checks that have names"),
+        pytest.param("checker(a)\nb()", ["checker(a) <-> b()"], id="a check that has a name, and an act"),
+        pytest.param("if a:\n    return f'{b}'\nif c:\n    return 'several words'", [], id="two refusals in words"),
         pytest.param("a.x = b\na.y = a.x", ["a.x = b <-> a.y = a.x"], id="an attribute that is read"),
         pytest.param("a[0] = b\nc()", ["a[0] = b <-> c()"], id="an item"),
         pytest.param("a.x = b\nreturn c", ["a.x = b <-> return c"], id="what comes before the end"),
@@ -209,6 +230,13 @@ def test_each_mutation_changes_one_thing() -> None:
     ]
     assert ast.unparse(found[-1].tree) == ast.unparse(ast.parse(source.replace("3", "4")))
     assert [one.chain for one in found] == [(), (), *[(("C.f", 4),)] * 3]
+
+
+def test_another_name_for_a_type_is_left_alone() -> None:
+    """Nothing looks into it when the program runs; what is made of a subscript inside a function is another thing."""
+    aliases = "W = tuple['F', 'C']\nL: TypeAlias = dict['F', 1]\nU = int | 'F'\n"
+    assert list(mutations_of("m.py", aliases)) == []
+    assert [one.told for one in mutations_of("m.py", "X = a.b['F']\n")] == ["a.b['F'] -> a.b['x']"]
 
 
 def test_what_looks_alike_is_numbered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.change import (
+    WITHDRAW,
     Attention,
     AttentionReason,
     Decider,
+    EffectStatus,
     HeardCallback,
     Moment,
     Outcome,
@@ -23,6 +26,7 @@ from itsm_workflow.change import (
 from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.storage import codec
 from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
 from itsm_workflow.storage.protocol import EntryRow, Row
@@ -32,8 +36,6 @@ from tests.stateful.walk import walks
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.strategies import Walk
@@ -461,6 +463,24 @@ def test_a_row_that_a_repair_made_let_go_of_its_subject_is_read() -> None:
     row = CODEC.write(None, x.PENDING, [], None, open_subject="collector_change:collector-1")[0].row
 
     assert CODEC.read(attrs.evolve(row, open_subject=None)).change == x.PENDING
+
+
+def test_a_withdrawal_of_an_earlier_submission_is_set_aside_in_a_change_of_schema_1() -> None:
+    """It was stored as delivered although there was no ticket; one of the ticket that there is stays delivered."""
+    at = x.PENDING.expect_attempt().submitted_at
+
+    def statuses(change: ChangeRequest) -> list[EffectStatus]:
+        second = dt.timedelta(seconds=1)
+        earlier, later = (
+            x.planned(EffectStatus.DELIVERED, name=WITHDRAW, due_at=moment) for moment in (at - second, at)
+        )
+        others = (x.planned(name=WITHDRAW, due_at=at - second), x.planned(EffectStatus.DELIVERED, due_at=at - second))
+        held = attrs.evolve(change, effects=(earlier, later, *others))
+        return [one.status for one in codec._without_earlier_withdrawals(held).effects]
+
+    kept = [EffectStatus.PLANNED, EffectStatus.DELIVERED]
+    assert statuses(x.PENDING) == [EffectStatus.SUPERSEDED, EffectStatus.DELIVERED, *kept]
+    assert statuses(attrs.evolve(x.PENDING, ticket=None)) == [EffectStatus.SUPERSEDED] * 2 + kept
 
 
 def test_a_form_of_an_older_shape_is_written_anew() -> None:

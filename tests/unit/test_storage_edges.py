@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -470,3 +471,39 @@ def test_a_pipe_that_comes_after_the_look_is_not_waited_for(tmp_path: Path) -> N
         assert not os.get_inheritable(descriptor)
     finally:
         os.close(descriptor)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_file_that_cannot_be_made_is_named_with_what_was_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For whoever reads the error: what, where and why."""
+
+    def refuse(*_: object, **__: object) -> tuple[int, str]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    target = tmp_path / "backup"
+    with pytest.raises(StorageUnavailable, match=f"cannot write {target}: "), files.new_file(target):
+        raise AssertionError("there is nothing to write")
+
+
+def test_a_replaced_file_keeps_its_owner_and_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that root repairs is still its host's; who may not give files away goes on without."""
+    old, new, given = tmp_path / "old", tmp_path / "new", []
+    old.touch(mode=0o640)
+    new.touch(mode=0o600)
+    monkeypatch.setattr(os, "chown", lambda *asked: given.append(asked))
+    files.keep_owner(new, old)
+    assert given == [(new, old.stat().st_uid, old.stat().st_gid)]
+    assert new.stat().st_mode & 0o777 == old.stat().st_mode & 0o777
+
+    def forbid(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", forbid)
+    old.chmod(0o604)
+    files.keep_owner(new, old)
+    assert new.stat().st_mode & 0o777 == 0o604

@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.storage.strict import canonical, explain, json_value, parse, strict_converter
+from itsm_workflow.storage.strict import (
+    Room,
+    TooLargeError,
+    canonical,
+    explain,
+    json_value,
+    parse,
+    strict_converter,
+)
 from itsm_workflow.testing.strategies import NOW, json_values, texts, whenever
 
 CONVERTER = strict_converter()
@@ -313,3 +321,19 @@ def test_depth_is_bounded() -> None:
     for deep, depth in (([nested], 64), (endless, 64), ({"a": {"b": 1}}, 2)):
         with pytest.raises(ValueError, match="is nested deeper than"):
             json_value(deep, depth)
+
+
+@pytest.mark.parametrize("value", ["abc", {"a": "b"}, ("a",), b"abc", None])
+def test_what_is_no_list_is_no_tuple(value: object) -> None:
+    """A converter would take the characters of a text, or the keys of an object."""
+    with pytest.raises(TypeError, match=f"must be a list, not {type(value).__name__}"):
+        CONVERTER.structure(value, tuple[str, ...])
+
+
+def test_room_is_used_up_to_the_last_character() -> None:
+    """And not beyond it."""
+    room = Room(5)
+    room.take(2)
+    room.take(3)
+    with pytest.raises(TooLargeError):
+        room.take(1)

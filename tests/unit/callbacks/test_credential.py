@@ -8,11 +8,13 @@ import hmac
 import re
 from urllib.parse import urlsplit
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.credential import HEADER, Address, CallbackAddress, read_address
+from itsm_workflow.callbacks.credential import HEADER, Address, CallbackAddress, callback_address, read_address
+from itsm_workflow.sandbox.connection import settings_for
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, OTHER, place
 
 IN_PATH = CallbackAddress(host=HOST, keys=(KEY,), in_path=True)
@@ -177,3 +179,21 @@ def test_a_credential_does_not_show_in_an_address() -> None:
 
     assert named.credential not in repr(named)
     assert urlsplit(HOST).netloc not in repr(named)
+
+
+@pytest.mark.parametrize("place", ["header", "path"])
+def test_settings_say_where_the_credential_travels(place: str) -> None:
+    """And whether there is an address at all."""
+    wanted = attrs.evolve(
+        settings_for("http://127.0.0.1:9/"), callback_host=HOST, callback_keys=(KEY,), callback_credential=place
+    )
+
+    address = callback_address(wanted)
+    assert address is not None
+    url, headers = address.make(CHANGE, 1)
+    assert bool(headers) == (place == "header")
+    assert read_address(url.reveal().removeprefix(HOST), {name: text.reveal() for name, text in headers.items()}) == (
+        read(address=ADDRESS if place == "header" else IN_PATH)
+    )
+    assert callback_address(attrs.evolve(wanted, callback_host="")) is None
+    assert callback_address(attrs.evolve(wanted, callback_keys=())) is None

@@ -44,6 +44,7 @@ WRONG: list[tuple[str, object, str]] = [
             (None, "None"),
             (0, "0"),
             (-1, "-1"),
+            (2**63, "a int"),
             (10**400, "a int"),
         )
     ),
@@ -83,6 +84,11 @@ def test_an_argument_of_another_type_is_named(argument: str, value: object, told
     """As one error, whatever would have failed on it first."""
     with pytest.raises(DefinitionError, match=f"workflow .* cannot work: {told}"):
         attrs.evolve(DEPLOYMENT, **{argument: value})  # type: ignore[arg-type]  # the case
+
+
+def test_the_highest_version_is_what_a_store_can_hold() -> None:
+    """Nothing below it is refused."""
+    assert attrs.evolve(DEPLOYMENT, version=2**63 - 1).version == 2**63 - 1
 
 
 def test_all_of_them_are_told_at_once() -> None:
