@@ -16,6 +16,7 @@ _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _ACTS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.Delete, ast.Assert, *_ENDS)
 _STOPS = (ast.Await, ast.Yield, ast.YieldFrom)
 _YIELDED = (ast.Yield,)
+_CLOCKS = (".clock.elapsed", ".clock.now", ".monotonic")
 _LEFT_OUT_ANYWAY = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
 
 
@@ -130,7 +131,7 @@ def _is_quiet(statement: ast.stmt, kinds: tuple[type[ast.stmt], ...] = _ASSIGNS)
     if not isinstance(statement, kinds):
         return False
     names = [ast.unparse(node.func) for node in _nodes(statement, ast.Call)]
-    called = {name.partition(".")[0] for name in names if not name.endswith((".clock.elapsed", ".clock.now"))}
+    called = {name.partition(".")[0] for name in names if not name.endswith(_CLOCKS)}
     return "self" not in called and not any(isinstance(node, _STOPS) for node in ast.walk(statement))
 
 

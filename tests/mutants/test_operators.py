@@ -106,6 +106,7 @@ def test_operators(source: str, expected: list[str]) -> None:
         pytest.param("if a:\n    return\nd = self.b()", ["if a: return <-> d = self.b()"], id="a way out, and a call"),
         pytest.param("if a:\n    return\nd = self.clock.now()", [], id="a way out, and the time"),
         pytest.param("d = self.clock.now()\ne = c(a)", [], id="the time, and a value"),
+        pytest.param("a.x = c(a)\ne = self.x.monotonic()", [], id="an attribute, and the time"),
         pytest.param(
             "d = self.clock.elapsed()\ne = self.commit()",
             ["d = self.clock.elapsed() <-> e = self.commit()"],

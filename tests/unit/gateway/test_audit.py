@@ -12,7 +12,7 @@ import pytest
 
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.audit import _NODES as NODES
-from itsm_workflow.gateway.audit import CallRecord, scrub, shown
+from itsm_workflow.gateway.audit import CallLog, CallRecord, scrub, shown
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.gateway.transport import Transport
@@ -101,6 +101,11 @@ class TestRecord:
         assert (line.itsm_outcome, line.itsm_status, line.itsm_code) == (outcome, status, code)
         assert (line.itsm_attempts, line.itsm_answer) == (1, "")
         assert "words of the gateway" not in repr(vars(line))
+
+    def test_of_a_call_that_is_under_way(self) -> None:
+        """What it was given and what came back are not shown: a traceback may print it."""
+        log = CallLog(endpoint=endpoint(), request_id="r-1", params={"bk_token": "t-12345"}, data={"token": "t-12345"})
+        assert "t-12345" not in repr(log)
 
     def test_of_the_gateway_s_own_id(self, caplog: pytest.LogCaptureFixture) -> None:
         """At most 64 characters, without secrets; empty if there is none."""

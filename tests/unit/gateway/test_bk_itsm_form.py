@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from typing import Any
 
 import pytest
@@ -166,11 +167,13 @@ class TestChecking:
     @pytest.mark.parametrize(("depth", "rules"), [(16, 0), (17, 1), (10_000, 1)])
     def test_a_value_is_only_so_deep(self, depth: int, rules: int) -> None:
         """Deeper ones are refused before anything has to follow them."""
-        value: object = 7
+        lists: object = 7
+        objects: object = 7
         for _ in range(depth):
-            value = [value]
+            lists, objects = [lists], {"in": objects}
 
-        assert len(wrong(form(fields={"deep": value}))) == rules
+        for value in (lists, objects):
+            assert len(wrong(form(fields={"deep": value}))) == rules
 
 
 class TestBody:
@@ -222,6 +225,8 @@ class TestBody:
     def test_an_approver_always_has_something_to_read(self) -> None:
         """The gateway refuses an empty content."""
         assert approval_content(form()) == "接入日志"
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            approval_content(form(fields={"size": math.nan}))
 
     def test_the_body_shows_no_credential(self) -> None:
         """Neither as it is carried, nor as it is shown to people."""
