@@ -64,7 +64,18 @@ def test_the_recorded_approval_is_alices() -> None:
         pytest.param(
             line([verdict(type="SELECT", name="会签意见"), remark()], from_state_type="SIGN"), BOB, id="countersigned"
         ),
-        pytest.param(line([verdict(name="Approval suggestion"), remark(name="Remarks")]), BOB, id="in English"),
+        pytest.param(
+            line(
+                [
+                    remark("x", name="Why"),
+                    verdict("false", name="Urgent"),
+                    verdict(name="Approval suggestion"),
+                    remark(name="Remarks"),
+                ]
+            ),
+            BOB,
+            id="in English",
+        ),
         pytest.param(line([verdict(name="同意吗"), remark(name="说明")]), BOB, id="renamed by the flow's designer"),
         pytest.param(line([verdict("false", name="紧急"), verdict(), remark()]), BOB, id="beside another choice"),
         pytest.param(line([remark("x", name="说明"), verdict(), remark()]), BOB, id="beside another text"),
