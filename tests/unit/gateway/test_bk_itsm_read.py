@@ -10,8 +10,10 @@ import pytest
 from itsm_workflow.change import Ticket
 from itsm_workflow.gateway.bk_itsm_read import TicketReader
 from itsm_workflow.gateway.bk_itsm_wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
+from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.gateway.response import Reply
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from itsm_workflow.machine.evidence import TicketStatus
 
 if TYPE_CHECKING:
     from itsm_workflow.gateway.endpoint import Endpoint
@@ -24,9 +26,10 @@ URL = "http://itsm.example.com/#/ticket/detail?id=12"
 class Script:
     """Stands for the client: answers page reads from a list, results with the last word."""
 
-    def __init__(self, pages: list[str], result: str) -> None:
+    def __init__(self, pages: list[str], result: str, *, updated_by: str = "bob") -> None:
         self.pages = pages
         self.result = result
+        self.updated_by = updated_by
         self.asked: list[str] = []
 
     def exchange(self, endpoint: Endpoint[object], _params: object) -> Reply[object]:
@@ -52,7 +55,13 @@ class Script:
         if endpoint.name == "get_ticket_status":
             return TicketStatusPage(current_steps=())
         return [
-            ResultRow(sn=TICKET.sn, ticket_url=URL, current_status=self.result, approve_result=True, updated_by="bob")
+            ResultRow(
+                sn=TICKET.sn,
+                ticket_url=URL,
+                current_status=self.result,
+                approve_result=True,
+                updated_by=self.updated_by,
+            )
         ]
 
 
@@ -81,3 +90,18 @@ def test_an_open_ticket_is_read_once(word: str) -> None:
     asked, verdict = read(Script([word], word))
     assert asked == ["get_ticket_info", "get_ticket_status", "ticket_approval_result"]
     assert verdict is Verdict.OPEN
+
+
+def test_a_result_says_who_ended_the_ticket() -> None:
+    """Without the commas that the server puts around names, and with nothing that would steer a terminal."""
+    script = Script([], "REVOKED", updated_by=",alice,bob\x1b[2J,")
+    reader = TicketReader(script, None, now=lambda: NOW)  # type: ignore[arg-type]  # stands for both
+
+    assert reader.results([TICKET])[TICKET.id] == TicketResult(
+        ticket_id="12",
+        sn=TICKET.sn,
+        status=TicketStatus.REVOKED,
+        word="REVOKED",
+        approve_result=True,
+        closed_by="alice,bob [2J",
+    )

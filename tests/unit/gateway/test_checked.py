@@ -20,17 +20,22 @@ from itsm_workflow.gateway.checked import (
     checked_answer,
     checked_found,
     checked_numbers,
+    checked_resting,
     checked_results,
     checked_service,
     checked_snapshot,
+    checked_time,
+    checked_withdrawal,
     page_url,
 )
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
-from itsm_workflow.machine.evidence import Snapshot, TicketStatus
+from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from itsm_workflow.gateway.checked import PageRule
 
 GOOD = "https://itsm.example.com/#/ticket/detail?id=7"
@@ -239,7 +244,15 @@ class TestLookUp:
 
         assert found.url == ""
         texts = (found.title, found.creator, *found.differences, *found.unseen)
+        assert all(texts[:4])
         assert all(text.isprintable() and "\ud800" not in text for text in texts)
+
+    def test_so_is_a_key_that_is_none_of_ours(self) -> None:
+        """It is compared with ours, and told where it is another one."""
+        (found,) = checked_found([row(key=EVIL)], any_host)
+
+        assert found.key
+        assert found.key.isprintable()
 
 
 @pytest.mark.parametrize("rows", [None, 5, "REQ7", b"7", {"7": 7}])
@@ -357,3 +370,43 @@ class TestReading:
         """Before anything is stored."""
         with pytest.raises(GatewayProtocolError, match="the gateway names its service by something"):
             checked_service(service)
+
+
+class TestSmallAnswers:
+    """What a gateway says of a withdrawal, of the time, and of why it rests."""
+
+    @pytest.mark.parametrize("answer", list(Withdrawal))
+    def test_a_withdrawal_is_as_it_was(self, answer: Withdrawal) -> None:
+        """Each of them."""
+        assert checked_withdrawal(answer) is answer
+
+    @pytest.mark.parametrize("time", [None, dt.datetime(2026, 1, 1, tzinfo=dt.UTC)])
+    def test_a_time_has_a_time_zone_or_is_none(self, time: dt.datetime | None) -> None:
+        """As it came."""
+        assert checked_time(time) is time
+
+    def test_why_it_rests_is_plain(self) -> None:
+        """It is shown to people; an empty text stands for a gateway that does not rest."""
+        assert checked_resting("five calls\nwere not answered") == "five calls were not answered"
+        assert checked_resting("") == ""
+
+    @pytest.mark.parametrize(
+        ("check", "wrong", "said"),
+        [
+            (checked_withdrawal, True, "withdraw: a bool does not say what became of a withdrawal"),
+            (checked_withdrawal, None, "withdraw: a NoneType does not say"),
+            (checked_time, "now", "time: a str is no time with a time zone"),
+            (checked_time, dt.datetime(2026, 1, 1), "time: a datetime is no time with a time zone"),  # noqa: DTZ001 - what is wrong with it
+            (checked_resting, None, "resting: a NoneType does not say why it rests"),
+            (checked_service, 17, "service: the gateway names its service by something"),
+            (lambda found: checked_found(found, any_host), ["7"], "look_up: a ticket that a look-up brought cannot"),
+            (lambda results: checked_results(results, [OURS]), 5, "results: a int is no mapping of results"),
+            (lambda seen: checked_snapshot(seen, OURS), None, "read: what the gateway says of ticket 7 cannot be used"),
+        ],
+    )
+    def test_what_is_none_is_refused_by_what_was_asked(
+        self, check: Callable[[Any], object], wrong: object, said: str
+    ) -> None:
+        """The message begins with the question, so that a person knows which part of the gateway is wrong."""
+        with pytest.raises(GatewayProtocolError, match=rf"^{said}"):
+            check(wrong)

@@ -11,7 +11,15 @@ from typing import cast
 
 import pytest
 
-from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, causes, open_socket, reason, resolve
+from itsm_workflow.gateway.deadline import (
+    DeadlineReader,
+    EndlessAnswerError,
+    Exchange,
+    causes,
+    open_socket,
+    reason,
+    resolve,
+)
 from itsm_workflow.gateway.resolver import ResolverHangs
 from itsm_workflow.gateway.transport import _current, _Response
 
@@ -73,6 +81,30 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
         with open_socket("two.example.com", port, exchange(), ()) as sock:
             assert sock.getpeername()[1] == port
+
+
+def test_why_the_last_address_refused_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own error, not that there was none; and a name without addresses says so."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr("itsm_workflow.gateway.deadline.resolve", lambda *_: found)
+
+    with pytest.raises(ConnectionRefusedError):
+        open_socket("one.example.com", port, exchange(), ())
+    found.clear()
+    with pytest.raises(socket.gaierror, match="has no address"):
+        open_socket("one.example.com", port, exchange(), ())
+
+
+def test_as_many_bytes_are_read_as_may_be() -> None:
+    """To the byte, counted over all reads."""
+    running = Exchange(connect_timeout=1.0, read_timeout=2.0, deadline=5.0, monotonic=Hand(), most=10)
+
+    running.count(4)
+    running.count(6)
+    with pytest.raises(EndlessAnswerError, match="more than 10 bytes were read"):
+        running.count(1)
 
 
 def certificate_error() -> ssl.SSLCertVerificationError:

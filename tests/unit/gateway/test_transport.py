@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import gzip
 import os
+import threading
 import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import GatewayProtocolError
 from itsm_workflow.gateway.body import unpack
-from itsm_workflow.gateway.transport import Answer, Request, Transport, _address
+from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _Session
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
+
+    from tests.integration.gateway.fault_server import Connection
 
 
 def request(url: str) -> Request:
@@ -145,3 +150,41 @@ def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: p
         transport.close()
 
         assert server.connections == 1
+
+
+def test_a_forked_process_opens_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as its parent, and it keeps them."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport(pool_size=2)
+        transport.send(request(server.url))
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            transport.send(request(server.url))
+            transport.send(request(server.url))
+            transport.close()
+
+        assert server.connections == 2
+
+
+def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This server keeps a connection although it was asked to close it; ours ends with the exchange."""
+    made: list[_Session] = []  # so that none is closed because nothing holds it any more
+    ended = threading.Event()
+
+    class Kept(_Session):
+        def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+            super().__init__(tls, size)
+            made.append(self)
+
+    def serve(connection: Connection) -> None:
+        answering(response(b"{}"))(connection)
+        ended.set()
+
+    with FaultServer(serve) as server:
+        transport = Transport()
+        monkeypatch.setattr("itsm_workflow.gateway.transport._Session", Kept)
+        transport.send(attrs.evolve(request(server.url), fresh=True))
+
+        assert ended.wait(10)
+        transport.close()
+    assert len(made) == 1
