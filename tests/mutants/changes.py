@@ -55,7 +55,7 @@ def changes_of(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one
         yield from _other_constants(node)
     elif isinstance(node, ast.Call):
         for number, keyword in enumerate(node.keywords):
-            if is_assertion(keyword):
+            if is_assertion(keyword) or _describes(keyword):
                 continue
             yield _evolved(node, keywords=[*node.keywords[:number], *node.keywords[number + 1 :]])
         yield from _swapped_arguments(node)
@@ -101,6 +101,11 @@ def reordered(node: ast.AST, assigned: frozenset[str]) -> Iterator[tuple[ast.AST
 def is_assertion(node: ast.AST) -> bool:
     """Whether a node is the ``strict`` of `zip`: like an ``assert``, it says what is true by construction."""
     return isinstance(node, ast.keyword) and node.arg == "strict"
+
+
+def _describes(keyword: ast.keyword) -> bool:
+    """Whether a keyword is a value's own docstring: a ``description`` in words, which nothing looks at."""
+    return keyword.arg == "description" and _is_words(keyword.value)
 
 
 def _swapped_arguments(node: ast.Call) -> Iterator[ast.Call]:

@@ -27,9 +27,10 @@ def may_be_reordered(
 
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
     statements that cannot notice each other, which two assignments are assumed to be in a constructor, or if they call
-    nothing of their own object; such an assignment and a way out; two checks, of which only the first that fails is
-    reported; a name's value and a problem that is yielded behind it without it; two cases of one value of which only
-    one can hold; and what would only leave out the first, which is a mutation of its own.
+    nothing of their own object; such an assignment and a way out, or in a constructor a call of another part; two
+    checks, of which only the first that fails is reported; a name's value and a problem that is yielded behind it
+    without it; two cases of one value of which only one can hold; and what would only leave out the first, which is a
+    mutation of its own.
 
     Args:
         first: A statement.
@@ -47,7 +48,11 @@ def may_be_reordered(
         return False
     if written(first) & (written(second) | _read(second)) or written(second) & _read(first):
         return True
-    if building and _builds(first) and _builds(second):
+    if building and (
+        (_builds(first) and _builds(second))
+        or (_is_quiet(first) and _calls_a_part(second))
+        or (_calls_a_part(first) and _is_quiet(second))
+    ):
         return False
     if _is_unnoticed(first, second):
         return False
@@ -61,6 +66,14 @@ def may_be_reordered(
 def _builds(statement: ast.stmt) -> bool:
     """Whether a statement of a constructor assigns a part of the object, or has the base class assign its own."""
     return isinstance(statement, _ASSIGNS) or ast.unparse(statement).startswith("super().__init__(")
+
+
+def _calls_a_part(statement: ast.stmt) -> bool:
+    """Whether a statement only calls a method of one part of the object, which knows nothing of the other parts."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return False
+    called = ast.unparse(statement.value.func)
+    return called.startswith("self.") and called.count(".") == 2
 
 
 def _is_unnoticed(first: ast.stmt, second: ast.stmt) -> bool:

@@ -52,6 +52,12 @@ def told(source: str) -> list[str]:
             ["b(x=a, y=c) -> b(y=c)", "b(x=a, y=c) -> b(x=a)", "b(x=a, y=c) -> b(x=c, y=a)"],
         ),
         ("a = b(x=a, y='several words')", ["b(x=a, y='several words') -> b(y='several words')"]),
+        (
+            "a = b(x=a, description='several words')",
+            ["b(x=a, description='several words') -> b(description='several words')"],
+        ),
+        ("a = b(description='several words')", []),
+        ("a = b(description=c)", ["b(description=c) -> b()"]),
         ("with b: a.g()", ["with b: a.g() -> if True: a.g()"]),
         ("with b() as d: d.g()", ["with b() as d: d.g() -> if True: d = b() d.g()"]),
         ("with b, c: pass", ["with b, c: pass -> if True: with c: pass", "with b, c: pass -> with b: pass"]),
@@ -188,6 +194,25 @@ def test_assignments_of_a_constructor_are_not_exchanged() -> None:
     body = ("super().__init__(a)", "self.a = a()", "self.b = C.make()")
     source = "\n        ".join(["class C:\n    def __init__(self, a):", *body])
     assert [one.told for one in mutations_of("m.py", source) if "<->" in one.told] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (["self.a = b", "self.c.d(b)"], []),
+        (["self.c.d(b)", "self.a = b"], []),
+        (["self.a = b", "self.c(b)"], ["self.a = b <-> self.c(b)"]),
+        (["self.a = b", "self.a.c(b)"], ["self.a = b <-> self.a.c(b)"]),
+        (["self.a = self.b()", "self.c.d(b)"], ["self.a = self.b() <-> self.c.d(b)"]),
+        (["self.a.b(a)", "self.c.d(b)"], ["self.a.b(a) <-> self.c.d(b)"]),
+    ],
+)
+def test_a_constructor_may_call_one_part_before_or_after_it_assigns_another(
+    body: list[str], expected: list[str]
+) -> None:
+    """The part knows nothing of the others, unless the object itself is asked, or another part."""
+    source = "\n        ".join(["class C:\n    def __init__(self, a, b):", *body])
+    assert [one.told for one in mutations_of("m.py", source) if "<->" in one.told] == expected
 
 
 @pytest.mark.parametrize(
