@@ -200,7 +200,7 @@ def _children(node: ast.AST) -> Iterator[tuple[tuple[str, int | None], ast.AST]]
 
 
 def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
-    if is_assertion(child):
+    if is_assertion(child) or _cuts(parent, child):
         return True
     if field in {"annotation", "returns", "decorator_list", "type_params"} or isinstance(child, ast.JoinedStr):
         return True
@@ -217,6 +217,12 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
     # An error's words, and what a type checker alone looks at.
     calls = parent.func if isinstance(parent, ast.Call) else None
     return calls is not None and field == "args" and ast.unparse(calls) in {"cast", "TypeVar", "ParamSpec"}
+
+
+def _cuts(parent: ast.AST, child: ast.AST) -> bool:
+    """Whether a keyword says how much of a foreign text is shown: that it is cut is tried, not to which character."""
+    is_limit = isinstance(child, ast.keyword) and child.arg == "limit" and isinstance(child.value, ast.Constant)
+    return is_limit and isinstance(parent, ast.Call) and ast.unparse(parent.func) == "clean"
 
 
 def _names_a_type(assignment: ast.Assign | ast.AnnAssign) -> bool:

@@ -57,6 +57,7 @@ def told(source: str) -> list[str]:
             ["b(x=a, description='several words') -> b(description='several words')"],
         ),
         ("a = b(description='several words')", []),
+        ("a = b(limit=64)", ["b(limit=64) -> b()", "limit=64 -> limit=65"]),
         ("a = b(description=c)", ["b(description=c) -> b()"]),
         ("with b: a.g()", ["with b: a.g() -> if True: a.g()"]),
         ("with b() as d: d.g()", ["with b() as d: d.g() -> if True: d = b() d.g()"]),
@@ -256,6 +257,12 @@ def test_each_mutation_changes_one_thing() -> None:
     ]
     assert ast.unparse(found[-1].tree) == ast.unparse(ast.parse(source.replace("3", "4")))
     assert [one.chain for one in found] == [(), (), *[(("C.f", 4),)] * 3]
+
+
+def test_how_far_a_foreign_text_is_cut_is_left_alone() -> None:
+    """That it is cut is not; nor is a length that something computes."""
+    assert told("a = clean(b, limit=64)") == ["clean(b, limit=64) -> clean(b)"]
+    assert told("a = clean(b, limit=2 * c)")[1:] == ["limit=2 * c -> limit=2 // c", "2 * c -> 3 * c"]
 
 
 def test_another_name_for_a_type_is_left_alone() -> None:
