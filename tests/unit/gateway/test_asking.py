@@ -180,9 +180,19 @@ class TestWhatIsOptional:
         assert time_of(plain, no_troubles) is None
         assert resting(plain, no_troubles) == ""
 
-    @pytest.mark.parametrize("method", [raising(KeyError("k")), lambda *_: 7])
-    @pytest.mark.parametrize("name", ["within", "time", "resting"])
-    def test_it_fails(self, name: str, method: Callable[..., Any]) -> None:
+    @pytest.mark.parametrize(
+        ("name", "method", "said"),
+        [
+            *(
+                (name, raising(KeyError("k")), "the gateway's own code failed")
+                for name in ("within", "time", "resting")
+            ),
+            ("within", lambda *_: 7, "a int is no gateway"),
+            ("time", lambda *_: 7, "a int is no time"),
+            ("resting", lambda *_: 7, "a int does not say why"),
+        ],
+    )
+    def test_it_fails(self, name: str, method: Callable[..., Any], said: str) -> None:
         """It raises, or returns what is no answer: as if it were not there, and told by its name."""
         told: list[GatewayError] = []
         asks = gateway(**{name: method})
@@ -195,4 +205,4 @@ class TestWhatIsOptional:
         assert answers[name]()
         assert [type(error) for error in told] == [GatewayMistake]
         assert [error.endpoint for error in told] == [name]
-        assert str(told[0]).startswith(f"{name}: ")
+        assert str(told[0]).startswith(f"{name}: {said}")
