@@ -26,6 +26,7 @@ from itsm_workflow.gateway.checked import (
     checked_snapshot,
     checked_time,
     checked_withdrawal,
+    is_gateway_name,
     page_url,
 )
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
@@ -370,6 +371,18 @@ class TestReading:
         """Before anything is stored."""
         with pytest.raises(GatewayProtocolError, match="the gateway names its service by something"):
             checked_service(service)
+
+
+@pytest.mark.parametrize("name", ["a", "bk_itsm", "Itsm-2.test", "x" * 64])
+def test_a_gateway_may_have_that_name(name: str) -> None:
+    """It stands in front of a colon in the text that is unique of a ticket."""
+    assert is_gateway_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "工单", "x" * 65, None, 7])
+def test_a_gateway_must_not_have_that_name(name: object) -> None:
+    """Nor be called by something that is no text."""
+    assert not is_gateway_name(name)
 
 
 class TestSmallAnswers:

@@ -157,6 +157,17 @@ def test_a_caller_waits_for_a_place_while_nothing_hangs(names: NameService) -> N
         assert [list(each.result(10)) for each in (first, second)] == [FOUND, FOUND]
 
 
+def test_a_caller_whose_time_is_over_does_not_wait(names: NameService) -> None:
+    """Its patience raises then; the error names the resolver all the same."""
+
+    def over() -> float:
+        raise TimeoutError("the deadline has passed")
+
+    with pytest.raises(ResolverHangs, match="gave no answer for hang in time"):
+        Resolver().resolve("hang", 80, over)
+    assert names.begun.acquire(timeout=10)
+
+
 def test_a_forked_child_starts_with_no_threads(names: NameService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parent's look-ups hang in the parent alone."""
     resolver = Resolver(threads=1)
