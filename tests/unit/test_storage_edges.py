@@ -194,6 +194,25 @@ def test_what_a_table_is_written_from_is_the_table_as_it_was() -> None:
     assert [write.row.id for write in filled.writes()] == ["a", "b", "c"]
 
 
+def test_a_change_that_is_dropped_is_found_in_no_way() -> None:
+    """Nor does it hold anything, and its id is as good as new."""
+    names = {"open_subject": "w:a", "ticket_key": "g:1", "ticket_sn": "S1", "submission": 1, "due_at": 5}
+    filled = table(create("a", **names), create("b", due_at=6))
+    filled.commit([follow(filled.rows["a"])])
+    before = [found(filled, order=order) for order in Order]
+    filled.drop("a")
+
+    assert before == [["a", "b"], ["a", "b"], ["a", "b"], ["a"]]
+    assert [found(filled, order=order) for order in Order] == [["b"], ["b"], ["b"], []]
+    for named in ({"ids": ("a",)}, {"subject": "subject of a"}, {"ticket_sns": ("S1",)}, {"open_subject": "w:a"}):
+        assert found(filled, **named) == []
+    assert found(filled, subject="subject of a", order=Order.SUBMISSION) == []
+    assert filled.history("a", 0, 9).entries == ()
+    assert filled.held("a") == (None, None)
+    assert filled.commit([create("c", **names), create("a")]) == [None, None]
+    assert [one.seq for one in filled.history("a", 0, 9).entries] == [1]
+
+
 def test_a_write_that_only_claims_is_judged_by_its_version_alone() -> None:
     """It moves no unique value, whatever its row says of them."""
     filled = table(create("a", open_subject="w:s"), create("b"))

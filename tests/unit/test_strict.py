@@ -337,3 +337,14 @@ def test_room_is_used_up_to_the_last_character() -> None:
     room.take(3)
     with pytest.raises(TooLargeError):
         room.take(1)
+
+
+@pytest.mark.parametrize(
+    ("value", "characters"),
+    [({"a": 1}, 7), ({"key": {}, "b": []}, 17), ([1, "b", None], 9), ({}, 2), ("text", 6)],
+)
+def test_room_counts_every_character_that_json_needs_at_least(value: object, characters: int) -> None:
+    """Braces, commas, colons and quotes: with one less there is no room."""
+    json_value(value, room=Room(characters))
+    with pytest.raises(TooLargeError):
+        json_value(value, room=Room(characters - 1))

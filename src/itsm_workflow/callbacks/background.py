@@ -43,9 +43,10 @@ class Background:
             threading.Thread(target=_work, args=(self._queue,), name=f"{name}_{number}", daemon=True)
             for number in range(threads)
         ]
+        # Before they are started: those that were end, too, if the system has no room for another one.
+        weakref.finalize(self, _end, self._queue, threads).atexit = False
         for thread in self._threads:
             thread.start()
-        weakref.finalize(self, _end, self._queue, threads).atexit = False
         _open.add(self)
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
@@ -79,11 +80,11 @@ class Background:
                 _end(self._queue, len(self._threads))
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
-        if not any(thread.is_alive() for thread in self._threads):
-            return True
-        _drop(self._queue)
-        _end(self._queue, len(self._threads))
-        return False
+        is_done = not any(thread.is_alive() for thread in self._threads)
+        if not is_done:
+            _drop(self._queue)
+            _end(self._queue, len(self._threads))
+        return is_done
 
 
 def _work(todo: queue.SimpleQueue[_Work | None]) -> None:

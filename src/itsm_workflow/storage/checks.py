@@ -33,20 +33,20 @@ class _Columns:
     optional: bool
 
     @classmethod
-    def of(cls, *names: str, of_texts: bool, optional: bool = False) -> Self:
+    def of(cls, names: tuple[str, ...], *, of_texts: bool, optional: bool = False) -> Self:
         # One call for all of them: each line of a JSON store is checked when it is read.
         return cls(names, attrgetter(*names), of_texts, optional)
 
 
 _ROW = (
-    _Columns.of("id", "workflow", "state", "subject", "document", of_texts=True),
-    _Columns.of("attention", "open_subject", "ticket_key", "ticket_sn", "form", of_texts=True, optional=True),
-    _Columns.of("version", "seq", "created_at", "updated_at", of_texts=False),
-    _Columns.of("submission", "due_at", of_texts=False, optional=True),
+    _Columns.of(("id", "workflow", "state", "subject", "document"), of_texts=True),
+    _Columns.of(("attention", "open_subject", "ticket_key", "ticket_sn", "form"), of_texts=True, optional=True),
+    _Columns.of(("version", "seq", "created_at", "updated_at"), of_texts=False),
+    _Columns.of(("submission", "due_at"), of_texts=False, optional=True),
 )
 _ENTRY = (
-    _Columns.of("change_id", "trigger", "source", "dest", "actor", "document", of_texts=True),
-    _Columns.of("seq", "at", of_texts=False),
+    _Columns.of(("change_id", "trigger", "source", "dest", "actor", "document"), of_texts=True),
+    _Columns.of(("seq", "at"), of_texts=False),
 )
 _QUERY_TEXTS = ("workflow", "subject", "open_subject")
 _QUERY_LISTS = ("ids", "states", "attention", "ticket_sns")

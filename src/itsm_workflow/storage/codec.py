@@ -138,13 +138,14 @@ class Codec:
         """
         try:
             document = _checked(parse(row.document), _KEYS, f"change {row.id}")
-            converter = self._converter_of(document)
             written, head, values = document.pop("digest"), document["head"], document["change"]
             if not isinstance(head, str) or not isinstance(values, dict):
                 raise TypeError("head must be a string and change an object")  # noqa: TRY301 - one way to report
+            if row.form is None:
+                raise ValueError("the form is missing")  # noqa: TRY301 - as above
             found = _row_digest(row, document)
-            form = self._insert_columns(values, document, row)
-            change = converter.structure(values, ChangeRequest)
+            whole = _whole(values, document, row, parse(row.form))
+            change = self._converter_of(document).structure(whole, ChangeRequest)
             if document["schema"] != SCHEMA:
                 change = _without_earlier_withdrawals(change)
             due_at = None if row.due_at is None else from_micros(row.due_at)
@@ -159,7 +160,7 @@ class Codec:
                 f"change {row.id} is not stored as this version wrote it: {explain(error)}",
                 change_id=row.id,
             ) from None
-        return Stored(change=change, version=row.version, seq=row.seq, head=head, form=form, due_at=due_at)
+        return Stored(change=change, version=row.version, seq=row.seq, head=head, form=row.form, due_at=due_at)
 
     def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:
         """Return a run of history, its chain checked from ``previous`` on.
@@ -200,35 +201,13 @@ class Codec:
         return self._converter if document["schema"] == SCHEMA else self._older
 
     def _document(self, change: ChangeRequest) -> dict[str, object]:
-        values: dict[str, object] = self._converter.unstructure(change)
-        for column in (*_COLUMNS, "submission"):
-            values.pop(column, None)
+        every: dict[str, object] = self._converter.unstructure(change)
+        values = {key: value for key, value in every.items() if key not in _COLUMNS and key != "submission"}
         for part, columns in (("ticket", ("gateway", "id", "sn")), ("attention", ("reason",))):
             held = values.get(part)
             if isinstance(held, dict):
                 values[part] = {key: value for key, value in held.items() if key not in columns}
         return values
-
-    @staticmethod
-    def _insert_columns(values: dict[str, object], document: Mapping[str, object], row: Row) -> str:
-        """Add what the columns hold to the values of a document, and return the text of the form."""
-        if row.form is None:
-            raise ValueError("the form is missing")
-        values.update({name: getattr(row, name) for name in _COLUMNS})
-        if document["schema"] == SCHEMA:
-            values.update({name: time_text(from_micros(getattr(row, name))) for name in _TIMES})
-        values["submission"] = row.submission or 0
-        values["form"] = parse(row.form)
-        ticket, attention = values.get("ticket"), values.get("attention")
-        for part, held, column in (("ticket", ticket, row.ticket_key), ("attention", attention, row.attention)):
-            if (held is None) != (column is None):
-                raise ValueError(f"column and document disagree on whether there is {part}")
-        if isinstance(ticket, dict) and row.ticket_key is not None:
-            gateway, _, ticket_id = row.ticket_key.partition(":")
-            values["ticket"] = {**ticket, "gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
-        if isinstance(attention, dict):
-            values["attention"] = {**attention, "reason": row.attention}
-        return row.form
 
     def _entry_row(self, entry: Entry, previous: str) -> EntryRow:
         document = {
@@ -263,6 +242,27 @@ class Codec:
             evidence=evidence if kind is None else converter.structure(evidence, kind),
             effects=converter.structure(document["effects"], tuple[str, ...]),
         )
+
+
+def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Row, form: object) -> dict[str, object]:
+    """Return the values of a document together with what the columns hold."""
+    gateway, _, ticket_id = str(row.ticket_key).partition(":")
+    ticket = {"gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
+    parts: dict[str, object] = {}
+    for part, column, held in (
+        ("ticket", row.ticket_key, ticket),
+        ("attention", row.attention, {"reason": row.attention}),
+    ):
+        value = values.get(part)
+        if (value is None) != (column is None):
+            raise ValueError(f"column and document disagree on whether there is {part}")
+        parts[part] = {**value, **held} if isinstance(value, dict) else value
+    columns = {name: getattr(row, name) for name in _COLUMNS}
+    times = {
+        name: columns[name] if document["schema"] != SCHEMA else time_text(from_micros(columns[name]))
+        for name in _TIMES
+    }
+    return {**values, **parts, **columns, **times, "form": form, "submission": row.submission or 0}
 
 
 def ticket_key(ticket: Ticket) -> str:

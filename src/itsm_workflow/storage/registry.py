@@ -154,6 +154,7 @@ def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
     url = SecretURL.of(url)
     scheme = scheme_of(url)
     backend = _load(_entry_point(scheme))
+    missing = [name for name in _METHODS if not callable(getattr(backend, name, None))]
     version = getattr(backend, "protocol_version", None)
     if version is None:
         raise StorageError(
@@ -166,7 +167,6 @@ def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
             f"{PROTOCOL_VERSION}: install releases of the two that fit each other",
             scheme=scheme,
         )
-    missing = [name for name in _METHODS if not callable(getattr(backend, name, None))]
     if missing:
         raise StorageError(
             f"the {scheme} backend has no {', no '.join(missing)}: its class needs {', '.join(_METHODS)}",

@@ -207,8 +207,8 @@ class Table:
         _move(self._by_sn, new.id, None if old is None else old.ticket_sn, new.ticket_sn)
 
     def _index_submission(self, old: Row | None, new: Row) -> None:
-        before = None if old is None else _key(old, Order.SUBMISSION)
         after = _key(new, Order.SUBMISSION)
+        before = None if old is None else _key(old, Order.SUBMISSION)
         if old is not None and old.subject != new.subject:
             _resort(self._submitted.setdefault(old.subject, []), before, None)
             before = None

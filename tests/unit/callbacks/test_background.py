@@ -83,6 +83,26 @@ def test_threads_end_with_the_object_that_they_belong_to() -> None:
     assert [thread.is_alive() for thread in threads] == [False, False]
 
 
+def test_threads_end_if_one_of_them_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system had no room for it: those that were started would wait for work for good."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def start_one(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Background(2, "look", seconds=PATIENCE)
+    gc.collect()
+
+    started[0].join(PATIENCE)
+    assert not started[0].is_alive()
+
+
 def test_a_forked_child_waits_for_no_thread_of_its_parent(hanging: threading.Event) -> None:
     """They are not there."""
     background = Background(1, "look", seconds=PATIENCE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
-from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, digest_of
+from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, Incoming, digest_of
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising
 
@@ -93,6 +93,12 @@ def test_an_address_does_not_show_its_credential() -> None:
     shown = repr(Address(change_id=CHANGE, number=1, credential=credential, is_bare=False))
     assert credential not in shown
     assert CHANGE in shown
+
+
+def test_a_request_shows_its_method_alone() -> None:
+    """The rest holds our credential and the server's token, and it would be in every traceback with variables."""
+    incoming = Incoming(method="POST", path="/path", headers={"name": "header"}, body=b"body")
+    assert repr(incoming) == "Incoming(method='POST')"
 
 
 def test_an_address_without_a_credential_is_bare() -> None:

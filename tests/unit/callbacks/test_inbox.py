@@ -415,6 +415,7 @@ def test_a_token_that_cannot_be_checked_is_told_and_the_look_is_taken(error: Exc
     desk.gateway.hand_over(callback, workflow.receive)
 
     assert troubles(desk) == [(change.id, told)]
+    assert vars(desk.witness.troubles[0][1])["endpoint"] in {"token/verify", "verify_token"}
     assert workflow.get(change.id).state == State.APPROVED
 
 
