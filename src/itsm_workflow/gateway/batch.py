@@ -232,13 +232,13 @@ def _in_parallel(
 ) -> list[list[R]]:
     """Ask for all chunks and return the answers in their order."""
     found: dict[range, list[R]] = {}
-    if len(chunks) == 1 or workers == 1:
+    if len(chunks) <= 1 or workers == 1:
         for chunk in chunks:
             with _naming(chunk):
                 found[chunk] = ask(chunk)
             done(chunk)
         return [found[chunk] for chunk in chunks]
-    with ThreadPoolExecutor(min(workers, len(chunks) or 1), thread_name_prefix="itsm-workflow-batch") as pool:
+    with ThreadPoolExecutor(min(workers, len(chunks)), thread_name_prefix="itsm-workflow-batch") as pool:
         try:
             # A context can be entered once at a time, so that each chunk needs a copy of its own.
             waiting: dict[Future[list[R]], range] = {

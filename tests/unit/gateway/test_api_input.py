@@ -42,6 +42,14 @@ class TestRefused:
         with pytest.raises(ValueError, match=words):
             client().call(endpoint(**options), params)
 
+    @pytest.mark.parametrize(
+        ("option", "wrong"), [("deadline", 0), ("deadline", "3"), ("timeout", -1), ("timeout", ())]
+    )
+    def test_times_of_a_call_that_is_never_tried_again(self, option: str, wrong: Any) -> None:  # noqa: ANN401 - anything
+        """They are looked at all the same."""
+        with pytest.raises(ValueError, match=f"search: {option} must be a number of seconds above 0"):
+            client().call(endpoint(idempotent=False), **{option: wrong})
+
     def test_a_deep_parameter(self) -> None:
         """Deeper than Python can follow."""
         deep: list[Any] = []

@@ -34,6 +34,15 @@ class TestRetry:
 
         assert counts == [2, 3, 4]
 
+    def test_waits_are_waited_for_by_the_client_s_own_sleep(self) -> None:
+        """And drawn by its own chance."""
+        waits: list[float] = []
+        patient = RetryPolicy(attempts=3, first_wait=0.5, longest_wait=0.75)
+        with desk(BUSY, BUSY, {"id": 1}, retry=patient, sleep=waits.append, draw=lambda bound: bound) as here:
+            assert here.client.call(endpoint()) == {"id": 1}
+
+        assert waits == [0.5, 0.75]
+
     def test_what_is_not_idempotent_is_sent_once(self) -> None:
         """Whatever the client's policy says."""
         with desk(BUSY, retry=RetryPolicy(attempts=5, wait=False)) as here:

@@ -12,7 +12,7 @@ import pytest
 
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.audit import _NODES as NODES
-from itsm_workflow.gateway.audit import CallLog, CallRecord, scrub, shown
+from itsm_workflow.gateway.audit import CallLog, CallRecord, scrub, secrets_of, shown
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.gateway.transport import Transport
@@ -266,6 +266,14 @@ class TestShown:
             "short": "abc",
         }
         assert scrub("s3cret-values3cret-value", known) == "******"
+
+    def test_secrets_are_found_wherever_they_are_sealed(self) -> None:
+        """In lists and objects of each other, so that they are starred elsewhere as well."""
+        sealed = {"a": [{"b": (Secret("first-secret"), 1)}], "c": {"d": [Secret("second-secret"), "text"]}}
+        context = RequestContext(bk_token=Secret("the-token"), logins={"skey": Secret("the-key")})
+        found = [each.reveal() for each in secrets_of(context, Secret("app-secret"), sealed)]
+
+        assert found == ["app-secret", "the-token", "the-key", "first-secret", "second-secret"]
 
     def test_half_a_secret_at_a_cut_does_not_show(self) -> None:
         """It is starred before it is cut."""

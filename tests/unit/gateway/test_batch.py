@@ -206,6 +206,30 @@ class TestBatch:
         assert told[-1] == (25, 25, here)
         assert sorted(done for done, _, _ in told) == [done for done, _, _ in told]
 
+    def test_progress_follows_the_call(self) -> None:
+        """One after the other, too: what is told to be done is done."""
+        answered: list[int] = []
+        told: list[tuple[int, int]] = []
+
+        def act(request: Sent) -> object:
+            answered.append(len(request.json["sns"]))
+            return request.json["sns"]
+
+        with FaultServer(serving(act)) as server:
+            ours = client(server.url)
+            ours.batch_request(
+                endpoint(),
+                "sns",
+                range(5),
+                get_data=ROWS,
+                chunk_size=2,
+                concurrency=1,
+                progress=lambda done, _: told.append((done, sum(answered))),
+            )
+            ours.close()
+
+        assert told == [(2, 2), (4, 4), (5, 5)]
+
     def test_progress_can_stop_it(self) -> None:
         """By raising, as a person's Ctrl-C would."""
 

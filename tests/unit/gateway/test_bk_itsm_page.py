@@ -226,6 +226,9 @@ class TestAdapter:
 
     def test_a_good_one_does(self) -> None:
         """The check is no wall."""
-        page = telling(info(), ticket_hosts=("itsm.example.com",)).show(TICKET)
+        itsm = telling(info(), ticket_hosts=("itsm.example.com",))
+        page = itsm.show(TICKET)
+        created = itsm.create(create_request())
 
-        assert (page.ticket_url, page.iframe_ticket_url) == (GOOD, GOOD)
+        assert (page.ticket_url, page.iframe_ticket_url, itsm.iframe_url(TICKET)) == (GOOD, GOOD, GOOD)
+        assert created == Created(id="7", sn=TICKET.sn, url=GOOD)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound, SettingsError
-from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME, REMEMBERED
+from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME, REMEMBERED, number_of_builtin
 from itsm_workflow.gateway.protocol import Refused, Unknown
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import create_request
@@ -234,6 +234,18 @@ class TestListed:
 
         sent = [{name: asked(request).get(name) for name in wanted} for request in transport.requests]
         assert sent == [wanted, {**dict.fromkeys(wanted), "display_type": "API"}]
+
+
+@pytest.mark.parametrize(
+    ("found", "number", "why"),
+    [(["7"], "7", ""), ([], "", "0 services are named"), (["7", "8"], "", "2 services are named")],
+)
+def test_the_number_of_the_built_in_service(found: list[str], number: str, why: str) -> None:
+    """The one of its name; else none, and why."""
+    told = number_of_builtin(found)
+
+    assert told[0] == number
+    assert told[1].startswith(why) if why else not told[1]
 
 
 class TestBuiltin:

@@ -97,6 +97,14 @@ def test_why_the_last_address_refused_is_told(monkeypatch: pytest.MonkeyPatch) -
         open_socket("one.example.com", port, exchange(), ())
 
 
+def test_a_socket_has_the_options_that_it_is_to_have() -> None:
+    """Among them the one that sends what is small at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with open_socket("127.0.0.1", port, exchange(), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as sock:
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_as_many_bytes_are_read_as_may_be() -> None:
     """To the byte, counted over all reads."""
     running = Exchange(connect_timeout=1.0, read_timeout=2.0, deadline=5.0, monotonic=Hand(), most=10)

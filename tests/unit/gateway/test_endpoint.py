@@ -80,6 +80,8 @@ def test_an_option_that_there_is_none_of(option: str, words: str) -> None:
         ({"url": "ftp://example.com/"}, "url must be an http or https address"),
         ({"url": "https:///x/"}, "url must be an http or https address with a host"),
         ({"url": "https://a:b@example.com/"}, "url must not hold a user name or password"),
+        ({"url": "https://a@example.com/"}, "url must not hold a user name or password"),
+        ({"url": "https://:b@example.com/"}, "url must not hold a user name or password"),
         ({"url": "https://{h}.example.com/", "url_keys": ("h",)}, "url must not take its host from a parameter"),
         ({"url": "https://[::1/"}, "url is not an address"),
         ({"url": "https://example.com:port/"}, "url is not an address"),
@@ -117,6 +119,30 @@ def test_what_contradicts_itself_is_refused(given: dict[str, object], words: str
     with pytest.raises(DefinitionError) as caught:
         endpoint(**given)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_bytes": 1},
+        {"max_bytes": MAX_BODY},
+        {"max_response_record": 0},
+        {"max_query_params_record": 0},
+        {"max_response_record": MAX_RECORD},
+        {"timeout": 0.1},
+        {"timeout": (0.1, 0.1)},
+        {"deadline": 0.1},
+        {"method": "GET", "cache_time": 1},
+        {"url": "a.b/..c/"},
+        {"url": "a/{b}/{c}/{b}/", "url_keys": ("c", "b")},
+    ],
+)
+def test_the_least_and_the_most_that_may_be_said(given: dict[str, Any]) -> None:
+    """Each is an endpoint."""
+    made = endpoint(**given)
+    assert {name: getattr(made, name) for name in given} == given | (
+        {"timeout": (0.1, 0.1)} if "timeout" in given else {}
+    )
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
+from itsm_workflow.gateway import envelope
 from itsm_workflow.gateway.envelope import (
     MAX_DEPTH,
     MAX_VALUES,
@@ -64,6 +65,23 @@ class TestEnvelope:
         body = b'{"result": true, "code": 0, "data": [' + value * (MAX_VALUES + 1) + b"]}"
         with pytest.raises(GatewayAnswerTooLarge, match=f"more than {MAX_VALUES} values"):
             read(body)
+
+    def test_what_holds_too_many_values_is_not_even_parsed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The values would be there before they are counted."""
+        monkeypatch.setattr(envelope, "MAX_VALUES", 3)
+        monkeypatch.setattr(envelope, "parse_json", lambda _: pytest.fail("parsed"))
+        with pytest.raises(GatewayAnswerTooLarge):
+            read({"result": True, "code": 0, "data": [1, 2, 3]})
+
+    @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1])
+    def test_how_deep_a_value_may_be_nested(self, depth: int) -> None:
+        """To the level."""
+        body = b"[" * depth + b"]" * depth
+        if depth > MAX_DEPTH:
+            with pytest.raises(ValueError, match="nested too deep"):
+                parse_json(body)
+        else:
+            assert parse_json(body) is not None
 
     @pytest.mark.parametrize("status", [100, 201, 202, 204, 301, 302, 400, 403, 404, 429, 500, 502, 503])
     def test_another_status_counts_for_nothing(self, status: int) -> None:
