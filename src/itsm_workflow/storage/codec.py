@@ -94,15 +94,14 @@ class Codec:
         Raises:
             InvalidForm: The form, the evidence or the change is larger than a store takes; names the largest part.
         """
+        form = self._text(self._converter.unstructure(change.form), change.form)
         head, rows = (before.head if before else START), []
         for entry in entries:
             rows.append(self._entry_row(entry, head))
-            self._check_size(rows[-1].document, entry.evidence)
             head = digest(rows[-1])
+        document: dict[str, object] = {"schema": SCHEMA, "head": head, "change": self._document(change)}
         version = (before.version if before else 0) + 1
         seq = (before.seq if before else 0) + len(entries)
-        form = canonical(self._converter.unstructure(change.form))
-        self._check_size(form, change.form)
         row = Row(
             id=change.id,
             workflow=change.workflow,
@@ -121,13 +120,11 @@ class Codec:
             form=form,
             document="",
         )
-        document: dict[str, object] = {"schema": SCHEMA, "head": head, "change": self._document(change)}
         document["digest"] = _row_digest(row, document)
         unchanged = before is not None and before.form == form
-        row = attrs.evolve(row, form=None if unchanged else form, document=canonical(document))
-        self._check_size(row.document, change)
-        stored = Stored(change=change, version=version, seq=seq, head=head, form=form, due_at=due_at)
-        return Write(row=row, expected_version=version - 1, entries=tuple(rows)), stored
+        row = attrs.evolve(row, form=None if unchanged else form, document=self._text(document, change))
+        write = Write(row=row, expected_version=version - 1, entries=tuple(rows))
+        return write, Stored(change=change, version=version, seq=seq, head=head, form=form, due_at=due_at)
 
     def read(self, row: Row) -> Stored:
         """Return the change in a row.
@@ -137,6 +134,7 @@ class Codec:
             StorageCorrupt: It is not what this library wrote; the error names the change and the field.
         """
         try:
+            due_at = None if row.due_at is None else from_micros(row.due_at)
             document = _checked(parse(row.document), _KEYS, f"change {row.id}")
             written, head, values = document.pop("digest"), document["head"], document["change"]
             if not isinstance(head, str) or not isinstance(values, dict):
@@ -148,7 +146,6 @@ class Codec:
             change = self._converter_of(document).structure(whole, ChangeRequest)
             if document["schema"] != SCHEMA:
                 change = _without_earlier_withdrawals(change)
-            due_at = None if row.due_at is None else from_micros(row.due_at)
             if found != written:
                 raise ValueError("a part of it was changed")  # noqa: TRY301 - as above
             if not 1 <= row.version <= LAST:  # the digest does not cover it
@@ -185,10 +182,14 @@ class Codec:
                 ) from None
         return found
 
-    def _check_size(self, text: str, value: Any) -> None:  # noqa: ANN401 - an instance of any attrs class
-        """Refuse what no store takes: escapes and characters beyond ASCII make a text larger than it was."""
+    def _text(self, document: object, value: Any) -> str:  # noqa: ANN401 - an instance of any attrs class
+        """Return the text of what is stored of a value.
+
+        What no store takes is refused: escapes and characters beyond ASCII make a text larger than it was.
+        """
+        text = canonical(document)
         if len(text) * _WIDEST <= MAX_TEXT_BYTES or len(text.encode()) <= MAX_TEXT_BYTES:
-            return
+            return text
         parts = {
             field.name: len(canonical(self._converter.unstructure(getattr(value, field.name))).encode())
             for field in attrs.fields(type(value))
@@ -225,7 +226,7 @@ class Codec:
             source=entry.source,
             dest=entry.dest,
             actor=entry.actor,
-            document=canonical(document),
+            document=self._text(document, entry.evidence),
         )
 
     def _entry(self, row: EntryRow, document: Mapping[str, object]) -> Entry:
@@ -246,6 +247,7 @@ class Codec:
 
 def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Row, form: object) -> dict[str, object]:
     """Return the values of a document together with what the columns hold."""
+    columns = {name: getattr(row, name) for name in _COLUMNS}
     gateway, _, ticket_id = str(row.ticket_key).partition(":")
     ticket = {"gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
     parts: dict[str, object] = {}
@@ -257,7 +259,6 @@ def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Ro
         if (value is None) != (column is None):
             raise ValueError(f"column and document disagree on whether there is {part}")
         parts[part] = {**value, **held} if isinstance(value, dict) else value
-    columns = {name: getattr(row, name) for name in _COLUMNS}
     times = {
         name: columns[name] if document["schema"] != SCHEMA else time_text(from_micros(columns[name]))
         for name in _TIMES
