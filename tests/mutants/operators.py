@@ -214,9 +214,10 @@ def _is_left_alone(parent: ast.AST, field: str, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in child.bases):
         return True
-    # An error's words, and what a type checker alone looks at.
+    if isinstance(child, ast.Call) and ast.unparse(child.func) in {"TypeVar", "ParamSpec"}:
+        return True  # a type checker alone looks at it
     calls = parent.func if isinstance(parent, ast.Call) else None
-    return calls is not None and field == "args" and ast.unparse(calls) in {"cast", "TypeVar", "ParamSpec"}
+    return calls is not None and field == "args" and ast.unparse(calls) == "cast"
 
 
 def _cuts(parent: ast.AST, child: ast.AST) -> bool:

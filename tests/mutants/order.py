@@ -139,9 +139,14 @@ def _asks_for_type(node: ast.AST) -> bool:
 def _is_quiet(statement: ast.stmt, kinds: tuple[type[ast.stmt], ...] = _ASSIGNS) -> bool:
     """Whether a statement assigns, or does so in one of these ways, and calls nothing of the object it is a part of.
 
+    One that does so only if a condition holds counts as well.
+
     It may read the object's clock: what takes time is no such assignment, and is exchanged with it.
     """
-    if not isinstance(statement, kinds):
+    if isinstance(statement, ast.If):
+        if statement.orelse or not all(_is_quiet(each, kinds) for each in statement.body):
+            return False
+    elif not isinstance(statement, kinds):
         return False
     names = [ast.unparse(node.func) for node in _nodes(statement, ast.Call)]
     called = {name.partition(".")[0] for name in names if not name.endswith(_CLOCKS)}
@@ -163,12 +168,15 @@ def _is_check(statement: ast.stmt, *, by: tuple[type[ast.AST], ...] = (ast.Raise
     """Whether a statement only raises or yields a problem, or does the one that is asked for, if there is one.
 
     A problem that is returned in words counts as one that is raised, and so does what a function named ``check…`` may
-    raise. A loop that only checks each of several is a check.
+    raise, or one named ``…_problems`` yields. A loop that only checks each of several is a check.
     """
     if isinstance(statement, ast.For) and not statement.orelse:
         return all(_is_check(each, by=by) for each in statement.body)
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and ast.Raise in by:
         return ast.unparse(statement.value.func).rpartition(".")[2].lstrip("_").startswith("check")
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.YieldFrom) and ast.Yield in by:
+        called = statement.value.value
+        return isinstance(called, ast.Call) and ast.unparse(called.func).endswith("_problems")
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
     *before, last = statement.body
@@ -211,6 +219,8 @@ def _typed(statement: ast.stmt) -> str:
     if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
         return ""
     test = statement.test
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        test = test.values[0]
     if isinstance(test, ast.Compare) and ast.unparse(test).endswith(" is None") and len(test.ops) == 1:
         return ast.unparse(test.left)
     return ast.unparse(test.args[0]) if isinstance(test, ast.Call) and _asks_for_type(test) else ""

@@ -166,6 +166,30 @@ def test_operators(source: str, expected: list[str]) -> None:
             id="values that may be the same",
         ),
         pytest.param("_check_b(a)\nif c:\n    c.check(b)\n    check_a(c)", [], id="two checks that have names"),
+        pytest.param("yield from c.b_problems(a)\nif c:\n    yield 1", [], id="two that yield problems"),
+        pytest.param("if c:\n    yield 1\nyield from _problems(a)", [], id="two that yield problems, the other way"),
+        pytest.param("yield from b(a)\nyield from b(c)", ["yield from b(a) <-> yield from b(c)"], id="two that yield"),
+        pytest.param("if a:\n    d = b()\nif c:\n    e = c()", [], id="two values, each if a condition holds"),
+        pytest.param(
+            "if a:\n    d = self.b()\nif c:\n    e = self.c()",
+            ["if a: d = self.b() <-> if c: e = self.c()"],
+            id="two calls of the same object, each if a condition holds",
+        ),
+        pytest.param(
+            "if a:\n    c = b()\nif c:\n    e = c()",
+            ["if a: c = b() <-> if c: e = c()"],
+            id="a value that the other condition needs",
+        ),
+        pytest.param(
+            "if a:\n    d()\nif c:\n    e = b()",
+            ["if a: d() <-> if c: e = b()"],
+            id="an act, and a value, if they hold",
+        ),
+        pytest.param(
+            "if isinstance(a, b) and c:\n    return 1\nif isinstance(a, c) and b:\n    return 2",
+            [],
+            id="two types of one value, and more",
+        ),
         pytest.param("checker(a)\nb()", ["checker(a) <-> b()"], id="a check that has a name, and an act"),
         pytest.param("if a:\n    return f'{b}'\nif c:\n    return 'several words'", [], id="two refusals in words"),
         pytest.param("a.x = b\na.y = a.x", ["a.x = b <-> a.y = a.x"], id="an attribute that is read"),
@@ -257,6 +281,12 @@ def test_each_mutation_changes_one_thing() -> None:
     ]
     assert ast.unparse(found[-1].tree) == ast.unparse(ast.parse(source.replace("3", "4")))
     assert [one.chain for one in found] == [(), (), *[(("C.f", 4),)] * 3]
+
+
+def test_what_a_type_checker_alone_looks_at_is_left_alone() -> None:
+    """Neither its name nor how it varies means anything when the program runs."""
+    assert list(mutations_of("m.py", "T = TypeVar('T', covariant=True)\nP = ParamSpec('P')\n")) == []
+    assert [one.told for one in mutations_of("m.py", "T = f('T')\n")] == ["f('T') -> f('x')"]
 
 
 def test_how_far_a_foreign_text_is_cut_is_left_alone() -> None:

@@ -261,7 +261,7 @@ def _both(name: str, sent: object, shown: object) -> str:
     if max(len(one), len(other)) > _SHOWN and start > _LEAD:
         one, other = (f"…{text[start - _LEAD :]}" for text in (one, other))
     sides = (clean(text, limit=_SHOWN) or "nothing" for text in (one, other))
-    return "{}: sent {}, shows {}".format(clean(name, limit=2 * _SHOWN), *sides)
+    return "{}: sent {}, shows {}".format(clean(name), *sides)
 
 
 def _undecided(name: str, sent: object, shown: object) -> str:

@@ -60,8 +60,8 @@ def read_body(raw: Readable, status: int, headers: Mapping[str, str], limit: int
 
 def _read_packed(raw: Readable, status: int, headers: Mapping[str, str], limit: int) -> bytes | Failure:
     stated = headers.get("content-length", "")
-    expected = int(stated) if stated.isascii() and stated.isdigit() and "transfer-encoding" not in headers else None
-    if (expected or 0) > limit:
+    expected = int(stated) if stated.isascii() and stated.isdigit() and "transfer-encoding" not in headers else 0
+    if expected > limit:
         return too_large(limit)
     parts, size = [], 0
     # Read as packed: the library would unpack a whole chunk at once, whatever comes out of it.
@@ -70,7 +70,7 @@ def _read_packed(raw: Readable, status: int, headers: Mapping[str, str], limit: 
         size += len(part)
         if size > limit:
             return too_large(limit)
-    if size < (expected or 0) and status not in _BODILESS:  # older urllib3 does not look
+    if size < expected and status not in _BODILESS:  # older urllib3 does not look
         return Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
     return b"".join(parts)
 

@@ -275,6 +275,15 @@ class TestShown:
 
         assert found == ["app-secret", "the-token", "the-key", "first-secret", "second-secret"]
 
+    def test_a_sealed_address_is_looked_for_as_a_whole_before_its_parts(self) -> None:
+        """Otherwise the rest of it would show around the stars."""
+        address = "https://example.com/a-credential-in-a-path/"
+        found = secrets_of(RequestContext(), Secret(""), {"callback": Secret(address)})
+
+        assert found[0].reveal() == address
+        assert "a-credential-in-a-path" in [each.reveal() for each in found[1:]]
+        assert scrub(f"it was sent to {address}.", found) == "it was sent to ***."
+
     def test_half_a_secret_at_a_cut_does_not_show(self) -> None:
         """It is starred before it is cut."""
         text = "x" * 190 + "s3cret-value-that-is-long"

@@ -9,6 +9,7 @@ import pytest
 
 from itsm_workflow.gateway.bk_itsm import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm_match import _same_value, found_ticket
+from itsm_workflow.gateway.protocol import FoundTicket
 from tests.unit.gateway.calls import settings
 
 
@@ -23,6 +24,23 @@ def test_a_ticket_that_does_not_show_our_key_differs_in_that_first() -> None:
 
     assert (other.key, other.differences) == ("", ("key: sent K1, not shown", "title: sent a, shows b"))
     assert (ours.key, ours.differences, ours.unseen) == ("K1", ("title: sent a, shows b",), ("content",))
+
+
+@pytest.mark.parametrize(
+    ("key", "differences", "unseen", "ours"),
+    [("K1", (), (), True), ("", (), (), False), ("K1", ("a",), (), False), ("K1", (), ("a",), False)],
+)
+def test_a_ticket_is_ours_if_it_carries_our_key_and_all_of_it_was_seen(
+    key: str,
+    differences: tuple[str, ...],
+    unseen: tuple[str, ...],
+    ours: bool,  # noqa: FBT001 - a case
+) -> None:
+    """What could not be compared is no proof."""
+    found = FoundTicket(
+        id="7", sn="REQ7", url="", title="t", creator="a", key=key, differences=differences, unseen=unseen
+    )
+    assert found.is_ours is ours
 
 
 @pytest.mark.parametrize("text", ["", "None", "null", "[]", "{}", " None "])

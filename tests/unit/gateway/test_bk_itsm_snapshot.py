@@ -177,6 +177,7 @@ def test_a_number_that_two_tickets_carry() -> None:
     [
         (success({"id": "seven"}), "its page cannot be read: the answer is not as agreed"),
         (refusal(3900001), "its page cannot be read: the gateway refuses, code 3900001"),
+        (refusal("SERVER_500_ERROR"), "its page cannot be read: the gateway refuses, code SERVER_500_ERROR"),
     ],
 )
 def test_a_page_that_cannot_be_read(page: bytes, why: str) -> None:

@@ -148,6 +148,15 @@ def test_causes_of_a_circle_are_each_told_once() -> None:
     assert list(causes(first)) == [first, second]
 
 
+def test_a_cause_may_be_a_reason_or_an_argument() -> None:
+    """As urllib3 and requests tell it; what is no error is none."""
+    refused, timeout = ConnectionRefusedError(111, "Connection refused"), TimeoutError("x")
+    wrapped = ValueError("no pool", timeout, "words")
+    wrapped.reason = refused  # type: ignore[attr-defined]  # as urllib3's MaxRetryError has it
+
+    assert list(causes(wrapped)) == [wrapped, refused, timeout]
+
+
 class Unopened:
     """A socket that cannot be read from, or not let go."""
 

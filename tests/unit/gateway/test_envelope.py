@@ -73,6 +73,20 @@ class TestEnvelope:
         with pytest.raises(GatewayAnswerTooLarge):
             read({"result": True, "code": 0, "data": [1, 2, 3]})
 
+    @pytest.mark.parametrize("result", [True, False])
+    def test_a_code_that_is_a_word_is_made_harmless(self, result: bool) -> None:  # noqa: FBT001 - a case
+        """Of a success as well: it is logged."""
+        found = read({"result": result, "code": f"NO{HOSTILE}", "message": "no", "data": None})
+
+        assert found.code == "NO [31m level=ERROR evil"
+
+    @pytest.mark.parametrize(("length", "shown"), [(199, 199), (200, 200), (201, 200), (999, 200)])
+    def test_a_text_is_cut_where_it_is_too_long(self, length: int, shown: int) -> None:
+        """One of exactly the limit is whole."""
+        found = clean("x" * length)
+
+        assert (len(found), found.endswith("…")) == (shown, length > 200)
+
     @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1])
     def test_how_deep_a_value_may_be_nested(self, depth: int) -> None:
         """To the level."""

@@ -98,6 +98,22 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.Monkey
 _WHOLE = gzip.compress(b"a")
 
 
+@pytest.mark.parametrize(
+    ("packed", "encoding", "body"),
+    [
+        (_WHOLE, "gzip", b"a"),
+        (_WHOLE, " X-GZIP ", b"a"),
+        (b"a", "identity", b"a"),
+        (b"a", "", b"a"),
+        (b"", "gzip", b""),
+        (b"", "br", b""),
+    ],
+)
+def test_what_is_unpacked(packed: bytes, encoding: str, body: bytes) -> None:
+    """By either of its names; and an empty body is empty whatever it is called."""
+    assert unpack(packed, encoding, 1000) == body
+
+
 @pytest.mark.parametrize("packed", [_WHOLE + b"more", _WHOLE * 2, _WHOLE[:-1]], ids=["more", "two", "cut off"])
 def test_what_is_not_one_whole_gzip(packed: bytes) -> None:
     """An end that is missing, or something after it."""
