@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from itsm_workflow.gateway import api, batch, body, breaker, endpoint, envelope, outgoing, resolver, transport
-from itsm_workflow.gateway.audit import SLOW
-from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, NAME_LIMIT, TITLE_LIMIT
+from itsm_workflow.change import Decider
+from itsm_workflow.gateway import (
+    api,
+    batch,
+    bk_itsm_match,
+    body,
+    breaker,
+    cache,
+    endpoint,
+    envelope,
+    outgoing,
+    resolver,
+    transport,
+)
+from itsm_workflow.gateway.audit import SLOW, secrets_of, shown
+from itsm_workflow.gateway.auth import RequestContext
+from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, NAME_LIMIT, TITLE_LIMIT, title_suffix
+from itsm_workflow.gateway.bk_itsm_match import MAX_PAGES_READ
+from itsm_workflow.gateway.bk_itsm_read import BATCH
 from itsm_workflow.gateway.bk_itsm_wire import APP_CODES, MAX_LOG
-from itsm_workflow.gateway.checked import MOST_DECIDERS
+from itsm_workflow.gateway.checked import (
+    MOST_DECIDERS,
+    any_host,
+    checked_found,
+    checked_resting,
+    checked_service,
+    checked_snapshot,
+    page_url,
+)
+from itsm_workflow.gateway.protocol import FoundTicket
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.gateway.upload import MAX_UPLOAD
+from itsm_workflow.secrets import Secret
 from tests.unit.gateway.calls import endpoint as an_endpoint
+from tests.unit.machine import examples as x
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "api-client.md"
 USUAL = an_endpoint()
@@ -64,5 +92,58 @@ def test_codes_of_bk_itsm() -> None:
 def test_what_may_be_sent_and_kept() -> None:
     """What BK-ITSM's columns and our own stores hold; a form's files, an answer, an address."""
     assert (TITLE_LIMIT, NAME_LIMIT, KEY_LIMIT, MOST_DECIDERS) == (120, 64, 32, 20)
+    assert (BATCH, MAX_PAGES_READ, cache.MAX_BYTES) == (50, 8, 8 << 20)
     assert (MAX_UPLOAD, endpoint.MAX_BODY, outgoing._MAX_URL) == (32 << 20, 64 << 20, 8192)
     assert (envelope.MAX_DEPTH, envelope.MAX_DIGITS, envelope.MAX_MESSAGE) == (64, 100, 200)
+
+
+def nested(depth: int, inner: object) -> object:
+    """Return something in so many lists."""
+    return nested(depth - 1, [inner]) if depth else inner
+
+
+def test_what_a_log_line_shows() -> None:
+    """Of a text, of a list, of all together, of a number; and how deep a secret is looked for."""
+    told = json.loads(shown({"text": "x" * 999, "list": list(range(99)), "n": 1 << 255, "m": 1 << 256}, [], limit=9999))
+
+    assert (len(told["text"]), len(told["list"]), told["n"], told["m"]) == (200, 20, 1 << 255, "<int>")
+    assert len(json.loads(shown({str(key): 0 for key in range(99)}, [], limit=9999))) == 20
+    assert shown([[0] * 20] * 20, [], limit=99_999).count("0") == 189
+    for depth, found in ((32, 1), (33, 0)):
+        assert len(secrets_of(RequestContext(), Secret(""), {"a": nested(depth - 1, Secret("s"))})) == found
+
+
+def test_what_is_kept_of_what_a_gateway_says() -> None:
+    """Of an address, of a word, of a text, of a service's name."""
+    start = "https://itsm.example.com/"
+    addresses = [start + "x" * (length - len(start)) for length in (2048, 2049)]
+    assert [bool(page_url(each, any_host)) for each in addresses] == [True, False]
+
+    row = FoundTicket(
+        id="7", sn="REQ7", url="", title="x" * 999, creator="a", key="", differences=("x" * 999,), unseen=()
+    )
+    (found,) = checked_found([row], any_host)
+    assert (len(found.title), len(found.differences[0])) == (500, 500)
+    assert len(checked_resting("x" * 999)) == 500
+
+    seen = checked_snapshot(x.snapshot(word="x" * 999, deciders=(Decider(user="x" * 999),)), x.PENDING.expect_ticket())
+    assert (len(seen.word), len(seen.deciders[0].user)) == (64, 64)
+    assert checked_service("x" * 200)
+
+
+def test_what_is_told_of_a_difference() -> None:
+    """Of long texts, from a little before where they begin to differ; of many parts, the first."""
+    one, other = "a" * 200 + "b" * 200, "a" * 200 + "c" * 200
+    told = bk_itsm_match._both("title", one, other)
+
+    assert told == f"title: sent …{'a' * 20}{'b' * 58}…, shows …{'a' * 20}{'c' * 58}…"
+    assert bk_itsm_match._both("title", "a" * 80, "a" * 79 + "b") == f"title: sent {'a' * 80}, shows {'a' * 79}b"
+    assert bk_itsm_match._both("field", {"名": 1}, None) == 'field: sent {"名": 1}, shows nothing'
+    parts = [str(number) for number in range(22)]
+    assert bk_itsm_match._capped(parts) == (*parts[:8], "and 14 more")
+    assert bk_itsm_match._capped(parts[:8]) == tuple(parts[:8])
+
+
+def test_how_a_title_ends() -> None:
+    """With the last of the key, which changes fastest."""
+    assert title_suffix("0123456789") == " #23456789"
