@@ -247,6 +247,11 @@ class TestBody:
 
         assert "meta" not in build_body(silent, settings())
 
+    @pytest.mark.parametrize("key", ["k", "k" * 32])
+    def test_the_shortest_and_the_longest_key(self, key: str) -> None:
+        """Both travel."""
+        assert build_body(request(form(), "5", key), settings())["tag"] == key
+
     @pytest.mark.parametrize(("service", "key"), [("", KEY), ("five", KEY), ("5", ""), ("5", "k" * 33)])
     def test_an_attempt_that_cannot_be_sent(self, service: str, key: str) -> None:
         """A tag of 33 characters is refused with a database error."""

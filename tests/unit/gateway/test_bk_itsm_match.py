@@ -360,3 +360,15 @@ class TestNotShown:
 
         assert asked == list(range(1, MAX_PAGES_READ + 1))
         assert [each for each, parts in found.items() if parts == ALIKE] == asked
+
+
+def test_who_decides_comes_first_of_many_differences() -> None:
+    """Only the beginning of a long list is kept, and whoever looks at it must see that."""
+    names = [f"a{number}" for number in range(20)]
+    what = sent(SERVICE, fields=dict.fromkeys(names, "sent"))
+    using = given_settings(SERVICE, approver_field="people")
+    differences, _ = compared(what, using, fields={**dict.fromkeys(names, "shown"), "people": "eve"})
+
+    assert differences[0] == "approvers: sent alice,bob, shows eve"
+    assert differences[1] == "field a0: sent sent, shows shown"
+    assert len(differences) == 9

@@ -69,6 +69,15 @@ def test_a_key_that_is_not_found_is_looked_for_around_the_attempt() -> None:
     ]
 
 
+def test_a_ticket_that_looks_like_ours_is_read_by_its_number() -> None:
+    """The page of the row, and not of another ticket."""
+    gateway, transport = scripted_gateway(Catalogue(lambda _: [{**ROW, "create_at": "2026-11-24 20:00:01"}]))
+    gateway.find_by_key(sent(ATTEMPT))
+
+    pages = [asked(request)["sn"] for request in transport.requests if request.endpoint == "get_ticket_info"]
+    assert pages == [ticket().sn]
+
+
 def test_a_ticket_that_two_searches_find_is_one_ticket() -> None:
     """Here the one that carries the key does not look like ours: both searches bring it."""
     other = {**ROW, "creator": "eve"}
@@ -95,9 +104,11 @@ def test_titles_without_a_key_are_only_told_by_the_tag(honest: bool, ids: list[s
 
 def test_a_number_is_compared_as_the_server_does() -> None:
     """Letter case and trailing blanks do not count; another number means that the filter was ignored."""
-    gateway, _ = scripted_gateway(Catalogue(lambda _: [{**ROW, "sn": f"{ticket().sn.lower()} "}]))
+    catalogue = Catalogue(lambda _: [{**ROW, "sn": f"{ticket().sn.lower()} "}])
+    gateway, _ = scripted_gateway(catalogue)
     (found,) = gateway.find_by_sn(ticket().sn, sent(ATTEMPT))
     assert found.key == ATTEMPT.key
+    assert catalogue.searched == [{"sns": [ticket().sn], "page": 1, "page_size": 100}]
 
     gateway, _ = scripted_gateway(Catalogue(lambda _: [ROW, {**ROW, "sn": "REQ20261125000008"}]))
     with pytest.raises(GatewayProtocolError, match="ignores the search for a number"):
