@@ -12,7 +12,7 @@ import pytest
 
 from itsm_workflow.errors import StorageError
 from itsm_workflow.storage import PROTOCOL_VERSION, Query, StorageBackend, open_storage
-from itsm_workflow.storage.registry import backend_of, schema_of
+from itsm_workflow.storage.registry import backend_of, check_schema, schema_of
 from itsm_workflow.storage.url import FILES, check_bare, path_of, scheme_of
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.strikes import report
@@ -243,7 +243,7 @@ def test_nor_in_what_asking_for_a_schema_raises(install: Install) -> None:
         PASSWORD,
     ],
 )
-@pytest.mark.parametrize("act", [open_storage, schema_of, backend_of, scheme_of, path_of, check_bare])
+@pytest.mark.parametrize("act", [open_storage, schema_of, check_schema, backend_of, scheme_of, path_of, check_bare])
 def test_a_password_shows_in_no_refusal(url: str, act: Callable[[str], object]) -> None:
     """Of a URL that is written wrong, or that leads to a backend which takes none."""
     refused: Exception | None = None
