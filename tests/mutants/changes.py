@@ -138,7 +138,8 @@ def _is_words(node: ast.expr) -> bool:
 
 
 def _differ(one: ast.expr, other: ast.expr) -> bool:
-    return ast.dump(one) != ast.dump(other)
+    """Whether two arguments are not the same, nor both nothing, which are the same to who tests for truth."""
+    return ast.dump(one) != ast.dump(other) and not (_is_nothing(one) and _is_nothing(other))
 
 
 def _without(node: ast.With, number: int) -> ast.AST:
@@ -163,8 +164,9 @@ def _other_constants(node: ast.Constant) -> Iterator[ast.Constant]:
 
 
 def _is_nothing(node: ast.AST) -> bool:
-    """Whether a node is None, False or an empty text, which are the same to a caller that tests for truth."""
-    return isinstance(node, ast.Constant) and node.value in {None, False, ""}
+    """Whether a node is None, False, empty, or zero, which are the same to a caller that tests for truth."""
+    is_empty = ast.unparse(node) in {"{}", "[]", "()"}
+    return is_empty or (isinstance(node, ast.Constant) and node.value in {None, False, ""})
 
 
 def _evolved(node: ast.AST, **fields: object) -> ast.AST:

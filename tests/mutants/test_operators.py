@@ -57,6 +57,12 @@ def told(source: str) -> list[str]:
             ["b(x=a, description='several words') -> b(description='several words')"],
         ),
         ("a = b(description='several words')", []),
+        (
+            "a = b(x=None, y=False)",
+            ["b(x=None, y=False) -> b(y=False)", "b(x=None, y=False) -> b(x=None)", "y=False -> y=True"],
+        ),
+        ("a = b({}, None)", []),
+        ("a = b({}, a)", ["b({}, a) -> b(a, {})"]),
         ("a = b(limit=64)", ["b(limit=64) -> b()", "limit=64 -> limit=65"]),
         ("a = b(description=c)", ["b(description=c) -> b()"]),
         ("with b: a.g()", ["with b: a.g() -> if True: a.g()"]),

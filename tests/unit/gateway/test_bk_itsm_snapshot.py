@@ -140,6 +140,30 @@ def test_a_finished_ticket() -> None:
     )
 
 
+def test_a_log_is_asked_for_with_the_forms_that_were_filled_in() -> None:
+    """Without that word, the server leaves them out, and no decision would be seen."""
+    server = Server(get_ticket_info={**PAGE, "current_status": "FINISHED"})
+    gateway, _ = scripted_gateway(server)
+    gateway.read(TICKET)
+    gateway.get_ticket_logs(TICKET)
+
+    logs = [told for name, told in server.asked if name == "get_ticket_logs"]
+    assert [(told["sn"], told["show_type"]) for told in logs] == [(TICKET.sn, "complex")] * 2
+
+
+def test_why_it_rests() -> None:
+    """In words, once calls in a row were not answered; before, an empty text."""
+
+    def fail(_: Request) -> bytes:
+        raise GatewayTimeout("no answer", endpoint="get_ticket_info")
+
+    gateway, _ = scripted_gateway(fail, breaker_failures=1)
+    assert gateway.resting() == ""
+    with pytest.raises(GatewayTimeout):
+        gateway.show(TICKET)
+    assert "get_ticket_info" in gateway.resting() or "127.0.0.1" in gateway.resting()
+
+
 def test_a_ticket_without_a_result() -> None:
     """The server leaves out what it does not know."""
     assert seen(ticket_approval_result=[]) == attrs.evolve(OPEN, result_status=None, approve_result=None)

@@ -246,6 +246,7 @@ class TestLookUp:
         assert found.url == ""
         texts = (found.title, found.creator, *found.differences, *found.unseen)
         assert all(texts[:4])
+        assert texts[4] == ""
         assert all(text.isprintable() and "\ud800" not in text for text in texts)
 
     def test_so_is_a_key_that_is_none_of_ours(self) -> None:

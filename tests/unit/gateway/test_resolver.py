@@ -36,8 +36,9 @@ class NameService:
         self.begun = threading.Semaphore(0)
         self.let_go = threading.Event()
 
-    def __call__(self, host: str, *_: object) -> list[Any]:
+    def __call__(self, host: str, port: int, *kinds: object) -> list[Any]:
         """Look a host up."""
+        assert (port, *kinds) == (port, socket.AF_UNSPEC, socket.SOCK_STREAM)
         self.asked[host] += 1
         self.begun.release()
         if host.startswith("hang"):
