@@ -178,7 +178,8 @@ class Attempt:
         looks: How many look-ups came back empty or failed since then, each after its wait.
         looked: When the last look-up was, or the outcome became unknown; None before.
         unwitnessed: Whether some wait between look-ups passed by the wall clock alone: no proof for a resend.
-        problem: What went wrong last, for people.
+        problem: How the last send ended, for people; empty if nothing went wrong.
+        look_problem: What the last look-up brought instead of the ticket, for people.
         trace: The W3C ``traceparent`` of the request that submitted it, or empty.
     """
 
@@ -197,6 +198,7 @@ class Attempt:
     looked: Moment | None = None
     unwitnessed: bool = False
     problem: str = ""
+    look_problem: str = ""
     trace: str = ""
 
 
@@ -299,8 +301,7 @@ class ChangeRequest:
         round: How often this change was submitted.
         planned: How many effects were planned for it so far.
         effect_names: By state, the names of the effects that its definition had when it was submitted.
-        outcome: Why it ended, or how its ticket did. `Outcome.APPROVED` only while its state grants: see
-            `WorkflowDefinition.grants`.
+        outcome: Why it ended, or how its ticket did. `Outcome.APPROVED` only while its state grants.
         decision: Who decided its ticket, once that is known.
         contradictions: The facts, in a few words, that disagreed with where it stands; each is recorded once.
         data: A host's own values, set by the updates of its own transitions.

@@ -63,7 +63,7 @@ class CollectorForm:
         single_host_log_volume: Growth of one host's logs in GB a day.
         expect_host_size: Number of hosts.
         log_keep_days: Days for which logs are kept.
-        hot_data_days: Days for which they stay on fast disks; at most as many.
+        hot_data_days: Days for which they stay on fast disks; at most as many, and 0 where there are none.
         apply_reason: Why it is wanted.
 
     Raises:
@@ -249,10 +249,14 @@ def _problems(raw: Mapping[str, object]) -> Iterator[Problem]:
         yield "hot_data_days", shown(hot), f"must be at most log_keep_days, which is {keep}"
 
 
-def _whole(value: object) -> str:
+def _whole(value: object, least: int = 1) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number, not {type(value).__name__}"
-    return "" if 1 <= value <= _LARGEST else f"must be from 1 to {_LARGEST}"
+    return "" if least <= value <= _LARGEST else f"must be from {least} to {_LARGEST}"
+
+
+def _whole_or_none(value: object) -> str:
+    return _whole(value, 0)
 
 
 def _number(value: object) -> str:
@@ -300,6 +304,6 @@ _CHECKS: Mapping[str, Callable[[object], str]] = {
     "single_host_log_volume": _number,
     "expect_host_size": _whole,
     "log_keep_days": _whole,
-    "hot_data_days": _whole,
+    "hot_data_days": _whole_or_none,
     "apply_reason": _text,
 }

@@ -270,6 +270,8 @@ class GatewayError(ItsmWorkflowError):
         remote_code: The code of the gateway's envelope, a number or a word, if there was one.
         status: The HTTP status, if there was one.
         request_id: Our id of the call, to be found in the gateway's log.
+        remote_message: What the gateway said, cleaned and cut short; in the gateway's language, for people only.
+        gateway_code: The code by which the API gateway itself refused the call (``X-Bkapi-Error-Code``), or empty.
         chunk: Which items or rows it was about, if the call was one of many.
     """
 
@@ -278,6 +280,8 @@ class GatewayError(ItsmWorkflowError):
     remote_code: int | str | None
     status: int | None
     request_id: str
+    remote_message: str = ""
+    gateway_code: str = ""
     chunk: range | None = None
 
     def __init__(
@@ -287,15 +291,18 @@ class GatewayError(ItsmWorkflowError):
         endpoint: str,
         request_id: str = "",
         remote_code: int | str | None = None,
+        remote_message: str = "",
         status: int | None = None,
     ) -> None:
+        said = f": {remote_message}" if remote_message else ""
         facts = [f"code {remote_code}" if remote_code is not None else "", f"HTTP {status}" if status else ""]
         detail = ", ".join([*filter(None, facts), f"request {request_id}" if request_id else ""]).strip(", ")
         super().__init__(
-            f"{endpoint}: {message}" + (f" ({detail})" if detail else ""),
+            f"{endpoint}: {message}{said}" + (f" ({detail})" if detail else ""),
             endpoint=endpoint,
             request_id=request_id,
             remote_code=remote_code,
+            remote_message=remote_message,
             status=status,
         )
 
@@ -322,14 +329,9 @@ class GatewayTimeout(GatewayError):
 
 
 class GatewayRefused(GatewayError):
-    """The gateway answered, well-formed, with ``result: false``.
-
-    Attributes:
-        remote_message: What it said, cleaned and cut short; in the language of the gateway, for people only.
-    """
+    """The gateway answered, well-formed, with ``result: false``."""
 
     code = "gateway.refused"
-    remote_message: str = ""
 
 
 class GatewayProtocolError(GatewayError):

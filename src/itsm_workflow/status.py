@@ -140,7 +140,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
             Phase.SENDING: "is being filed",
             Phase.UNKNOWN: "may have been filed, its ticket is looked up",
         }
-        said = f" ({attempt.problem})" if attempt.problem else ""
+        told = "; then ".join(filter(None, (attempt.problem, attempt.look_problem)))
+        said = f" ({told})" if told else ""
         return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
     watched = change.state in {roles.waiting, roles.undelivered}
     if change.outcome is Outcome.WAS_APPROVED and not watched:

@@ -156,6 +156,7 @@ FULL = attrs.evolve(
         looks=3,
         looked=MOMENT,
         unwitnessed=True,
+        look_problem="no ticket carries its key",
         trace=TRACE,
     ),
     attention=Attention(reason=AttentionReason.OVERDUE, since=x.later(5), facts={"ticket": "7"}),

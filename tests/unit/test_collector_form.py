@@ -55,6 +55,8 @@ def test_the_fields_can_be_applied_for() -> None:
 @pytest.mark.parametrize("value", [True, "10", None, 0, -1, 2**53, float("nan"), float("inf"), [10]])
 def test_a_number_is_never_guessed(name: str, value: object) -> None:
     """Neither a flag nor text nor nothing counts as a number, and each number is above 0 and exact in JSON."""
+    if (name, value) == ("hot_data_days", 0):
+        value = -1  # there may be no fast disks
     assert refused({**GOOD, name: value}) == {name}
 
 
@@ -222,3 +224,8 @@ def test_a_title_needs_a_day(date: Any) -> None:  # noqa: ANN401 - whatever a ho
         CollectorForm.title("", "nginx", date)
     assert [field for field, _, _ in caught.value.problems] == ["space", "date"]
     assert CollectorForm.title("s", "n", dt.datetime(2026, 12, 1, tzinfo=dt.UTC)) == "【日志采集】s-n-20261201"
+
+
+def test_there_may_be_no_fast_disks() -> None:
+    """Then no day is spent on them."""
+    assert CollectorForm(**{**GOOD, "hot_data_days": 0}).hot_data_days == 0

@@ -238,6 +238,7 @@ def test_an_error_says_what_on_what_and_what_to_do(error: Exception, message: st
         ({"remote_code": 0}, " (code 0)"),
         ({"remote_code": "NOT_FOUND", "status": 404}, " (code NOT_FOUND, HTTP 404)"),
         ({"remote_code": 3900003, "status": 200, "request_id": "r1"}, " (code 3900003, HTTP 200, request r1)"),
+        ({"remote_code": 7, "remote_message": "no such form"}, ": no such form (code 7)"),
     ],
 )
 def test_an_error_of_the_gateway_names_the_call(facts: dict[str, Any], detail: str) -> None:
@@ -245,7 +246,7 @@ def test_an_error_of_the_gateway_names_the_call(facts: dict[str, Any], detail: s
     error = GatewayTimeout("no answer within 10 s", endpoint="create_ticket", **facts)
 
     assert str(error) == f"create_ticket: no answer within 10 s{detail}"
-    usual = {"endpoint": "create_ticket", "remote_code": None, "status": None, "request_id": ""}
+    usual = {"endpoint": "create_ticket", "remote_code": None, "remote_message": "", "status": None, "request_id": ""}
     assert vars(error) == {**usual, **facts}
 
 

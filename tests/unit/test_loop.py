@@ -137,7 +137,7 @@ def test_a_search_that_fails_is_not_an_empty_one() -> None:
     desk.pass_time(1)
 
     assert workflow.reconcile().failed == 1
-    assert workflow.get(change.id).expect_attempt().problem == "GatewayUnavailable: get_tickets: no route"
+    assert workflow.get(change.id).expect_attempt().look_problem == "GatewayUnavailable: get_tickets: no route"
 
 
 def test_a_refusal_is_not_believed_while_any_ticket_carries_our_key() -> None:

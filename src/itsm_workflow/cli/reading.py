@@ -250,6 +250,7 @@ def _described(
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
         ("ticket page", change.ticket_url),
         ("last problem", change.attempt.problem if change.attempt else ""),
+        ("last look-up", change.attempt.look_problem if change.attempt else ""),
         *(
             (f"effect {effect.name}", f"{effect.status.value}, {effect.id} {effect.error}".strip())
             for effect in change.effects

@@ -46,6 +46,7 @@ def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[s
             "number": attempt.number,
             "phase": attempt.phase.value,
             "problem": attempt.problem,
+            "look_problem": attempt.look_problem,
         }
         if attempt
         else None,

@@ -1,7 +1,7 @@
 """One record per call, for the log and for whoever watches: who asked what, how it ended, how long it took, how large.
 
 What the record shows of parameters and answers is one short line of ASCII: secrets are stars, by the name of their key
-and, wherever else one turns up, by their text. Words that the gateway said about a refusal are not in it.
+and, wherever else one turns up, by their text. Of a refusal it has the gateway's code and message, cleaned and cut.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import re
 from collections.abc import Mapping
 from operator import attrgetter
@@ -75,6 +76,7 @@ class CallRecord:
             else stopped it before the first attempt, or ``interrupted`` after it.
         status: The HTTP status of the last answer.
         code: The envelope's code.
+        message: What the gateway said when it refused the call, or empty.
         seconds: How long all of it took.
         slow: Whether that is as long as the client calls slow.
         attempts: How often it was sent; 0 if an answer was remembered.
@@ -97,6 +99,7 @@ class CallRecord:
     outcome: str
     status: int | None
     code: int | str | None
+    message: str
     seconds: float
     slow: bool
     attempts: int
@@ -131,6 +134,7 @@ class CallLog:
     outcome: str = ""
     status: int | None = None
     code: int | str | None = None
+    message: str = ""
     attempts: int = 0
     cached: bool = False
     gateway_request_id: str = ""
@@ -159,12 +163,14 @@ class CallLog:
         if not (wanted or observers):
             return
         record = self._record(seconds, is_slow)
+        is_refused = not good and record.code is not None
         if wanted:
             logger.log(
                 level,
-                "%s: %s in %.3f s%s (request %s)",
+                "%s: %s%s in %.3f s%s (request %s)",
                 record.endpoint,
                 record.outcome,
+                f" ({': '.join(filter(None, (str(record.code), record.message)))})" if is_refused else "",
                 seconds,
                 ", slow" if is_slow else "",
                 record.request_id,
@@ -186,6 +192,7 @@ class CallLog:
             outcome=self.outcome or ("interrupted" if self.attempts else "not_sent"),
             status=self.status,
             code=self.code,
+            message=self.message,
             seconds=round(seconds, 6),
             slow=is_slow,
             attempts=self.attempts,
@@ -237,21 +244,23 @@ def scrub(text: str, secrets: Iterable[Secret]) -> str:
     return text
 
 
-def shown(value: object, secrets: Sequence[Secret], *, limit: int) -> str:
-    """Return a value as one line of ASCII of at most that many characters, without secrets."""
+def shown(value: object, secrets: Sequence[Secret], *, limit: int | None) -> str:
+    """Return a value as one line of ASCII of at most that many characters, without secrets; None is no limit."""
     if limit == 0:
         return ""
-    text = json.dumps(_Shortened(secrets).of("", value), default=lambda each: f"<{type(each).__name__}>")
-    text = text.replace("\x7f", "\\u007f")
-    return text if len(text) <= limit else text[: max(limit - 3, 0)] + "..."[:limit]
+    copy = _Shortened(secrets, whole=limit is None).of("", value)
+    text = json.dumps(copy, default=lambda each: f"<{type(each).__name__}>").replace("\x7f", "\\u007f")
+    return text if limit is None or len(text) <= limit else text[: max(limit - 3, 0)] + "..."[:limit]
 
 
 class _Shortened:
-    """Makes a small copy of a value that may be of any size."""
+    """Makes a copy of a value that may be of any size: a small one, or a whole one."""
 
-    def __init__(self, secrets: Sequence[Secret]) -> None:
+    def __init__(self, secrets: Sequence[Secret], *, whole: bool) -> None:
         self._secrets = secrets
-        self._left = _NODES
+        self._left: float = math.inf if whole else _NODES
+        self._items = None if whole else _ITEMS
+        self._characters = None if whole else _TEXT
 
     def of(self, key: str, value: Any) -> object:  # noqa: ANN401 - JSON, or what a caller mistakes for it
         self._left -= 1
@@ -270,7 +279,7 @@ class _Shortened:
         if isinstance(value, Mapping):
             return self._mapping(value)
         if isinstance(value, list | tuple):
-            return [self.of(key, each) for each in value[:_ITEMS] if self._left > 0]
+            return [self.of(key, each) for each in value[: self._items] if self._left > 0]
         if attrs.has(type(value)):
             return self._mapping(
                 {field.name: getattr(value, field.name) for field in attrs.fields(type(value)) if field.repr}
@@ -280,7 +289,7 @@ class _Shortened:
     def _mapping(self, value: Mapping[Any, Any]) -> dict[str, object]:
         found: dict[str, object] = {}
         for key, each in value.items():
-            if self._left <= 0 or len(found) >= _ITEMS:
+            if self._left <= 0 or len(found) == self._items:
                 break
             name = key if isinstance(key, str) else f"<{type(key).__name__}>"
             found[self._text(name)] = self.of(name.lower(), each)
@@ -288,7 +297,7 @@ class _Shortened:
 
     def _text(self, text: str) -> str:
         """Scrub before cutting: half a secret would not be found."""
-        return scrub(text, self._secrets)[:_TEXT]
+        return scrub(text, self._secrets)[: self._characters]
 
 
 @functools.lru_cache(maxsize=2048)

@@ -21,7 +21,7 @@ from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_match import TicketMatcher, found_ticket
-from itsm_workflow.gateway.bk_itsm_page import show_log, show_ticket
+from itsm_workflow.gateway.bk_itsm_page import show_log, show_status, show_ticket
 from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
@@ -32,6 +32,8 @@ from itsm_workflow.gateway.bk_itsm_wire import (
     CREATE_TICKET,
     GET_TICKET_INFO,
     GET_TICKET_LOGS,
+    GET_TICKET_STATUS,
+    NOT_PASSED_ON,
     OPERATE_TICKET,
     TOKEN_VERIFY,
     TicketRow,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import Form, Ticket
     from itsm_workflow.clock import Clock
-    from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
+    from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownStatus, ShownTicket
     from itsm_workflow.gateway.bk_itsm_services import ChooseService, ItsmService
     from itsm_workflow.gateway.bk_itsm_wire import TicketPage
     from itsm_workflow.gateway.budget import Budget
@@ -149,15 +151,15 @@ class BkItsmGateway:
         except GatewayUnavailable as error:
             return NotSent(problem=str(error))
         except GatewayError as error:
-            return Unknown(problem=str(error))
+            return _unanswered(error)
         except ValueError as error:
             return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
         if isinstance(reply, GatewayRefused):
             self._services.forget()
             code = reply.remote_code
             if isinstance(code, int) and code in APP_CODES:
-                return Refused(remote_code=code, message=_remote_message(reply))
-            return Unknown(problem=str(reply))
+                return Refused(remote_code=code, message=reply.remote_message)
+            return _unanswered(reply)
         if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
             return Unknown(problem=f"create_ticket: the answer names no ticket (request {reply.request_id})")
         return Created(id=str(reply.data.id), sn=reply.data.sn, url=self._page_url(reply.data.ticket_url))
@@ -224,6 +226,24 @@ class BkItsmGateway:
         page = self._reader.page(ticket)
         return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
 
+    def ticket_info(self, sn: str) -> ShownTicket:
+        """Return what a page shows of the ticket of a number, whoever filed it.
+
+        Raises:
+            GatewayError: It could not be asked, or not exactly one ticket goes by the number.
+        """
+        page = self._client.call(GET_TICKET_INFO, {"sn": sn})
+        return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
+
+    def ticket_status(self, sn: str) -> ShownStatus:
+        """Return how the ticket of a number stands, whoever filed it: status, pages, steps, what can be done to it.
+
+        Raises:
+            GatewayError: It could not be asked, or not exactly one ticket goes by the number.
+        """
+        page = self._client.call(GET_TICKET_STATUS, {"sn": sn})
+        return show_status(sn, page, status_of(page.current_status), self.settings.shows_pages_of)
+
     def undelivered(self) -> Sequence[str]:
         """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
         return self._client.call(CALLBACK_FAILED_TICKET, {})
@@ -282,8 +302,27 @@ class BkItsmGateway:
         self._operate(ticket, "SUSPEND", operator, reason, done=frozenset({TicketStatus.SUSPENDED}))
 
     def resume(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Resume the ticket, unless it is running."""
+        """Resume the ticket, unless it is running.
+
+        Raises:
+            GatewayError: It could not be asked or refused; or it answered with success, and the ticket, which somebody
+                suspended twice, is suspended all the same: nothing resumes it, it can be withdrawn or terminated.
+        """
         self._operate(ticket, "UNSUSPEND", operator, reason, done=frozenset({TicketStatus.RUNNING}))
+        if self._status(ticket) is TicketStatus.SUSPENDED:
+            raise GatewayProtocolError(
+                f"{ticket.sn} is suspended although the gateway resumed it: it was suspended twice, and nothing "
+                "resumes it; withdraw or terminate it",
+                endpoint=OPERATE_TICKET.name,
+            )
+
+    def terminate(self, ticket: Ticket, *, operator: str, reason: str) -> None:
+        """Terminate the ticket, unless it is terminated. Its change ends once a look shows that.
+
+        Raises:
+            GatewayError: It could not be asked, or it refused, for example since the ticket ended otherwise.
+        """
+        self._operate(ticket, "TERMINATE", operator, reason, done=frozenset({TicketStatus.TERMINATED}))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -331,8 +370,14 @@ class BkItsmGateway:
         return page_url(url, self.settings.shows_pages_of)
 
 
-def _remote_message(refused: GatewayRefused) -> str:
-    return str(vars(refused).get("remote_message", ""))
+def _unanswered(error: GatewayError) -> NotSent | Unknown:
+    """Return what a create that brought no answer of BK-ITSM proves.
+
+    A code of the gateway's own proves that the call was not passed on only with the header that the gateway sets beside
+    it: something between us and the gateway may write any body and any HTTP status after it passed the call on.
+    """
+    is_gateways_own = error.remote_code in NOT_PASSED_ON and error.gateway_code == str(error.remote_code)
+    return NotSent(problem=str(error)) if is_gateways_own else Unknown(problem=str(error))
 
 
 def _operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mapping[str, object]:

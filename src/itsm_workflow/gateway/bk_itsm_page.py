@@ -19,7 +19,7 @@ from itsm_workflow.gateway.envelope import clean
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.gateway.bk_itsm_wire import LogLine, TicketPage
+    from itsm_workflow.gateway.bk_itsm_wire import LogLine, TicketPage, TicketStatusPage
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.machine.evidence import TicketStatus
 
@@ -93,6 +93,45 @@ class ShownTicket:
 
 
 @attrs.frozen(kw_only=True)
+class ShownStep:
+    """A step that a ticket is at.
+
+    Attributes:
+        name: Its name for people.
+        word: The server's word for its status.
+        people: Those whom it asks, if they are named one by one.
+    """
+
+    name: str
+    word: str
+    people: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ShownStatus:
+    """How a ticket of some number stands.
+
+    Attributes:
+        status: What its status word comes down to.
+        word: The server's status word.
+        labels: The word for people, by language (``zh``, ``en``); a word that is not known stands for itself.
+        ticket_url: Its page; empty if the server names none that a browser may be sent to.
+        iframe_ticket_url: Its page for embedding; empty likewise.
+        operations: What the gateway's user can do to it: ``WITHDRAW``, ``SUSPEND``, ``UNSUSPEND``, ``TERMINATE``.
+        steps: The steps that it is at.
+    """
+
+    sn: str
+    status: TicketStatus
+    word: str
+    labels: Mapping[str, str]
+    ticket_url: str
+    iframe_ticket_url: str
+    operations: tuple[str, ...] = ()
+    steps: tuple[ShownStep, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class LogEntry:
     """One line of a ticket's log.
 
@@ -135,6 +174,32 @@ def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageR
         steps=() if alone is None else tuple(clean(step.name, limit=64) for step in alone.current_steps),
         ambiguous=alone is None,
     )
+
+
+def show_status(sn: str, page: TicketStatusPage, status: TicketStatus, shows: PageRule) -> ShownStatus:
+    """Return what may be shown of how a ticket stands."""
+    return ShownStatus(
+        sn=sn,
+        status=status,
+        word=clean(page.current_status, limit=64),
+        labels=labels_of(page.current_status),
+        ticket_url=page_url(page.ticket_url, shows),
+        iframe_ticket_url=page_url(page.iframe_ticket_url, shows),
+        operations=tuple(clean(one.key, limit=32) for one in page.operations if one.can_operate),
+        steps=tuple(
+            ShownStep(
+                name=clean(step.name, limit=64),
+                word=clean(step.status, limit=64),
+                people=_people(step.processors) if step.processors_type == "PERSON" else (),
+            )
+            for step in page.current_steps
+        ),
+    )
+
+
+def _people(names: object) -> tuple[str, ...]:
+    listed = names.split(",") if isinstance(names, str) else ()
+    return tuple(clean(name, limit=64) for name in listed if name)
 
 
 def show_log(lines: Sequence[LogLine]) -> Sequence[LogEntry]:

@@ -15,6 +15,23 @@ from itsm_workflow.gateway.endpoint import Endpoint
 APP_CODES = range(3_900_000, 4_000_000)
 """BK-ITSM's own codes; any other number is the gateway's."""
 
+NOT_PASSED_ON = frozenset(
+    {
+        *(1_640_100, 1_640_101, 1_640_102),  # the application's or the user's credentials
+        *(1_640_301, 1_640_302, 1_640_303, 1_640_304),  # no permission, or an address, user or tenant that is barred
+        1_640_401,  # no such resource
+        *(1_642_901, 1_642_902, 1_642_903, 1_642_904),  # too many calls
+    }
+)
+"""Codes with which the API gateway refuses a call before it passes it on.
+
+Its own errors about a service behind it (``1650201``, ``1650401``, …) are not among them, nor is what it says of any
+request that is malformed: a service may have seen those.
+"""
+
+MODULE = "ITSM"
+"""What the call records of these endpoints name as their module."""
+
 MAX_LOG = 16 << 20
 """Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
 
@@ -76,11 +93,24 @@ class StepField:
 
 
 @attrs.frozen(kw_only=True)
-class OpenStep:
-    """A current step, with the fields it asks for."""
+class Operation:
+    """Something that can be done to a ticket, or in a step of it."""
 
+    key: str = ""
+    name: str = ""
+    can_operate: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class OpenStep:
+    """A current step, with the people whom it asks and the fields it asks for."""
+
+    name: str = ""
     status: str = ""
+    processors_type: Any = None
+    processors: Any = None
     fields: tuple[StepField, ...] = ()
+    operations: tuple[Operation, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +118,10 @@ class TicketStatusPage:
     """The data of get_ticket_status."""
 
     current_steps: tuple[OpenStep, ...]
+    current_status: str = ""
+    ticket_url: Any = None
+    iframe_ticket_url: Any = None
+    operations: tuple[Operation, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -164,6 +198,7 @@ class TokenVerdict:
 
 CREATE_TICKET = Endpoint(
     name="create_ticket",
+    module=MODULE,
     method="POST",
     url="create_ticket/",
     answer=CreatedTicket,
@@ -172,6 +207,7 @@ CREATE_TICKET = Endpoint(
 )
 OPERATE_TICKET = Endpoint(
     name="operate_ticket",
+    module=MODULE,
     method="POST",
     url="operate_ticket/",
     answer=object,
@@ -180,6 +216,7 @@ OPERATE_TICKET = Endpoint(
 )
 GET_TICKET_INFO = Endpoint(
     name="get_ticket_info",
+    module=MODULE,
     method="GET",
     url="get_ticket_info/",
     answer=TicketPage,
@@ -188,6 +225,7 @@ GET_TICKET_INFO = Endpoint(
 )
 GET_TICKET_STATUS = Endpoint(
     name="get_ticket_status",
+    module=MODULE,
     method="GET",
     url="get_ticket_status/",
     answer=TicketStatusPage,
@@ -196,6 +234,7 @@ GET_TICKET_STATUS = Endpoint(
 )
 GET_TICKET_LOGS = Endpoint(
     name="get_ticket_logs",
+    module=MODULE,
     method="GET",
     url="get_ticket_logs/",
     answer=TicketLogs,
@@ -205,6 +244,7 @@ GET_TICKET_LOGS = Endpoint(
 )
 GET_TICKETS = Endpoint(
     name="get_tickets",
+    module=MODULE,
     method="POST",
     url="get_tickets/",
     answer=TicketList,
@@ -215,6 +255,7 @@ GET_TICKETS = Endpoint(
 # rows are the same.
 TICKET_APPROVAL_RESULT = Endpoint(
     name="ticket_approval_result",
+    module=MODULE,
     method="POST",
     url="ticket_approval_result/",
     answer=tuple[ResultRow, ...],
@@ -223,6 +264,7 @@ TICKET_APPROVAL_RESULT = Endpoint(
 )
 CALLBACK_FAILED_TICKET = Endpoint(
     name="callback_failed_ticket",
+    module=MODULE,
     method="GET",
     url="callback_failed_ticket/",
     answer=tuple[str, ...],
@@ -231,6 +273,7 @@ CALLBACK_FAILED_TICKET = Endpoint(
 )
 TOKEN_VERIFY = Endpoint(
     name="token_verify",
+    module=MODULE,
     method="POST",
     url="token/verify/",
     answer=TokenVerdict,
@@ -239,6 +282,7 @@ TOKEN_VERIFY = Endpoint(
 )
 GET_SERVICES = Endpoint(
     name="get_services",
+    module=MODULE,
     method="GET",
     url="get_services/",
     answer=tuple[ServiceRow, ...],

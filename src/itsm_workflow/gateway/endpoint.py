@@ -120,8 +120,8 @@ class Endpoint(Generic[T_co]):
         pagination_style: How pages are asked for.
         max_bytes: Bytes of an answer's body that are read, packed or unpacked; None: the transport's limit, 1 MiB. A
             longer answer raises `GatewayAnswerTooLarge`.
-        max_query_params_record: Characters of the parameters that a log line shows.
-        max_response_record: Characters of the answer's data that a log line shows.
+        max_query_params_record: Characters of the parameters that a log line shows; None for all of them.
+        max_response_record: Characters of the answer's data that a log line shows; None for all of it.
     """
 
     name: str
@@ -147,8 +147,8 @@ class Endpoint(Generic[T_co]):
     retry: RetryPolicy | None = None
     pagination_style: PaginationStyle = attrs.field(default=PaginationStyle.LIMIT_OFFSET, converter=_style)
     max_bytes: int | None = None
-    max_query_params_record: int = 1000
-    max_response_record: int = 1000
+    max_query_params_record: int | None = 1000
+    max_response_record: int | None = 1000
 
     def __new__(cls, **options: object) -> Self:
         """Refuse an option that there is none of, by name.
@@ -203,8 +203,8 @@ def _problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as 
         yield "max_bytes", f"must be a whole number of bytes from 1 to {MAX_BODY}, or None for the transport's limit"
     for option in ("max_query_params_record", "max_response_record"):
         limit = getattr(endpoint, option)
-        if type(limit) is not int or not 0 <= limit <= MAX_RECORD:
-            yield option, f"must be a whole number of characters from 0 to {MAX_RECORD}"
+        if limit is not None and (type(limit) is not int or not 0 <= limit <= MAX_RECORD):
+            yield option, f"must be a whole number of characters from 0 to {MAX_RECORD}, or None for all"
 
 
 def _hook_problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above

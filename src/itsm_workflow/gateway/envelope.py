@@ -1,7 +1,8 @@
 """The gateway's envelope: from the bytes of an answer to typed data, or to a named refusal; all else is an error.
 
 Success is HTTP 200, a JSON object, and ``result`` exactly true. Nothing is coerced: the text ``"false"`` is no boolean,
-a number no text. Unknown keys are the gateway's own business and are ignored. No error here quotes the answer.
+a number no text. Unknown keys are the gateway's own business and are ignored. Of an answer, errors quote nothing but
+the code and the message of a refusal, cleaned and cut.
 """
 
 from __future__ import annotations
@@ -61,11 +62,12 @@ class Refusal:
     """The gateway answered, well-formed, ``result: false``.
 
     Attributes:
+        code: A number, a word, or None if it gave none.
         message: What it said, cleaned and cut; shown to people, never matched.
         errors: The envelope's ``errors``, plain JSON values.
     """
 
-    code: int | str
+    code: int | str | None
     message: str
     errors: object = attrs.field(default=None, repr=False)
 
@@ -99,16 +101,33 @@ def read_envelope(
             request_id=request_id,
             status=answer.status,
         )
+    if answer.status != _OK:
+        refusal = _refusal(answer, hide)
+        raise GatewayProtocolError(
+            "the gateway did not answer with HTTP 200",
+            endpoint=endpoint,
+            request_id=request_id,
+            remote_code=refusal.code if refusal else None,
+            remote_message=refusal.message if refusal else "",
+            status=answer.status,
+        )
     found = _read(answer, after, hide)
     if isinstance(found, str):
         raise GatewayProtocolError(found, endpoint=endpoint, request_id=request_id, status=answer.status)
     return found
 
 
+def _refusal(answer: Answer, hide: Callable[[str], str]) -> Refusal | None:
+    """Return the refusal that an answer with another HTTP status holds, if it holds one."""
+    try:
+        found = judge(parse_json(answer.body), hide)
+    except ValueError:
+        return None
+    return found if isinstance(found, Refusal) else None
+
+
 def _read(answer: Answer, after: After | None, hide: Callable[[str], str]) -> Success | Refusal | str:
     """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
-    if answer.status != _OK:
-        return "the gateway did not answer with HTTP 200"
     try:
         envelope = parse_json(answer.body)
         found = judge(envelope, hide)
@@ -145,8 +164,8 @@ def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | Refus
         return Success(code=code, message=words, data=envelope.get("data"), errors=envelope.get("errors"))
     if result is not False:
         raise ValueError("the envelope has no true or false result")
-    if code is None or not (message is None or isinstance(message, str)):
-        raise ValueError("the refusal has no code, or a message that is no text")
+    if not (message is None or isinstance(message, str)):
+        raise ValueError("the refusal has a message that is no text")
     return Refusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
 
 

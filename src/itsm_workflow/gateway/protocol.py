@@ -61,7 +61,10 @@ class Created:
 
 @attrs.frozen(kw_only=True)
 class NotSent:
-    """Proven: no byte of the request left (name lookup, connect, TLS). Safe to send again with the same key."""
+    """Proven: the ticket system did not get the request. Safe to send again with the same key.
+
+    No byte of it left (name lookup, connect, TLS), or a gateway in front refused it by a code of its own.
+    """
 
     problem: str
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.errors import GatewayError, GatewayRefused
 from itsm_workflow.gateway.audit import scrub
-from itsm_workflow.gateway.envelope import Refusal, decode, read_envelope
+from itsm_workflow.gateway.envelope import Refusal, clean, decode, read_envelope
 from itsm_workflow.gateway.response import DataResponse
 
 if TYPE_CHECKING:
@@ -74,11 +74,17 @@ class Reader:
                     request_id=log.request_id,
                 )
         except GatewayError as error:
+            log.code, log.message = error.remote_code, error.remote_message
+            error.gateway_code = self._gateway_code(answer)
             return failed(error)
         refused = GatewayRefused(
-            "the gateway refused", endpoint=endpoint.name, request_id=log.request_id, remote_code=envelope.code
+            "the gateway refused",
+            endpoint=endpoint.name,
+            request_id=log.request_id,
+            remote_code=envelope.code,
+            remote_message=envelope.message,
         )
-        refused.remote_message = envelope.message
+        log.message, refused.gateway_code = envelope.message, self._gateway_code(answer)
         return DataResponse(
             is_success=False,
             code=envelope.code,
@@ -87,6 +93,9 @@ class Reader:
             request_id=log.request_id,
             error=refused,
         )
+
+    def _gateway_code(self, answer: Answer) -> str:
+        return clean(scrub(answer.headers.get("x-bkapi-error-code", ""), self._log.secrets), limit=64)
 
 
 def failed(error: GatewayError) -> DataResponse[Any]:

@@ -111,6 +111,7 @@ def unknown(facts: Facts) -> ChangeRequest:
         looked=mark.at or Moment(wall=facts.now),
         unwitnessed=False,
         problem=mark.problem,
+        look_problem="",
     )
 
 
@@ -124,14 +125,9 @@ def looked_up(facts: Facts) -> ChangeRequest:
     passed = has_passed(base, at, wait)
     if passed is False:
         stepped = at.wall >= base.wall + wait  # the wall clock was set forward: the wait begins again
-        return _attempt(facts, looked=at if stepped else base, problem=note.problem)
-    change = _attempt(
-        facts,
-        looks=attempt.looks + 1,
-        looked=at,
-        unwitnessed=attempt.unwitnessed or passed is None,
-        problem=note.problem,
-    )
+        return _attempt(facts, looked=at if stepped else base, look_problem=note.problem)
+    unwitnessed = attempt.unwitnessed or passed is None
+    change = _attempt(facts, looks=attempt.looks + 1, looked=at, unwitnessed=unwitnessed, look_problem=note.problem)
     if attempt.looks + 1 < len(facts.policy.lookups):
         return change
     reason = AttentionReason.NOT_FOUND if note.answered else AttentionReason.LOOKUP_FAILED
@@ -151,7 +147,7 @@ def recorded(facts: Facts) -> ChangeRequest:
         channel=found.channel.value,
         recorded_at=facts.now,
     )
-    return attrs.evolve(_attempt(facts, problem=""), ticket=ticket, attention=_parked(facts))
+    return attrs.evolve(_attempt(facts, problem="", look_problem=""), ticket=ticket, attention=_parked(facts))
 
 
 def refused(facts: Facts) -> ChangeRequest:
@@ -166,7 +162,7 @@ def refused(facts: Facts) -> ChangeRequest:
 def requeued(facts: Facts) -> ChangeRequest:
     """Begin the next attempt with the same key, so that any double is visible. What was heard so far is dealt with."""
     begun = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
-    change = _attempt(facts, **begun, marked_at=None, problem="")
+    change = _attempt(facts, **begun, marked_at=None, problem="", look_problem="")
     return attrs.evolve(change, attention=_parked(facts), heard=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.refusals import Refusal
 
 GATEWAY_ONLY = "This API can only be accessed through API gateway"
+IN_FRONT: Mapping[int, tuple[int, str, str]] = MappingProxyType(
+    {
+        1640101: (401, "APP_VERIFY_FAILED", "App authentication failed"),
+        1640102: (401, "USER_VERIFY_FAILED", "User authentication failed"),
+        1640301: (403, "APP_NO_PERMISSION", "App has no permission to the resource"),
+        1640401: (404, "API_NOT_FOUND", "API not found"),
+        1642901: (429, "RATE_LIMIT_RESTRICTION", "API rate limit exceeded by stage global limit"),
+    }
+)
+"""By code, what the API gateway in front of BK-ITSM answers without passing the call on: HTTP status, name, message."""
+
 _HTML = "text/html; charset=utf-8"
 _PAGE = """<!DOCTYPE html>
 <html xmlns="http://www.w3.org/1999/xhtml">
@@ -47,6 +59,14 @@ def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> Answer
     return _answer(
         200, "application/json", text, Allow=allow, Vary="Accept-Language, Cookie", Content_Language=language
     )
+
+
+def refused_in_front(code: int) -> Answer:
+    """Write what the API gateway answers that refuses a call before it passes it on."""
+    status, name, message = IN_FRONT[code]
+    content = {"code": code, "code_name": name, "message": message, "data": None, "result": False}
+    told = {"X_Bkapi_Error_Code": str(code), "X_Bkapi_Error_Message": message}
+    return _answer(status, "application/json", json.dumps(content), **told)
 
 
 def success(data: object) -> dict[str, Any]:

@@ -4,8 +4,9 @@
 ``always=True`` for every one from the n-th on. At most one fault applies to a call: the one armed first.
 
 Faults of requests: the answer is lost after the work was done, held until released, delayed, replaced by an HTTP
-error or a page of HTML, or the connection is reset before anything was done. Faults of callbacks: sent twice, sent
-late, never sent (with or without an entry in callback_failed_ticket), or sent before the create's answer.
+error or a page of HTML, the API gateway in front refuses the call, or the connection is reset before anything was
+done. Faults of callbacks: sent twice, sent late, never sent (with or without an entry in callback_failed_ticket), or
+sent before the create's answer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from itsm_workflow.sandbox.envelope import IN_FRONT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 CALLBACK = "callback"
 DEFAULT_DELAY = 1.0
+WRONG_SECRET = 1640101
 
 
 class Kind(StrEnum):
@@ -33,6 +37,7 @@ class Kind(StrEnum):
     DELAY = "delay"
     STATUS = "status"
     HTML = "html"
+    REFUSE = "refuse"
     RESET = "reset"
     EARLY_CALLBACK = "early_callback"
     CALLBACK_TWICE = "callback_twice"
@@ -56,8 +61,10 @@ class Fault:
         always: also every call after the n-th.
         seconds: how long a delayed answer or a late callback waits.
         status: the HTTP status of a STATUS fault.
+        code: the API gateway's code of a REFUSE fault: 1640101 for a wrong app secret, 1640301 for no permission, and
+            others of `itsm_workflow.sandbox.envelope.IN_FRONT`.
         processed: the work is done before things go wrong; False for a server that never got to it. LOSE_ANSWER and
-            HOLD always do the work first, RESET never.
+            HOLD always do the work first, RESET and REFUSE never.
     """
 
     kind: Kind
@@ -66,6 +73,7 @@ class Fault:
     always: bool = False
     seconds: float = DEFAULT_DELAY
     status: int = 502
+    code: int = WRONG_SECRET
     processed: bool = True
 
     def __attrs_post_init__(self) -> None:
@@ -73,6 +81,8 @@ class Fault:
             raise ValueError(f"Fault.nth must be at least 1, not {self.nth!r}")
         if not self.seconds >= 0:
             raise ValueError(f"Fault.seconds must be at least 0, not {self.seconds!r}")
+        if self.code not in IN_FRONT:
+            raise ValueError(f"Fault.code must be one of {', '.join(map(str, IN_FRONT))}, not {self.code!r}")
         if (self.kind in OF_CALLBACKS) != (self.endpoint == CALLBACK):
             raise ValueError(f"A fault of kind {self.kind.value} cannot concern {self.endpoint!r}.")
         if self.kind is Kind.EARLY_CALLBACK and self.endpoint != "create_ticket":
@@ -188,6 +198,11 @@ class Faults:
     def html(self, endpoint: str, *, processed: bool = False, nth: int = 1, always: bool = False) -> Armed:
         """Answer HTTP 200 with a page of HTML."""
         return self.add(Fault(kind=Kind.HTML, endpoint=endpoint, processed=processed, nth=nth, always=always))
+
+    def refuse(self, endpoint: str, code: int = WRONG_SECRET, *, nth: int = 1, always: bool = False) -> Armed:
+        """Refuse the call in front of the server, as the API gateway does; nothing is done."""
+        fault = Fault(kind=Kind.REFUSE, endpoint=endpoint, code=code, processed=False, nth=nth, always=always)
+        return self.add(fault)
 
     def reset(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
         """Reset the connection before the body is read; nothing is done."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.sandbox.control import PREFIX, control, is_local
 from itsm_workflow.sandbox.endpoints import endpoint_of
-from itsm_workflow.sandbox.envelope import Answer, broken_page
+from itsm_workflow.sandbox.envelope import Answer, broken_page, refused_in_front
 from itsm_workflow.sandbox.faults import Kind
 from itsm_workflow.sandbox.index_page import index_page
 from itsm_workflow.sandbox.request import Request
@@ -119,12 +119,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _misbehave(self, armed: Armed, request: Request) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
-        done = fault.processed or fault.kind in {Kind.LOSE_ANSWER, Kind.HOLD}
+        done = fault.kind is not Kind.REFUSE and (fault.processed or fault.kind in {Kind.LOSE_ANSWER, Kind.HOLD})
         answer = sandbox.serve(request, eager=fault.kind is Kind.EARLY_CALLBACK) if done else None
         armed.answer = answer
         armed.reached.set()
         if fault.kind is Kind.STATUS:
             answer = _plain(fault.status)
+        elif fault.kind is Kind.REFUSE:
+            answer = refused_in_front(fault.code)
         elif fault.kind is Kind.HTML:
             answer = broken_page()
         elif fault.kind is Kind.DELAY:

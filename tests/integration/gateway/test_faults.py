@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from itsm_workflow.errors import GatewayRefused, GatewayUnavailable
+from itsm_workflow.gateway.bk_itsm_wire import NOT_PASSED_ON
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.gateway.retry import RetryPolicy
 from tests.integration.gateway.fault_server import (
@@ -151,15 +152,52 @@ class TestAnswered:
         with FaultServer(ask({"result": False, "code": code, "data": None, "message": "no"})) as server:
             assert isinstance(gateway(server.url).create(create_request()), Unknown)
 
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "200 OK"])
+    @pytest.mark.parametrize("code", sorted(NOT_PASSED_ON))
+    def test_refused_by_the_api_gateway_before_it_passed_it_on(self, code: int, status: str) -> None:
+        """By a code of its own, with the header that it sets beside it: no ticket was made."""
+        body = {"result": False, "code": code, "data": None, "message": "App authentication failed"}
+        with FaultServer(ask(body, status=status, headers=(f"X-Bkapi-Error-Code: {code}",))) as server:
+            outcome = gateway(server.url).create(create_request())
+
+        assert isinstance(outcome, NotSent)
+        assert f"App authentication failed (code {code}, " in outcome.problem
+
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "502 Bad Gateway", "200 OK"])
+    @pytest.mark.parametrize(
+        ("code", "header"),
+        [
+            (1640101, ""),  # a proxy may write any body
+            (1640101, "1640301"),
+            (1640101, "1640101x"),
+            ("1640101", "1640101"),
+            (1650201, "1650201"),  # the service behind the gateway may have got it
+            (1640001, "1640001"),
+            (3900004, "3900004"),
+        ],
+    )
+    def test_refused_without_proof_that_it_was_not_passed_on(self, code: object, header: str, status: str) -> None:
+        """There may be a ticket; what was said is kept."""
+        body = {"result": False, "code": code, "data": None, "message": "App authentication failed"}
+        headers = (f"X-Bkapi-Error-Code: {header}",) if header else ()
+        with FaultServer(ask(body, status=status, headers=headers)) as server:
+            outcome = gateway(server.url).create(create_request())
+
+        if code == 3900004 and status == "200 OK":
+            assert outcome == Refused(remote_code=3900004, message="App authentication failed")
+            return
+        assert isinstance(outcome, Unknown)
+        assert f"App authentication failed (code {code}" in outcome.problem
+
     def test_a_refused_read_keeps_the_code_and_the_cleaned_words(self) -> None:
-        """The words are an attribute for people; the error's own text has none of them."""
+        """For people: on one line, in the error's text as well."""
         body = {"result": False, "code": 3900022, "data": None, "message": "没有找到\n对应的单据"}
         with FaultServer(ask(body)) as server, pytest.raises(GatewayRefused) as caught:
             gateway(server.url).services()
 
         assert caught.value.remote_code == 3900022
         assert vars(caught.value)["remote_message"] == "没有找到 对应的单据"
-        assert "单据" not in str(caught.value)
+        assert str(caught.value).startswith("get_services: the gateway refused: 没有找到 对应的单据 (code 3900022, ")
 
 
 class TestRepeating:

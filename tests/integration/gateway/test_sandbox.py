@@ -26,7 +26,7 @@ from itsm_workflow.gateway.protocol import (
 )
 from itsm_workflow.identity import ulid
 from itsm_workflow.machine.evidence import TicketStatus, Withdrawal
-from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, self_finishing, tokens
+from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from tests.integration.gateway.places import attempt, create_request, gateway, sent
 
 if TYPE_CHECKING:
@@ -365,6 +365,42 @@ class TestActing:
         for _ in range(2):
             itsm.resume(ticket, operator="bob", reason="go on")
             assert itsm.read(ticket).status is TicketStatus.RUNNING
+
+    def test_a_ticket_that_stays_suspended_is_told_of(self, itsm: BkItsmGateway, sandbox: Sandbox) -> None:
+        """Somebody suspended it twice: the server answers success, and nothing resumes it."""
+        ticket = file(itsm)
+        seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.approval_step is True)
+        with sandbox.locked() as ledger:
+            for _ in range(2):
+                acting.suspend(ledger, ledger.by_id(int(ticket.id)), "bob")
+
+        with pytest.raises(GatewayProtocolError, match=f"{ticket.sn} is suspended although the gateway resumed it"):
+            itsm.resume(ticket, operator="bob", reason="go on")
+
+    def test_terminate_twice(self, itsm: BkItsmGateway) -> None:
+        """The second time nothing is sent; one that was approved stays approved."""
+        ticket = file(itsm)
+        seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.approval_step is True)
+        for _ in range(2):
+            itsm.terminate(ticket, operator="bob", reason="no more use")
+            assert itsm.read(ticket).status is TicketStatus.TERMINATED
+
+    def test_info_and_status_by_number(self, itsm: BkItsmGateway) -> None:
+        """Of anybody's ticket: what pages show, its steps with the people asked, and what can be done to it."""
+        ticket = file(itsm)
+        seen_once(lambda: itsm.read(ticket), lambda snapshot: snapshot.approval_step is True)
+
+        info, status = itsm.ticket_info(ticket.sn), itsm.ticket_status(ticket.sn)
+
+        assert (info.id, info.sn, info.status, info.creator) == (ticket.id, ticket.sn, TicketStatus.RUNNING, "alice")
+        assert (status.sn, status.word, status.labels["en"]) == (ticket.sn, "RUNNING", "In progress")
+        assert status.ticket_url == info.ticket_url == ticket.url
+        assert status.iframe_ticket_url == info.iframe_ticket_url
+        assert status.operations == ("WITHDRAW", "SUSPEND")
+        assert [(step.word, step.people) for step in status.steps] == [("RUNNING", ("bob",))]
+        for ask in (itsm.ticket_info, itsm.ticket_status):
+            with pytest.raises(GatewayRefused):
+                ask("REQ00000000000001")
 
 
 class TestServices:

@@ -246,3 +246,63 @@ def test_ticket_of_another_creator_is_not_adopted(office: Office, lost: tuple[Wo
     workflow.reconcile()
 
     assert workflow.get(change.id).ticket is None
+
+
+@pytest.mark.parametrize("code", [1640101, 1640301, 1640401, 1642901])
+def test_create_that_the_api_gateway_refused_was_not_made(office: Office, code: int) -> None:
+    """It waits to be sent, says with which code and words it was refused, and needs no look-up to be given up."""
+    workflow = office.workflow()
+    armed = office.sandbox.faults.refuse("create_ticket", code)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    attempt = change.expect_attempt()
+    assert (change.state, attempt.phase, attempt.unsent, armed.hits) == (State.APPLYING, Phase.QUEUED, 1, 1)
+    assert not office.sandbox.bodies("get_tickets")
+    assert f"code {code}" in attempt.problem
+    assert attempt.problem in workflow.why(change.id)
+    ended = workflow.abandon(change.id, actor="alice", reason="the secret is wrong")
+    assert (ended.state, office.sandbox.tickets()) == (State.REJECTED, ())
+
+
+def test_create_that_the_api_gateway_refused_is_filed_once_it_no_longer_does(office: Office) -> None:
+    """With the same key; one ticket."""
+    workflow = office.workflow()
+    office.sandbox.faults.refuse("create_ticket")
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    office.pass_time(120)
+    workflow.reconcile()
+
+    filed = workflow.get(change.id)
+    assert (filed.state, filed.expect_attempt().key) == (State.PENDING, change.expect_attempt().key)
+    assert len(office.sandbox.tickets()) == 1
+
+
+def test_why_a_create_is_unknown_outlives_the_look_ups_after_it(office: Office) -> None:
+    """The first question is what the gateway said; what each look-up brought is told beside it."""
+    workflow = office.workflow()
+    office.sandbox.faults.status("create_ticket", 403)
+
+    change = workflow.apply(subject=SUBJECT, **asked())
+
+    said = "(create_ticket: the gateway did not answer with HTTP 200 (HTTP 403, request "
+    assert said in workflow.why(change.id)
+    assert "; then no ticket carries its key)" in workflow.why(change.id)
+    use_up_lookups(office, workflow)
+    assert said in workflow.why(change.id)
+
+
+def test_refusal_in_front_of_a_second_send_leaves_the_first_unknown(office: Office) -> None:
+    """The first one may have made a ticket: its key is looked for before anything is sent again."""
+    workflow = office.workflow()
+    lose_every_answer(office, "502", processed=False)
+    change = workflow.apply(subject=SUBJECT, **asked())
+    use_up_lookups(office, workflow)
+    office.sandbox.faults.clear()
+    office.sandbox.faults.refuse("create_ticket")
+
+    resent = workflow.resend(change.id, actor="ops", reason="the proxy's log shows nothing")
+
+    assert resent.expect_attempt().unknown_since is not None
+    assert not resent.was_never_sent

@@ -126,7 +126,7 @@ def test_nothing_that_a_gateway_answers_raises_after_filing(stage: Stage, wrong:
     stage.workflow.reconcile()
     looked = stage.workflow.get(change.id)
     assert looked.state == State.APPLYING
-    assert "GatewayProtocolError" in looked.expect_attempt().problem
+    assert "GatewayProtocolError" in looked.expect_attempt().look_problem
 
     stage.gateway.found = None
     stage.clock.advance(60)

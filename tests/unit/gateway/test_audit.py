@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BUSY = response(b"", status="503 Busy")
-REFUSED = response({"result": False, "code": "NO", "message": "words of the gateway", "data": None})
+WORDS = {"result": False, "code": "NO", "message": "words of the gateway", "data": None}
+REFUSED = response(WORDS)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
@@ -57,6 +58,7 @@ class TestRecord:
             outcome="success",
             status=200,
             code=0,
+            message="",
             seconds=record.seconds,
             slow=False,
             attempts=2,
@@ -84,6 +86,7 @@ class TestRecord:
         ("answer", "outcome", "status", "code"),
         [
             (REFUSED, "gateway.refused", 200, "NO"),
+            (response(WORDS, status="401 Unauthorized"), "gateway.protocol", 401, "NO"),
             (BUSY, "gateway.protocol", 503, None),
             (response(b"no JSON"), "gateway.protocol", 200, None),
             (b"SSH-2.0\r\n", "gateway.protocol", None, None),
@@ -92,7 +95,7 @@ class TestRecord:
     def test_of_a_failure(
         self, caplog: pytest.LogCaptureFixture, answer: bytes, outcome: str, status: int | None, code: object
     ) -> None:
-        """A warning that says how it ended; what the gateway said is not in it."""
+        """A warning that says how it ended, and with which code and words the gateway refused it."""
         with desk(answer) as here, pytest.raises(GatewayError):
             here.client.call(endpoint(), timeout=0.5, deadline=0.5)
 
@@ -100,7 +103,20 @@ class TestRecord:
         assert line.levelno == logging.WARNING
         assert (line.itsm_outcome, line.itsm_status, line.itsm_code) == (outcome, status, code)
         assert (line.itsm_attempts, line.itsm_answer) == (1, "")
-        assert "words of the gateway" not in repr(vars(line))
+        said = "words of the gateway" if code else ""
+        assert line.itsm_message == said
+        told = f" ({code}: {said})" if code else ""
+        assert line.getMessage().startswith(f"search: {outcome}{told} in ")
+
+    def test_of_a_refusal_that_repeats_a_secret(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Stars in its place, and no line of its own."""
+        body = {"result": False, "code": 1640102, "data": None, "message": "bk_token t-12345\nis no login"}
+        with desk(response(body, status="401 Unauthorized")) as here, pytest.raises(GatewayError) as caught:
+            here.client.call(endpoint(), context=RequestContext(bk_token=Secret("t-12345")))
+
+        (line,) = lines(caplog)
+        assert line.itsm_message == caught.value.remote_message == "bk_token *** is no login"
+        assert "t-12345" not in f"{vars(line)} {line.getMessage()} {caught.value} {vars(caught.value)}"
 
     def test_of_a_call_that_is_under_way(self) -> None:
         """What it was given and what came back are not shown: a traceback may print it."""
@@ -297,6 +313,12 @@ class TestShown:
                 "callback_url": "https://h.example.com/***"
             }
         assert json.loads(shown({"callback_url": "https://[::1/"}, [], limit=999)) == {"callback_url": "***"}
+
+    def test_all_of_it_where_no_limit_is_set(self) -> None:
+        """Rows, keys and texts of any number and length; secrets show as stars all the same."""
+        rows = [{"text": "x" * 5000, "token": "t-12345", **{f"k{number}": number for number in range(100)}}] * 300
+        told = json.loads(shown(rows, [Secret("t-12345")], limit=None))
+        assert told == [{**row, "token": "***"} for row in rows]
 
     @pytest.mark.parametrize("limit", [0, 1, 3, 4, 50, 1000])
     def test_no_longer_than_asked_for(self, limit: int) -> None:

@@ -20,11 +20,12 @@ ACTS: dict[str, tuple[str, str, Callable[[BkItsmGateway], object]]] = {
     "withdraw": ("WITHDRAW", "RUNNING", lambda one: one.withdraw(ticket(), operator="alice", reason="not needed")),
     "suspend": ("SUSPEND", "RUNNING", lambda one: one.suspend(ticket(), operator="alice", reason="not needed")),
     "resume": ("UNSUSPEND", "SUSPENDED", lambda one: one.resume(ticket(), operator="alice", reason="not needed")),
+    "terminate": ("TERMINATE", "RUNNING", lambda one: one.terminate(ticket(), operator="alice", reason="not needed")),
 }
 
 
 def page(status: str) -> Callable[[Request], bytes]:
-    """Return a server that shows the ticket with this status, and does whatever is asked."""
+    """Return a server that shows the ticket with this status, and does whatever is asked; what it resumed then runs."""
     shown = {
         "id": int(ticket().id),
         "sn": ticket().sn,
@@ -36,7 +37,13 @@ def page(status: str) -> Callable[[Request], bytes]:
         "current_steps": [],
         "fields": [],
     }
-    return lambda request: success(shown if request.endpoint == "get_ticket_info" else [])
+
+    def answer(request: Request) -> bytes:
+        if request.endpoint == "operate_ticket" and asked(request)["action_type"] == "UNSUSPEND":
+            shown["current_status"] = "RUNNING"
+        return success(shown if request.endpoint == "get_ticket_info" else [])
+
+    return answer
 
 
 def test_a_ticket_is_filed_by_the_account_on_behalf_of_its_creator() -> None:

@@ -111,7 +111,7 @@ def test_an_option_that_there_is_none_of(option: str, words: str) -> None:
         ({"max_bytes": True}, "max_bytes must be a whole number of bytes"),
         ({"max_query_params_record": -1}, "max_query_params_record must be a whole number"),
         ({"max_response_record": MAX_RECORD + 1}, "max_response_record must be a whole number"),
-        ({"max_response_record": None}, "max_response_record must be a whole number"),
+        ({"max_response_record": "all"}, "max_response_record must be a whole number"),
     ],
 )
 def test_what_contradicts_itself_is_refused(given: dict[str, object], words: str) -> None:

@@ -130,7 +130,6 @@ class TestEnvelope:
             b'{"result": true, "code": true}',
             b'{"result": true, "code": [0]}',
             b'{"result": true, "code": 0.0}',
-            b'{"result": false, "message": "no code"}',
             b'{"result": false, "code": 3900004, "message": {"not": "text"}}',
             b'{"data": {}}',
         ],
@@ -141,6 +140,22 @@ class TestEnvelope:
             read(body)
 
         assert "login" not in str(caught.value)
+
+    def test_a_refusal_without_a_code_is_a_refusal(self) -> None:
+        """``result: false`` says it; some services of a platform give no code."""
+        assert read(b'{"result": false, "message": "no such form"}') == Refusal(code=None, message="no such form")
+
+    def test_a_refusal_with_another_status_keeps_its_code_and_message(self) -> None:
+        """A gateway refuses credentials with HTTP 401; what else such an answer holds is not quoted."""
+        body = b'{"result": false, "code": 1640101, "message": "App authentication failed", "data": {"login": "x"}}'
+        with pytest.raises(GatewayProtocolError) as caught:
+            read(body, status=401)
+        assert (caught.value.remote_code, caught.value.remote_message) == (1640101, "App authentication failed")
+        assert "login" not in f"{caught.value}{vars(caught.value)}"
+        for other in (b"<html>", b'{"result": true, "code": 0}', b'{"detail": "login"}'):
+            with pytest.raises(GatewayProtocolError) as caught:
+                read(other, status=401)
+            assert (caught.value.remote_code, caught.value.remote_message) == (None, "")
 
     @given(st.binary(max_size=200))
     def test_any_bytes_end_in_an_envelope_or_our_error(self, body: bytes) -> None:

@@ -137,7 +137,8 @@ def moment(seconds: float, **values: object) -> Moment:
 def looked_in_vain(change: ChangeRequest, looks: int) -> ChangeRequest:
     """Return the change after so many empty look-ups, each right after its wait."""
     for at in list(itertools.accumulate(wait.total_seconds() for wait in POLICY.lookups))[:looks]:
-        change = after(change, (Trigger.NOTE_LOOKUP, ev.LookupNoted(number=1, answered=True, at=moment(at))), at=at)
+        noted = ev.LookupNoted(number=1, answered=True, problem="no ticket carries its key", at=moment(at))
+        change = after(change, (Trigger.NOTE_LOOKUP, noted), at=at)
     return change
 
 

@@ -172,7 +172,7 @@ def test_an_early_look_leaves_the_wait_alone() -> None:
     """However often a person looks, the next counted look-up stays where it was."""
     before = attrs.evolve(x.UNKNOWN, attempt=attrs.evolve(x.UNKNOWN.expect_attempt(), looks=4, looked=x.moment(0)))
 
-    assert noted(before, x.moment(119.9)) == attrs.evolve(before.expect_attempt(), problem="")
+    assert noted(before, x.moment(119.9)) == attrs.evolve(before.expect_attempt(), look_problem="")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,8 @@ def test_the_last_look_up_asks_for_a_person(*, answered: bool, reason: Attention
     assert change.attention is not None
     assert (reason, x.later(480)) == (change.attention.reason, change.attention.since)
     assert dict(change.attention.facts) == {"key": "K1", "looks": "7"}
-    assert change.expect_attempt().problem == "nothing there"
+    assert change.expect_attempt().look_problem == "nothing there"
+    assert change.expect_attempt().problem == "the connection was reset"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,8 @@ def test_recorded_binds_the_ticket() -> None:
         recorded_at=x.later(600),
     )
 
-    assert {"ticket": ticket, "attention": None} == differences(x.EXHAUSTED, change)
+    known = {"ticket": ticket, "attention": None, "attempt.problem": "", "attempt.look_problem": ""}
+    assert known == differences(x.EXHAUSTED, change)
 
 
 def test_refused_says_what_the_gateway_said() -> None:
@@ -271,6 +273,8 @@ def test_requeued_keeps_the_key_and_raises_the_number() -> None:
         "attempt.looks": 0,
         "attempt.looked": None,
         "attempt.marked_at": None,
+        "attempt.problem": "",
+        "attempt.look_problem": "",
         "attention": None,
     }
 
