@@ -146,8 +146,10 @@ class TestAnswered:
 
         assert outcome == Refused(remote_code=code, message="title: 请输入 [0m")
 
-    @pytest.mark.parametrize("code", [0, 1, 400, 3899999, 4000000, "3900004", "METHOD_NOT_ALLOWED", "SERVER_500_ERROR"])
-    def test_refused_by_something_between_is_unknown(self, code: int | str) -> None:
+    @pytest.mark.parametrize(
+        "code", [None, 0, 1, 400, 3899999, 4000000, "3900004", "METHOD_NOT_ALLOWED", "SERVER_500_ERROR"]
+    )
+    def test_refused_by_something_between_is_unknown(self, code: int | str | None) -> None:
         """A gateway's code, or a word, does not prove that the ticket system has finished with it."""
         with FaultServer(ask({"result": False, "code": code, "data": None, "message": "no"})) as server:
             assert isinstance(gateway(server.url).create(create_request()), Unknown)
