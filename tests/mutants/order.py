@@ -27,10 +27,10 @@ def may_be_reordered(
 
     Not exchanged are imports and docstrings; statements of which the second needs a name that only the first assigns;
     statements that cannot notice each other, which two assignments are assumed to be in a constructor, or if they call
-    nothing of their own object; such an assignment and a way out, or in a constructor a call of another part; two
-    checks, of which only the first that fails is reported; a name's value and a problem that is yielded behind it
-    without it; two cases of one value of which only one can hold; and what would only leave out the first, which is a
-    mutation of its own.
+    nothing of their own object; such an assignment and a way out, or in a constructor a call of another part or a
+    check; two checks, of which only the first that fails is reported; a name's value and a problem that is yielded
+    behind it without it; two cases of one value of which only one can hold; and what would only leave out the first,
+    which is a mutation of its own.
 
     Args:
         first: A statement.
@@ -52,6 +52,8 @@ def may_be_reordered(
         (_builds(first) and _builds(second))
         or (_is_quiet(first) and _calls_a_part(second))
         or (_calls_a_part(first) and _is_quiet(second))
+        or (_is_quiet(first) and _is_check(second))
+        or (_is_check(first) and _is_quiet(second))
     ):
         return False
     if _is_unnoticed(first, second):

@@ -235,13 +235,17 @@ def test_assignments_of_a_constructor_are_not_exchanged() -> None:
         (["self.a = b", "self.c(b)"], ["self.a = b <-> self.c(b)"]),
         (["self.a = b", "self.a.c(b)"], ["self.a = b <-> self.a.c(b)"]),
         (["self.a = self.b()", "self.c.d(b)"], ["self.a = self.b() <-> self.c.d(b)"]),
+        (["if a:\n            raise b", "self.c = c(a)"], []),
+        (["self.c = c(a)", "if a:\n            raise b"], []),
+        (["self.c = self.d(a)", "if a:\n            raise b"], ["self.c = self.d(a) <-> if a: raise b"]),
+        (["self.c = a", "if self.c:\n            raise b"], ["self.c = a <-> if self.c: raise b"]),
         (["self.a.b(a)", "self.c.d(b)"], ["self.a.b(a) <-> self.c.d(b)"]),
     ],
 )
-def test_a_constructor_may_call_one_part_before_or_after_it_assigns_another(
+def test_a_constructor_may_check_and_call_a_part_before_or_after_it_assigns_another(
     body: list[str], expected: list[str]
 ) -> None:
-    """The part knows nothing of the others, unless the object itself is asked, or another part."""
+    """A part knows nothing of the others, and an object that is refused is gone; unless one looks at the other."""
     source = "\n        ".join(["class C:\n    def __init__(self, a, b):", *body])
     assert [one.told for one in mutations_of("m.py", source) if "<->" in one.told] == expected
 

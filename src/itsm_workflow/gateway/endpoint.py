@@ -159,7 +159,7 @@ class Endpoint(Generic[T_co]):
         known = [field.name for field in attrs.fields(cls)]
         for option in options:
             if option not in known:
-                near = difflib.get_close_matches(option, known, n=1)
+                near = difflib.get_close_matches(option, known)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 raise DefinitionError(f"endpoint {options.get('name', '')!r}: no option is called {option!r}; {hint}")
         return object.__new__(cls)

@@ -247,6 +247,12 @@ class TestBody:
 
         assert "meta" not in build_body(silent, settings())
 
+    def test_a_name_and_a_content_to_the_character(self) -> None:
+        """A name of 64 characters is one; what cannot be stored is told of the content by its name."""
+        assert wrong(form(applicant="x" * 64, approvers=("y" * 64,))) == []
+        assert wrong(form(applicant="x" * 65, approvers=("y" * 65,))) == ["applicant", "approvers[0]"]
+        assert wrong(form(content="\U0001f600")) == ["content"]
+
     @pytest.mark.parametrize("key", ["k", "k" * 32])
     def test_the_shortest_and_the_longest_key(self, key: str) -> None:
         """Both travel."""
