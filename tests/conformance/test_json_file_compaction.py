@@ -10,9 +10,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
+from itsm_workflow.storage.protocol import Write
 from itsm_workflow.testing.conformance._processes import Other
 from itsm_workflow.testing.conformance._rows import (
     NOW,
@@ -27,6 +29,7 @@ from itsm_workflow.testing.conformance._rows import (
 )
 from itsm_workflow.testing.conformance._threads import at_once
 from itsm_workflow_backends.json_file import JSONFileBackend, _compaction, _log, _rewrite
+from itsm_workflow_backends.json_file._format import Names, encode_commit
 from itsm_workflow_backends.json_file._replay import Replay
 from itsm_workflow_backends.json_file._shared import SharedLog
 from tests.conformance.compactor import commit_on, compact_often, compact_slowly, read_slowly
@@ -220,6 +223,20 @@ def test_a_file_of_which_less_than_half_is_obsolete_is_not_compacted(tmp_path: P
     with backend._shared.reading() as replay:
         assert replay.live == path.stat().st_size
     backend.close()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_how_long_a_line_will_be_is_known_to_the_byte(count: int) -> None:
+    """With times of our days, a number of six digits, and documents that are no JSON, which are a little shorter."""
+    now = 1_700_000_000_000_000
+    names: dict[str, Any] = {"workflow": "work", "subject": "subject", "form": "several words", "document": "words"}
+    row = attrs.evolve(create("c1").row, created_at=now, updated_at=now, due_at=now, **names)
+    line = attrs.evolve(entry(row.id, 1), at=now, trigger="submit", source="draft", actor="alice", document="words")
+    entries = (line,) * count
+    held = (row.id, row.open_subject, row.ticket_key)
+
+    written = encode_commit(Names(123_456, (held,)), [Write(row=row, expected_version=0, entries=entries)])
+    assert _rewrite.row_bytes(row) + sum(map(_rewrite.entry_bytes, entries)) == len(written)
 
 
 def test_how_much_is_obsolete_is_known_when_the_store_is_opened(tmp_path: Path) -> None:
