@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import threading
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayProtocolError
+from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
 from itsm_workflow.gateway.body import unpack
-from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _Session
+from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _current, _Session
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
 
@@ -152,6 +153,18 @@ def test_cookies_are_not_among_the_headers_of_an_answer() -> None:
         transport.close()
 
     assert set(answer.headers) == {"content-length", "x-a"}
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:9/"])
+def test_a_thread_keeps_nothing_of_an_exchange(url: str) -> None:
+    """Whether there was an answer or none."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport()
+        with contextlib.suppress(GatewayUnavailable):
+            transport.send(request(url or server.url))
+        transport.close()
+
+    assert not hasattr(_current, "exchange")
 
 
 def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
