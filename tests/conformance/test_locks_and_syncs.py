@@ -16,7 +16,7 @@ from itsm_workflow.testing.conformance._rows import NOW, claim, create, present,
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
 from itsm_workflow_backends.json_file._shared import SharedLog
 from itsm_workflow_backends.memory import MemoryBackend
-from itsm_workflow_backends.sqlite import SQLiteBackend
+from itsm_workflow_backends.sqlite import SQLiteBackend, _forks
 from tests.conformance.json_lines import small_store
 
 if TYPE_CHECKING:
@@ -189,3 +189,36 @@ def test_a_file_is_durable_before_it_is_put_in_place(tmp_path: Path, monkeypatch
         backend.close()
 
     assert moved == [("store.jsonl", True)] * 2
+
+
+class Watched:
+    """Stands in for the lock of a fork, and notes who is held when it is let go of."""
+
+    def __init__(self, registry: _forks._Registry) -> None:
+        self.registry = registry
+        self.held: list[list[_forks.Forkable]] = []
+
+    def acquire(self) -> None:
+        """Nobody else forks."""
+
+    def release(self) -> None:
+        """Another fork may begin now, and hold others."""
+        self.held.append(self.registry.held)
+
+
+def test_a_fork_lets_go_of_all_before_another_one_may_begin() -> None:
+    """Otherwise what the other one holds is forgotten, and its stores wait for good."""
+    calls: list[str] = []
+
+    class Store:
+        hold = release = close_inherited = begin_anew = lambda _: calls.append("call")
+
+    registry, store = _forks._Registry(), Store()
+    registry.known.add(store)
+    watched: Any = Watched(registry)
+    registry.forking = watched
+    registry.before()
+    assert registry.held == [store]
+    registry.after_in_parent()
+
+    assert (watched.held, calls) == ([[]], ["call", "call"])
