@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping  # noqa: TC003 - the annotations of Proof are resolved
+from collections.abc import Callable, Mapping  # noqa: TC003 - the annotations of Proof are resolved
 from typing import Any, Literal
 
 import attrs
@@ -17,7 +17,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.declared import plain_texts, wrong_declarations, wrong_json, wrong_values
 from itsm_workflow.machine.definition import Transition
-from itsm_workflow.storage.strict import canonical, strict_converter
+from itsm_workflow.storage.strict import canonical, json_value, strict_converter
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 
@@ -134,6 +134,21 @@ def test_a_deep_value_is_refused_without_an_end_of_the_stack() -> None:
     [problem] = wrong_json(deep)
 
     assert problem.endswith("must not be nested deeper than 64 levels")
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"k": value}], ids=["lists", "objects"])
+def test_a_value_may_be_as_deep_as_one_that_is_stored(wrap: Callable[[object], object]) -> None:
+    """To the level: otherwise a step is refused that can be stored, or fails when it is."""
+    deep: object = "text"
+    for _ in range(63):
+        deep = wrap(deep)
+    assert wrong_json(deep) == []
+    assert json_value(deep) == deep
+
+    [problem] = wrong_json(wrap(deep))
+    assert problem.endswith("must not be nested deeper than 64 levels")
+    with pytest.raises(ValueError, match="is nested deeper than 64 levels"):
+        json_value(wrap(deep))
 
 
 def test_problems_without_end_are_not_listed_without_end() -> None:

@@ -52,6 +52,19 @@ def test_mermaid_shows_each_move_of_the_table_once() -> None:
     assert not any("class" in line for line in lines)
 
 
+@pytest.mark.parametrize("walked", [[], path()], ids=["table", "path"])
+def test_mermaid_is_drawn_from_the_beginning_to_the_ends(walked: list[Entry]) -> None:
+    """Mermaid lays states out in the order of the lines: first the beginning, last the ends; then their colours."""
+    lines = [line.strip() for line in str(Graph(definition=COLLECTOR_CHANGE, path=walked)).splitlines()][5:]
+    arrows = lines[:18]
+
+    assert all("-->" in line for line in arrows)
+    assert (arrows[0], arrows[1].partition(" :")[0]) == ("[*] --> draft", "draft --> applying")
+    assert arrows[-2:] == ["approved --> [*]", "rejected --> [*]"]
+    assert all(line.startswith("class") for line in lines[18:])
+    assert bool(lines[18:]) == bool(walked)
+
+
 def test_str_is_the_mermaid_text() -> None:
     """Printing a graph gives what a page can draw."""
     assert str(GRAPH) == f"{GRAPH:mermaid}" == f"{GRAPH}"
