@@ -357,6 +357,8 @@ class TestReading:
         """Its texts are cleaned, and its number is ours."""
         assert checked_results({"7": result(word=EVIL, sn=EVIL)}, [OURS])["7"].sn == OURS.sn
         assert checked_results({"7": result()}, [OURS]) == {"7": result()}
+        told = checked_results({"7": result(word="x" * 999, closed_by=f"{EVIL}{'x' * 999}")}, [OURS])["7"]
+        assert (len(told.word), len(told.closed_by), told.closed_by.isprintable()) == (64, 200, True)
 
     def test_numbers_that_are_none_are_left_out(self) -> None:
         """A query for them would fail for all."""
