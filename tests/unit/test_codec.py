@@ -23,13 +23,13 @@ from itsm_workflow.change import (
     Outcome,
     TicketDecision,
 )
-from itsm_workflow.errors import StorageCorrupt, StorageSchemaError
+from itsm_workflow.errors import InvalidForm, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.storage import codec
 from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key
-from itsm_workflow.storage.protocol import EntryRow, Row
+from itsm_workflow.storage.protocol import MAX_TEXT_BYTES, EntryRow, Row
 from itsm_workflow.storage.strict import canonical, parse
 from itsm_workflow.testing import strategies as s
 from tests.stateful.walk import walks
@@ -296,6 +296,27 @@ def test_what_has_no_json_form_is_named() -> None:
     """Before anything is stored."""
     with pytest.raises(ValueError, match="is a set, which has no JSON form"):
         written(attrs.evolve(x.PENDING, data=MappingProxyType({"hosts": {"a"}})))
+
+
+@pytest.mark.parametrize("character", ["a", "é", "接", '"', "🚒"])
+@pytest.mark.parametrize("part", ["data", "form", "evidence"])
+def test_a_text_is_as_large_as_a_store_takes_and_no_larger(part: str, character: str) -> None:
+    """To the byte, whatever its characters take; what is larger is refused by the name of its largest part."""
+
+    def write(value: str) -> str:
+        if part == "data":
+            return written(attrs.evolve(x.DRAFT, data={"k": value})).row.document
+        if part == "form":
+            return written(attrs.evolve(x.DRAFT, form=attrs.evolve(x.DRAFT.form, title=value))).row.form or ""
+        entry = attrs.evolve(x.opened()[1], evidence=ev.Concern(reason=AttentionReason.OVERDUE, facts={"k": value}))
+        return written(x.DRAFT, entry).entries[0].document
+
+    each = len(write(character * 2).encode()) - len(write(character).encode())
+    room = MAX_TEXT_BYTES - len(write("").encode())
+    largest = character * (room // each) + "a" * (room % each)
+    assert len(write(largest).encode()) == MAX_TEXT_BYTES
+    with pytest.raises(InvalidForm, match="facts" if part == "evidence" else "data" if part == "data" else "title"):
+        write(largest + "a")
 
 
 def test_a_ticket_id_may_hold_a_colon() -> None:

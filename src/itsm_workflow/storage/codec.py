@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 SCHEMA = 2
 """The version of the documents that are written. Those of schema 1 are read, newer ones are refused."""
 
-_WIDEST = 4
-"""Bytes that one character takes at most."""
-
 _READABLE = range(1, SCHEMA + 1)
 
 START = "0" * 64
@@ -188,7 +185,7 @@ class Codec:
         What no store takes is refused: escapes and characters beyond ASCII make a text larger than it was.
         """
         text = canonical(document)
-        if len(text) * _WIDEST <= MAX_TEXT_BYTES or len(text.encode()) <= MAX_TEXT_BYTES:
+        if len(text.encode()) <= MAX_TEXT_BYTES:
             return text
         parts = {
             field.name: len(canonical(self._converter.unstructure(getattr(value, field.name))).encode())
