@@ -121,6 +121,21 @@ def test_what_contradicts_itself_is_refused(given: dict[str, object], words: str
     assert words in str(caught.value)
 
 
+SET_BY_THE_CLIENT = (
+    "Accept Accept-Encoding Blueking-Language Connection Content-Encoding Content-Length Content-Type Cookie Expect Host "
+    "TE Trailer Transfer-Encoding Upgrade User-Agent X-Bk-App-Code X-Bk-App-Secret X-Bk-Tenant-Id X-Bkapi-Authorization "
+    "X-Data-Request-Id X-HTTP-Method-Override X-Method-Override X-Request-Id"
+)
+
+
+@pytest.mark.parametrize("name", SET_BY_THE_CLIENT.split())
+def test_no_parameter_takes_a_header_of_the_clients_own(name: str) -> None:
+    """One that frames the message, says who calls, or names the call; in any letter case."""
+    for spelled in (name, name.lower(), name.upper()):
+        with pytest.raises(DefinitionError, match="is set by the client itself"):
+            endpoint(header_keys=(spelled,))
+
+
 @pytest.mark.parametrize(
     "given",
     [
