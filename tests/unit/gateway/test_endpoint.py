@@ -122,9 +122,9 @@ def test_what_contradicts_itself_is_refused(given: dict[str, object], words: str
 
 
 SET_BY_THE_CLIENT = (
-    "Accept Accept-Encoding Blueking-Language Connection Content-Encoding Content-Length Content-Type Cookie Expect Host "
-    "TE Trailer Transfer-Encoding Upgrade User-Agent X-Bk-App-Code X-Bk-App-Secret X-Bk-Tenant-Id X-Bkapi-Authorization "
-    "X-Data-Request-Id X-HTTP-Method-Override X-Method-Override X-Request-Id"
+    "Accept Accept-Encoding Blueking-Language Connection Content-Encoding Content-Length Content-Type Cookie Expect "
+    "Host TE Trailer Transfer-Encoding Upgrade User-Agent X-Bk-App-Code X-Bk-App-Secret X-Bk-Tenant-Id "
+    "X-Bkapi-Authorization X-Data-Request-Id X-HTTP-Method-Override X-Method-Override X-Request-Id"
 )
 
 
