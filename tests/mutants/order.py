@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _exclude_each_other(first: ast.stmt, second: ast.stmt) -> bool:
 
 
 def _case(statement: ast.stmt) -> tuple[str, str] | None:
-    """Return what a way out compares first, and the one value, named by a constant, for which it is taken."""
+    """Return what a way out compares first, and the one value, named by a constant or a type, for which it is taken."""
     if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.body[-1], _ENDS):
         return None
     test = statement.test
@@ -212,7 +213,11 @@ def _case(statement: ast.stmt) -> tuple[str, str] | None:
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Is | ast.Eq):
         return None
     value = test.comparators[0]
-    is_constant = isinstance(value, ast.Constant) or (isinstance(value, ast.Attribute) and value.attr.isupper())
+    is_constant = (
+        isinstance(value, ast.Constant)
+        or (isinstance(value, ast.Attribute) and value.attr.isupper())
+        or (isinstance(value, ast.Name) and isinstance(getattr(builtins, value.id, None), type))
+    )
     return (ast.unparse(test.left), ast.unparse(value)) if is_constant else None
 
 

@@ -162,6 +162,9 @@ def test_operators(source: str, expected: list[str]) -> None:
             "if a is c.ONE:\n    return 1\nif a is c.TWO and b:\n    return 2", [], id="two values of one thing"
         ),
         pytest.param(
+            "if a is tuple and b:\n    return 1\nif a is list:\n    return 2", [], id="a thing that is one type"
+        ),
+        pytest.param(
             "if a is c.ONE:\n    return 1\nif b is c.TWO:\n    return 2",
             ["if a is c.ONE: return 1 <-> if b is c.TWO: return 2"],
             id="values of two things",
