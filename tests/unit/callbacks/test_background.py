@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,22 @@ def test_what_is_submitted_is_done_and_what_it_raises_is_kept() -> None:
     with pytest.raises(ZeroDivisionError):
         background.submit(divmod, 1, 0).result(PATIENCE)
     assert background.submit(max, 3, 7).result(PATIENCE) == 7
+    assert background.close()
+
+
+def test_a_thread_that_waits_keeps_nothing_of_what_it_did() -> None:
+    """A change, or a whole workflow, would stay in memory until the next callback."""
+
+    class Argument:
+        pass
+
+    background, gone = Background(1, "look", seconds=PATIENCE), threading.Event()
+    argument = Argument()
+    weakref.finalize(argument, gone.set)
+    background.submit(isinstance, argument, Argument).result(PATIENCE)
+    del argument
+
+    assert gone.wait(PATIENCE)
     assert background.close()
 
 

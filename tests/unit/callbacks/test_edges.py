@@ -10,6 +10,7 @@ import pytest
 
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, Incoming, digest_of
+from tests.integration.workflow.places import PATIENCE
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising
 
@@ -141,6 +142,18 @@ def test_looks_in_the_background_share_their_threads() -> None:
     assert name.startswith("itsm-workflow-callback_")
     inbox.close()
     assert inbox._threads() is not threads
+    inbox.close()
+
+
+def test_a_forked_child_waits_for_no_lock_of_its_parent() -> None:
+    """A thread of the parent may have held it when the child was made, and there is no such thread in the child."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    inbox._pool_of += 1
+    inbox._pool_lock = never_let_go = threading.Lock()
+    never_let_go.acquire()
+
+    assert inbox._threads().submit(max, 3, 7).result(PATIENCE) == 7
     inbox.close()
 
 
