@@ -359,7 +359,7 @@ def test_an_empty_look_up_says_that_there_is_none() -> None:
     scene.desk.pass_time(1)
     scene.workflow.reconcile()
 
-    assert scene.workflow.get(change.id).expect_attempt().problem == "no ticket carries its key"
+    assert scene.workflow.get(change.id).expect_attempt().look_problem == "no ticket carries its key"
     assert scene.gateway.calls == ["find_by_key"]
 
 
@@ -395,7 +395,7 @@ def test_a_number_that_cannot_be_looked_up_is_not_answered() -> None:
 
     seen = look(scene, change)
 
-    assert seen.expect_attempt().problem == "GatewayUnavailable: get_tickets: no route"
+    assert seen.expect_attempt().look_problem == "GatewayUnavailable: get_tickets: no route"
     noted = scene.workflow.history(change.id)[-1].evidence
     assert isinstance(noted, LookupNoted)
     assert not noted.answered
@@ -410,7 +410,7 @@ def test_a_key_that_cannot_be_looked_up_is_not_answered_by_a_number() -> None:
     seen = look(scene, change)
 
     assert scene.gateway.calls == ["find_by_key"]
-    assert seen.expect_attempt().problem == "GatewayUnavailable: get_tickets: no route"
+    assert seen.expect_attempt().look_problem == "GatewayUnavailable: get_tickets: no route"
 
 
 @pytest.mark.parametrize("named", [78, 77])
