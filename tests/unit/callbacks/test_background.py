@@ -9,7 +9,8 @@ import sys
 import threading
 import weakref
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,6 +68,35 @@ def test_closing_waits_for_what_was_submitted_and_takes_no_more() -> None:
     assert (one.result(0), other.result(0)) == (True, 7)
     with pytest.raises(RuntimeError, match="nothing more can be submitted"):
         background.submit(max, 3, 7)
+
+
+def test_nothing_is_submitted_behind_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that came behind the words that end the threads would never be done, and its future never ready."""
+    background = Background(1, "look", seconds=PATIENCE)
+    held: list[bool] = []
+    put = background._queue.put
+
+    def note(one: Any) -> None:  # noqa: ANN401 - whatever is queued
+        held.append(background._lock.locked())
+        put(one)
+
+    queued: Any = SimpleNamespace(put=note)
+    with monkeypatch.context() as patched:
+        patched.setattr(background, "_queue", queued)
+        background.submit(max, 3, 7)
+        assert background.close()
+
+    assert held == [True, True]
+
+
+def test_a_child_has_nothing_to_wait_for() -> None:
+    """Whatever state the lock was in when it was made."""
+    background = Background(1, "look", seconds=PATIENCE)
+    background._pid += 1
+    with background._lock:
+        assert background.close() is True
+    background._pid -= 1
+    assert background.close()
 
 
 def test_closing_ends_though_something_hangs(hanging: threading.Event) -> None:

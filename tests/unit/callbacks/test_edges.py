@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -143,6 +143,27 @@ def test_looks_in_the_background_share_their_threads() -> None:
     inbox.close()
     assert inbox._threads() is not threads
     inbox.close()
+
+
+def test_an_inbox_is_closed_by_one_at_a_time() -> None:
+    """Threads that another callback was just given would be closed by nobody."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    inbox._threads()
+    entered: list[object] = []
+
+    class Noted:
+        def __enter__(self) -> None:
+            entered.append(inbox._pool)
+
+        def __exit__(self, *_: object) -> None:
+            entered.append(inbox._pool)
+
+    noted: Any = Noted()
+    inbox._pool_lock = noted
+    inbox.close()
+
+    assert [each is None for each in entered] == [False, True]
 
 
 def test_a_forked_child_waits_for_no_lock_of_its_parent() -> None:
