@@ -169,10 +169,16 @@ def test_a_forked_child_waits_for_no_thread_of_its_parent(hanging: threading.Eve
 
 EXIT = """
 import threading
+import time
 from itsm_workflow.callbacks.background import Background
 
-done = []
-background, begun = Background(2, "look", seconds={seconds}), threading.Event()
+def until_closed():
+    while not background._is_closed:
+        time.sleep(0.001)
+    time.sleep(0.2)
+    print("looked")
+
+background = Background(2, "look", seconds={seconds})
 {work}
 """
 
@@ -181,10 +187,10 @@ background, begun = Background(2, "look", seconds={seconds}), threading.Event()
     ("seconds", "work", "printed"),
     [
         (0.1, "background.submit(threading.Event().wait)", ""),
-        (60, "background.submit(print, 'looked')", "looked"),
+        (60, "background.submit(until_closed)", "looked"),
         (0.1, "background.submit(threading.Event().wait); background.close()", ""),
     ],
-    ids=["hangs", "is done", "hung when it was closed"],
+    ids=["hangs", "takes its time", "hung when it was closed"],
 )
 def test_the_exit_of_the_interpreter_waits_within_bounds(seconds: float, work: str, printed: str) -> None:
     """A look that hangs keeps no process alive; one that does not is done."""
@@ -196,6 +202,26 @@ def test_the_exit_of_the_interpreter_waits_within_bounds(seconds: float, work: s
         check=False,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, printed, "")
+
+
+SUBMITTED_AT_THE_EXIT = """
+import atexit
+from itsm_workflow.callbacks.background import Background
+
+@atexit.register
+def submit():
+    background.submit(print, "looked")
+
+background = Background(1, "look", seconds=60)
+"""
+
+
+def test_what_is_submitted_while_the_interpreter_exits_is_done() -> None:
+    """The threads end when they are closed, which is what the exit does last."""
+    done = subprocess.run(
+        [sys.executable, "-c", SUBMITTED_AT_THE_EXIT], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "looked", "")
 
 
 def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None:
