@@ -167,6 +167,21 @@ class Records:
         """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
         return why(self.definition, self._journal.load(change_id), self._journal.clock.now(), self._knows)
 
+    def newest(self, subject: str) -> ChangeRequest | None:
+        """Return the subject's newest submitted change, which decides in `require_approved`; None if there is none.
+
+        Where the store cannot say which of several is the newest, one of them that does not grant is returned first.
+
+        Raises:
+            TypeError: The subject is not text.
+            InvalidForm: It is text that no subject can be.
+            StorageError: The store failed, or what decides cannot be read.
+        """
+        check_text("newest(subject)", subject)
+        newest = [stored.change for stored in self._newest(normal_subject(subject))]
+        refusing = (change for change in newest if not self.definition.is_granting(change.state))
+        return next(refusing, newest[0] if newest else None)
+
     def graph(self, change_id: str | None = None) -> Graph:
         """Return the workflow as a graph, with the path of one change if one is given."""
         return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())

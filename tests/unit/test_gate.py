@@ -220,6 +220,7 @@ def test_ended_changes_of_one_number_grant_only_together(monkeypatch: pytest.Mon
         return
     with pytest.raises(NotApproved, match=late.id):
         workflow.require_approved(SUBJECT)
+    assert workflow.newest(SUBJECT) == workflow.get(late.id)
 
 
 # ---------------------------------------------------------------- submissions without a number
