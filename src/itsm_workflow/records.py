@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.journal import Journal
     from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.machine.evidence import TicketStatus
     from itsm_workflow.status import Status
     from itsm_workflow.storage.codec import Stored
 
@@ -165,7 +166,7 @@ class Records:
 
     def why(self, change_id: str) -> str:
         """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
-        return why(self.definition, self._journal.load(change_id), self._journal.clock.now(), self._knows)
+        return self._why(change_id)
 
     def newest(self, subject: str) -> ChangeRequest | None:
         """Return the subject's newest submitted change, which decides in `require_approved`; None if there is none.
@@ -242,6 +243,10 @@ class Records:
             return guarded
 
         return decorate
+
+    def _why(self, change_id: str, ticket_status: TicketStatus | None = None) -> str:
+        stored, now = self._journal.load(change_id), self._journal.clock.now()
+        return why(self.definition, stored, now, self._knows, ticket_status=ticket_status)
 
     def _newest(self, subject: str) -> Sequence[Stored]:
         """Return the subject's newest submitted change; several if the store cannot say which of them is.

@@ -9,6 +9,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS
+from itsm_workflow.machine.evidence import TicketStatus
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -28,6 +29,8 @@ class Status:
         labels: The state's name for people, by language (``zh``, ``en``).
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
+        ticket_status: How the ticket stands at the gateway now, such as ``running`` or ``suspended``; None unless the
+            gateway was asked for it and answered. It is not stored: a ticket that is suspended has not ended.
         decision: Who decided the ticket, or None while that is not known.
         effects: What is to be said of each effect that is still to be delivered, in one text each.
     """
@@ -45,6 +48,7 @@ class Status:
     attention: Attention | None
     form: Form
     effects: tuple[str, ...] = ()
+    ticket_status: str | None = None
 
 
 def status_of(
@@ -93,7 +97,12 @@ ADVICE = {
 
 
 def why(
-    definition: WorkflowDefinition, stored: Stored, now: dt.datetime, knows: Callable[[str], bool] | None = None
+    definition: WorkflowDefinition,
+    stored: Stored,
+    now: dt.datetime,
+    knows: Callable[[str], bool] | None = None,
+    *,
+    ticket_status: TicketStatus | None = None,
 ) -> str:
     """Return one sentence: what the change waits for, since when, when it is looked at next, and what then.
 
@@ -102,9 +111,12 @@ def why(
         stored: The change.
         now: The time.
         knows: Whether this process has a function for the effect of a name; None if it delivers none at all.
+        ticket_status: How the ticket stands at the gateway now; None if the gateway was not asked.
     """
     change = stored.change
-    parts = [_waits_for(definition, change), *decisions_of(change)]
+    is_suspended = ticket_status is TicketStatus.SUSPENDED and is_watched(definition, change)
+    suspended = ", which is suspended" if is_suspended else ""
+    parts = [_waits_for(definition, change) + suspended, *decisions_of(change)]
     if change.attention is not None:
         told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
         reason = change.attention.reason.value
@@ -112,6 +124,11 @@ def why(
     parts += effects_of(change, now, knows)
     parts.append(_next_look(stored, now))
     return f"{change.subject} ({change.id}) {'; '.join(parts)}."
+
+
+def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
+    """Return whether the change waits for its ticket to be decided."""
+    return change.state in {definition.roles.waiting, definition.roles.undelivered}
 
 
 def decisions_of(change: ChangeRequest) -> Iterator[str]:
@@ -143,7 +160,7 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         told = "; then ".join(filter(None, (attempt.problem, attempt.look_problem)))
         said = f" ({told})" if told else ""
         return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
-    watched = change.state in {roles.waiting, roles.undelivered}
+    watched = is_watched(definition, change)
     if change.outcome is Outcome.WAS_APPROVED and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
         return f"was approved{ended} by {where}, and is now {change.state}, which does not grant"

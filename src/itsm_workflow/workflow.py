@@ -22,8 +22,8 @@ from itsm_workflow.effects import EffectRegistry
 from itsm_workflow.errors import GatewayError, SettingsError
 from itsm_workflow.filing import Filing
 from itsm_workflow.gateway.asking import asked
-from itsm_workflow.gateway.checked import GATEWAY_NAME, any_host, is_gateway_name, page_url
-from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages
+from itsm_workflow.gateway.checked import GATEWAY_NAME, any_host, checked_standing, is_gateway_name, page_url
+from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages, SupportsStanding
 from itsm_workflow.identity import ulid
 from itsm_workflow.journal import Journal
 from itsm_workflow.loop import Loop
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from itsm_workflow.effects import Effect
     from itsm_workflow.form import Asked, FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.machine.evidence import TicketStatus
     from itsm_workflow.observe import Observer
     from itsm_workflow.reconciler import Report
     from itsm_workflow.secrets import Secret
@@ -325,14 +326,26 @@ class Workflow(Decisions):
 
         Args:
             change_id: The change.
-            live: Ask the gateway for the page to embed; a gateway that cannot be asked leaves it None.
+            live: Ask the gateway for the page to embed and for the ticket's status; a gateway that cannot be asked
+                leaves both None. Nothing is stored, and nothing is cleared at the gateway.
         """
-        change, iframe = self.get(change_id), ""
-        ticket, gateway = change.ticket, self._gateway
-        if live and ticket is not None and isinstance(gateway, SupportsPages):
-            with contextlib.suppress(GatewayError):
-                iframe = asked("iframe_url", lambda: page_url(gateway.iframe_url(ticket), self._shows))
-        return attrs.evolve(super().status(change_id), iframe_ticket_url=iframe or None)
+        shown = super().status(change_id)
+        if not live:
+            return shown
+        standing, iframe = self._standing(self.get(change_id))
+        return attrs.evolve(
+            shown, iframe_ticket_url=iframe or None, ticket_status=None if standing is None else standing.value
+        )
+
+    def why(self, change_id: str, *, live: bool = False) -> str:
+        """Return one sentence: what the change waits for, since when, when it is looked at next, and what then.
+
+        Args:
+            change_id: The change.
+            live: Ask the gateway how the ticket stands, and say so if it is suspended; a gateway that cannot be asked
+                adds nothing.
+        """
+        return self._why(change_id, self._standing(self.get(change_id))[0] if live else None)
 
     def close(self, *, seconds: float | None = None) -> None:
         """Wait for looks in the background, and let go of the store.
@@ -355,6 +368,19 @@ class Workflow(Decisions):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _standing(self, change: ChangeRequest) -> tuple[TicketStatus | None, str]:
+        """Return how a change's ticket stands and its page to embed, as far as the gateway can be asked."""
+        ticket, gateway = change.ticket, self._gateway
+        if ticket is None or self._loop.foreign(ticket) is not None:
+            return None, ""
+        with contextlib.suppress(GatewayError):
+            if isinstance(gateway, SupportsStanding):
+                standing = asked("standing", lambda: checked_standing(gateway.standing(ticket), self._shows))
+                return standing.status, standing.iframe_url
+            if isinstance(gateway, SupportsPages):
+                return None, asked("iframe_url", lambda: page_url(gateway.iframe_url(ticket), self._shows))
+        return None, ""
 
     def _make_address(self, change_id: str, number: int) -> tuple[Secret | None, dict[str, Secret]]:
         if not self._callbacks or self._settings is None:

@@ -20,6 +20,7 @@ from itsm_workflow.gateway.protocol import (
     NotSent,
     Refused,
     SupportsPages,
+    SupportsStanding,
     SupportsSuspend,
     SupportsTokenCheck,
     SupportsUndelivered,
@@ -137,6 +138,7 @@ def test_it_has_all_abilities_of_the_adapter(both: Both) -> None:
         SupportsTokenCheck,
         SupportsSuspend,
         SupportsPages,
+        SupportsStanding,
         CarriesSettings,
     )
     assert [isinstance(both.memory, one) for one in protocols] == [isinstance(both.http, one) for one in protocols]
@@ -155,6 +157,7 @@ def test_a_ticket_reads_the_same(both: Both, situation: str) -> None:
         lambda gateway: gateway.find_by_key(sent(of)),
         lambda gateway: gateway.find_by_sn(ticket.sn, sent(of)),
         lambda gateway: gateway.iframe_url(ticket),
+        lambda gateway: gateway.standing(ticket),
     ):
         memory, http = both.both(ask)
         assert memory == http

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pathlib
 from typing import TYPE_CHECKING
 
+import attrs
 import rich_click as click
 
 from itsm_workflow.change import AttentionReason
@@ -22,13 +24,50 @@ from itsm_workflow.storage.damage import logged_damage
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.records import Records
 
+live_option = click.option(
+    "--live", "is_live", is_flag=True, help="Ask the gateway how the ticket stands now; nothing of it is stored."
+)
 json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+
+
+@attrs.frozen(kw_only=True)
+class _View:
+    """What is shown of one change.
+
+    Attributes:
+        ticket_status: How the ticket stands at the gateway now; None if the gateway was not asked or did not say.
+        exit: `Exit.GATEWAY` if the gateway was asked and did not say.
+    """
+
+    records: Records
+    change: ChangeRequest
+    why: str
+    ticket_status: str | None = None
+    exit: Exit = Exit.DONE
+
+
+@contextlib.contextmanager
+def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
+    if not is_live:
+        with place.records() as records:
+            change = resolved(records, name)
+            yield _View(records=records, change=change, why=records.why(change.id))
+        return
+    with place.workflow() as workflow:
+        change = resolved(workflow, name)
+        now = workflow.status(change.id, live=True).ticket_status
+        sentence = workflow.why(change.id, live=now is not None)
+        is_missing = change.ticket is not None and now is None
+        if is_missing:
+            note("itsm-workflow: the gateway could not be asked how the ticket stands; this is what is stored")
+        code = Exit.GATEWAY if is_missing else Exit.DONE
+        yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
 
 
 @click.command("list")
@@ -95,17 +134,19 @@ def list_changes(  # noqa: PLR0917 - click passes by name
 
 @click.command()
 @click.argument("name", metavar="ID")
+@live_option
 @json_option
 @placed
-def show(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - click passes by name
+def show(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
     """Show one change, by its id, its subject or its ticket's sn."""
-    with place.records() as records:
-        change = resolved(records, name)
-        allowed, why = records.allowed(change.id), records.why(change.id)
+    with _viewed(place, name, is_live=is_live) as view:
+        change, definition, allowed = view.change, view.records.definition, view.records.allowed(view.change.id)
         if in_json:
-            as_json({**change_view(records.definition, change), "allowed": list(allowed), "why": why})
-            return
-    facts(_described(records.definition, change, allowed, why))
+            now = {"ticket_status": view.ticket_status} if is_live else {}
+            as_json({**change_view(definition, change), "allowed": list(allowed), "why": view.why, **now})
+        else:
+            facts(_described(definition, change, allowed, view.why, view.ticket_status or ""))
+    return view.exit
 
 
 @click.command()
@@ -130,17 +171,17 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
 
 @click.command()
 @click.argument("name", metavar="ID")
+@live_option
 @json_option
 @placed
-def why(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - click passes by name
+def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
     """Say what a change waits for, since when, when it is looked at next, and what a person can do."""
-    with place.records() as records:
-        change_id = resolved(records, name).id
-        sentence = records.why(change_id)
-    if in_json:
-        as_json({"id": change_id, "why": sentence})
-    else:
-        data(clean(sentence))
+    with _viewed(place, name, is_live=is_live) as view:
+        if in_json:
+            as_json({"id": view.change.id, "why": view.why})
+        else:
+            data(clean(view.why))
+    return view.exit
 
 
 @click.command()
@@ -227,7 +268,7 @@ def _stands(change: ChangeRequest) -> str:
 
 
 def _described(
-    definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str
+    definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, stands: str
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
     label = definition.labels.get(definition.states(change.state), {}).get("zh", "")
@@ -248,6 +289,7 @@ def _described(
         ("content", form.content),
         *((f"  {key}", told({"": value}).strip()) for key, value in form.fields.items()),
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
+        ("ticket now", stands),
         ("ticket page", change.ticket_url),
         ("last problem", change.attempt.problem if change.attempt else ""),
         ("last look-up", change.attempt.look_problem if change.attempt else ""),

@@ -39,7 +39,7 @@ from itsm_workflow.gateway.bk_itsm_wire import (
     TicketRow,
 )
 from itsm_workflow.gateway.checked import page_url
-from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Standing, Unknown
 from itsm_workflow.machine.evidence import ENDED, TicketStatus, Withdrawal
 from itsm_workflow.secrets import Secret
 
@@ -262,6 +262,11 @@ class BkItsmGateway:
     def iframe_url(self, ticket: Ticket) -> str:
         """Return the ticket's page for embedding, or an empty text if none may be shown."""
         return self._page_url(self._reader.page(ticket).iframe_ticket_url)
+
+    def standing(self, ticket: Ticket) -> Standing:
+        """Return how the ticket stands and its page for embedding, by one call that clears nothing at the server."""
+        page = self._reader.page(ticket)
+        return Standing(status=status_of(page.current_status), iframe_url=self._page_url(page.iframe_ticket_url))
 
     # ---------------------------------------------------------------- acting
 

@@ -18,7 +18,7 @@ import attrs
 from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
 from itsm_workflow.gateway.envelope import clean
-from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
+from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Standing, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.text import escaped, steers
 
@@ -176,6 +176,17 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
         inconclusive=_words(snapshot.inconclusive),
         differences=tuple(map(_plain, snapshot.differences)),
     )
+
+
+def checked_standing(answer: object, shows: PageRule) -> Standing:
+    """Return how a gateway says that a ticket stands, with the page only if it may be shown.
+
+    Raises:
+        GatewayMistake: It does not say that.
+    """
+    if isinstance(answer, Standing) and isinstance(answer.status, TicketStatus):
+        return attrs.evolve(answer, iframe_url=page_url(answer.iframe_url, shows))
+    raise GatewayMistake(f"a {type(answer).__name__} does not say how a ticket stands", endpoint="standing")
 
 
 def checked_numbers(numbers: object) -> list[str]:

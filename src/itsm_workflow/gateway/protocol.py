@@ -287,6 +287,32 @@ class SupportsPages(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class Standing:
+    """How a ticket stands now.
+
+    Attributes:
+        status: Its status.
+        iframe_url: Its page for embedding; empty if the gateway names none that may be shown.
+    """
+
+    status: TicketStatus
+    iframe_url: str = ""
+
+
+@runtime_checkable
+class SupportsStanding(Protocol):
+    """A gateway that says how a ticket stands, without clearing anything at the ticket system as `read` may."""
+
+    def standing(self, ticket: Ticket) -> Standing:
+        """Return how exactly this ticket stands.
+
+        Raises:
+            GatewayError: It could not be asked, or the number is another ticket's.
+        """
+        ...
+
+
 @runtime_checkable
 class SupportsComparison(Protocol):
     """A gateway that compares a ticket that ended with what was sent once more.

@@ -9,14 +9,12 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-import attrs
-
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
 from itsm_workflow.gateway.bk_itsm_log import deciders_in
 from itsm_workflow.gateway.bk_itsm_read import status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm_wire import LogLine
-from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, TicketResult
+from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, Standing, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.connection import settings_for
@@ -24,6 +22,7 @@ from itsm_workflow.sandbox.create_form import read_create
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.ticket import Outcome, Phase, Status
 from itsm_workflow.secrets import Secret
+from itsm_workflow.testing.ledger_comparing import Comparing
 from itsm_workflow.testing.ledger_search import LedgerSearch
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ class LedgerGateway:
 
     def comparing(self, sent: SentTicket) -> TicketGateway:
         """Return this gateway, whose `read` compares a ticket that ended with what was sent."""
-        return cast("TicketGateway", _Comparing(self, sent))
+        return cast("TicketGateway", Comparing(self, sent))
 
     def differences(self, ticket: BoundTicket, sent: SentTicket) -> tuple[str, ...]:
         """Return in what title, creator and service of exactly this ticket differ from what was sent."""
@@ -216,6 +215,12 @@ class LedgerGateway:
         with self._lock:
             self._catch_up("get_ticket_info")
             return rendering.frame_url(self.ledger, self._page(ticket)[0])
+
+    def standing(self, ticket: BoundTicket) -> Standing:
+        """Return how the ticket stands, and the address of its page for embedding."""
+        with self._lock:
+            frame = self.iframe_url(ticket)
+            return Standing(status=status_of(self._page(ticket)[0].status.value), iframe_url=frame)
 
     # ---------------------------------------------------------------- acting
 
@@ -378,22 +383,3 @@ def _revealed(value: Any) -> Any:  # noqa: ANN401 - a JSON value with sealed tex
     if isinstance(value, dict):
         return {key: _revealed(item) for key, item in value.items()}
     return [_revealed(item) for item in value] if isinstance(value, list) else value
-
-
-class _Comparing:
-    """A gateway that compares what it reads; all else it leaves to the gateway, which may be of a class derived of it.
-
-    It is no copy: a derived class may count what it is asked.
-    """
-
-    def __init__(self, gateway: LedgerGateway, sent: SentTicket) -> None:
-        self._gateway, self._sent = gateway, sent
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an attribute of the gateway
-        return getattr(self._gateway, name)
-
-    def read(self, ticket: BoundTicket, *, decision_field: str | None = None) -> Snapshot:
-        snapshot = self._gateway.read(ticket, decision_field=decision_field)
-        if not {snapshot.status, snapshot.result_status} & ENDED:
-            return snapshot
-        return attrs.evolve(snapshot, differences=self._gateway.differences(ticket, self._sent))

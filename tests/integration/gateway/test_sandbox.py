@@ -18,6 +18,7 @@ from itsm_workflow.gateway.protocol import (
     Created,
     Refused,
     SupportsPages,
+    SupportsStanding,
     SupportsSuspend,
     SupportsTokenCheck,
     SupportsUndelivered,
@@ -89,6 +90,7 @@ def test_the_adapter_is_what_the_port_wants(itsm: BkItsmGateway) -> None:
         SupportsTokenCheck,
         SupportsSuspend,
         SupportsPages,
+        SupportsStanding,
         CarriesSettings,
     ):
         assert isinstance(itsm, port)
