@@ -11,6 +11,8 @@ from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import THEM, explain
 from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.doctor.service import Failed, examine_service
+from itsm_workflow.doctor.speed import NEAR, allowed_time, longer_times, speed
+from itsm_workflow.errors import GatewayTimeout
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.bk_itsm_routes import Routes
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.clock import Clock
     from itsm_workflow.doctor.findings import Finding
+    from itsm_workflow.errors import GatewayError
     from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.gateway.transport import Answer, Request
     from itsm_workflow.settings import Settings
@@ -33,8 +36,14 @@ SKEW_HARMFUL = dt.timedelta(hours=12)
 """Look-ups ask for the tickets of 24 hours around a submission, by our clock."""
 
 
-def examine_gateway(settings: Settings, *, clock: Clock) -> Iterator[Finding]:
-    """Yield what is found when the gateway is asked by reads that change nothing."""
+def examine_gateway(settings: Settings, *, clock: Clock, near: float = NEAR) -> Iterator[Finding]:
+    """Yield what is found when the gateway is asked by reads that change nothing.
+
+    Args:
+        settings: Where it is and who we are.
+        clock: The wall-clock time.
+        near: From which part of its time on a call counts as nearly too slow.
+    """
     reached = reach(settings.gateway_url, settings)
     yield from tell("gateway", "gateway_url", reached, clock.now(), settings)
     if reached.obstacle is not None:
@@ -52,6 +61,9 @@ def examine_gateway(settings: Settings, *, clock: Clock) -> Iterator[Finding]:
             f"app {settings.app_code} and user {settings.api_user} were taken; {len(services)} services are listed",
         )
         yield from examine_service(settings, asking, services)
+        slow = speed(asking.overheard.slowest, settings, near=near)
+        if slow is not None:
+            yield slow
     finally:
         asking.close()
 
@@ -81,7 +93,7 @@ class Asking:
         if response.error is None:
             return cast("T", response.data)
         if self.overheard.answer is None:
-            found = problem("gateway.answer", str(response.error), THEM)
+            found = problem("gateway.answer", str(response.error), _why_unanswered(response.error, self._settings))
         else:
             found = explain(scrubbed(self.overheard.answer, self._settings))
         return Failed(code=response.code, finding=found)
@@ -97,6 +109,7 @@ class Overheard(Transport):
     Attributes:
         answer: The answer; None if none came.
         at: When it came.
+        slowest: Seconds that the slowest call took that was answered.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -104,6 +117,7 @@ class Overheard(Transport):
         self._clock = clock
         self.answer: Answer | None = None
         self.at = clock.now()
+        self.slowest = 0.0
 
     def forget(self) -> None:
         """Keep no answer, until the next one comes."""
@@ -113,7 +127,15 @@ class Overheard(Transport):
         """Send a request, and keep the answer."""
         answer = super().send(request)
         self.answer, self.at = answer, self._clock.now()
+        self.slowest = max(self.slowest, answer.elapsed)
         return answer
+
+
+def _why_unanswered(error: GatewayError, settings: Settings) -> str:
+    if not isinstance(error, GatewayTimeout):
+        return THEM
+    longer = longer_times(settings, allowed_time(settings))
+    return f"if it is only slow, {longer}; otherwise {THEM}" if longer else THEM
 
 
 def _clock_skew(answer: Answer, heard_at: dt.datetime) -> Finding:
