@@ -57,6 +57,8 @@ class AttentionReason(enum.StrEnum):
     """Two answers of the gateway about our ticket disagree."""
     OVERDUE = "overdue"
     """The ticket did not end in time."""
+    NOT_STARTED = "not_started"
+    """The ticket runs and no step of its flow does: nobody is asked to decide it."""
     UNSENT = "unsent"
     """The create has not left so often that something must be wrong here: a name, a certificate, a setting."""
     EFFECT_PARKED = "effect_parked"
@@ -206,8 +208,7 @@ class Attempt:
 class Ticket:
     """The gateway's object that a change is bound to. Known by its id; its sn need not be unique.
 
-    Attributes:
-        channel: How it was found: ``answer``, ``lookup``, ``callback`` or ``operator``.
+    Its channel tells how it was found: ``answer``, ``lookup``, ``callback`` or ``operator``.
     """
 
     gateway: str
@@ -383,8 +384,7 @@ class Entry:
 
     Attributes:
         seq: 1 for the first, without gaps.
-        source: The state before; empty for the first entry.
-        dest: The state after; the same as ``source`` where the trigger only added facts.
+        source, dest: The states before (empty for the first entry) and after; the same where only facts were added.
         evidence: The typed facts that the trigger brought.
         effects: The ids of the effects planned in the same commit.
     """

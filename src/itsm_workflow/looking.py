@@ -7,11 +7,13 @@ was claimed and not asked about when the time of the pass is over falls due agai
 from __future__ import annotations
 
 import concurrent.futures as cf
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.change import AttentionReason
 from itsm_workflow.courier import WORKER
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.asking import asked, bounded
@@ -20,19 +22,22 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.settle import Read, ReadAnswer
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
+    from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
     from itsm_workflow.isolation import Isolation
     from itsm_workflow.journal import Journal, Prepared
     from itsm_workflow.loop import Loop
     from itsm_workflow.observe import Observers
     from itsm_workflow.pass_time import PassTime
+    from itsm_workflow.policy import Policy
     from itsm_workflow.settle import LookupAnswer, Plan
     from itsm_workflow.storage.codec import Stored
 
     Answers = Sequence[ReadAnswer | LookupAnswer]
+
+_WATCHED = dt.timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -149,13 +154,16 @@ class Looks:
         """Ask for many results at once, and return them by change.
 
         Only of our own tickets, since the read is destructive. One of another gateway may have the id of one of these.
+        Nor of those whose flow may not have begun: a result does not show that.
         """
+        policy = self.journal.policy
         ours = {
             one.stored.change.id: ticket
             for one in won
             if isinstance(one.plan.question, Read)
             and (ticket := one.stored.change.ticket)
             and self.loop.foreign(ticket) is None
+            and not _is_read_in_full(one.before, ticket, self.journal.clock.now(), policy)
         }
         if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
@@ -178,6 +186,18 @@ def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
     except Exception as error:  # noqa: BLE001 - as above
         answers.set_exception(error)
     return answers
+
+
+def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
+    """Tell whether the look is to show whether a step of the ticket's flow runs.
+
+    It is while attention says that none does, and in the first hour in which that is wrong. A read that fails is
+    followed by others in that hour.
+    """
+    attention, wrong_since = stored.change.attention, ticket.recorded_at + policy.not_started
+    if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
+        return True
+    return now >= wrong_since and (stored.due_at or now) < wrong_since + _WATCHED
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

@@ -91,6 +91,8 @@ class Policy:
         effect_attempts: Deliveries without success after which an effect is parked.
         effect_unknown: How long an effect may be due without a process that looks at its change having a function for
             it, before a person is told.
+        not_started: How old a ticket may get of whose flow no step runs before a person is told: nobody is asked to
+            decide it. A loaded ticket system begins a flow within half a minute.
         overdue: How old a waiting ticket may get before a person is told.
     """
 
@@ -121,6 +123,7 @@ class Policy:
     effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)
     effect_attempts: int = _count(8, 1)
     effect_unknown: dt.timedelta = _seconds(1 * HOUR)
+    not_started: dt.timedelta = _seconds(5 * MINUTE)
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:

@@ -79,6 +79,8 @@ ADVICE = {
     "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
     "no_approval_step": "ask who approved it, then attest_approval or abandon; the service's flow may ask nobody",
     "disagreement": "compare the ticket with the facts; clear the attention when it is understood",
+    "not_started": "look at its flow in the ticket system, a value of the form can have stopped it; wait, or abandon "
+    "the change, and the ticket is withdrawn as soon as the ticket system lets it",
     "overdue": "remind the approvers, or withdraw",
     "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
     "effect_parked": "mend what failed, then retry the effect",
@@ -179,6 +181,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     withdrawn = withdrawal.unresolved(change)
     if withdrawn is not None:
         return f"waits for {where} to end as withdrawn, since it was withdrawn ({withdrawal.since(withdrawn)})"
+    if change.attention is not None and change.attention.reason is AttentionReason.NOT_STARTED:
+        return f"waits for the flow of {where} to begin: nobody is asked to decide it"
     approvers = ", ".join(change.form.approvers) or "its approvers"
     since = f" since {_at(ticket.recorded_at)}" if ticket else ""
     lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""

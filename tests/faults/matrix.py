@@ -92,6 +92,7 @@ _ROWS = (
         "approves nothing before an operator accepts",
     ),
     Row("K13", "authentic callbacks without end, of a captured credential", "bounded entries and looks; ours is heard"),
+    Row("K14", "a ticket whose flow starts hours later, or never", "a person is told; given up, it is withdrawn"),
     Row("X1", "injection into ids, numbers, titles and statuses", "no file outside, no line of its own in a log"),
     Row("X2", "secrets", "in no log, repr, traceback, pickle, row or answer"),
     Row("X3", "ways around the machine", "not reachable, and the store refuses"),

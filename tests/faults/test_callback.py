@@ -6,13 +6,14 @@ import contextlib
 import json
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow import State
 from itsm_workflow.callbacks.credential import HEADER, PATH
-from itsm_workflow.change import AttentionReason
+from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.sandbox import acting
@@ -401,6 +402,47 @@ def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: F
                 accepted = workflow.accept_after_withdrawal(change.id, actor="ops", reason="it is wanted after all")
                 assert (accepted.state == State.APPROVED) is (ticket.status is Status.FINISHED)
     faults.note(f"{waiting} waited for an operator")
+
+
+@row("K14")
+def test_k14_ticket_whose_flow_starts_hours_later_or_never(faults: Faults) -> None:
+    """A person is told, gives it up or waits; a flow that starts is then decided, or withdrawn, and never both."""
+    ends: Counter[str] = Counter()
+    for seed in faults.cases(range(faults.pick(quick=10, full=500))):
+        random = Random(seed)
+        world = World(seed, behaviour=Behaviour(start_delay=random.uniform(1.0, 25.0)))
+        workflow = world.workflow()
+        change = world.apply(workflow)
+        ticket = world.ticket_of(change)
+        ticket.stalled = True
+        with faults.case(seed):
+            world.reconcile_for(workflow, hours=1)
+            attention = workflow.get(change.id).attention
+            assert attention is not None
+            assert attention.reason is AttentionReason.NOT_STARTED
+            gives_up, starts, hurries = (random.random() < chance for chance in (0.7, 0.8, 0.3))
+            if gives_up:
+                workflow.abandon(change.id, actor="ops", reason="nobody is asked")
+            world.reconcile_for(workflow, hours=random.randint(0, 24))
+            if starts:
+                world.ledger.begin(ticket)
+            if starts and (hurries or not gives_up):
+                world.decide(ticket, approved=True)
+            world.reconcile_for(workflow, hours=8)
+            after = workflow.get(change.id)
+            told = after.attention.reason if after.attention else None
+            ends[f"{after.outcome} {ticket.status} {told}"] += 1
+            assert (after.outcome is Outcome.ABANDONED) is gives_up
+            if not gives_up:
+                assert (after.state == State.APPROVED) is starts
+                assert starts or told is AttentionReason.NOT_STARTED
+            elif not starts:
+                assert (ticket.status, told) == (Status.RUNNING, None)
+            elif hurries:
+                assert (ticket.status, told) == (Status.FINISHED, AttentionReason.DISAGREEMENT)
+            else:
+                assert (ticket.status, told) == (Status.REVOKED, None)
+    faults.note(", ".join(f"{end}: {count}" for end, count in sorted(ends.items())))
 
 
 @row("K1")

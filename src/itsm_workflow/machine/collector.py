@@ -162,7 +162,7 @@ def approval_table(
         row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,
             guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket known"),
         row(trigger=T.ABANDON, sources=watched, dest=refused, evidence=ev.Decision,
-            guard=guards.approval_is_unproven, update=updates.abandoned, note="given up, nobody vouches for it"),
+            guard=guards.may_be_given_up, update=updates.abandoned, note="given up, nobody vouches for it or is asked"),
         row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
             update=updates.attention_raised, note="a person should look"),
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,

@@ -9,6 +9,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
 from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine import withdrawal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -140,15 +141,21 @@ def undelivered_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, 
 
 
 def sweep_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Look on for some days at endings that can revive, and at creates that were unknown; at once on a late hint."""
+    """Look on at tickets that may still be decided, and at creates that were unknown; at once on a late hint."""
     ended, attempt, heard = change.ended_at, change.attempt, change.heard
     if ended is not None and heard is not None and heard.at > ended and not looked:
         return min(heard.at, now)
-    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
     was_unknown = attempt is not None and attempt.unknown_since is not None
-    if ended is None or not (can_revive or was_unknown) or now >= ended + policy.sweep_for:
-        return None
-    return now + policy.sweep_every
+    lookup = ended is not None and was_unknown and now < ended + policy.sweep_for
+    return now + policy.sweep_every if lookup or ticket_is_swept(change, now, policy) else None
+
+
+def ticket_is_swept(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
+    """Return whether the ticket of an ended change is looked at: its ending can revive, or it had none yet."""
+    if change.ended_at is None:
+        return False
+    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
+    return (can_revive and now < change.ended_at + policy.sweep_for) or withdrawal.may_still_act(change, now, policy)
 
 
 def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) -> dt.datetime | None:

@@ -178,6 +178,14 @@ def is_refused(facts: Facts) -> str | None:
     return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
 
 
+def may_be_given_up(facts: Facts) -> str | None:
+    """The gateway cannot show that the ticket was approved as the rule wants it, or the ticket's flow has not begun."""
+    attention = facts.change.attention
+    if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
+        return None
+    return approval_is_unproven(facts)
+
+
 def approval_is_unproven(facts: Facts) -> str | None:
     """The ticket ended, and the gateway cannot show that it was approved as the rule wants it."""
     attention = facts.change.attention
@@ -212,6 +220,13 @@ def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datet
     if suspicion is None or suspicion.status != snapshot.status:
         return False
     return min(snapshot.seen_at, now) >= suspicion.since + policy.quiet
+
+
+def has_started(snapshot: ev.Snapshot) -> bool | None:
+    """Tell whether a step of an open ticket's flow was seen to run; None if the steps could not be read."""
+    if snapshot.approval_step or snapshot.step_running:
+        return True
+    return None if snapshot.approval_step is None or snapshot.step_running is None else False
 
 
 def confirms_outcome(facts: Facts) -> str | None:

@@ -221,8 +221,11 @@ def rejected(facts: Facts) -> ChangeRequest:
 
 
 def abandoned(facts: Facts) -> ChangeRequest:
-    """Give up."""
-    return _ended(facts, Outcome.ABANDONED)
+    """Give up; a ticket whose flow has not begun may begin any time, and is withdrawn as soon as that can be done."""
+    change, attention = _ended(facts, Outcome.ABANDONED), facts.change.attention
+    if attention is None or attention.reason is not AttentionReason.NOT_STARTED:
+        return change
+    return withdrawal_planned(attrs.evolve(facts, change=change))
 
 
 def contradicted(facts: Facts) -> ChangeRequest:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, EffectStatus
+from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
 from itsm_workflow.machine import evidence as ev
 
 if TYPE_CHECKING:
@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 def unresolved(change: ChangeRequest) -> PlannedEffect | None:
     """Return the withdrawal that was delivered, or may have been, and that no operator has set aside."""
     return next((one for one in _withdrawals(change) if one.status is EffectStatus.DELIVERED or one.unsure), None)
+
+
+def is_pursued(change: ChangeRequest) -> bool:
+    """Return whether the change was given up and its ticket, which was open then, is to be withdrawn or was."""
+    given_up = change.outcome is Outcome.ABANDONED and change.ticket is not None
+    return given_up and any(one.name == WITHDRAW for one in change.effects)
+
+
+def may_still_act(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
+    """Return whether the ticket of a change that was given up may still be decided, so that it is looked at.
+
+    Until its withdrawal was delivered, and for some days after that: it may revive.
+    """
+    if not is_pursued(change):
+        return False
+    undone = {EffectStatus.PLANNED, EffectStatus.STARTED}
+    return any(
+        one.name == WITHDRAW and (one.status in undone or now < one.due_at + policy.sweep_for) for one in change.effects
+    )
 
 
 def is_in_delivery(change: ChangeRequest) -> bool:

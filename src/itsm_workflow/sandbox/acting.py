@@ -43,7 +43,7 @@ def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
         return ledger.compose(ticket)
     early = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
     phase, refused = ticket.phase, ledger.behaviour.early_refusal_chance
-    if early and refused > 0 and ledger.random.random() < refused:
+    if ticket.stalled or (early and refused > 0 and ledger.random.random() < refused):
         text = "抱歉，单据执行中，无法撤销"
         raise invalid(text)
     _log(ledger, ticket, operator, "撤销单据", in_step=ticket.step_running)

@@ -4,6 +4,7 @@
 ``GET  /_sandbox/ledger/``                  every ticket, the failed list, calls per endpoint, what is planned
 ``POST /_sandbox/approve/``                 ``{"sn": …, "approver": …, "remark": …}``; also ``reject``
 ``POST /_sandbox/withdraw/``                ``{"sn": …, "operator": …}``; also ``suspend``, ``resume``, ``terminate``
+``POST /_sandbox/begin/``                   ``{"sn": …}``: starts its flow now, also one that a fault holds
 ``POST /_sandbox/duplicate_sn/``            ``{"sn": …}``: a foreign ticket under the same number
 ``POST /_sandbox/faults/``                  a :class:`~itsm_workflow.sandbox.faults.Fault` as JSON; answers its ``id``
 ``GET  /_sandbox/faults/``                  every armed fault and what it met
@@ -132,6 +133,10 @@ def _duplicate(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
     return plain(sandbox.duplicate_sn(_sn(given)))
 
 
+def _begin(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
+    return plain(sandbox.begin(_sn(given)))
+
+
 def _sn(given: Mapping[str, Any]) -> str | int:
     sn = given.get("sn")
     if not isinstance(sn, (str, int)):
@@ -170,6 +175,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Mapping[str, Any]], object]] 
     ("POST", "approve"): _decide("approve"),
     ("POST", "reject"): _decide("reject"),
     **{("POST", name): _operate(name) for name in ("withdraw", "suspend", "resume", "terminate")},
+    ("POST", "begin"): _begin,
     ("POST", "duplicate_sn"): _duplicate,
     ("GET", "faults"): _faults,
     ("POST", "faults"): _arm,

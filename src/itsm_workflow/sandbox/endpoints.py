@@ -19,6 +19,7 @@ import attrs
 
 from itsm_workflow.sandbox import catalog, envelope, reading, writing
 from itsm_workflow.sandbox.refusals import METHOD_NOT_ALLOWED, Refusal, Unforeseen, server_error, unexpected
+from itsm_workflow.sandbox.ticket import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,20 +110,20 @@ class Api:
         self._ledger = ledger
         self._require_authorization = require_authorization
 
-    def handle(self, request: Request, *, eager: bool = False) -> Reply:
+    def handle(self, request: Request, *, flow: Flow = Flow.SOON) -> Reply:
         """Serve one request.
 
         Args:
             request: what came in.
-            eager: a create runs its flow to the end before it is answered.
+            flow: when the flow of a ticket starts that it creates.
         """
         later = self._ledger.run_due()
-        answer, before = self._route(request, eager=eager)
-        if eager:
+        answer, before = self._route(request, flow=flow)
+        if flow is Flow.AT_ONCE:
             before = [*before, *self._ledger.collect()]
         return Reply(answer=answer, before=tuple(before), later=tuple(later))
 
-    def _route(self, request: Request, *, eager: bool) -> tuple[Answer, list[Outgoing]]:
+    def _route(self, request: Request, *, flow: Flow) -> tuple[Answer, list[Outgoing]]:
         language, path = request.language, request.path
         if not path.endswith("/") and _name(path + "/") is not None:
             query = f"?{request.query}" if request.query else ""
@@ -142,13 +143,13 @@ class Api:
         if self._require_authorization and not request.came_through_gateway:
             return envelope.not_through_gateway(language), []
         self._ledger.requests[name] += 1
-        content, before = self._run(route, request, eager=eager)
+        content, before = self._run(route, request, flow=flow)
         return envelope.envelope(content, allow=allow, language=language), before
 
-    def _run(self, route: Route, request: Request, *, eager: bool) -> tuple[dict[str, Any], list[Outgoing]]:
+    def _run(self, route: Route, request: Request, *, flow: Flow) -> tuple[dict[str, Any], list[Outgoing]]:
         try:
-            if eager and route.run is writing.create_ticket:
-                return envelope.success(writing.create_ticket(self._ledger, request, eager=True)), []
+            if flow is not Flow.SOON and route.run is writing.create_ticket:
+                return envelope.success(writing.create_ticket(self._ledger, request, flow=flow)), []
             outcome = route.run(self._ledger, request)
         except Refusal as refusal:
             return envelope.refused(refusal), []

@@ -6,7 +6,7 @@
 Faults of requests: the answer is lost after the work was done, held until released, delayed, replaced by an HTTP
 error or a page of HTML, the API gateway in front refuses the call, or the connection is reset before anything was
 done. Faults of callbacks: sent twice, sent late, never sent (with or without an entry in callback_failed_ticket), or
-sent before the create's answer.
+sent before the create's answer. And the flow of a new ticket may never start.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Kind(StrEnum):
     REFUSE = "refuse"
     RESET = "reset"
     EARLY_CALLBACK = "early_callback"
+    FLOW_NEVER_STARTS = "flow_never_starts"
     CALLBACK_TWICE = "callback_twice"
     CALLBACK_LATE = "callback_late"
     CALLBACK_LOST = "callback_lost"
     CALLBACK_LOST_LISTED = "callback_lost_listed"
 
 
+OF_CREATES = frozenset({Kind.EARLY_CALLBACK, Kind.FLOW_NEVER_STARTS})
 OF_CALLBACKS = frozenset({Kind.CALLBACK_TWICE, Kind.CALLBACK_LATE, Kind.CALLBACK_LOST, Kind.CALLBACK_LOST_LISTED})
 
 
@@ -85,8 +87,8 @@ class Fault:
             raise ValueError(f"Fault.code must be one of {', '.join(map(str, IN_FRONT))}, not {self.code!r}")
         if (self.kind in OF_CALLBACKS) != (self.endpoint == CALLBACK):
             raise ValueError(f"A fault of kind {self.kind.value} cannot concern {self.endpoint!r}.")
-        if self.kind is Kind.EARLY_CALLBACK and self.endpoint != "create_ticket":
-            raise ValueError("Only a create can be answered after its callback.")
+        if self.kind in OF_CREATES and self.endpoint != "create_ticket":
+            raise ValueError(f"A fault of kind {self.kind.value} can only concern create_ticket.")
 
 
 class Armed:
@@ -211,6 +213,13 @@ class Faults:
     def early_callback(self, *, nth: int = 1, always: bool = False) -> Armed:
         """Run a create's flow to its end, approved by its first approver, and send the callback before the answer."""
         return self.add(Fault(kind=Kind.EARLY_CALLBACK, endpoint="create_ticket", nth=nth, always=always))
+
+    def flow_never_starts(self, *, nth: int = 1, always: bool = False) -> Armed:
+        """Answer a create with success and never start its flow: no step runs, and withdrawals are refused.
+
+        `Sandbox.begin` starts it later.
+        """
+        return self.add(Fault(kind=Kind.FLOW_NEVER_STARTS, endpoint="create_ticket", nth=nth, always=always))
 
     def callback_twice(self, *, nth: int = 1, always: bool = False) -> Armed:
         """Send a callback twice."""

@@ -18,6 +18,7 @@ from itsm_workflow.sandbox.envelope import Answer, broken_page, refused_in_front
 from itsm_workflow.sandbox.faults import Kind
 from itsm_workflow.sandbox.index_page import index_page
 from itsm_workflow.sandbox.request import Request
+from itsm_workflow.sandbox.ticket import Flow
 
 if TYPE_CHECKING:
     from itsm_workflow.sandbox.faults import Armed
@@ -120,7 +121,8 @@ class Handler(BaseHTTPRequestHandler):
     def _misbehave(self, armed: Armed, request: Request) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
         done = fault.kind is not Kind.REFUSE and (fault.processed or fault.kind in {Kind.LOSE_ANSWER, Kind.HOLD})
-        answer = sandbox.serve(request, eager=fault.kind is Kind.EARLY_CALLBACK) if done else None
+        flow = {Kind.EARLY_CALLBACK: Flow.AT_ONCE, Kind.FLOW_NEVER_STARTS: Flow.NEVER}.get(fault.kind, Flow.SOON)
+        answer = sandbox.serve(request, flow=flow) if done else None
         armed.answer = answer
         armed.reached.set()
         if fault.kind is Kind.STATUS:

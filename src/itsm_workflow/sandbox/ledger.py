@@ -25,6 +25,7 @@ from itsm_workflow.sandbox.ticket import (
     CallbackAttempt,
     Decision,
     Draft,
+    Flow,
     LogLine,
     Outcome,
     Outgoing,
@@ -162,18 +163,20 @@ class Ledger:
 
     # --- Filing --------------------------------------------------------------------------------------------------
 
-    def file(self, draft: Draft, *, eager: bool = False) -> Ticket:
-        """Store a ticket whose flow starts later.
+    def file(self, draft: Draft, *, flow: Flow = Flow.SOON) -> Ticket:
+        """Store a ticket.
 
         Args:
             draft: a create that passed every check.
-            eager: run the flow to its end at once, approved by its first approver if it has one, so that the
-                callback exists before the answer to the create does (:meth:`collect` hands it out).
+            flow: when its flow starts. If at once, the callback exists before the answer to the create does
+                (:meth:`collect` hands it out).
         """
         ticket = self._store(draft, self.draw_number())
-        if eager:
-            self._open_submit_step(ticket)
-            self._start(ticket)
+        if flow is Flow.NEVER:
+            ticket.stalled = True
+            return ticket
+        if flow is Flow.AT_ONCE:
+            self.begin(ticket)
             if ticket.step_running:
                 at = self.now()
                 ticket.pending = Decision(approver=ticket.processors[0], approved=True, remark="", at=at)
@@ -198,8 +201,7 @@ class Ledger:
         )
         ticket = self._store(draft, original.sn)
         ticket.foreign = True
-        self._open_submit_step(ticket)
-        self._start(ticket)
+        self.begin(ticket)
         return ticket
 
     def draw_number(self) -> str:
@@ -250,8 +252,14 @@ class Ledger:
         taken, self._outbox = self._outbox, []
         return taken
 
+    def begin(self, ticket: Ticket) -> None:
+        """Start a ticket's flow now, also one that would never have started."""
+        ticket.stalled = False
+        self._open_submit_step(ticket)
+        self._start(ticket)
+
     def _open_submit_step(self, ticket: Ticket) -> None:
-        if ticket.phase is Phase.CREATED:
+        if ticket.phase is Phase.CREATED and not ticket.stalled:
             ticket.phase = Phase.SUBMITTING
 
     def _start(self, ticket: Ticket) -> None:

@@ -24,7 +24,7 @@ from itsm_workflow.sandbox.faults import CALLBACK, Faults, Kind
 from itsm_workflow.sandbox.http_side import Listener
 from itsm_workflow.sandbox.ledger import Behaviour, Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import Flow, Outcome
 from itsm_workflow.sandbox.times import utc_now
 
 if TYPE_CHECKING:
@@ -249,19 +249,25 @@ class Sandbox:
 
     def terminate(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Terminate a ticket, by its first approver unless somebody is named; its callback was sent then."""
-        return self._operate(sn, lambda ticket: acting.terminate(self.ledger, ticket, operator or _first(ticket)))
+        return self._operate(
+            sn, lambda ticket: acting.terminate(self.ledger, ticket, operator or ticket.first_approver)
+        )
 
     def suspend(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Suspend a ticket, by its first approver unless somebody is named."""
-        return self._operate(sn, lambda ticket: acting.suspend(self.ledger, ticket, operator or _first(ticket)))
+        return self._operate(sn, lambda ticket: acting.suspend(self.ledger, ticket, operator or ticket.first_approver))
 
     def resume(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Resume a suspended ticket, by its first approver unless somebody is named."""
-        return self._operate(sn, lambda ticket: acting.resume(self.ledger, ticket, operator or _first(ticket)))
+        return self._operate(sn, lambda ticket: acting.resume(self.ledger, ticket, operator or ticket.first_approver))
 
     def jam(self, sn: str | int, *, approver: str | None = None) -> TicketView:
         """Leave a ticket as two simultaneous approvals by one person can: RUNNING, and nobody can decide it."""
-        return self._operate(sn, lambda ticket: acting.jam(self.ledger, ticket, approver or _first(ticket)))
+        return self._operate(sn, lambda ticket: acting.jam(self.ledger, ticket, approver or ticket.first_approver))
+
+    def begin(self, sn: str | int) -> TicketView:
+        """Start a ticket's flow now, also one that a fault keeps from starting."""
+        return self._operate(sn, self.ledger.begin)
 
     def duplicate_sn(self, sn: str | int, *, title: str = "somebody else's", creator: str = "stranger") -> TicketView:
         """Give a ticket's number to a second, foreign ticket, as BK-ITSM does after losing its day counter."""
@@ -289,10 +295,10 @@ class Sandbox:
 
     # --- For the HTTP side ----------------------------------------------------------------------------------------
 
-    def serve(self, request: Request, *, eager: bool = False) -> Answer:
+    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> Answer:
         """Serve one API request, with the callbacks that belong before its answer."""
         with self._changed:
-            reply = self._api.handle(request, eager=eager)
+            reply = self._api.handle(request, flow=flow)
             self._changed.notify_all()
         for outgoing in reply.later:
             self._deliver_soon(outgoing)
@@ -316,7 +322,7 @@ class Sandbox:
             ticket = self._find(sn)
             if self._drive:
                 self._changed.wait_for(lambda: ticket.step_running or ticket.ended, timeout)
-            acting.decide(self.ledger, ticket, approver or _first(ticket), approved=approved, remark=remark)
+            acting.decide(self.ledger, ticket, approver or ticket.first_approver, approved=approved, remark=remark)
             self._changed.notify_all()
             return ticket.view()
 
@@ -392,8 +398,3 @@ class Sandbox:
         with self._changed:
             self._threads.add(thread)
             thread.start()  # under the lock: who closes must not find a thread that has not begun
-
-
-def _first(ticket: Ticket) -> str:
-    """Name who acts when nobody is named."""
-    return ticket.draft.approvers[0] if ticket.draft.approvers else ""

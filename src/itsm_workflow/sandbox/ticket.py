@@ -43,6 +43,17 @@ class Phase(Enum):
     OVER = "over"
 
 
+class Flow(Enum):
+    """When the flow of a new ticket starts."""
+
+    SOON = "soon"
+    """After the delay."""
+    AT_ONCE = "at once"
+    """It runs to its end before the create is answered, approved by its first approver if it has one."""
+    NEVER = "never"
+    """The server's worker dies over it without a word; `Ledger.begin` starts it all the same."""
+
+
 class Outcome(StrEnum):
     """What became of one callback."""
 
@@ -176,6 +187,7 @@ class Ticket:
     pending: Decision | None = None
     decided: Decision | None = None
     stuck: bool = False
+    stalled: bool = False
     foreign: bool = False
     assigned: tuple[str, ...] = ()
     comment_id: str = ""
@@ -205,6 +217,11 @@ class Ticket:
     def processors(self) -> tuple[str, ...]:
         """Who may act now: the approvers, or those the step was transferred to, while it runs; else nobody."""
         return (self.assigned or self.draft.approvers) if self.step_running else ()
+
+    @property
+    def first_approver(self) -> str:
+        """Who acts when nobody is named; empty if the flow has no approvers."""
+        return self.draft.approvers[0] if self.draft.approvers else ""
 
     @property
     def callback_url(self) -> str:

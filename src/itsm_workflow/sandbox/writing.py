@@ -8,6 +8,7 @@ from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.create_form import read_create
 from itsm_workflow.sandbox.ledger import APPROVAL_STEP
 from itsm_workflow.sandbox.refusals import NOT_OPERATED, Refusal, Unforeseen, bad_parameter, invalid, unexpected
+from itsm_workflow.sandbox.ticket import Flow
 
 if TYPE_CHECKING:
     from itsm_workflow.sandbox.ledger import Ledger
@@ -21,13 +22,13 @@ _NEEDS_PEOPLE = (
 )
 
 
-def create_ticket(ledger: Ledger, request: Request, *, eager: bool = False) -> object:
+def create_ticket(ledger: Ledger, request: Request, *, flow: Flow = Flow.SOON) -> object:
     """File a ticket; nothing keeps the same body from filing another.
 
     Args:
         ledger: where.
         request: the create.
-        eager: run the flow to its end before answering, see :meth:`Ledger.file`.
+        flow: when the ticket's flow starts, see :meth:`Ledger.file`.
     """
     body = request.json()
     if not isinstance(body, dict):
@@ -39,7 +40,7 @@ def create_ticket(ledger: Ledger, request: Request, *, eager: bool = False) -> o
         if refusal.uses_number:
             ledger.draw_number()
         raise
-    return rendering.created(ledger, ledger.file(draft, eager=eager))
+    return rendering.created(ledger, ledger.file(draft, flow=flow))
 
 
 def operate_ticket(ledger: Ledger, request: Request) -> list[Outgoing]:

@@ -12,7 +12,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.guards import OUTCOMES, has_stayed
+from itsm_workflow.machine.guards import OUTCOMES, has_started, has_stayed
 from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step
 
@@ -253,9 +253,22 @@ def _decide_open(
     elif attention is not None and attention.reason in DOUBTS:
         agreed = ev.Decision(reason="the gateway's answers agree again: the ticket is open")
         steps.append(Step(Trigger.CLEAR_ATTENTION, agreed))
+    elif attention is not None and attention.reason is AttentionReason.NOT_STARTED and has_started(snapshot):
+        steps.append(Step(Trigger.CLEAR_ATTENTION, ev.Decision(reason="a step of the ticket's flow runs")))
     else:
-        steps += _overdue(change, now, policy)
+        steps += _not_started(change, snapshot, now, policy) or _overdue(change, now, policy)
     return tuple(steps)
+
+
+def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> tuple[Step, ...]:
+    """The server answers a create with success, and the flow behind the ticket may fail without a word."""
+    ticket, is_running = change.ticket, snapshot.status is ev.TicketStatus.RUNNING
+    if change.attention is not None or ticket is None or not is_running or has_started(snapshot) is not False:
+        return ()
+    if now < ticket.recorded_at + policy.not_started:
+        return ()
+    since = f"{ticket.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (_concern(AttentionReason.NOT_STARTED, ticket=ticket.id, since=since),)
 
 
 def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
@@ -285,6 +298,9 @@ def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[S
 def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:
     if isinstance(verdict, Doubt):
         news = not _is_known(change, snapshot, verdict)
+    elif withdrawal.is_pursued(change) and verdict is not Verdict.APPROVED:
+        # It was given up with its ticket open: what is left of the ticket is withdrawn, or ends by itself.
+        news = verdict is Verdict.OPEN and withdrawal.unresolved(change) is not None
     else:
         news = OUTCOMES.get(verdict) is not change.ticket_outcome
     return (Step(Trigger.RECORD_CONTRADICTION, snapshot),) if news else ()

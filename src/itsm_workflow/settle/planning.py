@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.machine.due import effect_due, rest_due
+from itsm_workflow.machine.due import effect_due, rest_due, ticket_is_swept
 from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
 
 if TYPE_CHECKING:
@@ -138,9 +138,8 @@ def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, poli
 
 def _plan_sweep(change: ChangeRequest, ended: dt.datetime, now: dt.datetime, policy: Policy) -> Plan | None:
     late_hint = change.heard is not None and change.heard.at > ended
-    can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
     was_unknown = change.attempt is not None and change.attempt.unknown_since is not None
-    over = now >= ended + policy.sweep_for
-    read = change.ticket is not None and (late_hint or (can_revive and not over))
-    lookup = (was_unknown and not over) or (late_hint and change.ticket is None and change.attempt is not None)
+    read = change.ticket is not None and (late_hint or ticket_is_swept(change, now, policy))
+    unbound = change.ticket is None and change.attempt is not None
+    lookup = (was_unknown and now < ended + policy.sweep_for) or (late_hint and unbound)
     return Plan(question=Sweep(read=read, lookup=lookup)) if read or lookup else None

@@ -85,15 +85,15 @@ class MemorySandbox:
 
     def terminate(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Terminate a ticket, by its first approver unless somebody is named."""
-        return self._operate(sn, lambda found: acting.terminate(self.ledger, found, operator or _first(found)))
+        return self._operate(sn, lambda found: acting.terminate(self.ledger, found, operator or found.first_approver))
 
     def suspend(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Suspend a ticket, by its first approver unless somebody is named."""
-        return self._operate(sn, lambda found: acting.suspend(self.ledger, found, operator or _first(found)))
+        return self._operate(sn, lambda found: acting.suspend(self.ledger, found, operator or found.first_approver))
 
     def resume(self, sn: str | int, *, operator: str | None = None) -> TicketView:
         """Resume a suspended ticket, by its first approver unless somebody is named."""
-        return self._operate(sn, lambda found: acting.resume(self.ledger, found, operator or _first(found)))
+        return self._operate(sn, lambda found: acting.resume(self.ledger, found, operator or found.first_approver))
 
     def pass_time(self, seconds: float) -> int:
         """Let time pass, and all that becomes due in the ticket system happen.
@@ -107,7 +107,7 @@ class MemorySandbox:
     def _decide(self, sn: str | int, approver: str | None, remark: str, *, approved: bool) -> TicketView:
         self.pass_time(self.ledger.behaviour.start_delay)
         found = self._find(sn)
-        acting.decide(self.ledger, found, approver or _first(found), approved=approved, remark=remark)
+        acting.decide(self.ledger, found, approver or found.first_approver, approved=approved, remark=remark)
         self.pass_time(self.ledger.behaviour.decision_delay)
         return found.view()
 
@@ -146,7 +146,3 @@ class MemorySandbox:
             known = ", ".join(str(one.id) for one in found)
             raise LookupError(f"sn: several tickets have the number {sn}: give the id of one, which are {known}")
         return found[0]
-
-
-def _first(ticket: Ticket) -> str:
-    return ticket.draft.approvers[0] if ticket.draft.approvers else ""

@@ -13,6 +13,7 @@ import attrs
 
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.endpoints import endpoint_of
+from itsm_workflow.sandbox.ticket import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,12 +45,12 @@ class WatchedSandbox(Sandbox):
         self.before: dict[str, Callable[[], object]] = {}
         self.twist: dict[str, Callable[[Served], Served]] = {}
 
-    def serve(self, request: Request, *, eager: bool = False) -> Served:
+    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> Served:
         """Serve one request, with what a test does before it, and to its answer."""
         name = endpoint_of(request.path) or request.path
         self.calls.append(Call(name, json.loads(request.body) if request.body else request.parameters))
         self.before.get(name, _nothing)()
-        answer = super().serve(request, eager=eager)
+        answer = super().serve(request, flow=flow)
         return self.twist.get(name, _unchanged)(answer)
 
     def bodies(self, endpoint: str) -> list[Any]:

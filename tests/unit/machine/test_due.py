@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
+from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus, HeardCallback
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.machine.due import asking_due, next_due, rest_due
+from itsm_workflow.machine.due import asking_due, next_due, rest_due, ticket_is_swept
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
@@ -47,6 +47,15 @@ def looks(change: ChangeRequest, done: int) -> ChangeRequest:
 def withdrawing(change: ChangeRequest, at: float = 0) -> ChangeRequest:
     """Return the change with a withdrawal that was asked for."""
     return x.with_effect(change, x.planned(id="W1", name=WITHDRAW, due_at=x.later(at)))
+
+
+def given_up(status: EffectStatus, at: float = 400) -> ChangeRequest:
+    """Return a change that was abandoned while its ticket's flow had not started, and how far its withdrawal is."""
+    stalled = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
+    change = x.after(stalled, (Trigger.ABANDON, ev.Decision(reason="nobody is asked")), at=at)
+    [effect] = change.effects
+    later = {} if status is EffectStatus.PLANNED else {"status": status}
+    return attrs.evolve(change, effects=(attrs.evolve(effect, **later),))
 
 
 CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
@@ -86,6 +95,10 @@ CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
     "for seven days as well": (x.WITHDRAWN, 100 + 7 * DAY, True, None),
     "a send that was unknown may have made another ticket": (APPROVED_LATE, 30, True, 30 + 6 * 3600),
     "an abandoned one as well": (x.ABANDONED, 600, True, 600 + 6 * 3600),
+    "a ticket that never started is withdrawn at once": (given_up(EffectStatus.PLANNED), 400, False, 400),
+    "and looked at": (given_up(EffectStatus.DELIVERED), 500, True, 500 + 6 * 3600),
+    "for seven days after its withdrawal": (given_up(EffectStatus.DELIVERED), 400 + 7 * DAY, True, None),
+    "also if it had ended before": (given_up(EffectStatus.SUPERSEDED), 500, True, 500 + 6 * 3600),
     "a late hint is looked into": (heard(APPROVED_DONE, 50), 60, False, 50),
     "and used up": (heard(APPROVED_DONE, 50), 60, True, None),
     "an early hint is no late one": (heard(APPROVED_DONE, 15), 60, False, None),
@@ -130,6 +143,17 @@ def test_absence_is_found_on_time_however_often_a_person_looked() -> None:
 
     # 876 seconds of waits, and at most two more before each of the seven looks.
     assert 876 <= now <= 876 + 7 * 2
+
+
+def test_a_ticket_whose_withdrawal_is_still_due_is_looked_at_for_as_long_as_that_takes() -> None:
+    """It may start any time."""
+    change = given_up(EffectStatus.PLANNED)
+    for days in (1, 8, 400):
+        assert ticket_is_swept(change, x.later(days * DAY), x.POLICY)
+    parked = attrs.evolve(change, effects=(attrs.evolve(change.effects[0], status=EffectStatus.PARKED),))
+    assert ticket_is_swept(parked, x.later(DAY), x.POLICY)
+    assert not ticket_is_swept(parked, x.later(8 * DAY), x.POLICY)
+    assert not ticket_is_swept(attrs.evolve(change, ended_at=None), x.later(DAY), x.POLICY)
 
 
 def test_a_look_beside_an_overdue_effect_leaves_its_own_time() -> None:

@@ -118,6 +118,7 @@ ATTEMPTS: dict[str, Case] = {
 }
 
 UNPROVEN = x.with_attention(x.PENDING, AttentionReason.AMBIGUOUS_SN)
+NOT_STARTED = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
 NOT_A_PERSONS = (
     "the gateway decides it: only with attention for one of "
     "ambiguous_sn, inconclusive, no_approval_step, not_as_sent, self_approved is it a person's to decide"
@@ -154,8 +155,10 @@ PEOPLE: dict[str, Case] = {
         "carol cannot attest an approval by Carol: another person must",
     ),
     "attest, the applicant's": (guards.may_attest, UNPROVEN, x.attested(approver="alice"), 0, None),
-    "give up in doubt": (guards.approval_is_unproven, UNPROVEN, WANTED, 0, None),
-    "give up, nothing in doubt": (guards.approval_is_unproven, x.PENDING, WANTED, 0, NOT_A_PERSONS),
+    "give up in doubt": (guards.may_be_given_up, UNPROVEN, WANTED, 0, None),
+    "give up, its flow never started": (guards.may_be_given_up, NOT_STARTED, WANTED, 0, None),
+    "give up, nothing in doubt": (guards.may_be_given_up, x.PENDING, WANTED, 0, NOT_A_PERSONS),
+    "attest, its flow never started": (guards.may_attest, NOT_STARTED, x.attested(), 0, NOT_A_PERSONS),
     "resend": (guards.may_resend, x.EXHAUSTED, WANTED, 0, None),
     "resend, ticket": (guards.may_resend, x.PENDING, WANTED, 0, "a ticket is known"),
     "resend, too early": (

@@ -116,6 +116,61 @@ def test_other_attention_is_for_a_person_to_clear(reason: AttentionReason) -> No
     assert decided(x.with_attention(x.PENDING, reason), x.snapshot(), at=FORTNIGHT) == ()
 
 
+FIVE_MINUTES = 301
+NOTHING_RUNS = x.snapshot(approval_step=False, step_running=False)
+
+
+def test_a_ticket_whose_flow_does_not_start_is_told_of() -> None:
+    """After five minutes, not a second before, also where the change resumes."""
+    facts = {"ticket": "7", "since": "2024-05-17 08:00:01 UTC"}
+    concern = Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.NOT_STARTED, facts=facts))
+
+    assert decided(x.PENDING, NOTHING_RUNS, at=FIVE_MINUTES - 1) == ()
+    assert (concern,) == decided(x.PENDING, NOTHING_RUNS, at=FIVE_MINUTES)
+    resumed = Step(Trigger.RESUME, NOTHING_RUNS)
+    assert (resumed, concern) == decided(x.FAILED_CALLBACK, NOTHING_RUNS, at=FIVE_MINUTES)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(x.snapshot(approval_step=True, step_running=False), id="somebody is asked"),
+        pytest.param(x.snapshot(approval_step=False, step_running=True), id="another step runs"),
+        pytest.param(x.snapshot(approval_step=None, step_running=False), id="whether somebody is asked is not known"),
+        pytest.param(x.snapshot(approval_step=False, step_running=None), id="whether a step runs is not known"),
+        pytest.param(
+            x.snapshot(ev.TicketStatus.SUSPENDED, approval_step=False, step_running=False), id="it is suspended"
+        ),
+    ],
+)
+def test_a_ticket_that_may_have_started_is_waited_for(seen: ev.Snapshot) -> None:
+    """Nothing is said of a flow that was not seen to stand still."""
+    assert decided(x.PENDING, seen, at=FIVE_MINUTES) == ()
+
+
+def test_a_flow_that_starts_clears_the_attention() -> None:
+    """A step that runs does; a look that could not read the steps does not."""
+    change = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
+    cleared = Step(Trigger.CLEAR_ATTENTION, ev.Decision(reason="a step of the ticket's flow runs"))
+
+    assert (cleared,) == decided(change, x.snapshot(approval_step=True), at=FIVE_MINUTES)
+    assert (cleared,) == decided(change, x.snapshot(step_running=True), at=FIVE_MINUTES)
+    assert decided(change, x.snapshot(), at=FORTNIGHT) == decided(change, NOTHING_RUNS, at=FORTNIGHT) == ()
+
+
+def test_what_becomes_of_a_ticket_that_was_given_up_is_no_news_unless_it_goes_on() -> None:
+    """It waits for its withdrawal, or ends without an approval; an approval is told, and one that revives."""
+    never_started = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
+    given_up = x.after(never_started, (Trigger.ABANDON, ev.Decision(reason="nobody is asked")))
+    [effect] = given_up.effects
+    withdrawn = attrs.evolve(given_up, effects=(attrs.evolve(effect, status=EffectStatus.DELIVERED),))
+
+    for expected in (NOTHING_RUNS, REFUSED, x.withdrawn(), x.terminated()):
+        assert decided(given_up, expected) == ()
+    assert decided(given_up, APPROVED) == (Step(Trigger.RECORD_CONTRADICTION, APPROVED),)
+    assert decided(withdrawn, x.snapshot()) == (Step(Trigger.RECORD_CONTRADICTION, x.snapshot()),)
+
+
 def test_a_ticket_that_nobody_decides_is_told_of() -> None:
     """After fourteen days, not a second before, also where the change resumes."""
     concern = ev.Concern(reason=AttentionReason.OVERDUE, facts={"ticket": "7", "since": "2024-05-17"})

@@ -84,6 +84,7 @@ def tick_policy(ticks: int) -> Policy:
         effect_backoff=one,
         effect_backoff_cap=one,
         effect_attempts=2,
+        not_started=(ticks + 1) * one,
         overdue=(ticks + 1) * one,
     )
 

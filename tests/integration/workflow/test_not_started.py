@@ -1,0 +1,205 @@
+"""A ticket whose flow never starts: the server answers success, asks nobody, and refuses to withdraw it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itsm_workflow import State
+from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
+from itsm_workflow.errors import TransitionRefused
+from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+
+if TYPE_CHECKING:
+    from itsm_workflow import ChangeRequest, Workflow
+
+MINUTES = 60.0
+HOURS = 3600.0
+
+
+def stalled(office: Office, workflow: Workflow, subject: str = SUBJECT) -> ChangeRequest:
+    """Apply; the ticket is there and its flow never starts."""
+    office.sandbox.faults.flow_never_starts()
+    return workflow.apply(subject=subject, **asked())
+
+
+def attention(workflow: Workflow, change: ChangeRequest) -> AttentionReason | None:
+    """Return why a person should look at the change now."""
+    told = workflow.get(change.id).attention
+    return told.reason if told else None
+
+
+def told(office: Office, workflow: Workflow) -> ChangeRequest:
+    """Return a change whose ticket is known not to start."""
+    change = stalled(office, workflow)
+    office.pass_time(6 * MINUTES)
+    workflow.reconcile()
+    return workflow.get(change.id)
+
+
+def given_up(office: Office, workflow: Workflow) -> ChangeRequest:
+    """Return a change that was abandoned while its ticket's flow had not started."""
+    change = told(office, workflow)
+    return workflow.abandon(change.id, actor="ops", reason="its flow never started")
+
+
+def passes(office: Office, workflow: Workflow, hours: float) -> None:
+    """Let time pass, and a worker pass by every half hour."""
+    for _ in range(round(2 * hours)):
+        office.pass_time(0.5 * HOURS)
+        workflow.reconcile()
+
+
+def withdrawal(workflow: Workflow, change: ChangeRequest) -> EffectStatus:
+    """Return how far the one withdrawal of the change's ticket has come."""
+    [effect] = workflow.get(change.id).effects
+    return effect.status
+
+
+def test_a_person_is_told_after_a_few_minutes(office: Office) -> None:
+    """Once, with what to do; not before, since a loaded server takes half a minute."""
+    workflow = office.workflow()
+    change = stalled(office, workflow)
+    office.pass_time(4 * MINUTES)
+    workflow.settle(change.id)
+    assert attention(workflow, change) is None
+
+    for _ in range(3):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
+
+    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+    assert triggers(workflow, change).count("raise_attention") == 1
+    sentence = workflow.why(change.id)
+    assert "waits for the flow of ticket REQ" in sentence
+    assert "abandon the change, and the ticket is withdrawn as soon as the ticket system lets it" in sentence
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "among others"])
+def test_it_is_told_apart_from_tickets_that_wait(office: Office, together: bool) -> None:  # noqa: FBT001 - a parameter
+    """A ticket whose approver takes long has a step that runs, however many are looked at in one request."""
+    workflow = office.workflow()
+    others = [workflow.apply(subject=f"other-{n}", **asked()) for n in range(3 if together else 1)]
+    change = stalled(office, workflow)
+    for _ in range(4):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
+
+    assert [attention(workflow, one) for one in (*others, change)] == [
+        *[None] * len(others),
+        AttentionReason.NOT_STARTED,
+    ]
+
+
+def test_a_flow_that_starts_late_clears_it_and_its_approval_counts(office: Office) -> None:
+    """The worker was stopped and came back; nobody has to do anything."""
+    workflow = office.workflow()
+    change = told(office, workflow)
+    ticket = int(change.expect_ticket().id)
+
+    office.sandbox.begin(ticket)
+    office.pass_time(5 * MINUTES)
+    workflow.reconcile()
+    assert attention(workflow, change) is None
+
+    office.approve(change)
+    assert workflow.get(change.id).state == State.APPROVED
+
+
+def test_a_look_that_fails_does_not_hide_it(office: Office) -> None:
+    """The next ones show it, also where results are read together."""
+    workflow = office.workflow()
+    workflow.apply(subject="other", **asked())
+    change = stalled(office, workflow)
+    office.sandbox.faults.status("get_ticket_info", 500, always=True)
+    for _ in range(4):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
+    assert attention(workflow, change) is None
+
+    office.sandbox.faults.clear()
+    office.pass_time(5 * MINUTES)
+    workflow.reconcile()
+    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+
+
+def test_it_can_be_abandoned_and_nothing_else_can(office: Office) -> None:
+    """The subject is free at once; who waits for a decision of a flow that runs cannot give it up so."""
+    workflow = office.workflow()
+    waiting = workflow.apply(subject="other", **asked())
+    office.pass_time()
+    with pytest.raises(TransitionRefused, match="the gateway decides it"):
+        workflow.abandon(waiting.id, actor="ops", reason="too slow")
+    change = told(office, workflow)
+    with pytest.raises(TransitionRefused, match="the gateway decides it"):
+        workflow.attest_approval(
+            change.id, actor="ops", ticket_id=change.expect_ticket().id, approver="carol", evidence="said so"
+        )
+
+    ended = workflow.abandon(change.id, actor="ops", reason="its flow never started")
+
+    assert (ended.state, ended.outcome, ended.attention) == (State.REJECTED, Outcome.ABANDONED, None)
+    assert workflow.apply(subject=SUBJECT, **asked()).state == State.PENDING
+
+
+def test_the_ticket_of_an_abandoned_one_is_withdrawn_when_its_flow_starts_hours_later(office: Office) -> None:
+    """Until then the server refuses, which counts as no failure; and then nobody is asked for nothing."""
+    workflow = office.workflow()
+    change = given_up(office, workflow)
+    ticket = int(change.expect_ticket().id)
+    passes(office, workflow, hours=30)
+    assert withdrawal(workflow, change) is EffectStatus.PLANNED
+    assert attention(workflow, change) is None
+
+    office.sandbox.begin(ticket)
+    passes(office, workflow, hours=2)
+
+    assert office.sandbox.ticket(ticket).current_status == "REVOKED"
+    assert withdrawal(workflow, change) is EffectStatus.DELIVERED
+    passes(office, workflow, hours=24)
+    ended = workflow.get(change.id)
+    assert (ended.state, ended.outcome, ended.attention) == (State.REJECTED, Outcome.ABANDONED, None)
+
+
+def test_an_approval_that_overtakes_the_withdrawal_is_told_to_a_person(office: Office) -> None:
+    """The flow started and was approved between two tries, its callback was lost; the change stays given up."""
+    workflow = office.workflow()
+    change = given_up(office, workflow)
+    ticket = int(change.expect_ticket().id)
+    office.sandbox.faults.callback_lost(listed=False)
+    office.sandbox.begin(ticket)
+    office.decide(ticket, approved=True)
+
+    passes(office, workflow, hours=8)
+
+    ended = workflow.get(change.id)
+    assert (ended.state, ended.outcome) == (State.REJECTED, Outcome.ABANDONED)
+    assert attention(workflow, change) is AttentionReason.DISAGREEMENT
+    assert withdrawal(workflow, change) is EffectStatus.SUPERSEDED
+
+
+def test_a_withdrawn_ticket_that_goes_on_is_told_to_a_person(office: Office) -> None:
+    """The server says that it is withdrawn, and then its approver is asked all the same."""
+    workflow = office.workflow()
+    change = given_up(office, workflow)
+    ticket = int(change.expect_ticket().id)
+    office.sandbox.begin(ticket)
+    passes(office, workflow, hours=1)
+    with office.sandbox.locked() as ledger:
+        revived = ledger.by_id(ticket)
+        revived.status, revived.phase = type(revived.status).RUNNING, type(revived.phase).APPROVING
+
+    passes(office, workflow, hours=8)
+
+    assert attention(workflow, change) is AttentionReason.DISAGREEMENT
+
+
+def test_the_looks_end_some_days_after_the_withdrawal(office: Office) -> None:
+    """Nothing is due any more then."""
+    workflow = office.workflow()
+    change = given_up(office, workflow)
+    office.sandbox.begin(int(change.expect_ticket().id))
+    passes(office, workflow, hours=24 * 8)
+
+    assert "nothing more is due" in workflow.why(change.id)
