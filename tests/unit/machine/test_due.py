@@ -54,8 +54,7 @@ def given_up(status: EffectStatus, at: float = 400) -> ChangeRequest:
     stalled = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
     change = x.after(stalled, (Trigger.ABANDON, ev.Decision(reason="nobody is asked")), at=at)
     [effect] = change.effects
-    later = {} if status is EffectStatus.PLANNED else {"status": status}
-    return attrs.evolve(change, effects=(attrs.evolve(effect, **later),))
+    return attrs.evolve(change, effects=(attrs.evolve(effect, status=status),))
 
 
 CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
