@@ -28,6 +28,7 @@ from itsm_workflow.looking import Looks
 from itsm_workflow.loop import GATEWAY
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.notices import EndedNotices
 from itsm_workflow.pass_time import PassTime
 from itsm_workflow.settle import Deliver, Send, Step
 from itsm_workflow.storage.protocol import Cursor, Order, Query
@@ -217,8 +218,12 @@ class Reconciler:
         return self.journal.commit_one(self.journal.fire(stored, (), actor=WORKER, looked=True)), True
 
     def _mark_undelivered(self, time: PassTime) -> int:
-        """Fire fail_callback on our waiting changes among those that the gateway could not call back."""
-        gateway = bounded(self.gateway, time.list_budget(), partial(self.observers.on_trouble, ""))
+        """Fire fail_callback on our waiting changes among those that the gateway could not call back.
+
+        The numbers of our changes that have ended are taken off its list, those of nobody else.
+        """
+        budget = time.list_budget()
+        gateway = bounded(self.gateway, budget, partial(self.observers.on_trouble, ""))
         if time.is_over() or not isinstance(gateway, SupportsUndelivered):
             return 0
         try:
@@ -227,12 +232,16 @@ class Reconciler:
             self.observers.on_trouble("", error)
             return 0
         definition, marked = self.journal.definition, 0
+        ended = EndedNotices(
+            loop=self.loop.within(budget), gateway=gateway, observers=self.observers, isolation=self._isolation
+        )
         for sns in _batches(listed, PAGE):
-            query = Query(workflow=definition.name, states=(definition.roles.waiting.value,), ticket_sns=tuple(sns))
+            query = Query(workflow=definition.name, ticket_sns=tuple(sns))
             for page in self.journal.pages(query):
                 if time.is_over():
                     return marked  # they are listed until their results are read
-                marked += self._mark(page)
+                marked += self._mark([one for one in page if one.change.state == definition.roles.waiting])
+                ended.clear([one for one in page if one.change.ended_at is not None])
         return marked
 
     def _mark(self, page: Sequence[Stored]) -> int:
