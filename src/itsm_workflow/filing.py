@@ -10,7 +10,7 @@ import attrs
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
-from itsm_workflow.gateway.asking import asked, bounded
+from itsm_workflow.gateway.asking import asked, bounded, refused_by_service
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 _TRIES = 16
+
+FORM_LOOK = 2.0
+"""Seconds that reading the service's list of fields may take at most."""
+
+FORM_LOOK_LEAST = 0.25
+"""Seconds below which it is not begun; what is remembered of the list counts all the same."""
 
 
 class Filing:
@@ -141,8 +147,14 @@ class Filing:
     def preview(
         self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
     ) -> Mapping[str, object]:
-        """Return the body that submitting the form would send, with an example of a key; nothing is sent or written."""
-        submission = self._submission(form, number=1, service=checked_service(self._gateway.service()))
+        """Return the body that submitting the form would send, with an example of a key; nothing is sent or written.
+
+        Raises:
+            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+        """
+        service = checked_service(self._gateway.service())
+        self._check_service_form(form, service, Budget(FORM_LOOK, elapsed=self._journal.clock.elapsed), FORM_LOOK)
+        submission = self._submission(form, number=1, service=service)
         subject = self._new_id()  # of no change that is stored
         change = self._journal.draft(
             change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
@@ -268,14 +280,30 @@ class Filing:
         return loop.advance(stored.change.id) if budget.left and loop.is_due(stored) else stored
 
     def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
-        """Return what submits a form and, if there is time to send it, marks it for that. May look up the service."""
+        """Return what submits a form and, if there is time to send it, marks it for that. May look up the service.
+
+        Raises:
+            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+        """
         gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
-        submission = self._submission(
-            form, number=self._journal.highest_submission(subject) + 1, service=checked_service(gateway.service())
-        )
-        if budget.left < self._journal.policy.send_least.total_seconds():
+        service, least = checked_service(gateway.service()), self._journal.policy.send_least.total_seconds()
+        # Half of what the create can spare, so that a list that does not come leaves the create its time.
+        self._check_service_form(form, service, budget, (budget.left - least) / 2)
+        submission = self._submission(form, number=self._journal.highest_submission(subject) + 1, service=service)
+        if budget.left < least:
             return [submission]
         return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]
+
+    def _check_service_form(self, form: Form, service: str, budget: Budget, seconds: float) -> None:
+        """Hold a form against the service's list of fields, which may be read for so many seconds.
+
+        Raises:
+            InvalidForm: Something in it is forbidden; all problems are listed.
+        """
+        look = budget.part(min(seconds, FORM_LOOK) if seconds >= FORM_LOOK_LEAST else 0.0)
+        problems = refused_by_service(self._gateway, form, service, look, partial(self._observers.on_trouble, ""))
+        if problems:
+            raise InvalidForm(problems)
 
     def _submission(self, form: Form, *, number: int, service: str) -> Step:
         submission = ev.Submission(

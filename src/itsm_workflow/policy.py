@@ -52,8 +52,8 @@ class Policy:
         send_lease: After this time a send whose owner is silent counts as unknown. A send begins only while what is
             left of its lease covers the gateway's whole deadline, however long the commit took that marked it.
         send_margin: What `send_lease` leaves at least beyond that deadline.
-        apply_budget: What `Workflow.apply` and `submit` may take in all: to look up the service, to send, and to look
-            up what came of it. What does not fit is left to the next pass.
+        apply_budget: What `Workflow.apply` and `submit` may take in all: to look up the service and its list of fields,
+            to send, and to look up what came of it. What does not fit is left to the next pass.
         send_least: What of that must be left for the create; with less, the change stays queued.
         late_arrival: How long after its deadline a request that left may still reach the ticket system.
         unsent_retry: Wait before a send that provably never left is tried again; doubles each time.

@@ -244,6 +244,7 @@ class Workflow(Decisions):
         """Submit a draft and send it; like `apply` from there on.
 
         Raises:
+            InvalidForm: It stays a draft; lists all problems.
             TransitionRefused: It is no draft.
             AlreadyApplied: Another change of its subject is open.
             DefinitionError: As for `apply`.

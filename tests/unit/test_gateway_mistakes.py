@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.change import EffectStatus, Phase
-from itsm_workflow.errors import GatewayMistake, GatewayUnavailable, StorageUnavailable
+from itsm_workflow.errors import GatewayMistake, GatewayUnavailable, InvalidForm, StorageUnavailable
 from itsm_workflow.machine.evidence import Withdrawal
 from tests.unit.desk import ASKED, SUBJECT, Desk
 
@@ -215,6 +215,28 @@ def test_a_budget_that_is_not_taken_keeps_nothing_from_being_sent() -> None:
 
     assert workflow.apply(subject=SUBJECT, **ASKED).state == State.PENDING
     assert set(told(desk)) == {("", GatewayMistake)}
+
+
+@pytest.mark.parametrize("method", [*NO_LISTS, returning([("fields.a", 5, "rule")]), returning(["text"])])
+def test_a_service_form_that_cannot_be_checked_keeps_nothing_from_being_sent(method: Callable[..., Any]) -> None:
+    """It forbids nothing, and observers are told."""
+    desk = Desk()
+    workflow = desk.workflow()
+    spoil(desk, check_service_form=method)
+
+    assert workflow.apply(subject=SUBJECT, **ASKED).state == State.PENDING
+    assert told(desk) == [("", GatewayMistake)]
+
+
+def test_what_a_gateway_of_ones_own_forbids_is_told() -> None:
+    """Any gateway that knows the form of a service may say what is wrong; nothing was stored."""
+    desk = Desk()
+    workflow = desk.workflow()
+    spoil(desk, check_service_form=returning([("fields.a", "5", "is no field")]))
+
+    with pytest.raises(InvalidForm, match=r"fields\.a=5: is no field"):
+        workflow.apply(subject=SUBJECT, **ASKED)
+    assert list(workflow.find()) == []
 
 
 # ---------------------------------------------------------------- withdrawals

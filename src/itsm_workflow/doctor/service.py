@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
 from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.gateway.bk_itsm_services import DISPLAY_TYPE
-from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
-from itsm_workflow.gateway.endpoint import Endpoint
+from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICE_DETAIL, GET_SERVICE_ROLES, GET_SERVICES, REQUIRED
 from itsm_workflow.gateway.envelope import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from itsm_workflow.doctor.findings import Finding
-    from itsm_workflow.gateway.bk_itsm_wire import ServiceRow
+    from itsm_workflow.gateway.bk_itsm_wire import FormField, ServiceRole, ServiceRow
+    from itsm_workflow.gateway.endpoint import Endpoint
     from itsm_workflow.settings import Settings
 
 T = TypeVar("T")
@@ -26,50 +26,6 @@ BUILT_IN = "内置审批服务"
 """The name of the service behind fast approval; its number differs from install to install."""
 _NAMES_TOLD = 20
 _NO_SUCH_SERVICE = 3900404
-
-
-@attrs.frozen(kw_only=True)
-class FormField:
-    """A field of the form that a service begins with."""
-
-    key: str
-    type: str = ""
-    name: str = ""
-    validate_type: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class ServiceDetail:
-    """The data of get_service_detail."""
-
-    name: str
-    fields: tuple[FormField, ...]
-
-
-@attrs.frozen(kw_only=True)
-class ServiceRole:
-    """One row of get_service_roles: who does a step."""
-
-    name: str = ""
-    processors: Any = None
-
-
-GET_SERVICE_DETAIL = Endpoint(
-    name="get_service_detail",
-    method="GET",
-    url="get_service_detail/",
-    answer=ServiceDetail,
-    idempotent=True,
-    description="Show a service with the form of its first step.",
-)
-GET_SERVICE_ROLES = Endpoint(
-    name="get_service_roles",
-    method="GET",
-    url="get_service_roles/",
-    answer=tuple[ServiceRole, ...],
-    idempotent=True,
-    description="Show who does each step of a service.",
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -179,7 +135,7 @@ def _form(settings: Settings, fields: Sequence[FormField]) -> Iterator[Finding]:
                 f"correct {variable_of(settings, setting)}: BK-ITSM refuses unknown fields",
             )
         filled |= {key} - {""}
-    left = [field for field in fields if field.validate_type == "REQUIRE" and field.key not in filled]
+    left = [field for field in fields if field.validate_type == REQUIRED and field.key not in filled]
     if left:
         people = [field.key for field in left if field.type == "MEMBERS"]
         hint = f", or BKAPP_ITSM_APPROVER_FIELD={people[0]} if that one takes the approvers" if people else ""

@@ -9,12 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from itsm_workflow.errors import GatewayError, GatewayMistake, StorageUnavailable, describe
-from itsm_workflow.gateway.checked import checked_answer, checked_resting, checked_snapshot, checked_time
+from itsm_workflow.gateway.checked import (
+    checked_answer,
+    checked_problems,
+    checked_resting,
+    checked_snapshot,
+    checked_time,
+)
 from itsm_workflow.gateway.protocol import (
     SentTicket,
     SupportsBudget,
     SupportsComparison,
     SupportsRest,
+    SupportsServiceForm,
     SupportsTime,
     Unknown,
 )
@@ -22,9 +29,9 @@ from itsm_workflow.machine.evidence import Channel
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from itsm_workflow.change import ChangeRequest, Ticket
+    from itsm_workflow.change import ChangeRequest, Form, Ticket
     from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
@@ -100,6 +107,22 @@ def bounded(gateway: TicketGateway, budget: Budget, tell: Tell) -> TicketGateway
     except GatewayError as error:
         tell(error)
         return gateway
+
+
+def refused_by_service(
+    gateway: TicketGateway, form: Form, service: str, budget: Budget, tell: Tell
+) -> Sequence[tuple[str, str, str]]:
+    """Return what the service that a form is for forbids in it; nothing if the gateway cannot tell, or fails to."""
+    if not isinstance(gateway, SupportsServiceForm):
+        return ()
+    asks = bounded(gateway, budget, tell)
+    if not isinstance(asks, SupportsServiceForm):
+        return ()
+    try:
+        return asked("check_service_form", lambda: checked_problems(asks.check_service_form(form, service)))
+    except GatewayError as error:
+        tell(error)
+        return ()
 
 
 def time_of(gateway: TicketGateway, tell: Tell) -> dt.datetime | None:

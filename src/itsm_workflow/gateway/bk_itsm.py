@@ -11,12 +11,7 @@ import re
 from typing import TYPE_CHECKING, Self
 
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.errors import (
-    GatewayError,
-    GatewayProtocolError,
-    GatewayRefused,
-    GatewayUnavailable,
-)
+from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, GatewayUnavailable
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.auth import RequestContext
 from itsm_workflow.gateway.bk_itsm_form import build_body, check_form, shown_body
@@ -25,6 +20,7 @@ from itsm_workflow.gateway.bk_itsm_page import show_log, show_status, show_ticke
 from itsm_workflow.gateway.bk_itsm_read import TicketReader, status_of, withdrawal_of
 from itsm_workflow.gateway.bk_itsm_routes import RoutedClient, Routes
 from itsm_workflow.gateway.bk_itsm_search import TicketSearch
+from itsm_workflow.gateway.bk_itsm_service_form import ServiceForms
 from itsm_workflow.gateway.bk_itsm_services import ServiceFinder
 from itsm_workflow.gateway.bk_itsm_wire import (
     APP_CODES,
@@ -90,12 +86,13 @@ class BkItsmGateway:
         self._clock = clock or SystemClock()
         routed = RoutedClient(client or ApiClient(settings, clock=self._clock), routes or Routes.of(settings))
         self._services = ServiceFinder(routed, settings, choose=service, elapsed=self._clock.elapsed)
+        self._forms = ServiceForms(routed, settings, elapsed=self._clock.elapsed)
         self._sent: SentTicket | None = None
         self._ask_by(routed)
 
     def _ask_by(self, client: RoutedClient) -> None:
         self._client = client
-        self._services = self._services.by(client)
+        self._services, self._forms = self._services.by(client), self._forms.by(client)
         self._search = TicketSearch(client, key_in_title=self.settings.key_in_title)
         self._reader = TicketReader(client, self._search, now=self._clock.now)
 
@@ -129,6 +126,10 @@ class BkItsmGateway:
         """Return every ``(field, value, rule)`` that BK-ITSM would refuse, or accept and get wrong."""
         return check_form(form, self.settings)
 
+    def check_service_form(self, form: Form, service: str) -> Sequence[tuple[str, str, str]]:
+        """Return what the service's own list of fields forbids, see `ServiceForms.check`; nothing if it shows none."""
+        return self._forms.check(form, service)
+
     def service(self) -> str:
         """Return the number of the service to file with now, or ``fast_approval``.
 
@@ -156,6 +157,7 @@ class BkItsmGateway:
             return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
         if isinstance(reply, GatewayRefused):
             self._services.forget()
+            self._forms.forget(request.attempt.service)
             code = reply.remote_code
             if isinstance(code, int) and code in APP_CODES:
                 return Refused(remote_code=code, message=reply.remote_message)

@@ -97,14 +97,18 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
 def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[str, object]]:
     """Return the fields of create_ticket, each by its key."""
     title: tuple[str, object] = ("title", full_title(form, attempt.key, settings))
-    people = ",".join(form.approvers)
     if attempt.service == FAST_APPROVAL:
-        return [title, (APPROVER_FIELD, people), ("APPROVAL_CONTENT", approval_content(form))]
-    fields = [title, *form.fields.items()]
+        return [title, (APPROVER_FIELD, ",".join(form.approvers)), ("APPROVAL_CONTENT", approval_content(form))]
+    return [title, *((key, value) for _, key, value in service_fields(form, settings))]
+
+
+def service_fields(form: Form, settings: Settings) -> list[tuple[str, str, object]]:
+    """Return what a service of one's own is sent besides the title: the part of the form, the key and the value."""
+    fields: list[tuple[str, str, object]] = [(f"fields.{key}", key, value) for key, value in form.fields.items()]
     if settings.approver_field and form.approvers:
-        fields.append((settings.approver_field, people))
+        fields.append(("approvers", settings.approver_field, ",".join(form.approvers)))
     if settings.content_field and form.content:
-        fields.append((settings.content_field, form.content))
+        fields.append(("content", settings.content_field, form.content))
     return fields
 
 

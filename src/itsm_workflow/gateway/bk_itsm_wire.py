@@ -32,6 +32,9 @@ request that is malformed: a service may have seen those.
 MODULE = "ITSM"
 """What the call records of these endpoints name as their module."""
 
+REQUIRED = "REQUIRE"
+"""The ``validate_type`` of a field that a create must carry; of any other it is ``OPTION``."""
+
 MAX_LOG = 16 << 20
 """Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
 
@@ -190,6 +193,41 @@ class ServiceRow:
 
 
 @attrs.frozen(kw_only=True)
+class FormField:
+    """A field of the form that a service begins with.
+
+    Attributes:
+        choice: What may be chosen, a list of objects with ``key`` and ``name``; empty unless the service lists them.
+        source_type: Where the choices come from: ``CUSTOM`` is the list itself.
+        show_type: 0 for a field that a condition hides.
+    """
+
+    key: str
+    type: str = ""
+    name: str = ""
+    validate_type: str = ""
+    choice: Any = None
+    source_type: str = ""
+    show_type: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class ServiceDetail:
+    """The data of get_service_detail."""
+
+    name: str
+    fields: tuple[FormField, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ServiceRole:
+    """One row of get_service_roles: who does a step."""
+
+    name: str = ""
+    processors: Any = None
+
+
+@attrs.frozen(kw_only=True)
 class TokenVerdict:
     """The data of token/verify."""
 
@@ -289,6 +327,24 @@ GET_SERVICES = Endpoint(
     idempotent=True,
     description="List the services.",
 )
+GET_SERVICE_DETAIL = Endpoint(
+    name="get_service_detail",
+    module=MODULE,
+    method="GET",
+    url="get_service_detail/",
+    answer=ServiceDetail,
+    idempotent=True,
+    description="Show a service with the form of its first step.",
+)
+GET_SERVICE_ROLES = Endpoint(
+    name="get_service_roles",
+    module=MODULE,
+    method="GET",
+    url="get_service_roles/",
+    answer=tuple[ServiceRole, ...],
+    idempotent=True,
+    description="Show who does each step of a service.",
+)
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     CREATE_TICKET,
@@ -301,4 +357,5 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     CALLBACK_FAILED_TICKET,
     TOKEN_VERIFY,
     GET_SERVICES,
+    GET_SERVICE_DETAIL,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import TYPE_CHECKING
@@ -29,6 +30,12 @@ class Budget:
             raise ValueError(f"a budget is a number of seconds above 0, not {seconds!r}")
         self._elapsed = elapsed
         self._ends_at = elapsed() + seconds
+
+    def part(self, seconds: float) -> Budget:
+        """Return a budget of so many of the seconds that are left, or of fewer; of 0 or less: one that is used up."""
+        part = copy.copy(self)
+        part._ends_at = min(self._ends_at, self._elapsed() + seconds)  # noqa: SLF001 - a copy of this very class
+        return part
 
     @property
     def left(self) -> float:

@@ -40,6 +40,7 @@ GATEWAY_NAME = "1 to 64 of the letters A to Z and a to z, the digits, and _ - ."
 _NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _ID = re.compile(r"[1-9][0-9]{0,31}")
 _SN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_PROBLEM = 3
 _MAX_URL, _MAX_WORD, _MAX_TEXT, _MAX_SERVICE = 2048, 64, 500, 200
 _NEVER = frozenset(" \"'<>\\`^{|}")  # no address holds these unescaped, and pages break at them
 _FLAG, _RESULT = (bool, type(None)), (TicketStatus, type(None))
@@ -98,6 +99,18 @@ def checked_service(service: object) -> str:
     if isinstance(service, str) and 0 < len(service) <= _MAX_SERVICE and not any(map(steers, service)):
         return service
     raise GatewayProtocolError("the gateway names its service by something that is not plain text", endpoint="service")
+
+
+def checked_problems(problems: object) -> tuple[tuple[str, str, str], ...]:
+    """Return what a gateway finds wrong with a form.
+
+    Raises:
+        GatewayMistake: It is no list of a field, a value and a rule each, all of them text.
+    """
+    found = tuple(problems) if isinstance(problems, list | tuple) else (None,)
+    if all(isinstance(one, tuple) and len(one) == _PROBLEM and all(type(each) is str for each in one) for one in found):
+        return found
+    raise GatewayMistake("what is wrong with a form is a field, a value and a rule each", endpoint="check_service_form")
 
 
 def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:

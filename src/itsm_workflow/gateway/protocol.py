@@ -244,6 +244,23 @@ class TicketGateway(Protocol):
 
 
 @runtime_checkable
+class SupportsServiceForm(Protocol):
+    """A gateway that shows which fields the form of a service has, so that a form can be held against them."""
+
+    def check_service_form(self, form: Form, service: str) -> Sequence[tuple[str, str, str]]:
+        """Return every ``(field, value, rule)`` of the form that the service would refuse, or accept and get wrong.
+
+        It may ask the ticket system, by reads alone, and is given little time for that. A list of fields that cannot be
+        read forbids nothing.
+
+        Args:
+            form: What was asked; already checked by `TicketGateway.check_form`.
+            service: As `TicketGateway.service` returned it.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsUndelivered(Protocol):
     """A gateway that lists the callbacks it could not deliver."""
 

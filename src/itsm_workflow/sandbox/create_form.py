@@ -11,10 +11,12 @@ from itsm_workflow.sandbox.ticket import Draft
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from itsm_workflow.sandbox.services import Service
+    from itsm_workflow.sandbox.services import FieldSpec, Service
 
 TITLE_COLUMN = 128
+CREATOR_COLUMN = 64
 TAG_COLUMN = 32
+SEVERAL = frozenset({"CHECKBOX", "MULTISELECT"})
 DYNAMIC_NAME = 32
 DYNAMIC_VALUE = 1024
 DYNAMIC_TYPES = frozenset({"STRING", "INT", "LINK"})
@@ -45,7 +47,7 @@ def read_create(body: Mapping[str, Any], *, user: str, services: Mapping[int, Se
     dynamic = tuple(_dynamic(field) for field in _list(body.get("dynamic_fields") or []))
     _check_columns(values, tag, creator)
     return Draft(
-        title=values["title"],
+        title=str(values["title"]),
         creator=creator,
         service=service,
         values=values,
@@ -93,10 +95,16 @@ def read_id(value: object) -> int:
 
 
 def _text(value: object, name: str) -> str:
-    if isinstance(value, (dict, list, bool)) or value is None or not str(value).strip():
-        text = f"{{'{name}': [ErrorDetail(string='该字段不能为空。', code='blank')]}}"
-        raise unexpected(text)
-    return str(value).strip()
+    if value is None:
+        fault = "该字段不能为 null。", "null"
+    elif isinstance(value, (dict, list, bool)):
+        fault = "Not a valid string.", "invalid"
+    elif not str(value).strip():
+        fault = "该字段不能为空。", "blank"
+    else:
+        return str(value).strip()
+    text = f"{{'{name}': [ErrorDetail(string='{fault[0]}', code='{fault[1]}')]}}"
+    raise unexpected(text)
 
 
 def _list(value: object) -> list[Any]:
@@ -132,17 +140,40 @@ def _check_form(service: Service, values: Mapping[str, Any]) -> None:
         if field is None:
             if service.open_form:
                 continue
-            text = f"未找到提单节点找到对应的字段, key={key}"
+            text = f"【{key}】字段不存在，请联系管理员"
             raise not_created(text)
-        if field.required and (value is None or value == ""):
-            text = f"【{field.name}】为必填项"
-            raise not_created(text)
-        if not isinstance(value, str):
-            text = f"【{field.name}】类型错误"
-            raise not_created(text)
-    if len(values["title"]) > TITLE_COLUMN:
+        if value == "":
+            if field.required:
+                text = f"【{field.name}】为必填项"
+                raise not_created(text)
+            continue
+        # No other type is looked at: null, a number or a list is no empty text.
+        if key == "title":
+            _check_title(value)
+        if field.choices:
+            _check_choice(field, value)
+
+
+def _check_title(title: object) -> None:
+    try:
+        length = len(title)  # type: ignore[arg-type]  # whatever JSON holds; what has no length is the TypeError
+    except TypeError as error:
+        raise not_created(str(error)) from error
+    if length > TITLE_COLUMN:
         # The text claims 120; the check lets 128 pass.
         text = "标题不能超过120个字符"
+        raise not_created(text)
+
+
+def _check_choice(field: FieldSpec, value: object) -> None:
+    chosen = [str(value)]
+    if field.type in SEVERAL:
+        if not isinstance(value, str):
+            text = f"'{type(value).__name__}' object has no attribute 'split'"
+            raise not_created(text)
+        chosen = value.split(",")
+    if not {key for key, _ in field.choices}.issuperset(chosen):
+        text = f"【{field.name}】选项不匹配，请重新选择"
         raise not_created(text)
 
 
@@ -161,13 +192,14 @@ def _dynamic(field: object) -> tuple[str, str, str]:
 
 
 def _check_columns(values: Mapping[str, Any], tag: str | None, creator: str) -> None:
-    for column, text in (("title", values["title"]), ("tag", tag or ""), ("creator", creator)):
+    for column, text in (("title", str(values["title"])), ("tag", tag or ""), ("creator", creator)):
         if _beyond_three_bytes(text):
             message = f'(1366, "Incorrect string value for column `bk_itsm`.`ticket_ticket`.`{column}` at row 1")'
             raise unexpected(message, uses_number=True)
-    if tag is not None and len(tag) > TAG_COLUMN:
-        message = "(1406, \"Data too long for column 'tag' at row 1\")"
-        raise unexpected(message, uses_number=True)
+    for column, text, size in (("tag", tag or "", TAG_COLUMN), ("creator", creator, CREATOR_COLUMN)):
+        if len(text) > size:
+            message = f"(1406, \"Data too long for column '{column}' at row 1\")"
+            raise unexpected(message, uses_number=True)
     if any(_beyond_three_bytes(str(value)) for value in values.values()):
         # Written after the ticket's row, which the server then deletes again.
         text = "单据创建失败"
@@ -183,7 +215,8 @@ def _approvers(service: Service, values: Mapping[str, Any]) -> tuple[str, ...]:
     if not service.approval:
         return ()
     named = values.get("APPROVER")
-    if not isinstance(named, str):
+    if isinstance(named, (bool, list, dict)) or named is None:
         return service.approvers
+    named = str(named)
     # Split at commas and nothing else: after "alice, bob" the second approver is " bob", whom nobody is.
     return tuple(name for name in named.split(",") if name)

@@ -54,6 +54,11 @@ def ticket_approval_result(ledger: Ledger, request: Request) -> object:
     if not asked:
         message = "wrong number of arguments for 'hdel' command"
         raise Unforeseen(message)
+    for sn in asked:
+        if isinstance(sn, (bool, list, dict)) or sn is None:
+            # The list of failed callbacks is kept in redis, whose client takes texts and numbers alone.
+            message = f"Invalid input of type: '{type(sn).__name__}'. Convert to a bytes, string, int or float first."
+            raise Unforeseen(message)
     rows = [rendering.result(ledger, ticket) for ticket in _numbered(ledger, asked)]
     ledger.forget_failed(asked)
     return rows
@@ -188,7 +193,7 @@ def _matches(ticket: Ticket, body: Mapping[str, Any], times: Mapping[str, Any], 
     return all(
         (
             not body.get("creator") or ticket.draft.creator == body["creator"],
-            not body.get("tag") or ticket.draft.tag == str(body["tag"]),
+            not body.get("tag") or (ticket.draft.tag is not None and collate(ticket.draft.tag) == collate(body["tag"])),
             not body.get("project_key") or str(body["project_key"]) == "0",
             "service_id__in" not in members or str(ticket.service.id) in map(str, members["service_id__in"]),
             "bk_biz_id__in" not in members or "-1" in map(str, members["bk_biz_id__in"]),

@@ -203,7 +203,7 @@ def _field(field: FieldSpec, *, regex: str) -> dict[str, Any]:
     return {
         "id": field.id,
         "is_readonly": False,
-        "source_type": "CUSTOM",
+        "source_type": field.source,
         "source_uri": "",
         "api_instance_id": 0,
         "type": field.type,
@@ -214,7 +214,7 @@ def _field(field: FieldSpec, *, regex: str) -> dict[str, Any]:
         "regex_config": {},
         "custom_regex": "",
         "desc": field.desc,
-        "choice": [],
+        "choice": field.shown_choices,
         "meta": {},
     }
 

@@ -15,11 +15,13 @@ class FieldSpec:
     Attributes:
         id: the field's id in the flow.
         key: the name a create or a decision must use.
-        type: STRING, MEMBERS, TEXT or RADIO here.
+        type: the server's word, such as STRING, TEXT, INT, DATE, MEMBERS, SELECT or RADIO.
         name: what people read.
         desc: a hint for people.
-        required: an empty value is refused.
+        required: a create without it is refused, and so is an empty text.
         shared: the field comes from the table that all flows share.
+        choices: what may be chosen, key and name each.
+        source: where the choices come from; of any source but CUSTOM, nobody is shown them.
     """
 
     id: int
@@ -29,11 +31,45 @@ class FieldSpec:
     desc: str = ""
     required: bool = True
     shared: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
+    source: str = "CUSTOM"
+
+    @property
+    def shown_choices(self) -> list[dict[str, str]]:
+        """The choices as the server shows them."""
+        return [{"key": key, "name": name} for key, name in self.choices] if self.source == "CUSTOM" else []
 
 
 TITLE = FieldSpec(id=31, key="title", type="STRING", name="标题", desc="请输入标题", shared=True)
 APPROVER = FieldSpec(id=32, key="APPROVER", type="MEMBERS", name="审批人")
 APPROVAL_CONTENT = FieldSpec(id=33, key="APPROVAL_CONTENT", type="TEXT", name="审批内容")
+
+BUSINESSES = (("2", "蓝鲸"),)
+"""The businesses that a form may name."""
+
+LOG_COLLECTING = (
+    TITLE,
+    FieldSpec(
+        id=51,
+        key="bk_biz_id",
+        type="SELECT",
+        name="关联业务",
+        desc="请选择关联业务",
+        choices=BUSINESSES,
+        source="API",
+    ),
+    FieldSpec(id=52, key="expect_access_data", type="DATE", name="期待接入日期"),
+    FieldSpec(id=53, key="single_log_size", type="INT", name="单条日志大小(Bytes)"),
+    FieldSpec(id=54, key="single_host_peak", type="INT", name="单机流量峰值（KB/S）"),
+    FieldSpec(id=55, key="single_host_log_volume", type="INT", name="单机增长日志量"),
+    FieldSpec(id=56, key="expect_host_size", type="INT", name="预计接入主机数"),
+    FieldSpec(id=57, key="log_keep_days", type="INT", name="日志保留天数"),
+    FieldSpec(id=58, key="hot_data_days", type="STRING", name="热数据天数"),
+    FieldSpec(id=59, key="apply_reason", type="TEXT", name="申请原因", required=False),
+    FieldSpec(id=60, key="collector_detail", type="CUSTOM-FORM", name="采集详情", required=False),
+    FieldSpec(id=61, key="capacity_formula", type="CUSTOM-FORM", name="容量公式", required=False),
+)
+"""The form of the log platform's own service."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +137,14 @@ DEFAULT_SERVICES = (
     FAST_APPROVAL,
     Service(id=3, name="默认审批流程", desc="默认审批服务", catalog_id=APPROVAL_CATALOG),
     Service(id=4, name="用户组审批流程", desc="用户组审批服务", catalog_id=APPROVAL_CATALOG),
-    Service(id=5, name="日志平台容量评估", desc="日志检索采集接入服务", catalog_id=APPROVAL_CATALOG),
+    Service(
+        id=5,
+        name="日志平台容量评估",
+        desc="日志检索采集接入服务",
+        catalog_id=APPROVAL_CATALOG,
+        form=LOG_COLLECTING,
+        open_form=False,
+    ),
     Service(id=6, name="创建资源组", desc="创建资源组"),
     Service(id=7, name="资源组扩容", desc="资源组扩容"),
     Service(id=8, name="项目申请资源组", desc="项目申请资源组"),

@@ -123,7 +123,7 @@ class TestService:
     @pytest.mark.parametrize("setting", ["APPROVER_FIELD", "CONTENT_FIELD"])
     def test_a_field_that_the_form_has_not(self, sandbox: Sandbox, setting: str) -> None:
         """Each ticket would be refused."""
-        found = of_sandbox(sandbox, SERVICE_ID="5", **{setting: "nowhere"})["gateway.form"]
+        found = of_sandbox(sandbox, SERVICE_ID="3", **{setting: "nowhere"})["gateway.form"]
 
         assert found.level == Level.PROBLEM
         assert found.advice.startswith(f"correct BKAPP_ITSM_{setting}")

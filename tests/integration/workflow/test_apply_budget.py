@@ -9,6 +9,7 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayNotAsked
+from itsm_workflow.filing import FORM_LOOK
 from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
@@ -17,6 +18,7 @@ from tests.world import World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from itsm_workflow.change import Form
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket
 
 
@@ -43,6 +45,12 @@ class SlowGateway(LedgerGateway):
         """Look the service up."""
         self._pass("service")
         return super().service()
+
+    def check_service_form(self, _form: Form, _service: str) -> Sequence[tuple[str, str, str]]:
+        """Read the service's list of fields, where the test says how long that takes."""
+        if "check_service_form" in self.takes:
+            self._pass("check_service_form")
+        return []
 
     def create(self, request: CreateRequest) -> CreateAnswer:
         """Take some time, and lose the answer if it took too long."""
@@ -73,6 +81,23 @@ def test_filing_that_has_the_time_files_at_once(world: World) -> None:
     change = world.apply(world.workflow())
 
     assert (change.state, gateway.asked) == (State.PENDING, ["service", "create"])
+    assert world.clock.elapsed() <= 15
+
+
+@pytest.mark.parametrize(("service", "looked"), [(0, FORM_LOOK), (2, 1.5), (4.2, 0.4), (4.6, 0), (4.99, 0)])
+def test_the_services_list_of_fields_leaves_the_create_its_time(world: World, service: float, looked: float) -> None:
+    """It takes half of what the create can spare, and not more than its own bound; it is not begun for less than a bit.
+
+    Whatever it takes, the create is sent in the same call, as it would be without it.
+    """
+    gateway: Any = world.gateway
+    gateway.takes = {"service": service, "check_service_form": 100, "create": 10}
+
+    change = world.apply(world.workflow())
+
+    assert change.state == State.PENDING
+    assert gateway.asked == ["service", "check_service_form", "create"]
+    assert world.clock.elapsed() == pytest.approx(service + looked + 10)
     assert world.clock.elapsed() <= 15
 
 

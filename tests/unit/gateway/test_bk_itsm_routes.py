@@ -29,6 +29,7 @@ REAL = {  # the server's own, as recorded
     "get_ticket_logs": ("GET", "get_ticket_logs/"),
     "callback_failed_ticket": ("GET", "callback_failed_ticket/"),
     "get_services": ("GET", "get_services/"),
+    "get_service_detail": ("GET", "get_service_detail/"),
 }
 COMMON = {"bk_username", "operator", "uin", "appenv", "blueking_language", "app_code", "bk_app_code"}
 
@@ -43,7 +44,7 @@ class TestLeading:
     """One value switches all endpoints."""
 
     def test_the_servers_own_methods(self) -> None:
-        """Five by GET, the others by POST, on the gateway root; the endpoints are as they are defined."""
+        """Six by GET, the others by POST, on the gateway root; the endpoints are as they are defined."""
         assert by(Routes()) == REAL
         assert [Routes().lead(endpoint, ROOT) for endpoint in ENDPOINTS] == list(ENDPOINTS)
 

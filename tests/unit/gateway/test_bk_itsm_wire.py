@@ -32,6 +32,7 @@ def test_the_endpoints() -> None:
         "callback_failed_ticket": ("GET", "callback_failed_ticket/", tuple[str, ...], True, False, None),
         "token_verify": ("POST", "token/verify/", wire.TokenVerdict, True, False, None),
         "get_services": ("GET", "get_services/", tuple[wire.ServiceRow, ...], True, False, None),
+        "get_service_detail": ("GET", "get_service_detail/", wire.ServiceDetail, True, False, None),
     }
 
 
@@ -49,6 +50,9 @@ LEAST: list[tuple[type[Any], dict[str, object]]] = [
     (wire.TicketRow, ROW),
     (wire.TicketList, {"count": 0, "total_page": 0, "items": ()}),
     (wire.ServiceRow, {"id": 1, "name": "n"}),
+    (wire.FormField, {"key": "a"}),
+    (wire.ServiceDetail, {"name": "n", "fields": ()}),
+    (wire.ServiceRole, {}),
     (wire.TokenVerdict, {"is_passed": True}),
 ]
 

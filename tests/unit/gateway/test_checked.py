@@ -20,6 +20,7 @@ from itsm_workflow.gateway.checked import (
     checked_answer,
     checked_found,
     checked_numbers,
+    checked_problems,
     checked_resting,
     checked_results,
     checked_service,
@@ -415,6 +416,13 @@ class TestSmallAnswers:
             (checked_time, dt.datetime(2026, 1, 1), "time: a datetime is no time with a time zone"),  # noqa: DTZ001 - what is wrong with it
             (checked_resting, None, "resting: a NoneType does not say why it rests"),
             (checked_service, 17, "service: the gateway names its service by something"),
+            (
+                checked_problems,
+                None,
+                "check_service_form: what is wrong with a form is a field, a value and a rule each",
+            ),
+            (checked_problems, [("field", "value")], "check_service_form: what is wrong"),
+            (checked_problems, [("field", 5, "rule")], "check_service_form: what is wrong"),
             (lambda found: checked_found(found, any_host), ["7"], "look_up: a ticket that a look-up brought cannot"),
             (lambda results: checked_results(results, [OURS]), 5, "results: a int is no mapping of results"),
             (lambda seen: checked_snapshot(seen, OURS), None, "read: what the gateway says of ticket 7 cannot be used"),
