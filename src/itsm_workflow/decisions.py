@@ -151,13 +151,29 @@ class Decisions(Records):
         self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._loop.advance(change_id, forced=True).change
 
-    def resend(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
+    def resend(self, change_id: str, *, actor: str, reason: str = "", evidence: str = "") -> ChangeRequest:
         """Send once more with the same key, after the look-ups showed that there is no ticket.
 
+        Where the look-ups could not be asked, attention ``lookup_failed``, a person's word takes their place: then the
+        evidence is wanted. If there is a ticket after all, a second one may be made, with the same key.
+
+        Args:
+            change_id: The change.
+            actor: Who decides it.
+            reason: Why it is sent once more.
+            evidence: Where the actor looked in the ticket system itself, and what that showed; stored in the history.
+
         Raises:
+            InvalidForm: The actor, the reason or the evidence is not text that can be stored and shown on one line.
             TransitionRefused: There may be a ticket.
         """
-        return self._fire(change_id, Trigger.RESEND, ev.Decision(reason=reason), actor=actor)
+        decided: ev.Decision | ev.AbsenceAttested = ev.Decision(reason=reason)
+        if evidence != "":
+            problems = check_shown("evidence", evidence)
+            if problems:
+                raise InvalidForm(problems)
+            decided = ev.AbsenceAttested(reason=reason, evidence=evidence)
+        return self._fire(change_id, Trigger.RESEND, decided, actor=actor)
 
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.

@@ -69,7 +69,8 @@ class Policy:
             0, the strict way, is never: at most one ticket is made by us. With n, one late or frozen request can make
             a second ticket, which carries the same key and is reported. The last of `lookups` is then at least
             `send_lease`, the gateway's deadline and `late_arrival` together.
-        late_look: How often to look on after the schedule was used up.
+        late_look: How often to look on after the schedule was used up; where the gateway could not be asked, ``poll``
+            if that is shorter.
         sweep_every: How often an ended change is looked at again.
         sweep_for: How long: for endings that can revive and creates that were unknown.
         poll: How often a waiting change is looked at without a hint.

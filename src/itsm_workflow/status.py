@@ -75,7 +75,8 @@ def status_of(
 ADVICE = {
     "not_found": "look for it in the ticket system, then record_ticket, resend or abandon",
     "duplicate": "look at the tickets named in the facts; withdraw the wrong one there, then clear the attention",
-    "lookup_failed": "check the gateway; the look-ups go on",
+    "lookup_failed": "check the gateway, the look-ups go on; or look for it in the ticket system itself, then resend "
+    "with that as evidence",
     "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
     "no_approval_step": "ask who approved it, then attest_approval or abandon; the service's flow may ask nobody",
     "disagreement": "compare the ticket with the facts; clear the attention when it is understood",

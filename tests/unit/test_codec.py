@@ -48,6 +48,7 @@ DECIDER = Decider(user="bob", approved=False, remark="not enough disk", at=x.lat
 
 EVERY_TYPE = [
     ev.Decision(reason="not wanted"),
+    ev.AbsenceAttested(reason="the space waits for it", evidence="the list of alice's tickets is empty"),
     ev.Drafted(form=attrs.evolve(x.FORM, content="all of them", fields={"a": [1, None, {"b": 0.5}]})),
     x.submission(number=3, effects={"approved": ("start",)}, trace=TRACE),
     ev.SubmissionNumber(number=4),

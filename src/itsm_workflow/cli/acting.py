@@ -102,12 +102,18 @@ def accept_after_withdrawal(place: Place, name: str, actor: str, reason: str, *,
 @click.argument("name", metavar="ID")
 @_actor
 @_reason
+@click.option(
+    "--evidence",
+    type=said,
+    metavar="TEXT",
+    help="If the look-ups failed: where you looked in the ticket system itself, and what that showed.",
+)
 @json_option
 @placed
-def resend(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
+def resend(place: Place, name: str, actor: str, reason: str, evidence: str | None, *, in_json: bool) -> Exit:
     """Send once more with the same key, after the look-ups showed that there is no ticket."""
     with troubles(), place.workflow() as workflow:
-        change = workflow.resend(resolved(workflow, name).id, actor=actor, reason=reason)
+        change = workflow.resend(resolved(workflow, name).id, actor=actor, reason=reason, evidence=evidence or "")
         print_change(workflow, change, in_json=in_json)
         return _filed(workflow, change)
 

@@ -128,7 +128,7 @@ def approval_table(
             guard=guards.ticket_is_known, note="the same ticket again"),
         row(trigger=T.REFUSE, sources=(asking,), dest=draft, evidence=ev.Refusal,
             guard=guards.answered_no, update=updates.refused, note="the subject is free again"),
-        row(trigger=T.RESEND, sources=(asking,), dest=None, evidence=ev.Decision,
+        row(trigger=T.RESEND, sources=(asking,), dest=None, evidence=(ev.Decision, ev.AbsenceAttested),
             guard=guards.may_resend, update=updates.requeued, note="same key, next number"),
         row(trigger=T.RECEIVE_CALLBACK, sources=submitted, dest=None, evidence=ev.CallbackHeard,
             guard=guards.callback_names_an_attempt, update=updates.heard, note="a hint: look now"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import withdrawal
 
@@ -120,7 +120,10 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
     if attempt.looks < len(policy.lookups):
         began = attempt.looked.wall if attempt.looked else since
         return began + policy.lookup_wait(attempt.looks)
-    return now + policy.late_look if now < since + policy.sweep_for else None
+    # A gateway that could not be asked says nothing of the ticket: it is asked again as soon as one that is polled.
+    failed = change.attention is not None and change.attention.reason is AttentionReason.LOOKUP_FAILED
+    late = min(policy.late_look, policy.poll) if failed else policy.late_look
+    return now + late if now < since + policy.sweep_for else None
 
 
 def waiting_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:

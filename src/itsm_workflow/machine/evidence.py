@@ -224,6 +224,19 @@ class ApprovalAttested:
 
 
 @attrs.frozen(kw_only=True)
+class AbsenceAttested:
+    """An operator attests that the ticket system has no ticket of the change, so that it can be sent once more.
+
+    Attributes:
+        reason: Why it is sent once more.
+        evidence: Where the operator looked and what that showed, in words.
+    """
+
+    evidence: str
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class LateTicket:
     """A ticket that carries our key and is not the one that the change is bound to."""
 

@@ -13,7 +13,7 @@ from itsm_workflow.text import is_same_user
 if TYPE_CHECKING:
     import datetime as dt
 
-    from itsm_workflow.change import PlannedEffect, Suspicion
+    from itsm_workflow.change import Attention, PlannedEffect, Suspicion
     from itsm_workflow.machine.definition import Facts
     from itsm_workflow.policy import Policy
 
@@ -80,15 +80,33 @@ def answered_no(facts: Facts) -> str | None:
 
 
 def may_resend(facts: Facts) -> str | None:
-    """The whole look-up schedule found no ticket that carries the key, whatever it looks like."""
+    """The look-ups found no ticket that carries the key; or they failed, and an operator attests that there is none."""
     attention = facts.change.attention
     if facts.change.ticket is not None:
         return "a ticket is known"
     if attention is not None and attention.reason is AttentionReason.MISMATCH:
         return "a ticket carries its key, though it is not what was sent: abandon the change, or record that ticket"
     if attention is None or attention.reason is not AttentionReason.NOT_FOUND:
-        return "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+        doubt = _not_attested(facts, attention)
+        if doubt:
+            return doubt
     return None if facts.attempt.phase is Phase.UNKNOWN else "the attempt is not unknown"
+
+
+def _not_attested(facts: Facts, attention: Attention | None) -> str | None:
+    """Return why there may be a ticket, or None if the look-ups failed and an operator attests that there is none."""
+    reason = "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+    if attention is None or attention.reason is not AttentionReason.LOOKUP_FAILED:
+        return reason
+    if tickets := attention.facts.get("tickets"):
+        return (
+            f"a resend could make a second ticket, since the gateway shows ticket {tickets} with its key: record that "
+            "ticket, or abandon the change"
+        )
+    attested = facts.evidence
+    if isinstance(attested, ev.AbsenceAttested) and attested.evidence.strip():
+        return None
+    return f"{reason}; an operator who has looked in the ticket system itself can resend with evidence of that"
 
 
 def may_abandon(facts: Facts) -> str | None:

@@ -180,6 +180,27 @@ def test_a_submission_without_a_ticket_is_resent_or_abandoned_by_a_person(shop: 
     assert len(shop.sandbox.tickets()) == 1
 
 
+def test_a_submission_whose_look_ups_failed_is_resent_on_evidence(shop: Office) -> None:
+    """An operator who has looked in the ticket system says so; without that it stays refused."""
+    shop.sandbox.faults.status("get_tickets", 503, always=True)
+    lose = shop.sandbox.faults.status("create_ticket", 502, processed=False, always=True)
+    shop.run("apply", "--subject", "collector-1", "--title", "t", "--applicant", "alice", "--approver", "bob")
+    assert lose.hits == 1
+    shop.sandbox.faults.clear()
+    shop.sandbox.faults.status("get_tickets", 503, always=True)
+    decided = ("resend", "collector-1", "--actor", "carol", "--reason", "the space waits", "--json")
+    looked = "the list of alice's tickets is empty"
+
+    bare, blank = shop.run(*decided), shop.run(*decided, "--evidence", " ")
+    done = shop.run(*decided, "--evidence", looked)
+
+    assert (bare.code, "can resend with evidence of that" in bare.err) == (1, True)
+    assert (blank.code, "Invalid value for '--evidence': it is empty" in blank.err) == (2, True)
+    assert (done.code, done.json["state"], done.json["attempt"]["number"]) == (0, "pending", 2)
+    assert f"evidence {looked}, reason the space waits" in shop.run("history", "collector-1").out
+    assert len(shop.sandbox.tickets()) == 1
+
+
 def test_submissions_that_were_lost_together_are_resent_together(shop: Office) -> None:
     """At first only printed; then each under its own key."""
     shop.sandbox.faults.status("create_ticket", 502, always=True)

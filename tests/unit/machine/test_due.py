@@ -57,6 +57,8 @@ def given_up(status: EffectStatus, at: float = 400) -> ChangeRequest:
     return attrs.evolve(change, effects=(attrs.evolve(effect, status=status),))
 
 
+UNASKED = x.with_attention(looks(x.UNKNOWN, 7), AttentionReason.LOOKUP_FAILED)
+
 CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
     "a draft waits for a person": (x.DRAFT, 5, False, None),
     "a queued send goes now": (x.QUEUED, 5, False, 5),
@@ -71,6 +73,8 @@ CASES: dict[str, tuple[ChangeRequest, float, bool, float | None]] = {
     "a hint is used up by a look-up": (heard(looks(x.UNKNOWN, 4), 50), 60, True, 120),
     "after the schedule each hour": (looks(x.UNKNOWN, 7), 480, True, 480 + 3600),
     "for seven days": (looks(x.UNKNOWN, 7), 7 * DAY, True, None),
+    "within minutes while the gateway could not be asked": (UNASKED, 480, True, 480 + 300),
+    "for seven days too": (UNASKED, 7 * DAY, True, None),
     "a ticket is polled": (x.PENDING, 10, True, 310),
     "a hint is looked into at once": (heard(x.PENDING, 20), 25, False, 20),
     "soon again after a hint that showed nothing": (heard(x.PENDING, 20), 20.5, True, 21.5),

@@ -119,6 +119,15 @@ ATTEMPTS: dict[str, Case] = {
 
 UNPROVEN = x.with_attention(x.PENDING, AttentionReason.AMBIGUOUS_SN)
 NOT_STARTED = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
+UNASKED = x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED)
+UNSEEN = ev.Concern(reason=AttentionReason.LOOKUP_FAILED, facts={"tickets": "7, 8", "unseen": "title"})
+ABSENT = ev.AbsenceAttested(reason="asked the desk", evidence="no ticket by alice since Monday in BK-ITSM's list")
+NOT_SHOWN = "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+SHOWN = (
+    "a resend could make a second ticket, since the gateway shows ticket 7, 8 with its key: record that ticket, or "
+    "abandon the change"
+)
+LOOKED = "; an operator who has looked in the ticket system itself can resend with evidence of that"
 NOT_A_PERSONS = (
     "the gateway decides it: only with attention for one of "
     "ambiguous_sn, inconclusive, no_approval_step, not_as_sent, self_approved is it a person's to decide"
@@ -166,14 +175,47 @@ PEOPLE: dict[str, Case] = {
         x.UNKNOWN,
         WANTED,
         0,
-        "a resend could make a second ticket: the look-ups have not shown yet that there is none",
+        NOT_SHOWN,
     ),
-    "resend, look-ups failed": (
+    "resend, look-ups failed": (guards.may_resend, UNASKED, WANTED, 0, f"{NOT_SHOWN}{LOOKED}"),
+    "resend, look-ups failed, on evidence": (guards.may_resend, UNASKED, ABSENT, 0, None),
+    "resend, look-ups failed, on blank evidence": (
         guards.may_resend,
-        x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED),
-        WANTED,
+        UNASKED,
+        ev.AbsenceAttested(reason="r", evidence=" "),
         0,
-        "a resend could make a second ticket: the look-ups have not shown yet that there is none",
+        f"{NOT_SHOWN}{LOOKED}",
+    ),
+    "resend, on evidence as well": (guards.may_resend, x.EXHAUSTED, ABSENT, 0, None),
+    "resend, too early, on evidence": (guards.may_resend, x.UNKNOWN, ABSENT, 0, NOT_SHOWN),
+    "resend, no absence, on evidence": (
+        guards.may_resend,
+        x.with_attention(x.UNKNOWN, AttentionReason.DUPLICATE),
+        ABSENT,
+        0,
+        NOT_SHOWN,
+    ),
+    "resend, a mismatch, on evidence": (
+        guards.may_resend,
+        x.with_attention(x.UNKNOWN, AttentionReason.MISMATCH),
+        ABSENT,
+        0,
+        "a ticket carries its key, though it is not what was sent: abandon the change, or record that ticket",
+    ),
+    "resend, a ticket not shown in full, on evidence": (
+        guards.may_resend,
+        x.after(x.UNKNOWN, (Trigger.RAISE_ATTENTION, UNSEEN)),
+        ABSENT,
+        0,
+        SHOWN,
+    ),
+    "resend, ticket, on evidence": (guards.may_resend, x.PENDING, ABSENT, 0, "a ticket is known"),
+    "resend, sending, on evidence": (
+        guards.may_resend,
+        x.with_attention(x.SENDING, AttentionReason.LOOKUP_FAILED),
+        ABSENT,
+        0,
+        "the attempt is not unknown",
     ),
     "resend, sending": (
         guards.may_resend,

@@ -118,6 +118,7 @@ confirmations = st.builds(
 )
 EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ev.Decision: st.builds(ev.Decision, reason=texts),
+    ev.AbsenceAttested: st.builds(ev.AbsenceAttested, reason=texts, evidence=texts),
     ev.Drafted: st.builds(ev.Drafted, form=forms),
     ev.Submission: st.builds(
         ev.Submission,
