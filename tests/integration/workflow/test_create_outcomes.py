@@ -87,6 +87,8 @@ def test_lost_ticket_is_found_once_the_gateway_can_be_asked(office: Office) -> N
 def test_refused_create_frees_the_subject_and_keeps_the_reason(store_url: str) -> None:
     """The change is a draft again; applying with what was missing submits that draft."""
     with Office(store_url, services=(*DEFAULT_SERVICES, STRICT_SERVICE)) as office:
+        # The list of fields is not shown, so that the server has the first word.
+        office.sandbox.faults.refuse("get_service_detail", 1640301, always=True)
         workflow = office.workflow(office.settings(fast_approval=False, service_id="77"))
 
         refused = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={}))

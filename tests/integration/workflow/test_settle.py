@@ -120,7 +120,7 @@ def test_ticket_that_finished_without_asking_anybody_calls_a_person(store_url: s
     """The gateway says approved, and nobody approved."""
     with Office(store_url, services=(*DEFAULT_SERVICES, self_finishing(99))) as office:
         workflow = office.workflow(office.settings(fast_approval=False, service_id="99"))
-        change = workflow.apply(subject=SUBJECT, **asked(approvers=()))
+        change = workflow.apply(subject=SUBJECT, **asked(approvers=(), fields={}))
         office.pass_time()
 
         assert office.only_ticket().approve_result is True

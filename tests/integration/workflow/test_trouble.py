@@ -105,6 +105,8 @@ def test_answer_that_names_another_changes_ticket_is_not_believed(office: Office
 def test_withdrawal_asked_for_before_a_refusal_does_not_hit_the_next_ticket(store_url: str) -> None:
     """Nothing was filed, so the wish is fulfilled; what is filed later with a better form stays."""
     with Office(store_url, services=(*DEFAULT_SERVICES, STRICT_SERVICE)) as office:
+        # The list of fields is not shown, so that the server has the first word.
+        office.sandbox.faults.refuse("get_service_detail", 1640301, always=True)
         workflow = office.workflow(office.settings(fast_approval=False, service_id="77"))
 
         def withdraw() -> None:
