@@ -13,6 +13,7 @@ import attrs
 import rich_click as click
 from click.core import ParameterSource
 
+from itsm_workflow.cli.hosts import advice_for, check_set_up
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
@@ -75,6 +76,7 @@ class Place:
         """
         if self.has_app:
             with self._app() as workflow:
+                check_set_up(f"--app {self.app}")
                 yield workflow
             return
         if stored and not self.app:
@@ -209,7 +211,8 @@ def imported(path: str, *kinds: type, told: str) -> Any:  # noqa: ANN401 - an in
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise click.UsageError(f"{told} cannot be loaded: {said}") from error
+        advice = advice_for(error)
+        raise click.UsageError(f"{told} cannot be loaded: {said}{f'; {advice}' if advice else ''}") from error
     if not isinstance(made, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise click.UsageError(f"{told} gives a {type(made).__name__}, not a {wanted}")
