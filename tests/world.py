@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow import Effect, State, Workflow
 from itsm_workflow.audit import AuditReport, Delivery, audit
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.effects import EffectCall
+    from itsm_workflow.sandbox.behaviour import Behaviour
     from itsm_workflow.sandbox.ticket import Ticket
     from itsm_workflow.storage.protocol import StorageBackend
 

@@ -13,7 +13,8 @@ from itsm_workflow.gateway.protocol import Created, CreateRequest
 from itsm_workflow.machine.approval import ApprovalPolicy, Doubt
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.behaviour import Behaviour
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.ticket import Phase as LedgerPhase
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, Desk, Itsm, filed

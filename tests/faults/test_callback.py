@@ -17,7 +17,7 @@ from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.ticket import Status
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.faults.bodies import malformed

@@ -142,7 +142,9 @@ def test_success_comes_before_the_effect(stage: Stage, action: str, result: bool
 
     assert approve(stage, sn, action=action) == 0
     assert end_of(stage, sn) == (Status.RUNNING, False)
-    stage.pass_time(0.3)
+    stage.pass_time(0.6)
+    assert end_of(stage, sn) == (Status.RUNNING, False)
+    stage.pass_time(0.1)
     assert (Status.FINISHED, result) == end_of(stage, sn)
 
 

@@ -257,7 +257,7 @@ def test_steps_show_as_the_flow_gets_there(stage: Stage) -> None:
     for _ in range(3):
         status = stage.get("get_ticket_status", f"sn={sn}").json["data"]
         shown.append((status["current_status"], [step["state_id"] for step in status["current_steps"]]))
-        stage.pass_time(0.3)
+        stage.pass_time(0.5)
 
     assert shown == [("RUNNING", []), ("RUNNING", [14]), ("RUNNING", [15])]
 

@@ -45,16 +45,17 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=Whole(0, 65_535), default=_PORT, show_default=True, help="The port; 0 for a free one.")
+@click.option("--loaded", is_flag=True, help="Take as long as a server under load: 16 to 25 s to the approval step.")
 @json_option
-def sandbox(host: str, port: int, *, in_json: bool) -> None:
+def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
     """Run a BK-ITSM stand-in until Ctrl-C or SIGTERM, and print the settings by which to use it."""
-    from itsm_workflow.sandbox import Sandbox  # noqa: PLC0415 - imported here to save start-up time
+    from itsm_workflow.sandbox import LOADED, Sandbox, Ways  # noqa: PLC0415 - imported here to save start-up time
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        running = Sandbox(host=host, port=port).start()
+        running = Sandbox(host=host, port=port, **(LOADED if loaded else Ways())).start()
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     try:

@@ -7,10 +7,11 @@ that take effect later, a read that forgets, callbacks sent once. What it does l
 
 from __future__ import annotations
 
+from itsm_workflow.sandbox.behaviour import LOADED, Behaviour, Ways
 from itsm_workflow.sandbox.control import control
 from itsm_workflow.sandbox.endpoints import Api, Reply
 from itsm_workflow.sandbox.faults import Armed, Fault, Faults, Kind
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.server import Sandbox
@@ -19,6 +20,7 @@ from itsm_workflow.sandbox.ticket import CallbackAttempt, Draft, Outcome, Outgoi
 
 __all__ = [
     "DEFAULT_SERVICES",
+    "LOADED",
     "Api",
     "Armed",
     "Behaviour",
@@ -39,6 +41,7 @@ __all__ = [
     "Status",
     "TicketView",
     "Transition",
+    "Ways",
     "control",
     "self_finishing",
 ]

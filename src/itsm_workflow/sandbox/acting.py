@@ -134,7 +134,7 @@ def decide(ledger: Ledger, ticket: Ticket, approver: str, *, approved: bool, rem
     decision = Decision(approver=approver, approved=approved, remark=remark, at=ledger.now())
     ticket.pending = decision
     ticket.signed.append(approver)
-    delay = ledger.behaviour.decision_delay
+    delay = ledger.behaviour.draw_decision(ledger.random)
     ledger.plan(delay, f"{ticket.sn} is decided", lambda: ledger.take_effect(ticket, decision))
 
 

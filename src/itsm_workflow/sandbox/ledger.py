@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.sandbox import tokens
-from itsm_workflow.sandbox.connection import PAGES_HOST
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.refusals import Unforeseen, no_ticket
 from itsm_workflow.sandbox.schedule import Schedule
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
@@ -46,32 +46,6 @@ if TYPE_CHECKING:
 
 SUBMIT_STEP = "提单"
 APPROVAL_STEP = "内置审批节点"
-
-
-@attrs.frozen(kw_only=True)
-class Behaviour:
-    """What differs between one BK-ITSM and another, and between one moment and the next.
-
-    Attributes:
-        start_delay: seconds from a create to its approval step (the submit step shows at half of it).
-        decision_delay: seconds from a decision's "success" to its effect and callback.
-        revive_chance: how likely a withdrawal before the flow has started leaves an approval step that runs, 0 to 1.
-        early_refusal_chance: how likely a withdrawal before the flow has started is refused, 0 to 1.
-        race_window: seconds within which two requests count as sent at the same instant, so that both are answered
-            from the state before either; 0 for a server that is never raced.
-        jam_chance: how likely two simultaneous approvals by one person leave a ticket that nobody can decide, 0 to 1.
-        api_account: the account that may withdraw anybody's ticket.
-        site: the address in ticket URLs, without a slash at its end.
-    """
-
-    start_delay: float = 0.5
-    decision_delay: float = 0.2
-    revive_chance: float = 1.0
-    early_refusal_chance: float = 0.0
-    race_window: float = 0.0
-    jam_chance: float = 0.0
-    api_account: str = "admin"
-    site: str = f"http://{PAGES_HOST}"
 
 
 class Ledger:
@@ -182,7 +156,7 @@ class Ledger:
                 ticket.pending = Decision(approver=ticket.processors[0], approved=True, remark="", at=at)
                 self.take_effect(ticket, ticket.pending)
             return ticket
-        delay = self.behaviour.start_delay
+        delay = self.behaviour.draw_start(self.random)
         self.plan(delay / 2, f"{ticket.sn} shows its submit step", lambda: self._open_submit_step(ticket))
         self.plan(delay, f"{ticket.sn} starts its flow", lambda: self._start(ticket))
         return ticket

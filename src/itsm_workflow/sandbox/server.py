@@ -14,15 +14,16 @@ import threading
 from contextlib import contextmanager
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.delivery import Courier, Delivery
 from itsm_workflow.sandbox.endpoints import Api
 from itsm_workflow.sandbox.faults import CALLBACK, Faults, Kind
 from itsm_workflow.sandbox.http_side import Listener
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
 from itsm_workflow.sandbox.ticket import Flow, Outcome
 from itsm_workflow.sandbox.times import utc_now
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from itsm_workflow.sandbox.behaviour import Ways
     from itsm_workflow.sandbox.envelope import Answer
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.sandbox.services import Service
@@ -56,16 +58,13 @@ class Sandbox:
         port: TCP port, 0 for a free one.
         clock: tells the time as an aware UTC datetime.
         seed: decides tokens, field keys and chances.
-        start_delay: seconds from a create to its approval step.
-        decision_delay: seconds from a decision to its effect and callback.
-        revive_chance: see :class:`~itsm_workflow.sandbox.ledger.Behaviour`, as for the next two.
-        race_window: seconds.
-        jam_chance: from 0 to 1.
         services: what tickets can be filed under.
         require_authorization: refuse requests without a gateway's credentials with HTTP 403.
         callback_timeout: seconds without a byte after which a callback's receiver is given up. The real server has
             no such limit.
         drive: let time pass by itself; False leaves it to :meth:`run_due`, as a test with its own clock wants.
+        ways: delays and chances by the names of :class:`~itsm_workflow.sandbox.behaviour.Behaviour`; ``**LOADED`` is a
+            server under load.
 
     Attributes:
         ledger: the model behind it; read it inside :meth:`locked` while the sandbox runs.
@@ -79,25 +78,14 @@ class Sandbox:
         port: int = 0,
         clock: Callable[[], datetime] = utc_now,
         seed: int = 0,
-        start_delay: float = 0.5,
-        decision_delay: float = 0.2,
-        revive_chance: float = 1.0,
-        race_window: float = 0.0,
-        jam_chance: float = 0.0,
         services: Iterable[Service] = DEFAULT_SERVICES,
         require_authorization: bool = True,
         callback_timeout: float = 60.0,
         drive: bool = True,
+        **ways: Unpack[Ways],
     ) -> None:
-        behaviour = Behaviour(
-            start_delay=start_delay,
-            decision_delay=decision_delay,
-            revive_chance=revive_chance,
-            race_window=race_window,
-            jam_chance=jam_chance,
-        )
         random = Random(seed)  # noqa: S311 - must replay, protects nothing
-        self.ledger = Ledger(clock=clock, random=random, behaviour=behaviour, services=services)
+        self.ledger = Ledger(clock=clock, random=random, behaviour=Behaviour(**ways), services=services)
         self.faults = Faults()
         self._api = Api(self.ledger, require_authorization=require_authorization)
         self._courier = Courier(timeout=callback_timeout)

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from itsm_workflow.callbacks.receive import Receive
+    from itsm_workflow.sandbox.behaviour import Behaviour
     from itsm_workflow.sandbox.services import Service
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView
     from itsm_workflow.testing.manual_clock import ManualClock
@@ -105,14 +106,15 @@ class MemorySandbox:
         return self._run_due()
 
     def _decide(self, sn: str | int, approver: str | None, remark: str, *, approved: bool) -> TicketView:
-        self.pass_time(self.ledger.behaviour.start_delay)
+        behaviour = self.ledger.behaviour
+        self.pass_time(behaviour.start_delay + behaviour.start_spread)
         found = self._find(sn)
         acting.decide(self.ledger, found, approver or found.first_approver, approved=approved, remark=remark)
-        self.pass_time(self.ledger.behaviour.decision_delay)
+        self.pass_time(behaviour.decision_delay + behaviour.decision_spread)
         return found.view()
 
     def _operate(self, sn: str | int, act: Callable[[Ticket], Iterable[Outgoing] | None]) -> TicketView:
-        self.pass_time(self.ledger.behaviour.start_delay)
+        self.pass_time(self.ledger.behaviour.start_delay + self.ledger.behaviour.start_spread)
         found = self._find(sn)
         for outgoing in act(found) or ():
             self._deliver(outgoing)

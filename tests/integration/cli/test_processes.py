@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,6 +143,27 @@ def test_a_sandbox_tells_its_settings_as_json(office: Office) -> None:
         running.communicate(timeout=PATIENCE)
     assert running.returncode == 0
     assert json.loads(text)["BKAPP_ITSM_WORKFLOW_APP"] == "none"
+
+
+def test_a_loaded_sandbox_takes_its_time(office: Office) -> None:
+    """The approval step of a ticket is 16 to 25 seconds away."""
+    with office.start("sandbox", "--port", "0", "--loaded") as running:
+        assert running.stdout is not None
+        lines = [running.stdout.readline().strip() for _ in range(5)]
+        exported = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        filed = office.run_process(
+            *("apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob"), **exported
+        )
+        assert filed.code == 0, filed.err
+        root = exported["BKAPP_ITSM_GATEWAY_URL"].removesuffix("v2/itsm/")
+        with urllib.request.urlopen(f"{root}_sandbox/ledger/", timeout=PATIENCE) as answer:  # noqa: S310 - 127.0.0.1
+            told = json.load(answer)
+        running.terminate()
+        running.communicate(timeout=PATIENCE)
+    [ticket] = told["tickets"]
+    starts = [plan["due"] for plan in told["planned"] if "starts its flow" in plan["what"]]
+    waits = dt.datetime.fromisoformat(starts[0]) - dt.datetime.fromisoformat(ticket["created_at"])
+    assert 16 <= waits.total_seconds() <= 25
 
 
 def test_a_port_that_is_taken_is_told(office: Office) -> None:

@@ -15,7 +15,7 @@ from itsm_workflow.machine.definition import Transition, waits_for_a_person
 from itsm_workflow.machine.evidence import Decision, Withdrawal
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.testing import zoo
 from tests.testing.zoo import Stage

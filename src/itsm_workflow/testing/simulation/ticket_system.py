@@ -14,8 +14,9 @@ import attrs
 from itsm_workflow.audit import Forged
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.connection import settings_for
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.secrets import Secret

@@ -19,7 +19,8 @@ from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ledger import Behaviour, Ledger
+from itsm_workflow.sandbox.behaviour import Behaviour
+from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing import strategies as its
