@@ -155,7 +155,7 @@ class Sandbox:
     def url(self) -> str:
         """The gateway root for a client's settings, such as ``http://127.0.0.1:8901/v2/itsm/``.
 
-        Endpoints follow directly: ``sandbox.url + "create_ticket/"``.
+        Append an endpoint to it: ``sandbox.url + "create_ticket/"``.
         """
         return f"{self.root}/v2/itsm/"
 
