@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from itsm_workflow.doctor.findings import Level, ok, problem, warning
 from itsm_workflow.errors import SettingsError
 from itsm_workflow.secrets import Secret, SecretURL
-from itsm_workflow.settings import VARIABLES, Settings, is_loopback, unknown_variables
+from itsm_workflow.settings import VARIABLES, Settings, is_loopback, proxy_place, proxy_secrets, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -148,6 +148,8 @@ def _field_of(variable: str) -> str:
 
 
 def _shown(field: str, value: object) -> str:
+    if field == "proxy" and isinstance(value, SecretURL):
+        return proxy_place(value) + (", with an account" if proxy_secrets(value) else "")
     if isinstance(value, SecretURL):
         return str(value) if "://" in str(value) else "set"
     if isinstance(value, Secret):

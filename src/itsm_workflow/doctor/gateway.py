@@ -18,6 +18,7 @@ from itsm_workflow.gateway.bk_itsm_routes import Routes
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
 from itsm_workflow.gateway.retry import NO_RETRY
 from itsm_workflow.gateway.transport import Transport
+from itsm_workflow.settings.proxy import proxy_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,8 +45,12 @@ def examine_gateway(settings: Settings, *, clock: Clock, near: float = NEAR) -> 
         clock: The wall-clock time.
         near: From which part of its time on a call counts as nearly too slow.
     """
-    reached = reach(settings.gateway_url, settings)
-    yield from tell("gateway", "gateway_url", reached, clock.now(), settings)
+    # Behind a proxy only the proxy is connected to; the gateway's certificate is checked by the first call.
+    part, field, url = "gateway", "gateway_url", settings.gateway_url
+    if settings.proxy:
+        part, field, url = "proxy", "proxy", proxy_place(settings.proxy)
+    reached = reach(url, settings)
+    yield from tell(part, field, reached, clock.now(), settings)
     if reached.obstacle is not None:
         return
     asking = Asking(settings, clock=clock)
@@ -113,7 +118,7 @@ class Overheard(Transport):
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        super().__init__(ca_bundle=settings.ca_bundle)
+        super().__init__(ca_bundle=settings.ca_bundle, proxy=settings.proxy)
         self._clock = clock
         self.answer: Answer | None = None
         self.at = clock.now()

@@ -9,6 +9,7 @@ import attrs
 
 from itsm_workflow.gateway.audit import scrub
 from itsm_workflow.secrets import Secret, without_frames
+from itsm_workflow.settings import proxy_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
     """Return the answer with stars for each of our secrets, before anything is cut out of it."""
-    secrets = [settings.app_secret, *settings.callback_keys, *more]
+    secrets = [settings.app_secret, *settings.callback_keys, *proxy_secrets(settings.proxy), *more]
     return without_frames(_scrubbed, answer, secrets)
 
 

@@ -32,6 +32,7 @@ from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patien
 from itsm_workflow.gateway.server_time import ServerTime
 from itsm_workflow.gateway.transport import Transport
 from itsm_workflow.secrets import without_frames
+from itsm_workflow.settings.proxy import proxy_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +101,9 @@ class ApiClient:
             self.settings = without_frames(attrs.evolve, settings, gateway_url=base_url) if base_url else settings
         finally:
             del base_url  # one that is refused may hold a password
-        self._transport = transport or Transport(ca_bundle=settings.ca_bundle, monotonic=monotonic)
+        self._transport = transport or Transport(
+            ca_bundle=settings.ca_bundle, proxy=settings.proxy, monotonic=monotonic
+        )
         self._retry = retry or RetryPolicy()
         self._observers = tuple(observers)
         self._slow = slow
@@ -246,7 +249,10 @@ class ApiClient:
         policy = self._policy(endpoint, asked)
         request_id = asked.context.request_id or self._new_request_id()
         log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
-        log.secrets = secrets_of(asked.context, self.settings.app_secret, params)
+        log.secrets = [
+            *secrets_of(asked.context, self.settings.app_secret, params),
+            *proxy_secrets(self.settings.proxy),
+        ]
         started = self._pace.monotonic()
         try:
             call = resolve(endpoint, self.settings, asked.context, params, tenant=asked.tenant, request_id=request_id)

@@ -16,6 +16,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.gateway.resolver import RESOLVER, ResolverHangs
+from itsm_workflow.gateway.tunnel import TunnelRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +37,7 @@ class Exchange:
         deadline: Seconds that all of it may take.
         most: Bytes that may be read: provisional answers, headers, sizes of chunks and trailers count as well.
         sent: Whether any byte of the request was handed to the system. Once True, the outcome needs an answer.
+        tunnelling: Whether a proxy is being asked for a tunnel: what is sent then is none of the request.
         host: The host that it was last connected to.
         problem: Why no connection could be made, in words that quote nothing the other side said.
     """
@@ -54,6 +56,7 @@ class Exchange:
         self.deadline = deadline
         self.most = most
         self.sent = False
+        self.tunnelling = False
         self.host = ""
         self.problem = ""
         self._monotonic = monotonic
@@ -177,7 +180,7 @@ def reason(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the server's certificate was refused: {cause.verify_message}"
     for cause in chain:
-        if isinstance(cause, ResolverHangs):
+        if isinstance(cause, ResolverHangs | TunnelRefused):
             return cause.words
         if isinstance(cause, socket.gaierror):
             return "the host name could not be resolved"

@@ -2,8 +2,9 @@
 
 What it promises, against any server: the exchange ends at its deadline, and sooner where what surrounds a body has no
 end; at most 1 MiB is held, or what the request allows; no redirect is followed, no cookie kept, no proxy, netrc or
-certificate taken from the environment; certificates are checked. A call that failed says whether a byte of it may have
-left. No object of the libraries below leaves here, since theirs hold our headers.
+certificate taken from the environment; certificates are checked, the gateway's also behind a proxy that the settings
+name. A call that failed says whether a byte of it may have left. No object of the libraries below leaves here, since
+theirs hold our headers.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.body import CHUNK, Failure, read_body
 from itsm_workflow.gateway.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
-from itsm_workflow.secrets import Secret, without_frames
+from itsm_workflow.gateway.tunnel import tunnelling
+from itsm_workflow.secrets import Secret, SecretURL, without_frames
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
+NO_PROXY = SecretURL("")
 BODY_LIMIT = 1 << 20
 """Bytes of an answer's body that are held, packed or unpacked, where nothing else is set."""
 _AROUND = 1 << 20
@@ -146,11 +149,15 @@ class _PlainConnection(HTTPConnection):
             _current.exchange.problem = reason(error)
             raise
 
+    def _tunnel(self) -> None:
+        with tunnelling(_current.exchange, self._tunnel_host or ""):
+            super()._tunnel()
+
     def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
         exchange: Exchange = _current.exchange
         if self.sock is None:
             self.connect()
-        exchange.sent = True
+        exchange.sent = exchange.sent or not exchange.tunnelling
         whole = memoryview(data)
         for start in range(0, len(whole), CHUNK):  # TLS starts a time-out anew for each write
             self.sock.settimeout(exchange.patience(exchange.read_timeout))
@@ -177,6 +184,13 @@ class _TLSContext(ssl.SSLContext):
             sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname=name, session=session
         )
 
+    def wrap_bio(  # type: ignore[override] # urllib3 names what comes after the first two
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_hostname: str | None = None, **kwargs: Any
+    ) -> ssl.SSLObject:
+        """Do the same for TLS within the TLS of a proxy: there, OpenSSL would check no name at all."""
+        name = server_hostname or _current.exchange.host
+        return super().wrap_bio(incoming, outgoing, server_hostname=name, **kwargs)
+
 
 class _PlainPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _PlainConnection
@@ -186,6 +200,9 @@ class _TLSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
+_POOLS = {"http": _PlainPool, "https": _TLSPool}
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
     def __init__(self, tls: ssl.SSLContext, size: int) -> None:
         self._tls = tls
@@ -193,7 +210,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - as in the base class
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 class _Session(requests.Session):
@@ -227,6 +249,7 @@ class Transport:
         body_limit: Bytes of an answer's body that are held, packed or unpacked, where the request itself sets no limit;
             a longer answer is an error.
         monotonic: Seconds that never go back.
+        proxy: The proxy that everything goes through; empty: none.
 
     Attributes:
         pool_size: As given.
@@ -239,6 +262,7 @@ class Transport:
         pool_size: int = _POOL_SIZE,
         body_limit: int = BODY_LIMIT,
         monotonic: Callable[[], float] = time.monotonic,
+        proxy: SecretURL = NO_PROXY,
     ) -> None:
         if pool_size < 1 or body_limit < 1:
             raise ValueError("pool_size and body_limit must be at least 1")
@@ -247,6 +271,7 @@ class Transport:
         self.pool_size = pool_size
         self._body_limit = body_limit
         self._monotonic = monotonic
+        self._proxy = proxy
         self._pool = _Pool(self._tls, pool_size)
 
     def close(self) -> None:
@@ -308,7 +333,7 @@ class Transport:
             prepared,
             stream=True,
             allow_redirects=False,
-            proxies={},
+            proxies=dict.fromkeys(("http", "https"), self._proxy.reveal()) if self._proxy else {},
             verify=self._trusted,
             timeout=(request.connect_timeout, request.read_timeout),
         )

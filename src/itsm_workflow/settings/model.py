@@ -75,6 +75,8 @@ class Settings:
             for a while; 0: never.
         breaker_rest: Seconds that it is left alone, until one call tries it again.
         ca_bundle: A file or folder of certificates to trust instead of the usual ones; empty: the usual ones.
+        proxy: The URL of the proxy that calls of the gateway go through, such as ``http://proxy:3128``; it may hold an
+            account, so that only `reveal` gives its text. Empty: none, whatever the environment says.
         allow_http: Let the gateway and the callback be reached in plain text on other than this machine.
         ticket_hosts: Hosts whose ticket pages may be shown; ``*``: any. Empty: the hosts of the gateway and of the
             callback, and the others in their registered domains.
@@ -111,6 +113,7 @@ class Settings:
     breaker_failures: int = 5
     breaker_rest: float = 30.0
     ca_bundle: str = ""
+    proxy: SecretURL = attrs.field(default=SecretURL(""), converter=_sealed)
     allow_http: bool = False
     ticket_hosts: tuple[str, ...] = ()
     key_prefix: str = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from itsm_workflow.secrets import Secret, SecretURL
+from itsm_workflow.settings.proxy import proxy_host, proxy_rules
 from itsm_workflow.settings.variables import FLAGS, MAX_CALLS, VARIABLES
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ _FLAG = ("must be True or False", lambda value: isinstance(value, bool))
 _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     *((name, _MISSING) for name in ("app_code", "app_secret", "gateway_url")),
     ("app_secret", _SECRET),
-    ("store", _URL),
+    *((name, _URL) for name in ("store", "proxy")),
     *((name, _WORD) for name in ("app_code", "tenant", "api_user", "language", "service_role")),
     *((name, _FIELD) for name in ("approver_field", "content_field")),
     *((name, _FLAG) for name in FLAGS),
@@ -136,6 +137,7 @@ def problems(values: Mapping[str, Any]) -> Sequence[Problem]:
     for name in ("gateway_url", "callback_host"):
         if values.get(name):
             found += [(name, rule) for rule in _url_rules(values[name], allow_http=values.get("allow_http") is True)]
+    found += [("proxy", rule) for rule in _proxy_rules(values)]
     number = values.get("service_id")
     number = number.strip("0") if isinstance(number, str) else number  # an argument that is 0 is none, like a variable
     if values.get("fast_approval") and (number or values.get("service_name") or values.get("service_role")):
@@ -154,6 +156,18 @@ def _passes(holds: Callable[[Any], bool], value: object) -> bool:
         return holds(value)
     except (TypeError, ValueError, OverflowError):  # untyped callers may have given anything
         return False
+
+
+def _proxy_rules(values: Mapping[str, Any]) -> Iterable[str]:
+    proxy, gateway = values.get("proxy"), values.get("gateway_url")
+    if not isinstance(proxy, SecretURL) or not proxy:
+        return
+    broken = list(proxy_rules(proxy))
+    yield from broken
+    is_plain = isinstance(gateway, str) and gateway.lower().startswith("http:")
+    if not broken and is_plain and values.get("allow_http") is not True and not is_loopback(proxy_host(proxy)):
+        allowed = VARIABLES["allow_http"][0]
+        yield f"must be on this machine for a gateway in plain http, unless {allowed} is true: it would read every call"
 
 
 def _url_rules(url: object, *, allow_http: bool) -> Iterable[str]:

@@ -38,6 +38,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "breaker_failures": ("BKAPP_ITSM_BREAKER_FAILURES",),
         "breaker_rest": ("BKAPP_ITSM_BREAKER_REST",),
         "ca_bundle": ("BKAPP_ITSM_CA_BUNDLE",),
+        # HTTP_PROXY and its like are no aliases: who may set a variable of the machine would see every call.
+        "proxy": ("BKAPP_ITSM_PROXY",),
         "allow_http": ("BKAPP_ITSM_ALLOW_HTTP",),
         "ticket_hosts": ("BKAPP_ITSM_TICKET_HOSTS",),
         "key_prefix": ("BKAPP_ITSM_KEY_PREFIX",),
@@ -53,6 +55,9 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm", "legacy_callbacks")
 """The fields that are true or false."""
+
+_SEALED = ("store", "proxy")
+"""The addresses that may hold a password."""
 
 _GATEWAY, _STAGE = "bk-itsm", "/prod/v2/itsm/"
 _OTHER_GENERATION = (
@@ -95,7 +100,7 @@ def read(
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
     """Return the values, where each came from, and what could not be read."""
     values: dict[str, Any] = {
-        name: SecretURL.of(value) if name == "store" and isinstance(value, str) else value
+        name: SecretURL.of(value) if name in _SEALED and isinstance(value, str) else value
         for name, value in given.items()
     }
     sources = {name: "argument" if name in given else "default" for name in VARIABLES}
@@ -161,7 +166,7 @@ def _items(text: str) -> tuple[str, ...]:
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "app_secret": Secret,
-    "store": SecretURL,
+    **dict.fromkeys(_SEALED, SecretURL),
     "callback_keys": lambda text: tuple(map(Secret, _items(text))),
     "ticket_hosts": _items,
     "timeout": _timeout,
