@@ -384,7 +384,7 @@ class Entry:
 
     Attributes:
         seq: 1 for the first, without gaps.
-        source, dest: The states before (empty for the first entry) and after; the same where only facts were added.
+        source: The state before, empty for the first entry; ``dest`` is the one after, the same if facts were added.
         evidence: The typed facts that the trigger brought.
         effects: The ids of the effects planned in the same commit.
     """

@@ -306,12 +306,7 @@ class SupportsPages(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """How a ticket stands now.
-
-    Attributes:
-        status: Its status.
-        iframe_url: Its page for embedding; empty if the gateway names none that may be shown.
-    """
+    """How a ticket stands now: its status, and its page for embedding, empty if the gateway names none to be shown."""
 
     status: TicketStatus
     iframe_url: str = ""
