@@ -43,7 +43,7 @@ def test_the_walk_gets_everywhere() -> None:
     explore(bounds=SMALL, invariants=[watches])
     # The shipped workflow ends where its ticket was approved.
     assert set(State) | set(Outcome) - {Outcome.WAS_APPROVED} <= seen
-    # Two need two faults, and an overdue ticket more time.
+    # Two need two faults, and a ticket that is overdue or whose flow never starts more time.
     rare = {AttentionReason.LOOKUP_FAILED, AttentionReason.EFFECT_PARKED}
     # No guard of this table refuses what it decides itself, and no host asks for a person.
     never = {AttentionReason.DECISION_REFUSED, AttentionReason.HOST}
@@ -55,7 +55,7 @@ def test_the_walk_gets_everywhere() -> None:
         AttentionReason.INCONCLUSIVE,
         AttentionReason.WITHDRAWAL_UNRESOLVED,
     }
-    assert set(AttentionReason) - seen - unmet == rare | never | {AttentionReason.OVERDUE}
+    assert set(AttentionReason) - seen - unmet == rare | never | {AttentionReason.OVERDUE, AttentionReason.NOT_STARTED}
     assert {row.trigger.value for row in COLLECTOR_CHANGE.transitions} - seen == {
         "retry_effect",
         "accept_after_withdrawal",
