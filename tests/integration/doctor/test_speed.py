@@ -49,7 +49,7 @@ def test_a_deadline_that_is_too_short_is_named_as_well() -> None:
 def test_an_answer_that_nearly_used_the_time_up_is_a_warning(sandbox: Sandbox) -> None:
     """Here any answer is as slow as that."""
     wanted = settings(sandbox.url, TIMEOUT="2,0.9", DEADLINE="20")
-    found = by_name(examine_gateway(wanted, clock=SystemClock(), near=0.0))
+    found = by_name(examine_gateway(wanted, clock=SystemClock(), near=1e-6))
 
     assert found["gateway.speed"].level == Level.WARNING
     assert "of the 0.9 s" in found["gateway.speed"].seen
