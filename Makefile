@@ -11,11 +11,12 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
 
-.PHONY: help demo test smoke conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
+.PHONY: help demo test test-all smoke conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
 
 help:
 	@echo "make demo          run the demonstration: change requests against a stand-in of BK-ITSM on this machine"
-	@echo "make test          run the tests"
+	@echo "make test          run the tests, but for the long ones"
+	@echo "make test-all      run all tests"
 	@echo "make smoke         install what a user installs on every Python from 3.11 to 3.14 of this machine, and try it"
 	@echo "make conformance   try every promise of the storage port a hundred times on each of our backends (an hour)"
 	@echo "make check         lint, types, import contracts, documentation, packaging"
@@ -27,13 +28,16 @@ help:
 	@echo "make mutants-all   the same with every mutation: most of a day; it can be interrupted and goes on"
 	@echo "make requirements  pin the newest versions again (needs a package index)"
 	@echo "make clean         remove .venv and everything that was built"
-	@echo "ARGS=... is passed on to demo, test and coverage, PYTHON=... picks the interpreter."
+	@echo "ARGS=... is passed on to demo, test, test-all and coverage, PYTHON=... picks the interpreter."
 
 demo: install-demo
 	@$(BIN)/itsm-workflow demo $(ARGS)
 
 test: install-dev
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+test-all: install-dev
+	@$(BIN)/python -m pytest $(PARALLEL) --long $(ARGS)
 
 smoke:
 	@requirements/smoke
@@ -45,7 +49,7 @@ conformance: install-dev
 	done
 
 coverage: install-dev
-	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --long --cov --cov-report=term $(ARGS)
 
 faults: install-dev
 	@$(BIN)/python -m tests.faults $(ARGS)

@@ -1,4 +1,7 @@
-"""What holds for every test: no settings from outside, no connection that leaves the machine, Hypothesis profiles."""
+"""What holds for every test: no settings from outside, no connection that leaves the machine, Hypothesis profiles.
+
+Tests that are marked `long` take seconds of processor time each. They run with `--long`, or when they are named.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,25 @@ hypothesis.settings.register_profile("fast", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs every test."""
+    parser.addoption("--long", action="store_true", help="run the long tests as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark."""
+    config.addinivalue_line("markers", "long: takes seconds of processor time; runs with --long, or when it is named")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out, unless they are asked for."""
+    if config.getoption("--long") or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:

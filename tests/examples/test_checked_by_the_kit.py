@@ -124,6 +124,7 @@ class PermissionWalk(WorkflowMachine.for_definition(permission.EXTERNAL_PERMISSI
         super().teardown()
 
 
+@pytest.mark.long
 def test_walks_of_the_permission_keep_its_invariants() -> None:
     """Whatever happens in whatever order; the walks get as far as a revocation."""
     PermissionWalk.met.clear()
@@ -203,6 +204,7 @@ class StagesWalk(WorkflowMachine.for_definition(stages.TWO_STAGE_CHANGE)):  # ty
         super().teardown()
 
 
+@pytest.mark.long
 def test_walks_of_the_two_stages_keep_their_invariants() -> None:
     """Whatever is reported in whatever order; the walks get to every end."""
     StagesWalk.met.clear()
@@ -276,6 +278,7 @@ PLATFORM = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("acts", [(), (REVOKE,)], ids=["kept", "revoked"])
 def test_simulated_days_leave_access_to_whom_it_was_granted(acts: Sequence[Act]) -> None:
     """Crashes, lost callbacks, lying callbacks, late tickets: at the end the table says what the changes say."""
@@ -344,6 +347,7 @@ def names(effects: Mapping[str, Sequence[Effect]]) -> Mapping[str, Sequence[str]
     return {state: [one.name for one in listed] for state, listed in effects.items()}
 
 
+@pytest.mark.long
 def test_every_way_of_a_permission_keeps_the_promises() -> None:
     """Each interleaving with a fault, a step of time and an act of a person, and how it ends once faults stop."""
     found = explore(

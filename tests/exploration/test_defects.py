@@ -158,6 +158,7 @@ def test_what_no_compare_and_swap_leads_to() -> None:
     assert steps[-1] == "the gateway files ticket 2"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("definition", [None, "field"])
 def test_without_a_defect_nothing_is_found(definition: str | None) -> None:
     """The same walks of the library as it is, with and without a decision field, are complete and find nothing."""

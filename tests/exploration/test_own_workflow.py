@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from itsm_workflow.testing.exploration import INVARIANTS, Bounds, Sight, explore
 from tests.exploration.deployment import Stage, acts, deployed_what_was_approved, deployment
@@ -11,6 +12,7 @@ BOUNDS = Bounds(ticks=1, faults=1, acts=1)
 PROMISES = [*INVARIANTS, deployed_what_was_approved]
 
 
+@pytest.mark.long
 def test_a_workflow_that_goes_on_after_the_approval() -> None:
     """It is walked to its end, by a trigger of the host, and keeps its own promise."""
     lived = []

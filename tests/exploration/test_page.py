@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.exploration.verify_page import PAGE, example, promises, renewed, without_seconds
 
 
+@pytest.mark.long
 def test_what_the_page_shows_is_what_is_printed() -> None:
     """Whoever types the same sees the same, but for the seconds."""
     page = PAGE.read_text(encoding="utf-8")

@@ -64,7 +64,11 @@ def plain(space: Space, world: int) -> tuple[object, ...]:
 
 @pytest.mark.parametrize(
     "bounds",
-    [Bounds(ticks=2, faults=0, acts=0), Bounds(ticks=1, faults=0, acts=1), Bounds(ticks=1, faults=1, acts=0)],
+    [
+        Bounds(ticks=2, faults=0, acts=0),
+        pytest.param(Bounds(ticks=1, faults=0, acts=1), marks=pytest.mark.long),
+        pytest.param(Bounds(ticks=1, faults=1, acts=0), marks=pytest.mark.long),
+    ],
     ids=["time", "an act", "a fault"],
 )
 def test_nothing_new_is_met_where_no_way_is_left_out(bounds: Bounds) -> None:

@@ -101,7 +101,7 @@ def run(row: Row, profile: str, case: str | None) -> Outcome:
         environment = {**os.environ, "FAULT_MATRIX": profile, RECORD: str(record)}
         if case is not None:
             environment[CASE] = case
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=2400"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--long", "-o", "timeout=2400"]
         command += [str(HERE / f"test_{row.group}.py"), "-k", f"test_{row.id}_"]
         done = subprocess.run(
             command, env=environment, cwd=HERE.parent.parent, capture_output=True, text=True, check=False

@@ -423,7 +423,7 @@ def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_p
     needs_allocation_faults()
     ended, left = Counter[str](), Counter[str]()
     with Sandbox(start_delay=0.0) as sandbox:
-        for seed in faults.cases(range(faults.pick(quick=24, full=500))):
+        for seed in faults.cases(range(faults.pick(quick=8, full=500))):
             with faults.case(seed):
                 how, report = starve_and_recover(seed, tmp_path, sandbox)
                 ended[how] += 1

@@ -453,7 +453,7 @@ def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: P
         lines = [Line(started[number % len(started)][0]) for number in range(copies)]
         workflow = office.workflow()
         office.door.receive = None  # what the ticket system sends there is kept, and sent on to the hosts
-        for number in faults.cases(range(faults.pick(quick=5, full=1000))):
+        for number in faults.cases(range(faults.pick(quick=2, full=1000))):
             change = workflow.apply(subject=f"collector-{number}", title="t", applicant="alice", approvers=["carol"])
             office.pass_time()
             office.sandbox.approve(int(change.expect_ticket().id))

@@ -78,7 +78,7 @@ def test_c1_simulated_death_at_every_line_of_apply(faults: Faults) -> None:
         pytest.param("sqlite", "new", marks=row("C1")),
         pytest.param("sqlite", "used", marks=row("C1", quick=False)),
         pytest.param("json", "new", marks=row("C1", quick=False)),
-        pytest.param("json", "used", marks=row("C1")),
+        pytest.param("json", "used", marks=[row("C1"), pytest.mark.long]),
     ],
 )
 def test_c1_sigkill_at_every_line_of_the_store(faults: Faults, folder: Path, kind: str, condition: str) -> None:
@@ -152,7 +152,9 @@ def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> No
     faults.note(f"{moment} each write, sync, cut and unlink of an apply in SQLite")
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name", ["reconcile", *(pytest.param(name, marks=pytest.mark.long) for name in SCENARIOS if name != "reconcile")]
+)
 @row("C3")
 def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> None:
     """A process dies, so does the one that recovers, and the next one: nothing is lost, doubled or illegal."""
@@ -209,7 +211,7 @@ def test_c4_power_goes_in_a_json_store(faults: Faults, folder: Path, monkeypatch
 @row("C5", quick=False)
 def test_c5_intent_is_synced_before_it_is_sent(faults: Faults, tmp_path: Path, kind: str) -> None:
     """No byte of a create leaves while a write to the store is not synced; seen by the system, over HTTP."""
-    count = faults.pick(quick=20, full=500)
+    count = faults.pick(quick=10, full=500)
     url = f"{kind}:///{tmp_path}/changes"
     with Office("memory://") as office:
         environment = {**os.environ, **environment_of(office)}

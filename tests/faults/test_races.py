@@ -62,7 +62,7 @@ def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) ->
 @row("R4")
 def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_path: Path) -> None:
     """The system frees its lock; the others go on, and what it was about is found or told to a person."""
-    processes, subjects, rounds = faults.pick(quick=(3, 25, 2), full=(7, 1000, 5))
+    processes, subjects, rounds = faults.pick(quick=(3, 25, 1), full=(7, 1000, 5))
     written = 0
     for number in faults.cases(range(rounds)):
         store, tickets = f"json:///{tmp_path / f'{number}.jsonl'}", tmp_path / f"tickets-{number}"

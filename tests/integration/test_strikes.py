@@ -188,10 +188,10 @@ class TestCallback:
         ("place", "facts"),
         [
             ("header", {}),
-            ("path", {}),
             ("path", {"forged": True}),
-            ("header", {"probe": True}),
-            ("header", {"sn": "?"}),
+            pytest.param("path", {}, marks=pytest.mark.long),
+            pytest.param("header", {"probe": True}, marks=pytest.mark.long),
+            pytest.param("header", {"sn": "?"}, marks=pytest.mark.long),
         ],
     )
     def test_a_strike_at_any_line_shows_nothing(self, place: str, facts: dict[str, Any]) -> None:
@@ -206,6 +206,7 @@ class TestCallback:
         assert leaks(prepare, within=(*CALLBACKS, f"{LIBRARY}/workflow.py")) == []
         assert leaks(prepare, step=5) == []
 
+    @pytest.mark.long
     @pytest.mark.parametrize("place", ["header", "path"])
     def test_nor_on_the_way_through_a_server(self, place: str) -> None:
         """WSGI and ASGI hand the request over in clear; what the library makes of it is sealed."""
@@ -295,12 +296,17 @@ ACTS: dict[str, Callable[[BkItsmGateway, ApiClient], object]] = {
 }
 
 
+SHORT_ACTS = ("create", "verify_token")
+
+
 # Struck while a connection is opened: what is not closed yet is left to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 class TestGateway:
     """Out, over real connections."""
 
-    @pytest.mark.parametrize("act", ACTS)
+    @pytest.mark.parametrize(
+        "act", [*SHORT_ACTS, *(pytest.param(act, marks=pytest.mark.long) for act in ACTS if act not in SHORT_ACTS)]
+    )
     def test_a_strike_at_any_line_shows_nothing(self, act: str) -> None:
         """Of what is sent, at every line of the library; and nothing is printed when what was left is collected."""
         with opened(act) as prepare:
@@ -308,6 +314,7 @@ class TestGateway:
         gc.collect()
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # struck in their finalizers
+    @pytest.mark.long
     @pytest.mark.parametrize("act", ["create", "a call with logins"])
     def test_nor_in_the_libraries_below(self, act: str) -> None:
         """Whose variables hold the headers in clear."""
@@ -415,7 +422,7 @@ class TestDoctor:
     """What asks the gateway, and calls our own callback."""
 
     @pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
-    @pytest.mark.parametrize("place", ["header", "path"])
+    @pytest.mark.parametrize("place", ["header", pytest.param("path", marks=pytest.mark.long)])
     def test_a_strike_at_any_line_shows_nothing(self, place: str) -> None:
         """Of the probe's credential, nor of the application's secret."""
         within = (f"{LIBRARY}/doctor", f"{LIBRARY}/callbacks")
@@ -430,7 +437,7 @@ class TestDoctor:
 class TestFiling:
     """From the credential's making to the gateway."""
 
-    @pytest.mark.parametrize("place", ["header", "path"])
+    @pytest.mark.parametrize("place", ["header", pytest.param("path", marks=pytest.mark.long)])
     def test_a_strike_at_any_line_shows_nothing(self, place: str) -> None:
         """In what makes the address, and in what hands it to the gateway."""
         within = tuple(f"{LIBRARY}/{name}" for name in ("loop.py", "filing.py", "workflow.py", "callbacks"))

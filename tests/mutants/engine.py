@@ -45,7 +45,7 @@ VERDICTS = {
 }
 _LATER = Path("later.json")
 _REWRITING = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is imported before, once for all
-_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-W", _REWRITING, "-o", "timeout=60")
+_PYTEST = ("-x", "-q", "--long", "-p", "no:cacheprovider", "-W", _REWRITING, "-o", "timeout=60")
 
 
 def main(part: str, names: Mapping[str, str]) -> int:
