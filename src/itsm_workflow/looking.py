@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Answers = Sequence[ReadAnswer | LookupAnswer]
 
-_WATCHED = dt.timedelta(hours=1)
+_WATCHED = dt.timedelta(minutes=30)
 
 
 @attrs.frozen(kw_only=True)
@@ -191,8 +191,8 @@ def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
 def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
     """Tell whether the look is to show whether a step of the ticket's flow runs.
 
-    It is while attention says that none does, and in the first hour in which that is wrong. A read that fails is
-    followed by others in that hour.
+    It is while attention says that none does, and in the first half hour in which that is wrong. A read that fails is
+    followed by others in that time.
     """
     attention, wrong_since = stored.change.attention, ticket.recorded_at + policy.not_started
     if attention is not None and attention.reason is AttentionReason.NOT_STARTED:

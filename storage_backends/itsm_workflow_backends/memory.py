@@ -43,7 +43,13 @@ class MemoryBackend:
         """Store the writes, see `StorageBackend.commit`."""
         check_writes(writes)
         with self._lock:
-            return self._open_table().commit(writes)
+            table = self._open_table()
+            before = {write.row.id: table.rows.get(write.row.id) for write in writes}
+            try:
+                return table.commit(writes)
+            except BaseException:  # Ctrl-C comes anywhere: a batch is stored as a whole, or not at all
+                self._table = table.as_before(before)
+                raise
 
     def get(self, change_id: str, /) -> Row | None:
         """Return the row of that id, see `StorageBackend.get`."""

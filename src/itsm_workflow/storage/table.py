@@ -26,7 +26,7 @@ from itsm_workflow.storage.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Key = tuple[int, str]
 
@@ -70,6 +70,21 @@ class Table:
                 self.apply(write)
             results.append(conflict)
         return results
+
+    def as_before(self, before: Mapping[str, Row | None]) -> Table:
+        """Return a table in which these changes are as they were, however much of a commit was applied since.
+
+        Args:
+            before: Their rows by id; None for one that was not there.
+        """
+        table = Table()
+        table.hidden |= self.hidden
+        for change_id, row in {**self.rows, **before}.items():
+            if row is not None:
+                table.put(row)
+                # Entries are numbered from 1 and never change, so those of a row are the first ``seq``.
+                table._entries[change_id] = self._entries[change_id][: row.seq]
+        return table
 
     def judge(self, write: Write) -> Conflict | None:
         """Tell why the write would lose, or None."""

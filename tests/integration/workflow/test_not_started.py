@@ -33,7 +33,7 @@ def attention(workflow: Workflow, change: ChangeRequest) -> AttentionReason | No
 def told(office: Office, workflow: Workflow) -> ChangeRequest:
     """Return a change whose ticket is known not to start."""
     change = stalled(office, workflow)
-    office.pass_time(6 * MINUTES)
+    office.pass_time(11 * MINUTES)
     workflow.reconcile()
     return workflow.get(change.id)
 
@@ -61,7 +61,7 @@ def test_a_person_is_told_after_a_few_minutes(office: Office) -> None:
     """Once, with what to do; not before, since a loaded server takes half a minute."""
     workflow = office.workflow()
     change = stalled(office, workflow)
-    office.pass_time(4 * MINUTES)
+    office.pass_time(9 * MINUTES)
     workflow.settle(change.id)
     assert attention(workflow, change) is None
 

@@ -153,7 +153,7 @@ def test_results_are_asked_for_of_our_own_tickets_only(world: World) -> None:
         changes = [world.apply(ours, f"ours-{number}") for number in range(2)]
         for number in range(2):
             world.apply(theirs, f"theirs-{number}")
-        world.clock.advance(86400)
+        world.clock.advance(301)
         ours.reconcile()
 
     assert sorted(here.asked) == [f"bk_itsm {change.expect_ticket().id}" for change in changes]
