@@ -80,6 +80,7 @@ class TestSample:
         found = sampled(NAMES, size=300, seed=1)["large"]
         assert found == sorted(found, key=NAMES["large"].index)
 
+    @pytest.mark.long
     def test_names_are_unique(self) -> None:
         """A verdict, and an entry in the list of survivors, is about one mutation."""
         names = [name for each in names_of(tuple(PARTS), ROOT).values() for name in each]

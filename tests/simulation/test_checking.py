@@ -45,6 +45,7 @@ def test_a_definition_error_of_an_act_is_found() -> None:
         simulate(seeds=[1], faults=(), acts=[act])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "why"),
     [

@@ -23,6 +23,7 @@ from itsm_workflow.testing.simulation.invariants import rows_of
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from itsm_workflow.testing.simulation.world import World
+from tests.long import long_after
 from tests.simulation import planted
 from tests.testing import zoo
 
@@ -51,7 +52,7 @@ def found(**given: Any) -> SimulationFailed:
     return caught.value
 
 
-@pytest.mark.parametrize("first", range(0, 150, 50))
+@pytest.mark.parametrize("first", long_after(1, range(0, 150, 50)))
 def test_nothing_is_broken_by_any_fault(first: int) -> None:
     """Whatever goes wrong in a run, nothing is lost, doubled or believed wrongly, and nobody is forgotten."""
     done = simulate(seeds=range(first, first + 50))
@@ -96,7 +97,7 @@ def test_every_kind_of_fault_strikes_in_some_seed(kind: Kind) -> None:
     pytest.fail(f"{kind} struck in no seed")
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", long_after(2, DEFECTS))
 def test_a_planted_defect_is_found(defect: str) -> None:
     """A seed breaks the rule that the defect offends, and no fault that is left over can be spared."""
     parts, kinds, rule = DEFECTS[defect]

@@ -120,6 +120,7 @@ def test_stored_changes_that_fit_are_no_trouble(capsys: pytest.CaptureFixture[st
     assert "no stored change would be stranded" in run(capsys, f"{HERE}:DEPLOYMENT", "--against", store)[1]
 
 
+@pytest.mark.long
 def test_stored_changes_that_would_be_stranded_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Exit code 1, with their ids and the reason, also where nothing is wrong with the table itself."""
     name, store = f"{HERE}:DEPLOYMENT", f"sqlite:///{tmp_path / 'newer.db'}"

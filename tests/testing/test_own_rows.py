@@ -14,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
+from tests.long import long_after
 from tests.testing import zoo
 from tests.testing.zoo import DEPLOY, Deployed, Stage, Verb
 
@@ -40,7 +41,7 @@ def loses_effects(facts: Facts) -> ChangeRequest:
     return attrs.evolve(facts.change, effects=())
 
 
-@pytest.mark.parametrize("run", range(8))
+@pytest.mark.parametrize("run", long_after(2, range(8)))
 def test_a_defect_in_a_row_that_stays_is_found(run: int) -> None:
     """In each of several runs, with the settings that Hypothesis has by default."""
     definition = zoo.deployment(DEPLOY, attrs.evolve(MEASURE, update=loses_effects))
@@ -49,6 +50,7 @@ def test_a_defect_in_a_row_that_stays_is_found(run: int) -> None:
         run_state_machine_as_test(hypothesis.seed(run)(machine), settings=DEFAULT)
 
 
+@pytest.mark.long
 def test_rows_of_a_host_are_fired_in_many_walks() -> None:
     """Those that stay as well as those that lead on."""
     met: Counter[str] = Counter()

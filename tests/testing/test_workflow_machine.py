@@ -19,6 +19,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
+from itsm_workflow.testing.workflow_machine._machine import Beginning
 from tests.testing import zoo
 from tests.testing.zoo import Deployed, Stage, Verb
 
@@ -325,11 +326,13 @@ def test_a_forged_callback_that_changes_something_is_found() -> None:
     assert "a callback without our credential changed something" in broken(Noisy)
 
 
+@pytest.mark.long
 def test_a_doubled_callback_that_changes_something_twice_is_found() -> None:
     """The gateway does not promise to call once."""
     assert "came twice changed something the second time" in broken(NoisyWhenTrue)
 
 
+@pytest.mark.long
 def test_a_definition_with_evidence_of_ones_own_strategy() -> None:
     """Where annotations do not say enough, a strategy does."""
     calls: list[object] = []
@@ -343,6 +346,29 @@ def test_a_definition_with_evidence_of_ones_own_strategy() -> None:
     )
     run_state_machine_as_test(machine, settings=hypothesis.settings(QUICK, max_examples=40))
     assert 4711 in calls
+
+
+def test_a_drawn_submission_moves_no_effect_of_the_host_to_another_state() -> None:
+    """It would start the host's work before the approval, and be taken for a mistake of the host's."""
+    machine: Any = Watched()
+    machine.begin(stands=Beginning.DRAFTED, slow=False)
+    names = {"applying": ("work", "another's"), "approved": ("work",)}
+    machine._fire("submit", ev.Submission(key="K1", creator="bob", service="1", owner="w2", number=1, effects=names))
+    assert [one.name for one in machine.change.effects] == ["another's"]
+    assert machine.change.effect_names == {"applying": ("another's",), "approved": ()}
+    machine.each_entry_plans_its_effects_once()
+    machine.teardown()
+
+
+def test_the_withdrawal_of_a_ticket_that_was_given_up_is_the_librarys() -> None:
+    """It is planned when a change ends whose ticket nobody was asked about; no effect of the host's is."""
+    machine: Any = Watched()
+    machine.begin(stands=Beginning.SUBMITTED, slow=True)
+    machine._fire("raise_attention", ev.Concern(reason=AttentionReason.NOT_STARTED, facts={}))
+    machine._fire("abandon", ev.Decision(reason="nobody is asked"))
+    assert [one.name for one in machine.change.effects] == ["withdraw"]
+    machine.each_entry_plans_its_effects_once()
+    machine.teardown()
 
 
 def test_the_machine_is_named_after_its_definition() -> None:

@@ -39,14 +39,13 @@ def is_pursued(change: ChangeRequest) -> bool:
 def may_still_act(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
     """Return whether the ticket of a change that was given up may still be decided, so that it is looked at.
 
-    Until its withdrawal was delivered, and for some days after that: it may revive.
+    Until its withdrawal was delivered, however long that takes, and at least for some days: it may revive.
     """
-    if not is_pursued(change):
+    if not is_pursued(change) or change.ended_at is None:
         return False
     undone = {EffectStatus.PLANNED, EffectStatus.STARTED}
-    return any(
-        one.name == WITHDRAW and (one.status in undone or now < one.due_at + policy.sweep_for) for one in change.effects
-    )
+    is_to_come = any(one.name == WITHDRAW and one.status in undone for one in change.effects)
+    return is_to_come or now < change.ended_at + policy.sweep_for
 
 
 def is_in_delivery(change: ChangeRequest) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from tests.long import long_after
 from tests.testing import zoo
 from tests.unit.machine.table import LEADS, STATES
 
@@ -133,7 +134,7 @@ def test_what_is_refused_when_built_is_reported(build: Callable[[], WorkflowDefi
     assert {one.check for one in findings} == {"definition"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), ERRORS)
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(8, ERRORS))
 def test_what_is_broken_is_an_error(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
@@ -144,7 +145,7 @@ def test_what_is_broken_is_an_error(
     assert {one.check for one in errors} <= {check, "library"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), DOUBTS)
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(4, DOUBTS))
 def test_what_no_sample_shows_is_a_doubt(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:

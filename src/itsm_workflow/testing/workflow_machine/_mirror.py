@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine.engine import fire, open_change
-from itsm_workflow.machine.evidence import Drafted
+from itsm_workflow.machine.evidence import Drafted, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,6 +71,17 @@ class Mirror:
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
         """Hear of trouble that the workflow handled."""
+
+    def at_home(self, evidence: object) -> object:
+        """Return the evidence; of a submission without the host's own effects, which are planned where the host says.
+
+        One that a process of another version made can name effects as well, and where they are planned.
+        """
+        if not isinstance(evidence, Submission):
+            return evidence
+        own = {name for names in self.effects.values() for name in names}
+        kept = {state: tuple(name for name in names if name not in own) for state, names in evidence.effects.items()}
+        return attrs.evolve(evidence, effects=kept)
 
     def follow(self) -> None:
         """Replay the entries that are new."""
