@@ -10,6 +10,9 @@ UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generat
 
 export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONWARNINGS
+# Tests start many processes: what they compile is kept, below build.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
 .PHONY: help demo test test-all smoke conformance check lint types imports docs packaging coverage bench faults mutants mutants-all requirements clean install-demo install-dev
 

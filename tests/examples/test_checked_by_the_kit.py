@@ -51,6 +51,7 @@ WALKS = hypothesis.settings(
 # ---------------------------------------------------------------- the table
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["external_permission:EXTERNAL_PERMISSION", "two_stage_change:TWO_STAGE_CHANGE"])
 def test_nothing_is_wrong_with_the_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Not even a doubt is left."""
@@ -70,6 +71,7 @@ def test_only_what_is_granted_can_be_revoked() -> None:
     assert moves == {"revoke": {"granted": ("revoked",)}}
 
 
+@pytest.mark.long
 def test_a_report_moves_its_own_stage_alone() -> None:
     """The linter tried each in every state."""
     assert own_moves(stages.TWO_STAGE_CHANGE, stages.Trigger) == {

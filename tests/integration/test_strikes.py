@@ -418,6 +418,7 @@ class TestStores:
             assert {"settings.store", "storage.open"} <= {finding.name for finding in found}
 
 
+@pytest.mark.long
 class TestDoctor:
     """What asks the gateway, and calls our own callback."""
 

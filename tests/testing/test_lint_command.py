@@ -113,6 +113,7 @@ def slips() -> object:
     raise TypeError("its own mistake")
 
 
+@pytest.mark.long
 def test_stored_changes_that_fit_are_no_trouble(capsys: pytest.CaptureFixture[str], store: str) -> None:
     """Exit code 0, with an empty list."""
     code, printed = as_json(capsys, f"{HERE}:DEPLOYMENT", "--against", store)

@@ -73,10 +73,15 @@ class Watched(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore
 def test_the_shipped_workflow_passes_and_is_walked_through() -> None:
     """Every state is entered in some walk, and nearly every trigger is fired."""
     Watched.met.clear()
-    run_state_machine_as_test(Watched, settings=hypothesis.settings(QUICK, max_examples=120))
-    assert {state.value for state in COLLECTOR_CHANGE.states} <= Watched.met
-    fired = {row.trigger.value for row in COLLECTOR_CHANGE.transitions} & Watched.met
-    assert len(fired) >= 15
+    states = {state.value for state in COLLECTOR_CHANGE.states}
+    triggers, most = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}, 15
+    for seed in range(12):  # what is drawn depends on the modules that are loaded, too
+        walks = hypothesis.settings(QUICK, max_examples=40, derandomize=False)
+        run_state_machine_as_test(hypothesis.seed(seed)(Watched), settings=walks)
+        if states <= Watched.met and len(triggers & Watched.met) >= most:
+            break
+    assert states <= Watched.met
+    assert len(triggers & Watched.met) >= most
 
 
 class Deployments(WorkflowMachine.for_definition(zoo.DEPLOYMENT)):  # type: ignore[misc]  # made at run time
