@@ -4,7 +4,9 @@
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
-PARALLEL := -n auto --dist worksteal
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+# Three workers on two cores: a test that waits for a deadline leaves its core to another one.
+PARALLEL := -n $(shell expr $(CORES) \* 3 / 2) --dist worksteal
 UV_OPTIONS := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links --quiet
 
