@@ -67,10 +67,10 @@ def test_a_hanging_receiver_holds_up_what_it_did(recording: Recording) -> None:
             status = stage.get("get_ticket_status", f"sn={sn}").json["data"]["current_status"]
             assert (sent["current_status"], []) == (status, heard)
         else:
-            caller.join(10)
+            caller.join(120)
             assert len(heard) == 1
         hanging.hold.set()
-        caller.join(10)
+        caller.join(120)
 
     assert mismatches(recording, heard[0], known) == []
 

@@ -100,7 +100,7 @@ def _hold(stage: Stage, receiver: Receiver, *, killed: bool) -> None:
         stage.sandbox._courier.close()  # what a killed worker leaves behind
     else:
         receiver.hold.set()
-    worker.join(10)
+    worker.join(120)
 
 
 def _free_port() -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.workflow.office import Office
     from tests.integration.workflow.places import Knock
 
-PATIENCE = 60
+PATIENCE = 240
 """Seconds after which something hangs."""
 
 

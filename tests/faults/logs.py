@@ -132,8 +132,8 @@ def held(path: Path, *, dies: bool) -> Iterator[None]:
         assert process.stdin is not None
         assert process.stdout.readline() == b"held\n"
         if dies:
-            process.communicate(b"die", timeout=60)
+            process.communicate(b"die", timeout=300)
         yield
         if not dies:
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
         assert process.returncode == 0

@@ -42,7 +42,7 @@ def install(checkout: Path, tools: Path, **environment: str) -> subprocess.Compl
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -149,7 +149,7 @@ def test_closing_breaks_off_what_hangs() -> None:
         sender.start()
         receiver.wait(1)
         courier.close()
-        sender.join(5)
+        sender.join(120)
         outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome)
 
     assert outcomes == [Outcome.LOST, Outcome.LOST]

@@ -75,7 +75,7 @@ def test_a_held_answer_waits(stage: Stage, dropped: bool) -> None:  # noqa: FBT0
     stored = len(stage.sandbox.tickets())
     waiting = list(answers)
     (hold.drop if dropped else hold.release)()
-    caller.join(5)
+    caller.join(120)
 
     assert (1, [], ["nothing" if dropped else True]) == (stored, waiting, answers)
 
@@ -137,7 +137,7 @@ def test_clearing_disarms_and_releases(stage: Stage) -> None:
     caller.start()
     hold.wait_reached(5)
     stage.sandbox.faults.clear()
-    caller.join(5)
+    caller.join(120)
 
     assert answers == [True]
     assert stage.post("get_tickets", {}).status == 200
@@ -260,6 +260,6 @@ def test_closing_a_sandbox_drops_what_it_holds() -> None:
         caller = threading.Thread(target=call)
         caller.start()
         hold.wait_reached(5)
-    caller.join(5)
+    caller.join(120)
 
     assert ended == ["broken off"]

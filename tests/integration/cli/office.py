@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox import Sandbox
 
 COMMAND = (sys.executable, "-m", "itsm_workflow")
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @attrs.frozen(kw_only=True)

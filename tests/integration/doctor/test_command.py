@@ -184,6 +184,6 @@ def _python(office: Office, program: str) -> str:
         capture_output=True,
         encoding="utf-8",
         check=True,
-        timeout=60,
+        timeout=300,
     )
     return done.stdout

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds after which what is waited for counts as not happening."""
 
 

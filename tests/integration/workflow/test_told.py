@@ -250,7 +250,7 @@ def test_forked_child_looks_into_the_callbacks_that_it_gets() -> None:
     if pid == 0:  # what a child does must not reach the test's runner
         code = 1
         try:
-            workflow._inbox._threads().submit(os.getpid).result(20)
+            workflow._inbox._threads().submit(os.getpid).result(120)
             code = 0
         finally:
             os._exit(code)

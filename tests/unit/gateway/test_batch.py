@@ -57,7 +57,7 @@ class Meeting:
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
-        self._barrier.wait(10)
+        self._barrier.wait(120)
         with self._lock:
             self._now -= 1
         return echo(request)
@@ -85,7 +85,7 @@ class TestBatch:
 
         def backwards(request: Sent) -> object:
             number = request.json["sns"][0]
-            answered[number].wait(10)
+            answered[number].wait(120)
             if number:
                 answered[number - 1].set()
             return [number]

@@ -135,14 +135,14 @@ class TestBreaker:
         barrier, admitted = threading.Barrier(8), list[bool]()
 
         def ask() -> None:
-            barrier.wait(10)
+            barrier.wait(120)
             admitted.append(breaker.admit("a") is None)
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(120)
         assert sorted(admitted) == [False] * 7 + [True]
 
     def test_a_forked_child_starts_without_a_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:

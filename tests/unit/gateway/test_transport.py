@@ -214,6 +214,6 @@ def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch:
         monkeypatch.setattr("itsm_workflow.gateway.transport._Session", Kept)
         transport.send(attrs.evolve(request(server.url), fresh=True))
 
-        assert ended.wait(10)
+        assert ended.wait(120)
         transport.close()
     assert len(made) == 1

@@ -334,7 +334,7 @@ def test_threads_share_one_machine() -> None:
     ends: dict[int, list[tuple[str, str]]] = {}
 
     def walk(number: int) -> None:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         for _ in range(25):
             approved = number % 2 == 0
             last = ("approve" if approved else "reject", x.finished(approved=approved))
@@ -350,7 +350,7 @@ def test_threads_share_one_machine() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=240)
 
     for number in range(8):
         end = "rejected" if number % 2 else "approved"
