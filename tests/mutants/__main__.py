@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.mutants.copies import PASSED, ROOT, copy_tree
 from tests.mutants.defects import PatchError, read_defects, try_all, try_unbroken
-from tests.mutants.mutations import WANTED, MutationError, listed, names_of, sampled, try_mutations
+from tests.mutants.mutations import EQUIVALENT, WANTED, MutationError, listed, names_of, sampled, try_mutations
 from tests.mutants.parts import PARTS
 from tests.mutants.results import Results
 
@@ -55,9 +55,10 @@ def mutations_are_killed(tree: Path, names: Mapping[str, Sequence[str]], results
     accepted, left, good = listed(), sum(map(len, names.values())), True
     for part, wanted in names.items():
         began, verdicts = time.monotonic(), Counter[str]()
-        unlisted = 0
+        unlisted = equivalent = 0
         for verdict in try_mutations(tree, part, wanted, results):
             verdicts[verdict.verdict] += 1
+            equivalent += verdict.verdict == "survived" and accepted.get(verdict.name, "").startswith(EQUIVALENT)
             left -= 1
             if verdict.verdict == "broken" or (verdict.verdict == "survived" and verdict.name not in accepted):
                 unlisted += verdict.verdict == "survived"
@@ -65,10 +66,11 @@ def mutations_are_killed(tree: Path, names: Mapping[str, Sequence[str]], results
             if left % _EVERY == 0:
                 say(f"  {verdicts.total()} of {len(wanted)} in {part} tried, {left} left in all")
         noticed = verdicts["killed"] + verdicts["stopped"]
-        rate = noticed / max(verdicts.total(), 1)
+        rate = noticed / max(verdicts.total() - equivalent, 1)
         say(
             f"{part}: {verdicts.total()} mutations, {noticed} killed ({rate:.1%}), {verdicts['stopped']} of them "
-            f"stopped as endless; {verdicts['survived']} survived, {unlisted} of them not listed with a reason; "
+            f"stopped as endless; {verdicts['survived']} survived, {equivalent} of them equivalent and left out of the "
+            f"rate, {unlisted} not listed with a reason; "
             f"{time.monotonic() - began:.0f} s"
         )
         good &= (rate >= WANTED or not wanted) and not unlisted and not verdicts["broken"]

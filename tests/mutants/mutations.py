@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 WANTED = 0.95
-"""The share of the mutations of each part that must be killed, whatever is listed."""
+"""The share of the mutations of each part that must be killed; those that are listed as equivalent do not count."""
+
+EQUIVALENT = "The same"
+"""How the reason of a survivor begins that no test can notice: the mutation changes nothing that anything can see."""
 
 AT_LEAST = 60
 """How many mutations of each part a sample holds, if it is large enough for that."""

@@ -509,6 +509,24 @@ def test_a_file_that_cannot_be_made_is_named_with_what_was_tried(
         raise AssertionError("there is nothing to write")
 
 
+def test_a_new_file_is_open_nowhere_else_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A descriptor that is left open keeps a file from being moved on some systems."""
+    made: list[int] = []
+    make = tempfile.mkstemp
+
+    def note(**given: Any) -> tuple[int, str]:
+        descriptor, name = make(**given)
+        made.append(descriptor)
+        return descriptor, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", note)
+    with files.new_file(tmp_path / "backup"):
+        for descriptor in made:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
+    assert made
+
+
 def test_a_replaced_file_keeps_its_owner_and_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that root repairs is still its host's; who may not give files away goes on without."""
     old, new, given = tmp_path / "old", tmp_path / "new", []

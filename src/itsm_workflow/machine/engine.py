@@ -182,22 +182,26 @@ def _machine(definition: WorkflowDefinition) -> Machine:
     machine = _machines.get(definition)
     if machine is None:
         # Two threads may both build it at first; either one serves, since a Machine holds no state of a change.
-        machine = Machine(
-            model=None,
-            states=[state.value for state in definition.states],
-            initial=definition.initial.value,
-            auto_transitions=False,
-            queued=False,
-            send_event=False,
+        machine = _machines[definition] = _built(definition)
+    return machine
+
+
+def _built(definition: WorkflowDefinition) -> Machine:
+    machine = Machine(
+        model=None,
+        states=[state.value for state in definition.states],
+        initial=definition.initial.value,
+        auto_transitions=False,
+        queued=False,
+        send_event=False,
+    )
+    for row in definition.transitions:
+        machine.add_transition(
+            row.trigger.value,
+            [source.value for source in row.sources],
+            None if row.dest is None else row.dest.value,
+            conditions=[_condition(definition.name, row)],
         )
-        for row in definition.transitions:
-            machine.add_transition(
-                row.trigger.value,
-                [source.value for source in row.sources],
-                None if row.dest is None else row.dest.value,
-                conditions=[_condition(definition.name, row)],
-            )
-        _machines[definition] = machine
     return machine
 
 

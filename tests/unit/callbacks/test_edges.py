@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, Incoming, digest_of
 from tests.integration.workflow.places import PATIENCE
@@ -143,6 +144,24 @@ def test_looks_in_the_background_share_their_threads() -> None:
     inbox.close()
     assert inbox._threads() is not threads
     inbox.close()
+
+
+def test_the_threads_of_an_inbox_are_made_by_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that a second callback made meanwhile would be closed by nobody."""
+    _, workflow, _ = opened(after_callback="background")
+    inbox = workflow._inbox
+    held: list[bool] = []
+
+    class Noted(Background):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            held.append(inbox._pool_lock.locked())
+            super().__init__(*given, **options)
+
+    monkeypatch.setattr("itsm_workflow.callbacks.inbox.Background", Noted)
+    assert inbox._threads() is inbox._threads()
+    inbox.close()
+
+    assert held == [True]
 
 
 def test_an_inbox_is_closed_by_one_at_a_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import UserDict
 from collections.abc import Callable, Mapping  # noqa: TC003 - the annotations of Proof are resolved
 from typing import Any, Literal
 
@@ -204,6 +205,10 @@ def test_evidence_has_the_own_value_of_each_text() -> None:
     assert concern == ev.Concern(reason=AttentionReason.OVERDUE, facts={"a": "b", "c": 7})  # type: ignore[dict-item] # the case
     for other in (None, "text", 7, ev.Decision(reason=7)):  # type: ignore[arg-type] # the case
         assert plain_texts(other) is other
+    for strange in (UserDict({"a": "b"}), {Masked("a"): "b", "a": "c"}):
+        concern = plain_texts(ev.Concern(reason=AttentionReason.OVERDUE, facts=strange))
+        assert isinstance(concern, ev.Concern)
+        assert concern.facts is strange
 
 
 # ---------------------------------------------------------------- fired

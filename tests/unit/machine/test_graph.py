@@ -93,6 +93,7 @@ def test_the_table_has_a_line_for_each_row() -> None:
     lines = f"{GRAPH:table}".splitlines()
 
     assert lines[0] == "| trigger | from | to | evidence | guard | meaning |"
+    assert lines[1] == "| --- | --- | --- | --- | --- | --- |"
     assert 2 + len(COLLECTOR_CHANGE.transitions) == len(lines)
     assert "| submit | draft | applying | Submission |  | claims the subject |" in lines
     assert "| raise_attention | any | = | Concern |  | a person should look |" in lines
