@@ -178,10 +178,19 @@ class Decisions(Records):
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.
 
+        Also one whose ticket's flow has not begun, by attention ``not_started``: the ticket is looked at once more
+        before, since the flow may have begun, and withdrawn as soon as the ticket system lets it.
+
         Raises:
             TransitionRefused: A ticket is known and the gateway decides it, or its look-ups have not ended yet. Once
                 they have, `attention` says that a person decides, and the facts, whether the gateway answered them.
         """
+        attention = self.get(change_id).attention
+        if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
+            problems = check_person(plain(actor), reason)
+            if problems:
+                raise InvalidForm(problems)
+            self._loop.advance(change_id, forced=True)
         return self._fire(change_id, Trigger.ABANDON, ev.Decision(reason=reason), actor=actor)
 
     def record_ticket(

@@ -153,6 +153,8 @@ def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[P
     problems = _text(field, value, limit=limit)
     if problems or not isinstance(value, str):
         return problems
+    if all(character.isspace() or is_invisible(character) for character in value):
+        return [(field, shown(value), "must not be empty: no character of it can be seen")]
     listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(steers, value))))
     rule = "must be one line, without control characters and marks of direction"
     return [(field, shown(value), f"{rule}, and holds {listed}")] if listed else []

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Answers = Sequence[ReadAnswer | LookupAnswer]
 
-_WATCHED = dt.timedelta(minutes=30)
+_EVERY = dt.timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -191,13 +191,16 @@ def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
 def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
     """Tell whether the look is to show whether a step of the ticket's flow runs.
 
-    It is while attention says that none does, and in the first half hour in which that is wrong. A read that fails is
-    followed by others in that time.
+    It is while attention says that none does; in the first look by which one should; and once an hour from then on,
+    since that one may have failed.
     """
-    attention, wrong_since = stored.change.attention, ticket.recorded_at + policy.not_started
+    attention, age = stored.change.attention, now - ticket.recorded_at - policy.not_started
     if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
         return True
-    return now >= wrong_since and (stored.due_at or now) < wrong_since + _WATCHED
+    if age < dt.timedelta():
+        return False
+    mark = now - age % _EVERY
+    return mark > (stored.due_at or now) - policy.poll  # no look has been since then
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:

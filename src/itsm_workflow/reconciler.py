@@ -232,9 +232,7 @@ class Reconciler:
             self.observers.on_trouble("", error)
             return 0
         definition, marked = self.journal.definition, 0
-        ended = EndedNotices(
-            loop=self.loop.within(budget), gateway=gateway, observers=self.observers, isolation=self._isolation
-        )
+        ended = EndedNotices(loop=self.loop.within(budget), isolation=self._isolation, time=time)
         for sns in _batches(listed, PAGE):
             query = Query(workflow=definition.name, ticket_sns=tuple(sns))
             for page in self.journal.pages(query):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.change import AttentionReason, EffectStatus, Outcome, Phase
+from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import withdrawal
 from itsm_workflow.machine.approval import DOUBTS
 from itsm_workflow.machine.evidence import TicketStatus
@@ -169,7 +169,8 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
         return f"was approved{ended} by {where}, and is now {change.state}, which does not grant"
     if change.outcome is not None and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
-        told = f"{change.outcome.value}{ended}" + (f" by {where}" if ticket else "")
+        by = "with" if change.outcome is Outcome.ABANDONED else "by"
+        told = f"{change.outcome.value}{ended}" + (f" {by} {where}" if ticket else "")
         is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}
         # Otherwise it goes on after its approval, or ended in a state of the host's own.
         return f"ended as {told}" if is_over else f"is {change.state}, {told}"
@@ -203,6 +204,8 @@ def _effect(effect: PlannedEffect, now: dt.datetime, *, is_known: bool) -> str:
         return f"effect {effect.name} is due, and this process has no function for it"
     if effect.status is EffectStatus.STARTED:
         return f"effect {effect.name} is due, delivery {effect.attempts} brought no result"
+    if effect.name == WITHDRAW and effect.error:
+        return f"effect {effect.name} is due: {effect.error}"
     return f"effect {effect.name} is due{f', it failed {effect.tries} times' if effect.tries else ''}"
 
 

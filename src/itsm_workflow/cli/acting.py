@@ -125,7 +125,7 @@ def resend(place: Place, name: str, actor: str, reason: str, evidence: str | Non
 @json_option
 @placed
 def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Give up a draft, or a submission whose ticket was not found."""
+    """Give up a draft, a submission whose ticket was not found, or a ticket that no person is asked about."""
     return _act(place, name, in_json, lambda workflow, one: workflow.abandon(one.id, actor=actor, reason=reason))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from itsm_workflow.doctor.connection import reach, tell
 from itsm_workflow.doctor.findings import ok, problem, warning
-from itsm_workflow.doctor.refusals import THEM, explain
+from itsm_workflow.doctor.refusals import PROXY, THEM, explain
 from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.doctor.service import Failed, examine_service
 from itsm_workflow.doctor.speed import NEAR, allowed_time, longer_times, speed
@@ -16,8 +16,10 @@ from itsm_workflow.errors import GatewayTimeout
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.gateway.bk_itsm_routes import Routes
 from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
+from itsm_workflow.gateway.body import BROKE
 from itsm_workflow.gateway.retry import NO_RETRY
 from itsm_workflow.gateway.transport import Transport
+from itsm_workflow.gateway.tunnel import NO_TUNNEL
 from itsm_workflow.settings.proxy import proxy_place
 
 if TYPE_CHECKING:
@@ -137,7 +139,9 @@ class Overheard(Transport):
 
 
 def _why_unanswered(error: GatewayError, settings: Settings) -> str:
-    if not isinstance(error, GatewayTimeout):
+    if NO_TUNNEL in str(error):
+        return PROXY
+    if not isinstance(error, GatewayTimeout) or BROKE in str(error):  # a longer time mends nothing
         return THEM
     longer = longer_times(settings, allowed_time(settings))
     return f"if it is only slow, {longer}; otherwise {THEM}" if longer else THEM

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 _OK = 200
 _REDIRECTS = range(300, 400)
 _SERVER_ERRORS = range(500, 600)
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _PROXY_ACCOUNT, _TOO_MANY = 401, 403, 404, 407, 429
 _ITSM_CODES = range(3_900_000, 4_000_000)
 _GATEWAY_FAILURES = range(1_650_000, 1_660_000)
 _ESB_BEHIND = range(1_306_200, 1_306_300)
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 THEM = "ask those who run BK-ITSM and its gateway"
+PROXY = "correct the address or the account in BKAPP_ITSM_PROXY, or ask those who run the proxy"
 _ADDRESS = "correct BKAPP_ITSM_GATEWAY_URL, or BKAPP_ITSM_ROUTES: `docs/reference/bk-itsm.md` says which fits where"
 
 
@@ -153,6 +154,8 @@ def _by_shape(answer: Answer, *, is_envelope: bool, words: str) -> Finding:
         return problem("gateway.address", f"a redirect ({words}): to a login page, or to another address", _ADDRESS)
     if status == _UNAUTHORIZED:
         return problem("gateway.credentials", f"{_APP.said} ({words})", _APP.advice)
+    if status == _PROXY_ACCOUNT:
+        return problem("gateway.answer", f"the proxy wants another user or password ({words})", PROXY)
     if status == _FORBIDDEN:
         return problem(
             "gateway.address",

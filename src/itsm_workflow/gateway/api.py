@@ -251,7 +251,7 @@ class ApiClient:
         log = CallLog(endpoint=endpoint, request_id=request_id, params=params)
         log.secrets = [
             *secrets_of(asked.context, self.settings.app_secret, params),
-            *proxy_secrets(self.settings.proxy),
+            *without_frames(proxy_secrets, self.settings.proxy),
         ]
         started = self._pace.monotonic()
         try:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from typing import TYPE_CHECKING, Any, Self
+
+import attrs
 
 from itsm_workflow.errors import GatewayError, GatewayNotAsked
 from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, service_fields
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 NOT_SHOWN_AGAIN = 60.0
-"""Seconds for which a list that could not be read is not asked for again."""
+"""Seconds for which a list that was read, or that could not be read, is not asked for again, whatever it forbids."""
 
 _TITLE = "title"
 _ONE, _SEVERAL = frozenset({"SELECT", "RADIO"}), frozenset({"CHECKBOX", "MULTISELECT"})
@@ -35,6 +38,15 @@ _JOINED = _SEVERAL | {"MEMBERS"}
 _ROWS = frozenset({"TABLE", "CUSTOMTABLE"})
 _HIDDEN_BY_CONDITION = 0
 _TOLD, _DEPTH = 20, 16
+
+
+@attrs.frozen(kw_only=True)
+class _Remembered:
+    """The form of a service, or None if it could not be read; since when, and until when that counts."""
+
+    fields: Sequence[FormField] | None
+    since: float
+    until: float
 
 
 class ServiceForms:
@@ -50,7 +62,7 @@ class ServiceForms:
         self._client = client
         self._settings = settings
         self._elapsed = elapsed
-        self._memory: dict[str, tuple[Sequence[FormField] | None, float]] = {}
+        self._memory: dict[str, _Remembered] = {}
 
     def by(self, client: RoutedClient) -> Self:
         """Return the same forms, with the same memory, that are asked for by another client."""
@@ -65,18 +77,28 @@ class ServiceForms:
     def check(self, form: Form, service: str) -> Sequence[Problem]:
         """Return every ``(field, value, rule)`` of a form that the service's own list of fields forbids.
 
-        The list is remembered for `REMEMBERED` seconds. The built-in service is not asked for: its form is known.
+        The list is remembered for `REMEMBERED` seconds; one that forbids something is read again before that, but not
+        within `NOT_SHOWN_AGAIN` seconds. The built-in service is not asked for: its form is known.
         Where the list cannot be read, nothing is wrong, and it is not asked for again for `NOT_SHOWN_AGAIN` seconds.
         """
         if service == FAST_APPROVAL:
             return []
-        listed = self._listed(service)
-        return [] if listed is None else list(_problems(form, service, listed, self._settings))
+        remembered = self._memory.get(service)
+        now = self._elapsed()
+        if remembered is None or now >= remembered.until:
+            return self._problems(form, service, self._listed(service))
+        problems = self._problems(form, service, remembered.fields)
+        if problems and now >= remembered.since + NOT_SHOWN_AGAIN:  # the service may have been changed since
+            listed = self._listed(service)
+            problems = problems if listed is None else self._problems(form, service, listed)
+        return problems
+
+    def _problems(self, form: Form, service: str, listed: Sequence[FormField] | None) -> Sequence[Problem]:
+        # No form is without a title: a list that has no field says nothing.
+        return list(_problems(form, service, listed, self._settings)) if listed else []
 
     def _listed(self, service: str) -> Sequence[FormField] | None:
-        now, remembered = self._elapsed(), self._memory.get(service)
-        if remembered is not None and now < remembered[1]:
-            return remembered[0]
+        now = self._elapsed()
         fields: Sequence[FormField] | None
         try:
             fields = self._client.call(GET_SERVICE_DETAIL, {"service_id": service}).fields
@@ -84,7 +106,8 @@ class ServiceForms:
             return None  # costs no time, and says nothing of the service
         except GatewayError:
             fields = None
-        self._memory[service] = (fields, now + (NOT_SHOWN_AGAIN if fields is None else REMEMBERED))
+        until = now + (NOT_SHOWN_AGAIN if fields is None else REMEMBERED)
+        self._memory[service] = _Remembered(fields=fields, since=now, until=until)
         return fields
 
 
@@ -124,7 +147,7 @@ def _rule(field: FormField, value: object) -> str:
     if set(chosen) <= set(choices):
         return ""
     told = ", ".join(clean(f"{key} ({name})" if name else key, limit=60) for key, name in list(choices.items())[:_TOLD])
-    return f"must be {'of' if field.type in _SEVERAL else 'one of'} {told}"
+    return f"must be some of {told}, joined by commas" if field.type in _SEVERAL else f"must be one of {told}"
 
 
 def _is_wanted(field: FormField) -> bool:
@@ -138,10 +161,9 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool):
         return False
     try:
-        float(str(value))
-    except ValueError:
+        return math.isfinite(float(str(value)))
+    except (OverflowError, ValueError):
         return False
-    return True
 
 
 def _json_type(value: object) -> str:
@@ -160,7 +182,10 @@ def _choices(field: FormField) -> Mapping[str, str] | None:
     if field.type in _ONE | _SEVERAL:
         found = _keyed(rows, "key")
     elif field.type == "TREESELECT":
-        found = {key: name for branch in _branches(rows, _DEPTH) for key, name in _keyed(branch, "id").items()}
+        branches = list(_branches(rows, _DEPTH))
+        if None in branches:
+            return None
+        found = {key: name for branch in branches if branch for key, name in _keyed(branch, "id").items()}
     else:
         return None
     return found or None
@@ -170,11 +195,15 @@ def _keyed(rows: Sequence[Any], name: str) -> Mapping[str, str]:
     return {str(row[name]): str(row.get("name", "")) for row in rows if isinstance(row, dict) and name in row}
 
 
-def _branches(rows: Sequence[Any], depth: int) -> Iterator[Sequence[Any]]:
+def _branches(rows: Sequence[Any], depth: int) -> Iterator[Sequence[Any] | None]:
+    """Yield the rows of each branch of a tree; None for what is too deep to be read."""
+    if depth < 0:
+        yield None
+        return
     yield rows
-    for row in rows if depth else ():
+    for row in rows:
         below = row.get("children") if isinstance(row, dict) else None
-        if isinstance(below, list | tuple):
+        if isinstance(below, list | tuple) and below:
             yield from _branches(below, depth - 1)
 
 

@@ -15,6 +15,7 @@ from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayError, GatewayPro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+BROKE = "the connection broke before the answer was complete"
 CHUNK = 1 << 14
 """Bytes that are read or written in one go."""
 _BODILESS = frozenset({*range(100, 200), 204, 304})  # whatever length they state
@@ -71,7 +72,7 @@ def _read_packed(raw: Readable, status: int, headers: Mapping[str, str], limit: 
         if size > limit:
             return too_large(limit)
     if size < expected and status not in _BODILESS:  # older urllib3 does not look
-        return Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
+        return Failure(GatewayTimeout, f"{BROKE}; it may have been done")
     return b"".join(parts)
 
 

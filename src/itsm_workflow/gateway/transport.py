@@ -29,7 +29,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
-from itsm_workflow.gateway.body import CHUNK, Failure, read_body
+from itsm_workflow.gateway.body import BROKE, CHUNK, Failure, read_body
 from itsm_workflow.gateway.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
 from itsm_workflow.gateway.tunnel import tunnelling
 from itsm_workflow.secrets import Secret, SecretURL, without_frames
@@ -385,7 +385,7 @@ def _failure(error: BaseException, exchange: Exchange) -> Failure:
         return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
     malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
     if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
-        return Failure(GatewayTimeout, "the connection broke before the answer was complete; it may have been done")
+        return Failure(GatewayTimeout, f"{BROKE}; it may have been done")
     return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 _WANTS_ACCOUNT = "407"
+NO_TUNNEL = "the proxy did not open a tunnel to the gateway"
 
 
 class TunnelRefused(OSError):
@@ -27,7 +28,7 @@ class TunnelRefused(OSError):
 
     def __init__(self, status: str) -> None:
         hint = ": it wants another user or password" if status == _WANTS_ACCOUNT else ""
-        self.words = f"the proxy did not open a tunnel to the gateway, HTTP {status}{hint}"
+        self.words = f"{NO_TUNNEL}, HTTP {status}{hint}"
         super().__init__(self.words)
 
 

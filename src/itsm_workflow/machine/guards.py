@@ -198,19 +198,20 @@ def is_refused(facts: Facts) -> str | None:
 
 def may_be_given_up(facts: Facts) -> str | None:
     """The gateway cannot show that the ticket was approved as the rule wants it, or the ticket's flow has not begun."""
-    attention = facts.change.attention
-    if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
-        return None
-    return approval_is_unproven(facts)
+    return _is_a_persons(facts, UNPROVEN | {AttentionReason.NOT_STARTED})
 
 
 def approval_is_unproven(facts: Facts) -> str | None:
     """The ticket ended, and the gateway cannot show that it was approved as the rule wants it."""
+    return _is_a_persons(facts, UNPROVEN)
+
+
+def _is_a_persons(facts: Facts, reasons: frozenset[AttentionReason]) -> str | None:
     attention = facts.change.attention
-    if attention is not None and attention.reason in UNPROVEN:
+    if attention is not None and attention.reason in reasons:
         return None
-    reasons = ", ".join(sorted(UNPROVEN))
-    return f"the gateway decides it: only with attention for one of {reasons} is it a person's to decide"
+    listed = ", ".join(sorted(reasons))
+    return f"the gateway decides it: only with attention for one of {listed} is it a person's to decide"
 
 
 def may_attest(facts: Facts) -> str | None:

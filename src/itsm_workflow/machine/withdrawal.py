@@ -103,9 +103,13 @@ def status_after(effect: PlannedEffect, result: ev.EffectResult) -> EffectStatus
 
 
 def next_try(change: ChangeRequest, now: dt.datetime, policy: Policy) -> dt.datetime:
-    """Return when to try a withdrawal again that the gateway does not take yet: the longer it lasts, the later."""
+    """Return when to try a withdrawal again that the gateway does not take yet: the longer it lasts, the later.
+
+    The ticket of a change that was given up may never start: after some hours it is tried as rarely as it is looked at.
+    """
     age = now - change.ticket.recorded_at if change.ticket else policy.soon
-    return now + min(max(policy.soon, age), policy.effect_backoff_cap)
+    cap = max(policy.sweep_every, policy.effect_backoff_cap) if is_pursued(change) else policy.effect_backoff_cap
+    return now + min(max(policy.soon, age), cap)
 
 
 def _withdrawals(change: ChangeRequest) -> list[PlannedEffect]:

@@ -223,7 +223,7 @@ def _decide_read(
         return ()
     verdict, roles = definition.approval.judge(snapshot, applicant=applicant_of(change)), definition.roles
     if change.state not in {roles.waiting, roles.undelivered}:
-        return () if change.ended_at is None else _decide_settled(change, snapshot, verdict)
+        return () if change.ended_at is None else _decide_settled(change, snapshot, verdict, now, policy)
     if isinstance(verdict, Doubt):
         return (_concern(verdict.reason, ticket=snapshot.ticket_id, detail=verdict.detail),)
     if verdict is Verdict.APPROVED:
@@ -295,12 +295,16 @@ def _overdue(change: ChangeRequest, now: dt.datetime, policy: Policy) -> tuple[S
     return (_concern(AttentionReason.OVERDUE, ticket=ticket.id, since=f"{ticket.recorded_at:%Y-%m-%d}"),)
 
 
-def _decide_settled(change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt) -> tuple[Step, ...]:
+def _decide_settled(
+    change: ChangeRequest, snapshot: ev.Snapshot, verdict: Verdict | Doubt, now: dt.datetime, policy: Policy
+) -> tuple[Step, ...]:
     if isinstance(verdict, Doubt):
         news = not _is_known(change, snapshot, verdict)
     elif withdrawal.is_pursued(change) and verdict is not Verdict.APPROVED:
         # It was given up with its ticket open: what is left of the ticket is withdrawn, or ends by itself.
         news = verdict is Verdict.OPEN and withdrawal.unresolved(change) is not None
+        if verdict is Verdict.OPEN and not news:
+            return _overdue(change, now, policy)
     else:
         news = OUTCOMES.get(verdict) is not change.ticket_outcome
     return (Step(Trigger.RECORD_CONTRADICTION, snapshot),) if news else ()

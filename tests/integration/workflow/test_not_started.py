@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
 
-from itsm_workflow import State
+from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
-from itsm_workflow.errors import TransitionRefused
+from itsm_workflow.errors import InvalidForm, TransitionRefused
+from itsm_workflow.machine.evidence import Concern
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
@@ -107,21 +109,104 @@ def test_a_flow_that_starts_late_clears_it_and_its_approval_counts(office: Offic
     assert workflow.get(change.id).state == State.APPROVED
 
 
-def test_a_look_that_fails_does_not_hide_it(office: Office) -> None:
-    """The next ones show it, also where results are read together."""
+@pytest.mark.parametrize("minutes", [10, 50, 300])
+def test_looks_that_fail_do_not_hide_it(office: Office, minutes: int) -> None:
+    """A later one shows it, within the hour, also where results are read together."""
     workflow = office.workflow()
     workflow.apply(subject="other", **asked())
     change = stalled(office, workflow)
+    office.pass_time(9 * MINUTES)
     office.sandbox.faults.status("get_ticket_info", 500, always=True)
-    for _ in range(4):
+    for _ in range(minutes // 5):
         office.pass_time(5 * MINUTES)
         workflow.reconcile()
     assert attention(workflow, change) is None
 
     office.sandbox.faults.clear()
-    office.pass_time(5 * MINUTES)
-    workflow.reconcile()
+    for _ in range(13):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
     assert attention(workflow, change) is AttentionReason.NOT_STARTED
+
+
+@pytest.mark.parametrize("minutes", [1, 31, 60, 600])
+def test_it_is_told_however_rarely_tickets_are_looked_at(office: Office, minutes: int) -> None:
+    """By the first look after its time, also among others."""
+    poll = dt.timedelta(minutes=minutes)
+    workflow = office.workflow(policy=Policy(poll=poll))
+    workflow.apply(subject="other", **asked())
+    change = stalled(office, workflow)
+    for _ in range(2 + 10 // minutes):
+        office.pass_time(poll.total_seconds() + 1)
+        workflow.reconcile()
+    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+
+
+def test_another_reason_hides_it_for_as_long_as_it_is_there(office: Office) -> None:
+    """A person who has cleared that one is told of this one within the hour."""
+    workflow = office.workflow()
+    workflow.apply(subject="other", **asked())
+    change = stalled(office, workflow)
+    workflow.fire(change.id, "raise_attention", Concern(reason=AttentionReason.HOST), actor="host")
+    for _ in range(12):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
+    workflow.clear_attention(change.id, actor="ops", reason="it was nothing")
+    for _ in range(13):
+        office.pass_time(5 * MINUTES)
+        workflow.reconcile()
+    assert attention(workflow, change) is AttentionReason.NOT_STARTED
+
+
+def test_tickets_that_wait_are_read_one_by_one_only_now_and_then(office: Office) -> None:
+    """Once when their flow should run, and once an hour from then on; otherwise all in one request."""
+    workflow = office.workflow()
+    for number in range(4):
+        workflow.apply(subject=f"waiting-{number}", **asked())
+    office.pass_time()
+    read = []
+    for _ in range(36):
+        office.pass_time(5 * MINUTES + 1)
+        before = len(office.sandbox.bodies("get_ticket_info"))
+        workflow.reconcile()
+        read.append(len(office.sandbox.bodies("get_ticket_info")) - before)
+    assert sum(read) == 3 * 4
+
+
+def test_a_flow_that_has_started_meanwhile_is_not_abandoned(office: Office) -> None:
+    """The ticket is looked at first: its approver is asked, or has decided."""
+    workflow = office.workflow()
+    running, approved = told(office, workflow), stalled(office, workflow, "other")
+    office.pass_time(11 * MINUTES)
+    workflow.reconcile()
+    for change in (running, approved):
+        office.sandbox.begin(int(change.expect_ticket().id))
+    office.sandbox.faults.callback_lost(listed=False)
+    office.approve(approved)
+
+    for change in (running, approved):
+        with pytest.raises(TransitionRefused):
+            workflow.abandon(change.id, actor="ops", reason="its flow never started")
+    assert [workflow.get(one.id).state for one in (running, approved)] == [State.PENDING, State.APPROVED]
+    assert [workflow.get(one.id).effects for one in (running, approved)] == [(), ()]
+
+
+def test_a_person_who_cannot_be_named_has_nothing_looked_at(office: Office) -> None:
+    """The actor is checked before the gateway is asked."""
+    workflow = office.workflow()
+    change = told(office, workflow)
+    before = len(office.sandbox.calls)
+    with pytest.raises(InvalidForm, match="actor"):
+        workflow.abandon(change.id, actor=" ", reason="its flow never started")
+    assert len(office.sandbox.calls) == before
+
+
+def test_it_can_be_abandoned_while_the_gateway_is_away(office: Office) -> None:
+    """What was seen last counts then."""
+    workflow = office.workflow()
+    change = told(office, workflow)
+    office.sandbox.faults.status("get_ticket_info", 500, always=True)
+    assert workflow.abandon(change.id, actor="ops", reason="it never started").outcome == Outcome.ABANDONED
 
 
 def test_it_can_be_abandoned_and_nothing_else_can(office: Office) -> None:

@@ -18,24 +18,20 @@ from tests.integration.workflow.places import Witness
 from tests.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from itsm_workflow.change import ChangeRequest, Ticket
-    from itsm_workflow.gateway.protocol import TicketResult
+    from itsm_workflow.machine.evidence import Snapshot
 
 
 class Listening(LedgerGateway):
-    """A gateway that remembers which results it was asked for, and can be away."""
+    """A gateway that can be away."""
 
-    asked: tuple[str, ...] = ()
     is_away = False
 
-    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results, and remember of what."""
+    def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
+        """Return what is shown of a ticket."""
         if self.is_away:
-            raise GatewayUnavailable("no route", endpoint="ticket_approval_result")
-        self.asked = (*self.asked, *(ticket.sn for ticket in tickets))
-        return super().results(tickets)
+            raise GatewayUnavailable("no route", endpoint="get_ticket_info")
+        return super().read(ticket, decision_field=decision_field)
 
 
 @pytest.fixture
@@ -98,8 +94,8 @@ def test_numbers_of_other_applications_stay(world: World) -> None:
 
     workflow.reconcile()
 
+    assert change.sn not in others
     assert world.ledger.failed_callbacks() == others
-    assert set(listening(world).asked) == {change.sn}
 
 
 def test_the_notice_of_another_workflow_stays(world: World) -> None:
@@ -159,9 +155,7 @@ def test_what_its_ticket_says_now_against_the_end_is_recorded(world: World) -> N
     ("status", "state", "outcome"),
     [(Status.REVOKED, "rejected", "withdrawn"), (Status.FINISHED, "rejected", "rejected")],
 )
-def test_an_end_without_approval_is_cleared_without_a_look(
-    world: World, status: Status, state: str, outcome: str
-) -> None:
+def test_an_end_without_approval_is_cleared(world: World, status: Status, state: str, outcome: str) -> None:
     """The result says the same as the change."""
     workflow = world.workflow()
     change = world.apply(workflow)
@@ -178,22 +172,41 @@ def test_an_end_without_approval_is_cleared_without_a_look(
     for outgoing in under_way:
         world.ledger.record_delivery(outgoing, Outcome.FAILED)
     assert world.ledger.failed_callbacks() == [change.sn]
-    reads = world.ledger.requests["get_ticket_info"]
 
     workflow.reconcile()
 
     assert world.ledger.failed_callbacks() == []
-    assert world.ledger.requests["get_ticket_info"] == reads
+    assert workflow.get(change.id).attention is None
 
 
-def test_many_are_asked_about_in_one_call(world: World) -> None:
+def test_what_cannot_be_read_stays_on_the_list_and_is_told_later(world: World) -> None:
+    """A notice that was taken off before its ticket was read would be lost, and what it was about."""
+    workflow = world.workflow()
+    change = ended_before_its_notice(world, workflow)
+    world.ticket_of(change).approve_result = False
+    listening(world).is_away = True
+    for _ in range(3):
+        world.clock.advance(300)
+        workflow.reconcile()
+    assert world.ledger.failed_callbacks() == [change.sn]
+    assert workflow.get(change.id).attention is None
+
+    listening(world).is_away = False
+    world.clock.advance(300)
+    workflow.reconcile()
+
+    attention = workflow.get(change.id).attention
+    assert attention is not None
+    assert attention.reason is AttentionReason.DISAGREEMENT
+    assert world.ledger.failed_callbacks() == []
+
+
+def test_many_are_cleared_in_one_pass(world: World) -> None:
     """An outage of the callback's address leaves one for each change that polling has found out about."""
     workflow = world.workflow()
-    changes = [ended_before_its_notice(world, workflow, f"collector-{number}") for number in range(5)]
-    calls = world.ledger.requests["ticket_approval_result"]
+    for number in range(5):
+        ended_before_its_notice(world, workflow, f"collector-{number}")
 
     workflow.reconcile()
 
     assert world.ledger.failed_callbacks() == []
-    assert world.ledger.requests["ticket_approval_result"] == calls + 1
-    assert set(listening(world).asked) == {change.sn for change in changes}

@@ -125,7 +125,7 @@ class TestRules:
         ("value", "rule"),
         [
             ("true,false", ""),
-            ("true,maybe", "must be of true (通过), false (拒绝)"),
+            ("true,maybe", "must be some of true (通过), false (拒绝), joined by commas"),
             (["true"], "must be text, several joined by commas"),
             (None, "must be text, several joined by commas"),
         ],
@@ -193,6 +193,30 @@ class TestAsking:
         clock.advance(REMEMBERED)
         itsm.check_service_form(form(), "5")
         assert [asked(request)["service_id"] for request in transport.requests] == ["5", "6", "5"]
+
+    def test_a_form_that_a_remembered_list_forbids_has_it_asked_for_again(self) -> None:
+        """Its owner may have changed the service; not within a minute of the last time."""
+        clock = ManualClock()
+        services = Services(field("why", required=True))
+        itsm, transport = serving(services, clock)
+        assert len(itsm.check_service_form(form(), "5")) == 1
+        services.fields = [field("title")]
+        clock.advance(NOT_SHOWN_AGAIN - 1)
+        assert len(itsm.check_service_form(form(), "5")) == 1
+        assert len(transport.requests) == 1
+        clock.advance(1)
+        assert itsm.check_service_form(form(), "5") == []
+        assert len(transport.requests) == 2
+        clock.advance(NOT_SHOWN_AGAIN + 1)
+        assert itsm.check_service_form(form(), "5") == []
+        assert len(transport.requests) == 2
+
+    def test_a_list_without_a_field_forbids_nothing(self) -> None:
+        """No form is without a title: such a list is not the service's."""
+        services = Services()
+        services.fields = []
+        itsm, _ = serving(services)
+        assert itsm.check_service_form(form(why="x"), "5") == []
 
     def test_a_ticket_that_is_refused_has_it_asked_for_again(self) -> None:
         """Its owner may have changed the form."""
