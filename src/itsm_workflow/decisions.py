@@ -293,14 +293,14 @@ def _library_reason(state: str, trigger: str, reason: str, allowed: tuple[str, .
     return TransitionRefused(state=state, trigger=trigger, reason=told, allowed=allowed)
 
 
-def checked_person(actor: str | None, applicant: str, reason: object = "", *, field: str = "reason") -> str:
+def checked_person(actor: str | None, applicant: str, reason: object = "") -> str:
     """Return who decides: the actor, or the applicant if none is named.
 
     Raises:
         InvalidForm: It, or the reason, is no text that can be kept.
     """
     who = plain(applicant if actor is None else actor)
-    problems = check_person(who, reason, field=field)
+    problems = check_person(who, reason)
     if problems or not isinstance(who, str):
         raise InvalidForm(problems)
     return who

@@ -282,3 +282,19 @@ def test_a_copy_is_not_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     copy = SQLiteBackend(tmp_path / "copy")
     assert found(copy) == []
     copy.close()
+
+
+def test_a_copy_of_a_copy_leaves_it_as_it_is(tmp_path: Path) -> None:
+    """It becomes a store of its own when it is opened to be written, not when it is read."""
+    backend, copy = SQLiteBackend(tmp_path / "store.db"), tmp_path / "copy.db"
+    stored(backend, create("c1"))
+    backend.close()
+    SQLiteBackend.backup(f"sqlite:///{tmp_path}/store.db", str(copy))
+    before = copy.read_bytes()
+
+    SQLiteBackend.backup(f"sqlite:///{copy}", str(tmp_path / "second.db"))
+
+    assert copy.read_bytes() == before
+    second = SQLiteBackend(tmp_path / "second.db")
+    assert found(second) == ["c1"]
+    second.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from itsm_workflow.storage import files
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.conformance._rows import NOW, claim, create, present, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
+from itsm_workflow_backends.json_file._log import Log
 from itsm_workflow_backends.json_file._shared import SharedLog
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _forks
@@ -82,6 +84,24 @@ def test_threads_take_turns_with_a_json_file(
 
     assert guarded.uses
     backend.close()
+
+
+def test_processes_take_turns_to_write_to_a_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one appends, another cannot lock the file."""
+    path, refused = small_store(tmp_path), []
+    backend, append = JSONFileBackend(path), Log.append
+
+    def asked(log: Log, end: int, data: bytes) -> None:
+        with path.open("r+b") as another, pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        refused.append(end)
+        append(log, end, data)
+
+    monkeypatch.setattr(Log, "append", asked)
+    assert backend.commit([create("c9")]) == [None]
+    backend.close()
+
+    assert refused
 
 
 def test_a_json_file_is_made_and_closed_by_one_thread_at_a_time(

@@ -433,3 +433,14 @@ def test_processes_wait_for_different_times_before_they_look_again(monkeypatch: 
         waits.clear()
         assert _opening._await_alone("path", timeout=5.0)  # type: ignore[arg-type]  # nothing is opened
         assert waits[0] == pytest.approx(0.001 * (1 + number))
+
+
+def test_processes_copy_the_log_at_different_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or all of them would copy it at once."""
+    sizes = set()
+    for number in range(16):
+        monkeypatch.setattr(os, "getpid", lambda number=number: number)
+        connections = object.__new__(Connections)  # opens nothing
+        connections._start()
+        sizes.add(connections._copy_at)
+    assert len(sizes) == 16

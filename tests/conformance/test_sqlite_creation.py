@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -82,6 +82,33 @@ def test_a_store_is_made_by_one_of_several(tmp_path: Path, monkeypatch: pytest.M
         store.close()
     assert made == [path]
     assert (path.stat().st_mode & 0o777, [file.name for file in tmp_path.iterdir()]) == (0o600, ["store.db"])
+
+
+def test_the_lock_of_the_directory_is_free_though_a_child_has_a_copy_of_its_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was forked meanwhile, and lives on, keeps nobody from making a store."""
+    copies, named = [], []
+    lock, make = _creation._lock, tempfile.mkstemp
+
+    def copied(descriptor: int, path: Path, deadline: float) -> None:
+        lock(descriptor, path, deadline)
+        copies.append(os.dup(descriptor))
+
+    def note(**given: Any) -> tuple[int, str]:
+        named.append(given["prefix"])
+        return make(**given)
+
+    monkeypatch.setattr(_creation, "_lock", copied)
+    monkeypatch.setattr(tempfile, "mkstemp", note)
+    SQLiteBackend(tmp_path / "store.db").close()
+
+    directory = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for descriptor in (*copies, directory):
+        os.close(descriptor)
+    assert len(copies) == 1
+    assert named == [".store.db."]  # what a process leaves that dies over it is hidden, and says of which store it is
 
 
 def test_a_directory_that_another_process_holds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

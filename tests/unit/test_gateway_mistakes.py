@@ -95,6 +95,7 @@ def test_one_wrong_answer_stops_no_pass(name: str, method: Callable[..., Any]) -
     assert (report.moved, report.finished) == (3, True)
     assert {workflow.get(change.id).state for change in changes} == {State.APPROVED}
     assert set(told(desk)) == {("", GatewayMistake)}
+    assert {str(error).partition(":")[0] for _, error in desk.witness.troubles} == {name}
 
 
 @pytest.mark.parametrize("method", [bug, returning(None)])

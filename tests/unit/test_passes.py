@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -328,3 +329,22 @@ def test_a_change_that_falls_due_during_a_pass_belongs_to_the_next() -> None:
 
     assert workflow.reconcile().due == len(changes)
     assert workflow._loop.is_due(workflow._journal.load(late.id))
+
+
+def test_nothing_is_begun_once_the_time_is_over() -> None:
+    """Not even what needs no call of the gateway: it is due, and the next pass begins with it."""
+    desk = Desk()
+    workflow = desk.workflow()
+    change = workflow.draft(subject="collector-1", **ASKED)
+    stored = workflow._journal.load(change.id)
+
+    class Over:
+        time = SimpleNamespace(is_over=lambda: True)
+
+        def look(self, _asked: object) -> list[str]:
+            return []
+
+    over: Any = Over()
+    commits = desk.store.commits
+    assert workflow._reconciler._settle([(stored, None)], over) == []
+    assert desk.store.commits == commits

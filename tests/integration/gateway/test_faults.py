@@ -7,7 +7,7 @@ import socket
 import attrs
 import pytest
 
-from itsm_workflow.errors import GatewayRefused, GatewayUnavailable
+from itsm_workflow.errors import GatewayError, GatewayRefused, GatewayUnavailable
 from itsm_workflow.gateway.bk_itsm_wire import NOT_PASSED_ON
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.gateway.retry import RetryPolicy
@@ -190,6 +190,16 @@ class TestAnswered:
             return
         assert isinstance(outcome, Unknown)
         assert f"App authentication failed (code {code}" in outcome.problem
+
+    def test_a_code_without_end_is_cut(self) -> None:
+        """It is shown to people, and kept."""
+        body = {"result": False, "code": 1640101, "data": None, "message": "no"}
+        answer = ask(body, status="401 Unauthorized", headers=(f"X-Bkapi-Error-Code: {'7' * 500}",))
+        with FaultServer(answer) as server, pytest.raises(GatewayError) as caught:
+            gateway(server.url).services()
+
+        assert caught.value.gateway_code.rstrip("…").strip("7") == ""
+        assert 32 < len(caught.value.gateway_code) <= 64
 
     def test_a_refused_read_keeps_the_code_and_the_cleaned_words(self) -> None:
         """For people: on one line, in the error's text as well."""

@@ -425,3 +425,25 @@ def test_attention_for_an_effect_that_is_not_known_outlives_the_approval(world: 
     assert after.attention is not None
     assert after.attention.reason is AttentionReason.EFFECT_UNKNOWN
     assert times(other, change, "raise_attention") == 1
+
+
+def test_names_are_noted_once_and_only_where_there_are_some(world: World) -> None:
+    """A pass that finds them noted reads and writes nothing for them; a workflow without effects has no row."""
+    assert isinstance(world.store, WatchedStore)
+    plain = world.workflow(effects={})
+    plain.reconcile()
+    assert world.store.get(ROW) is None
+    workflow = world.workflow(definition=NAMED)
+    workflow.reconcile()
+    before = world.store.commits
+    assert known(world) != {}
+    read: list[str] = []
+    get = world.store.inner.get
+
+    def noted(change_id: str, /) -> Row | None:
+        read.append(change_id)
+        return get(change_id)
+
+    world.store.inner.get = noted  # type: ignore[method-assign]  # the case
+    workflow.reconcile()
+    assert (world.store.commits, read) == (before, [])

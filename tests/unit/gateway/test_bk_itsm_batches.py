@@ -181,3 +181,21 @@ class TestSearching:
         else:
             with pytest.raises(GatewayProtocolError, match=f"more than {MAX_PAGES} pages"):
                 itsm.find_by_key(MINE)
+
+
+def test_words_without_end_in_a_tickets_status_are_cut() -> None:
+    """A page shows them."""
+    long = "w" * 500
+    step = {"name": long, "status": long, "processors": "", "processors_type": "PERSON"}
+    shown = {
+        "ticket_url": "",
+        "iframe_ticket_url": "",
+        "current_status": long,
+        "operations": [{"key": long, "name": "n", "can_operate": True}],
+        "current_steps": [step],
+    }
+    itsm, _ = scripted_gateway(lambda _: success(shown))
+    status = itsm.ticket_status("REQ1")
+
+    words = [status.word, *status.operations, *(text for one in status.steps for text in (one.name, one.word))]
+    assert [len(word) for word in words] == [64, 32, 64, 64]

@@ -141,6 +141,14 @@ class TestRules:
         """Any branch of it, by its id."""
         assert (told(Services(field("use", "TREESELECT", choice=TREE)), form(use=value)) == []) is fits
 
+    def test_a_tree_that_is_too_deep_forbids_nothing(self) -> None:
+        """What hangs below is not read, and may be what was chosen."""
+        branch: dict[str, Any] = {"id": 40, "name": "the leaf", "children": []}
+        for number in range(39, 0, -1):
+            branch = {"id": number, "name": str(number), "children": [branch]}
+        assert told(Services(field("use", "TREESELECT", choice=[branch])), form(use=40)) == []
+        assert told(Services(field("use", "TREESELECT", choice=[branch])), form(use="elsewhere")) == []
+
     @pytest.mark.parametrize("source", ["API", "DATADICT", "RPC", "CUSTOM_API"])
     def test_choices_that_are_not_listed(self, source: str) -> None:
         """The server gets them elsewhere: any value passes, and so where the list is empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from itsm_workflow.change import AttentionReason, ChangeRequest
+from itsm_workflow.change import AttentionReason, ChangeRequest, Moment
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.gateway.protocol import CreateAnswer, Created, FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
@@ -138,6 +138,22 @@ def test_a_refusal_with_a_ticket_is_bound() -> None:
     steps = (Step(Trigger.MARK_UNKNOWN, NOTED), Step(Trigger.RECORD_TICKET, confirmed))
 
     assert steps == decided(x.SENDING, REFUSED, found=(found(),))
+
+
+def test_a_ticket_that_differs_and_comes_too_late_is_a_contradiction() -> None:
+    """It carries the key of a change that has ended: that is recorded, whatever it looks like."""
+    looked = LookupAnswer(number=1, found=(found("8", differences=("title: sent a, shows b",)),), at=None)
+    for change in (x.ABANDONED, x.APPROVED):
+        assert (late("8"),) == decide(COLLECTOR_CHANGE, change, looked, x.later(30), x.POLICY, gateway="bk_itsm")
+
+
+def test_the_look_after_a_refusal_was_when_the_answer_came() -> None:
+    """The waits of the look-ups that follow are counted from then, by every clock."""
+    at = Moment(wall=x.later(29), boot_id="b", boot=7)
+    note = ev.LookupNoted(number=1, answered=True, problem="no ticket carries its key", at=at)
+    steps = (Step(Trigger.MARK_UNKNOWN, attrs.evolve(NOTED, at=at)), Step(Trigger.NOTE_LOOKUP, note))
+
+    assert steps == decided(x.SENDING, REFUSED, found=(found(key="K9"),), at=at)
 
 
 def test_a_refusal_with_two_tickets_asks_for_a_person() -> None:
