@@ -80,7 +80,7 @@ class Policy:
             one only makes the change due for the next pass, after ``soon``. So whoever captured a change's credential
             can neither fill the store nor keep the gateway's own callback from being heard.
         close_wait: How long closing a workflow, or the exit of the interpreter, waits for looks in the background.
-        quiet: How long a withdrawn or terminated ticket must stay so before it is believed; 0 believes the first look,
+        quiet: How long a withdrawn or terminated ticket must stay so before it is believed; 0 believes the next look,
             also of a ticket that revives.
         withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
         read_lease: How long a claimed look may take before another worker looks.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -71,12 +71,19 @@ def examine_service(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]
         number = found
     detail = asks.ask(GET_SERVICE_DETAIL, {"service_id": number})
     if isinstance(detail, Failed):
-        yield _missing(number, settings, listed) if detail.code == _NO_SUCH_SERVICE else detail.finding
+        missing = detail.code == _NO_SUCH_SERVICE
+        yield _missing(number, settings, listed) if missing else _unread(detail.finding, GET_SERVICE_DETAIL)
         return
     yield ok("gateway.service", f"number {number} is {clean(detail.name, limit=40)}")
     yield from _form(settings, detail.fields)
     roles = asks.ask(GET_SERVICE_ROLES, {"service_id": number})
-    yield roles.finding if isinstance(roles, Failed) else _approval(roles)
+    yield _unread(roles.finding, GET_SERVICE_ROLES) if isinstance(roles, Failed) else _approval(roles)
+
+
+def _unread(found: Finding, endpoint: Endpoint[Any]) -> Finding:
+    """Return what keeps a service from being read: credentials were taken, and tickets are filed all the same."""
+    seen = f"{endpoint.name} cannot be read: {found.seen}; tickets are filed without it, and forms not held against it"
+    return warning(found.name, seen, f"for {endpoint.name}: {found.advice}")
 
 
 def _built_in(listed: Sequence[ServiceRow]) -> Finding:

@@ -267,8 +267,8 @@ def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime,
         return ()
     if now < ticket.recorded_at + policy.not_started:
         return ()
-    since = f"{ticket.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
-    return (_concern(AttentionReason.NOT_STARTED, ticket=ticket.id, since=since),)
+    filed = f"{ticket.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (_concern(AttentionReason.NOT_STARTED, ticket=ticket.id, filed=filed),)
 
 
 def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:

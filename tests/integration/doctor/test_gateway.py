@@ -100,6 +100,20 @@ class TestService:
         assert "5 日志平台容量评估" in found.seen
         assert found.advice == "correct BKAPP_ITSM_SERVICE_ID"
 
+    @pytest.mark.parametrize("name", ["get_service_detail", "get_service_roles"])
+    @pytest.mark.parametrize("status", [404, 502])
+    def test_what_cannot_be_read_of_a_service_keeps_no_ticket_from_being_filed(self, name: str, status: int) -> None:
+        """It is a warning that names what was asked for; the address is not blamed by itself."""
+        with Sandbox() as sandbox:
+            sandbox.faults.status(name, status, always=True)
+            found = of_sandbox(sandbox, SERVICE_ID="5")
+
+            assert {one.level for one in found.values()} <= {Level.OK, Level.WARNING}
+            [unread] = [one for one in found.values() if "cannot be read" in one.seen]
+            assert unread.seen.startswith(f"{name} cannot be read: ")
+            assert "tickets are filed without it" in unread.seen
+            assert unread.advice.startswith(f"for {name}: ")
+
     @pytest.mark.parametrize(
         ("named", "count"),
         [({"SERVICE_NAME": "没有"}, 0), ({"SERVICE_NAME": "两次"}, 2), ({"SERVICE_ROLE": "NOBODY"}, 0)],
@@ -157,7 +171,7 @@ class TestService:
         with FaultServer(answering(response(success([])), response(refused))) as server:
             found = of_gateway(settings(server.url, SERVICE_ID="5"))
 
-        assert found["gateway.permission"].level == Level.PROBLEM
+        assert found["gateway.permission"].level == Level.WARNING
 
 
 class TestConnection:

@@ -122,7 +122,7 @@ NOTHING_RUNS = x.snapshot(approval_step=False, step_running=False)
 
 def test_a_ticket_whose_flow_does_not_start_is_told_of() -> None:
     """After ten minutes, not a second before, also where the change resumes."""
-    facts = {"ticket": "7", "since": "2024-05-17 08:00:01 UTC"}
+    facts = {"ticket": "7", "filed": "2024-05-17 08:00:01 UTC"}
     concern = Step(Trigger.RAISE_ATTENTION, ev.Concern(reason=AttentionReason.NOT_STARTED, facts=facts))
 
     assert decided(x.PENDING, NOTHING_RUNS, at=TEN_MINUTES - 1) == ()
