@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from itsm_workflow import State
 from itsm_workflow.callbacks.credential import HEADER, PATH
 from itsm_workflow.change import AttentionReason, Outcome
@@ -210,6 +212,7 @@ def test_k6_one_route_and_post_alone(faults: Faults) -> None:
     assert "evil" not in str(workflow.preview(subject="collector-2", title="t", applicant="alice", approvers=["carol"]))
 
 
+@pytest.mark.long
 @row("K13")
 def test_k13_captured_credential_neither_fills_the_store_nor_silences_us(faults: Faults) -> None:
     """Whatever it says and however often, before the decision and after; the gateway's own callback is heard."""

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import attrs
+import pytest
 
 from itsm_workflow import Policy, State, open_storage
 from itsm_workflow.audit import audit
@@ -57,6 +58,7 @@ class _Woken:
     report: AuditReport
 
 
+@pytest.mark.long
 @row("T1")
 def test_t1_process_stopped_on_its_way_files_no_second_ticket(faults: Faults, tmp_path: Path) -> None:
     """Another worker takes over meanwhile; in the strict way one ticket at most, otherwise a double is told of."""

@@ -73,6 +73,7 @@ def test_the_exit_code_says_whether_something_was_found(
     assert severities == {one["severity"] for one in printed["findings"]}
 
 
+@pytest.mark.long
 def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture[str]) -> None:
     """They stay."""
     _, printed = as_json(capsys, f"{HERE}:with_guards_that_overlap")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from itsm_workflow.lint import CHECKS
 from tests.testing.lint_page import PAGE, renewed
 
 
+@pytest.mark.long
 def test_the_outputs_on_the_page_are_those_of_the_command() -> None:
     """Whoever types the same sees the same."""
     page = PAGE.read_text(encoding="utf-8")

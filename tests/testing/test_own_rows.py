@@ -41,7 +41,7 @@ def loses_effects(facts: Facts) -> ChangeRequest:
     return attrs.evolve(facts.change, effects=())
 
 
-@pytest.mark.parametrize("run", long_after(2, range(8)))
+@pytest.mark.parametrize("run", long_after(1, range(8)))
 def test_a_defect_in_a_row_that_stays_is_found(run: int) -> None:
     """In each of several runs, with the settings that Hypothesis has by default."""
     definition = zoo.deployment(DEPLOY, attrs.evolve(MEASURE, update=loses_effects))

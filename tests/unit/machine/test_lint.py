@@ -134,7 +134,7 @@ def test_what_is_refused_when_built_is_reported(build: Callable[[], WorkflowDefi
     assert {one.check for one in findings} == {"definition"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(8, ERRORS))
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(4, ERRORS))
 def test_what_is_broken_is_an_error(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
@@ -145,7 +145,7 @@ def test_what_is_broken_is_an_error(
     assert {one.check for one in errors} <= {check, "library"}
 
 
-@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(4, DOUBTS))
+@pytest.mark.parametrize(("build", "check", "state", "trigger", "told"), long_after(2, DOUBTS))
 def test_what_no_sample_shows_is_a_doubt(
     build: Callable[[], WorkflowDefinition], check: str, state: str, trigger: str, told: str
 ) -> None:
