@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import Form
 from itsm_workflow.errors import InvalidForm
-from itsm_workflow.form import Asked, check_person, check_subject, make_form, normal_subject, shown
+from itsm_workflow.form import Asked, check_person, check_shown, check_subject, make_form, normal_subject, shown
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
@@ -396,3 +396,10 @@ def test_a_person_and_a_reason_are_one_plain_line(field: str, character: str) ->
 
     assert [name for name, _, _ in problems] == [field]
     assert check_person("olga (值班)", "因为 – it is urgent 👩‍💻", field=field) == []
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u2060\u00ad", "\u3164", " \u200b "])
+def test_a_text_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
+    """It would stay in a history as the reason or the evidence of a decision, and show nothing."""
+    [(field, _, rule)] = check_shown("evidence", text)
+    assert (field, rule) == ("evidence", "must not be empty: no character of it can be seen")

@@ -141,6 +141,11 @@ class TestRules:
         """Any branch of it, by its id."""
         assert (told(Services(field("use", "TREESELECT", choice=TREE)), form(use=value)) == []) is fits
 
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+    def test_what_is_no_amount_is_not_a_number(self, value: str) -> None:
+        """The server's worker cannot count with it."""
+        assert told(Services(field("size", "INT")), form(size=value)) != []
+
     def test_a_tree_that_is_too_deep_forbids_nothing(self) -> None:
         """What hangs below is not read, and may be what was chosen."""
         branch: dict[str, Any] = {"id": 20, "name": "the leaf", "children": []}
