@@ -124,7 +124,7 @@ class Policy:
     effect_backoff_cap: dt.timedelta = _seconds(1 * HOUR)
     effect_attempts: int = _count(8, 1)
     effect_unknown: dt.timedelta = _seconds(1 * HOUR)
-    not_started: dt.timedelta = _seconds(10 * MINUTE)
+    not_started: dt.timedelta = _seconds(5 * MINUTE)
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:

@@ -17,6 +17,7 @@ from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ def test_a_good_backend_is_proven_without_pytest_and_hypothesis(scheme: str, tmp
     """All is kept but the walk, which is said not to have run, with what to install; no file is left behind."""
     command = [sys.executable, "-W", "error", "-c", WITHOUT_TEST_TOOLS, "storage", "check"]
     done = subprocess.run(
-        [*command, f"{scheme}:///{tmp_path}/store"], capture_output=True, text=True, check=False, timeout=90
+        [*command, f"{scheme}:///{tmp_path}/store"], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -273,7 +274,7 @@ def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=90,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [result["outcome"] for result in json.loads(done.stdout)["results"]] == ["kept"] * 4

@@ -19,6 +19,7 @@ from itsm_workflow.testing.conformance._rows import create, follow, found, prese
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _opening, _schema
 from tests.conformance.children import child
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def _held_elsewhere(path: Path, *, change: str) -> Iterator[subprocess.Popen[str
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 # ---------------------------------------------------------------- removed under a running process
@@ -276,7 +277,7 @@ def test_many_processes_open_a_closed_store_at_once(path: Path) -> None:
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     backend = SQLiteBackend(path)
     assert len(found(backend)) == 9
     backend.close()
@@ -551,7 +552,7 @@ def test_two_that_mark_at_once_leave_it_marked(path: Path) -> None:
     holder = SQLiteBackend(path)
     processes = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "xyz"]
     for process in processes:
-        assert process.wait(100) == 0
+        assert process.wait(PATIENCE) == 0
     assert _marking.is_marked(path)
     assert len(found(holder)) == 181
     holder.close()
@@ -689,7 +690,7 @@ def test_two_paths_of_one_file_do_not_begin_two_logs(path: Path, tmp_path: Path,
             "SQLiteBackend(sys.argv[1], timeout=0.1)\n"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, str(second)], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", code, str(second)], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         assert "another process has it open, and its write-ahead log is missing" in done.stderr
         assert [file.name for file in second.parent.iterdir()] == ["store.db"]

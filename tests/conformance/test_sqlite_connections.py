@@ -18,6 +18,7 @@ from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _creation
 from itsm_workflow_backends.sqlite._companions import Companions
 from itsm_workflow_backends.sqlite._connections import Connections
 from tests.conformance.children import child
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -347,7 +348,7 @@ def test_a_fork_waits_for_the_calls_of_other_threads_only(path: Path) -> None:
     def call() -> None:
         with connections.reading():
             inside.set()
-            assert go.wait(30)
+            assert go.wait(PATIENCE)
             with connections.reading() as second:
                 read.append(second.execute("SELECT count(*) FROM changes").fetchone()[0])
 
@@ -356,7 +357,7 @@ def test_a_fork_waits_for_the_calls_of_other_threads_only(path: Path) -> None:
 
     threads = [threading.Thread(target=call), threading.Thread(target=late)]
     threads[0].start()
-    assert inside.wait(30)
+    assert inside.wait(PATIENCE)
     holding = threading.Thread(target=connections.hold)
     holding.start()
     while not connections._held:
@@ -364,10 +365,10 @@ def test_a_fork_waits_for_the_calls_of_other_threads_only(path: Path) -> None:
     threads[1].start()
     assert (read, holding.is_alive()) == ([], True)
     go.set()
-    holding.join(30)
+    holding.join(PATIENCE)
     assert (read, holding.is_alive(), connections._busy) == ([1], False, {})
     connections.release()
-    threads[1].join(30)
+    threads[1].join(PATIENCE)
     assert read == [1, "c1"]
     backend.close()
 

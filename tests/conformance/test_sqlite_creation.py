@@ -15,6 +15,7 @@ import pytest
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.testing.conformance._rows import create, found, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend, _creation, _schema
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -69,12 +70,12 @@ def test_a_store_is_made_by_one_of_several(tmp_path: Path, monkeypatch: pytest.M
         migrate(connection, path)
 
     def opened() -> SQLiteBackend:
-        waiting.wait(60)
+        waiting.wait(PATIENCE)
         return SQLiteBackend(path)
 
     monkeypatch.setattr(_creation, "migrate", slowly)
     with ThreadPoolExecutor(4) as pool:
-        stores = [task.result(60) for task in [pool.submit(opened) for _ in range(4)]]
+        stores = [task.result(PATIENCE) for task in [pool.submit(opened) for _ in range(4)]]
     for number, store in enumerate(stores):
         stored(store, create(f"c{number}"))
         assert len(found(store)) == number + 1

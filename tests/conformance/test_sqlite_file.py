@@ -16,6 +16,7 @@ from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, 
 from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _opening, _queries, _schema
 from tests.conformance.children import child
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -339,7 +340,7 @@ def test_idle_connections_are_few(path: Path) -> None:
     def read() -> None:
         with backend._connections.reading() as connection:
             connection.execute("SELECT count(*) FROM changes").fetchone()
-            all_reading.wait(30)
+            all_reading.wait(PATIENCE)
 
     threads = [threading.Thread(target=read) for _ in range(20)]
     for thread in threads:
@@ -465,7 +466,7 @@ def test_a_lock_while_the_log_is_begun_is_waited_for(path: Path) -> None:
         opening.join(0.1)
         assert opened == []
         other.execute("ROLLBACK")
-        opening.join(30)
+        opening.join(PATIENCE)
     assert present(opened[0], "c1").version == 1
     opened[0].close()
 

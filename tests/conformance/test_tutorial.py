@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.testing.conformance import ABILITIES
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ def check(tmp_path: Path) -> Check:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=PATIENCE,
         )
 
     return run

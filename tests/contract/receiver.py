@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from tests.limits import PATIENCE
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -99,7 +101,7 @@ class Receiver:
             self.seen.append(seen)
             self._arrived.notify_all()
         self.inside(seen)
-        self.hold.wait(30)
+        self.hold.wait(PATIENCE)
         if answer.close:
             return
         handler.send_response(answer.status)

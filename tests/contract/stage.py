@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from itsm_workflow.sandbox import Draft, Sandbox
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +81,7 @@ class Stage:
 
     def __init__(self, at: datetime, **options: Json) -> None:
         self.now = at.replace(microsecond=MICROSECONDS)
-        self.sandbox = Sandbox(drive=False, clock=lambda: self.now, callback_timeout=10, **options)
+        self.sandbox = Sandbox(drive=False, clock=lambda: self.now, callback_timeout=PATIENCE, **options)
 
     def __enter__(self) -> Self:
         self.sandbox.start()
@@ -159,7 +160,7 @@ class Stage:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | bytes | None = None
     ) -> Heard:
         """Send a request as it is."""
-        connection = http.client.HTTPConnection(urlsplit(self.sandbox.root).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.sandbox.root).netloc, timeout=PATIENCE)
         try:
             raw = body.encode("utf-8") if isinstance(body, str) else body
             connection.request(method, path, body=raw, headers=dict(headers or {}))

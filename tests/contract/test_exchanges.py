@@ -14,6 +14,7 @@ from tests.contract.shapes import differences
 from tests.contract.situations import AT_ONCE, BEFORE, opening, prepare, repeats, services_for, substitute
 from tests.contract.stage import Cast, Heard, Stage, Standing, front
 from tests.contract.tokens_recorded import carried_over
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +68,10 @@ def test_a_hanging_receiver_holds_up_what_it_did(recording: Recording) -> None:
             status = stage.get("get_ticket_status", f"sn={sn}").json["data"]["current_status"]
             assert (sent["current_status"], []) == (status, heard)
         else:
-            caller.join(120)
+            caller.join(PATIENCE)
             assert len(heard) == 1
         hanging.hold.set()
-        caller.join(120)
+        caller.join(PATIENCE)
 
     assert mismatches(recording, heard[0], known) == []
 

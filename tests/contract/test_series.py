@@ -16,6 +16,7 @@ from tests.contract.receiver import Receiver, Say
 from tests.contract.recorded import Recording, recordings
 from tests.contract.shapes import differences
 from tests.contract.stage import Cast, Heard, Stage, Standing
+from tests.limits import PATIENCE
 
 MATRIX = [(recording, row) for recording in recordings() for row in recording.content.get("matrix", ())]
 REVIVED = [(recording, row) for recording in recordings() for row in recording.content.get("tries", ())]
@@ -100,7 +101,7 @@ def _hold(stage: Stage, receiver: Receiver, *, killed: bool) -> None:
         stage.sandbox._courier.close()  # what a killed worker leaves behind
     else:
         receiver.hold.set()
-    worker.join(120)
+    worker.join(PATIENCE)
 
 
 def _free_port() -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
@@ -22,7 +24,7 @@ FORBIDDEN = re.compile("|".join([*map(re.escape, REGISTRIES + MIRRORS), rf"(?<![
 def committed() -> list[Path]:
     """Return every file of the checkout that is committed, or would be."""
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE)
     return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 

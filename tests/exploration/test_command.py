@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.cli import main
 from itsm_workflow.testing import exploration
 from tests.exploration import defects
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +22,7 @@ KEYS = ["bounds", "states", "depth", "complete", "drains", "violations", "bad_en
 def test_the_figures_as_json() -> None:
     """One value, whose keys stay; exit code 0 if nothing was found."""
     command = [sys.executable, "-m", "itsm_workflow", "verify", "--json", *SMALL]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     found = json.loads(done.stdout)
     assert list(found) == KEYS
     assert found["bounds"] == {"ticks": 1, "faults": 1, "acts": 0, "workers": 2}
@@ -74,5 +75,7 @@ def test_no_test_tool_is_needed() -> None:
         "from itsm_workflow.cli import main\n"
         "sys.exit(main(['verify', '--ticks', '0', '--faults', '0', '--acts', '0']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

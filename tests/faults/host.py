@@ -20,6 +20,7 @@ import uvicorn
 from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
 from itsm_workflow.callbacks.asgi import asgi
 from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     import threading
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
     from tests.integration.workflow.office import Office
     from tests.integration.workflow.places import Knock
-
-PATIENCE = 240
-"""Seconds after which something hangs."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ import attrs
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 from itsm_workflow.testing.conformance._rows import create, found
 from tests.faults.stores import opened
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,8 +133,8 @@ def held(path: Path, *, dies: bool) -> Iterator[None]:
         assert process.stdin is not None
         assert process.stdout.readline() == b"held\n"
         if dies:
-            process.communicate(b"die", timeout=300)
+            process.communicate(b"die", timeout=PATIENCE)
         yield
         if not dies:
-            process.communicate(timeout=300)
+            process.communicate(timeout=PATIENCE)
         assert process.returncode == 0

@@ -20,12 +20,10 @@ from itsm_workflow import Workflow, open_storage
 from itsm_workflow.errors import AlreadyApplied, TransitionRefused
 from itsm_workflow_backends.json_file import _log
 from tests.faults.ticket_file import TicketFile
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PATIENCE = 120.0
-"""Seconds after which something hangs."""
 
 
 def main(arguments: Sequence[str]) -> None:

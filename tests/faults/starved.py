@@ -10,10 +10,8 @@ import contextlib
 import importlib
 import os
 import resource
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -21,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from itsm_workflow import open_storage
 from itsm_workflow.audit import audit
 from tests.faults.cases import CannotRunHereError
-from tests.faults.racer import PATIENCE
 from tests.faults.sleeper import open_workflow
 from tests.integration.workflow.office import asked
 from tests.integration.workflow.worker import LaterClock
+from tests.limits import PATIENCE, exit_code
 
 _testcapi: Any = None
 with contextlib.suppress(ImportError):  # some distributions leave it out
@@ -93,12 +91,7 @@ def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
             workflow.apply(subject=subject, **asked())
             code = 0
         os._exit(code)
-    ends_at = time.monotonic() + PATIENCE
-    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
-        if time.monotonic() > ends_at:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(0.002)
-    return os.waitstatus_to_exitcode(done[1])
+    return exit_code(child)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -37,7 +37,6 @@ from tests.faults.canaries import COOKIE, PLACES, Watch, credential_of, troubles
 from tests.faults.cases import row
 from tests.faults.forger import LosingGateway, forge
 from tests.faults.injections import WordyGateway, evil, lines_of_the_log
-from tests.faults.racer import PATIENCE
 from tests.faults.several import SeveralWorld
 from tests.faults.starved import needs_allocation_faults, starve_and_recover
 from tests.faults.states import in_every_state
@@ -47,6 +46,7 @@ from tests.integration.gateway.places import TOKEN, gateway
 from tests.integration.gateway.test_secrets import FAULTS as ECHOES
 from tests.integration.workflow.office import CALLBACK_KEY, SUBJECT, Office, asked
 from tests.integration.workflow.places import WatchedStore
+from tests.limits import PATIENCE
 from tests.world import World, times
 
 if TYPE_CHECKING:

@@ -39,6 +39,7 @@ from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
 from tests.integration.gateway.places import settings
 from tests.integration.gateway.test_lies import listed, page, reading, scripted
 from tests.integration.workflow.places import Witness
+from tests.limits import PATIENCE
 from tests.unit.gateway.scripted import scripted_gateway
 from tests.unit.gateway.test_fuzz import Fuzzer
 from tests.unit.gateway.test_recordings import EXCHANGES, answer_of
@@ -119,7 +120,7 @@ def test_g1_create_trusts_no_connection_that_was_kept(faults: Faults) -> None:
         request = connection.read_request()
         scripted(script)(_Replayed(connection, request))
 
-    with FaultServer(once) as server, Wire(server.url, deadline=5.0, retry=RetryPolicy(wait=False)) as wire:
+    with FaultServer(once) as server, Wire(server.url, deadline=PATIENCE, retry=RetryPolicy(wait=False)) as wire:
         wire.gateway.services()
         change = wire.apply()  # the kept connection is dead by now
         for number in faults.cases(range(faults.pick(quick=10, full=1000))):
@@ -223,11 +224,11 @@ def test_g5_redirects_are_never_followed(faults: Faults) -> None:
             moved = response(b"", status=status, headers=(f"Location: {target}",))
             seen: list[bytes] = []
             first = FaultServer(at_create(answering(moved, seen=seen)))
-            with first, Wire(first.url, deadline=5.0) as wire, faults.case((status, target)):
+            with first, Wire(first.url, deadline=PATIENCE) as wire, faults.case((status, target)):
                 _is_unknown(wire, wire.apply())
                 assert len(seen) == 1
             first = FaultServer(at_create(ask(OK), answering(moved)))
-            with first, Wire(first.url, deadline=5.0) as wire, faults.case((status, target)):
+            with first, Wire(first.url, deadline=PATIENCE) as wire, faults.case((status, target)):
                 change = wire.apply()
                 assert wire.workflow.settle(change.id).state == State.PENDING
         assert second.connections == 0
@@ -245,7 +246,7 @@ def test_g6_server_that_cannot_prove_itself_gets_nothing(faults: Faults, tmp_pat
         seen: list[bytes] = []
         with FaultServer(answering(response(OK), seen=seen), tls=context) as server:
             url = server.url.replace("http:", "https:")
-            with Wire(url, ca_bundle=trusted, deadline=5.0) as wire, faults.case((name, number)):
+            with Wire(url, ca_bundle=trusted, deadline=PATIENCE) as wire, faults.case((name, number)):
                 change = wire.apply()
                 assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.QUEUED)
                 assert seen == []
@@ -390,13 +391,16 @@ def test_g9_environment_is_not_believed(faults: Faults, tmp_path: Path, monkeypa
                 for variable in environment if name == "all of them" else [name]:
                     patch.setenv(variable, environment[variable])
                 seen: list[bytes] = []
-                with FaultServer(answering(response(OK), seen=seen)) as server, Wire(server.url, deadline=5.0) as wire:
+                with (
+                    FaultServer(answering(response(OK), seen=seen)) as server,
+                    Wire(server.url, deadline=PATIENCE) as wire,
+                ):
                     assert wire.apply().state == State.PENDING
                 assert b"\r\nauthorization:" not in seen[0].lower()
                 with FaultServer(ask(OK), tls=certificate) as server:
-                    with Wire(server.url, deadline=5.0) as wire:
+                    with Wire(server.url, deadline=PATIENCE) as wire:
                         assert wire.apply().expect_attempt().phase == Phase.QUEUED
-                    with Wire(server.url, deadline=5.0, ca_bundle=trusted) as wire:
+                    with Wire(server.url, deadline=PATIENCE, ca_bundle=trusted) as wire:
                         assert wire.apply().state == State.PENDING
                 with pytest.raises(BlockingIOError):
                     proxy.accept()

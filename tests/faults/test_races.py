@@ -16,9 +16,10 @@ from itsm_workflow.audit import audit
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import AlreadyApplied
 from tests.faults.cases import row
-from tests.faults.racer import PATIENCE, Racer
+from tests.faults.racer import Racer
 from tests.faults.ticket_file import TicketFile
 from tests.integration.workflow.worker import LaterClock
+from tests.limits import PATIENCE
 from tests.world import World, times
 
 if TYPE_CHECKING:

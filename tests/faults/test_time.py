@@ -22,10 +22,10 @@ from itsm_workflow.errors import NotApproved, TransitionRefused
 from itsm_workflow.sandbox import Sandbox, acting
 from tests.faults.cases import row
 from tests.faults.clocks import LateGateway, TurnedWorld
-from tests.faults.racer import PATIENCE
 from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
 from tests.integration.workflow.places import WatchedStore
 from tests.integration.workflow.worker import LaterClock
+from tests.limits import PATIENCE
 from tests.world import World
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from itsm_workflow.errors import StorageError
 from itsm_workflow.machine.evidence import AttemptMark, Decision, EffectRetry
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
 from itsm_workflow.storage.registry import open_storage
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run the command once, as a process of its own."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "itsm_workflow", "demo", "--json", "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     return Run(done.returncode, json.loads(done.stdout), done.stderr.splitlines())
 
 
@@ -338,7 +339,7 @@ def test_a_second_process_may_also_apply(tmp_path: pathlib.Path) -> None:
 
     def applied_elsewhere(stage: Stage, ask: Ask) -> None:
         stage.asked.append(ask.subject)
-        expect(stage.spawn("apply", ask).wait(120) == 0, "the other process applies")
+        expect(stage.spawn("apply", ask).wait(PATIENCE) == 0, "the other process applies")
         stage.sandbox.approve(stage.change(ask).expect_ticket().sn)
 
     elsewhere = Scenario("elsewhere", "nothing", applied_elsewhere, Outcome.APPROVED)

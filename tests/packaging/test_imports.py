@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.limits import PATIENCE
+
 HEAVY = (
     "celery",
     "django",
@@ -25,7 +27,7 @@ HEAVY = (
 def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules that are loaded after the statement, in a fresh interpreter."""
     program = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=PATIENCE)
     return set(done.stdout.split())
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ("sh", "cat", "cksum", "dirname", "grep", "rm")
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3")
@@ -42,7 +44,7 @@ def install(checkout: Path, tools: Path, **environment: str) -> subprocess.Compl
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
 
 

@@ -20,6 +20,7 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.simulation import CaseNotExported, CaseStep, case_file, replay_case
 from itsm_workflow.testing.simulation.redaction import redacted
+from tests.limits import PATIENCE
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def test_what_the_machine_judges_by_stays() -> None:
 def run(path: Path) -> subprocess.CompletedProcess[str]:
     """Run a file with pytest, away from the checkout."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path.name]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_the_file_runs_on_its_own(tmp_path: Path) -> None:

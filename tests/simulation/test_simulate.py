@@ -23,6 +23,7 @@ from itsm_workflow.testing.simulation.invariants import rows_of
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from itsm_workflow.testing.simulation.world import World
+from tests.limits import PATIENCE
 from tests.long import long_after
 from tests.simulation import planted
 from tests.testing import zoo
@@ -155,7 +156,7 @@ def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
             check=True,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=PATIENCE,
         ).stdout
         for seed in ("1", "2")
     ]
@@ -171,13 +172,13 @@ def test_neither_pytest_nor_hypothesis_is_needed() -> None:
         "simulate(seeds=[1])\n"
         "sys.exit(bool({'pytest', 'hypothesis'} & set(sys.modules)))\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE)
 
 
 def run_file(path: Path) -> subprocess.CompletedProcess[str]:
     """Run a test file as a project does that keeps it."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_written_file_fails_in_the_same_way(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.limits import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,7 +27,7 @@ def run(folder: Path, program: str) -> tuple[int, Mapping[str, int]]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, {
@@ -58,5 +60,5 @@ def test_options_that_are_no_mapping_are_named(tmp_path: Path) -> None:
     assert program != PROGRAM
     (tmp_path / "test_host.py").write_text(program, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_host.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "TypeError: the fixture itsm_workflow_options returned None: it must return a mapping" in done.stdout

@@ -12,6 +12,7 @@ import pytest
 from itsm_workflow.cli import main
 from itsm_workflow.lint import CHECKS, Severity
 from itsm_workflow.storage.registry import open_storage
+from tests.limits import PATIENCE
 from tests.testing import zoo
 from tests.unit.machine.test_lint_stranded import GRANTED, keep
 
@@ -154,5 +155,7 @@ def test_checking_needs_no_test_tool_and_no_http_client() -> None:
         "from itsm_workflow.cli import main\n"
         "sys.exit(main(['lint-graph']))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,6 +11,7 @@ import pytest
 
 from itsm_workflow import Effect, State, Workflow, open_storage
 from itsm_workflow.sandbox import Refusal, Status
+from tests.limits import PATIENCE
 from tests.testing import zoo
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def modules_after(folder: Path, test: str, *options: str) -> set[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

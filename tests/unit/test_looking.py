@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ from itsm_workflow.machine.evidence import Snapshot, TicketStatus
 from itsm_workflow.pass_time import PassTime
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox.ticket import Outcome
-from tests.integration.workflow.places import PATIENCE
+from tests.limits import PATIENCE
 from tests.unit.desk import ASKED, Desk, Gateway
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Write
+
+TOGETHER = Policy(not_started=dt.timedelta(minutes=10))
+"""The first look, after five minutes, reads results together: no ticket needs to be read in full yet."""
 
 LEASE = Policy().read_lease.total_seconds()
 AGES = LEASE / 4
@@ -79,7 +83,7 @@ class Scene:
     def __init__(self, count: int, **options: Any) -> None:
         self.desk = Desk()
         self.gateway = self.desk.gateway = Scripted(self.desk)
-        self.workflow: Workflow = self.desk.workflow(**options)
+        self.workflow: Workflow = self.desk.workflow(policy=TOGETHER, **options)
         self.changes = [self.workflow.apply(subject=f"collector-{number}", **ASKED) for number in range(count)]
         self.desk.pass_time(301)
         self.desk.store.commits = 0

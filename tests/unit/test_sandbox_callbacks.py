@@ -13,6 +13,7 @@ from itsm_workflow.sandbox import Outcome, Outgoing
 from itsm_workflow.sandbox.delivery import Courier
 from itsm_workflow.sandbox.tokens import issue, verify
 from tests.contract.receiver import GOOD, Receiver, Say
+from tests.limits import PATIENCE
 
 
 def outgoing(url: str, **changes: object) -> Outgoing:
@@ -32,7 +33,7 @@ def outgoing(url: str, **changes: object) -> Outgoing:
 def deliver(receiver: Receiver, *answers: Say, **changes: object) -> tuple[Outcome, str]:
     """Send one callback to a receiver that answers so."""
     receiver.answers = list(answers)
-    sent = Courier(timeout=5).send(outgoing(f"{receiver.url}/cb?a=1&b=%2F", **changes))
+    sent = Courier(timeout=PATIENCE).send(outgoing(f"{receiver.url}/cb?a=1&b=%2F", **changes))
     return sent.outcome, sent.note
 
 
@@ -78,7 +79,7 @@ def test_what_cannot_be_sent_fails_unsent(changes: dict[str, object], note: str)
     """A bad URL, a bad header or nobody there: failed, and nothing came in."""
     with Receiver() as receiver:
         url = changes.pop("url", f"{receiver.url}/cb")
-        sent = Courier(timeout=5).send(outgoing(str(url), **changes))
+        sent = Courier(timeout=PATIENCE).send(outgoing(str(url), **changes))
 
         assert (Outcome.FAILED, note) == (sent.outcome, sent.note)
         assert receiver.seen == []
@@ -144,12 +145,12 @@ def test_closing_breaks_off_what_hangs() -> None:
     outcomes = []
     with Receiver() as receiver:
         receiver.hold.clear()
-        courier = Courier(timeout=60)
+        courier = Courier(timeout=PATIENCE)
         sender = threading.Thread(target=lambda: outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome))
         sender.start()
         receiver.wait(1)
         courier.close()
-        sender.join(120)
+        sender.join(PATIENCE)
         outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome)
 
     assert outcomes == [Outcome.LOST, Outcome.LOST]

@@ -12,6 +12,7 @@ import pytest
 from itsm_workflow.sandbox import Fault, Faults, Kind, Sandbox, Status
 from tests.contract.receiver import Receiver
 from tests.contract.stage import Cast, Stage, Standing
+from tests.limits import PATIENCE
 from tests.unit.test_sandbox_acting import AT, operate
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def test_a_held_answer_waits(stage: Stage, dropped: bool) -> None:  # noqa: FBT0
 
     caller = threading.Thread(target=call)
     caller.start()
-    assert hold.wait_reached(5)
+    assert hold.wait_reached(PATIENCE)
     stored = len(stage.sandbox.tickets())
     waiting = list(answers)
     (hold.drop if dropped else hold.release)()
-    caller.join(120)
+    caller.join(PATIENCE)
 
     assert (1, [], ["nothing" if dropped else True]) == (stored, waiting, answers)
 
@@ -135,9 +136,9 @@ def test_clearing_disarms_and_releases(stage: Stage) -> None:
     answers: list[bool] = []
     caller = threading.Thread(target=lambda: answers.append(create(stage)["result"]))
     caller.start()
-    hold.wait_reached(5)
+    hold.wait_reached(PATIENCE)
     stage.sandbox.faults.clear()
-    caller.join(120)
+    caller.join(PATIENCE)
 
     assert answers == [True]
     assert stage.post("get_tickets", {}).status == 200
@@ -247,7 +248,7 @@ def test_closing_a_sandbox_drops_what_it_holds() -> None:
         port = int(sandbox.root.rsplit(":", 1)[1])
 
         def call() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             try:
                 headers = {"X-Bkapi-Authorization": '{"access_token": "t"}'}
                 connection.request("GET", "/v2/itsm/get_services/", headers=headers)
@@ -259,7 +260,7 @@ def test_closing_a_sandbox_drops_what_it_holds() -> None:
 
         caller = threading.Thread(target=call)
         caller.start()
-        hold.wait_reached(5)
-    caller.join(120)
+        hold.wait_reached(PATIENCE)
+    caller.join(PATIENCE)
 
     assert ended == ["broken off"]

@@ -15,6 +15,7 @@ import pytest
 from itsm_workflow.sandbox import Request, Sandbox, Status
 from tests.contract.receiver import Receiver
 from tests.contract.stage import Cast, Stage, Standing, front
+from tests.limits import PATIENCE
 from tests.unit.test_sandbox_acting import AT
 from tests.unit.test_sandbox_faults import CREATE
 
@@ -137,7 +138,10 @@ def test_a_request_keeps_its_secrets() -> None:
 )
 def test_bodies_it_will_not_read(headers: dict[str, str], status: int) -> None:
     """No length or too much of it; the connection ends there."""
-    with Stage(AT) as stage, closing(http.client.HTTPConnection(*_address(stage.sandbox), timeout=5)) as connection:
+    with (
+        Stage(AT) as stage,
+        closing(http.client.HTTPConnection(*_address(stage.sandbox), timeout=PATIENCE)) as connection,
+    ):
         for path in ("/v2/itsm/get_tickets/", "/_sandbox/approve/"):
             connection.putrequest("POST", path)
             for name, value in headers.items():
@@ -157,7 +161,7 @@ def _address(sandbox: Sandbox) -> tuple[str, int]:
 def test_idle_connections_do_not_hold_up_closing() -> None:
     """A client that keeps its connection open sees it end."""
     sandbox = Sandbox().start()
-    with socket.create_connection(_address(sandbox), timeout=5) as idle:
+    with socket.create_connection(_address(sandbox), timeout=PATIENCE) as idle:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(16).startswith(b"HTTP/1.1 200")
         sandbox.close()
@@ -187,7 +191,7 @@ def test_time_passes_by_itself() -> None:
             data=json.dumps(body).encode(),
             headers={**front({}), "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - this machine
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - this machine
             sn = json.load(answer)["data"]["sn"]
         sandbox.approve(sn, remark="fine")
         ended = sandbox.wait(lambda ledger: [one for one in ledger.tickets() if one.approve_result])

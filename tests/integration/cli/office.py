@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.cli import main
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox import Sandbox
 
 COMMAND = (sys.executable, "-m", "itsm_workflow")
-PATIENCE = 120.0
 
 
 @attrs.frozen(kw_only=True)

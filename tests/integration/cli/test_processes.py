@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow import __version__
-from tests.integration.cli.office import COMMAND, PATIENCE
+from tests.integration.cli.office import COMMAND
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,6 +15,7 @@ from itsm_workflow.secrets import Secret
 from tests.integration.doctor.places import KEY
 from tests.integration.gateway.fault_server import FaultServer, answering, response
 from tests.integration.workflow.office import Office as Host
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office
@@ -184,6 +185,6 @@ def _python(office: Office, program: str) -> str:
         capture_output=True,
         encoding="utf-8",
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     return done.stdout

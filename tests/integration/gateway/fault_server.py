@@ -13,6 +13,8 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Self
 
+from tests.limits import PATIENCE
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
@@ -76,7 +78,7 @@ class Connection:
 
     def hold(self) -> None:
         """Say nothing, and keep the connection."""
-        self.closing.wait(60)
+        self.closing.wait(PATIENCE)
 
 
 class FaultServer:

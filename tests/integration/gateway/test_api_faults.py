@@ -32,6 +32,7 @@ from tests.integration.gateway.fault_server import (
 )
 from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
 from tests.integration.gateway.places import NOW, settings
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -184,7 +185,7 @@ def test_what_has_no_end_takes_no_memory(name: str) -> None:
     whole = response(b"x" * (1 << 20))
     with FaultServer(AFTER_SENDING[name][0]) as server, FaultServer(answering(whole)) as other:
         command = [sys.executable, "-c", MEASURE, other.url, server.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 8 * 1024

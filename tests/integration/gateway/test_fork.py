@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 import warnings
 
 from tests.integration.gateway.fault_server import FaultServer, answering, response, success
 from tests.integration.gateway.places import gateway
+from tests.limits import exit_code
 
 
 def test_after_a_fork_no_connection_is_shared() -> None:
@@ -25,12 +24,7 @@ def test_after_a_fork_no_connection_is_shared() -> None:
                 os._exit(0 if list(found) == ["REQ20261125000001"] else 1)
             finally:
                 os._exit(2)
-        ends_at = time.monotonic() + 20
-        while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
-            if time.monotonic() > ends_at:
-                os.kill(child, signal.SIGKILL)
-            time.sleep(0.01)
-        assert os.waitstatus_to_exitcode(done[1]) == 0
+        assert exit_code(child) == 0
         assert server.connections == 2
         client.undelivered()
         assert server.connections == 2

@@ -26,6 +26,7 @@ from tests.integration.gateway.fault_server import (
 from tests.integration.gateway.places import APP_SECRET, create_request, gateway
 from tests.integration.gateway.test_tls import context_of
 from tests.integration.gateway.tiny_proxy import passing_on
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def test_a_gateway_in_https_is_asked_through_a_tunnel(authority: trustme.CA, bun
         FaultServer(answering(GOOD, seen=got), tls=context_of(authority.issue_cert("127.0.0.1"))) as server,
         FaultServer(passing_on(seen), tls=own if scheme == "https" else None) as proxy,
     ):
-        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=5.0)
+        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=PATIENCE)
         outcome = made.create(create_request())
 
         assert isinstance(outcome, Created)
@@ -182,7 +183,7 @@ def test_the_gateways_certificate_is_checked_inside_the_tunnel(
         FaultServer(answering(GOOD, seen=got), tls=context_of(authority.issue_cert(name))) as server,
         FaultServer(passing_on([]), tls=own if scheme == "https" else None) as proxy,
     ):
-        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=5.0)
+        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=PATIENCE)
         outcome = made.create(create_request())
 
         assert isinstance(outcome, NotSent)
@@ -225,7 +226,7 @@ def test_the_keys_of_a_session_are_not_written_down(
         FaultServer(answering(GOOD), tls=context_of(authority.issue_cert("127.0.0.1"))) as server,
         FaultServer(passing_on([]), tls=own if scheme == "https" else None) as proxy,
     ):
-        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=5.0)
+        made = gateway(server.url, ca_bundle=str(bundle), proxy=at(proxy, scheme=scheme), deadline=PATIENCE)
         assert isinstance(made.create(create_request()), Created)
 
     assert not (tmp_path / "keys").exists()

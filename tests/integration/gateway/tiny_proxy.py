@@ -7,6 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.limits import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ def passing_on(seen: list[bytes], *, account: bytes = b"", refusal: bytes = b"")
         is_tunnel = method == b"CONNECT"
         parts = urlsplit(b"//" + target if is_tunnel else target)
         assert parts.hostname is not None
-        with socket.create_connection((parts.hostname.decode(), parts.port or 80), timeout=10) as server:
+        with socket.create_connection((parts.hostname.decode(), parts.port or 80), timeout=PATIENCE) as server:
             if is_tunnel:
                 connection.send(_ESTABLISHED)
             else:

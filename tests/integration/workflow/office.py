@@ -10,7 +10,8 @@ from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
 from itsm_workflow.gateway.api import ApiClient
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.integration.workflow.places import PATIENCE, Door, WatchedSandbox, WatchedStore, Witness
+from tests.integration.workflow.places import Door, WatchedSandbox, WatchedStore, Witness
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,6 +14,7 @@ import attrs
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.endpoints import endpoint_of
 from itsm_workflow.sandbox.ticket import Flow
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.envelope import Answer as Served
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
-
-PATIENCE = 120.0
-"""Seconds after which what is waited for counts as not happening."""
 
 
 @attrs.frozen

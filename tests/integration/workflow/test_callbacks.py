@@ -14,8 +14,8 @@ from itsm_workflow.change import Outcome
 from itsm_workflow.errors import CallbackTokenInvalid, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.secrets import Secret
 from tests.integration.workflow.office import SUBJECT, Office, asked, together, triggers
-from tests.integration.workflow.places import PATIENCE
 from tests.integration.workflow.stores import EVERY_STORE
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from itsm_workflow import Effect, EffectCall, Policy, State
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
-from tests.integration.workflow.places import PATIENCE
 from tests.integration.workflow.stores import EVERY_STORE
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -63,7 +63,7 @@ def test_a_person_is_told_after_a_few_minutes(office: Office) -> None:
     """Once, with what to do; not before, since a loaded server takes half a minute."""
     workflow = office.workflow()
     change = stalled(office, workflow)
-    office.pass_time(9 * MINUTES)
+    office.pass_time(4 * MINUTES)
     workflow.settle(change.id)
     assert attention(workflow, change) is None
 
@@ -115,7 +115,7 @@ def test_looks_that_fail_do_not_hide_it(office: Office, minutes: int) -> None:
     workflow = office.workflow()
     workflow.apply(subject="other", **asked())
     change = stalled(office, workflow)
-    office.pass_time(9 * MINUTES)
+    office.pass_time(4 * MINUTES)
     office.sandbox.faults.status("get_ticket_info", 500, always=True)
     for _ in range(minutes // 5):
         office.pass_time(5 * MINUTES)

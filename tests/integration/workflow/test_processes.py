@@ -16,9 +16,9 @@ from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.secrets import Secret
 from tests.integration.workflow.office import SUBJECT, asked, triggers
-from tests.integration.workflow.places import PATIENCE
 from tests.integration.workflow.stores import SHARED_STORE
 from tests.integration.workflow.worker import LaterClock
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ from itsm_workflow.callbacks.credential import HEADER
 from itsm_workflow.callbacks.receive import MAX_BODY
 from itsm_workflow.callbacks.wsgi import wsgi
 from tests.integration.workflow.office import SUBJECT, Office, asked
-from tests.integration.workflow.places import PATIENCE
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

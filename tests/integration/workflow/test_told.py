@@ -15,6 +15,7 @@ from itsm_workflow.errors import GatewayRefused, GatewayUnavailable, SettingsErr
 from itsm_workflow.machine.evidence import Decision, TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.integration.workflow.places import Witness
+from tests.limits import PATIENCE
 from tests.world import World, times
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def test_forked_child_looks_into_the_callbacks_that_it_gets() -> None:
     if pid == 0:  # what a child does must not reach the test's runner
         code = 1
         try:
-            workflow._inbox._threads().submit(os.getpid).result(120)
+            workflow._inbox._threads().submit(os.getpid).result(PATIENCE)
             code = 0
         finally:
             os._exit(code)

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
 from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, Incoming, digest_of
-from tests.integration.workflow.places import PATIENCE
+from tests.limits import PATIENCE
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising
 

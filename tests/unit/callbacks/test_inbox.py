@@ -23,7 +23,7 @@ from itsm_workflow.errors import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
 from itsm_workflow.machine.definition import Facts
-from tests.integration.workflow.places import PATIENCE
+from tests.limits import PATIENCE
 from tests.unit.callbacks.examples import address_of, body, knock, place
 from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
 from tests.unit.machine import examples as x

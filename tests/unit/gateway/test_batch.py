@@ -14,6 +14,7 @@ from itsm_workflow.gateway.batch import page_params
 from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.gateway.transport import Transport
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
+from tests.limits import PATIENCE
 from tests.unit.gateway.calls import Sent, client, desk, endpoint, sent
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Meeting:
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
-        self._barrier.wait(120)
+        self._barrier.wait(PATIENCE)
         with self._lock:
             self._now -= 1
         return echo(request)
@@ -85,7 +86,7 @@ class TestBatch:
 
         def backwards(request: Sent) -> object:
             number = request.json["sns"][0]
-            answered[number].wait(120)
+            answered[number].wait(PATIENCE)
             if number:
                 answered[number - 1].set()
             return [number]

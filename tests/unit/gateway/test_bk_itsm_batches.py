@@ -199,3 +199,18 @@ def test_words_without_end_in_a_tickets_status_are_cut() -> None:
 
     words = [status.word, *status.operations, *(text for one in status.steps for text in (one.name, one.word))]
     assert [len(word) for word in words] == [64, 32, 64, 64]
+
+
+def test_operations_that_nobody_can_do_are_not_shown() -> None:
+    """The server lists them all, each with whether it is possible now."""
+    possible = {"SUSPEND": True, "WITHDRAW": False, "TERMINATE": True}
+    shown = {
+        "ticket_url": "",
+        "iframe_ticket_url": "",
+        "current_status": "RUNNING",
+        "operations": [{"key": key, "name": key, "can_operate": can} for key, can in possible.items()],
+        "current_steps": [],
+    }
+    itsm, _ = scripted_gateway(lambda _: success(shown))
+
+    assert itsm.ticket_status("REQ1").operations == ("SUSPEND", "TERMINATE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -14,6 +15,7 @@ from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import NotSent, SupportsRest
 from itsm_workflow.gateway.transport import Answer
 from tests.integration.gateway.places import create_request, settings, ticket
+from tests.limits import PATIENCE
 from tests.unit.gateway.calls import endpoint
 from tests.unit.gateway.scripted import ScriptedTransport, scripted_client, scripted_gateway, success
 
@@ -135,15 +137,28 @@ class TestBreaker:
         barrier, admitted = threading.Barrier(8), list[bool]()
 
         def ask() -> None:
-            barrier.wait(120)
+            barrier.wait(PATIENCE)
             admitted.append(breaker.admit("a") is None)
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(PATIENCE)
         assert sorted(admitted) == [False] * 7 + [True]
+
+    def test_whatever_reads_or_writes_the_states_holds_the_lock(self) -> None:
+        """Also where one step of today's interpreter would do."""
+        breaker = Breaker(failures=1)
+        lock = breaker._lock = mock.MagicMock(wraps=breaker._lock)
+
+        breaker.failed("a")
+        breaker.resting("a")
+        breaker.admit("a")
+        assert len(breaker.state) == 1
+        breaker.answered("a")
+
+        assert lock.__enter__.call_count == lock.__exit__.call_count == 5
 
     def test_a_forked_child_starts_without_a_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its parent's lock may be held by a thread that it does not have."""

@@ -21,6 +21,7 @@ from itsm_workflow.gateway import transport as under_test
 from itsm_workflow.gateway.retry import Pace, RetryPolicy, send_patiently
 from itsm_workflow.gateway.transport import Request, Transport
 from tests.integration.gateway.places import NOW
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +83,9 @@ REQUEST = Request(
     url="http://127.0.0.1:9/",
     headers={},
     body=None,
-    connect_timeout=1.0,
-    read_timeout=1.0,
-    deadline=1.0,
+    connect_timeout=PATIENCE,
+    read_timeout=PATIENCE,
+    deadline=PATIENCE,
 )
 
 

@@ -14,6 +14,7 @@ import pytest
 from itsm_workflow.errors import GatewayUnavailable
 from itsm_workflow.gateway import deadline
 from itsm_workflow.gateway.resolver import Resolver, ResolverHangs
+from tests.limits import PATIENCE
 from tests.unit.gateway.calls import client, endpoint
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class NameService:
         self.asked[host] += 1
         self.begun.release()
         if host.startswith("hang"):
-            self.let_go.wait(240)
+            self.let_go.wait(PATIENCE)
         if "missing" in host:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return FOUND
@@ -62,7 +63,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameService]:
     service.let_go.set()
     for thread in threading.enumerate():
         if thread.name == "itsm-workflow-lookup":
-            thread.join(120)
+            thread.join(PATIENCE)
 
 
 def impatient() -> float:
@@ -102,9 +103,9 @@ def test_one_thread_serves_all_who_ask_for_a_name(names: NameService) -> None:
     resolver, waiting = Resolver(threads=2), Waiting()
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(resolver.resolve, "hang", 80, waiting) for _ in range(8)]
-        assert all(waiting.begun.acquire(timeout=120) for _ in range(8))
+        assert all(waiting.begun.acquire(timeout=PATIENCE) for _ in range(8))
         names.let_go.set()
-        assert [list(each.result(120)) for each in asked] == [FOUND] * 8
+        assert [list(each.result(PATIENCE)) for each in asked] == [FOUND] * 8
     assert names.asked == {"hang": 1}
 
 
@@ -113,7 +114,7 @@ def test_those_who_share_a_look_up_get_an_error_each(names: NameService) -> None
     resolver, waiting = Resolver(), Waiting()
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(resolver.resolve, "hang-missing", 80, waiting) for _ in range(2)]
-        assert all(waiting.begun.acquire(timeout=120) for _ in range(2))
+        assert all(waiting.begun.acquire(timeout=PATIENCE) for _ in range(2))
         names.let_go.set()
         errors = [each.exception(10) for each in asked]
     assert [type(error) for error in errors] == [socket.gaierror] * 2
@@ -140,7 +141,7 @@ def test_a_resolver_that_comes_back_is_used_again(names: NameService) -> None:
     names.let_go.set()
     for thread in threading.enumerate():
         if thread.name == "itsm-workflow-lookup":
-            thread.join(120)
+            thread.join(PATIENCE)
     assert list(resolver.resolve("there", 80, patient)) == FOUND
 
 
@@ -149,13 +150,13 @@ def test_a_caller_waits_for_a_place_while_nothing_hangs(names: NameService) -> N
     resolver, waiting = Resolver(threads=1), Waiting()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(resolver.resolve, "hang", 80, patient)
-        assert names.begun.acquire(timeout=120)
+        assert names.begun.acquire(timeout=PATIENCE)
         with pytest.raises(ResolverHangs, match="none was begun for there"):
             resolver.resolve("there", 80, impatient)
         second = pool.submit(resolver.resolve, "there", 80, waiting)
-        assert waiting.begun.acquire(timeout=120)
+        assert waiting.begun.acquire(timeout=PATIENCE)
         names.let_go.set()
-        assert [list(each.result(120)) for each in (first, second)] == [FOUND, FOUND]
+        assert [list(each.result(PATIENCE)) for each in (first, second)] == [FOUND, FOUND]
 
 
 def test_a_caller_whose_time_is_over_does_not_wait(names: NameService) -> None:
@@ -166,7 +167,7 @@ def test_a_caller_whose_time_is_over_does_not_wait(names: NameService) -> None:
 
     with pytest.raises(ResolverHangs, match="gave no answer for hang in time"):
         Resolver().resolve("hang", 80, over)
-    assert names.begun.acquire(timeout=120)
+    assert names.begun.acquire(timeout=PATIENCE)
 
 
 def test_a_forked_child_starts_with_no_threads(names: NameService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def test_a_forked_child_starts_with_no_threads(names: NameService, monkeypatch: 
     with resolver._changed:
         monkeypatch.setattr(os, "getpid", lambda: -1)
         with ThreadPoolExecutor(1) as pool:
-            assert list(pool.submit(resolver.resolve, "there", 80, patient).result(120)) == FOUND
+            assert list(pool.submit(resolver.resolve, "there", 80, patient).result(PATIENCE)) == FOUND
 
 
 def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

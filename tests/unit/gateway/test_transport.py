@@ -18,6 +18,7 @@ from itsm_workflow.gateway.body import unpack
 from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _current, _Session
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
+from tests.limits import PATIENCE
 
 if TYPE_CHECKING:
     import ssl
@@ -35,9 +36,9 @@ def request(url: str) -> Request:
         url=url,
         headers={"X-Secret": Secret("canary-1")},
         body=b"canary-2",
-        connect_timeout=5.0,
-        read_timeout=5.0,
-        deadline=5.0,
+        connect_timeout=PATIENCE,
+        read_timeout=PATIENCE,
+        deadline=PATIENCE,
     )
 
 
@@ -214,6 +215,6 @@ def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch:
         monkeypatch.setattr("itsm_workflow.gateway.transport._Session", Kept)
         transport.send(attrs.evolve(request(server.url), fresh=True))
 
-        assert ended.wait(120)
+        assert ended.wait(PATIENCE)
         transport.close()
     assert len(made) == 1

@@ -13,6 +13,7 @@ from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import asking_due, next_due, rest_due, ticket_is_swept
+from itsm_workflow.machine.withdrawal import next_try
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
@@ -264,3 +265,21 @@ def test_a_rule_that_raises_has_its_change_polled() -> None:
     failures: list[Exception] = []
     due_at = next_due(with_rules(boom), x.PENDING, x.later(25), x.POLICY, looked=False, failed=failures.append)
     assert (due_at, [type(one) for one in failures]) == (x.later(25) + x.POLICY.poll, [ZeroDivisionError])
+
+
+@pytest.mark.parametrize(
+    ("change", "at", "seconds"),
+    [
+        pytest.param(x.PENDING, 0.5, 1, id="a ticket that was just filed"),
+        pytest.param(x.PENDING, 600, 600, id="as old again"),
+        pytest.param(x.PENDING, 5 * 3600, 3600, id="at least every hour"),
+        pytest.param(given_up(EffectStatus.STARTED), 600, 600, id="one whose flow never started"),
+        pytest.param(given_up(EffectStatus.STARTED), 5 * 3600, 5 * 3600, id="ever more rarely"),
+        pytest.param(given_up(EffectStatus.STARTED), 3 * DAY, 6 * 3600, id="as rarely as it is looked at"),
+    ],
+)
+def test_a_withdrawal_that_is_not_taken_yet_is_tried_later(change: ChangeRequest, at: float, seconds: float) -> None:
+    """The longer it lasts, the later; that of a change that was given up, which may never be taken, more rarely."""
+    ticket = attrs.evolve(x.PENDING.expect_ticket(), recorded_at=x.later(0))
+
+    assert next_try(attrs.evolve(change, ticket=ticket), x.later(at), x.POLICY) == x.later(at + seconds)

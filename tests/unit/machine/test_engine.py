@@ -15,6 +15,7 @@ from itsm_workflow.machine import engine
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger, collector_change
 from itsm_workflow.machine.engine import OPENING, allowed, fire, step
+from tests.limits import PATIENCE
 from tests.unit.machine import examples as x
 from tests.unit.machine.table import LEADS, PAIRS
 
@@ -334,7 +335,7 @@ def test_threads_share_one_machine() -> None:
     ends: dict[int, list[tuple[str, str]]] = {}
 
     def walk(number: int) -> None:
-        barrier.wait(timeout=120)
+        barrier.wait(timeout=PATIENCE)
         for _ in range(25):
             approved = number % 2 == 0
             last = ("approve" if approved else "reject", x.finished(approved=approved))
@@ -350,7 +351,7 @@ def test_threads_share_one_machine() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=240)
+        thread.join(timeout=PATIENCE)
 
     for number in range(8):
         end = "rejected" if number % 2 else "approved"
