@@ -27,8 +27,10 @@ from tests.integration.gateway.places import APP_SECRET, create_request, gateway
 from tests.integration.gateway.test_tls import context_of
 from tests.integration.gateway.tiny_proxy import passing_on
 from tests.limits import PATIENCE
+from tests.strikes import LIBRARY, strikes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 GOOD = response(success(CREATED))
@@ -253,3 +255,22 @@ def test_a_gateway_that_echoes_the_account_is_not_believed_to_keep_it(caplog: py
     shown = f"{outcome!r}{caplog.text}"
     assert "who is ops:***" in shown
     assert not [text for text in (PASSWORD, SENT.decode()) if text in shown]
+
+
+def test_the_account_does_not_show_wherever_a_call_is_struck() -> None:
+    """A time limit comes at any line; whoever reports it may show the variables of every frame."""
+    struck, shown = list[str](), list[str]()
+    with FaultServer(answering(GOOD)) as server, FaultServer(passing_on([])) as proxy:
+
+        def prepare() -> Callable[[], object]:
+            made = gateway(server.url, proxy=at(proxy, WRITTEN))
+            return lambda: made.create(create_request())
+
+        for place, text in strikes(prepare, within=(f"{LIBRARY}/gateway/api.py", f"{LIBRARY}/settings/")):
+            struck.append(place)
+            if any(word in text for word in ("canary-p", SENT.decode())):
+                shown.append(place)
+
+    assert shown == []
+    assert any("settings/proxy.py" in place for place in struck)
+    assert any("gateway/api.py" in place for place in struck)
