@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor import Level
 from itsm_workflow.doctor.configuration import examine_settings
+from itsm_workflow.doctor.refusals import PROXY
 from itsm_workflow.sandbox import Sandbox
 from tests.integration.doctor.places import APP_SECRET, by_name, context_of, levels, of_gateway, settings
 from tests.integration.gateway.fault_server import FaultServer, answering, response, success
@@ -56,6 +57,33 @@ def test_a_proxy_that_refuses_is_told_by_its_status(authority: trustme.CA, bundl
 
     assert found["gateway.answer"].level == Level.PROBLEM
     assert "HTTP 407: it wants another user or password" in found["gateway.answer"].seen
+    assert found["gateway.answer"].advice == PROXY
+
+
+def test_a_proxy_that_opens_no_tunnel_is_not_the_gateways_fault(authority: trustme.CA, bundle: Path) -> None:
+    """Those who run the proxy know why."""
+    gateway = context_of(authority.issue_cert("127.0.0.1"))
+    refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+    with (
+        FaultServer(answering(response(success([]))), tls=gateway) as server,
+        FaultServer(passing_on([], refusal=refusal)) as proxy,
+    ):
+        more = {"PROXY": f"http://127.0.0.1:{proxy.port}", "CA_BUNDLE": str(bundle)}
+        found = of_gateway(settings(server.url, **more))
+
+    assert (found["gateway.answer"].level, found["gateway.answer"].advice) == (Level.PROBLEM, PROXY)
+
+
+def test_a_proxy_that_refuses_the_account_over_http_is_told_too() -> None:
+    """There it answers in the gateway's place."""
+    with (
+        FaultServer(answering(response(success([])))) as server,
+        FaultServer(passing_on([], account=b"another")) as proxy,
+    ):
+        found = of_gateway(settings(server.url, PROXY=f"http://{ACCOUNT}@127.0.0.1:{proxy.port}"))
+
+    assert found["gateway.answer"].seen.startswith("the proxy wants another user or password")
+    assert found["gateway.answer"].advice == PROXY
 
 
 def test_the_setting_is_shown_without_its_account() -> None:

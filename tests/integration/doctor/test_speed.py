@@ -9,6 +9,7 @@ import pytest
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.doctor.gateway import examine_gateway
+from itsm_workflow.doctor.refusals import THEM
 from itsm_workflow.doctor.speed import longer_times, speed
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.settings import Settings
@@ -36,6 +37,15 @@ def test_a_gateway_that_is_silent_too_long_names_the_setting_and_a_value() -> No
     assert found.advice == (
         "if it is only slow, set BKAPP_ITSM_TIMEOUT=2,1; otherwise ask those who run BK-ITSM and its gateway"
     )
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_slow_gateway() -> None:
+    """A longer time mends nothing."""
+    with FaultServer(in_turn(Connection.reset)) as server:
+        finding = of_gateway(settings(server.url))["gateway.answer"]
+
+    assert "the connection broke" in finding.seen
+    assert finding.advice == THEM
 
 
 def test_a_deadline_that_is_too_short_is_named_as_well() -> None:
