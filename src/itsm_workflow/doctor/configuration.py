@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pathlib
 import ssl
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from itsm_workflow.doctor.findings import Level, ok, problem, warning
 from itsm_workflow.errors import SettingsError
+from itsm_workflow.policy import Policy
 from itsm_workflow.secrets import Secret, SecretURL
 from itsm_workflow.settings import VARIABLES, Settings, is_loopback, proxy_place, proxy_secrets, unknown_variables
 
@@ -81,6 +83,14 @@ def _concerns(settings: Settings) -> Iterator[Finding]:
             "settings.allow_http",
             f"yes, from {settings.sources['allow_http']}: the app secret travels in plain text",
             "use an https address for the gateway, and unset BKAPP_ITSM_ALLOW_HTTP",
+        )
+    misfits = Policy().misfits(dt.timedelta(seconds=settings.deadline))
+    if misfits:
+        yield warning(
+            "settings.deadline",
+            f"{settings.deadline:g} s, from {settings.sources['deadline']}: the default policy has no room for it: "
+            + "; ".join(misfits),
+            f"lower {variable_of(settings, 'deadline')}, or give the workflow a policy with longer leases",
         )
     if settings.ca_bundle:
         yield from _bundle(settings)

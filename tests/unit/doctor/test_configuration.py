@@ -117,6 +117,17 @@ def test_no_service_is_a_warning() -> None:
     assert found(environ)["settings.service_id"].level == Level.WARNING
 
 
+@pytest.mark.parametrize(("deadline", "level"), [("25", Level.OK), ("26", Level.WARNING)])
+def test_a_deadline_for_which_the_default_policy_has_no_room(deadline: str, level: Level) -> None:
+    """A workflow with the default policy refuses to be built with it."""
+    finding = found({**GOOD, "BKAPP_ITSM_DEADLINE": deadline})["settings.deadline"]
+
+    assert finding.level is level
+    if level is Level.WARNING:
+        assert "Policy.send_lease is 30 s, and must be at least" in finding.seen
+        assert finding.advice.startswith("lower BKAPP_ITSM_DEADLINE, or give the workflow a policy")
+
+
 def test_half_a_callback_is_a_problem() -> None:
     """One of host and keys alone asks for no callback, and looks as if it did."""
     host_alone = found({**GOOD, "BKAPP_ITSM_CALLBACK_HOST": "https://host.example.com"})
