@@ -146,17 +146,54 @@ class TestRules:
         """The server's worker cannot count with it."""
         assert told(Services(field("size", "INT")), form(size=value)) != []
 
-    def test_a_tree_that_is_too_deep_forbids_nothing(self) -> None:
+    @pytest.mark.parametrize(("levels", "read"), [(17, True), (18, False), (40, False)])
+    def test_a_tree_that_is_too_deep_forbids_nothing(self, levels: int, *, read: bool) -> None:
         """What hangs below is not read, and may be what was chosen."""
-        branch: dict[str, Any] = {"id": 20, "name": "the leaf", "children": []}
-        for number in range(19, 0, -1):
+        branch: dict[str, Any] = {"id": levels, "name": "the leaf", "children": []}
+        for number in range(levels - 1, 0, -1):
             branch = {"id": number, "name": str(number), "children": [branch]}
-        assert told(Services(field("use", "TREESELECT", choice=[branch])), form(use=20)) == []
-        assert told(Services(field("use", "TREESELECT", choice=[branch])), form(use="elsewhere")) == []
+        services = Services(field("use", "TREESELECT", choice=[branch]))
+
+        assert told(services, form(use=levels)) == []
+        assert (told(services, form(use="elsewhere")) != []) is read
+
+    def test_a_tree_is_told_from_its_root(self) -> None:
+        """What is no row, or has no rows below it, is passed over."""
+        odd = [*TREE, {"id": 3, "name": "three", "children": 5}]
+        ((_, _, rule),) = told(Services(field("use", "TREESELECT", choice=odd)), form(use="x"))
+
+        assert rule == "must be one of 1 (one), 3 (three), 2 (two) (名use)"
+
+    def test_choices_without_a_key_or_a_name(self) -> None:
+        """The one cannot be chosen, the other is told by its key."""
+        choices = ["no row", {"name": "no key"}, {"key": "a"}]
+        ((_, _, rule),) = told(Services(field("use", "SELECT", choice=choices)), form(use="x"))
+
+        assert rule == "must be one of a (名use)"
+
+    def test_no_more_than_twenty_choices_are_told_and_no_text_of_theirs_in_full(self) -> None:
+        """The list is another program's."""
+        choices = [{"key": f"{number:02}" + "k" * 500, "name": "n" * 500} for number in range(30)]
+        ((place, value, rule),) = told(
+            Services(field("use", "SELECT", choice=choices, name="f" * 500)), form(use="v" * 500)
+        )
+
+        assert (place, len(value)) == ("fields.use", 80)
+        assert rule.count(", ") == 19
+        assert len(rule) == len("must be one of  ()") + 20 * 60 + 19 * 2 + 40
+
+    def test_no_more_than_twenty_fields_are_told_and_no_text_of_theirs_in_full(self) -> None:
+        """The same of what a service has."""
+        services = Services(*(field(f"{number:02}" + "k" * 500) for number in range(30)))
+        ((_, _, rule),) = told(services, form(extra=1))
+
+        assert len(rule) == len("is no field extra of the service 5, which has title, ") + 19 * 40 + 18 * 2
 
     @pytest.mark.parametrize("source", ["API", "DATADICT", "RPC", "CUSTOM_API"])
     def test_choices_that_are_not_listed(self, source: str) -> None:
-        """The server gets them elsewhere: any value passes, and so where the list is empty."""
+        """The server gets them elsewhere: any value passes, and so where the list is empty or is no list."""
+        assert told(Services(field("use", "SELECT", source_type=source, choice=5)), form(use="x")) == []
+        assert told(Services(field("use", "SELECT", source_type="", choice=YES_NO)), form(use="x")) != []
         assert told(Services(field("use", "SELECT", source_type=source, choice=YES_NO)), form(use="x")) == []
         assert told(Services(field("use", "SELECT")), form(use="x")) == []
         assert told(Services(field("use", "STRING", choice=YES_NO)), form(use="x")) == []
