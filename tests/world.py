@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.sandbox.behaviour import Behaviour
     from itsm_workflow.sandbox.ticket import Ticket
     from itsm_workflow.storage.protocol import StorageBackend

@@ -15,7 +15,7 @@ import attrs
 from itsm_workflow import Effect, Transition, Workflow, WorkflowDefinition
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import due
-from itsm_workflow.machine.collector import approval_table
+from itsm_workflow.machine.approval import approval_table
 from itsm_workflow.machine.definition import Roles, waits_for_a_person
 
 if TYPE_CHECKING:

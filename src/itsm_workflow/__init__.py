@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry, Form
-    from itsm_workflow.collector import CollectorForm
-    from itsm_workflow.effects import Effect, EffectCall
     from itsm_workflow.errors import AlreadyApplied, InvalidForm, ItsmWorkflowError, NotApproved
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.machine.approval import ApprovalPolicy
-    from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+    from itsm_workflow.integrations.log_platform import CollectorForm
+    from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
+    from itsm_workflow.machine.approval_rule import ApprovalPolicy
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.effects import Effect, EffectCall
     from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
     from itsm_workflow.storage.registry import open_storage
@@ -50,14 +50,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "COLLECTOR_CHANGE": "machine.collector",
+    "COLLECTOR_CHANGE": "machine.approval",
     "AlreadyApplied": "errors",
-    "ApprovalPolicy": "machine.approval",
-    "BkItsmGateway": "gateway.bk_itsm",
+    "ApprovalPolicy": "machine.approval_rule",
+    "BkItsmGateway": "gateway.bk_itsm.adapter",
     "ChangeRequest": "change",
-    "CollectorForm": "collector",
-    "Effect": "effects",
-    "EffectCall": "effects",
+    "CollectorForm": "integrations.log_platform",
+    "Effect": "runtime.effects",
+    "EffectCall": "runtime.effects",
     "Entry": "change",
     "Form": "change",
     "InvalidForm": "errors",
@@ -66,9 +66,9 @@ _HOMES = {
     "Policy": "policy",
     "Secret": "secrets",
     "Settings": "settings",
-    "State": "machine.collector",
+    "State": "machine.approval",
     "Transition": "machine.definition",
-    "Trigger": "machine.collector",
+    "Trigger": "machine.approval",
     "Workflow": "workflow",
     "WorkflowDefinition": "machine.definition",
     "open_storage": "storage.registry",

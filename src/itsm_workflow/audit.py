@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox.ticket import Status
 from itsm_workflow.storage.abilities import TellsDamage
 from itsm_workflow.storage.protocol import Query

@@ -1,4 +1,4 @@
-"""A change request and its parts: plain frozen data, made by the updates of `itsm_workflow.machine.collector`."""
+"""A change request and its parts: plain frozen data, made by the updates of `itsm_workflow.machine.approval`."""
 
 from __future__ import annotations
 

@@ -11,44 +11,44 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 import attrs
 
-from itsm_workflow.arguments import check_function, check_seconds, check_text, check_whole
-from itsm_workflow.callbacks.credential import callback_address
 from itsm_workflow.callbacks.inbox import AFTER, Inbox
-from itsm_workflow.callbacks.receive import Incoming
-from itsm_workflow.catalogue import Catalogue
+from itsm_workflow.callbacks.parse import Incoming
+from itsm_workflow.callbacks.signer import callback_address
 from itsm_workflow.clock import SystemClock
-from itsm_workflow.decisions import Decisions, checked_person
-from itsm_workflow.effects import EffectRegistry
 from itsm_workflow.errors import GatewayError, SettingsError
-from itsm_workflow.filing import Filing
 from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.checked import GATEWAY_NAME, any_host, checked_standing, is_gateway_name, page_url
 from itsm_workflow.gateway.protocol import CarriesSettings, SupportsPages, SupportsStanding
-from itsm_workflow.identity import ulid
-from itsm_workflow.journal import Journal
-from itsm_workflow.loop import Loop
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
-from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
-from itsm_workflow.reconciler import Reconciler
+from itsm_workflow.runtime.arguments import check_function, check_seconds, check_text, check_whole
+from itsm_workflow.runtime.catalogue import Catalogue
+from itsm_workflow.runtime.decisions import Decisions, checked_person
+from itsm_workflow.runtime.effects import EffectRegistry
+from itsm_workflow.runtime.executor import Loop
+from itsm_workflow.runtime.filing import Filing
+from itsm_workflow.runtime.ids import ulid
+from itsm_workflow.runtime.journal import Journal
+from itsm_workflow.runtime.observers import Observers
+from itsm_workflow.runtime.reconciler import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.callbacks.inbox import AfterCallback
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import ChangeRequest, Form
     from itsm_workflow.clock import Clock
-    from itsm_workflow.effects import Effect
     from itsm_workflow.form import Asked, FormCheck
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.evidence import TicketStatus
-    from itsm_workflow.observe import Observer
-    from itsm_workflow.reconciler import Report
+    from itsm_workflow.runtime.effects import Effect
+    from itsm_workflow.runtime.observers import Observer
+    from itsm_workflow.runtime.reconciler import Report
+    from itsm_workflow.runtime.status import Status
     from itsm_workflow.secrets import Secret
     from itsm_workflow.settings import Settings
-    from itsm_workflow.status import Status
     from itsm_workflow.storage.protocol import StorageBackend
 
 

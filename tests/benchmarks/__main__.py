@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import requests
 
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.endpoint import Endpoint
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.endpoint import Endpoint
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 from tests.benchmarks.rounds import Comparison, compare

@@ -13,7 +13,7 @@ import pytest
 
 from itsm_workflow import Workflow, open_storage
 from itsm_workflow.errors import StorageCorrupt
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import SCHEMA, Codec
 from itsm_workflow.storage.protocol import Query
 from tests.world import World

@@ -14,7 +14,7 @@ import pytest
 
 from itsm_workflow import Workflow, open_storage
 from itsm_workflow.errors import NotApproved, StorageCorrupt, StorageError
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Cursor, Order, Query, Schema
 from itsm_workflow.testing import ManualClock, MemorySandbox

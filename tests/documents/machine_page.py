@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,12 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from itsm_workflow.gateway import prepare
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.endpoint import Endpoint, PaginationStyle
-from itsm_workflow.gateway.response import DataResponse
-from itsm_workflow.gateway.retry import RetryPolicy
+from itsm_workflow.bkapi import prepare
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.endpoint import Endpoint, PaginationStyle
+from itsm_workflow.bkapi.response import DataResponse
+from itsm_workflow.bkapi.retry import RetryPolicy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api-client.md").read_text(encoding="utf-8")
 CLASSES: tuple[type, ...] = (Endpoint, RetryPolicy, RequestContext, DataResponse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.settings import VARIABLES
 from tests.documents.machine_page import PAGE, page
 

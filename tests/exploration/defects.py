@@ -9,8 +9,8 @@ import attrs
 from itsm_workflow import settle
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.settle import ReadAnswer, SendAnswer, Step
 from itsm_workflow.testing.exploration.itsm import Itsm
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.journal import Prepared
     from itsm_workflow.machine.definition import Facts, WorkflowDefinition
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.journal import Prepared
     from itsm_workflow.settle import Answer
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Desk, Message

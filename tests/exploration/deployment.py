@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.machine import due
-from itsm_workflow.machine.collector import approval_table
+from itsm_workflow.machine.approval import approval_table
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration import Act, operator_acts

@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.change import Attempt, Form, Phase, Ticket
 from itsm_workflow.gateway.protocol import Created, CreateRequest
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour

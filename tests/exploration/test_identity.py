@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.testing.exploration import operator_acts
 from itsm_workflow.testing.exploration.gateway import endings
 from itsm_workflow.testing.exploration.itsm import Desk, Itsm, without
@@ -20,7 +20,7 @@ from itsm_workflow.testing.exploration.world import Send
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.journal import Prepared
+    from itsm_workflow.runtime.journal import Prepared
     from itsm_workflow.storage.codec import Stored
 
 STEPS = 60

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.testing.exploration import Bounds, operator_acts
 from itsm_workflow.testing.exploration.itsm import Itsm
 from itsm_workflow.testing.exploration.library import Library, digest_of
@@ -16,7 +16,7 @@ from itsm_workflow.testing.exploration.ticks import tick_policy
 from itsm_workflow.testing.exploration.world import Purse
 
 if TYPE_CHECKING:
-    from itsm_workflow.journal import Prepared
+    from itsm_workflow.runtime.journal import Prepared
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message
 

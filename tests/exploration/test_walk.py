@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, Outcome
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.machine.definition import waits_for_a_person
 from itsm_workflow.testing.exploration import INVARIANTS, Bounds, explore
 from itsm_workflow.testing.exploration.world import BITS, check_number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.callbacks.receive import MAX_BODY
+from itsm_workflow.callbacks.parse import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ import logging
 import pickle
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.credential import HEADER
+from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.places import CANARIES as FIXED
 from tests.integration.gateway.test_secrets import frames_of, shown_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.gateway.bk_itsm_form import approval_content, full_title
+from itsm_workflow.gateway.bk_itsm.form import approval_content, full_title
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.sandbox import Draft
 from itsm_workflow.testing.ledger_gateway import LedgerGateway

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import Answer
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm.services import BUILTIN_NAME
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.integration.gateway.fault_server import CREATED
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from itsm_workflow.bkapi.transport import Request, Transport
     from itsm_workflow.change import Ticket
-    from itsm_workflow.gateway.transport import Request, Transport
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.testing.manual_clock import ManualClock
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import Entry
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Outgoing

@@ -23,7 +23,7 @@ from tests.faults.stores import opened
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
     from tests.faults.mortal import Stage
     from tests.faults.points import Where
 

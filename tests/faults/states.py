@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow import State
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 from tests.faults.clocks import FatedGateway
 from tests.world import World

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from itsm_workflow import Effect, Policy, State, Workflow, open_storage
-from itsm_workflow.callbacks.credential import PATH
+from itsm_workflow.callbacks.signer import PATH
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import (
     ChangeNotFound,
@@ -26,7 +26,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
 )
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import waiting_due
 from itsm_workflow.machine.engine import _machine
 from itsm_workflow.sandbox import Sandbox, acting
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
     from tests.faults.cases import Faults
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow import State
-from itsm_workflow.callbacks.credential import HEADER, PATH
+from itsm_workflow.callbacks.signer import HEADER, PATH
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.gateway.protocol import Unknown

@@ -15,10 +15,10 @@ import attrs
 import pytest
 
 from itsm_workflow import State, Workflow
+from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import ItsmWorkflowError, SettingsError
-from itsm_workflow.gateway.retry import RetryPolicy
 from itsm_workflow.settings import Settings
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway

@@ -12,7 +12,7 @@ from tests.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import Workflow
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
 
 LEASE = 301.0
 """Seconds after which a delivery that is silent is given to another worker."""

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from itsm_workflow import Workflow
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.retry import NO_RETRY
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import NO_RETRY
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
 from tests.integration.gateway.places import settings
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.gateway.audit import CallRecord
-    from itsm_workflow.gateway.retry import RetryPolicy
-    from itsm_workflow.observe import Observer
+    from itsm_workflow.bkapi.call_log import CallRecord
+    from itsm_workflow.bkapi.retry import RetryPolicy
+    from itsm_workflow.runtime.observers import Observer
     from tests.integration.gateway.fault_server import Connection
 
     Serve = Callable[[Connection], None]

@@ -16,9 +16,16 @@ import requests
 import urllib3
 
 from itsm_workflow import Workflow
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.endpoint import Endpoint
+from itsm_workflow.bkapi.prepare import fill_identity_and_app
+from itsm_workflow.bkapi.retry import NO_RETRY
+from itsm_workflow.bkapi.transport import Transport
+from itsm_workflow.bkapi.upload import File
 from itsm_workflow.callbacks.asgi import asgi
-from itsm_workflow.callbacks.credential import HEADER, PROBE
-from itsm_workflow.callbacks.receive import Callback, Incoming, answered, read_callback
+from itsm_workflow.callbacks.parse import Callback, Incoming, answered, read_callback
+from itsm_workflow.callbacks.signer import HEADER, PROBE
 from itsm_workflow.callbacks.wsgi import wsgi
 from itsm_workflow.cli import main
 from itsm_workflow.cli.places import existing_store
@@ -26,14 +33,7 @@ from itsm_workflow.doctor import examine
 from itsm_workflow.doctor.callback import examine_callback
 from itsm_workflow.doctor.gateway import examine_gateway
 from itsm_workflow.errors import SettingsError
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.endpoint import Endpoint
-from itsm_workflow.gateway.prepare import fill_identity_and_app
-from itsm_workflow.gateway.retry import NO_RETRY
-from itsm_workflow.gateway.transport import Transport
-from itsm_workflow.gateway.upload import File
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.secrets import Secret, SecretURL
 from itsm_workflow.settings import Settings
 from itsm_workflow.settings.variables import Variables
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 APP_SECRET = "canary-app-secret-0123456789"
 KEY = "canary-callback-key-0123456789-0123456789"

@@ -118,11 +118,11 @@ class TestResults:
     @pytest.mark.parametrize(
         ("changed", "found"),
         [
-            ("src/itsm_workflow/effects.py", None),
+            ("src/itsm_workflow/runtime/effects.py", None),
             ("tests/unit/test_effects.py", None),
             ("tests/integration/workflow/test_effects.py", None),
             ("tests/unit/desk.py", None),
-            ("src/itsm_workflow/loop.py", "killed"),
+            ("src/itsm_workflow/runtime/executor.py", "killed"),
             ("tests/unit/gateway/test_api.py", "killed"),
         ],
     )

@@ -8,18 +8,18 @@ import attrs
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.gateway.protocol import Unknown
-from itsm_workflow.machine.approval import ApprovalPolicy, Verdict
-from itsm_workflow.machine.collector import collector_change
+from itsm_workflow.machine.approval import collector_change
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Verdict
 from itsm_workflow.machine.evidence import ENDED
 from itsm_workflow_backends.memory import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.effects import Effect
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
-    from itsm_workflow.machine.approval import Doubt
+    from itsm_workflow.machine.approval_rule import Doubt
     from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.runtime.effects import Effect
     from itsm_workflow.storage.protocol import Conflict, EntryRow, Row, Write
 
 

@@ -15,7 +15,7 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.cli import main
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, collector_change
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, collector_change
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.simulation import CaseNotExported, CaseStep, case_file, replay_case

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from itsm_workflow import Effect, State
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow import Workflow
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
 
 ROOT = Path(__file__).parents[2]
 CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)

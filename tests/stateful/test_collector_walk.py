@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.machine.approval import Verdict
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval_rule import Verdict
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.evidence import Snapshot
 from itsm_workflow.testing.strategies import EVIDENCE, POLICY, Walk, aimed, evidence, pauses

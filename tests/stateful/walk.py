@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.testing.strategies import EVIDENCE, Walk, aimed, pauses, right
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow.change import Form, Ticket
 from itsm_workflow.clock import EPOCH
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused, ServiceNotFound
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.gateway.protocol import (
     CarriesSettings,
     Created,

@@ -18,12 +18,12 @@ from hypothesis import find as find_smallest
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from itsm_workflow.callbacks.receive import digest_of
+from itsm_workflow.callbacks.parse import digest_of
 from itsm_workflow.change import Form  # noqa: TC001 - the annotations below are read by a strategy
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.storage.strict import canonical, strict_converter
 from itsm_workflow.testing import strategies as its
 from tests.testing import zoo

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from itsm_workflow.callbacks.receive import ACCEPTED
+from itsm_workflow.callbacks.parse import ACCEPTED
 from itsm_workflow.change import AttentionReason, Outcome
-from itsm_workflow.effects import Effect
 from itsm_workflow.errors import NotApproved
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
 from itsm_workflow.machine.definition import Transition
+from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
 from itsm_workflow.testing.workflow_machine._machine import Beginning
 from tests.testing import zoo
@@ -26,10 +26,10 @@ from tests.testing.zoo import Deployed, Stage, Verb
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
     from itsm_workflow.machine.definition import Facts
+    from itsm_workflow.runtime.effects import EffectCall
 
 QUICK = hypothesis.settings(
     max_examples=400,

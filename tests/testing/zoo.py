@@ -11,7 +11,7 @@ import attrs
 
 from itsm_workflow.machine import due
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger, approval_table
+from itsm_workflow.machine.approval import Trigger, approval_table
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
 
 if TYPE_CHECKING:

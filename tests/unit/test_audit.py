@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.sandbox import TicketView
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend
 

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from itsm_workflow import change as module
 from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest, EffectStatus, Entry, Outcome, Phase
-from itsm_workflow.status import ADVICE
+from itsm_workflow.runtime.status import ADVICE
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x
 

@@ -25,7 +25,7 @@ from itsm_workflow.change import (
 )
 from itsm_workflow.errors import InvalidForm, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage import codec
 from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.codec import SCHEMA, START, Codec, Stored, digest, ticket_key

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itsm_workflow import CollectorForm, Form
-from itsm_workflow.collector import TITLE_ROOM, CollectorDetail
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import make_form
+from itsm_workflow.integrations.log_platform import TITLE_ROOM, CollectorDetail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

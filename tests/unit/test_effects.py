@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.effects import Effect, EffectCall, EffectRegistry
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State
+from itsm_workflow.runtime.effects import Effect, EffectCall, EffectRegistry
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:

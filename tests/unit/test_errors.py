@@ -24,7 +24,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
     describe,
 )
-from itsm_workflow.machine.collector import State, Trigger
+from itsm_workflow.machine.approval import State, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,9 +15,9 @@ from itsm_workflow.change import Entry, Outcome
 from itsm_workflow.clock import to_micros
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, NotApproved, StorageCorrupt
 from itsm_workflow.gateway.protocol import Refused
-from itsm_workflow.journal import Journal
 from itsm_workflow.machine.definition import Transition, always
 from itsm_workflow.machine.evidence import Decision
+from itsm_workflow.runtime.journal import Journal
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow_backends.json_file import JSONFileBackend

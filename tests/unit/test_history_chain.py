@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import Codec, digest
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x

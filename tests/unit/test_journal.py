@@ -19,7 +19,7 @@ from itsm_workflow.errors import (
     TransitionRefused,
 )
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 from itsm_workflow.storage.codec import digest
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.journal import Journal, Prepared
+    from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.storage.protocol import EntryRows
 
 HINT = Step(Trigger.RECEIVE_CALLBACK, ev.CallbackHeard(sn="REQ7", digest="d", number=1))
@@ -271,7 +271,7 @@ def test_a_history_of_many_pages_is_one_chain(monkeypatch: pytest.MonkeyPatch) -
     """Each page goes on where the one before ended."""
     desk, journal, change = pending()
     whole = journal.history(change.id)
-    monkeypatch.setattr("itsm_workflow.journal._PAGE", 1)
+    monkeypatch.setattr("itsm_workflow.runtime.journal._PAGE", 1)
     asked: list[tuple[str, int, int]] = []
     read = desk.store.history
 

@@ -15,8 +15,8 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus
-from itsm_workflow.pass_time import PassTime
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.pass_time import PassTime
 from itsm_workflow.sandbox.ticket import Outcome
 from tests.limits import PATIENCE
 from tests.unit.desk import ASKED, Desk, Gateway
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow import ChangeRequest, EffectCall, Workflow
+    from itsm_workflow.budget import Budget
     from itsm_workflow.change import Ticket
-    from itsm_workflow.gateway.budget import Budget
-    from itsm_workflow.looking import Looks
+    from itsm_workflow.runtime.reading import Looks
     from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Write

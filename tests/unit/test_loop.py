@@ -12,7 +12,7 @@ from itsm_workflow import COLLECTOR_CHANGE, Effect, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Phase
 from itsm_workflow.errors import ChangeNotFound, GatewayUnavailable, StorageConflict, TransitionRefused
 from itsm_workflow.gateway.protocol import Refused
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Channel
 from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import Draft

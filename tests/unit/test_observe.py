@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
-from itsm_workflow.machine.collector import Trigger
-from itsm_workflow.observe import Observers
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.observers import Observers
 from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def test_what_a_form_says_is_not_logged(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_host_that_set_up_no_logging_sees_nothing() -> None:
     """A library does not write to a host's standard error."""
     program = (
-        "from itsm_workflow.observe import Observers\n"
+        "from itsm_workflow.runtime.observers import Observers\n"
         "from itsm_workflow.errors import StorageUnavailable\n"
         "Observers().on_trouble('C1', StorageUnavailable('the disk is full'))\n"
     )

@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from itsm_workflow.pass_time import PassTime
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.pass_time import PassTime
 from itsm_workflow.testing.manual_clock import ManualClock
 
 LEASE, LEAST = 60.0, 2.0

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import NotSent
-from itsm_workflow.reconciler import Report
+from itsm_workflow.runtime.reconciler import Report
 from itsm_workflow.sandbox.ticket import Outcome
 from tests.unit.desk import ASKED, Desk, Gateway
 
@@ -93,7 +93,7 @@ def test_notices_that_are_not_taken_when_the_time_is_over_are_taken_by_the_next_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They are listed until their tickets are read."""
-    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 1)
+    monkeypatch.setattr("itsm_workflow.runtime.reconciler.PAGE", 1)
     desk, workflow, changes = pending(3)
     call_in_vain(desk, changes)
     desk.store.after = lambda _: desk.clock.advance(5)
@@ -212,7 +212,7 @@ def test_a_limit_of_none_looks_at_nothing() -> None:
 
 def test_progress_is_told_after_each_page_and_tells_all_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last one is the report."""
-    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 2)
+    monkeypatch.setattr("itsm_workflow.runtime.reconciler.PAGE", 2)
     desk, workflow, _ = pending(5)
     desk.pass_time(301)
     desk.store.after = lambda _: desk.clock.advance(1)
@@ -227,7 +227,7 @@ def test_progress_is_told_after_each_page_and_tells_all_so_far(monkeypatch: pyte
 
 def test_time_that_the_progress_takes_is_time_of_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told of each page, also of the last one, and what it uses up is not spent on another page."""
-    monkeypatch.setattr("itsm_workflow.reconciler.PAGE", 2)
+    monkeypatch.setattr("itsm_workflow.runtime.reconciler.PAGE", 2)
     desk, workflow, _ = pending(5)
     desk.pass_time(301)
     seen: list[int] = []

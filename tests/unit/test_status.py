@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import DOUBTS
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, LABELS, State, Trigger
-from itsm_workflow.status import ADVICE, status_of, why
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
+from itsm_workflow.machine.approval_rule import DOUBTS
+from itsm_workflow.runtime.status import ADVICE, status_of, why
 from itsm_workflow.storage.codec import Stored
 from itsm_workflow.testing import strategies as s
 from tests.unit.machine import examples as x

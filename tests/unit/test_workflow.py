@@ -8,7 +8,7 @@ import pytest
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.errors import StorageUnavailable
-from itsm_workflow.records import Records
+from itsm_workflow.runtime.records import Records
 from itsm_workflow.sandbox import acting
 from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.callbacks.receive import MAX_BODY, Incoming, answered, refusal
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, answered, refusal
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 
-    from itsm_workflow.callbacks.receive import Answer, Receive
+    from itsm_workflow.callbacks.parse import Answer, Receive
 
     Message = MutableMapping[str, Any]
     Events = Callable[[], Awaitable[Message]]

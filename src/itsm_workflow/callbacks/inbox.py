@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Literal, get_args
 
 from itsm_workflow.callbacks.background import Background
-from itsm_workflow.callbacks.receive import ACCEPTED, Answer, read_callback, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, Answer, read_callback, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
@@ -19,18 +19,18 @@ from itsm_workflow.errors import (
 from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.callbacks.credential import CallbackAddress
-    from itsm_workflow.callbacks.receive import Callback, Incoming
+    from itsm_workflow.callbacks.parse import Callback, Incoming
+    from itsm_workflow.callbacks.signer import CallbackAddress
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.journal import Journal, Prepared
-    from itsm_workflow.loop import Loop
-    from itsm_workflow.observe import Observers
+    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.journal import Journal, Prepared
+    from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.storage.codec import Stored
 
 AfterCallback = Literal["background", "inline", "later"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.receive import MAX_BODY, Incoming, answered
+from itsm_workflow.callbacks.parse import MAX_BODY, Incoming, answered
 from itsm_workflow.secrets import without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
-    from itsm_workflow.callbacks.receive import Receive
+    from itsm_workflow.callbacks.parse import Receive
 
 _DIGITS = 10
 """As many as count of a length; to make a number of thousands of digits is refused by Python."""

@@ -17,11 +17,11 @@ from itsm_workflow.cli.hosts import advice_for, check_set_up
 from itsm_workflow.cli.values import store_url
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import ItsmWorkflowError, StorageUnavailable
-from itsm_workflow.journal import Journal
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
-from itsm_workflow.observe import Observers
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
-from itsm_workflow.records import Records
+from itsm_workflow.runtime.journal import Journal
+from itsm_workflow.runtime.observers import Observers
+from itsm_workflow.runtime.records import Records
 from itsm_workflow.secrets import SecretURL
 from itsm_workflow.settings import VARIABLES, Settings
 from itsm_workflow.storage.registry import check_schema, open_storage
@@ -145,7 +145,7 @@ def _records(storage: StorageBackend) -> Records:
 @contextlib.contextmanager
 def _own_workflow(store: SecretURL) -> Iterator[Workflow]:
     # Imported here to save start-up time: commands that only read need no HTTP client.
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway  # noqa: PLC0415
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway  # noqa: PLC0415
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415
 
     settings = Settings.from_env()

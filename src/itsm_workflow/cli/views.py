@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import Decider, Form
-from itsm_workflow.status import decider_told
+from itsm_workflow.runtime.status import decider_told
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry

@@ -20,7 +20,7 @@ from itsm_workflow.demo.host import EFFECTS, POLICY
 from itsm_workflow.demo.scenarios import SCENARIOS, Scenario
 from itsm_workflow.demo.stage import Ask, NotAsExpectedError, Stage, expect
 from itsm_workflow.errors import ItsmWorkflowError
-from itsm_workflow.machine.collector import State
+from itsm_workflow.machine.approval import State
 from itsm_workflow.sandbox import Refusal
 from itsm_workflow.storage.registry import open_storage
 

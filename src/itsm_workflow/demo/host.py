@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.audit import Delivery
-from itsm_workflow.effects import Effect
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.machine.collector import State
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from itsm_workflow.machine.approval import State
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.workflow import Workflow
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.effects import EffectCall
-    from itsm_workflow.observe import Observer
+    from itsm_workflow.runtime.effects import EffectCall
+    from itsm_workflow.runtime.observers import Observer
     from itsm_workflow.settings import Settings
 
 EFFECT = "start_collection"

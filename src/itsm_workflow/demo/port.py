@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
 
 _PATIENCE = 5.0
 _TOO_LARGE = 1 << 20

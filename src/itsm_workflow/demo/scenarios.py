@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.audit import Forged
-from itsm_workflow.callbacks.credential import HEADER
+from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.demo.stage import PATIENCE, expect
-from itsm_workflow.machine.collector import State, Trigger
+from itsm_workflow.machine.approval import State, Trigger
 from itsm_workflow.machine.evidence import Channel
 from itsm_workflow.sandbox import tokens
 from itsm_workflow.sandbox.ticket import Status

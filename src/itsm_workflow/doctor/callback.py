@@ -10,14 +10,14 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from itsm_workflow.callbacks.credential import HEADER, PROBE, CallbackAddress
-from itsm_workflow.callbacks.receive import digest_of
+from itsm_workflow.bkapi.transport import Request, Transport
+from itsm_workflow.callbacks.parse import digest_of
+from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
 from itsm_workflow.doctor.connection import Obstacle, reach, tell
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.errors import GatewayError, GatewayTimeout
-from itsm_workflow.gateway.transport import Request, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from itsm_workflow.bkapi.deadline import Exchange, open_socket, reason
+from itsm_workflow.bkapi.transport import tls_context
 from itsm_workflow.clock import EPOCH
 from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
-from itsm_workflow.gateway.deadline import Exchange, open_socket, reason
-from itsm_workflow.gateway.transport import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

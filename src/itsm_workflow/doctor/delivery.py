@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from itsm_workflow.callbacks.receive import REFUSED
-from itsm_workflow.gateway.envelope import clean
+from itsm_workflow.bkapi.envelope import clean
+from itsm_workflow.callbacks.parse import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.transport import Answer
+    from itsm_workflow.bkapi.transport import Answer
 
 _GOOD = frozenset({200, 201})
 _REDIRECTS = range(300, 400)

@@ -6,6 +6,11 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from itsm_workflow.bkapi.body import BROKE
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import NO_RETRY
+from itsm_workflow.bkapi.transport import Transport
+from itsm_workflow.bkapi.tunnel import NO_TUNNEL
 from itsm_workflow.doctor.connection import reach, tell
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import PROXY, THEM, explain
@@ -13,23 +18,18 @@ from itsm_workflow.doctor.scrubbing import scrubbed
 from itsm_workflow.doctor.service import Failed, examine_service
 from itsm_workflow.doctor.speed import NEAR, allowed_time, longer_times, speed
 from itsm_workflow.errors import GatewayTimeout
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm_routes import Routes
-from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES
-from itsm_workflow.gateway.body import BROKE
-from itsm_workflow.gateway.retry import NO_RETRY
-from itsm_workflow.gateway.transport import Transport
-from itsm_workflow.gateway.tunnel import NO_TUNNEL
+from itsm_workflow.gateway.bk_itsm.routes import Routes
+from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICES
 from itsm_workflow.settings.proxy import proxy_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from itsm_workflow.bkapi.endpoint import Endpoint
+    from itsm_workflow.bkapi.transport import Answer, Request
     from itsm_workflow.clock import Clock
     from itsm_workflow.doctor.findings import Finding
     from itsm_workflow.errors import GatewayError
-    from itsm_workflow.gateway.endpoint import Endpoint
-    from itsm_workflow.gateway.transport import Answer, Request
     from itsm_workflow.settings import Settings
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from itsm_workflow.bkapi.envelope import clean, parse_json
 from itsm_workflow.doctor.findings import problem, warning
-from itsm_workflow.gateway.envelope import clean, parse_json
 
 if TYPE_CHECKING:
+    from itsm_workflow.bkapi.transport import Answer
     from itsm_workflow.doctor.findings import Finding
-    from itsm_workflow.gateway.transport import Answer
 
 _OK = 200
 _REDIRECTS = range(300, 400)

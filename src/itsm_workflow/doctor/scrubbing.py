@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.gateway.audit import scrub
+from itsm_workflow.bkapi.call_log import scrub
 from itsm_workflow.secrets import Secret, without_frames
 from itsm_workflow.settings import proxy_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.gateway.transport import Answer
+    from itsm_workflow.bkapi.transport import Answer
     from itsm_workflow.settings import Settings
 
 

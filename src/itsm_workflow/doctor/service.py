@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
+from itsm_workflow.bkapi.envelope import clean
 from itsm_workflow.doctor.configuration import variable_of
 from itsm_workflow.doctor.findings import ok, problem, warning
-from itsm_workflow.gateway.bk_itsm_services import DISPLAY_TYPE
-from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICE_DETAIL, GET_SERVICE_ROLES, GET_SERVICES, REQUIRED
-from itsm_workflow.gateway.envelope import clean
+from itsm_workflow.gateway.bk_itsm.services import DISPLAY_TYPE
+from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICE_DETAIL, GET_SERVICE_ROLES, GET_SERVICES, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from itsm_workflow.bkapi.endpoint import Endpoint
     from itsm_workflow.doctor.findings import Finding
-    from itsm_workflow.gateway.bk_itsm_wire import FormField, ServiceRole, ServiceRow
-    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.gateway.bk_itsm.wire import FormField, ServiceRole, ServiceRow
     from itsm_workflow.settings import Settings
 
 T = TypeVar("T")

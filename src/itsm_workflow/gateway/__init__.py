@@ -1,1 +1,1 @@
-"""What lies between the library and a ticket system: the port, and the client of BK-ITSM under it."""
+"""The gateway port, which any ticket system can implement, and BK-ITSM 2 behind it."""

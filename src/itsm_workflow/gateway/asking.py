@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
+    from itsm_workflow.budget import Budget
     from itsm_workflow.change import ChangeRequest, Form, Ticket
-    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
     from itsm_workflow.machine.evidence import Snapshot

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from itsm_workflow.bkapi.envelope import clean
 from itsm_workflow.change import Decider
 from itsm_workflow.errors import GatewayMistake, GatewayProtocolError
-from itsm_workflow.gateway.envelope import clean
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, Standing, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.text import escaped, steers

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
+    from itsm_workflow.budget import Budget
     from itsm_workflow.change import Attempt, ChangeRequest, Form, Ticket
-    from itsm_workflow.gateway.budget import Budget
     from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
     from itsm_workflow.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.lint.findings import error
 from itsm_workflow.machine.analysis import moves
-from itsm_workflow.machine.collector import Trigger, approval_table
+from itsm_workflow.machine.approval import Trigger, approval_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

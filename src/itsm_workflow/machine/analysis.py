@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.declared import wrong_declarations
 from itsm_workflow.machine.evidence import ApprovalAttested, Snapshot
 from itsm_workflow.machine.shape import wrong_types

@@ -1,162 +1,203 @@
-"""The one rule by which a ticket counts as approved, refused, ended otherwise, still open, or doubtful."""
+"""The workflow of a collector's change request: the one table that everything else is derived from."""
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
-import attrs
-
-from itsm_workflow.change import AttentionReason
-from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus
-from itsm_workflow.text import is_same_user
+from itsm_workflow.machine import due, guards, updates, withdrawal
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
+from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
 
 if TYPE_CHECKING:
-    from itsm_workflow.change import ChangeRequest
-
-SelfApproval: TypeAlias = Literal["allow", "attention", "refuse"]
-"""What to do with a ticket that nobody but its applicant approved."""
-
-_SELF_APPROVAL: tuple[SelfApproval, ...] = get_args(SelfApproval)
+    from collections.abc import Mapping
 
 
-class Verdict(enum.StrEnum):
-    """What a snapshot says, taken alone."""
+class State(enum.StrEnum):
+    """Where a change request stands."""
 
-    OPEN = "open"
+    DRAFT = "draft"
+    APPLYING = "applying"
+    PENDING = "pending"
+    FAILED_CALLBACK = "failed_callback"
     APPROVED = "approved"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-    TERMINATED = "terminated"
+    REJECTED = "rejected"
 
 
-UNPROVEN = frozenset(
-    {
-        AttentionReason.AMBIGUOUS_SN,
-        AttentionReason.NO_APPROVAL_STEP,
-        AttentionReason.SELF_APPROVED,
-        AttentionReason.INCONCLUSIVE,
-        AttentionReason.NOT_AS_SENT,
-    }
+class Trigger(enum.StrEnum):
+    """What moves a change request, or adds a fact to it."""
+
+    REVISE = "revise"
+    SUBMIT = "submit"
+    RENUMBER = "renumber"
+    MARK_SENDING = "mark_sending"
+    MARK_UNSENT = "mark_unsent"
+    MARK_UNKNOWN = "mark_unknown"
+    NOTE_LOOKUP = "note_lookup"
+    RECORD_TICKET = "record_ticket"
+    REFUSE = "refuse"
+    RESEND = "resend"
+    RECEIVE_CALLBACK = "receive_callback"
+    FAIL_CALLBACK = "fail_callback"
+    RESUME = "resume"
+    SUSPECT_ENDING = "suspect_ending"
+    APPROVE = "approve"
+    ATTEST_APPROVAL = "attest_approval"
+    REJECT = "reject"
+    RECORD_CONTRADICTION = "record_contradiction"
+    REQUEST_WITHDRAWAL = "request_withdrawal"
+    ACCEPT_AFTER_WITHDRAWAL = "accept_after_withdrawal"
+    ABANDON = "abandon"
+    RAISE_ATTENTION = "raise_attention"
+    CLEAR_ATTENTION = "clear_attention"
+    START_EFFECT = "start_effect"
+    DELIVER_EFFECT = "deliver_effect"
+    FAIL_EFFECT = "fail_effect"
+    RETRY_EFFECT = "retry_effect"
+
+
+LABELS: Mapping[enum.StrEnum, Mapping[str, str]] = {
+    State.DRAFT: {"zh": "草稿", "en": "Draft"},
+    State.APPLYING: {"zh": "提单中", "en": "Filing the ticket"},
+    State.PENDING: {"zh": "待审批", "en": "Waiting for approval"},
+    State.FAILED_CALLBACK: {"zh": "回调失败", "en": "Callback not delivered"},
+    State.APPROVED: {"zh": "已通过", "en": "Approved"},
+    State.REJECTED: {"zh": "未通过", "en": "Not approved"},
+}
+
+COLLECTOR_ROLES = Roles(
+    asking=State.APPLYING,
+    waiting=State.PENDING,
+    undelivered=State.FAILED_CALLBACK,
+    granted=State.APPROVED,
+    refused=State.REJECTED,
 )
-"""The doubts about an approval that the gateway cannot show: an operator attests it, or gives the change up."""
-
-DOUBTS = UNPROVEN | {AttentionReason.DISAGREEMENT}
-"""The reasons that a `Doubt` can have."""
 
 
-@attrs.frozen(kw_only=True)
-class Doubt:
-    """The snapshot says the ticket ended, and something about that cannot be relied on."""
+def approval_table(
+    states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: None = None
+) -> tuple[Transition, ...]:
+    """Return the transitions of an approval among the given states; a host adds its own rows after them.
 
-    reason: AttentionReason
-    detail: str
-
-
-@attrs.frozen(kw_only=True)
-class ApprovalPolicy:
-    """Reads snapshots: approved needs two answers of the gateway that agree, and a step in which a person approved.
-
-    Attributes:
-        decision_field: The key of a form field that must be exactly ``"true"`` as well for an approval, and
-            ``"false"`` for a refusal.
-        self_approval: What an approval means that came from the applicant alone: ``allow`` takes it like any other;
-            ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention. An
-            approver who may be the applicant in another spelling counts as the applicant, see `is_same_user`.
+    Args:
+        states: The enum of all states.
+        initial: Where a change starts.
+        roles: Which states play the parts of the approval.
+        approval: Not given any more: the rule of approval is the definition's.
 
     Raises:
-        ValueError: `self_approval` is none of the three.
+        TypeError: An argument has another type, or a rule of approval was given. One that differs from the definition's
+            could never be met.
     """
+    given: tuple[tuple[str, object, type, str], ...] = (
+        ("states", states, enum.EnumType, "a StrEnum, the class"),
+        ("initial", initial, enum.StrEnum, "a state, a member of that StrEnum"),
+        ("roles", roles, Roles, "Roles"),
+    )
+    for name, value, kind, wanted in given:
+        if not isinstance(value, kind):
+            raise TypeError(f"approval_table({name}=...) takes {wanted}")
+    if approval is not None:
+        raise TypeError("approval_table(approval=...) takes no rule: give it once, as WorkflowDefinition(approval=...)")
+    T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
+    draft, asking, waiting, failed = initial, roles.asking, roles.waiting, roles.undelivered
+    granted, refused = roles.granted, roles.refused
+    every, watched = tuple(states), (waiting, failed)
+    submitted = tuple(state for state in states if state is not draft)
+    settled = tuple(state for state in states if state not in {asking, *watched})
+    # fmt: off
+    return (
+        row(trigger=T.REVISE, sources=(draft,), dest=None, evidence=ev.Drafted,
+            update=updates.revised, note="another form"),
+        row(trigger=T.SUBMIT, sources=(draft,), dest=asking, evidence=ev.Submission,
+            update=updates.submitted, note="claims the subject"),
+        row(trigger=T.RENUMBER, sources=(asking,), dest=None, evidence=ev.SubmissionNumber,
+            guard=guards.number_is_higher, update=updates.renumbered, note="the subject's newest submission"),
+        row(trigger=T.MARK_SENDING, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.is_queued, update=updates.sending, note="durable before the first byte"),
+        row(trigger=T.MARK_UNSENT, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.is_sending_by_owner, update=updates.unsent, note="no byte left"),
+        row(trigger=T.MARK_UNKNOWN, sources=(asking,), dest=None, evidence=ev.AttemptMark,
+            guard=guards.may_be_unknown, update=updates.unknown, note="there may be a ticket"),
+        row(trigger=T.NOTE_LOOKUP, sources=(asking,), dest=None, evidence=ev.LookupNoted,
+            guard=guards.is_unknown, update=updates.looked_up, note="no ticket found, counted"),
+        row(trigger=T.RECORD_TICKET, sources=(asking,), dest=waiting, evidence=ev.TicketConfirmed,
+            guard=guards.ticket_is_ours, update=updates.recorded, note="it is what was sent, or an override"),
+        row(trigger=T.RECORD_TICKET, sources=watched, dest=None, evidence=ev.TicketConfirmed,
+            guard=guards.ticket_is_known, note="the same ticket again"),
+        row(trigger=T.REFUSE, sources=(asking,), dest=draft, evidence=ev.Refusal,
+            guard=guards.answered_no, update=updates.refused, note="the subject is free again"),
+        row(trigger=T.RESEND, sources=(asking,), dest=None, evidence=(ev.Decision, ev.AbsenceAttested),
+            guard=guards.may_resend, update=updates.requeued, note="same key, next number"),
+        row(trigger=T.RECEIVE_CALLBACK, sources=submitted, dest=None, evidence=ev.CallbackHeard,
+            guard=guards.callback_names_an_attempt, update=updates.heard, note="a hint: look now"),
+        row(trigger=T.FAIL_CALLBACK, sources=(waiting,), dest=failed, evidence=ev.Undelivered,
+            guard=guards.callback_was_undelivered, note="listed as not delivered"),
+        row(trigger=T.RESUME, sources=(failed,), dest=waiting, evidence=ev.Snapshot,
+            guard=guards.ticket_is_open, update=updates.resumed, note="still open"),
+        row(trigger=T.RESUME, sources=(waiting,), dest=None, evidence=ev.Snapshot,
+            guard=guards.suspicion_is_gone, update=updates.resumed, note="revived"),
+        row(trigger=T.SUSPECT_ENDING, sources=watched, dest=None, evidence=ev.Snapshot,
+            guard=guards.ending_is_new, update=updates.suspected, note="withdrawn or terminated: look again"),
+        row(trigger=T.APPROVE, sources=watched, dest=granted, evidence=ev.Snapshot,
+            guard=guards.is_approved, update=updates.approved, note="finished, approved, by an approval step"),
+        row(trigger=T.APPROVE, sources=(granted,), dest=None, evidence=ev.Snapshot,
+            guard=guards.confirms_outcome, note="the same again"),
+        row(trigger=T.ATTEST_APPROVAL, sources=watched, dest=granted, evidence=ev.ApprovalAttested,
+            guard=guards.may_attest, update=updates.attested, note="an operator vouches for what cannot be shown"),
+        row(trigger=T.REJECT, sources=watched, dest=refused, evidence=ev.Snapshot,
+            guard=guards.is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
+        row(trigger=T.REJECT, sources=(refused,), dest=None, evidence=ev.Snapshot,
+            guard=guards.confirms_outcome, note="the same again"),
+        row(trigger=T.RECORD_CONTRADICTION, sources=settled, dest=None, evidence=(ev.Snapshot, ev.LateTicket),
+            guard=guards.is_contradiction, update=updates.contradicted, note="recorded and alarmed, never flipped"),
+        row(trigger=T.REQUEST_WITHDRAWAL, sources=(asking, *watched), dest=None, evidence=ev.Decision,
+            update=updates.withdrawal_planned, note="plans the effect withdraw"),
+        row(trigger=T.ACCEPT_AFTER_WITHDRAWAL, sources=watched, dest=None, evidence=ev.Decision,
+            guard=withdrawal.may_be_accepted, update=updates.accepted_after_withdrawal,
+            note="its ticket counts although it was withdrawn"),
+        row(trigger=T.ABANDON, sources=(draft,), dest=refused, evidence=ev.Decision,
+            update=updates.abandoned, note="given up"),
+        row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,
+            guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket known"),
+        row(trigger=T.ABANDON, sources=watched, dest=refused, evidence=ev.Decision,
+            guard=guards.may_be_given_up, update=updates.abandoned, note="given up, nobody vouches for it or is asked"),
+        row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
+            update=updates.attention_raised, note="a person should look"),
+        row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
+            guard=guards.may_clear_attention, update=updates.attention_cleared, note="a person has looked"),
+        row(trigger=T.START_EFFECT, sources=every, dest=None, evidence=ev.EffectStart,
+            guard=guards.effect_may_start, update=updates.effect_started, note="durable before the work begins"),
+        row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
+            guard=guards.effect_was_done, update=updates.effect_delivered, note="work done"),
+        row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
+            guard=guards.effect_has_failed, update=updates.effect_failed, note="work failed, counted"),
+        row(trigger=T.RETRY_EFFECT, sources=every, dest=None, evidence=ev.EffectRetry,
+            guard=guards.effect_is_parked, update=updates.effect_retried, note="a person wants it tried again"),
+    )
+    # fmt: on
 
-    decision_field: str | None = None
-    self_approval: SelfApproval = attrs.field(default="attention")
 
-    @self_approval.validator
-    def _check_self_approval(self, _field: object, value: object) -> None:
-        if value not in _SELF_APPROVAL:
-            allowed = ", ".join(map(repr, _SELF_APPROVAL))
-            raise ValueError(f"ApprovalPolicy.self_approval must be one of {allowed}, not {value!r}")
-
-    def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
-        """Return what the snapshot says. Every snapshot has a verdict or a doubt.
-
-        Args:
-            snapshot: The look at the ticket.
-            applicant: Who asked, see `applicant_of`; empty: nobody's approval counts as the applicant's own.
-        """
-        status, result = snapshot.status, snapshot.result_status
-        if snapshot.differences:
-            shown = "; ".join(snapshot.differences)
-            return Doubt(reason=AttentionReason.NOT_AS_SENT, detail=f"the ticket is not what was sent: {shown}")
-        if result is not None and result is not status and (result in ENDED or status in ENDED):
-            return Doubt(
-                reason=AttentionReason.DISAGREEMENT,
-                detail=f"the ticket's page says {status.value}, its result {result.value}",
-            )
-        if status is TicketStatus.FINISHED:
-            return self._finished(snapshot, applicant)
-        # A step that still runs can revive a withdrawn ticket: it has not ended yet. Where steps cannot be read, a
-        # second quiet look has to do, as for any withdrawal.
-        if status is TicketStatus.REVOKED and snapshot.step_running is not True:
-            return Verdict.WITHDRAWN
-        if status is TicketStatus.TERMINATED and snapshot.step_running is not True:
-            return Verdict.TERMINATED
-        return Verdict.OPEN
-
-    def alarms_of(self, snapshot: Snapshot, *, applicant: str) -> bool:
-        """Tell whether an approval is to be taken and a person to be told that the applicant gave it."""
-        by_applicant = bool(_approvers(snapshot)) and not _others(snapshot, applicant)
-        return self.self_approval == "attention" and by_applicant
-
-    def alarms_of_approver(self, approver: str, *, applicant: str) -> bool:
-        """Tell the same of an approval that was attested, and by whom it was given."""
-        return self.self_approval == "attention" and is_same_user(approver, applicant)
-
-    def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
-        if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
-            return _unproven(snapshot, "the ticket finished", "its result is missing")
-        # By rows alone the field cannot be read: they can refuse, as an answer that is read by id, and never approve.
-        by_rows = snapshot.decision is None and (snapshot.ambiguous or bool(snapshot.inconclusive))
-        if self.decision_field is not None and not by_rows:
-            wanted = "true" if snapshot.approve_result else "false"
-            if snapshot.decision != wanted:
-                return Doubt(
-                    reason=AttentionReason.DISAGREEMENT,
-                    detail=f"the result is {wanted}, the field {self.decision_field} is not",
-                )
-        return self._approved(snapshot, applicant) if snapshot.approve_result else Verdict.REFUSED
-
-    def _approved(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
-        if snapshot.ambiguous or snapshot.inconclusive or snapshot.approval_step is None:
-            return _unproven(snapshot, "the ticket ended as approved", "whether a person approved it cannot be read")
-        if snapshot.approval_step is not True:
-            return Doubt(
-                reason=AttentionReason.NO_APPROVAL_STEP,
-                detail="the ticket ended as approved, and no person is shown to have approved it",
-            )
-        if self.self_approval == "refuse" and not _others(snapshot, applicant):
-            known = f"only {applicant}, who asked for it, approved the ticket"
-            unknown = "the gateway does not show who approved the ticket"
-            return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if _approvers(snapshot) else unknown)
-        return Verdict.APPROVED
+def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
+    """Return the collector workflow with a rule of approval of one's own."""
+    return WorkflowDefinition(
+        name="collector_change",
+        version=1,
+        states=State,
+        initial=State.DRAFT,
+        final=frozenset({State.APPROVED, State.REJECTED}),
+        roles=COLLECTOR_ROLES,
+        transitions=approval_table(State, State.DRAFT, COLLECTOR_ROLES),
+        approval=approval,
+        due={
+            State.DRAFT: waits_for_a_person,
+            State.APPLYING: due.asking_due,
+            State.PENDING: due.waiting_due,
+            State.FAILED_CALLBACK: due.undelivered_due,
+        },
+        labels=LABELS,
+    )
 
 
-def _unproven(snapshot: Snapshot, said: str, missing: str) -> Doubt:
-    if snapshot.ambiguous:
-        several = "several tickets carry its number, so that only its rows can be read"
-        return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail=f"{said}, and {several}")
-    return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"{said}, and {snapshot.inconclusive or missing}")
-
-
-def _approvers(snapshot: Snapshot) -> set[str]:
-    return {one.user for one in snapshot.deciders if one.approved}
-
-
-def _others(snapshot: Snapshot, applicant: str) -> set[str]:
-    """Return who approved and is certainly not the applicant."""
-    return {user for user in _approvers(snapshot) if not is_same_user(user, applicant)}
-
-
-def applicant_of(change: ChangeRequest) -> str:
-    """Return who asked for the change: the creator of its ticket."""
-    return change.form.applicant if change.attempt is None else change.attempt.creator
+COLLECTOR_CHANGE = collector_change()

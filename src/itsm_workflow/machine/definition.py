@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.change import Outcome
 from itsm_workflow.machine.analysis import check
-from itsm_workflow.machine.approval import ApprovalPolicy
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 
 if TYPE_CHECKING:
     import datetime as dt

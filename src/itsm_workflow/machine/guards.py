@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
-from itsm_workflow.machine.approval import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
+from itsm_workflow.machine.approval_rule import UNPROVEN, ApprovalPolicy, Doubt, Verdict, applicant_of
 from itsm_workflow.text import is_same_user
 
 if TYPE_CHECKING:

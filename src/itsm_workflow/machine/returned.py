@@ -13,7 +13,7 @@ import attrs
 from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import updates, withdrawal
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.declared import wrong_json, wrong_values
 
 if TYPE_CHECKING:

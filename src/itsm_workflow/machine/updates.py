@@ -26,7 +26,7 @@ from itsm_workflow.change import (
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
-from itsm_workflow.machine.approval import DOUBTS, applicant_of
+from itsm_workflow.machine.approval_rule import DOUBTS, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES
 from itsm_workflow.machine.intervals import has_passed
 

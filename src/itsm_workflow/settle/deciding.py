@@ -10,8 +10,8 @@ from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import withdrawal
-from itsm_workflow.machine.approval import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.approval_rule import DOUBTS, UNPROVEN, Doubt, Verdict, applicant_of
 from itsm_workflow.machine.guards import OUTCOMES, has_started, has_stayed
 from itsm_workflow.machine.intervals import has_passed
 from itsm_workflow.settle.questions import LookupAnswer, SendAnswer, Step

@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Phase
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.due import effect_due, rest_due, ticket_is_swept
 from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
 

@@ -10,10 +10,10 @@ import threading
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused, ServiceNotFound
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, check_form, shown_body
-from itsm_workflow.gateway.bk_itsm_log import deciders_in
-from itsm_workflow.gateway.bk_itsm_read import status_of, withdrawal_of
-from itsm_workflow.gateway.bk_itsm_wire import LogLine
+from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL, build_body, check_form, shown_body
+from itsm_workflow.gateway.bk_itsm.log import deciders_in
+from itsm_workflow.gateway.bk_itsm.reader import status_of, withdrawal_of
+from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Service, Standing, TicketResult
 from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.sandbox import acting, rendering, tokens
@@ -28,7 +28,7 @@ from itsm_workflow.testing.ledger_search import LedgerSearch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import Decider, Form
     from itsm_workflow.change import Ticket as BoundTicket
     from itsm_workflow.clock import Clock

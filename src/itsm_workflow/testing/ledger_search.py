@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itsm_workflow.bkapi.envelope import decode
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.bk_itsm_form import title_suffix
-from itsm_workflow.gateway.bk_itsm_match import TicketMatcher, found_ticket
-from itsm_workflow.gateway.bk_itsm_read import unread
-from itsm_workflow.gateway.bk_itsm_services import BUILTIN_DISPLAY_TYPE, BUILTIN_NAME, number_of_builtin
-from itsm_workflow.gateway.bk_itsm_wire import TicketPage, TicketRow
-from itsm_workflow.gateway.envelope import decode
+from itsm_workflow.gateway.bk_itsm.form import title_suffix
+from itsm_workflow.gateway.bk_itsm.match import TicketMatcher, found_ticket
+from itsm_workflow.gateway.bk_itsm.reader import unread
+from itsm_workflow.gateway.bk_itsm.services import BUILTIN_DISPLAY_TYPE, BUILTIN_NAME, number_of_builtin
+from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
 from itsm_workflow.sandbox import rendering
 
 if TYPE_CHECKING:

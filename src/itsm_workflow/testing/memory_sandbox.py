@@ -14,7 +14,7 @@ from itsm_workflow.testing.ledger_gateway import LedgerGateway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from itsm_workflow.callbacks.receive import Receive
+    from itsm_workflow.callbacks.parse import Receive
     from itsm_workflow.sandbox.behaviour import Behaviour
     from itsm_workflow.sandbox.services import Service
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView

@@ -297,7 +297,7 @@ def test_reconcile_says_that_its_limit_left_something(office: Office, monkeypatc
 def test_reconcile_that_had_no_time_to_look_exits_as_such(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler sees that its passes are too short, though nothing failed."""
     lose_callbacks(office, monkeypatch, 1)
-    monkeypatch.setattr("itsm_workflow.pass_time.PassTime.is_over", lambda _: True)
+    monkeypatch.setattr("itsm_workflow.runtime.pass_time.PassTime.is_over", lambda _: True)
     done = office.run("reconcile", "--seconds", "1", "--json")
     assert (done.json["due"], done.json["failed"], done.json["stopped"]) == (0, 0, "its time was used up")
     assert done.code == 5

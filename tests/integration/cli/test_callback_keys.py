@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from itsm_workflow import Settings
-from itsm_workflow.callbacks.credential import CallbackAddress, read_address
+from itsm_workflow.callbacks.signer import CallbackAddress, read_address
 
 if TYPE_CHECKING:
     import pytest

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from itsm_workflow import Workflow, open_storage
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import Graph
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.limits import PATIENCE

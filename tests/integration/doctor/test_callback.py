@@ -10,7 +10,7 @@ import attrs
 import pytest
 import trustme
 
-from itsm_workflow.callbacks.credential import HEADER, PROBE
+from itsm_workflow.callbacks.signer import HEADER, PROBE
 from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.doctor.callback import examine_callback
 from itsm_workflow.secrets import Secret
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
 
 WELL = {
     "callback.connection": "ok",

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow import open_storage
 from itsm_workflow.doctor import Finding, Level
 from itsm_workflow.doctor.storage import LATE, examine_storage
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.manual_clock import START
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backend
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION

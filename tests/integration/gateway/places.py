@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.change import Attempt, Form, Phase, Ticket
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
-from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 

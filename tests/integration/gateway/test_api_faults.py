@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.breaker import Breaker
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.endpoint import Endpoint
+from itsm_workflow.bkapi.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm_wire import CREATE_TICKET, GET_TICKETS, CreatedTicket
-from itsm_workflow.gateway.breaker import Breaker
-from itsm_workflow.gateway.endpoint import Endpoint
-from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
+from itsm_workflow.gateway.bk_itsm.wire import CREATE_TICKET, GET_TICKETS, CreatedTicket
 from tests.integration.gateway.fault_server import (
     CREATED,
     Connection,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
 
-    from itsm_workflow.gateway.audit import CallRecord
+    from itsm_workflow.bkapi.call_log import CallRecord
 
 READ = Endpoint(name="read", method="GET", url="read/", answer=CreatedTicket, idempotent=True)
 WRITE = Endpoint(name="write", method="POST", url="write/", answer=CreatedTicket, fresh_connection=True)
@@ -156,7 +156,7 @@ class TestAfterSending:
 MEASURE = """
 import resource, sys
 from itsm_workflow.errors import GatewayAnswerTooLarge
-from itsm_workflow.gateway.transport import Request, Transport
+from itsm_workflow.bkapi.transport import Request, Transport
 def request(url):
     return Request(endpoint="e", request_id="r", method="GET", url=url, headers={}, body=None,
                    connect_timeout=10.0, read_timeout=10.0, deadline=60.0)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.endpoint import Endpoint
+from itsm_workflow.bkapi.prepare import fill_identity_and_app
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.upload import File
 from itsm_workflow.errors import GatewayError
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.endpoint import Endpoint
-from itsm_workflow.gateway.prepare import fill_identity_and_app
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.upload import File
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import (
     Connection,
@@ -33,7 +33,7 @@ from tests.integration.gateway.places import APP_SECRET, CREDENTIAL, TOKEN, sett
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from itsm_workflow.gateway.audit import CallRecord
+    from itsm_workflow.bkapi.call_log import CallRecord
 
 COOKIE = "canary-cookie"
 LOGINS = tuple(f"canary-{name}" for name in ("access-token", "bk-token", "bk-ticket", "skey"))
@@ -216,11 +216,11 @@ class SoftTimeLimit(Exception):
 @pytest.mark.parametrize(
     "place",
     [
-        "itsm_workflow.gateway.request.encode_json",
-        "itsm_workflow.gateway.request.build_query",
-        "itsm_workflow.gateway.request.headers",
-        "itsm_workflow.gateway.transport._Session.send",
-        "itsm_workflow.gateway.transport._read",
+        "itsm_workflow.bkapi.request.encode_json",
+        "itsm_workflow.bkapi.request.build_query",
+        "itsm_workflow.bkapi.request.headers",
+        "itsm_workflow.bkapi.transport._Session.send",
+        "itsm_workflow.bkapi.transport._read",
         "requests.adapters.HTTPAdapter.build_response",
     ],
 )

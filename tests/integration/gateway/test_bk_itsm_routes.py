@@ -11,11 +11,11 @@ import pytest
 from itsm_workflow.change import Ticket
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.bk_itsm_routes import FORMS, Routes
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm.routes import FORMS, Routes
 from itsm_workflow.gateway.protocol import Created, Unknown
-from itsm_workflow.identity import ulid
 from itsm_workflow.machine.evidence import TicketStatus
+from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, tokens
 from itsm_workflow.sandbox.services import Service
 from tests.integration.gateway.places import attempt, create_request, sent

@@ -7,10 +7,10 @@ import socket
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.errors import GatewayError, GatewayRefused, GatewayUnavailable
-from itsm_workflow.gateway.bk_itsm_wire import NOT_PASSED_ON
+from itsm_workflow.gateway.bk_itsm.wire import NOT_PASSED_ON
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
-from itsm_workflow.gateway.retry import RetryPolicy
 from tests.integration.gateway.fault_server import (
     CREATED,
     Connection,

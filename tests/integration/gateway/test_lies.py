@@ -8,9 +8,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from itsm_workflow.bkapi.transport import BODY_LIMIT
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.bk_itsm_wire import MAX_LOG
-from itsm_workflow.gateway.transport import BODY_LIMIT
+from itsm_workflow.gateway.bk_itsm.wire import MAX_LOG
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
 from tests.integration.gateway.places import gateway, sent, ticket

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from itsm_workflow.gateway.deadline import Exchange
+from itsm_workflow.bkapi.deadline import Exchange
+from itsm_workflow.bkapi.tunnel import tunnelling
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
-from itsm_workflow.gateway.tunnel import tunnelling
 from tests.integration.gateway.fault_server import (
     CREATED,
     Connection,

@@ -24,8 +24,8 @@ from itsm_workflow.gateway.protocol import (
     TicketGateway,
     Unknown,
 )
-from itsm_workflow.identity import ulid
 from itsm_workflow.machine.evidence import TicketStatus, Withdrawal
+from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from tests.integration.gateway.places import attempt, create_request, gateway, sent
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.change import Attempt
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 Seen = TypeVar("Seen")
 

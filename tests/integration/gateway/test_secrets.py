@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.errors import GatewayError
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm_wire import GET_SERVICES, TOKEN_VERIFY
-from itsm_workflow.gateway.retry import RetryPolicy
+from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICES, TOKEN_VERIFY
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import (
     CREATED,
@@ -32,7 +32,7 @@ from tests.integration.gateway.places import CANARIES, CREDENTIAL, TOKEN, create
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 ECHO = " ".join(CANARIES)  # a gateway may send back what it got
 FAULTS: dict[str, Callable[[Connection], None]] = {

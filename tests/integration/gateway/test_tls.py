@@ -14,9 +14,9 @@ import attrs
 import pytest
 import trustme
 
+from itsm_workflow.bkapi.transport import Request, Transport
 from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
-from itsm_workflow.gateway.transport import Request, Transport
 from tests.integration.gateway.fault_server import CREATED, Connection, FaultServer, answering, response, success
 from tests.integration.gateway.places import create_request, gateway
 from tests.limits import PATIENCE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itsm_workflow.gateway.bk_itsm_form import approval_content
+from itsm_workflow.gateway.bk_itsm.form import approval_content
 from itsm_workflow.sandbox import Draft, FieldSpec, Service
 from itsm_workflow.sandbox.services import TITLE
 from tests.integration.workflow.office import SUBJECT, asked

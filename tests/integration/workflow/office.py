@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
-from itsm_workflow.gateway.api import ApiClient
+from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.workflow.places import Door, WatchedSandbox, WatchedStore, Witness

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow import State
+from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import GatewayNotAsked
-from itsm_workflow.filing import FORM_LOOK
-from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import Unknown
+from itsm_workflow.runtime.filing import FORM_LOOK
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.world import World
 

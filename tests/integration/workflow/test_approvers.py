@@ -9,15 +9,15 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import collector_change
+from itsm_workflow.machine.approval import collector_change
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.evidence import Concern, Snapshot
 from itsm_workflow.sandbox import Status, acting
 from tests.integration.workflow.office import SUBJECT, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.machine.approval import SelfApproval
+    from itsm_workflow.machine.approval_rule import SelfApproval
     from tests.integration.workflow.office import Office
 
 

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow import State
-from itsm_workflow.callbacks.credential import HEADER
+from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.change import Outcome
 from itsm_workflow.errors import CallbackTokenInvalid, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.secrets import Secret

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from docs.examples import external_permission, two_stage_change
-from itsm_workflow.collector_status import CollectorStatus, collector_status
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.integrations.log_platform import CollectorStatus, collector_status
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from tests.integration.workflow.lost import apply_in_vain
 from tests.integration.workflow.office import SUBJECT, Office, asked
 from tests.unit.machine import examples as x

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow import State, Workflow, open_storage
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import waits_for_a_person
 from itsm_workflow.testing import ManualClock, MemorySandbox
 from tests.world import World

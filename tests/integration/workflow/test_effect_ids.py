@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow import Effect, State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.json_lines import damage, lines_of
 from tests.world import World

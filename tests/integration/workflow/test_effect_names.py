@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, EffectCall, Policy, State, Workflow, open_storage
-from itsm_workflow.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt
+from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query, Write
 from tests.integration.workflow.places import WatchedStore, Witness
 from tests.world import World, times

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from itsm_workflow import State
-from itsm_workflow.callbacks.credential import HEADER, PATH
+from itsm_workflow.callbacks.signer import HEADER, PATH
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.testing.ledger_gateway import NOWHERE
 from tests.integration.workflow.places import WatchedStore

@@ -10,7 +10,7 @@ import pytest
 from itsm_workflow import State, Workflow
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import GatewayUnavailable
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ticket import Outcome, Status
 from itsm_workflow.testing.ledger_gateway import LedgerGateway

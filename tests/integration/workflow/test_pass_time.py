@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
-    from itsm_workflow.gateway.budget import Budget
+    from itsm_workflow.budget import Budget
     from itsm_workflow.gateway.protocol import CreateAnswer, FoundTicket, TicketResult
     from itsm_workflow.machine.evidence import Snapshot
-    from itsm_workflow.reconciler import Report
+    from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.storage.protocol import Conflict, Write
 
 OVER = Policy().look_least.total_seconds()

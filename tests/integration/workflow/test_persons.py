@@ -11,7 +11,7 @@ from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Outcome, Phase
 from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Transition
 from tests.integration.workflow.lost import apply_in_vain, file_behind_our_back, lose_every_answer
 from tests.integration.workflow.office import SUBJECT, Office, asked, triggers

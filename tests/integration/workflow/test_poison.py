@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Ticket
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.policy import Policy
-    from itsm_workflow.reconciler import Report
+    from itsm_workflow.runtime.reconciler import Report
     from itsm_workflow.storage.protocol import Conflict, Write
 
 SUBJECTS = [f"collector-{number}" for number in range(4)]

@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow import Effect, EffectCall, State, reconciler
 from itsm_workflow.errors import StorageCorrupt
-from itsm_workflow.reconciler import Report
+from itsm_workflow.runtime.reconciler import Report
 from itsm_workflow.sandbox import Draft
 from itsm_workflow.storage.protocol import Write
 from tests.integration.workflow.office import Office, asked, together, triggers

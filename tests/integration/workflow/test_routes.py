@@ -16,8 +16,8 @@ import uvicorn
 
 from itsm_workflow import State
 from itsm_workflow.callbacks.asgi import asgi
-from itsm_workflow.callbacks.credential import HEADER
-from itsm_workflow.callbacks.receive import MAX_BODY
+from itsm_workflow.callbacks.parse import MAX_BODY
+from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.callbacks.wsgi import wsgi
 from tests.integration.workflow.office import SUBJECT, Office, asked
 from tests.limits import PATIENCE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from itsm_workflow import Workflow
-    from itsm_workflow.callbacks.receive import Answer, Receive
+    from itsm_workflow.callbacks.parse import Answer, Receive
 
 BOTH = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.change import Ticket
-    from itsm_workflow.effects import EffectCall
     from itsm_workflow.errors import GatewayError
     from itsm_workflow.machine.evidence import Snapshot
+    from itsm_workflow.runtime.effects import EffectCall
 
 
 class Blind(LedgerGateway):

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.errors import ChangeNotFound, NotApproved
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway

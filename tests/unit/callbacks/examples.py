@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from itsm_workflow.callbacks.credential import CallbackAddress
-from itsm_workflow.callbacks.receive import Incoming, read_callback
+from itsm_workflow.callbacks.parse import Incoming, read_callback
+from itsm_workflow.callbacks.signer import CallbackAddress
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow import Workflow
-    from itsm_workflow.callbacks.receive import Answer, Callback
+    from itsm_workflow.callbacks.parse import Answer, Callback
 
 HOST = "https://logs.example.com"
 CHANGE = "01HY2V8Q0000000000000000AB"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.callbacks.asgi import asgi
-from itsm_workflow.callbacks.receive import ACCEPTED, MAX_BODY, Answer
+from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Answer
 from itsm_workflow.callbacks.wsgi import wsgi
 
 if TYPE_CHECKING:

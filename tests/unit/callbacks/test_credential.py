@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.credential import HEADER, Address, CallbackAddress, callback_address, read_address
+from itsm_workflow.callbacks.signer import HEADER, Address, CallbackAddress, callback_address, read_address
 from itsm_workflow.sandbox.connection import settings_for
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, OTHER, place
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.callbacks.background import Background
-from itsm_workflow.callbacks.credential import PROBE, Address, CallbackAddress, read_address
-from itsm_workflow.callbacks.receive import ACCEPTED, Answer, Callback, Incoming, digest_of
+from itsm_workflow.callbacks.parse import ACCEPTED, Answer, Callback, Incoming, digest_of
+from itsm_workflow.callbacks.signer import PROBE, Address, CallbackAddress, read_address
 from tests.limits import PATIENCE
 from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising

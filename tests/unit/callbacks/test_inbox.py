@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, Policy, State
-from itsm_workflow.callbacks.receive import ACCEPTED, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     GatewayMistake,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.credential import HEADER
-from itsm_workflow.callbacks.receive import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, refusal
+from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing import strategies as s
 from tests.contract.recorded import recordings

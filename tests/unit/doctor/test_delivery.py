@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
-from itsm_workflow.gateway.transport import Answer
 
 URL = "http://host.example.com/itsm/callback/X/1/"
 PROOF = "proof"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.callbacks.credential import HEADER, PROBE, CallbackAddress
-from itsm_workflow.callbacks.receive import Answer, Incoming, digest_of, read_callback
-from itsm_workflow.identity import _ALPHABET
+from itsm_workflow.callbacks.parse import Answer, Incoming, digest_of, read_callback
+from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
+from itsm_workflow.runtime.ids import _ALPHABET
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.doctor.findings import Finding, Level
 from itsm_workflow.doctor.refusals import explain
-from itsm_workflow.gateway.transport import Answer
 
 
 def explained(status: int, body: object = b"", **headers: str) -> Finding:

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, unquote
 
 import attrs
 
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.endpoint import Endpoint
-from itsm_workflow.gateway.retry import NO_RETRY
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.endpoint import Endpoint
+from itsm_workflow.bkapi.retry import NO_RETRY
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 from tests.integration.gateway.fault_server import FaultServer, answering, response, success

@@ -7,19 +7,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.retry import NO_RETRY
-from itsm_workflow.gateway.transport import Answer, Transport
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import NO_RETRY
+from itsm_workflow.bkapi.transport import Answer, Transport
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from tests.integration.gateway.places import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from itsm_workflow.bkapi.call_log import CallObserver
+    from itsm_workflow.bkapi.transport import Request
     from itsm_workflow.clock import Clock
-    from itsm_workflow.gateway.audit import CallObserver
-    from itsm_workflow.gateway.bk_itsm_services import ChooseService
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.gateway.bk_itsm.services import ChooseService
 
 URL = "http://127.0.0.1:9/v2/itsm/"  # nobody listens, and nothing is sent
 

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.endpoint import METHODS
+from itsm_workflow.bkapi.response import DataResponse, Reply
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import BODY_LIMIT, Transport
+from itsm_workflow.bkapi.upload import File
 from itsm_workflow.errors import (
     GatewayAnswerTooLarge,
     GatewayProtocolError,
@@ -16,12 +22,6 @@ from itsm_workflow.errors import (
     GatewayUnavailable,
     SettingsError,
 )
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.endpoint import METHODS
-from itsm_workflow.gateway.response import DataResponse, Reply
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import BODY_LIMIT, Transport
-from itsm_workflow.gateway.upload import File
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
 from tests.unit.gateway.calls import APP_SECRET, client, desk, endpoint
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from itsm_workflow.gateway.prepare import CallFacts
+    from itsm_workflow.bkapi.prepare import CallFacts
 
 REFUSED = response({"result": False, "code": 3900022, "message": "没有\n单据", "data": None, "errors": {"sn": ["?"]}})
 BUSY = response(b"", status="503 Busy")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.retry import RetryPolicy, without_waiting
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.retry import RetryPolicy, without_waiting
 from tests.integration.gateway.fault_server import response
 from tests.unit.gateway.calls import client, desk, endpoint
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.response import DataResponse
+    from itsm_workflow.bkapi.response import DataResponse
 
 REFUSED = response({"result": False, "code": 3900022, "message": "没有\n单据", "data": None, "errors": {"sn": ["?"]}})
 BUSY = response(b"", status="503 Busy")
@@ -84,7 +84,7 @@ class TestRetry:
 
     def test_the_log_says_which_attempt_and_why(self, caplog: pytest.LogCaptureFixture) -> None:
         """One line per attempt that is not the last."""
-        caplog.set_level("INFO", logger="itsm_workflow.gateway.retry")
+        caplog.set_level("INFO", logger="itsm_workflow.bkapi.retry")
 
         def not_ready(whole: DataResponse[Any]) -> bool:
             return whole.data == "soon"
@@ -93,7 +93,7 @@ class TestRetry:
         with desk(BUSY, REFUSED, "soon", "ready") as here, without_waiting():
             here.client.call(endpoint(), retry=policy, context=RequestContext(request_id="r-1"))
 
-        lines = [record.getMessage() for record in caplog.records if record.name == "itsm_workflow.gateway.retry"]
+        lines = [record.getMessage() for record in caplog.records if record.name == "itsm_workflow.bkapi.retry"]
         assert lines == [
             f"search (request r-1): attempt {number} of 4 ended in {why}, the next one follows in 0.000 s"
             for number, why in enumerate(["HTTP 503", "gateway.refused", "the result check not_ready"], start=1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import pytest
 
+from itsm_workflow.budget import Budget
 from itsm_workflow.errors import (
     GatewayError,
     GatewayMistake,
@@ -16,7 +17,6 @@ from itsm_workflow.errors import (
     StorageUnavailable,
 )
 from itsm_workflow.gateway.asking import asked, bounded, created, read_ticket, resting, time_of
-from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.checked import any_host
 from itsm_workflow.gateway.protocol import Created, CreateRequest, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel

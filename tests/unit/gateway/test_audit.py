@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.call_log import _NODES as NODES
+from itsm_workflow.bkapi.call_log import CallLog, CallRecord, scrub, secrets_of, shown
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.errors import GatewayError
-from itsm_workflow.gateway.audit import _NODES as NODES
-from itsm_workflow.gateway.audit import CallLog, CallRecord, scrub, secrets_of, shown
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import Transport
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import response
 from tests.unit.gateway.calls import client, desk, endpoint

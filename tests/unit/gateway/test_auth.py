@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from itsm_workflow.gateway.auth import BACKGROUND, RequestContext, headers
+from itsm_workflow.bkapi.context import BACKGROUND, RequestContext, headers
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.batch import page_params
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.batch import page_params
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import Transport
 from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
 from tests.limits import PATIENCE
 from tests.unit.gateway.calls import Sent, client, desk, endpoint, sent

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.bk_itsm_form import title_suffix
-from itsm_workflow.gateway.bk_itsm_read import BATCH
-from itsm_workflow.gateway.bk_itsm_search import MAX_PAGES, PAGE_SIZE
+from itsm_workflow.gateway.bk_itsm.form import title_suffix
+from itsm_workflow.gateway.bk_itsm.reader import BATCH
+from itsm_workflow.gateway.bk_itsm.search import MAX_PAGES, PAGE_SIZE
 from tests.integration.gateway.places import sent, ticket
 from tests.unit.gateway.scripted import asked, scripted_gateway, success
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 MINE = sent(title="t")
 TITLE = f"t{title_suffix(MINE.attempt.key)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.gateway.bk_itsm_match import TicketMatcher
+from itsm_workflow.gateway.bk_itsm.match import TicketMatcher
 from tests.integration.gateway.places import attempt, ticket
 from tests.integration.gateway.places import sent as filed
 from tests.unit.gateway.scripted import scripted_gateway, success
@@ -15,7 +15,7 @@ from tests.unit.gateway.test_bk_itsm_match import SERVICE, given_settings, sent,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 TITLE = "接入 nginx 日志"
 

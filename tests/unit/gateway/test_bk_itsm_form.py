@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itsm_workflow.bkapi.outgoing import encode_json
 from itsm_workflow.change import Attempt, Form, Phase
-from itsm_workflow.gateway.bk_itsm_form import (
+from itsm_workflow.gateway.bk_itsm.form import (
     FAST_APPROVAL,
     TITLE_LIMIT,
     approval_content,
@@ -20,7 +21,6 @@ from itsm_workflow.gateway.bk_itsm_form import (
     check_form,
     shown_body,
 )
-from itsm_workflow.gateway.outgoing import encode_json
 from itsm_workflow.gateway.protocol import CreateRequest
 from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings

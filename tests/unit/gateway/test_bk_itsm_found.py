@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-from itsm_workflow.gateway.bk_itsm_match import _same_value, found_ticket
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from itsm_workflow.gateway.bk_itsm.match import _same_value, found_ticket
 from itsm_workflow.gateway.protocol import FoundTicket
 from tests.unit.gateway.calls import settings
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from itsm_workflow.change import Decider
-from itsm_workflow.gateway.bk_itsm_log import deciders_in
-from itsm_workflow.gateway.bk_itsm_wire import LogLine
+from itsm_workflow.gateway.bk_itsm.log import deciders_in
+from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.gateway.checked import MOST_DECIDERS
 from tests.contract.recorded import recordings
 

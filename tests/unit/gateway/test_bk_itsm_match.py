@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itsm_workflow.bkapi.envelope import decode
 from itsm_workflow.change import Form
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL, build_body, title_suffix
-from itsm_workflow.gateway.bk_itsm_match import MAX_PAGES_READ, TicketMatcher
-from itsm_workflow.gateway.bk_itsm_wire import TicketPage, TicketRow
-from itsm_workflow.gateway.envelope import decode
+from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL, build_body, title_suffix
+from itsm_workflow.gateway.bk_itsm.match import MAX_PAGES_READ, TicketMatcher
+from itsm_workflow.gateway.bk_itsm.wire import TicketPage, TicketRow
 from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.testing import strategies as s
 from tests.contract.recorded import FOLDER
@@ -25,7 +25,7 @@ from tests.integration.gateway.places import NOW, attempt, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.bk_itsm_match import Parts
+    from itsm_workflow.gateway.bk_itsm.match import Parts
     from itsm_workflow.settings import Settings
 
 SERVICE = "5"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway.bk_itsm_page import LABELS, labels_of, show_log
-from itsm_workflow.gateway.bk_itsm_wire import LogLine
+from itsm_workflow.gateway.bk_itsm.page import LABELS, labels_of, show_log
+from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.gateway.protocol import Created
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.integration.gateway.places import NOW, create_request, sent, ticket
 from tests.unit.gateway.scripted import refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "bk-itsm.md"
 TICKET = ticket()

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from itsm_workflow.bkapi.response import Reply
 from itsm_workflow.change import Ticket
-from itsm_workflow.gateway.bk_itsm_read import TicketReader
-from itsm_workflow.gateway.bk_itsm_wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
+from itsm_workflow.gateway.bk_itsm.reader import TicketReader
+from itsm_workflow.gateway.bk_itsm.wire import LogLine, ResultRow, TicketLogs, TicketPage, TicketStatusPage
 from itsm_workflow.gateway.protocol import TicketResult
-from itsm_workflow.gateway.response import Reply
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.machine.evidence import TicketStatus
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.bkapi.endpoint import Endpoint
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 TICKET = Ticket(gateway="bk_itsm", id="12", sn="REQ20261125000012", url="", channel="answer", recorded_at=NOW)

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.prepare import fill_identity_and_app
 from itsm_workflow.errors import GatewayRefused, SettingsError
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm_routes import FORMS, RoutedClient, Routes
-from itsm_workflow.gateway.bk_itsm_wire import CREATE_TICKET, ENDPOINTS, GET_SERVICES, GET_TICKET_INFO
-from itsm_workflow.gateway.prepare import fill_identity_and_app
+from itsm_workflow.gateway.bk_itsm.routes import FORMS, RoutedClient, Routes
+from itsm_workflow.gateway.bk_itsm.wire import CREATE_TICKET, ENDPOINTS, GET_SERVICES, GET_TICKET_INFO
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.places import APP_SECRET, create_request, settings, ticket
 from tests.unit.gateway.scripted import asked, refusal, scripted_client, scripted_gateway, success

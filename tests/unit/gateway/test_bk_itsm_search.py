@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway import bk_itsm_search
+from itsm_workflow.gateway.bk_itsm import search
 from tests.integration.gateway.places import attempt, sent, ticket
 from tests.unit.gateway.scripted import asked, scripted_gateway, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 ATTEMPT = attempt(
     submitted_at=dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC),
@@ -125,5 +125,5 @@ def test_pages_that_do_not_add_up_cannot_tell() -> None:
     gateway, transport = scripted_gateway(lambda _: success({**page, "total_page": 1000}))
     with pytest.raises(GatewayProtocolError, match="more than 50 pages answer the search"):
         gateway.find_by_key(sent(ATTEMPT))
-    assert len(transport.requests) == bk_itsm_search.MAX_PAGES == 50
+    assert len(transport.requests) == search.MAX_PAGES == 50
     assert [asked(request)["page"] for request in transport.requests] == list(range(1, 51))

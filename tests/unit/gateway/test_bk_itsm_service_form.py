@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.budget import Budget
 from itsm_workflow.change import Form
-from itsm_workflow.gateway.bk_itsm_form import FAST_APPROVAL
-from itsm_workflow.gateway.bk_itsm_service_form import NOT_SHOWN_AGAIN
-from itsm_workflow.gateway.bk_itsm_services import REMEMBERED
-from itsm_workflow.gateway.budget import Budget
+from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL
+from itsm_workflow.gateway.bk_itsm.service_form import NOT_SHOWN_AGAIN
+from itsm_workflow.gateway.bk_itsm.services import REMEMBERED
 from itsm_workflow.gateway.protocol import Refused, SupportsServiceForm
-from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import attempt, create_request
 from tests.unit.gateway.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
     from tests.unit.gateway.scripted import ScriptedTransport
 
 TREE = [{"id": 1, "name": "one", "children": [{"id": 2, "name": "two", "children": []}]}, "no row"]

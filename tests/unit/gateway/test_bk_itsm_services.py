@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound, SettingsError
-from itsm_workflow.gateway.bk_itsm_services import BUILTIN_NAME, REMEMBERED, number_of_builtin
+from itsm_workflow.gateway.bk_itsm.services import BUILTIN_NAME, REMEMBERED, number_of_builtin
 from itsm_workflow.gateway.protocol import Refused, Unknown
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import create_request
 from tests.unit.gateway.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
     from tests.unit.gateway.scripted import ScriptedTransport
 
 ROW = {"id": 21, "name": "日志采集接入", "service_type": "request", "desc": "for collectors"}

@@ -15,8 +15,8 @@ from tests.integration.gateway.places import create_request, ticket
 from tests.unit.gateway.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 TICKET = ticket()
 PAGE: dict[str, Any] = {

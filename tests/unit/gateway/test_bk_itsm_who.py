@@ -13,8 +13,8 @@ from tests.unit.gateway.scripted import asked, refusal, scripted_gateway, succes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 ACTS: dict[str, tuple[str, str, Callable[[BkItsmGateway], object]]] = {
     "withdraw": ("WITHDRAW", "RUNNING", lambda one: one.withdraw(ticket(), operator="alice", reason="not needed")),

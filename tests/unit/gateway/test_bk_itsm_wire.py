@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.envelope import decode
 from itsm_workflow.errors import GatewayProtocolError
-from itsm_workflow.gateway import bk_itsm_wire as wire
-from itsm_workflow.gateway.envelope import decode
+from itsm_workflow.gateway.bk_itsm import wire
 
 ROW = {"id": 7, "sn": "REQ7", "title": "t", "creator": "alice", "current_status": "RUNNING"}
 

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from itsm_workflow.bkapi.body import CHUNK, Failure, read_body
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayTimeout
-from itsm_workflow.gateway.body import CHUNK, Failure, read_body
 
 
 class Raw(io.BytesIO):

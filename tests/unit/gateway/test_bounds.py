@@ -7,26 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from itsm_workflow.bkapi import batch, body, breaker, cache, client, endpoint, envelope, outgoing, resolver, transport
+from itsm_workflow.bkapi.call_log import SLOW, secrets_of, shown
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.upload import MAX_UPLOAD
 from itsm_workflow.change import Decider
-from itsm_workflow.gateway import (
-    api,
-    batch,
-    bk_itsm_match,
-    body,
-    breaker,
-    cache,
-    endpoint,
-    envelope,
-    outgoing,
-    resolver,
-    transport,
-)
-from itsm_workflow.gateway.audit import SLOW, secrets_of, shown
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.bk_itsm_form import KEY_LIMIT, NAME_LIMIT, TITLE_LIMIT, title_suffix
-from itsm_workflow.gateway.bk_itsm_match import MAX_PAGES_READ
-from itsm_workflow.gateway.bk_itsm_read import BATCH
-from itsm_workflow.gateway.bk_itsm_wire import APP_CODES, MAX_LOG
+from itsm_workflow.gateway.bk_itsm import match
+from itsm_workflow.gateway.bk_itsm.form import KEY_LIMIT, NAME_LIMIT, TITLE_LIMIT, title_suffix
+from itsm_workflow.gateway.bk_itsm.match import MAX_PAGES_READ
+from itsm_workflow.gateway.bk_itsm.reader import BATCH
+from itsm_workflow.gateway.bk_itsm.wire import APP_CODES, MAX_LOG
 from itsm_workflow.gateway.checked import (
     MOST_DECIDERS,
     any_host,
@@ -37,8 +28,6 @@ from itsm_workflow.gateway.checked import (
     page_url,
 )
 from itsm_workflow.gateway.protocol import FoundTicket
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.upload import MAX_UPLOAD
 from itsm_workflow.secrets import Secret
 from tests.unit.gateway.calls import endpoint as an_endpoint
 from tests.unit.machine import examples as x
@@ -59,7 +48,7 @@ SAID = [
     f"{RetryPolicy().attempts} by default, for idempotent endpoints only",
     f"chunk_size={batch.CHUNK_SIZE}, concurrency={batch.CONCURRENCY},",
     f"page_size={batch.PAGE_SIZE}, max_pages={batch.MAX_PAGES}, ",
-    "or HTTP {}, {}, {} or {}.".format(*sorted(api._ABSENT)),
+    "or HTTP {}, {}, {} or {}.".format(*sorted(client._ABSENT)),
 ]
 
 
@@ -75,7 +64,7 @@ def test_waits_are_as_their_names_say() -> None:
 
     assert (usual.first_wait, usual.longest_wait, usual.shortest_wait) == (0.2, 5.0, 0.0)
     assert usual.longest_retry_after == 10.0
-    assert usual.statuses == api._ABSENT == {429, 502, 503, 504}
+    assert usual.statuses == client._ABSENT == {429, 502, 503, 504}
     assert (USUAL.cache_time, USUAL.max_query_params_record, USUAL.max_response_record) == (0.0, 1000, 1000)
 
 
@@ -134,14 +123,14 @@ def test_what_is_kept_of_what_a_gateway_says() -> None:
 def test_what_is_told_of_a_difference() -> None:
     """Of long texts, from a little before where they begin to differ; of many parts, the first."""
     one, other = "a" * 200 + "b" * 200, "a" * 200 + "c" * 200
-    told = bk_itsm_match._both("title", one, other)
+    told = match._both("title", one, other)
 
     assert told == f"title: sent …{'a' * 20}{'b' * 58}…, shows …{'a' * 20}{'c' * 58}…"
-    assert bk_itsm_match._both("title", "a" * 80, "a" * 79 + "b") == f"title: sent {'a' * 80}, shows {'a' * 79}b"
-    assert bk_itsm_match._both("field", {"名": 1}, None) == 'field: sent {"名": 1}, shows nothing'
+    assert match._both("title", "a" * 80, "a" * 79 + "b") == f"title: sent {'a' * 80}, shows {'a' * 79}b"
+    assert match._both("field", {"名": 1}, None) == 'field: sent {"名": 1}, shows nothing'
     parts = [str(number) for number in range(22)]
-    assert bk_itsm_match._capped(parts) == (*parts[:8], "and 14 more")
-    assert bk_itsm_match._capped(parts[:8]) == tuple(parts[:8])
+    assert match._capped(parts) == (*parts[:8], "and 14 more")
+    assert match._capped(parts[:8]) == tuple(parts[:8])
 
 
 def test_how_a_title_ends() -> None:

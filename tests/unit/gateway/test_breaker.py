@@ -9,11 +9,11 @@ from unittest import mock
 
 import pytest
 
+from itsm_workflow.bkapi.breaker import Breaker, Resting
+from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
-from itsm_workflow.gateway.breaker import Breaker, Resting
-from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import NotSent, SupportsRest
-from itsm_workflow.gateway.transport import Answer
 from tests.integration.gateway.places import create_request, settings, ticket
 from tests.limits import PATIENCE
 from tests.unit.gateway.calls import endpoint
@@ -22,7 +22,7 @@ from tests.unit.gateway.scripted import ScriptedTransport, scripted_client, scri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 
 class Time:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayNotAsked, GatewayTimeout
-from itsm_workflow.gateway.budget import Budget
 from itsm_workflow.gateway.protocol import NotSent, SupportsBudget
-from itsm_workflow.gateway.retry import RetryPolicy
 from tests.integration.gateway.places import create_request, sent, ticket
 from tests.unit.gateway.calls import endpoint
 from tests.unit.gateway.scripted import asked, scripted_client, scripted_gateway, success
@@ -18,8 +18,8 @@ from tests.unit.gateway.scripted import asked, scripted_client, scripted_gateway
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 SN = ticket().sn
 ROW = {"id": 7, "sn": SN, "title": "t #GV755PZN", "creator": "alice", "current_status": "RUNNING"}

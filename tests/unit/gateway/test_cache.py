@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.cache import AnswerCache
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.transport import Answer, Request
 from itsm_workflow.errors import GatewayError, GatewayRefused
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.cache import AnswerCache
-from itsm_workflow.gateway.transport import Answer, Request
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import response
 from tests.unit.gateway.calls import desk, endpoint
@@ -20,7 +20,7 @@ from tests.unit.gateway.calls import desk, endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.endpoint import Endpoint
+    from itsm_workflow.bkapi.endpoint import Endpoint
 
 CACHED: Endpoint[Any] = endpoint(method="GET", cache_time=60)
 REFUSED = response({"result": False, "code": 1, "message": "no", "data": None})

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from itsm_workflow.gateway.deadline import (
+from itsm_workflow.bkapi.deadline import (
     DeadlineReader,
     EndlessAnswerError,
     Exchange,
@@ -20,8 +20,8 @@ from itsm_workflow.gateway.deadline import (
     reason,
     resolve,
 )
-from itsm_workflow.gateway.resolver import ResolverHangs
-from itsm_workflow.gateway.transport import _current, _Response
+from itsm_workflow.bkapi.resolver import ResolverHangs
+from itsm_workflow.bkapi.transport import _current, _Response
 
 
 class Hand:
@@ -77,7 +77,7 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         refusing, port = closed.getsockname()[1], listener.getsockname()[1]
         closed.close()
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (refusing, port)]
-        monkeypatch.setattr("itsm_workflow.gateway.deadline.resolve", lambda *_: found)
+        monkeypatch.setattr("itsm_workflow.bkapi.deadline.resolve", lambda *_: found)
 
         with open_socket("two.example.com", port, exchange(), ()) as sock:
             assert sock.getpeername()[1] == port
@@ -88,7 +88,7 @@ def test_why_the_last_address_refused_is_told(monkeypatch: pytest.MonkeyPatch) -
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-    monkeypatch.setattr("itsm_workflow.gateway.deadline.resolve", lambda *_: found)
+    monkeypatch.setattr("itsm_workflow.bkapi.deadline.resolve", lambda *_: found)
 
     with pytest.raises(ConnectionRefusedError):
         open_socket("one.example.com", port, exchange(), ())
@@ -215,7 +215,7 @@ def test_a_response_that_was_only_half_made_is_collected_in_silence(
     def strike(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(place if "." in place else f"itsm_workflow.gateway.transport.{place}", strike)
+    monkeypatch.setattr(place if "." in place else f"itsm_workflow.bkapi.transport.{place}", strike)
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(_current, "exchange", exchange(), raising=False)
     with ours, theirs, pytest.raises(MemoryError):

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.endpoint import MAX_BODY, MAX_RECORD, METHODS, Endpoint, PaginationStyle
+from itsm_workflow.bkapi.retry import NO_RETRY, RetryPolicy
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.gateway.endpoint import MAX_BODY, MAX_RECORD, METHODS, Endpoint, PaginationStyle
-from itsm_workflow.gateway.retry import NO_RETRY, RetryPolicy
 from tests.unit.gateway.calls import endpoint
 
 

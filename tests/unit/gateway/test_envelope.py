@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
-from itsm_workflow.gateway import envelope
-from itsm_workflow.gateway.envelope import (
+from itsm_workflow.bkapi import envelope
+from itsm_workflow.bkapi.envelope import (
     MAX_DEPTH,
     MAX_VALUES,
     Refusal,
@@ -24,7 +23,8 @@ from itsm_workflow.gateway.envelope import (
     parse_json,
     read_envelope,
 )
-from itsm_workflow.gateway.transport import Answer
+from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
 
 HOSTILE = "\x1b[31m\r\nlevel=ERROR \u202eevil\u2028\x00"
 

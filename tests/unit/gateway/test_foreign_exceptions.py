@@ -16,10 +16,10 @@ import requests
 import tenacity
 import urllib3
 
+from itsm_workflow.bkapi import transport as under_test
+from itsm_workflow.bkapi.retry import Pace, RetryPolicy, send_patiently
+from itsm_workflow.bkapi.transport import Request, Transport
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
-from itsm_workflow.gateway import transport as under_test
-from itsm_workflow.gateway.retry import Pace, RetryPolicy, send_patiently
-from itsm_workflow.gateway.transport import Request, Transport
 from tests.integration.gateway.places import NOW
 from tests.limits import PATIENCE
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.errors import GatewayError, ServiceNotFound
-from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
-from itsm_workflow.gateway.bk_itsm_services import ItsmService
+from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownTicket
+from itsm_workflow.gateway.bk_itsm.services import ItsmService
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
-from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from tests.integration.gateway.places import create_request, sent, ticket
 from tests.long import long_after
@@ -30,9 +30,9 @@ from tests.unit.gateway.test_recordings import BY_PATH, EXCHANGES, answer_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from itsm_workflow.gateway.audit import CallRecord
-    from itsm_workflow.gateway.bk_itsm import BkItsmGateway
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.call_log import CallRecord
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
     Kinds = type | tuple[type, ...]
     Errors = type[Exception] | tuple[type[Exception], ...]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.endpoint import PaginationStyle
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import Answer, Transport
+from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayProtocolError, GatewayUnavailable
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.budget import Budget
-from itsm_workflow.gateway.endpoint import PaginationStyle
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import Answer, Transport
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.fault_server import success
 from tests.unit.gateway.calls import client, endpoint
@@ -21,8 +21,8 @@ from tests.unit.gateway.calls import client, endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.gateway.api import ApiClient
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.client import ApiClient
+    from itsm_workflow.bkapi.transport import Request
 
 ALICE = RequestContext(user="alice", request_id="r-1")
 BUSY = Answer(status=503, headers=MappingProxyType({}), body=b"", elapsed=0.0)

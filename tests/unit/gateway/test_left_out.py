@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from itsm_workflow.gateway import batch, retry
-from itsm_workflow.gateway.api import ApiClient
-from itsm_workflow.gateway.audit import CallLog
-from itsm_workflow.gateway.auth import NO_SECRET, RequestContext
-from itsm_workflow.gateway.bk_itsm_page import LogEntry, ShownTicket
-from itsm_workflow.gateway.bk_itsm_routes import Routes
-from itsm_workflow.gateway.bk_itsm_services import ItsmService
-from itsm_workflow.gateway.endpoint import Endpoint, PaginationStyle
-from itsm_workflow.gateway.envelope import Refusal, Success
+from itsm_workflow.bkapi import batch, retry
+from itsm_workflow.bkapi.call_log import CallLog
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.context import NO_SECRET, RequestContext
+from itsm_workflow.bkapi.endpoint import Endpoint, PaginationStyle
+from itsm_workflow.bkapi.envelope import Refusal, Success
+from itsm_workflow.bkapi.request import Asked
+from itsm_workflow.bkapi.response import DataResponse, Reply
+from itsm_workflow.bkapi.retry import RetryPolicy
+from itsm_workflow.bkapi.transport import Answer, Request
+from itsm_workflow.bkapi.upload import File
+from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownTicket
+from itsm_workflow.gateway.bk_itsm.routes import Routes
+from itsm_workflow.gateway.bk_itsm.services import ItsmService
 from itsm_workflow.gateway.protocol import TicketResult
-from itsm_workflow.gateway.request import Asked
-from itsm_workflow.gateway.response import DataResponse, Reply
-from itsm_workflow.gateway.retry import RetryPolicy
-from itsm_workflow.gateway.transport import Answer, Request
-from itsm_workflow.gateway.upload import File
 from itsm_workflow.machine.evidence import TicketStatus
 from tests.unit.gateway.calls import endpoint
 
@@ -183,4 +183,4 @@ def test_a_wait_is_waited_for_unless_the_policy_says_otherwise() -> None:
     """The log that tells of it has a name to switch it by."""
     assert RetryPolicy().wait
     assert retry._waiting.get()
-    assert retry.logger is logging.getLogger("itsm_workflow.gateway.retry")
+    assert retry.logger is logging.getLogger("itsm_workflow.bkapi.retry")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.gateway.outgoing import _DEPTH as DEPTH
-from itsm_workflow.gateway.outgoing import _MAX_URL as MAX_URL
-from itsm_workflow.gateway.outgoing import build_query, build_url, encode_json, header_value
+from itsm_workflow.bkapi.outgoing import _DEPTH as DEPTH
+from itsm_workflow.bkapi.outgoing import _MAX_URL as MAX_URL
+from itsm_workflow.bkapi.outgoing import build_query, build_url, encode_json, header_value
 from itsm_workflow.secrets import Secret
 from tests.unit.gateway.calls import endpoint, settings
 

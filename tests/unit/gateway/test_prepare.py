@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from itsm_workflow.gateway.auth import RequestContext
-from itsm_workflow.gateway.prepare import (
+from itsm_workflow.bkapi.context import RequestContext
+from itsm_workflow.bkapi.prepare import (
     CallFacts,
     as_backend,
     copied,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi.endpoint import Endpoint
+from itsm_workflow.bkapi.response import Reply
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
-from itsm_workflow.gateway.bk_itsm_wire import ENDPOINTS
-from itsm_workflow.gateway.endpoint import Endpoint
-from itsm_workflow.gateway.response import Reply
-from itsm_workflow.gateway.transport import Answer
+from itsm_workflow.gateway.bk_itsm.wire import ENDPOINTS
 from tests.contract.recorded import recordings
 from tests.unit.gateway.scripted import scripted_client
 

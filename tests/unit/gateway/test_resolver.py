@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from itsm_workflow.bkapi import deadline
+from itsm_workflow.bkapi.resolver import Resolver, ResolverHangs
 from itsm_workflow.errors import GatewayUnavailable
-from itsm_workflow.gateway import deadline
-from itsm_workflow.gateway.resolver import Resolver, ResolverHangs
 from tests.limits import PATIENCE
 from tests.unit.gateway.calls import client, endpoint
 

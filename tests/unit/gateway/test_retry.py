@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.retry import NO_RETRY, Pace, RetryPolicy, send_patiently, without_waiting
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.errors import DefinitionError, GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
-from itsm_workflow.gateway.retry import NO_RETRY, Pace, RetryPolicy, send_patiently, without_waiting
-from itsm_workflow.gateway.transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,7 +188,7 @@ def test_the_shortest_wait_may_be_the_longest() -> None:
 
 def test_the_log_says_which_attempt_of_which_call_failed_and_why(caplog: pytest.LogCaptureFixture) -> None:
     """As words, and as fields of the record."""
-    caplog.set_level("INFO", logger="itsm_workflow.gateway.retry")
+    caplog.set_level("INFO", logger="itsm_workflow.bkapi.retry")
     server = line([DOWN, answer(503), answer()])
     pace = Pace(monotonic=lambda: server.time, now=lambda: NOW, sleep=server.sleep, draw=lambda bound: bound)
 

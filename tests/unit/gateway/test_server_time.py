@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import pytest
 
+from itsm_workflow.bkapi.server_time import ServerTime
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.errors import GatewayError
-from itsm_workflow.gateway.server_time import ServerTime
-from itsm_workflow.gateway.transport import Answer
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import ticket
 from tests.unit.gateway.scripted import scripted_gateway, success

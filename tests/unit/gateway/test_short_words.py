@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.call_log import CallLog
+from itsm_workflow.bkapi.transport import Answer
 from itsm_workflow.change import Form
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound
-from itsm_workflow.gateway.audit import CallLog
-from itsm_workflow.gateway.bk_itsm_form import check_form
-from itsm_workflow.gateway.bk_itsm_log import deciders_in
-from itsm_workflow.gateway.bk_itsm_page import show_log
-from itsm_workflow.gateway.bk_itsm_wire import LogLine
-from itsm_workflow.gateway.transport import Answer
+from itsm_workflow.gateway.bk_itsm.form import check_form
+from itsm_workflow.gateway.bk_itsm.log import deciders_in
+from itsm_workflow.gateway.bk_itsm.page import show_log
+from itsm_workflow.gateway.bk_itsm.wire import LogLine
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.gateway.places import create_request, sent, settings, ticket
@@ -25,7 +25,7 @@ from tests.unit.gateway.scripted import URL, refusal, scripted_client, scripted_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.gateway.transport import Request
+    from itsm_workflow.bkapi.transport import Request
 
 LONG = "x" * 9999
 WORD, TEXT = 64, 200

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from itsm_workflow.bkapi import deadline, transport
+from itsm_workflow.bkapi.body import CHUNK
+from itsm_workflow.bkapi.deadline import DeadlineReader, Exchange, open_socket
+from itsm_workflow.bkapi.transport import Answer, Request, Transport, _current, _PlainConnection
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor import callback, connection
 from itsm_workflow.errors import GatewayUnavailable
-from itsm_workflow.gateway import deadline, transport
-from itsm_workflow.gateway.body import CHUNK
-from itsm_workflow.gateway.deadline import DeadlineReader, Exchange, open_socket
-from itsm_workflow.gateway.transport import Answer, Request, Transport, _current, _PlainConnection
 from itsm_workflow.secrets import Secret
 from tests.unit.gateway.calls import settings
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from itsm_workflow.bkapi.body import unpack
+from itsm_workflow.bkapi.transport import Answer, Request, Transport, _address, _current, _Session
 from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
-from itsm_workflow.gateway.body import unpack
-from itsm_workflow.gateway.transport import Answer, Request, Transport, _address, _current, _Session
 from itsm_workflow.secrets import Secret
 from tests.integration.gateway.fault_server import FaultServer, answering, response
 from tests.limits import PATIENCE
@@ -212,7 +212,7 @@ def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch:
 
     with FaultServer(serve) as server:
         transport = Transport()
-        monkeypatch.setattr("itsm_workflow.gateway.transport._Session", Kept)
+        monkeypatch.setattr("itsm_workflow.bkapi.transport._Session", Kept)
         transport.send(attrs.evolve(request(server.url), fresh=True))
 
         assert ended.wait(PATIENCE)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.gateway import upload
-from itsm_workflow.gateway.upload import File, encode_form, take_files
+from itsm_workflow.bkapi import upload
+from itsm_workflow.bkapi.upload import File, encode_form, take_files
 from itsm_workflow.secrets import Secret
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import attrs
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Form, Moment, PlannedEffect
 from itsm_workflow.gateway.protocol import FoundTicket
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.policy import Policy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from itsm_workflow.change import Entry
-    from itsm_workflow.machine.approval import ApprovalPolicy
+    from itsm_workflow.machine.approval_rule import ApprovalPolicy
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)

@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from itsm_workflow.change import ChangeRequest, HeardCallback
-from itsm_workflow.machine.ahead import put_right
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.clock_skew import put_right
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.policy import LONGEST, Policy
 from itsm_workflow.settle import plan

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from itsm_workflow.change import AttentionReason, Decider
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.testing.strategies import decided, endings, snapshots
 from tests.unit.machine.examples import finished, snapshot, terminated, withdrawn
 

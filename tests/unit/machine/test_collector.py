@@ -7,8 +7,7 @@ import pytest
 
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import (
+from itsm_workflow.machine.approval import (
     COLLECTOR_CHANGE,
     COLLECTOR_ROLES,
     LABELS,
@@ -17,6 +16,7 @@ from itsm_workflow.machine.collector import (
     approval_table,
     collector_change,
 )
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from tests.unit.machine.examples import APPROVED, DRAFT, PENDING, QUEUED, REJECTED
 from tests.unit.machine.table import FINAL, LEADS, STATES
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest, Decider
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.machine.declared import plain_texts, wrong_declarations, wrong_json, wrong_values
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.storage.strict import canonical, json_value, strict_converter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import State
+from itsm_workflow.machine.approval import State
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
 from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
 from tests.unit.machine.examples import DRAFT, NOW, PENDING, POLICY, QUEUED

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus, HeardCallback
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import asking_due, next_due, rest_due, ticket_is_swept
 from itsm_workflow.machine.withdrawal import next_try
 from tests.unit.machine import examples as x

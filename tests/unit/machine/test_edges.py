@@ -12,8 +12,8 @@ from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, H
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import guards, updates
-from itsm_workflow.machine.approval import ApprovalPolicy, Doubt, Verdict
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.machine.definition import (
     Guard,
     Roles,

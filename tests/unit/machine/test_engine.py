@@ -13,7 +13,7 @@ from itsm_workflow.change import AttentionReason, EffectStatus, Entry
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.machine import engine
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger, collector_change
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger, collector_change
 from itsm_workflow.machine.engine import OPENING, allowed, fire, step
 from tests.limits import PATIENCE
 from tests.unit.machine import examples as x

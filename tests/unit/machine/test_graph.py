@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
 from tests.unit.machine import examples as x
 

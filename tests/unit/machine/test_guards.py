@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, EffectStatus, Outcome
-from itsm_workflow.machine import approval, guards, withdrawal
+from itsm_workflow.machine import approval_rule, guards, withdrawal
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Facts, Guard
 from tests.unit.machine import examples as x
 
@@ -137,7 +137,7 @@ NO_EVIDENCE = "it needs the user who approved, and in words what shows the appro
 PEOPLE: dict[str, Case] = {
     **{
         f"attest, {reason}": (guards.may_attest, x.with_attention(x.PENDING, reason), x.attested(), 0, None)
-        for reason in sorted(approval.UNPROVEN)
+        for reason in sorted(approval_rule.UNPROVEN)
     },
     "attest, nothing in doubt": (guards.may_attest, x.PENDING, x.attested(), 0, NOT_A_PERSONS),
     "attest, another doubt": (

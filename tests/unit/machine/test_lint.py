@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from tests.long import long_after
 from tests.testing import zoo
 from tests.unit.machine.table import LEADS, STATES

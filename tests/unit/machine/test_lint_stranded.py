@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow.journal import Journal
 from itsm_workflow.lint import stranded
-from itsm_workflow.machine.collector import Trigger, approval_table
+from itsm_workflow.machine.approval import Trigger, approval_table
 from itsm_workflow.machine.definition import WorkflowDefinition, waits_for_a_person
-from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.journal import Journal
+from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import Write
 from itsm_workflow.storage.registry import open_storage

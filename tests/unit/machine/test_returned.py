@@ -12,7 +12,7 @@ from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Outco
 from itsm_workflow.errors import DefinitionError, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import Facts, Transition
 from itsm_workflow.machine.updates import effect_planned
 from tests.testing import zoo

@@ -25,8 +25,8 @@ from itsm_workflow.change import (
 )
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.due import asking_due
 from itsm_workflow.machine.withdrawal import forbids_approval
 from itsm_workflow.policy import Policy
@@ -34,7 +34,7 @@ from tests.unit.machine import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.machine.approval import SelfApproval
+    from itsm_workflow.machine.approval_rule import SelfApproval
     from itsm_workflow.machine.definition import Update
 
 WANTED = ev.Decision(reason="please")

@@ -7,8 +7,8 @@ import pytest
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, EffectStatus
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.settle import ReadAnswer, Step, decide
 from tests.unit.machine import examples as x
 

@@ -9,7 +9,7 @@ from itsm_workflow.change import AttentionReason, ChangeRequest, Moment
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.gateway.protocol import CreateAnswer, Created, FoundTicket, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, State, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.settle import LookupAnswer, SendAnswer, Step, decide
 from tests.unit.machine import examples as x
 

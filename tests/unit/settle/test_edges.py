@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, HeardCallback
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import Lookup, LookupAnswer, ReadAnswer, Step, decide, plan
 from tests.unit.machine import examples as x

@@ -10,7 +10,7 @@ import pytest
 from docs.examples.external_permission import EXTERNAL_PERMISSION, State
 from itsm_workflow.change import ChangeRequest, HeardCallback
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.settle import LookupAnswer, Plan, ReadAnswer, Step, Sweep, decide, plan
 from tests.unit.machine import examples as x

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCallback
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.settle import Deliver, Lookup, Plan, Read, Send, Step, Sweep, plan
 from tests.unit.machine import examples as x
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import Phase
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.machine.approval import ApprovalPolicy
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger, collector_change
+from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.evidence import Snapshot
 from itsm_workflow.settle import (

@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.change import EffectStatus
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import APPROVER, CREATOR, FORGED, GATEWAY, STRANGER
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import FactMissingError, WorkflowDefinition
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.world import Bounds

@@ -9,7 +9,7 @@ import attrs
 from itsm_workflow.change import WITHDRAW
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.settle import LookupAnswer, ReadAnswer, SendAnswer, Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, filed, ran

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from itsm_workflow.change import WITHDRAW, EffectStatus, Outcome
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.evidence import TicketConfirmed, TicketStatus
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY
 

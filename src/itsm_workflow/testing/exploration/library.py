@@ -6,12 +6,12 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import Form
-from itsm_workflow.courier import WORKER
-from itsm_workflow.effects import Effect, EffectRegistry
 from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.loop import Loop
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.courier import WORKER
+from itsm_workflow.runtime.effects import Effect, EffectRegistry
+from itsm_workflow.runtime.executor import Loop
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Silence, StillJournal
@@ -20,9 +20,9 @@ from itsm_workflow.testing.exploration.world import PutOff
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.journal import Prepared
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.journal import Prepared
     from itsm_workflow.settle import Answer, Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import Attention, AttentionReason, EffectStatus, Moment, Phase
-from itsm_workflow.journal import Journal, Prepared
 from itsm_workflow.machine import withdrawal
-from itsm_workflow.observe import Observers
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.journal import Journal, Prepared
+from itsm_workflow.runtime.observers import Observers
 from itsm_workflow.settle import ReadAnswer
 from itsm_workflow.storage.codec import Codec, Stored
 from itsm_workflow.testing.exploration.world import check_number

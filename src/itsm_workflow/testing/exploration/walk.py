@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.testing.exploration.acts import operator_acts
 from itsm_workflow.testing.exploration.checking import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from itsm_workflow import settle
 from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.gateway.protocol import Created
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import SendAnswer
 from itsm_workflow.testing.exploration.acts import Act
 from itsm_workflow.testing.exploration.gateway import endings
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from itsm_workflow.change import ChangeRequest, Entry
-    from itsm_workflow.journal import Prepared
+    from itsm_workflow.runtime.journal import Prepared
     from itsm_workflow.testing.exploration.itsm import Desk, Filed, Itsm
     from itsm_workflow.testing.exploration.library import Library
     from itsm_workflow.testing.exploration.ticks import Shelf

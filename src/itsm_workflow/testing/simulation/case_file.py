@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.errors import ItsmWorkflowError, TransitionRefused
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
 from itsm_workflow.testing.simulation.case import replay_case
 from itsm_workflow.testing.simulation.naming import home_of
@@ -57,7 +57,7 @@ def case_file(history: Sequence[Entry], *, definition: WorkflowDefinition, polic
     Raises:
         CaseNotExported: The definition has no name in a module, or the redacted history is not accepted any more.
     """
-    home = ("itsm_workflow.machine.collector", "COLLECTOR_CHANGE")
+    home = ("itsm_workflow.machine.approval", "COLLECTOR_CHANGE")
     named = home if definition is COLLECTOR_CHANGE else home_of(definition)
     if named is None:
         raise CaseNotExported(

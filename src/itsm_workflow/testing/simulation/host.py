@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from itsm_workflow.change import AttentionReason, EffectStatus
-from itsm_workflow.effects import Effect
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.policy import Policy
+from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage.registry import backend_of
 from itsm_workflow.testing.default_effects import default_effects
 from itsm_workflow.workflow import Workflow

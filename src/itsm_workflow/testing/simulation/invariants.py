@@ -9,10 +9,10 @@ import attrs
 
 from itsm_workflow.audit import audit
 from itsm_workflow.errors import ItsmWorkflowError
-from itsm_workflow.journal import Journal
 from itsm_workflow.machine.definition import waits_for_a_person
-from itsm_workflow.observe import Observers
-from itsm_workflow.records import Records
+from itsm_workflow.runtime.journal import Journal
+from itsm_workflow.runtime.observers import Observers
+from itsm_workflow.runtime.records import Records
 from itsm_workflow.storage.protocol import Query
 
 if TYPE_CHECKING:

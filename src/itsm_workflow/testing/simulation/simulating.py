@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.simulation.checking import check_host, checked_faults, checked_seeds, nothing_filed
 from itsm_workflow.testing.simulation.faults import Kind, draw_faults
 from itsm_workflow.testing.simulation.host import ASKED, CALM, Act, Host
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from itsm_workflow.effects import Effect
     from itsm_workflow.gateway.protocol import TicketGateway
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.effects import Effect
     from itsm_workflow.storage.protocol import StorageBackend
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.runs import Run

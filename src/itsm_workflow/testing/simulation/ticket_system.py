@@ -27,7 +27,7 @@ from itsm_workflow.testing.simulation.faults import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import Attempt
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket

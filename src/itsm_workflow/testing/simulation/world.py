@@ -12,9 +12,9 @@ import attrs
 
 from itsm_workflow.audit import Delivery
 from itsm_workflow.clock import from_micros
-from itsm_workflow.effects import Effect
 from itsm_workflow.errors import AlreadyApplied, DefinitionError, ItsmWorkflowError, TransitionRefused
-from itsm_workflow.machine.collector import Trigger
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow.testing.simulation.faults import Kind, Struck
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.callbacks.inbox import AfterCallback
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.effects import EffectCall
+    from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.simulation.faults import Fault
     from itsm_workflow.testing.simulation.host import Act, Host

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from itsm_workflow.change import AttentionReason, ChangeRequest, Entry, Form
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import State, Trigger
+from itsm_workflow.machine.approval import State, Trigger
 from itsm_workflow.testing.strategies.values import (
     clock_moments,
     deciders,

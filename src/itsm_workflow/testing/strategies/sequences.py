@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import TransitionRefused
 from itsm_workflow.lint.samples import CannotSampleError, constants_of, samples
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Facts
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.policy import Policy

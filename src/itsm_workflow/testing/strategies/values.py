@@ -27,7 +27,7 @@ from itsm_workflow.change import (
     TicketDecision,
 )
 from itsm_workflow.machine import evidence as ev
-from itsm_workflow.machine.collector import State
+from itsm_workflow.machine.approval import State
 
 if TYPE_CHECKING:
     import enum

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.effects import Effect
 from itsm_workflow.errors import InvalidForm, TransitionRefused
-from itsm_workflow.machine.collector import COLLECTOR_CHANGE
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.engine import fire
+from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.ledger import Ledger
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from itsm_workflow.callbacks.receive import Answer
+    from itsm_workflow.callbacks.parse import Answer
     from itsm_workflow.change import ChangeRequest, Entry
-    from itsm_workflow.effects import EffectCall
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.storage.registry import OpenableBackend
 
 APPROVER = "bob"

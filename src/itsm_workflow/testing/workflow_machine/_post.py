@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.callbacks.credential import HEADER, PATH
+from itsm_workflow.callbacks.signer import HEADER, PATH
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing.ledger_gateway import as_request
 from itsm_workflow.testing.strategies import Fate
@@ -15,7 +15,7 @@ from itsm_workflow.testing.strategies import Fate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from itsm_workflow.callbacks.receive import Answer, Receive
+    from itsm_workflow.callbacks.parse import Answer, Receive
     from itsm_workflow.sandbox.ticket import Outgoing
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
     from itsm_workflow.testing.strategies import Delivery

@@ -1,0 +1,265 @@
+"""Many calls that are one question: a long list in chunks, or all pages of a search; concurrent, bounded, in order.
+
+The first failure stops the rest: what has not begun does not begin, what is under way is waited for, and the error
+names its chunk. Each call runs in a copy of the caller's context variables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from itsm_workflow.bkapi.context import BACKGROUND
+from itsm_workflow.bkapi.endpoint import PaginationStyle
+from itsm_workflow.errors import GatewayError, GatewayProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from itsm_workflow.bkapi.client import ApiClient
+    from itsm_workflow.bkapi.context import RequestContext
+    from itsm_workflow.bkapi.endpoint import Endpoint
+    from itsm_workflow.bkapi.retry import RetryPolicy
+    from itsm_workflow.budget import Budget
+
+    Progress = Callable[[int, int], object]
+    Timeout = float | tuple[float, float]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHUNK_SIZE = 50
+PAGE_SIZE = 100
+CONCURRENCY = 8
+MAX_PAGES = 1000
+
+
+def batch_request(
+    client: ApiClient,
+    endpoint: Endpoint[T],
+    items_key: str,
+    items: Sequence[object],
+    *,
+    get_data: Callable[[T], Iterable[R]],
+    params: Mapping[str, Any] | None = None,
+    chunk_size: int = CHUNK_SIZE,
+    concurrency: int = CONCURRENCY,
+    progress: Progress | None = None,
+    context: RequestContext = BACKGROUND,
+    timeout: Timeout | None = None,
+    deadline: float | None = None,
+    retry: RetryPolicy | None = None,
+    tenant: str = "",
+    budget: Budget | None = None,
+) -> list[R]:
+    """Call an endpoint once per chunk of a list, and return all rows in the list's order.
+
+    Args:
+        client: Calls.
+        endpoint: What to call.
+        items_key: The parameter that takes a chunk.
+        items: The list.
+        get_data: Returns the rows of one answer; `list` where the answer is the rows.
+        params: The other parameters of each call.
+        chunk_size: Items of one call at most.
+        concurrency: Calls that are under way at once, at most as many as the client has connections.
+        progress: Is told, in this thread, how many items are done and how many there are.
+        context: On whose behalf.
+        timeout: Of each call, as in `ApiClient.call`.
+        deadline: Of each call, as in `ApiClient.call`.
+        retry: Of each call, as in `ApiClient.call`.
+        tenant: Of each call, as in `ApiClient.call`.
+        budget: The time that all calls may take together.
+
+    Raises:
+        ValueError: The sizes make no sense, or the parameters hold the items already.
+        GatewayError: The first failure; its ``chunk`` is the `range` of the items that it was about.
+        Exception: What a hook, ``get_data`` or ``progress`` raised, as it is.
+    """
+    _at_least_one(chunk_size=chunk_size, concurrency=concurrency)
+    fixed = dict(params or {})
+    if items_key in fixed:
+        raise ValueError(f"{endpoint.name}: {items_key!r} takes the items, it cannot be among the parameters as well")
+
+    def ask(chunk: range) -> list[R]:
+        given = {**fixed, items_key: list(items[chunk.start : chunk.stop])}
+        return list(
+            get_data(
+                client.call(
+                    endpoint,
+                    given,
+                    context=context,
+                    timeout=timeout,
+                    deadline=deadline,
+                    retry=retry,
+                    tenant=tenant,
+                    budget=budget,
+                )
+            )
+        )
+
+    chunks = [range(start, min(start + chunk_size, len(items))) for start in range(0, len(items), chunk_size)]
+    told = _told(progress, sum(map(len, chunks)))
+    found = _in_parallel(ask, chunks, told, workers=min(concurrency, client.concurrency))
+    return [row for rows in found for row in rows]
+
+
+def bulk_request(
+    client: ApiClient,
+    endpoint: Endpoint[T],
+    params: Mapping[str, Any] | None = None,
+    *,
+    get_data: Callable[[T], Iterable[R]],
+    get_count: Callable[[T], int],
+    page_size: int = PAGE_SIZE,
+    max_pages: int = MAX_PAGES,
+    size_key: str = "pagesize",
+    concurrency: int = CONCURRENCY,
+    progress: Progress | None = None,
+    context: RequestContext = BACKGROUND,
+    timeout: Timeout | None = None,
+    deadline: float | None = None,
+    retry: RetryPolicy | None = None,
+    tenant: str = "",
+    budget: Budget | None = None,
+) -> list[R]:
+    """Call an endpoint for its first page and then, all at once, for the others; return all rows in order.
+
+    Args:
+        client: Calls.
+        endpoint: What to call; its ``pagination_style`` says how.
+        params: The search.
+        get_data: Returns the rows of one page.
+        get_count: Returns how many rows there are, by one page.
+        page_size: Rows of a page; not more than the gateway gives at once.
+        max_pages: More pages than that are refused.
+        size_key: The parameter that takes the size of a page, where pages go by number.
+        concurrency: Calls that are under way at once, at most as many as the client has connections.
+        progress: Is told, in this thread, how many pages are done and how many there are.
+        context: On whose behalf.
+        timeout: Of each call, as in `ApiClient.call`.
+        deadline: Of each call, as in `ApiClient.call`.
+        retry: Of each call, as in `ApiClient.call`.
+        tenant: Of each call, as in `ApiClient.call`.
+        budget: The time that all calls may take together.
+
+    Raises:
+        ValueError: The sizes make no sense, or the parameters hold a page already.
+        GatewayProtocolError: The count is none, asks for too many pages, or the first page is short of rows.
+        GatewayError: The first failure; its ``chunk`` is the `range` of the rows that it was about.
+        Exception: What a hook, ``get_data``, ``get_count`` or ``progress`` raised, as it is.
+    """
+    _at_least_one(page_size=page_size, max_pages=max_pages, concurrency=concurrency)
+    fixed = dict(params or {})
+    taken = sorted(set(fixed) & set(page_params(endpoint, 0, page_size, size_key)))
+    if taken:
+        raise ValueError(f"{endpoint.name}: {taken[0]!r} asks for the page, it cannot be among the parameters as well")
+
+    def ask(number: int) -> T:
+        page = page_params(endpoint, number, page_size, size_key)
+        return client.call(
+            endpoint,
+            {**fixed, **page},
+            context=context,
+            timeout=timeout,
+            deadline=deadline,
+            retry=retry,
+            tenant=tenant,
+            budget=budget,
+        )
+
+    with _naming(range(page_size)):
+        first = ask(0)
+        rows = list(get_data(first))
+        count = get_count(first)
+        problem = _page_problem(len(rows), count, page_size, max_pages)
+        if problem:
+            raise GatewayProtocolError(problem, endpoint=endpoint.name)
+    chunks = [range(start, min(start + page_size, count)) for start in range(page_size, count, page_size)]
+    told = _told(progress, len(chunks) + 1, by=lambda _: 1)
+    told(range(page_size))
+    later = _in_parallel(
+        lambda chunk: list(get_data(ask(chunk.start // page_size))),
+        chunks,
+        told,
+        workers=min(concurrency, client.concurrency),
+    )
+    return [*rows, *(row for page in later for row in page)]
+
+
+def page_params(endpoint: Endpoint[Any], number: int, size: int, size_key: str) -> dict[str, object]:
+    """Return the parameters that ask for a page, which is counted from 0 here whatever the endpoint counts from."""
+    if endpoint.pagination_style is PaginationStyle.PAGE_NUMBER:
+        return {"page": number + 1, size_key: size}
+    if endpoint.method == "GET":
+        return {"offset": number * size, "limit": size}
+    return {"page": {"start": number * size, "limit": size}}
+
+
+def _page_problem(rows: int, count: object, page_size: int, max_pages: int) -> str:
+    if type(count) is not int or count < 0:
+        return "the count of rows is no whole number"
+    if count > page_size * max_pages:
+        return f"the search finds {count} rows, more than {max_pages} pages of {page_size}: narrow it"
+    if rows < min(page_size, count):
+        return f"the first page has {rows} of {count} rows, not {page_size}: ask for pages of {rows or 1} at most"
+    return ""
+
+
+def _at_least_one(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{name} must be a whole number from 1 on, not {size!r}")
+
+
+def _told(progress: Progress | None, total: int, by: Callable[[range], int] = len) -> Callable[[range], None]:
+    done = 0
+
+    def tell(chunk: range) -> None:
+        nonlocal done
+        done += by(chunk)
+        if progress is not None:
+            progress(done, total)
+
+    return tell
+
+
+def _in_parallel(
+    ask: Callable[[range], list[R]], chunks: Sequence[range], done: Callable[[range], None], *, workers: int
+) -> list[list[R]]:
+    """Ask for all chunks and return the answers in their order."""
+    found: dict[range, list[R]] = {}
+    if len(chunks) <= 1 or workers == 1:
+        for chunk in chunks:
+            with _naming(chunk):
+                found[chunk] = ask(chunk)
+            done(chunk)
+        return [found[chunk] for chunk in chunks]
+    with ThreadPoolExecutor(min(workers, len(chunks)), thread_name_prefix="itsm-workflow-batch") as pool:
+        try:
+            # A context can be entered once at a time, so that each chunk needs a copy of its own.
+            waiting: dict[Future[list[R]], range] = {
+                pool.submit(contextvars.copy_context().run, ask, chunk): chunk for chunk in chunks
+            }
+            for future in as_completed(waiting):
+                with _naming(waiting[future]):
+                    found[waiting[future]] = future.result()
+                done(waiting[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # leaving the block waits for what is under way
+            raise
+    return [found[chunk] for chunk in chunks]
+
+
+@contextlib.contextmanager
+def _naming(chunk: range) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in the chunk of items {chunk.start} to {chunk.stop - 1}")
+        if isinstance(error, GatewayError):
+            error.chunk = chunk
+        raise

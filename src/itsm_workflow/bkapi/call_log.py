@@ -1,0 +1,315 @@
+"""One record per call, for the log and for whoever watches: who asked what, how it ended, how long it took, how large.
+
+What the record shows of parameters and answers is one short line of ASCII: secrets are stars, by the name of their key
+and, wherever else one turns up, by their text. Of a refusal it has the gateway's code and message, cleaned and cut.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import re
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from itsm_workflow.bkapi.envelope import clean
+from itsm_workflow.secrets import Secret, without_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from itsm_workflow.bkapi.context import RequestContext
+    from itsm_workflow.bkapi.endpoint import Endpoint
+    from itsm_workflow.bkapi.transport import Answer, Request
+
+    CallObserver = Callable[["CallRecord"], object]
+
+logger = logging.getLogger("itsm_workflow.gateway")
+
+STARS = "***"
+SLOW = 5.0
+"""Seconds from which on a call is told to be slow."""
+_SECRET_WORDS = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "authorization",
+    "authinfo",
+    "cookie",
+    "credential",
+    "headers",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "skey",
+    "sessionid",
+    "ticketauth",
+    "bkticket",
+)
+_TEXT = 200
+_ITEMS = 20
+_NODES = 200
+_DEPTH = 32  # what is nested deeper cannot be sent either
+_BITS = 256  # Python refuses to write numbers that are much longer
+_SHORTEST = 4  # a secret that is shorter would be found everywhere
+_PARTS = re.compile(r"(?<=/)[^/]{9,}")  # long parts of an address's path; what follows // is its host
+
+
+@attrs.frozen(kw_only=True)
+class CallRecord:
+    """One call that ended.
+
+    Attributes:
+        endpoint: The endpoint's name.
+        module: The endpoint's module.
+        method: The HTTP method.
+        url: The address without its query.
+        outcome: ``success``, ``default`` (nothing was to be sent), the code of the error, ``not_sent`` if something
+            else stopped it before the first attempt, or ``interrupted`` after it.
+        status: The HTTP status of the last answer.
+        code: The envelope's code.
+        message: What the gateway said when it refused the call, or empty.
+        seconds: How long all of it took.
+        slow: Whether that is as long as the client calls slow.
+        attempts: How often it was sent; 0 if an answer was remembered.
+        cached: Whether the answer was a remembered one.
+        request_id: Our id of the call.
+        gateway_request_id: The gateway's own id of it.
+        user: The user that the gateway saw.
+        operator: The person who acts, where that is somebody else.
+        tenant: The BlueKing tenant.
+        sent_bytes: Bytes of the last request's body.
+        received_bytes: Bytes of the last answer's body, unpacked.
+        params: The parameters, starred and cut.
+        answer: A success's data, starred and cut.
+    """
+
+    endpoint: str
+    module: str
+    method: str
+    url: str
+    outcome: str
+    status: int | None
+    code: int | str | None
+    message: str
+    seconds: float
+    slow: bool
+    attempts: int
+    cached: bool
+    request_id: str
+    gateway_request_id: str
+    user: str
+    operator: str
+    tenant: str
+    sent_bytes: int
+    received_bytes: int
+    params: str
+    answer: str
+
+
+@attrs.define(kw_only=True)
+class CallLog:
+    """What is known of a call that is under way.
+
+    Attributes:
+        secrets: What must not show, wherever it turns up.
+    """
+
+    endpoint: Endpoint[Any] = attrs.field(repr=False)
+    request_id: str
+    user: str = ""
+    operator: str = ""
+    tenant: str = ""
+    url: str = ""
+    params: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    data: object = attrs.field(default=None, repr=False)
+    outcome: str = ""
+    status: int | None = None
+    code: int | str | None = None
+    message: str = ""
+    attempts: int = 0
+    cached: bool = False
+    gateway_request_id: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    secrets: list[Secret] = attrs.field(factory=list)
+
+    def sending(self, request: Request) -> None:
+        """Note what is sent."""
+        self.url = scrub(request.url.partition("?")[0], self.secrets)
+        self.sent_bytes = len(request.body or b"")
+
+    def answered(self, answer: Answer) -> None:
+        """Note what came."""
+        self.status = answer.status
+        self.received_bytes = len(answer.body)
+        told = answer.headers.get("x-bkapi-request-id", "")
+        self.gateway_request_id = clean(scrub(told, self.secrets), limit=64) if told else ""
+
+    def write(self, seconds: float, *, slow: float, observers: Sequence[CallObserver]) -> None:
+        """Write the line and tell the observers."""
+        is_slow = seconds >= slow
+        good = self.outcome in {"success", "default"}
+        level = logging.INFO if good and not is_slow else logging.WARNING
+        wanted = logger.isEnabledFor(level)
+        if not (wanted or observers):
+            return
+        record = self._record(seconds, is_slow)
+        is_refused = not good and record.code is not None
+        if wanted:
+            logger.log(
+                level,
+                "%s: %s%s in %.3f s%s (request %s)",
+                record.endpoint,
+                record.outcome,
+                f" ({': '.join(filter(None, (str(record.code), record.message)))})" if is_refused else "",
+                seconds,
+                ", slow" if is_slow else "",
+                record.request_id,
+                extra=_extras(record),
+            )
+        for observer in observers:
+            try:
+                observer(record)
+            except Exception:  # the call has ended: whoever watches must not make it look otherwise
+                logger.exception("an observer of calls failed on %s", record.endpoint)
+
+    def _record(self, seconds: float, is_slow: bool) -> CallRecord:  # noqa: FBT001 - private
+        endpoint = self.endpoint
+        return CallRecord(
+            endpoint=endpoint.name,
+            module=endpoint.module,
+            method=endpoint.method,
+            url=self.url,
+            outcome=self.outcome or ("interrupted" if self.attempts else "not_sent"),
+            status=self.status,
+            code=self.code,
+            message=self.message,
+            seconds=round(seconds, 6),
+            slow=is_slow,
+            attempts=self.attempts,
+            cached=self.cached,
+            request_id=self.request_id,
+            gateway_request_id=self.gateway_request_id,
+            user=self.user,
+            operator=self.operator,
+            tenant=self.tenant,
+            sent_bytes=self.sent_bytes,
+            received_bytes=self.received_bytes,
+            params=shown(self.params, self.secrets, limit=endpoint.max_query_params_record),
+            answer=shown(self.data, self.secrets, limit=endpoint.max_response_record) if self.data is not None else "",
+        )
+
+
+def _extras(record: CallRecord) -> dict[str, object]:
+    flat: dict[str, object] = {f"itsm_{name}": getattr(record, name) for name in _LOGGED}
+    flat["bk_request_id"] = record.request_id
+    return flat
+
+
+_LOGGED = tuple(field.name for field in attrs.fields(CallRecord) if field.name != "request_id")
+
+
+def secrets_of(context: RequestContext, app_secret: Secret, params: Mapping[str, Any]) -> list[Secret]:
+    """Return what must not show of a call: the application's secret, the person's logins, what is sealed in it."""
+    known = [app_secret, context.access_token, context.bk_token, context.bk_ticket, *context.logins.values()]
+    known.extend(_sealed(params))
+    return [secret for secret in known if secret]
+
+
+def _sealed(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
+    if isinstance(value, Secret):
+        yield value
+        # A credential may travel in the path of an address.
+        yield from map(Secret, _PARTS.findall(value.reveal()))
+    elif depth and isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            if not isinstance(each, str):
+                yield from _sealed(each, depth - 1)
+
+
+def scrub(text: str, secrets: Iterable[Secret]) -> str:
+    """Return the text with stars for each secret in it."""
+    for secret in secrets:
+        if secret.reveal() in text and len(secret.reveal()) >= _SHORTEST:
+            text = text.replace(secret.reveal(), STARS)
+    return text
+
+
+def shown(value: object, secrets: Sequence[Secret], *, limit: int | None) -> str:
+    """Return a value as one line of ASCII of at most that many characters, without secrets; None is no limit."""
+    if limit == 0:
+        return ""
+    copy = _Shortened(secrets, whole=limit is None).of("", value)
+    text = json.dumps(copy, default=lambda each: f"<{type(each).__name__}>").replace("\x7f", "\\u007f")
+    return text if limit is None or len(text) <= limit else text[: max(limit - 3, 0)] + "..."[:limit]
+
+
+class _Shortened:
+    """Makes a copy of a value that may be of any size: a small one, or a whole one."""
+
+    def __init__(self, secrets: Sequence[Secret], *, whole: bool) -> None:
+        self._secrets = secrets
+        self._left: float = math.inf if whole else _NODES
+        self._items = None if whole else _ITEMS
+        self._characters = None if whole else _TEXT
+
+    def of(self, key: str, value: Any) -> object:  # noqa: ANN401 - JSON, or what a caller mistakes for it
+        self._left -= 1
+        if isinstance(value, str):
+            if key == "callback_url":
+                return _origin(Secret(value))
+            return STARS if _is_secret(key) else self._text(value)
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            return "<int>"
+        if value is None or isinstance(value, int | float):
+            return STARS if _is_secret(key) and value is not None else value
+        if key == "callback_url" and isinstance(value, Secret):
+            return _origin(value)
+        if isinstance(value, Secret) or _is_secret(key):
+            return STARS
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        if isinstance(value, list | tuple):
+            return [self.of(key, each) for each in value[: self._items] if self._left > 0]
+        if attrs.has(type(value)):
+            return self._mapping(
+                {field.name: getattr(value, field.name) for field in attrs.fields(type(value)) if field.repr}
+            )
+        return f"<{type(value).__name__}>"
+
+    def _mapping(self, value: Mapping[Any, Any]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, each in value.items():
+            if self._left <= 0 or len(found) == self._items:
+                break
+            name = key if isinstance(key, str) else f"<{type(key).__name__}>"
+            found[self._text(name)] = self.of(name.lower(), each)
+        return found
+
+    def _text(self, text: str) -> str:
+        """Scrub before cutting: half a secret would not be found."""
+        return scrub(text, self._secrets)[: self._characters]
+
+
+@functools.lru_cache(maxsize=2048)
+def _is_secret(key: str) -> bool:
+    word = key.replace("_", "").replace("-", "")
+    return any(secret in word for secret in _SECRET_WORDS)
+
+
+def _origin(url: Secret) -> str:
+    """Return where a callback goes, without its path and query: a credential may travel there."""
+    try:
+        scheme, host = without_frames(lambda: attrgetter("scheme", "hostname")(urlsplit(url.reveal())))
+    except ValueError:
+        return STARS
+    return f"{scheme}://{host or ''}/{STARS}"

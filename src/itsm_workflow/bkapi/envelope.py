@@ -1,0 +1,338 @@
+"""The gateway's envelope: from the bytes of an answer to typed data, or to a named refusal; all else is an error.
+
+Success is HTTP 200, a JSON object, and ``result`` exactly true. Nothing is coerced: the text ``"false"`` is no boolean,
+a number no text. Unknown keys are the gateway's own business and are ignored. Of an answer, errors quote nothing but
+the code and the message of a refusal, cleaned and cut.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+
+from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.bkapi.transport import Answer
+
+    After = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+MAX_DIGITS = 100
+MAX_VALUES = 1 << 20
+"""JSON values of one answer. One byte of text can become 60 of memory: a bound on the bytes alone is not enough."""
+MAX_MESSAGE = 200
+_OK = 200
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_PLACE = re.compile(r"data(\.\w+|\[\d+\])*")  # up to a key of an object that has any keys: that is the gateway's word
+_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how one is written, or both of a whole character
+
+
+@attrs.frozen(kw_only=True)
+class Success:
+    """The gateway did it.
+
+    Attributes:
+        code: The envelope's code, a number, a word, or None.
+        message: What the gateway said, cleaned and cut.
+        data: Plain JSON values.
+        errors: The envelope's ``errors``, plain JSON values.
+    """
+
+    code: int | str | None
+    message: str = attrs.field(default="", eq=False)
+    data: object = attrs.field(repr=False)
+    errors: object = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """The gateway answered, well-formed, ``result: false``.
+
+    Attributes:
+        code: A number, a word, or None if it gave none.
+        message: What it said, cleaned and cut; shown to people, never matched.
+        errors: The envelope's ``errors``, plain JSON values.
+    """
+
+    code: int | str | None
+    message: str
+    errors: object = attrs.field(default=None, repr=False)
+
+
+def read_envelope(
+    answer: Answer,
+    *,
+    endpoint: str,
+    request_id: str,
+    after: After | None = None,
+    hide: Callable[[str], str] = str,
+) -> Success | Refusal:
+    """Read an answer's envelope.
+
+    Args:
+        answer: What came.
+        endpoint: The endpoint's name, for errors.
+        request_id: Our id of the call, for errors.
+        after: Is given the envelope of a success, and returns the envelope to read.
+        hide: Returns the gateway's words without our secrets, before they are cut: half a secret would not be found.
+
+    Raises:
+        GatewayAnswerTooLarge: It holds more values than are read.
+        GatewayProtocolError: It is not an envelope.
+        Exception: What ``after`` raised, as it is.
+    """
+    if sum(map(answer.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise GatewayAnswerTooLarge(
+            f"the answer holds more than {MAX_VALUES} values",
+            endpoint=endpoint,
+            request_id=request_id,
+            status=answer.status,
+        )
+    if answer.status != _OK:
+        refusal = _refusal(answer, hide)
+        raise GatewayProtocolError(
+            "the gateway did not answer with HTTP 200",
+            endpoint=endpoint,
+            request_id=request_id,
+            remote_code=refusal.code if refusal else None,
+            remote_message=refusal.message if refusal else "",
+            status=answer.status,
+        )
+    found = _read(answer, after, hide)
+    if isinstance(found, str):
+        raise GatewayProtocolError(found, endpoint=endpoint, request_id=request_id, status=answer.status)
+    return found
+
+
+def _refusal(answer: Answer, hide: Callable[[str], str]) -> Refusal | None:
+    """Return the refusal that an answer with another HTTP status holds, if it holds one."""
+    try:
+        found = judge(parse_json(answer.body), hide)
+    except ValueError:
+        return None
+    return found if isinstance(found, Refusal) else None
+
+
+def _read(answer: Answer, after: After | None, hide: Callable[[str], str]) -> Success | Refusal | str:
+    """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
+    try:
+        envelope = parse_json(answer.body)
+        found = judge(envelope, hide)
+    except ValueError as error:
+        return str(error)
+    if after is None or isinstance(found, Refusal):
+        return found
+    changed = after(envelope)
+    try:
+        return judge(changed, hide)
+    except ValueError as error:
+        return f"after_request returned no envelope: {error}"
+
+
+def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | Refusal:
+    """Tell success from refusal.
+
+    Args:
+        envelope: What came.
+        hide: As in `read_envelope`.
+
+    Raises:
+        ValueError: It is no envelope.
+    """
+    if not isinstance(envelope, Mapping):
+        raise ValueError("the answer is no JSON object")  # noqa: TRY004 - a wrong value from the wire
+    code, message, result = envelope.get("code"), envelope.get("message"), envelope.get("result")
+    if not (code is None or type(code) in {int, str}):
+        raise ValueError("the envelope's code is neither a number nor a word")
+    if isinstance(code, str):
+        code = clean(hide(code), limit=64)
+    if result is True:
+        words = clean(hide(message)) if isinstance(message, str) else ""
+        return Success(code=code, message=words, data=envelope.get("data"), errors=envelope.get("errors"))
+    if result is not False:
+        raise ValueError("the envelope has no true or false result")
+    if not (message is None or isinstance(message, str)):
+        raise ValueError("the refusal has a message that is no text")
+    return Refusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return the values of a JSON text, more strictly than the standard library.
+
+    Raises:
+        ValueError: Not UTF-8 without a mark, not JSON, a key twice, NaN or infinity, a number too long to be meant,
+            half a character, or nested too deep. The message quotes nothing of the text.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the answer is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise ValueError("the answer starts with a byte order mark")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_number,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the answer is not JSON at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("the answer is nested too deep") from None
+    _check_depth(value)
+    if _ESCAPED.search(text):
+        _check_characters(value)
+    return value
+
+
+def clean(text: str, *, limit: int = MAX_MESSAGE) -> str:
+    """Return a foreign text made harmless for a line of a log or a terminal: no controls, no direction marks, cut."""
+    kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text[: 4 * limit])
+    words = " ".join(kept.split())
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
+    """Return an envelope's data as its type; ``object`` takes whatever comes.
+
+    Raises:
+        GatewayProtocolError: It does not fit; the error names the places by our own words for them.
+    """
+    if kind is object:
+        return cast("T", data)
+    try:
+        return _converter.structure(data, kind)
+    except Exception as error:  # noqa: BLE001 - a type's own checks may raise anything
+        places = _places(error)
+    del data  # a gateway may have sent back what it got, and a traceback may be shown with its variables
+    raise GatewayProtocolError(
+        f"the answer's data is not as agreed at {places}", endpoint=endpoint, request_id=request_id, status=_OK
+    )
+
+
+def make_converter() -> cattrs.Converter:
+    """Return a converter from JSON values to our types that takes each value as it is, or not at all."""
+    converter = cattrs.Converter()
+    for plain in (bool, int, float, str):
+        # By type: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
+        converter.register_structure_hook(plain, _exactly(plain))
+    converter.register_structure_hook_factory(_is_list, _list_of(converter))
+    converter.register_structure_hook_factory(attrs.has, _object_of(converter))
+    return converter
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - a type, or an alias of one
+    return get_origin(kind) in {tuple, list}
+
+
+def _exactly(plain: type) -> Callable[[object, Any], object]:
+    def structure(value: object, kind: Any) -> object:  # noqa: ANN401 - cattrs's own signature
+        if type(value) is not plain:
+            raise TypeError(f"not {plain.__name__}")
+        return value if kind is plain else kind(value)  # an enum of texts comes here as well
+
+    return structure
+
+
+def _list_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object, Any], object]]:
+    def factory(kind: Any) -> Callable[[object, Any], object]:  # noqa: ANN401 - a generic alias
+        sequence, (item, *_) = get_origin(kind), get_args(kind)
+
+        def structure(value: object, _: Any) -> object:  # noqa: ANN401 - cattrs's own signature
+            if not isinstance(value, list):
+                raise TypeError("not a list")
+            return sequence(converter.structure(each, item) for each in value)
+
+        return structure
+
+    return factory
+
+
+def _object_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object, Any], object]]:
+    def factory(kind: Any) -> Callable[[object, Any], object]:  # noqa: ANN401 - an attrs class
+        by_key = make_dict_structure_fn(kind, converter)
+
+        def structure(value: object, _: Any) -> object:  # noqa: ANN401 - cattrs's own signature
+            if not isinstance(value, dict):
+                raise TypeError("not an object")
+            return by_key(value, kind)
+
+        return structure
+
+    return factory
+
+
+def _places(error: Exception) -> str:
+    """Return where the data did not fit, by the names of our own fields; a value is never quoted."""
+    lines = cattrs.transform_error(error, "data", lambda *_: "")
+    paths = {found[0] for line in lines if (found := _PLACE.match(line.partition(" @ ")[2]))}
+    return ", ".join(sorted(paths)[:5])
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("the answer has a key twice")
+    return found
+
+
+def _constant(_: str) -> NoReturn:
+    raise ValueError("the answer has a number that is none")
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError("the answer has a number that is too long")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("the answer has a number that is too large")
+    return number
+
+
+def _check_depth(value: object) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("the answer is nested too deep")
+        level = [
+            each
+            for outer in level
+            for each in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(each, dict | list)
+        ]
+
+
+def _check_characters(value: object) -> None:
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise ValueError("the answer has half a character")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _check_characters(key)
+            _check_characters(each)
+    elif isinstance(value, list):
+        for each in value:
+            _check_characters(each)
+
+
+_converter = make_converter()

@@ -1,0 +1,167 @@
+"""How a call's parameters travel: in the address, in the query, as JSON.
+
+What cannot be written is refused before a connection is asked for, so that nothing is half sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from itsm_workflow.bkapi.endpoint import PLACEHOLDER
+from itsm_workflow.secrets import Secret
+from itsm_workflow.settings import is_loopback
+
+if TYPE_CHECKING:
+    from itsm_workflow.bkapi.endpoint import Endpoint
+    from itsm_workflow.settings import Settings
+
+REQUEST_ID_KEY = "bklog_request_id"
+"""The query's key of our request id, by the name that the log platform's gateway logs know."""
+_MAX_URL = 8192
+_DEPTH = 200
+_PLACE = 60
+_SURROGATE = re.compile(r"\\ud[89a-f]")
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def build_url(endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any]) -> str:
+    """Return the address without a query.
+
+    Raises:
+        ValueError: A parameter that the url names is missing, or cannot stand in an address; or the address is plain
+            http to another machine, which the settings do not allow.
+    """
+    path = PLACEHOLDER.sub(lambda found: _part(endpoint.name, found[1], params), endpoint.url)
+    if "://" not in path:
+        return settings.gateway_url + path
+    parts = urlsplit(path)
+    if parts.scheme != "https" and not settings.allow_http and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            f"{endpoint.name}: {parts.scheme}://{parts.hostname} is plain http to another machine, where the app "
+            "secret would travel in clear: use https, or allow it by the setting allow_http"
+        )
+    return path
+
+
+def _part(endpoint: str, key: str, params: Mapping[str, Any]) -> str:
+    value = params.get(key)
+    if value is None:
+        raise ValueError(f"{endpoint}: the url needs the parameter {key!r}, and it was not given")
+    if type(value) not in {str, int} or value in {"", ".", ".."}:
+        raise ValueError(f"{endpoint}: the url's {key!r} must be a text or a whole number that can name something")
+    return quote(sound(endpoint, key, str(value)), safe="")
+
+
+def build_query(endpoint: str, params: Mapping[str, Any]) -> str:
+    """Return a query; None is left out, a list repeats its key.
+
+    Raises:
+        ValueError: A value has no form in a query, or is a secret.
+    """
+    pairs = [
+        (sound(endpoint, "a key", str(key)), _query_text(endpoint, key, each))
+        for key, value in params.items()
+        for each in (value if isinstance(value, list | tuple) else [value])
+        if each is not None
+    ]
+    query = urlencode(pairs)
+    if len(query) > _MAX_URL:
+        raise ValueError(f"{endpoint}: the query would be {len(query)} characters long: ask for less at a time")
+    return query
+
+
+def _query_text(endpoint: str, key: str, value: object) -> str:
+    if isinstance(value, Secret):
+        raise ValueError(f"{endpoint}: {key!r} is a secret, and a secret does not travel in a URL, which servers log")  # noqa: TRY004 - a wrong value, not a wrong type
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return sound(endpoint, key, value)
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return str(value)
+    raise ValueError(f"{endpoint}: {key!r} has no form in a query: give a text, a number, true or false, or a list")
+
+
+def sound(endpoint: str, key: str, text: str) -> str:
+    """Return the text, which holds whole characters only.
+
+    Raises:
+        ValueError: It holds half a character.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{endpoint}: {key!r} holds half a character") from None
+    return text
+
+
+def encode_json(value: object, *, what: str = "the parameters") -> bytes:
+    """Return the value as JSON, secrets revealed.
+
+    Args:
+        value: What is sent.
+        what: What the error calls it.
+
+    Raises:
+        ValueError: It is none. The place is named; what stands there is not quoted.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        text = ""
+    # Whole characters outside the basic plane are written as two such escapes as well: only a look inside tells.
+    problem = _misfit("", value) if not text or _SURROGATE.search(text) else ""
+    if problem or not text:
+        raise ValueError(f"{what} hold something that JSON has no word for{problem}")
+    return text.encode("ascii")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):  # one that is no dict
+        return dict(value)
+    raise TypeError(type(value).__name__)
+
+
+def _misfit(at: str, value: object, depth: int = _DEPTH) -> str:
+    """Return what cannot be written and where it is, the first such thing; empty: there is none."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if isinstance(value, str):
+        return f": half a character at {at!a}" if _HALF.search(value) else ""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return ""
+    if not isinstance(value, Mapping | list | tuple):
+        return f": a {type(value).__name__} at {at!a}"
+    if not depth:
+        return f": something nested too deep at {at[:_PLACE]!a}"
+    for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+        if not isinstance(key, str | int | float | None):
+            return f": a key that is a {type(key).__name__} at {at!a}"
+        inner = f"{at}.{key}" if at else str(key)
+        if found := _misfit(inner, key, depth - 1) or _misfit(inner, each, depth - 1):
+            return found
+    return ""
+
+
+def header_value(endpoint: str, name: str, value: object) -> str | Secret:
+    """Return a parameter as the value of a header.
+
+    Raises:
+        ValueError: It cannot stand in one; it is not quoted.
+    """
+    if not _fits_header(value):
+        raise ValueError(f"{endpoint}: the parameter {name!r} travels as a header: give visible ASCII on one line")
+    return value if isinstance(value, Secret) else str(value)
+
+
+def _fits_header(value: object) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else str(value) if type(value) in {str, int} else ""
+    return bool(text) and text.isascii() and text.isprintable()

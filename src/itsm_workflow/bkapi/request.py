@@ -1,0 +1,109 @@
+"""From an endpoint, parameters and whoever asks to the one request that is sent.
+
+Secrets are in clear here, in the bytes of a body. So what goes wrong leaves without the variables that it went through.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow.bkapi.context import BACKGROUND, headers
+from itsm_workflow.bkapi.outgoing import REQUEST_ID_KEY, build_query, build_url, encode_json, header_value
+from itsm_workflow.bkapi.transport import Request
+from itsm_workflow.bkapi.upload import encode_form, take_files
+from itsm_workflow.secrets import without_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import IO
+
+    from itsm_workflow.bkapi.context import RequestContext
+    from itsm_workflow.bkapi.endpoint import Endpoint
+    from itsm_workflow.bkapi.prepare import CallFacts
+    from itsm_workflow.bkapi.retry import RetryPolicy
+    from itsm_workflow.bkapi.upload import File
+    from itsm_workflow.budget import Budget
+    from itsm_workflow.secrets import Secret
+    from itsm_workflow.settings import Settings
+
+    Timeout = float | tuple[float, float]
+
+_OVERRIDES = ("X-HTTP-Method-Override", "X-Method-Override")
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What a caller wants of one call; each field as in `ApiClient.call`."""
+
+    context: RequestContext = BACKGROUND
+    files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
+    timeout: Timeout | None = None
+    deadline: float | None = None
+    budget: Budget | None = None
+    retry: RetryPolicy | None = None
+    tenant: str = ""
+
+    def patience(self, endpoint: Endpoint[Any], settings: Settings) -> float:
+        """Return the seconds that the call may take where no budget is shorter."""
+        return self.deadline or endpoint.deadline or settings.deadline
+
+
+def build_request(
+    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
+) -> Request:
+    """Return what is sent.
+
+    Args:
+        endpoint: What is called.
+        settings: Who we are.
+        params: As the endpoint's hook left them.
+        call: On whose behalf.
+        asked: What the caller wants of this call.
+
+    Raises:
+        ValueError: It cannot be written; what cannot is named, not quoted.
+    """
+    return without_frames(_build, endpoint, settings, params, call, asked)
+
+
+def _build(
+    endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
+) -> Request:
+    url = build_url(endpoint, settings, params)
+    sent: dict[str, str | Secret] = dict(headers(settings, call.context, call.request_id))
+    sent |= {"Accept": "application/json", "User-Agent": "itsm-workflow"}
+    if endpoint.method_override:
+        sent |= dict.fromkeys(_OVERRIDES, endpoint.method_override)
+    for name in endpoint.header_keys:
+        if params.get(name) is not None:
+            sent[name] = header_value(endpoint.name, name, params[name])
+    if endpoint.header_keys:
+        params = {key: value for key, value in params.items() if key not in endpoint.header_keys}
+    query = {} if endpoint.no_query_params else {REQUEST_ID_KEY: call.request_id}
+    params, files = take_files(endpoint.name, params, asked.files or {})
+    if files and endpoint.method == "GET":
+        raise ValueError(f"{endpoint.name}: a GET has no body that files could travel in")
+    text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
+    body: bytes | None = None
+    if files:
+        body, sent["Content-Type"] = encode_form(endpoint.name, params, files)
+    elif endpoint.method != "GET":
+        body, sent["Content-Type"] = encode_json(params, what=f"{endpoint.name}: the parameters"), "application/json"
+    timeout = asked.timeout or endpoint.timeout or settings.timeout
+    connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    return Request(
+        endpoint=endpoint.name,
+        request_id=call.request_id,
+        method=endpoint.method,
+        url=f"{url}?{text}" if text else url,
+        headers=sent,
+        body=body,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        deadline=min(asked.patience(endpoint, settings), asked.budget.left if asked.budget else math.inf),
+        fresh=endpoint.fresh_connection,
+        max_bytes=endpoint.max_bytes,
+    )

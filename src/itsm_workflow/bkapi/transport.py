@@ -1,0 +1,397 @@
+"""One HTTP exchange: the only module that knows requests and urllib3.
+
+What it promises, against any server: the exchange ends at its deadline, and sooner where what surrounds a body has no
+end; at most 1 MiB is held, or what the request allows; no redirect is followed, no cookie kept, no proxy, netrc or
+certificate taken from the environment; certificates are checked, the gateway's also behind a proxy that the settings
+name. A call that failed says whether a byte of it may have left. No object of the libraries below leaves here, since
+theirs hold our headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import os
+import ssl
+import threading
+import time
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from itsm_workflow.bkapi.body import BROKE, CHUNK, Failure, read_body
+from itsm_workflow.bkapi.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
+from itsm_workflow.bkapi.tunnel import tunnelling
+from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
+from itsm_workflow.secrets import Secret, SecretURL, without_frames
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
+
+NO_PROXY = SecretURL("")
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer's body that are held, packed or unpacked, where nothing else is set."""
+_AROUND = 1 << 20
+"""Bytes of provisional answers, headers, chunk sizes and trailers, besides as many again as a body may have."""
+_LINES = 256
+"""Lines in a row, without data between them."""
+_POOL_SIZE = 10
+_FOREIGN = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
+    *(requests.cookies.CookieConflictError, Warning),  # a warning is raised where a process was told to
+    getattr(urllib3.util.wait, "NoWayToWaitForSocketError", OSError),  # urllib3 1.26 alone has it
+)
+_MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
+_CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """One request, as it is sent.
+
+    Attributes:
+        endpoint: The endpoint's name, for errors.
+        request_id: Our id of the call, for errors.
+        headers: A `Secret` is revealed only into the socket.
+        connect_timeout: Seconds to wait for one connection.
+        read_timeout: Seconds to wait for one read or write.
+        deadline: Seconds that all of it may take.
+        fresh: Use a connection of its own, closed afterwards: a pooled one may be dead without our knowing.
+        max_bytes: Bytes of the answer's body that are held, packed or unpacked; None: the transport's limit.
+    """
+
+    endpoint: str
+    request_id: str
+    method: str
+    url: str = attrs.field(repr=False)  # that of a callback may hold its credential
+    headers: Mapping[str, str | Secret] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
+    connect_timeout: float
+    read_timeout: float
+    deadline: float
+    fresh: bool = False
+    max_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What came back, whatever the status.
+
+    Attributes:
+        headers: By lower-case name, without cookies.
+        body: Unpacked.
+        elapsed: Seconds.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    elapsed: float
+
+
+_current = threading.local()  # .exchange: what this thread is at, for connections that the libraries make and keep
+
+
+class _Reader(io.BufferedReader):
+    """Reads an answer; the standard library bounds its headers, and neither provisional answers nor trailers."""
+
+    _lines = 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self._lines += 1
+        if self._lines > _LINES:
+            raise EndlessAnswerError(f"more than {_LINES} lines in a row")
+        return super().readline(size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._lines = 0
+        return super().read(size)
+
+
+class _Response(http.client.HTTPResponse):
+    """Reads its status line, headers and body within the exchange's deadline."""
+
+    fp: Any = None  # the base class closes itself when it is collected, also if it was only half made
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        unbounded, self.fp = self.fp, _Reader(DeadlineReader(sock, _current.exchange))
+        unbounded.close()
+
+    def begin(self) -> None:
+        super().begin()
+        if self.headers.defects or self.headers.get_payload():  # urllib3 would write the unreadable part into its log
+            raise http.client.HTTPException("the headers cannot be read")
+
+
+class _PlainConnection(HTTPConnection):
+    """Notes when the first byte of a request is handed over, and why there is no connection."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return open_socket(self._dns_host, self.port, _current.exchange, self.socket_options or ())
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except Exception as error:
+            _current.exchange.problem = reason(error)
+            raise
+
+    def _tunnel(self) -> None:
+        with tunnelling(_current.exchange, self._tunnel_host or ""):
+            super()._tunnel()
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
+        exchange: Exchange = _current.exchange
+        if self.sock is None:
+            self.connect()
+        exchange.sent = exchange.sent or not exchange.tunnelling
+        whole = memoryview(data)
+        for start in range(0, len(whole), CHUNK):  # TLS starts a time-out anew for each write
+            self.sock.settimeout(exchange.patience(exchange.read_timeout))
+            super().send(whole[start : start + CHUNK])
+
+
+class _TLSConnection(_PlainConnection, HTTPSConnection):
+    """The same over TLS; the handshake is part of connecting."""
+
+
+class _TLSContext(ssl.SSLContext):
+    def wrap_socket(  # noqa: PLR0917 - as in the base class
+        self,
+        sock: socket.socket,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as in the base class
+        do_handshake_on_connect: bool = True,  # noqa: FBT001, FBT002 - as in the base class
+        suppress_ragged_eofs: bool = True,  # noqa: FBT001, FBT002 - as in the base class
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """Name the host always: urllib3 1.26 leaves an address out, and then OpenSSL would have nothing to check."""
+        name = server_hostname or _current.exchange.host
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname=name, session=session
+        )
+
+    def wrap_bio(  # type: ignore[override] # urllib3 names what comes after the first two
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_hostname: str | None = None, **kwargs: Any
+    ) -> ssl.SSLObject:
+        """Do the same for TLS within the TLS of a proxy: there, OpenSSL would check no name at all."""
+        name = server_hostname or _current.exchange.host
+        return super().wrap_bio(incoming, outgoing, server_hostname=name, **kwargs)
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+_POOLS = {"http": _PlainPool, "https": _TLSPool}
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        self._tls = tls
+        super().__init__(pool_connections=2, pool_maxsize=size, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - as in the base class
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter(tls, size))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the base class's name
+        """Return None always: to prepare the next request, the library would read a redirect's whole body."""
+        return
+
+
+class _Pool:
+    """The connections of one process: after a fork, the parent's must not be touched."""
+
+    def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+        self.process = os.getpid()
+        self.session = _Session(tls, size)
+        self.slots = threading.BoundedSemaphore(size)
+
+
+class Transport:
+    """Sends requests; shared by threads, usable after a fork.
+
+    Args:
+        ca_bundle: A file or folder of certificates to trust; empty: those that requests ships.
+        pool_size: How many connections are kept, and how many exchanges may use them at once.
+        body_limit: Bytes of an answer's body that are held, packed or unpacked, where the request itself sets no limit;
+            a longer answer is an error.
+        monotonic: Seconds that never go back.
+        proxy: The proxy that everything goes through; empty: none.
+
+    Attributes:
+        pool_size: As given.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_bundle: str = "",
+        pool_size: int = _POOL_SIZE,
+        body_limit: int = BODY_LIMIT,
+        monotonic: Callable[[], float] = time.monotonic,
+        proxy: SecretURL = NO_PROXY,
+    ) -> None:
+        if pool_size < 1 or body_limit < 1:
+            raise ValueError("pool_size and body_limit must be at least 1")
+        self._trusted = ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
+        self._tls = tls_context(self._trusted)
+        self.pool_size = pool_size
+        self._body_limit = body_limit
+        self._monotonic = monotonic
+        self._proxy = proxy
+        self._pool = _Pool(self._tls, pool_size)
+
+    def close(self) -> None:
+        """Close the kept connections; a later call opens new ones."""
+        if self._pool.process == os.getpid():
+            self._pool.session.close()
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and return the answer, of whatever status.
+
+        Raises:
+            GatewayUnavailable: Proven: nothing of the request was sent.
+            GatewayTimeout: No complete answer came. The request may have been carried out.
+            GatewayAnswerTooLarge: What came is larger than is held. The request may have been carried out.
+            GatewayProtocolError: What came is not HTTP. The request may have been carried out.
+        """
+        # An interrupt, a task's time limit: it comes through frames that hold the headers in clear.
+        outcome = without_frames(self._exchange, request)
+        if isinstance(outcome, Answer):
+            return outcome
+        raise outcome.kind(
+            outcome.problem, endpoint=request.endpoint, request_id=request.request_id, status=outcome.status
+        )
+
+    def _exchange(self, request: Request) -> Answer | Failure:
+        """Do it; what goes wrong is a value, so that no traceback passes through here."""
+        exchange = Exchange(
+            connect_timeout=request.connect_timeout,
+            read_timeout=request.read_timeout,
+            deadline=request.deadline,
+            monotonic=self._monotonic,
+            most=2 * (request.max_bytes or self._body_limit) + _AROUND,
+        )
+        _current.exchange = exchange
+        try:
+            with self._session(exchange, fresh=request.fresh) as session:
+                if session is None:
+                    return Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
+                with contextlib.closing(self._send(session, request)) as response:
+                    return _read(response, exchange, request.max_bytes or self._body_limit)
+        except _FOREIGN as error:
+            return _failure(error, exchange)
+        finally:
+            del _current.exchange
+
+    def _send(self, session: _Session, request: Request) -> requests.Response:
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
+        }
+        headers |= {"Accept-Encoding": "gzip", "Connection": "close" if request.fresh else "keep-alive"}
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        address, mark, query = request.url.partition("?")
+        # By hand: the library would look for cookies, hooks and passwords, and read the address anew each time.
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = request.method, _address(address) + mark + query, request.body
+        prepared.headers = requests.structures.CaseInsensitiveDict(headers)
+        return session.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            proxies=dict.fromkeys(("http", "https"), self._proxy.reveal()) if self._proxy else {},
+            verify=self._trusted,
+            timeout=(request.connect_timeout, request.read_timeout),
+        )
+
+    @contextlib.contextmanager
+    def _session(self, exchange: Exchange, *, fresh: bool) -> Iterator[_Session | None]:
+        if fresh:
+            with _Session(self._tls, 1) as session:
+                yield session
+            return
+        pool = self._pool
+        if pool.process != os.getpid():
+            pool = self._pool = _Pool(self._tls, self.pool_size)
+        if not pool.slots.acquire(timeout=min(exchange.patience(), threading.TIMEOUT_MAX)):
+            yield None
+            return
+        try:
+            yield pool.session
+        finally:
+            pool.slots.release()
+
+
+@functools.lru_cache(maxsize=256)
+def _address(url: str) -> str:
+    """Return an address as it goes over the wire: a host's name in ASCII, the path quoted."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    return prepared.url or url
+
+
+def tls_context(trusted: str = "") -> ssl.SSLContext:
+    """Return how TLS is spoken: certificates are checked, against this file or folder, or those that requests ships."""
+    trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    # Not create_default_context: that one writes the session keys to a file if the environment says so.
+    context = _TLSContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if Path(trusted).is_dir():
+        context.load_verify_locations(capath=trusted)
+    else:
+        context.load_verify_locations(cafile=trusted)
+    return context
+
+
+def _failure(error: BaseException, exchange: Exchange) -> Failure:
+    if not exchange.sent:
+        return Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
+    chain = list(causes(error))
+    if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
+        return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
+    malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
+    if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
+        return Failure(GatewayTimeout, f"{BROKE}; it may have been done")
+    return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
+
+
+def _read(response: requests.Response, exchange: Exchange, limit: int) -> Answer | Failure:
+    headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
+    body = read_body(response.raw, response.status_code, headers, limit)
+    if isinstance(body, Failure):
+        return body
+    return Answer(status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed)

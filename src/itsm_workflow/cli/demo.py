@@ -1,0 +1,91 @@
+"""The commands to try things with: the demonstration, and a BK-ITSM stand-in of one's own."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import secrets
+import shlex
+import signal
+import sys
+import threading
+
+import rich_click as click
+
+from itsm_workflow.cli.output import as_json, data, note
+from itsm_workflow.cli.places import APP_VARIABLE, NO_APP
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.values import Whole
+from itsm_workflow.settings import is_loopback
+
+_PORT, _SEEDS = 8901, 2**63 - 1
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Keep the store and the host's log here; by default in a new temporary folder.",
+)
+@click.option("--seed", type=Whole(-_SEEDS, _SEEDS), help="Decides ids, and what the stand-in draws.")
+@json_option
+def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int:
+    """Run change requests against a stand-in of BK-ITSM on this machine, with all that can go wrong, and audit them."""
+    from itsm_workflow.demo import SEED, run  # noqa: PLC0415 - imported here to save start-up time
+
+    try:
+        result = run(folder=folder, seed=SEED if seed is None else seed, show=note if in_json else data)
+    except FileExistsError as error:
+        raise click.UsageError(f"the folder holds a store already: {error}") from error
+    if in_json:
+        as_json(result.as_json())
+    return result.exit_code
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=Whole(0, 65_535), default=_PORT, show_default=True, help="The port; 0 for a free one.")
+@click.option("--loaded", is_flag=True, help="Take as long as a server under load: 16 to 25 s to the approval step.")
+@json_option
+def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
+    """Run a BK-ITSM stand-in until Ctrl-C or SIGTERM, and print the settings by which to use it."""
+    from itsm_workflow.sandbox import LOADED, Sandbox, Ways  # noqa: PLC0415 - imported here to save start-up time
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        running = Sandbox(host=host, port=port, **(LOADED if loaded else Ways())).start()
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        variables = _variables(running.url, host)
+        if in_json:
+            as_json(variables)
+        else:
+            data("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+        sys.stdout.flush()
+        note(
+            f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide a ticket from another terminal:\n"
+            f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {running.root}/_sandbox/approve/    # or reject/"
+        )
+        while not stop.wait(1.0):  # in steps: on Windows a wait without an end does not let signals through
+            pass
+    finally:
+        running.close()
+
+
+def _variables(url: str, host: str) -> dict[str, str]:
+    """Return the settings of a client of the stand-in; its credentials protect nothing."""
+    from itsm_workflow.sandbox.connection import PAGES_HOST  # noqa: PLC0415 - imported here to save start-up time
+
+    plain_text = {} if is_loopback(host) else {"BKAPP_ITSM_ALLOW_HTTP": "true"}
+    return {
+        "BKAPP_ITSM_APP_CODE": "sandbox",
+        "BKAPP_ITSM_APP_SECRET": secrets.token_urlsafe(24),
+        "BKAPP_ITSM_GATEWAY_URL": url,
+        "BKAPP_ITSM_FAST_APPROVAL": "true",
+        "BKAPP_ITSM_TICKET_HOSTS": PAGES_HOST,
+        **plain_text,
+        APP_VARIABLE: NO_APP,
+    }

@@ -1,0 +1,62 @@
+"""The command that finds out why something does not work."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+import rich_click as click
+
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, clean, data, note
+from itsm_workflow.cli.places import DEFAULT_STORE
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.values import store_url
+from itsm_workflow.doctor import Level, examine
+from itsm_workflow.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from itsm_workflow.doctor import Finding
+    from itsm_workflow.secrets import SecretURL
+
+_MARKS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM"}
+_NAME_WIDTH = 26
+_INDENT = " " * (len("warning") + 2)
+
+
+@click.command()
+@click.option("--online", is_flag=True, help="Ask the gateway as well; without it nothing leaves this machine.")
+@click.option("--callback", is_flag=True, help="With --online: call our own callback address as BK-ITSM does.")
+@click.option(
+    "--store",
+    envvar=VARIABLES["store"][0],
+    default=DEFAULT_STORE,
+    show_default=True,
+    show_envvar=True,
+    type=store_url,
+    metavar="URL",
+    help="The store to look at.",
+)
+@json_option
+def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> Exit:
+    """Check settings, store, gateway and callback, and say what to do. Changes nothing."""
+    if callback and not online:
+        raise click.UsageError("--callback calls an address: say --online as well")
+    found = []
+    for finding in examine(os.environ, store=store, online=online, callback=callback):
+        found.append(finding)
+        if not in_json:
+            _print(finding)
+    if in_json:
+        as_json([attrs.asdict(finding) for finding in found])
+    levels = Counter(finding.level for finding in found)
+    note(f"problems {levels[Level.PROBLEM]}, warnings {levels[Level.WARNING]}, ok {levels[Level.OK]}")
+    return Exit.FAILED if levels[Level.PROBLEM] else Exit.DONE
+
+
+def _print(finding: Finding) -> None:
+    data(f"{_MARKS[finding.level]}  {clean(finding.name):<{_NAME_WIDTH}}  {clean(finding.seen)}")
+    if finding.advice:
+        data(f"{_INDENT}{'':<{_NAME_WIDTH}}  → {clean(finding.advice)}")

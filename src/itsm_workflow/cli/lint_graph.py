@@ -1,0 +1,136 @@
+"""The command that checks a definition."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import operator
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, clean, data, table
+from itsm_workflow.cli.places import existing_store, imported
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.values import store_url
+from itsm_workflow.cli.views import plain
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.errors import DefinitionError
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.definition import WorkflowDefinition
+
+if TYPE_CHECKING:
+    from itsm_workflow.lint import Report, Stranded
+    from itsm_workflow.secrets import SecretURL
+
+_REFUSED = "."
+
+
+@click.command("lint-graph")
+@click.argument("definition", required=False)
+@click.option(
+    "--against", type=store_url, metavar="URL", help="Name the changes in this store that the definition would strand."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well, not on errors alone.")
+@json_option
+def lint_graph(definition: str | None, against: SecretURL | None, *, strict: bool, in_json: bool) -> Exit:
+    """Check a workflow's definition: its graph, its guards on sampled evidence, its due rules, the changes in a store.
+
+    DEFINITION is a WorkflowDefinition, a Workflow, or a function that makes one, written as module:name; by default
+    the one that is shipped.
+    """
+    from itsm_workflow.lint import lint, refused_report, stranded  # noqa: PLC0415 - to save start-up time
+
+    stuck: list[Stranded] | None = None
+    try:
+        checked = _loaded(definition)
+    except DefinitionError as refusal:
+        report = refused_report(refusal)
+    else:
+        report = lint(checked)
+        if against is not None:
+            with existing_store(against) as storage:
+                stuck = list(stranded(checked, storage, SystemClock().now()))
+    if in_json:
+        as_json({**plain_report(report), "stranded": plain(stuck)})
+    else:
+        _print(report, stuck)
+    wrong = report.findings if strict else report.errors
+    return Exit.FAILED if wrong or stuck else Exit.DONE
+
+
+def plain_report(report: Report) -> dict[str, object]:
+    """Return a report as a JSON object; its keys are documented and stay."""
+    return {
+        "workflow": report.workflow,
+        "version": report.version,
+        "states": list(report.states),
+        "table": plain(report.table),
+        "findings": plain(report.findings),
+        "tried": report.tried,
+    }
+
+
+def _loaded(path: str | None) -> WorkflowDefinition:
+    if path is None:
+        return COLLECTOR_CHANGE
+    from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
+
+    try:
+        found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, told=path)
+    except click.UsageError as refusal:
+        told = _unfit(path) if isinstance(refusal.__cause__, TypeError) else ""
+        if not told:
+            raise
+        wanted = "a WorkflowDefinition, a Workflow, or a function without arguments"
+        raise click.UsageError(f"{path} is {told}; wanted {wanted}") from None
+    if isinstance(found, WorkflowDefinition):
+        return found
+    with found:
+        return found.definition
+
+
+def _unfit(path: str) -> str:
+    """Return what a path names, if that can make nothing; empty if it can be called, and failed by itself."""
+    module, _, name = path.partition(":")
+    named = operator.attrgetter(name)(sys.modules[module])
+    if isinstance(named, enum.EnumMeta):
+        return f"the enum {named.__name__}"
+    if not callable(named):
+        return f"a value of type {type(named).__name__}"
+    try:
+        inspect.signature(named).bind()
+    except (TypeError, ValueError):
+        return f"a {'class' if isinstance(named, type) else 'function'} that takes arguments"
+    return ""
+
+
+def _print(report: Report, stuck: list[Stranded] | None) -> None:
+    if report.table:
+        data(f"{report.workflow}, version {report.version}: what each trigger does in each state")
+        data("")
+        table(
+            ["trigger", *report.states],
+            (
+                [trigger, *(" or ".join(leads) or _REFUSED for leads in row.values())]
+                for trigger, row in report.table.items()
+            ),
+        )
+        data("")
+        data(f"= stays, {_REFUSED} is refused")
+        data("")
+    if report.findings:
+        places = ((one.severity, one.check, one.state, one.trigger, one.message) for one in report.findings)
+        table(("severity", "check", "state", "trigger", "what is wrong"), places)
+    else:
+        data("nothing is wrong with it")
+    if stuck:
+        data("")
+        table(
+            ("stranded", "subject", "state", "why"),
+            ((one.id, clean(one.subject), one.state, one.reason) for one in stuck),
+        )
+    elif stuck is not None:
+        data("no stored change would be stranded")

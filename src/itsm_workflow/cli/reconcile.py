@@ -1,0 +1,112 @@
+"""The command that looks after everything that is due, once or again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import attrs
+import rich_click as click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, data, note
+from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.troubles import troubles
+from itsm_workflow.cli.values import Seconds, Whole
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.doctor.storage import late_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from itsm_workflow.runtime.reconciler import Report
+    from itsm_workflow.workflow import Workflow
+
+
+@click.command()
+@click.option("--limit", type=Whole(1), help="Look at most at so many changes in a pass.")
+@click.option("--seconds", type=Seconds(0.001), help="Begin nothing more after that time.")
+@click.option("--watch", type=Seconds(0.01), metavar="SECONDS", help="Repeat, so long after each pass.")
+@json_option
+@placed
+def reconcile(place: Place, limit: int | None, seconds: float | None, watch: float | None, *, in_json: bool) -> Exit:
+    """Bring every change that is due to what the gateway says; run it every few minutes.
+
+    With --watch it repeats until it is interrupted; SIGTERM lets the running pass end first.
+    """
+    with place.workflow() as workflow:
+        if watch is None:
+            code = _pass(workflow, limit, seconds, in_json=in_json)
+            _tell_others(workflow, [])
+            return code
+        told: list[str] = []
+        with _until_terminated() as stop:
+            while not stop.is_set():
+                _pass(workflow, limit, seconds, in_json=in_json)
+                told = _tell_others(workflow, told)
+                sys.stdout.flush()
+                stop.wait(watch)
+    return Exit.DONE
+
+
+def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_json: bool) -> Exit:
+    with troubles() as shown, _progress(limit) as progress:
+        report = workflow.reconcile(limit=limit, seconds=seconds, progress=progress)
+    if in_json:
+        as_json({**attrs.asdict(report), "seconds": round(report.seconds, 3)})
+    else:
+        data(
+            f"due {report.due}: moved {report.moved}, unchanged {report.unchanged}, busy {report.busy}, "
+            f"failed {report.failed}, unreadable {report.unreadable}; undelivered callbacks {report.undelivered}; "
+            f"{report.seconds:.1f} s"
+        )
+    if not report.finished:
+        note(f"itsm-workflow: the pass ended before all that was due had been looked at: {report.stopped}")
+    if report.finished and not report.failed and not report.unreadable and not shown.gateway:
+        return Exit.DONE
+    return Exit.GATEWAY if shown.gateway and report.failed == report.due else Exit.PARTLY
+
+
+def _tell_others(workflow: Workflow, told: list[str]) -> list[str]:
+    """Say which other workflows have changes in the store that nobody reconciles, unless that was just told."""
+    others = workflow.other_workflows(late_query(SystemClock().now()))
+    if others and others != told:
+        note(
+            f"itsm-workflow: this pass looked at {workflow.definition.name} alone, and the store holds changes of "
+            f"{', '.join(others)} that have long been due: name the application of that workflow (--app)"
+        )
+    return others
+
+
+@contextlib.contextmanager
+def _progress(limit: int | None) -> Iterator[Callable[[Report], object] | None]:
+    """Draw a bar on standard error while it is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking at what is due", total=limit)
+        yield lambda report: bar.update(task, completed=report.due)
+
+
+@contextlib.contextmanager
+def _until_terminated() -> Iterator[threading.Event]:
+    """Set the event on SIGTERM, so that a pass is not cut short."""
+    stop = threading.Event()
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

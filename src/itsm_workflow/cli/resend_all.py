@@ -1,0 +1,75 @@
+"""The command that resends in bulk, after a gateway lost the creates of a whole minute."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, note, table
+from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.troubles import troubles
+from itsm_workflow.cli.values import Whole, said
+from itsm_workflow.errors import TransitionRefused
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.workflow import Workflow
+
+
+@click.command("resend-all")
+@click.option("--actor", required=True, help="Who decides this, for the history.")
+@click.option("--reason", required=True, type=said, metavar="TEXT", help="Why, for the history.")
+@click.option(
+    "--attention",
+    type=click.Choice([one.value for one in AttentionReason]),
+    default=AttentionReason.NOT_FOUND.value,
+    show_default=True,
+    help="Resend the changes with attention for this reason.",
+)
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Resend at most so many.")
+@click.option("--yes", is_flag=True, help="Resend; without it, print what would be resent.")
+@json_option
+@placed
+def resend_all(place: Place, actor: str, reason: str, attention: str, limit: int, *, yes: bool, in_json: bool) -> Exit:
+    """Send every change once more whose ticket the look-ups did not find. Without --yes, print which ones."""
+    with troubles(), place.workflow() as workflow:
+        found = workflow.find(states=[workflow.definition.roles.asking], attention=[attention])
+        changes = list(itertools.islice(found, limit))
+        resent = [_resent(workflow, change, actor, reason) if yes else _planned(change) for change in changes]
+    if in_json:
+        as_json(resent)
+    elif resent:
+        table(["id", "subject", "attempt", "sn", "result"], [list(one.values()) for one in resent])
+    if not changes:
+        note("no change matches")
+    elif not yes:
+        note(f"nothing was sent: --yes resends {'these' if len(changes) > 1 else 'it'}")
+    return Exit.DONE if all(one["result"] in {"would be sent", "sent"} for one in resent) else Exit.PARTLY
+
+
+def _planned(change: ChangeRequest) -> dict[str, object]:
+    return _row(change, "would be sent")
+
+
+def _resent(workflow: Workflow, change: ChangeRequest, actor: str, reason: str) -> dict[str, object]:
+    try:
+        after = workflow.resend(change.id, actor=actor, reason=reason)
+    except TransitionRefused as refused:
+        return _row(workflow.get(change.id), f"refused: {refused.reason}")
+    return _row(after, "sent" if after.sn else "it is not known yet whether there is a ticket")
+
+
+def _row(change: ChangeRequest, result: str) -> dict[str, object]:
+    attempt = change.expect_attempt()
+    return {
+        "id": change.id,
+        "subject": change.subject,
+        "attempt": attempt.number,
+        "sn": change.sn or "",
+        "result": result,
+    }

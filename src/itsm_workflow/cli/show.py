@@ -1,0 +1,304 @@
+"""The commands that read: they need a store, and no gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import pathlib
+from typing import TYPE_CHECKING
+
+import attrs
+import rich_click as click
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
+from itsm_workflow.cli.places import Place, placed
+from itsm_workflow.cli.values import Whole, age
+from itsm_workflow.cli.views import change_view, entry_view, moment, told
+from itsm_workflow.errors import AmbiguousChange
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE
+from itsm_workflow.machine.graph import FORMATS, Graph
+from itsm_workflow.runtime.status import decisions_of
+from itsm_workflow.storage.damage import logged_damage
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator
+
+    from itsm_workflow.change import ChangeRequest
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.runtime.records import Records
+
+live_option = click.option(
+    "--live", "is_live", is_flag=True, help="Ask the gateway how the ticket stands now; nothing of it is stored."
+)
+json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+
+
+@attrs.frozen(kw_only=True)
+class _View:
+    """What is shown of one change.
+
+    Attributes:
+        ticket_status: How the ticket stands at the gateway now; None if the gateway was not asked or did not say.
+        exit: `Exit.GATEWAY` if the gateway was asked and did not say.
+    """
+
+    records: Records
+    change: ChangeRequest
+    why: str
+    ticket_status: str | None = None
+    exit: Exit = Exit.DONE
+
+
+@contextlib.contextmanager
+def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
+    if not is_live:
+        with place.records() as records:
+            change = resolved(records, name)
+            yield _View(records=records, change=change, why=records.why(change.id))
+        return
+    with place.workflow() as workflow:
+        change = resolved(workflow, name)
+        now = workflow.status(change.id, live=True).ticket_status
+        sentence = workflow.why(change.id, live=now is not None)
+        is_missing = change.ticket is not None and now is None
+        if is_missing:
+            note("itsm-workflow: the gateway could not be asked how the ticket stands; this is what is stored")
+        code = Exit.GATEWAY if is_missing else Exit.DONE
+        yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
+
+
+@click.command("list")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Only changes in this state; may be repeated.")
+@click.option("--attention", is_flag=True, help="Only changes that a person should look at.")
+@click.option(
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice([one.value for one in AttentionReason]),
+    help="Only changes with attention for this reason; may be repeated.",
+)
+@click.option("--subject", help="Only changes about this.")
+@click.option(
+    "--older-than",
+    type=age,
+    metavar="AGE",
+    help="Only changes whose last entry is at least so old, such as 30m, 1h or 2d.",
+)
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Print at most so many.")
+@json_option
+@placed
+def list_changes(  # noqa: PLR0917 - click passes by name
+    place: Place,
+    states: tuple[str, ...],
+    attention: bool,  # noqa: FBT001 - click passes by name
+    reasons: tuple[str, ...],
+    subject: str | None,
+    older_than: dt.timedelta | None,
+    limit: int,
+    in_json: bool,  # noqa: FBT001 - the same
+) -> Exit:
+    """List changes, oldest first."""
+    wanted = reasons or (tuple(AttentionReason) if attention else None)
+    with logged_damage() as logged, place.records() as records:
+        known = [state.value for state in records.definition.states]
+        unknown = [state for state in states if state not in known]
+        if unknown:
+            raise click.UsageError(f"there is no state {', '.join(unknown)}; states are {', '.join(known)}")
+        damaged: list[str] = []
+        found = records.find(
+            states=states or None,
+            attention=wanted,
+            subject=subject,
+            older_than=older_than,
+            on_damage=lambda change_id, error: damaged.append(f"change {change_id} cannot be read: {error}"),
+        )
+        changes = list(itertools.islice(found, limit + 1))
+        shown = changes[:limit]
+        if in_json:
+            as_json([change_view(records.definition, change) for change in shown])
+        elif shown:
+            _print_changes(shown)
+        else:
+            note("no change matches")
+            if others := records.other_workflows():
+                note(f"the store holds changes of {', '.join(others)}: name the application of that workflow (--app)")
+    if len(changes) > limit:
+        note(f"there are more: these are the oldest {limit}, --limit shows more")
+    for one in damaged:
+        note(f"itsm-workflow: {clean(one)}")
+    return Exit.PARTLY if damaged or logged else Exit.DONE
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@live_option
+@json_option
+@placed
+def show(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
+    """Show one change, by its id, its subject or its ticket's sn."""
+    with _viewed(place, name, is_live=is_live) as view:
+        change, definition, allowed = view.change, view.records.definition, view.records.allowed(view.change.id)
+        if in_json:
+            now = {"ticket_status": view.ticket_status} if is_live else {}
+            as_json({**change_view(definition, change), "allowed": list(allowed), "why": view.why, **now})
+        else:
+            facts(_described(definition, change, allowed, view.why, view.ticket_status or ""))
+    return view.exit
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@json_option
+@placed
+def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Show a change's history, oldest entry first; its chain of digests is checked."""
+    with place.records() as records:
+        entries = records.history(resolved(records, name).id)
+    if in_json:
+        as_json([entry_view(entry) for entry in entries])
+        return
+    table(
+        ("seq", "at (UTC)", "from", "trigger", "to", "actor", "facts"),
+        [
+            (entry.seq, moment(entry.at), entry.source, entry.trigger, entry.dest, entry.actor, told(entry.evidence))
+            for entry in entries
+        ],
+    )
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@live_option
+@json_option
+@placed
+def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
+    """Say what a change waits for, since when, when it is looked at next, and what a person can do."""
+    with _viewed(place, name, is_live=is_live) as view:
+        if in_json:
+            as_json({"id": view.change.id, "why": view.why})
+        else:
+            data(clean(view.why))
+    return view.exit
+
+
+@click.command()
+@click.option("--request", "name", metavar="ID", help="Mark the path of this change, by id, subject or sn.")
+@click.option(
+    "--format", "spec", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="What to draw."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=pathlib.Path),
+    help="Write to this file instead of standard output.",
+)
+@json_option
+@placed
+def graph(
+    place: Place,
+    name: str | None,
+    spec: str,
+    output: pathlib.Path | None,
+    in_json: bool,  # noqa: FBT001 - click passes by name
+) -> None:
+    """Draw the workflow as text, with the path of one change if one is given."""
+    text = format(_graph(place, name), spec)
+    if output is not None:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.FileError(str(output), error.strerror) from error
+        note(f"wrote {output}")
+    elif in_json:
+        as_json({"format": spec, "text": text})
+    else:
+        data(text.rstrip("\n"))
+
+
+def resolved(records: Records, name: str) -> ChangeRequest:
+    """Return the one change that goes by an id, a subject or an sn; several are listed in the refusal."""
+    try:
+        return records.resolve(name)
+    except AmbiguousChange as error:
+        found = [records.get(change_id) for change_id in error.candidates]
+        lines = [f"  {one.id}  {one.state}  {one.sn or 'no ticket'}  made {moment(one.created_at)}" for one in found]
+        told_all = "\n".join([f"{name!r} names {len(lines)} changes, give the id of one:", *lines])
+        raise click.UsageError(told_all) from error
+
+
+def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> None:
+    """Print a change after something was done to it."""
+    if in_json:
+        as_json(change_view(records.definition, change))
+    else:
+        data(clean(records.why(change.id)))
+
+
+def _graph(place: Place, name: str | None) -> Graph:
+    if name is None and not place.has_app:
+        return Graph(definition=COLLECTOR_CHANGE)  # a picture of the workflow needs no store
+    with place.records() as records:
+        return records.graph(resolved(records, name).id if name is not None else None)
+
+
+def _print_changes(changes: Iterable[ChangeRequest]) -> None:
+    table(
+        ("id", "state", "attention", "subject", "sn", "last entry (UTC)", "title"),
+        [
+            (
+                change.id,
+                _stands(change),
+                change.attention.reason.value if change.attention else "",
+                change.subject,
+                change.sn or "",
+                moment(change.updated_at),
+                change.form.title,
+            )
+            for change in changes
+        ],
+    )
+
+
+def _stands(change: ChangeRequest) -> str:
+    outcome = change.outcome.value if change.outcome else change.state
+    return change.state if outcome == change.state else f"{change.state} ({outcome})"
+
+
+def _described(
+    definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, stands: str
+) -> list[tuple[str, object]]:
+    form, attention = change.form, change.attention
+    label = definition.labels.get(definition.states(change.state), {}).get("zh", "")
+    reasons = "" if attention is None else ", ".join(f"{key} {value}" for key, value in attention.facts.items())
+    return [
+        ("id", change.id),
+        ("subject", change.subject),
+        ("state", f"{change.state} {label}".strip()),
+        ("outcome", change.outcome.value if change.outcome else ""),
+        ("decided", "; ".join(decisions_of(change))),
+        (
+            "attention",
+            f"{attention.reason.value} since {moment(attention.since)} {reasons}".strip() if attention else "",
+        ),
+        ("title", form.title),
+        ("applicant", form.applicant),
+        ("approvers", ", ".join(form.approvers)),
+        ("content", form.content),
+        *((f"  {key}", told({"": value}).strip()) for key, value in form.fields.items()),
+        ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
+        ("ticket now", stands),
+        ("ticket page", change.ticket_url),
+        ("last problem", change.attempt.problem if change.attempt else ""),
+        ("last look-up", change.attempt.look_problem if change.attempt else ""),
+        *(
+            (f"effect {effect.name}", f"{effect.status.value}, {effect.id} {effect.error}".strip())
+            for effect in change.effects
+        ),
+        ("made", moment(change.created_at)),
+        ("last entry", moment(change.updated_at)),
+        ("allowed", ", ".join(allowed)),
+        ("why", sentence),
+    ]

@@ -1,0 +1,179 @@
+"""The commands about stores themselves."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import pathlib
+import urllib.parse
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from itsm_workflow.cli.exits import Exit
+from itsm_workflow.cli.output import as_json, clean, data, facts
+from itsm_workflow.cli.places import check_exists
+from itsm_workflow.cli.show import json_option
+from itsm_workflow.cli.storage_check import check
+from itsm_workflow.cli.values import store_url
+from itsm_workflow.cli.views import plain
+from itsm_workflow.storage.abilities import SupportsBackup, SupportsRepair, SupportsRestore
+from itsm_workflow.storage.registry import GROUP, backend_of, handing_over, open_storage, schema_of
+from itsm_workflow.storage.soundness import content_problem
+from itsm_workflow.storage.url import path_of, scheme_of
+
+if TYPE_CHECKING:
+    from itsm_workflow.secrets import SecretURL
+
+
+_SQLITE = b"SQLite format 3\0"
+
+
+@click.group(no_args_is_help=False)
+def storage() -> None:
+    """Look after stores."""
+
+
+storage.add_command(check)
+
+
+@storage.command()
+@click.argument("path", type=store_url)
+@json_option
+def repair(path: SecretURL, *, in_json: bool) -> Exit:
+    """Make a damaged store usable again; the original is kept beside it.
+
+    PATH is the URL of a store whose backend can repair, or the file of a JSON store. Stop all processes that use a
+    SQLite store first.
+    """
+    written = "://" in path.reveal()
+    scheme, file = (scheme_of(path), path_of(path)) if written else ("json", pathlib.Path(path.reveal()))
+    if scheme == "json" and _is_sqlite(file):
+        raise click.UsageError(
+            f"{file} is a SQLite database: give the URL of a SQLite store, "
+            f"sqlite:///{urllib.parse.quote(str(file.absolute()), errors='surrogateescape')}"
+        )
+    done = _repairer(scheme).repair(file, check=content_problem)
+    if in_json:
+        as_json(plain(done))
+    elif not done.problems:
+        data("nothing is damaged, and nothing was done")
+    else:
+        restored = [f"{name} as of version {version}" for name, version in done.restored.items()]
+        facts(
+            [
+                ("damaged", "\n".join(map(clean, done.problems))),
+                ("original", done.original),
+                ("restored", "\n".join(restored)),
+                ("dropped", "\n".join(done.dropped)),
+                ("lost commits", done.lost or ""),
+            ]
+        )
+    return Exit.PARTLY if done.problems and (done.restored or done.dropped or done.lost) else Exit.DONE
+
+
+@storage.command()
+@click.argument("url", type=store_url)
+@click.argument("target")
+@json_option
+def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
+    """Copy a store to the new file TARGET, while others use it.
+
+    A SQLite store in use must not be copied by other means: its last commits are in a second file.
+    """
+    backend: object = backend_of(url)
+    if not isinstance(backend, SupportsBackup):
+        raise click.UsageError(
+            f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: {_able('backup')}"
+        )
+    handing_over(url, lambda text: backend.backup(text, target))
+    if in_json:
+        as_json({"target": str(pathlib.Path(target).absolute())})
+    else:
+        data(f"the store was copied to {clean(target)}")
+    return Exit.DONE
+
+
+@storage.command()
+@click.argument("source", metavar="BACKUP")
+@click.argument("url", type=store_url)
+@json_option
+def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
+    """Bring BACKUP back in place of the store at URL; the store that is there is kept beside it.
+
+    BACKUP is a file that `storage backup` made. It is checked first, and is not changed. Stop all processes that use
+    the store: while one has a SQLite store open, nothing is done.
+    """
+    backend: object = backend_of(url)
+    if not isinstance(backend, SupportsRestore):
+        raise click.UsageError(
+            f"the {scheme_of(url)} backend restores no backups: use the means of its server; able are: "
+            f"{_able('restore')}"
+        )
+    done = handing_over(url, lambda text: backend.restore(text, source, check=content_problem))
+    if in_json:
+        backup_file = str(pathlib.Path(source).absolute())
+        as_json(
+            {"backup": backup_file, "store": plain(done.store), "changes": done.changes, "aside": plain(done.aside)}
+        )
+    else:
+        facts(
+            [
+                ("store", done.store),
+                ("is now", f"a copy of {source}"),
+                ("changes", done.changes),
+                ("set aside", "\n".join(map(str, done.aside)) or "nothing: there was no store"),
+            ]
+        )
+    return Exit.DONE
+
+
+@storage.command()
+@click.argument("url", type=store_url)
+@json_option
+def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
+    """Raise a store to the schema of this release; processes of older releases cannot use it after that.
+
+    Back it up and stop these processes first. A process of this release that writes does the same by opening the store.
+    """
+    check_exists(url)
+    before = schema_of(url)
+    if before is None:
+        data(f"the {scheme_of(url)} backend tells of no schema; nothing was done")
+        return Exit.DONE
+    if before.found < before.known:
+        open_storage(url).close()
+    if in_json:
+        as_json({"from": before.found, "to": before.known})
+    elif before.found < before.known:
+        data(f"the store had schema {before.found} and has schema {before.known} now")
+    else:
+        data(f"the store has schema {before.known}, which is current; nothing was done")
+    return Exit.DONE
+
+
+def _able(ability: str) -> str:
+    able = (entry.name for entry in importlib.metadata.entry_points(group=GROUP) if hasattr(entry.load(), ability))
+    return ", ".join(sorted(able))
+
+
+def _is_sqlite(file: pathlib.Path) -> bool:
+    """Tell whether a file begins as SQLite's do. What cannot be read is for the repair to tell of."""
+    try:
+        if not file.is_file():  # to open a FIFO would wait for a writer
+            return False
+        with file.open("rb") as opened:
+            return opened.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def _repairer(scheme: str) -> SupportsRepair:
+    """Return the backend that repairs a file of that scheme."""
+    able = {
+        entry.name: backend
+        for entry in importlib.metadata.entry_points(group=GROUP)
+        if isinstance(backend := entry.load(), SupportsRepair)
+    }
+    if scheme not in able:
+        raise click.UsageError(f"no {scheme} backend that can repair is installed; able are: {', '.join(sorted(able))}")
+    return able[scheme]

@@ -1,0 +1,1 @@
+"""BK-ITSM 2 behind the gateway port."""

@@ -1,0 +1,221 @@
+"""From a form to the body of create_ticket: what BK-ITSM would refuse, or accept and then get wrong, is found before.
+
+The rules were seen on the wire: a blank after a comma in the approvers is accepted, and that approver can then never
+approve; a title of more than 128 characters, or with an emoji, is refused with a database error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from itsm_workflow.bkapi.envelope import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from itsm_workflow.change import Attempt, Form
+    from itsm_workflow.gateway.protocol import CreateRequest
+    from itsm_workflow.settings import Settings
+
+FAST_APPROVAL = "fast_approval"
+"""The name that the built-in service goes by, where a service is named: its number differs from install to install."""
+
+APPROVER_FIELD = "APPROVER"
+"""The field of the built-in service that names the approvers."""
+
+TITLE_LIMIT = 120
+NAME_LIMIT = 64
+KEY_LIMIT = 32
+_SUFFIX_CHARACTERS = 8
+_DEPTH_LIMIT = 16
+_STARS = "***"
+_FIELD_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SEPARATORS = re.compile(r"[\s,;，；、]")
+_LINES = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # Unicode's categories Cc, Zl and Zp
+_HALVES = re.compile("[\0\ud800-\udfff]")
+_FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")
+_IN_PATH = re.compile(r"/[A-Za-z0-9_-]{43}/?\Z")  # the credential, where it ends the callback's address
+_BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+
+Problem = tuple[str, str, str]
+
+
+def title_suffix(key: str) -> str:
+    """Return what ends a title that carries the key, in short."""
+    return f" #{key[-_SUFFIX_CHARACTERS:]}"
+
+
+def full_title(form: Form, key: str, settings: Settings) -> str:
+    """Return the title as it is sent."""
+    return form.title + (title_suffix(key) if settings.key_in_title else "")
+
+
+def other_title(form: Form, key: str, settings: Settings) -> str:
+    """Return the title as it would be sent with the other value of ``key_in_title``."""
+    return form.title + ("" if settings.key_in_title else title_suffix(key))
+
+
+def check_form(form: Form, settings: Settings) -> list[Problem]:
+    """Return every ``(field, value, rule)`` that is wrong with a form."""
+    return [
+        (field, clean(repr(value), limit=80), rule)
+        for part in (_title(form, settings), _people(form, settings), _content(form, settings), _fields(form, settings))
+        for field, value, rule in part
+    ]
+
+
+def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
+    """Return the body of create_ticket; the callback's address and headers are sealed, since a secret travels there.
+
+    Raises:
+        ValueError: The attempt's service is none, or its key is too long.
+    """
+    form, attempt = request.form, request.attempt
+    if not 0 < len(attempt.key) <= KEY_LIMIT:
+        raise ValueError(f"the key is not 1 to {KEY_LIMIT} characters long")
+    body: dict[str, object] = {"creator": attempt.creator, "operator": attempt.creator}
+    body["bk_username"] = settings.api_user
+    if attempt.service == FAST_APPROVAL:
+        body["fast_approval"] = True
+    else:
+        if not (attempt.service.isascii() and attempt.service.isdigit()):
+            raise ValueError("the service is not the number of one")
+        body["service_id"] = int(attempt.service)
+    body["fields"] = [{"key": key, "value": value} for key, value in sent_fields(form, attempt, settings)]
+    body["tag"] = attempt.key
+    if request.callback_url is not None:
+        body["meta"] = {
+            "callback_url": request.callback_url,
+            "headers": dict(request.callback_headers),
+        }
+    return body
+
+
+def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[str, object]]:
+    """Return the fields of create_ticket, each by its key."""
+    title: tuple[str, object] = ("title", full_title(form, attempt.key, settings))
+    if attempt.service == FAST_APPROVAL:
+        return [title, (APPROVER_FIELD, ",".join(form.approvers)), ("APPROVAL_CONTENT", approval_content(form))]
+    return [title, *((key, value) for _, key, value in service_fields(form, settings))]
+
+
+def service_fields(form: Form, settings: Settings) -> list[tuple[str, str, object]]:
+    """Return what a service of one's own is sent besides the title: the part of the form, the key and the value."""
+    fields: list[tuple[str, str, object]] = [(f"fields.{key}", key, value) for key, value in form.fields.items()]
+    if settings.approver_field and form.approvers:
+        fields.append(("approvers", settings.approver_field, ",".join(form.approvers)))
+    if settings.content_field and form.content:
+        fields.append(("content", settings.content_field, form.content))
+    return fields
+
+
+def shown_body(body: Mapping[str, object]) -> dict[str, object]:
+    """Return a body for people: the callback's address without the credential, the values of its headers as stars."""
+    shown = dict(body)
+    meta: Any = body.get("meta")
+    if meta:
+        shown["meta"] = {
+            "callback_url": _IN_PATH.sub(f"/{_STARS}/", meta["callback_url"].reveal()),
+            "headers": dict.fromkeys(meta["headers"], _STARS),
+        }
+    return shown
+
+
+def approval_content(form: Form) -> str:
+    """Return what the approver of the built-in service reads: the content, then each field on a line of its own."""
+    lines = [f"{key}: {value if isinstance(value, str) else _json(value)}" for key, value in form.fields.items()]
+    return "\n".join([*filter(None, [form.content]), *lines]) or form.title
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _title(form: Form, settings: Settings) -> Iterator[Problem]:
+    limit = TITLE_LIMIT - (len(title_suffix("0" * KEY_LIMIT)) if settings.key_in_title else 0)
+    if not form.title.strip():
+        yield "title", form.title, "must not be empty"
+    if len(form.title) > limit:
+        yield "title", form.title, f"must be at most {limit} characters long"
+    if _LINES.search(form.title) or _BIDI.search(form.title):
+        yield "title", form.title, "must be one line without control characters"
+    yield from _text("title", form.title, settings)
+
+
+def _people(form: Form, settings: Settings) -> Iterator[Problem]:
+    yield from _name("applicant", form.applicant, settings)
+    wanted = settings.fast_approval or settings.approver_field
+    if settings.fast_approval and not form.approvers:
+        yield "approvers", "", "must name at least one, since the built-in service has none of its own"
+    elif form.approvers and not wanted:
+        yield "approvers", ",".join(form.approvers), "must be empty, since the service names its own"
+        return
+    seen: set[str] = set()
+    for position, name in enumerate(form.approvers):
+        yield from _name(f"approvers[{position}]", name, settings)
+        if name in seen:
+            yield f"approvers[{position}]", name, "must be named once"
+        seen.add(name)
+
+
+def _name(field: str, name: str, settings: Settings) -> Iterator[Problem]:
+    if not name:
+        yield field, name, "must not be empty"
+    elif _SEPARATORS.search(name) or _LINES.search(name):
+        yield field, name, "must be one user name, without blanks, commas or semicolons"
+    if len(name) > NAME_LIMIT:
+        yield field, name, f"must be at most {NAME_LIMIT} characters long"
+    yield from _text(field, name, settings)
+
+
+def _content(form: Form, settings: Settings) -> Iterator[Problem]:
+    if form.content and not (settings.fast_approval or settings.content_field):
+        yield "content", form.content, "must be empty, since the service has no field for it"
+    yield from _text("content", form.content, settings)
+
+
+def _fields(form: Form, settings: Settings) -> Iterator[Problem]:
+    taken = {"title", settings.approver_field, settings.content_field} - {""}
+    for key, value in form.fields.items():
+        place = f"fields.{key}"
+        if not _FIELD_KEY.fullmatch(key):
+            yield "fields", key, "must have keys of letters, digits and _ . -, at most 64 characters long"
+        elif key in taken and not settings.fast_approval:
+            yield place, str(value), "must not be given here: it is filled from the form's own parts"
+        if not _is_json(value, _DEPTH_LIMIT):
+            yield place, f"<{type(value).__name__}>", "must be a JSON value, without NaN, at most 16 levels deep"
+            continue
+        for text in _texts(value):
+            yield from _text(place, text, settings)
+
+
+def _text(field: str, text: str, settings: Settings) -> Iterator[Problem]:
+    if _HALVES.search(text):
+        yield field, text.encode("ascii", "backslashreplace").decode(), "must not hold half a character or a zero byte"
+    elif not settings.four_byte_text and _FOUR_BYTES.search(text):
+        yield field, text, "must not hold 4-byte characters such as emoji, which the gateway's database cannot store"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _is_json(value: object, depth: int) -> bool:
+    if depth < 0:
+        return False
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(each, depth - 1) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_json(each, depth - 1) for each in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)

@@ -1,0 +1,308 @@
+"""Reading one BK-ITSM ticket, and the results of many, by id although the server answers by number."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.bkapi.envelope import clean
+from itsm_workflow.bkapi.response import Reply
+from itsm_workflow.errors import (
+    GatewayAnswerTooLarge,
+    GatewayError,
+    GatewayProtocolError,
+    GatewayRefused,
+    GatewayTimeout,
+    GatewayUnavailable,
+    describe,
+)
+from itsm_workflow.gateway.bk_itsm.log import deciders_in
+from itsm_workflow.gateway.bk_itsm.wire import (
+    APP_CODES,
+    GET_TICKET_INFO,
+    GET_TICKET_LOGS,
+    GET_TICKET_STATUS,
+    TICKET_APPROVAL_RESULT,
+    TicketRow,
+)
+from itsm_workflow.gateway.protocol import TicketResult
+from itsm_workflow.machine.evidence import ENDED, Snapshot, TicketStatus, Withdrawal
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.change import Decider, Ticket
+    from itsm_workflow.gateway.bk_itsm.routes import RoutedClient
+    from itsm_workflow.gateway.bk_itsm.search import TicketSearch
+    from itsm_workflow.gateway.bk_itsm.wire import OpenStep, ResultRow, TicketPage
+
+BATCH = 50
+_WORDS = {
+    "RUNNING": TicketStatus.RUNNING,
+    "SUSPENDED": TicketStatus.SUSPENDED,
+    "FINISHED": TicketStatus.FINISHED,
+    "TERMINATED": TicketStatus.TERMINATED,
+    "REVOKED": TicketStatus.REVOKED,
+}
+# The id in a page's address: `.../#/ticket/detail?id=12` from the API, `.../#/ticket/12/` on a mobile page.
+_ID_IN_URL = re.compile(r"(?:[?&]id=|/ticket/)([0-9]{1,19})(?=[/?&#]|$)")
+_APPROVAL_CODE, _STEP_RUNNING = "APPROVE_RESULT", "RUNNING"
+_OK = 200
+
+
+def status_of(word: str) -> TicketStatus:
+    """Return what a status word comes down to; one that is not known is never final."""
+    return _WORDS.get(word, TicketStatus.OTHER)
+
+
+def ticket_id_in(url: str) -> str:
+    """Return the ticket id that a ticket page's address holds; empty if it holds none, or two that differ."""
+    found = set(_ID_IN_URL.findall(url))
+    return found.pop() if len(found) == 1 else ""
+
+
+class TicketReader:
+    """Reads tickets.
+
+    Args:
+        client: Calls the gateway.
+        search: Tells who else carries a number.
+        now: The wall-clock time.
+    """
+
+    def __init__(self, client: RoutedClient, search: TicketSearch, *, now: Callable[[], dt.datetime]) -> None:
+        self._client = client
+        self._search = search
+        self._now = now
+
+    def read(
+        self,
+        ticket: Ticket,
+        *,
+        decision_field: str | None,
+        differences: Callable[[TicketPage | TicketRow], Sequence[str]] | None = None,
+    ) -> Snapshot:
+        """Return what BK-ITSM says of exactly this ticket id.
+
+        The page is read first, the result last. An ended page can then only meet a result that was made after the end:
+        in the other order, a ticket approved in between would show as finished and refused. And the result takes the
+        ticket off the list of undelivered callbacks, so it waits until the rest was read. Only a page that the ticket's
+        end overtook is read once more.
+
+        A part that BK-ITSM answers and that cannot be read, such as a log beyond its bound, does not keep the rest from
+        being read: the snapshot says what is missing.
+
+        Args:
+            ticket: The ticket.
+            decision_field: The key of the form's field to read as well.
+            differences: Compares a ticket that ended with what was sent.
+
+        Raises:
+            GatewayError: It could not be asked, or the number is not our ticket's.
+        """
+        page, unread = self._page_or_row(ticket)
+        steps = self._steps(page)
+        result, missed = self._result(ticket)
+        if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
+            # It ended between the two; if the page still disagrees, that is a fact.
+            page, unread = self._page_or_row(ticket)
+            steps = self._steps(page)
+        has_ended = status_of(page.current_status) in ENDED or (result is not None and result.status in ENDED)
+        return Snapshot(
+            ticket_id=ticket.id,
+            sn=ticket.sn,
+            status=status_of(page.current_status),
+            word=clean(page.current_status, limit=64),
+            seen_at=self._now(),
+            result_status=None if result is None else result.status,
+            approve_result=None if result is None else result.approve_result,
+            approval_step=steps.approval,
+            step_running=steps.running,
+            decision=None if isinstance(page, TicketRow) else _decision(page, decision_field),
+            ambiguous=isinstance(page, TicketRow) and not unread,
+            closed_by=_people(page.updated_by),
+            deciders=steps.deciders,
+            inconclusive="; ".join(filter(None, (unread, steps.problem, missed))),
+            differences=tuple(differences(page)) if differences and has_ended else (),
+        )
+
+    def page(self, ticket: Ticket) -> TicketPage | TicketRow:
+        """Return the ticket's page; its row of the list if several tickets, ours among them, carry its number.
+
+        Raises:
+            GatewayError: It could not be asked, or our ticket does not carry the number.
+        """
+        reply = self._client.exchange(GET_TICKET_INFO, {"sn": ticket.sn})
+        if isinstance(reply, Reply) and str(reply.data.id) == ticket.id:
+            return reply.data
+        # The server fails on a number that two tickets carry, with a word for a code. What it says is not looked at.
+        if isinstance(reply, GatewayRefused) and isinstance(reply.remote_code, int):
+            raise reply
+        rows = {str(row.id): row for row in self._search.of_sn(ticket.sn)}
+        if ticket.id in rows and len(rows) > 1:
+            return rows[ticket.id]
+        if isinstance(reply, GatewayRefused):
+            raise reply
+        raise GatewayProtocolError(
+            f"{ticket.sn} is not the number of ticket {ticket.id}",
+            endpoint=GET_TICKET_INFO.name,
+            request_id=reply.request_id,
+        )
+
+    def page_of(self, row: TicketRow) -> TicketPage | str:
+        """Return the page of a ticket of the list, or the reason why it cannot be read."""
+        try:
+            reply = self._client.exchange(GET_TICKET_INFO, {"sn": row.sn})
+        except GatewayError as error:
+            return describe(error)
+        return unread(reply.remote_code) if isinstance(reply, GatewayRefused) else reply.data
+
+    def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
+        """Return the results by ticket id; what the server leaves out, or tells in two ways, is left out.
+
+        Raises:
+            GatewayError: It could not be asked; some of the tickets may be off the list of undelivered callbacks.
+        """
+        wanted = {ticket.id: ticket.sn for ticket in tickets}
+        numbers = list(dict.fromkeys(wanted.values()))
+        found: dict[str, TicketResult] = {}
+        torn: set[str] = set()
+        for start in range(0, len(numbers), BATCH):
+            for row in self._client.call(TICKET_APPROVAL_RESULT, {"sn": numbers[start : start + BATCH]}):
+                result = _result(row)
+                if wanted.get(result.ticket_id) != result.sn:
+                    continue  # another ticket of one of our numbers
+                if found.setdefault(result.ticket_id, result) != result:
+                    torn.add(result.ticket_id)
+        return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
+
+    def _page_or_row(self, ticket: Ticket) -> tuple[TicketPage | TicketRow, str]:
+        """Return the ticket's page, or its row of the list with why its page cannot be read."""
+        try:
+            return self.page(ticket), ""
+        except GatewayError as error:
+            problem = _why_unreadable("page", error)
+            row = next((row for row in self._search.of_sn(ticket.sn) if str(row.id) == ticket.id), None)
+            if row is None:
+                raise
+            return row, problem
+
+    def _result(self, ticket: Ticket) -> tuple[TicketResult | None, str]:
+        """Return the ticket's result, or why it cannot be read; nothing of both if the server leaves it out."""
+        try:
+            return self.results([ticket]).get(ticket.id), ""
+        except GatewayError as error:
+            return None, _why_unreadable("result", error)
+
+    def comes_before_approval(self, page: TicketPage) -> bool:
+        """Return whether the flow of a running ticket was seen not to have reached an approval."""
+        try:
+            if self._steps(page).approval is not False:
+                return False
+            return not deciders_in(self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"}).logs)
+        except GatewayError:
+            return False
+
+    def _steps(self, page: TicketPage | TicketRow) -> _Steps:
+        """Return what the ticket's steps show.
+
+        The page's own fields prove no step: they are those of the whole flow, made before it starts, and the verdict
+        among them reads "true" from the beginning. So what was done is read of a finished ticket, and what is open of
+        any other; a withdrawn one may have a step that started after the withdrawal.
+        """
+        if isinstance(page, TicketRow):
+            return _Steps()
+        running = any(step.status == _STEP_RUNNING for step in page.current_steps)
+        if status_of(page.current_status) is TicketStatus.FINISHED:
+            try:
+                logs = self._client.call(GET_TICKET_LOGS, {"sn": page.sn, "show_type": "complex"})
+            except GatewayError as error:
+                return _Steps(running=running, problem=_why_unreadable("log", error))
+            deciders = deciders_in(logs.logs)
+            return _Steps(approval=any(one.approved for one in deciders), running=running, deciders=deciders)
+        try:
+            steps = self._client.call(GET_TICKET_STATUS, {"sn": page.sn}).current_steps
+        except GatewayError as error:
+            return _Steps(running=running, problem=_why_unreadable("status", error))
+        return _Steps(
+            approval=any(map(_asks_for_approval, steps)),
+            running=running or any(step.status == _STEP_RUNNING for step in steps),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _Steps:
+    """What a ticket's steps show; None where it could not be read.
+
+    Attributes:
+        approval: Of a finished ticket, whether somebody approved; of another one, whether approval is asked for now.
+        running: Whether a step still runs.
+        deciders: Who decided.
+        problem: What could not be read, and why.
+    """
+
+    approval: bool | None = None
+    running: bool | None = None
+    deciders: tuple[Decider, ...] = ()
+    problem: str = ""
+
+
+def _why_unreadable(part: str, error: GatewayError) -> str:
+    """Return why a part of a ticket cannot be read although BK-ITSM answers; in the same words each time.
+
+    Raises:
+        GatewayError: The error, if it is BK-ITSM that cannot be asked now: the whole ticket is to be looked at later.
+    """
+    code = vars(error).get("remote_code")
+    is_the_gateways = isinstance(code, int) and code not in APP_CODES
+    not_asked = isinstance(error, GatewayUnavailable | GatewayTimeout) or is_the_gateways
+    if not_asked or vars(error).get("status") not in {None, _OK}:
+        raise error
+    if isinstance(error, GatewayAnswerTooLarge):
+        return f"its {part} is too large to be read"
+    why = "the answer is not as agreed" if code is None else f"the gateway refuses, code {code}"
+    return f"its {part} cannot be read: {why}"
+
+
+def unread(code: object) -> str:
+    """Return why a page is not shown, by the code that came instead of it."""
+    return f"the gateway answers with code {code}"
+
+
+def _asks_for_approval(step: OpenStep) -> bool:
+    codes = [field.meta.get("code") for field in step.fields if isinstance(field.meta, dict)]
+    return _APPROVAL_CODE in codes
+
+
+def _result(row: ResultRow) -> TicketResult:
+    return TicketResult(
+        ticket_id=ticket_id_in(row.ticket_url),
+        sn=row.sn,
+        status=status_of(row.current_status),
+        word=clean(row.current_status, limit=64),
+        approve_result=row.approve_result,
+        closed_by=_people(row.updated_by),
+    )
+
+
+def _decision(page: TicketPage, key: str | None) -> str | None:
+    """Return the decision field's text; None if it is not there, no text, or there in two ways."""
+    if key is None:
+        return None
+    values = [field.value for field in page.fields if field.key == key]
+    if not values or any(value != values[0] for value in values):
+        return None
+    return values[0] if isinstance(values[0], str) else None
+
+
+def _people(names: str) -> str:
+    """Return user names without the commas that the server puts around them."""
+    return clean(names.strip(","))
+
+
+def withdrawal_of(status: TicketStatus) -> Withdrawal:
+    """Return what the end of a ticket means for its withdrawal."""
+    return Withdrawal.DONE if status is TicketStatus.REVOKED else Withdrawal.ENDED

@@ -1,0 +1,361 @@
+"""BK-ITSM 2 on the wire: its endpoints, with the server's real methods and paths, and the shapes of their data.
+
+Only what is used is named; the gateway's other keys are ignored. A shape says what must be there for an answer to
+count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from itsm_workflow.bkapi.endpoint import Endpoint
+
+APP_CODES = range(3_900_000, 4_000_000)
+"""BK-ITSM's own codes; any other number is the gateway's."""
+
+NOT_PASSED_ON = frozenset(
+    {
+        *(1_640_100, 1_640_101, 1_640_102),  # the application's or the user's credentials
+        *(1_640_301, 1_640_302, 1_640_303, 1_640_304),  # no permission, or an address, user or tenant that is barred
+        1_640_401,  # no such resource
+        *(1_642_901, 1_642_902, 1_642_903, 1_642_904),  # too many calls
+    }
+)
+"""Codes with which the API gateway refuses a call before it passes it on.
+
+Its own errors about a service behind it (``1650201``, ``1650401``, …) are not among them, nor is what it says of any
+request that is malformed: a service may have seen those.
+"""
+
+MODULE = "ITSM"
+"""What the call records of these endpoints name as their module."""
+
+REQUIRED = "REQUIRE"
+"""The ``validate_type`` of a field that a create must carry; of any other it is ``OPTION``."""
+
+MAX_LOG = 16 << 20
+"""Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
+
+
+@attrs.frozen(kw_only=True)
+class CreatedTicket:
+    """The data of create_ticket."""
+
+    id: int
+    sn: str
+    ticket_url: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Field:
+    """A field of a ticket's form, or of a step that was done."""
+
+    key: str
+    type: str = ""
+    name: str = ""
+    value: Any = None
+    display_value: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """A step of the flow that is current."""
+
+    name: str = ""
+    status: str = ""
+    processors_type: Any = None
+    processors: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class TicketPage:
+    """The data of get_ticket_info."""
+
+    id: int
+    sn: str
+    title: str
+    current_status: str
+    creator: str
+    current_steps: tuple[Step, ...]
+    fields: tuple[Field, ...]
+    service_id: Any = None
+    create_at: Any = None
+    updated_by: str = ""
+    ticket_url: Any = None
+    iframe_ticket_url: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class StepField:
+    """A field that a current step asks for."""
+
+    key: str = ""
+    meta: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Operation:
+    """Something that can be done to a ticket, or in a step of it."""
+
+    key: str = ""
+    name: str = ""
+    can_operate: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class OpenStep:
+    """A current step, with the people whom it asks and the fields it asks for."""
+
+    name: str = ""
+    status: str = ""
+    processors_type: Any = None
+    processors: Any = None
+    fields: tuple[StepField, ...] = ()
+    operations: tuple[Operation, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TicketStatusPage:
+    """The data of get_ticket_status."""
+
+    current_steps: tuple[OpenStep, ...]
+    current_status: str = ""
+    ticket_url: Any = None
+    iframe_ticket_url: Any = None
+    operations: tuple[Operation, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class LogLine:
+    """One line of a ticket's log; ``form_data`` is a list of fields, or an empty object."""
+
+    operator: str = ""
+    operate_at: str = ""
+    message: str = ""
+    source: str = ""
+    from_state_type: str = ""
+    form_data: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class TicketLogs:
+    """The data of get_ticket_logs."""
+
+    logs: tuple[LogLine, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ResultRow:
+    """One row of ticket_approval_result."""
+
+    sn: str
+    ticket_url: str
+    current_status: str
+    approve_result: bool
+    updated_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketRow:
+    """One row of get_tickets."""
+
+    id: int
+    sn: str
+    title: str
+    creator: str
+    current_status: str
+    service_id: Any = None
+    create_at: Any = None
+    ticket_url: Any = None
+    iframe_ticket_url: Any = None
+    updated_by: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class TicketList:
+    """The data of get_tickets."""
+
+    count: int
+    total_page: int
+    items: tuple[TicketRow, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ServiceRow:
+    """One row of get_services."""
+
+    id: int
+    name: str
+    service_type: Any = None
+    desc: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class FormField:
+    """A field of the form that a service begins with.
+
+    Attributes:
+        choice: What may be chosen, a list of objects with ``key`` and ``name``; empty unless the service lists them.
+        source_type: Where the choices come from: ``CUSTOM`` is the list itself.
+        show_type: 0 for a field that a condition hides.
+    """
+
+    key: str
+    type: str = ""
+    name: str = ""
+    validate_type: str = ""
+    choice: Any = None
+    source_type: str = ""
+    show_type: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class ServiceDetail:
+    """The data of get_service_detail."""
+
+    name: str
+    fields: tuple[FormField, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ServiceRole:
+    """One row of get_service_roles: who does a step."""
+
+    name: str = ""
+    processors: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class TokenVerdict:
+    """The data of token/verify."""
+
+    is_passed: bool
+
+
+CREATE_TICKET = Endpoint(
+    name="create_ticket",
+    module=MODULE,
+    method="POST",
+    url="create_ticket/",
+    answer=CreatedTicket,
+    fresh_connection=True,
+    description="Create a ticket.",
+)
+OPERATE_TICKET = Endpoint(
+    name="operate_ticket",
+    module=MODULE,
+    method="POST",
+    url="operate_ticket/",
+    answer=object,
+    fresh_connection=True,
+    description="Withdraw, suspend, resume or terminate a ticket.",
+)
+GET_TICKET_INFO = Endpoint(
+    name="get_ticket_info",
+    module=MODULE,
+    method="GET",
+    url="get_ticket_info/",
+    answer=TicketPage,
+    idempotent=True,
+    description="Read a ticket's page: status, creator, form.",
+)
+GET_TICKET_STATUS = Endpoint(
+    name="get_ticket_status",
+    module=MODULE,
+    method="GET",
+    url="get_ticket_status/",
+    answer=TicketStatusPage,
+    idempotent=True,
+    description="Read a ticket's status and what its current steps ask for.",
+)
+GET_TICKET_LOGS = Endpoint(
+    name="get_ticket_logs",
+    module=MODULE,
+    method="GET",
+    url="get_ticket_logs/",
+    answer=TicketLogs,
+    idempotent=True,
+    max_bytes=MAX_LOG,
+    description="Read what happened to a ticket.",
+)
+GET_TICKETS = Endpoint(
+    name="get_tickets",
+    module=MODULE,
+    method="POST",
+    url="get_tickets/",
+    answer=TicketList,
+    idempotent=True,
+    description="Search tickets.",
+)
+# A destructive read, yet idempotent: what the first one took off the list of undelivered callbacks stays off, and the
+# rows are the same.
+TICKET_APPROVAL_RESULT = Endpoint(
+    name="ticket_approval_result",
+    module=MODULE,
+    method="POST",
+    url="ticket_approval_result/",
+    answer=tuple[ResultRow, ...],
+    idempotent=True,
+    description="Read the results of tickets; takes them off the list of undelivered callbacks.",
+)
+CALLBACK_FAILED_TICKET = Endpoint(
+    name="callback_failed_ticket",
+    module=MODULE,
+    method="GET",
+    url="callback_failed_ticket/",
+    answer=tuple[str, ...],
+    idempotent=True,
+    description="List the tickets whose callback was not delivered, of all systems.",
+)
+TOKEN_VERIFY = Endpoint(
+    name="token_verify",
+    module=MODULE,
+    method="POST",
+    url="token/verify/",
+    answer=TokenVerdict,
+    idempotent=True,
+    description="Ask whether a callback's token is the server's own.",
+)
+GET_SERVICES = Endpoint(
+    name="get_services",
+    module=MODULE,
+    method="GET",
+    url="get_services/",
+    answer=tuple[ServiceRow, ...],
+    idempotent=True,
+    description="List the services.",
+)
+GET_SERVICE_DETAIL = Endpoint(
+    name="get_service_detail",
+    module=MODULE,
+    method="GET",
+    url="get_service_detail/",
+    answer=ServiceDetail,
+    idempotent=True,
+    description="Show a service with the form of its first step.",
+)
+GET_SERVICE_ROLES = Endpoint(
+    name="get_service_roles",
+    module=MODULE,
+    method="GET",
+    url="get_service_roles/",
+    answer=tuple[ServiceRole, ...],
+    idempotent=True,
+    description="Show who does each step of a service.",
+)
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    CREATE_TICKET,
+    OPERATE_TICKET,
+    GET_TICKET_INFO,
+    GET_TICKET_STATUS,
+    GET_TICKET_LOGS,
+    GET_TICKETS,
+    TICKET_APPROVAL_RESULT,
+    CALLBACK_FAILED_TICKET,
+    TOKEN_VERIFY,
+    GET_SERVICES,
+    GET_SERVICE_DETAIL,
+)

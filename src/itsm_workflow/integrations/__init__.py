@@ -1,0 +1,1 @@
+"""What ties the library to one host or platform."""

@@ -1,0 +1,173 @@
+"""The names of a workflow's effects, kept in the store, so that no process submits a change that would lose some.
+
+A process plans the effects that it knows the names of. One that was opened with fewer names than another would plan
+fewer effects, and no change would show that some are missing. So the store keeps, for each workflow, all names that its
+processes have brought: one row for each version of its definition, in a workflow that has no other rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import ChangeRequest, Entry, Form
+from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
+from itsm_workflow.machine.evidence import EffectNames
+from itsm_workflow.storage.codec import Codec
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from itsm_workflow.runtime.journal import Journal
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.storage.codec import Stored
+
+WORKFLOW = "itsm_workflow.runtime.catalogue"
+"""The workflow of these rows: with its dot it is not the name of any definition, so that no query of one finds them."""
+
+_STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
+_TRIES = 16
+
+
+@attrs.define
+class _Unreadable(Exception):
+    """This row cannot be read, and nothing is known against any other."""
+
+    error: StorageError
+
+
+class Catalogue:
+    """The names of the effects of one version of a workflow.
+
+    Args:
+        journal: The workflow's changes; knows the names that this process brings.
+        observers: Are notified of a row that cannot be read.
+    """
+
+    def __init__(self, *, journal: Journal, observers: Observers) -> None:
+        self._journal = journal
+        self._observers = observers
+        self._codec = Codec({EffectNames.__name__: EffectNames})
+        self._is_noted = False
+
+    def check(self) -> None:
+        """Store the names that this process brings, and refuse if it lacks some of its version.
+
+        A row that cannot be read refuses nothing: it is no reason to file no more changes.
+
+        Raises:
+            DefinitionError: It lacks some; nothing was written.
+            StorageError: The store failed, or is damaged in more than this row.
+        """
+        for _ in range(_TRIES):
+            try:
+                known = self._read()
+            except _Unreadable as unreadable:
+                self._observers.on_trouble(self._id, unreadable.error)
+                return
+            missing = self._missing(known.change) if known else {}
+            if missing:
+                raise self._lacks(missing)
+            if self._store(known):
+                return
+        raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
+
+    def note(self) -> None:
+        """Store the names that this process brings, once; it may lack some, since it does not submit by this.
+
+        Raises:
+            StorageError: The store failed, or is damaged in more than this row.
+        """
+        if self._is_noted or not self._journal.effects:
+            return
+        for _ in range(_TRIES):
+            try:
+                if self._store(self._read()):
+                    break
+            except _Unreadable as unreadable:
+                self._observers.on_trouble(self._id, unreadable.error)
+                break
+        self._is_noted = True
+
+    @property
+    def _id(self) -> str:
+        return f"effects.{self._journal.definition.name}.{self._journal.definition.version}"
+
+    def _read(self) -> Stored | None:
+        try:
+            row = self._journal.storage.get(self._id)
+        except StorageCorrupt as error:
+            if getattr(error, "change_id", None) == self._id:
+                raise _Unreadable(error) from error
+            raise
+        try:
+            return None if row is None else self._codec.read(row)
+        except (StorageCorrupt, StorageSchemaError) as error:
+            raise _Unreadable(error) from error
+
+    def _missing(self, known: ChangeRequest) -> dict[str, list[str]]:
+        """Return, by state, what the store knows and this process does not name."""
+        journal, missing = self._journal, {}
+        for state, names in known.effect_names.items():
+            ours = {one for name in journal.effects.get(state, ()) for one in (name, *journal.aliases.get(name, ()))}
+            missing[state] = [name for name in names if name not in ours]
+        return {state: names for state, names in missing.items() if names}
+
+    def _lacks(self, missing: Mapping[str, list[str]]) -> DefinitionError:
+        definition = self._journal.definition
+        told = "; ".join(f"{', '.join(names)} of state {state}" for state, names in sorted(missing.items()))
+        return DefinitionError(
+            f"a change of {definition.name} version {definition.version} cannot be submitted by this process: the "
+            f"store knows effects that it does not name ({told}), and they would be lost. Give each process the same "
+            "definition or the same effects; name a renamed effect's old name as an alias; or raise the definition's "
+            "version to retire a name",
+            problems=tuple(f"effect {name} of state {state}" for state, names in missing.items() for name in names),
+        )
+
+    def _store(self, known: Stored | None) -> bool:
+        """Store what this process adds to what is known, and return whether that is in the store then."""
+        journal, now = self._journal, self._journal.clock.now()
+        version = journal.definition.version
+        before: Mapping[str, tuple[str, ...]] = known.change.effect_names if known else {}
+        names = _joined(before, journal.effects, journal.aliases)
+        if names == before:
+            return True
+        change = ChangeRequest(
+            id=self._id,
+            workflow=WORKFLOW,
+            definition_version=version,
+            subject=journal.definition.name,
+            state=_STATE,
+            form=Form(title=f"effects of {journal.definition.name}", applicant="itsm_workflow"),
+            created_at=known.change.created_at if known else now,
+            updated_at=now,
+            effect_names=names,
+        )
+        entry = Entry(
+            change_id=change.id,
+            seq=(known.seq if known else 0) + 1,
+            at=now,
+            trigger=_TRIGGER,
+            source=_STATE if known else "",
+            dest=_STATE,
+            actor=_ACTOR,
+            evidence=EffectNames(version=version, effects=names),
+        )
+        write, _ = self._codec.write(known, change, [entry], None, open_subject=None)
+        return journal.storage.commit([write])[0] is None
+
+
+def _joined(
+    known: Mapping[str, tuple[str, ...]],
+    brought: Mapping[str, tuple[str, ...]],
+    aliases: Mapping[str, tuple[str, ...]],
+) -> dict[str, tuple[str, ...]]:
+    """Return both; a name that is known under an alias stands for the new one until the version is raised."""
+    joined = dict(known)
+    for state, names in brought.items():
+        old = joined.get(state, ())
+        new = (name for name in names if not {name, *aliases.get(name, ())}.intersection(old))
+        joined[state] = (*old, *new)
+    return joined

@@ -1,0 +1,112 @@
+"""The delivery of one effect that is claimed: run it, and store what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import WITHDRAW
+from itsm_workflow.errors import GatewayError, GatewayMistake, StorageConflict, TransitionRefused, describe
+from itsm_workflow.gateway.asking import asked
+from itsm_workflow.gateway.checked import checked_withdrawal
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.effects import EffectCall
+from itsm_workflow.settle import Step
+from itsm_workflow.storage.protocol import ConflictKind
+
+if TYPE_CHECKING:
+    from itsm_workflow.change import ChangeRequest, Ticket
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.runtime.effects import EffectRegistry
+    from itsm_workflow.runtime.journal import Journal
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.settle import Deliver
+    from itsm_workflow.storage.codec import Stored
+
+WORKER = "worker"
+"""The actor of what the library does on its own."""
+
+_TRIES = 16
+_PROBLEMS = {
+    ev.Withdrawal.NOT_YET: "the ticket's flow has not reached its approval, so that it cannot be withdrawn yet",
+    ev.Withdrawal.UNKNOWN: "the gateway did not answer whether the ticket was withdrawn",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Courier:
+    """Delivers effects.
+
+    Attributes:
+        journal: The changes.
+        gateway: Withdraws tickets, which is the library's own effect.
+        effects: The functions of this process.
+        observers: Are told of a gateway's own mistakes.
+    """
+
+    journal: Journal
+    gateway: TicketGateway
+    effects: EffectRegistry
+    observers: Observers
+
+    def deliver(self, claimed: Stored, question: Deliver) -> tuple[Stored, bool]:
+        """Deliver the effect that a claim names.
+
+        Returns:
+            The change as it is stored then, and whether the work was done.
+        """
+        change, effect = claimed.change, claimed.change.expect_effect(question.effect)
+        result = ev.EffectResult(effect=effect.id, attempt=effect.attempts)
+        if effect.name == WITHDRAW:
+            result = self._withdraw(change, result, effect.actor)
+        else:
+            call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
+            try:
+                error = self.effects.deliver(call)
+            except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
+                self._record(claimed, attrs.evolve(result, error=describe(stop)))
+                raise
+            result = attrs.evolve(result, error=error)
+        return self._record(claimed, result), not result.error or result.withdrawal is ev.Withdrawal.NOT_YET
+
+    def _record(self, claimed: Stored, result: ev.EffectResult) -> Stored:
+        step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
+        for _ in range(_TRIES):
+            try:
+                return self.journal.commit_one(self.journal.fire(stored, [step], actor=WORKER))
+            except TransitionRefused:
+                return stored  # another worker, which took over when our claim ended, has recorded its delivery
+            except StorageConflict:
+                stored = self.journal.load(claimed.change.id)
+        raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
+
+    def _withdraw(self, change: ChangeRequest, result: ev.EffectResult, actor: str) -> ev.EffectResult:
+        ticket = change.expect_ticket()
+        wrong = error_of_another_gateway(ticket, self.gateway.name)
+        if wrong is not None:
+            return attrs.evolve(result, error=describe(wrong))
+        operator, reason = change.expect_attempt().creator, f"withdrawn by {actor or 'the applicant'}"
+        try:
+            withdrawal = asked(
+                "withdraw",
+                lambda: checked_withdrawal(self.gateway.withdraw(ticket, operator=operator, reason=reason)),
+            )
+        except GatewayMistake as error:
+            self.observers.on_trouble(change.id, error)
+            return attrs.evolve(result, withdrawal=ev.Withdrawal.UNKNOWN, error=describe(error))
+        except GatewayError as error:
+            return attrs.evolve(result, error=describe(error))
+        return attrs.evolve(result, withdrawal=withdrawal, error=_PROBLEMS.get(withdrawal, ""))
+
+
+def error_of_another_gateway(ticket: Ticket, name: str) -> GatewayError | None:
+    """Return the error for a ticket that another gateway filed, or None: one of ours may have its id and its sn."""
+    if ticket.gateway == name:
+        return None
+    return GatewayError(
+        f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, and this process asks "
+        f"{name!r}: open the store with the gateway that its changes were filed by",
+        endpoint="read",
+    )

@@ -1,0 +1,334 @@
+"""Filing: from what a host asks to a ticket, with the intent durable before the first byte is sent."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.budget import Budget
+from itsm_workflow.change import Phase
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
+from itsm_workflow.gateway.asking import asked, bounded, refused_by_service
+from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
+from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.ids import ulid
+from itsm_workflow.settle import Send, Step
+from itsm_workflow.storage.protocol import ConflictKind, Query
+from itsm_workflow.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from itsm_workflow.change import Form
+    from itsm_workflow.form import Asked, FormCheck, Problem
+    from itsm_workflow.gateway.checked import PageRule
+    from itsm_workflow.gateway.protocol import FoundTicket, TicketGateway
+    from itsm_workflow.runtime.catalogue import Catalogue
+    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.journal import Journal
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.secrets import Secret
+    from itsm_workflow.storage.codec import Stored
+
+_TRIES = 16
+
+FORM_LOOK = 2.0
+"""Seconds that reading the service's list of fields may take at most."""
+
+FORM_LOOK_LEAST = 0.25
+"""Seconds below which it is not begun; what is remembered of the list counts all the same."""
+
+
+class Filing:
+    """Drafts, revises and submits changes.
+
+    Args:
+        journal: The changes.
+        loop: Sends, and looks up what came of a send.
+        catalogue: Knows the names of the workflow's effects.
+        gateway: Checks forms.
+        observers: Are told of a gateway's own mistakes.
+        form_check: The host's own check of forms.
+        key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
+        entropy: Where ids and keys get their random bytes from.
+        shows: Tells the hosts whose ticket pages may be shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        loop: Loop,
+        catalogue: Catalogue,
+        gateway: TicketGateway,
+        observers: Observers,
+        form_check: FormCheck | None,
+        key_prefix: str,
+        entropy: Callable[[int], bytes],
+        shows: PageRule = any_host,
+    ) -> None:
+        self._journal = journal
+        self._loop = loop
+        self._catalogue = catalogue
+        self._gateway = gateway
+        self._observers = observers
+        self._form_check = form_check
+        self._key_prefix = key_prefix
+        self._entropy = entropy
+        self._shows = shows
+
+    def check(self, subject: object, asked: Asked, form_check: FormCheck | None = None) -> tuple[str, Form]:
+        """Return the subject as it is stored, and the form that was asked for.
+
+        Args:
+            subject: What the change is about.
+            asked: What the form is to say.
+            form_check: A check of this form, besides the workflow's own.
+
+        Raises:
+            InvalidForm: Something in them would be refused; all problems are listed.
+        """
+        problems = list(check_subject(subject))
+        try:
+            form = self.check_form(asked, form_check)
+        except InvalidForm as error:
+            raise InvalidForm([*problems, *error.problems]) from None
+        return normal_subject(subject), form
+
+    def check_form(self, asked: Asked, form_check: FormCheck | None = None) -> Form:
+        """Return the form that was asked for.
+
+        Args:
+            asked: What it is to say.
+            form_check: A check of this form, besides the workflow's own.
+
+        Raises:
+            InvalidForm: Something in it would be refused; all problems are listed.
+        """
+        wrong: tuple[Problem, ...] = ()
+        try:
+            form = make_form(**asked)
+        except InvalidForm as error:
+            wrong = error.problems
+            form = make_form(**sound_parts(asked, wrong))
+        told = {field for field, _, _ in wrong}
+        problems = [
+            *wrong,
+            *(one for one in self._problems(form, form_check) if not told & {one[0], one[0].partition("[")[0]}),
+        ]
+        if problems:
+            raise InvalidForm(problems)
+        return form
+
+    def check_users(self, form: Form, users: Mapping[str, object]) -> list[Problem]:
+        """Return what is wrong with the names of people, by field: what would be wrong with them as the applicant."""
+        problems: list[Problem] = []
+        for field, name in users.items():
+            wrong = list(check_user(field, name))
+            if not wrong:
+                asked = attrs.evolve(form, applicant=str(plain(name)))
+                found = self._gateway.check_form(asked)
+                wrong = [(field, value, rule) for part, value, rule in found if part == "applicant"]
+            problems += wrong
+        return problems
+
+    def _problems(self, form: Form, form_check: FormCheck | None = None) -> list[Problem]:
+        """Return what the gateway would refuse and what the host does not want, each rule once."""
+        found = list(self._gateway.check_form(form))
+        for check in (self._form_check, form_check):
+            found += check(form) if check is not None else ()
+        return list(dict.fromkeys(found))
+
+    def preview(
+        self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
+    ) -> Mapping[str, object]:
+        """Return the body that submitting the form would send, with an example of a key; nothing is sent or written.
+
+        Raises:
+            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+        """
+        service = checked_service(self._gateway.service())
+        self._check_service_form(form, service, Budget(FORM_LOOK, elapsed=self._journal.clock.elapsed), FORM_LOOK)
+        submission = self._submission(form, number=1, service=service)
+        subject = self._new_id()  # of no change that is stored
+        change = self._journal.draft(
+            change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
+        ).stored.change
+        attempt = change.expect_attempt()
+        url, headers = address(change.id, attempt.number)
+        request = CreateRequest(
+            form=form, attempt=attempt, callback_url=url, callback_headers=dict.fromkeys(headers, "***")
+        )
+        return self._gateway.preview(request)
+
+    def draft(self, subject: str, form: Form, actor: str) -> Stored:
+        """Store a draft; it claims nothing."""
+        prepared = self._journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
+        return self._journal.commit_one(prepared)
+
+    def revise(self, change_id: str, form: Form, actor: str) -> Stored:
+        """Store another form of a draft."""
+        journal, revised = self._journal, [Step(Trigger.REVISE, ev.Drafted(form=form))]
+        for _ in range(_TRIES):
+            try:
+                return journal.commit_one(journal.fire(journal.load(change_id), revised, actor=actor))
+            except StorageConflict:
+                continue  # somebody revised or submitted it: see whether it still is a draft
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+
+    def submit(self, change_id: str, actor: str) -> Stored:
+        """Submit a draft and send it.
+
+        Raises:
+            TransitionRefused: It is no draft.
+            AlreadyApplied: Another change of its subject is open.
+            DefinitionError: The store knows effects of the workflow that this process does not name.
+        """
+        budget = self._begin()
+        for _ in range(_TRIES):
+            stored = self._journal.load(change_id)
+            form = stored.change.form
+            problems = self._problems(form)
+            if problems:
+                raise InvalidForm(problems)
+            steps = self._to_sending(stored.change.subject, form, budget)
+            since = self._journal.clock.elapsed()
+            prepared = self._journal.fire(stored, steps, actor=actor)
+            try:
+                marked = self._journal.commit_one(prepared)
+            except StorageConflict:
+                continue  # somebody revised or submitted it: see whether it still is a draft
+            return self._send(marked, since, budget)
+        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+
+    def apply(self, subject: str, form: Form, actor: str) -> Stored:
+        """Draft and submit in one commit, or revise and submit the draft that the subject has.
+
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+            DefinitionError: The store knows effects of the workflow that this process does not name.
+        """
+        journal, budget = self._journal, self._begin()
+        for _ in range(_TRIES):
+            draft = self._draft_of(subject)
+            steps = self._to_sending(subject, form, budget)
+            since = journal.clock.elapsed()
+            if draft is None:
+                prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
+            else:
+                prepared = journal.fire(draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
+            try:
+                marked = journal.commit_one(prepared)
+            except StorageConflict:
+                continue  # somebody submitted or revised the draft: look again what the subject has
+            return self._send(marked, since, budget)
+        raise StorageConflict(change_id=draft.change.id if draft else subject, kind=ConflictKind.VERSION.value)
+
+    def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
+        """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.
+
+        Raises:
+            TransitionRefused: The gateway shows no such ticket, or several.
+        """
+        change = self._journal.load(change_id).change
+        skew = self._journal.policy.clock_skew
+        attempt = change.attempt
+        found: tuple[FoundTicket, ...] = ()
+        if attempt is not None:
+            sent = SentTicket.of(change, skew)
+            found = asked("look_up", lambda: checked_found(self._gateway.find_by_sn(sn, sent), self._shows))
+        matching = [one for one in found if ticket_id in {None, one.id}]
+        if attempt is None or len(matching) != 1:
+            ids = ", ".join(one.id for one in found) or "none"
+            wanted = f"ticket {sn}" + (f" with id {ticket_id}" if ticket_id else "")
+            reason = f"the gateway shows {len(matching)} of {wanted}; ids with that number: {ids}"
+            raise TransitionRefused(state=change.state, trigger=Trigger.RECORD_TICKET, reason=reason)
+        ticket = matching[0]
+        differences = (*ticket.differences, *ticket.unseen)
+        if ticket.key != attempt.key and not any(one.startswith("key:") for one in differences):
+            shown = f"shows {ticket.key}" if ticket.key else "not shown"
+            differences = (f"key: sent {attempt.key}, {shown}", *differences)
+        return ev.TicketConfirmed(
+            gateway=self._gateway.name,
+            id=ticket.id,
+            sn=ticket.sn,
+            url=ticket.url,
+            key=ticket.key,
+            creator=ticket.creator,
+            channel=ev.Channel.OPERATOR,
+            differences=differences,
+            override=override,
+        )
+
+    def _begin(self) -> Budget:
+        """Return the time that a submission may take from now, if this process names every effect."""
+        journal = self._journal
+        self._catalogue.check()
+        return Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
+
+    def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:
+        """Send what was marked for it, and look up what came of it while there is time."""
+        attempt, loop = submitted.change.expect_attempt(), self._loop.within(budget)
+        if attempt.phase is Phase.QUEUED:
+            return submitted
+        stored, _ = loop.ask(submitted, Send(number=attempt.number, owner=attempt.owner), since)
+        return loop.advance(stored.change.id) if budget.left and loop.is_due(stored) else stored
+
+    def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
+        """Return what submits a form and, if there is time to send it, marks it for that. May look up the service.
+
+        Raises:
+            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+        """
+        gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
+        service, least = checked_service(gateway.service()), self._journal.policy.send_least.total_seconds()
+        # Half of what the create can spare, so that a list that does not come leaves the create its time.
+        self._check_service_form(form, service, budget, (budget.left - least) / 2)
+        submission = self._submission(form, number=self._journal.highest_submission(subject) + 1, service=service)
+        if budget.left < least:
+            return [submission]
+        return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]
+
+    def _check_service_form(self, form: Form, service: str, budget: Budget, seconds: float) -> None:
+        """Hold a form against the service's list of fields, which may be read for so many seconds.
+
+        Raises:
+            InvalidForm: Something in it is forbidden; all problems are listed.
+        """
+        look = budget.part(min(seconds, FORM_LOOK) if seconds >= FORM_LOOK_LEAST else 0.0)
+        problems = refused_by_service(self._gateway, form, service, look, partial(self._observers.on_trouble, ""))
+        if problems:
+            raise InvalidForm(problems)
+
+    def _submission(self, form: Form, *, number: int, service: str) -> Step:
+        submission = ev.Submission(
+            key=self._key_prefix + self._new_id(),
+            creator=form.applicant,
+            service=service,
+            owner=self._loop.owner,
+            number=number,
+            effects=self._journal.effects,
+        )
+        return Step(Trigger.SUBMIT, submission)
+
+    def _draft_of(self, subject: str) -> Stored | None:
+        """Return the subject's newest draft, or None.
+
+        Raises:
+            AlreadyApplied: A change of the subject is open.
+        """
+        journal, definition = self._journal, self._journal.definition
+        for row in journal.rows(Query(open_subject=journal.held(subject))):
+            raise AlreadyApplied(subject=subject, change_id=row.id)
+        draft = None  # the last by its id, which is the order of a query
+        for page in journal.pages(Query(workflow=definition.name, subject=subject, states=(definition.initial.value,))):
+            draft = page[-1] if page else draft
+        return draft
+
+    def _new_id(self) -> str:
+        return ulid(self._journal.clock.now(), self._entropy)

@@ -1,0 +1,385 @@
+"""Changes in a store: load one, fire triggers on it, commit. The only module that commits changes."""
+
+from __future__ import annotations
+
+import functools
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import Moment
+from itsm_workflow.errors import (
+    AlreadyApplied,
+    ChangeNotFound,
+    StorageConflict,
+    StorageCorrupt,
+    StorageSchemaError,
+    StorageUnavailable,
+)
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.machine.clock_skew import put_right
+from itsm_workflow.machine.due import next_due
+from itsm_workflow.machine.engine import fire, open_change
+from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
+from itsm_workflow.settle import Step
+from itsm_workflow.storage.codec import LAST, START, Codec, Stored, digest
+from itsm_workflow.storage.protocol import ConflictKind, Order, Query
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from itsm_workflow.change import ChangeRequest, Entry, Form
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.machine.definition import WorkflowDefinition
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.storage.protocol import Conflict, EntryRow, Row, StorageBackend, Write
+
+_PAGE = 500
+
+
+@attrs.frozen(kw_only=True)
+class Prepared:
+    """A write that was thought through and not committed yet.
+
+    Attributes:
+        write: What the store gets.
+        before: The change as it was read; None for a new one.
+        stored: What will be stored once the write succeeded.
+        entries: What will be new in the history.
+        looked: Whether the gateway was asked for it.
+    """
+
+    write: Write
+    before: Stored | None
+    stored: Stored
+    entries: tuple[Entry, ...]
+    looked: bool
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to store: an entry, or after a look another time of the next look."""
+        return bool(self.entries) or (
+            self.looked and self.before is not None and self.before.due_at != self.stored.due_at
+        )
+
+
+@attrs.define(kw_only=True)
+class Page:
+    """A page of changes.
+
+    Attributes:
+        changes: Those that could be read.
+        unreadable: The rows of the others, each with what went wrong.
+    """
+
+    changes: list[Stored] = attrs.field(factory=list)
+    unreadable: list[tuple[Row, Exception]] = attrs.field(factory=list)
+
+
+class Journal:
+    """The changes of one workflow in one store.
+
+    Args:
+        storage: The store.
+        definition: The workflow.
+        policy: The timings in force.
+        clock: Tells the time of every entry.
+        effects: By state, the names of the workflow's effects.
+        aliases: By name, the names that an effect had before.
+        observers: Are told after each commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: StorageBackend,
+        definition: WorkflowDefinition,
+        policy: Policy,
+        clock: Clock,
+        effects: Mapping[str, tuple[str, ...]],
+        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        observers: Observers,
+    ) -> None:
+        self.storage = storage
+        self.definition = definition
+        self.policy = policy
+        self.clock = clock
+        self.effects = effects
+        self.aliases = aliases
+        self._observers = observers
+        self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
+
+    def load(self, change_id: str) -> Stored:
+        """Return a change.
+
+        Raises:
+            ChangeNotFound: The store has none of that id in this workflow.
+            StorageCorrupt: It cannot be read.
+            StorageSchemaError: A newer version of the library or of the workflow wrote it.
+        """
+        return self.read(self._row(change_id))
+
+    def pages(self, query: Query) -> Iterator[list[Stored]]:
+        """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
+
+        Args:
+            query: What to find; its limit is the size of a page.
+        """
+        return (page.changes for page in self.read_pages(query))
+
+    def read_pages(self, query: Query) -> Iterator[Page]:
+        """Yield the pages of what matches; a change that cannot be read does not keep the others from being read.
+
+        Observers are notified of each one, whatever the reason: it is damaged, a newer version wrote it, or a due rule
+        of the host failed on it.
+        """
+        for rows in self._pages(query):
+            page = Page()
+            for row in rows:
+                try:
+                    page.changes.append(self.read(row))
+                except StorageUnavailable:
+                    raise  # for all of them
+                except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
+                    page.unreadable.append((row, error))
+                    self._observers.on_trouble(row.id, error, doing="the change cannot be read")
+            yield page
+
+    def rows(self, query: Query) -> Iterator[Row]:
+        """Yield the rows that match, page by page, undecoded: a damaged one is among them."""
+        for rows in self._pages(query):
+            yield from rows
+
+    def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
+        """Return the highest number of the subject's submissions, 0 if it has none.
+
+        Args:
+            subject: The subject.
+            besides: The id of a change that is left out.
+
+        Raises:
+            StorageCorrupt: No number can follow it, so it is not one that was written.
+        """
+        query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
+        newest = next((row for row in self.rows(query) if row.id != besides), None)
+        highest = (newest and newest.submission) or 0
+        if newest is not None and highest > LAST:
+            message = f"change {newest.id} is not stored as this version wrote it: submission: {highest} is too high"
+            raise StorageCorrupt(message, change_id=newest.id)
+        return highest
+
+    def held(self, subject: str) -> str:
+        """Return the text that is unique in the store for the open change of a subject."""
+        return f"{self.definition.name}:{subject}"
+
+    def find(self, query: Query) -> Iterator[Stored]:
+        """Yield all changes that match, page by page.
+
+        Raises:
+            StorageCorrupt: One of them cannot be read.
+            StorageSchemaError: A newer version wrote one of them.
+        """
+        for rows in self._pages(query):
+            yield from map(self.read, rows)
+
+    def _pages(self, query: Query) -> Iterator[tuple[Row, ...]]:
+        following: Query | None = query
+        while following is not None:
+            found = self.storage.find(following)
+            following = attrs.evolve(query, after=found.next) if found.next else None
+            yield found.rows
+
+    def history(self, change_id: str) -> list[Entry]:
+        """Return the whole history, its chain of digests checked from the first entry to the one the change names.
+
+        Entries that were added while it was read belong to it; a change that is read again after them must name the
+        last of them, since an entry and the change that names it are committed together.
+
+        Raises:
+            ChangeNotFound: The store has no such change in this workflow.
+            StorageCorrupt: An entry was edited, removed, added or moved; the error names the first that shows it.
+        """
+        stored, heads = self.load(change_id), [START]
+        found: list[Entry] = []
+        while True:
+            for rows in self._entries(change_id, len(found)):
+                found += self._codec.entries(rows, previous=heads[-1])
+                heads += map(digest, rows)
+            if stored.seq > len(found) or heads[stored.seq] != stored.head:
+                message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
+                raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
+            if stored.seq == len(found):
+                return found
+            stored = self.load(change_id)
+            if stored.seq < len(found):
+                message = f"entry {stored.seq + 1} of change {change_id} was never committed: the change ends before it"
+                raise StorageCorrupt(message, change_id=change_id, seq=stored.seq + 1)
+
+    def _entries(self, change_id: str, after: int | None) -> Iterator[tuple[EntryRow, ...]]:
+        while after is not None:
+            rows = self.storage.history(change_id, after, _PAGE)
+            yield rows.entries
+            after = rows.next_seq
+
+    def read(self, row: Row) -> Stored:
+        """Return the change in a row, without times of a clock that was ahead.
+
+        Raises:
+            StorageCorrupt: It cannot be read.
+            StorageSchemaError: A newer version of the library or of the workflow wrote it.
+        """
+        stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
+        change = stored.change
+        if change.definition_version > definition.version or change.state not in set(definition.states):
+            message = (
+                f"change {change.id} stands in state {change.state!r} of {definition.name} version "
+                f"{change.definition_version}, and this process has version {definition.version}: update it"
+            )
+            raise StorageSchemaError(message)
+        # The definition may say another thing of the state than when it was stored.
+        change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
+        failed = functools.partial(self._tell_of_rule, change)
+        change, due_at = put_right(definition, change, stored.due_at, now, self.policy, failed=failed)
+        return attrs.evolve(stored, change=change, due_at=due_at)
+
+    def _row(self, change_id: str) -> Row:
+        row = self.storage.get(change_id)
+        if row is None:
+            raise ChangeNotFound(name=change_id)
+        if row.workflow != self.definition.name:
+            self._codec.read(row)  # the name may be what is damaged; then the change is not another workflow's
+            raise ChangeNotFound(name=change_id)
+        return row
+
+    def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
+        """Prepare a new change, with triggers fired on it at once."""
+        now = self.clock.now()
+        change, entry = open_change(
+            self.definition,
+            change_id=change_id,
+            subject=str.__str__(subject),  # a member of a host's enum is a text, too; a row holds no class of anybody's
+            form=form,
+            now=now,
+            actor=actor,
+        )
+        return self._prepared(None, change, [entry], steps, now, actor, looked=False)
+
+    def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str, looked: bool = False) -> Prepared:
+        """Prepare the firing of triggers in order.
+
+        Args:
+            stored: The change as it was read.
+            steps: What to fire.
+            actor: On whose behalf.
+            looked: The gateway was asked for this: then the time of the next look moves even if nothing is new.
+
+        Raises:
+            TransitionRefused: The machine refused one of them; nothing is prepared.
+        """
+        return self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
+
+    def claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
+        """Prepare a claim: the change falls due again at ``until``, unless an answer was stored by then."""
+        prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
+        return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
+
+    def moment(self, gateway: dt.datetime | None = None) -> Moment:
+        """Return the present by every clock at hand; ``gateway`` is the ``Date`` of its last answer."""
+        boot_id, boot = self.clock.boot()
+        return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
+
+    def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
+        """Store what was prepared, and tell the observers of what was stored."""
+        conflicts = self.storage.commit([one.write for one in prepared])
+        for one, conflict in zip(prepared, conflicts, strict=True):
+            if conflict is None:
+                for entry in one.entries:
+                    self._observers.on_entry(one.stored.change, entry)
+        return conflicts
+
+    def commit_one(self, prepared: Prepared) -> Stored:
+        """Store one change; without news nothing is written.
+
+        Raises:
+            AlreadyApplied: Its subject is held by another open change.
+            StorageConflict: Somebody else wrote first.
+        """
+        if prepared.before is not None and not prepared.is_news:
+            return prepared.before
+        conflict = self.commit([prepared])[0]
+        if conflict is None:
+            return prepared.stored
+        if conflict.kind is ConflictKind.SUBJECT:
+            subject = prepared.stored.change.subject
+            raise AlreadyApplied(subject=subject, change_id=conflict.holder or "unknown")
+        raise StorageConflict(change_id=conflict.change_id, kind=conflict.kind.value, holder=conflict.holder or "")
+
+    def _prepared(  # noqa: PLR0917 - private, and each argument is another thing
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: list[Entry],
+        steps: Sequence[Step],
+        now: dt.datetime,
+        actor: str,
+        *,
+        looked: bool,
+    ) -> Prepared:
+        seq = (before.seq if before else 0) + len(entries)
+        for step in self._numbered(change, steps):
+            change, entry = fire(
+                self.definition,
+                change,
+                step.trigger,
+                step.evidence,
+                now=now,
+                policy=self.policy,
+                seq=seq + 1,
+                actor=actor,
+                effects=self.effects,
+                aliases=self.aliases,
+            )
+            if entry is not None:
+                entries.append(entry)
+                seq += 1
+        failed = functools.partial(self._tell_of_rule, change)
+        due_at = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
+        return self._write(before, change, tuple(entries), due_at, looked=looked)
+
+    def _tell_of_rule(self, change: ChangeRequest, error: Exception) -> None:
+        rule = f"the due rule of state {change.state} failed, so that the change is polled"
+        self._observers.on_trouble(change.id, error, doing=rule)
+
+    def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
+        """Return the steps, with a higher submission number first where the change needs one.
+
+        A change leaves the filing state only as its subject's newest submission. The number was read before the commit
+        that claimed the subject, so that others may have been submitted in between. Since that commit no other change
+        of the subject can be: what is read now stays so.
+        """
+        definition, asking = self.definition, self.definition.roles.asking
+        if change.state != asking:
+            return steps
+        rows = [row for step in steps for row in definition.rows(asking, step.trigger)]
+        if all(row.dest in {None, asking} for row in rows):
+            return steps
+        highest = self.highest_submission(change.subject, besides=change.id)
+        if change.submission > highest:
+            return steps
+        return (Step(Trigger.RENUMBER, SubmissionNumber(number=highest + 1)), *steps)
+
+    def _write(
+        self,
+        before: Stored | None,
+        change: ChangeRequest,
+        entries: tuple[Entry, ...],
+        due_at: dt.datetime | None,
+        *,
+        looked: bool,
+    ) -> Prepared:
+        held = self.held(change.subject) if self.definition.is_open(change) else None
+        write, stored = self._codec.write(before, change, entries, due_at, open_subject=held)
+        return Prepared(write=write, before=before, stored=stored, entries=entries, looked=looked)

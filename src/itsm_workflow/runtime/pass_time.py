@@ -1,0 +1,63 @@
+"""The time of one pass: when it begins nothing more, and how long what it reads from the gateway may take."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from itsm_workflow.budget import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from itsm_workflow.policy import Policy
+
+_SHORTEST = 1e-6  # a budget is above 0, and `Policy.look_least` may be 0
+
+
+class PassTime:
+    """The time of one pass, counted from now.
+
+    Args:
+        seconds: The pass begins nothing more after that time; None is no bound.
+        policy: The timings in force.
+        elapsed: Seconds that never go back.
+    """
+
+    def __init__(self, seconds: float | None, *, policy: Policy, elapsed: Callable[[], float]) -> None:
+        self._elapsed = elapsed
+        self._began = elapsed()
+        self._ends_at = math.inf if seconds is None else self._began + seconds
+        self._lease = policy.read_lease.total_seconds()
+        self._least = policy.look_least.total_seconds()
+
+    @property
+    def taken(self) -> float:
+        """Seconds since the pass began."""
+        return self._elapsed() - self._began
+
+    def is_over(self) -> bool:
+        """Return whether nothing more may be begun."""
+        return self._elapsed() >= self._ends_at
+
+    def is_aging(self, claimed: float) -> bool:
+        """Return whether a claim is to be renewed before its change is asked about.
+
+        Args:
+            claimed: The clock's `elapsed` when the claim was begun.
+        """
+        return self._elapsed() >= claimed + self._lease / 4
+
+    def list_budget(self) -> Budget:
+        """Return the time of what is asked before any change is looked at: half of the pass, so that changes are."""
+        left = self._began + (self._ends_at - self._began) / 2 - self._elapsed()
+        return Budget(max(left, _SHORTEST), elapsed=self._elapsed)
+
+    def look_budget(self, claimed: float) -> Budget:
+        """Return the time of a look: what is left of the pass and `Policy.look_least`, or of the lease of its claim.
+
+        Args:
+            claimed: The clock's `elapsed` when the claim was begun.
+        """
+        left = min(claimed + self._lease, self._ends_at + self._least) - self._elapsed()
+        return Budget(max(left, self._least, _SHORTEST), elapsed=self._elapsed)

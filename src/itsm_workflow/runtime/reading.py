@@ -1,0 +1,217 @@
+"""The looks of a pass: changes about which the gateway is only read, claimed in groups and asked a few at a time.
+
+No claim ages while others are asked about: the claims that wait are renewed, and each look ends with its lease. What
+was claimed and not asked about when the time of the pass is over falls due again as before.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import datetime as dt
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from itsm_workflow.change import AttentionReason
+from itsm_workflow.errors import GatewayError
+from itsm_workflow.gateway.asking import asked, bounded
+from itsm_workflow.gateway.checked import checked_results
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.runtime.courier import WORKER
+from itsm_workflow.settle import Read, ReadAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from itsm_workflow.change import Ticket
+    from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
+    from itsm_workflow.policy import Policy
+    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.isolation import Isolation
+    from itsm_workflow.runtime.journal import Journal, Prepared
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.runtime.pass_time import PassTime
+    from itsm_workflow.settle import LookupAnswer, Plan
+    from itsm_workflow.storage.codec import Stored
+
+    Answers = Sequence[ReadAnswer | LookupAnswer]
+
+_EVERY = dt.timedelta(hours=1)
+
+
+@attrs.frozen(kw_only=True)
+class _Look:
+    """One change to look into.
+
+    Attributes:
+        before: The change as it was read.
+        stored: The change as its last claim left it.
+        plan: The question.
+        claimed: The clock's `elapsed` when that claim was begun.
+    """
+
+    before: Stored
+    stored: Stored
+    plan: Plan
+    claimed: float
+
+
+@attrs.frozen(kw_only=True)
+class Looks:
+    """Asks about changes and stores what the answers decide.
+
+    Attributes:
+        time: The time of the pass.
+        readers: How many looks are asked at once, each in a thread of its own; 1 uses no thread.
+    """
+
+    journal: Journal
+    loop: Loop
+    gateway: TicketGateway
+    observers: Observers
+    isolation: Isolation
+    time: PassTime
+    readers: int
+
+    def look(self, planned: Sequence[tuple[Stored, Plan]]) -> list[str]:
+        """Look into a group of changes, and return what became of each: a name of a `Report`'s count.
+
+        Those that were not asked about because the time was over are left out.
+        """
+        now = self.journal.clock.elapsed()
+        looks = [_Look(before=stored, stored=stored, plan=plan, claimed=now) for stored, plan in planned]
+        if self.time.is_over() or not looks:
+            return []
+        won, counted = self._committed(looks, lambda one: self.loop.claim(one.stored, one.plan))
+        results, waiting = self._results(won), []
+        for one in won:
+            result = results.get(one.stored.change.id)
+            if result is None or result.status in ev.ENDED:
+                waiting.append(one)
+                continue
+            answer = ReadAnswer(snapshot=_open_snapshot(result, self.journal.clock.now()))
+            counted.append(self.isolation.outcome(one.before, self._record, one, partial(list, [answer])))
+        return counted + self._ask(waiting)
+
+    def _ask(self, waiting: list[_Look]) -> list[str]:
+        """Ask about each by itself, as many at once as there are readers."""
+        counted: list[str] = []
+        asked: dict[cf.Future[Answers], _Look] = {}
+        # The first is asked by itself: a gateway that has rested lets one call through to see whether it is back.
+        at_once = 1
+        with cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look") as pool:  # no thread before one is needed
+            while waiting or asked:
+                if waiting and self.time.is_over():
+                    self._release(waiting)
+                    waiting = []
+                elif waiting and self.time.is_aging(waiting[0].claimed):
+                    waiting, lost = self._renewed(waiting)
+                    counted += lost
+                while waiting and len(asked) < at_once and not self.time.is_over():
+                    one = waiting.pop(0)
+                    asked[self._begun(one, pool if at_once > 1 else None)] = one
+                at_once = self.readers
+                answered = cf.wait(asked, return_when=cf.FIRST_COMPLETED).done
+                for answers in [each for each in asked if each in answered]:
+                    one = asked.pop(answers)
+                    counted.append(self.isolation.outcome(one.before, self._record, one, answers.result))
+        return counted
+
+    def _begun(self, one: _Look, pool: cf.Executor | None) -> cf.Future[Answers]:
+        ask = partial(self.loop.within(self.time.look_budget(one.claimed)).look, one.stored.change, one.plan.question)
+        return _done(ask) if pool is None else pool.submit(ask)
+
+    def _record(self, one: _Look, answers: Callable[[], Answers]) -> tuple[Stored, bool]:
+        stored, answered = self.loop.record_look(one.stored, one.plan.question, answers(), self.time)
+        return self.loop.go_on(stored, self.time), answered
+
+    def _renewed(self, waiting: Sequence[_Look]) -> tuple[list[_Look], list[str]]:
+        until = self.journal.clock.now() + self.journal.policy.read_lease
+        return self._committed(waiting, lambda one: self.journal.claim(one.stored, (), until=until, actor=WORKER))
+
+    def _release(self, waiting: Sequence[_Look]) -> None:
+        """Let what was claimed and not asked about be due as it was."""
+        now = self.journal.clock.now()
+        self._committed(
+            waiting, lambda one: self.journal.claim(one.stored, (), until=one.before.due_at or now, actor=WORKER)
+        )
+
+    def _committed(self, looks: Sequence[_Look], prepare: Callable[[_Look], Prepared]) -> tuple[list[_Look], list[str]]:
+        """Commit a claim of each in one commit, and return those that are claimed, and what became of the others."""
+        since = self.journal.clock.elapsed()
+        made = [(one, self.isolation.prepared(one.stored.change.id, partial(prepare, one))) for one in looks]
+        claims = [(one, claim) for one, claim in made if claim is not None]
+        won, counted = [], ["unreadable"] * (len(looks) - len(claims))
+        for (one, claim), lost in zip(claims, self.isolation.commit([claim for _, claim in claims]), strict=True):
+            if lost:
+                counted.append(lost)
+            else:
+                won.append(attrs.evolve(one, stored=claim.stored, claimed=since))
+        return won, counted
+
+    def _results(self, won: Sequence[_Look]) -> Mapping[str, TicketResult]:
+        """Ask for many results at once, and return them by change.
+
+        Only of our own tickets, since the read is destructive. One of another gateway may have the id of one of these.
+        Nor of those whose flow may not have begun: a result does not show that.
+        """
+        policy = self.journal.policy
+        ours = {
+            one.stored.change.id: ticket
+            for one in won
+            if isinstance(one.plan.question, Read)
+            and (ticket := one.stored.change.ticket)
+            and self.loop.foreign(ticket) is None
+            and not _is_read_in_full(one.before, ticket, self.journal.clock.now(), policy)
+        }
+        if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
+            return {}
+        budget = self.time.look_budget(won[0].claimed)
+        gateway = bounded(self.gateway, budget, partial(self.observers.on_trouble, ""))
+        tickets = list(ours.values())
+        try:
+            results = asked("results", lambda: checked_results(gateway.results(tickets), tickets))
+        except GatewayError as error:
+            self.observers.on_trouble("", error)
+            return {}
+        return {name: results[ticket.id] for name, ticket in ours.items() if ticket.id in results}
+
+
+def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
+    """Ask at once; what is raised is raised where the answers are stored, as from a thread."""
+    answers: cf.Future[Answers] = cf.Future()
+    try:
+        answers.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - as above
+        answers.set_exception(error)
+    return answers
+
+
+def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
+    """Tell whether the look is to show whether a step of the ticket's flow runs.
+
+    It is while attention says that none does; in the first look by which one should; and once an hour from then on,
+    since that one may have failed.
+    """
+    attention, age = stored.change.attention, now - ticket.recorded_at - policy.not_started
+    if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
+        return True
+    if age < dt.timedelta():
+        return False
+    mark = now - age % _EVERY
+    return mark > (stored.due_at or now) - policy.poll  # no look has been since then
+
+
+def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:
+    """Return the snapshot of a ticket that has not ended; its page would tell nothing more."""
+    return ev.Snapshot(
+        ticket_id=result.ticket_id,
+        sn=result.sn,
+        status=result.status,
+        word=result.word,
+        seen_at=now,
+        result_status=result.status,
+        approve_result=result.approve_result,
+        closed_by=result.closed_by,
+    )

@@ -1,0 +1,255 @@
+"""One pass over all that is due: page by page, claim, ask the gateway, store what the answers decide.
+
+What changes the world, a send or an effect, is claimed and done one at a time. What only reads the gateway is claimed
+in groups and read a few at a time, see `Looks`. Once its time is over, the pass begins nothing. What goes wrong with
+one change is reported and holds no other change up.
+
+A plain function: cron, a management command, a scheduler or a task queue call it. Several may run at once; each due
+change is claimed by one of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from itsm_workflow.clock import to_micros
+from itsm_workflow.errors import GatewayError, StorageUnavailable
+from itsm_workflow.gateway.asking import asked, bounded, resting
+from itsm_workflow.gateway.checked import checked_numbers
+from itsm_workflow.gateway.protocol import SupportsUndelivered
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.courier import WORKER
+from itsm_workflow.runtime.executor import GATEWAY
+from itsm_workflow.runtime.isolation import POISON, Isolation
+from itsm_workflow.runtime.journal import Page
+from itsm_workflow.runtime.notices import EndedNotices
+from itsm_workflow.runtime.pass_time import PassTime
+from itsm_workflow.runtime.reading import Looks
+from itsm_workflow.settle import Deliver, Send, Step
+from itsm_workflow.storage.protocol import Cursor, Order, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from itsm_workflow.gateway.protocol import TicketGateway
+    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.journal import Journal, Prepared
+    from itsm_workflow.runtime.observers import Observers
+    from itsm_workflow.settle import Plan
+    from itsm_workflow.storage.codec import Stored
+
+    Planned = tuple[Stored, Plan | None]
+
+T = TypeVar("T")
+
+PAGE = 100
+"""How many changes are read in one page."""
+
+GROUP = 25
+"""How many changes are claimed in one commit."""
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What a pass did. ``due == moved + unchanged + busy + failed + unreadable``.
+
+    Attributes:
+        due: Changes that were due and looked at.
+        moved: Their history has new entries.
+        unchanged: The gateway was asked, and nothing is new.
+        busy: Another worker moved them first.
+        failed: Their question was not answered, or their effect failed; they fall due again.
+        unreadable: They could not be read, planned or stored: they are damaged, or a rule of the host failed on them.
+            Observers were notified of each, and they do not count against ``limit``.
+        undelivered: Changes that the gateway listed as called back in vain.
+        seconds: How long it took.
+        finished: False if something ended the pass before all that was due had been looked at.
+        stopped: What that was, in words; empty if nothing did.
+    """
+
+    due: int = 0
+    moved: int = 0
+    unchanged: int = 0
+    busy: int = 0
+    failed: int = 0
+    unreadable: int = 0
+    undelivered: int = 0
+    seconds: float = 0.0
+    finished: bool = True
+    stopped: str = ""
+
+
+_COUNTS = ("moved", "unchanged", "busy", "failed", "unreadable")
+
+
+@attrs.frozen(kw_only=True)
+class Reconciler:
+    """Passes over one workflow's due changes."""
+
+    journal: Journal
+    loop: Loop
+    gateway: TicketGateway
+    observers: Observers
+
+    @property
+    def _isolation(self) -> Isolation:
+        return Isolation(journal=self.journal, observers=self.observers)
+
+    def run(
+        self,
+        *,
+        limit: int | None = None,
+        seconds: float | None = None,
+        readers: int = 4,
+        progress: Callable[[Report], object] | None = None,
+    ) -> Report:
+        """Look at what is due now, oldest first.
+
+        Args:
+            limit: Look at most at so many changes; those that cannot be read, and what is another process's to do, do
+                not count.
+            seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
+                The list of undelivered callbacks may take half of it, so that changes are looked at as well.
+            readers: How many changes' looks are asked at once, each in a thread of its own; 1 uses no thread.
+            progress: Is called with the report so far, after each page.
+        """
+        time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
+        report, left = Report(undelivered=self._mark_undelivered(time)), limit
+        stopped = self._stopped(left, time)
+        for page in chain(self._due(), self._too_far_ahead()) if not stopped else ():
+            planned, broken = self._plan(page.changes)
+            ours = [one for one in planned if one[1] is not None or not self.loop.leaves(one[0])]
+            counted = ["unreadable"] * (len(page.unreadable) + broken) + ["unchanged"] * (len(planned) - len(ours))
+            while ours and left != 0 and not time.is_over():
+                size = GROUP if left is None else min(GROUP, left)
+                group, ours = ours[:size], ours[size:]
+                done = self._settle(group, self._looks(time, readers))
+                counted += done
+                left = None if left is None else left - (len(done) - done.count("unreadable"))
+            report = attrs.evolve(
+                report,
+                due=report.due + len(counted),
+                **{kind: getattr(report, kind) + counted.count(kind) for kind in _COUNTS},
+                seconds=time.taken,
+            )
+            if progress is not None:
+                progress(report)
+            stopped = self._stopped(left, time)
+            if stopped:
+                break
+        return attrs.evolve(report, seconds=time.taken, finished=not stopped, stopped=stopped)
+
+    def _looks(self, time: PassTime, readers: int) -> Looks:
+        return Looks(
+            journal=self.journal,
+            loop=self.loop,
+            gateway=self.gateway,
+            observers=self.observers,
+            isolation=self._isolation,
+            time=time,
+            readers=readers,
+        )
+
+    def _stopped(self, left: int | None, time: PassTime) -> str:
+        """Return what ends the pass here, in words; empty if nothing does."""
+        if left == 0:
+            return "the limit was reached"
+        if time.is_over():
+            return "its time was used up"
+        return resting(self.gateway, partial(self.observers.on_trouble, ""))
+
+    def _due(self) -> Iterator[Page]:
+        # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
+        return self.journal.read_pages(self._by_due_time(due_before=to_micros(self.journal.clock.now())))
+
+    def _too_far_ahead(self) -> Iterator[Page]:
+        """Yield what was put off further than anything ever is, by a clock that stood ahead."""
+        horizon = self.journal.policy.horizon(self.journal.clock.now())
+        for page in self.journal.pages(self._by_due_time(after=Cursor(value=to_micros(horizon), id=""))):
+            due = [stored for stored in page if self.loop.is_due(stored)]
+            if due:
+                yield Page(changes=due)
+
+    def _by_due_time(self, **bounds: Any) -> Query:
+        return Query(workflow=self.journal.definition.name, order=Order.DUE_AT, limit=PAGE, **bounds)
+
+    def _plan(self, page: Sequence[Stored]) -> tuple[list[Planned], int]:
+        """Return each change with its question, and how many have none because planning them failed."""
+        planned: list[Planned] = []
+        for stored in page:
+            try:
+                planned.append((stored, self.loop.plan(stored)))
+            except StorageUnavailable:
+                raise  # for all of them
+            except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
+                self.observers.on_trouble(stored.change.id, error, doing=POISON)
+        return planned, len(page) - len(planned)
+
+    def _settle(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
+        """Do what each of some changes is due for, and return what became of each: a name of a `Report`'s count.
+
+        Those that were not begun because the time was over are left out.
+        """
+        asked = [(stored, plan) for stored, plan in planned if plan and not isinstance(plan.question, Send | Deliver)]
+        counted = looks.look(asked)
+        for stored, plan in planned:
+            if looks.time.is_over():
+                break
+            if plan is None:
+                counted.append(self._isolation.outcome(stored, self._put_off, stored))
+            elif isinstance(plan.question, Send | Deliver):
+                counted.append(self._isolation.outcome(stored, self._act, stored, plan, looks.time))
+        return counted
+
+    def _act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
+        """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
+        since = self.journal.clock.elapsed()
+        claimed = self.journal.commit_one(self.loop.claim(stored, plan))
+        after, answered = self.loop.ask(claimed, plan.question, since)
+        return self.loop.go_on(after, time), answered
+
+    def _put_off(self, stored: Stored) -> tuple[Stored, bool]:
+        """Move the due time of a change about which there is nothing to ask."""
+        return self.journal.commit_one(self.journal.fire(stored, (), actor=WORKER, looked=True)), True
+
+    def _mark_undelivered(self, time: PassTime) -> int:
+        """Fire fail_callback on our waiting changes among those that the gateway could not call back.
+
+        The numbers of our changes that have ended are taken off its list, those of nobody else.
+        """
+        budget = time.list_budget()
+        gateway = bounded(self.gateway, budget, partial(self.observers.on_trouble, ""))
+        if time.is_over() or not isinstance(gateway, SupportsUndelivered):
+            return 0
+        try:
+            listed = asked("undelivered", lambda: checked_numbers(gateway.undelivered()))
+        except GatewayError as error:
+            self.observers.on_trouble("", error)
+            return 0
+        definition, marked = self.journal.definition, 0
+        ended = EndedNotices(loop=self.loop.within(budget), isolation=self._isolation, time=time)
+        for sns in _batches(listed, PAGE):
+            query = Query(workflow=definition.name, ticket_sns=tuple(sns))
+            for page in self.journal.pages(query):
+                if time.is_over():
+                    return marked  # they are listed until their results are read
+                marked += self._mark([one for one in page if one.change.state == definition.roles.waiting])
+                ended.clear([one for one in page if one.change.ended_at is not None])
+        return marked
+
+    def _mark(self, page: Sequence[Stored]) -> int:
+        prepared = [one for stored in page if (one := self._undelivered(stored)) is not None]
+        return self._isolation.commit(prepared).count("")
+
+    def _undelivered(self, stored: Stored) -> Prepared | None:
+        missed = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=stored.change.sn or ""))
+        return self._isolation.prepared(stored.change.id, lambda: self.journal.fire(stored, [missed], actor=GATEWAY))
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
