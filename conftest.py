@@ -5,7 +5,7 @@ from __future__ import annotations
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
-pytest_plugins = ("tests.limits",)
+pytest_plugins = ("tests.support.limits",)
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],

@@ -21,8 +21,8 @@ from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 from tests.benchmarks.rounds import Comparison, compare
 from tests.benchmarks.server import Gateway
-from tests.integration.gateway.fault_server import FaultServer
-from tests.integration.gateway.faults import AFTER_SENDING
+from tests.support.fault_server import FaultServer
+from tests.support.server_faults import AFTER_SENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

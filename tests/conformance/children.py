@@ -6,7 +6,7 @@ import subprocess
 import sys
 from textwrap import dedent
 
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 _BEGIN = """
 import os, sys

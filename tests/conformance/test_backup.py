@@ -19,7 +19,7 @@ from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backup, _marking, _schema
 from tests.conformance.children import child
-from tests.unit.test_storage_edges import synced
+from tests.unit.storage.test_edges import synced
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from itsm_workflow.storage.protocol import Cursor, Query, Rows, Schema
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance import zoo
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing import StorageConformance
 from itsm_workflow.testing.conformance._rows import create, follow
 from itsm_workflow_backends.memory import MemoryBackend
-from tests.strikes import LIBRARY, Striker
+from tests.support.strikes import LIBRARY, Striker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from itsm_workflow_backends.sqlite import SQLiteBackend, _schema
 from tests.conformance.children import child
 from tests.conformance.test_backup import BOTH, back_up
 from tests.conformance.test_sqlite_companions import _held_elsewhere
-from tests.unit.test_storage_edges import synced
+from tests.unit.storage.test_edges import synced
 
 if TYPE_CHECKING:
     from pathlib import Path

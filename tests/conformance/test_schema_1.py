@@ -16,7 +16,7 @@ from itsm_workflow.errors import StorageCorrupt
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.storage.codec import SCHEMA, Codec
 from itsm_workflow.storage.protocol import Query
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

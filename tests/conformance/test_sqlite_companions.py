@@ -19,7 +19,7 @@ from itsm_workflow.testing.conformance._rows import create, follow, found, prese
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend, _marking, _opening, _schema
 from tests.conformance.children import child
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _creation
 from itsm_workflow_backends.sqlite._companions import Companions
 from itsm_workflow_backends.sqlite._connections import Connections
 from tests.conformance.children import child
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

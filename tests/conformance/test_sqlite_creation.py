@@ -15,7 +15,7 @@ import pytest
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
 from itsm_workflow.testing.conformance._rows import create, found, stored
 from itsm_workflow_backends.sqlite import SQLiteBackend, _creation, _schema
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,7 +16,7 @@ from itsm_workflow.testing.conformance._rows import NOW, create, entry, follow, 
 from itsm_workflow.testing.conformance._wording import word
 from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _opening, _queries, _schema
 from tests.conformance.children import child
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path

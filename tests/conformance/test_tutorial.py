@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itsm_workflow.testing.conformance import ABILITIES
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

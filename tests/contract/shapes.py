@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.contract.recorded import Json
+    from tests.support.recorded import Json
 
 # Under these names a value is a word of the protocol, not somebody's text.
 VOCABULARY = frozenset(

@@ -14,8 +14,8 @@ import attrs
 
 from itsm_workflow.sandbox import DEFAULT_SERVICES, self_finishing
 from itsm_workflow.sandbox.times import SHANGHAI
-from tests.contract.recorded import NOBODYS_DAY, SN, Recording
-from tests.contract.stage import APPROVERS, Cast, Stage, Standing
+from tests.support.recorded import NOBODYS_DAY, SN, Recording
+from tests.support.stage import APPROVERS, Cast, Stage, Standing
 
 if TYPE_CHECKING:
     import re

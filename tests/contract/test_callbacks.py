@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.receiver import Receiver, Seen
-from tests.contract.recorded import Recording, recordings
 from tests.contract.shapes import differences
 from tests.contract.situations import BEFORE
-from tests.contract.stage import APPROVERS, Cast, Stage, Standing
+from tests.support.receiver import Receiver, Seen
+from tests.support.recorded import Recording, recordings
+from tests.support.stage import APPROVERS, Cast, Stage, Standing
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

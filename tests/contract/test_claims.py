@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.contract import test_callbacks, test_exchanges, test_series
-from tests.contract.recorded import recordings
+from tests.support.recorded import recordings
 
 
 def test_every_recording_is_claimed() -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.receiver import Receiver
-from tests.contract.recorded import Recording, recordings
 from tests.contract.shapes import differences
 from tests.contract.situations import AT_ONCE, BEFORE, opening, prepare, repeats, services_for, substitute
-from tests.contract.stage import Cast, Heard, Stage, Standing, front
 from tests.contract.tokens_recorded import carried_over
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.receiver import Receiver
+from tests.support.recorded import Recording, recordings
+from tests.support.stage import Cast, Heard, Stage, Standing, front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Refusal, self_finishing
-from tests.contract.receiver import Receiver, Say
-from tests.contract.recorded import Recording, recordings
 from tests.contract.shapes import differences
-from tests.contract.stage import Cast, Heard, Stage, Standing
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.receiver import Receiver, Say
+from tests.support.recorded import Recording, recordings
+from tests.support.stage import Cast, Heard, Stage, Standing
 
 MATRIX = [(recording, row) for recording in recordings() for row in recording.content.get("matrix", ())]
 REVIVED = [(recording, row) for recording in recordings() for row in recording.content.get("tries", ())]

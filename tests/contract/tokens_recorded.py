@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from tests.contract.recorded import Recording, recordings
+from tests.support.recorded import Recording, recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

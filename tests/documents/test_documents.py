@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]

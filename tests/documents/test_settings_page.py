@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from itsm_workflow.settings import VARIABLES, Settings
-from tests.unit.test_settings import make, problems_of
+from tests.unit.settings.test_settings import make, problems_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.workflow.office import Office
+from tests.support.office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ from docs.examples import external_permission
 from docs.examples.external_permission import Permissions, State, Wanted, revoke, revoke_what_is_over
 from itsm_workflow.change import EffectStatus, Outcome
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, NotApproved, TransitionRefused
-from tests.integration.workflow.office import triggers
-from tests.integration.workflow.places import Knock
+from tests.support.office import triggers
+from tests.support.places import Knock
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, EffectCall, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 WANTED = Wanted(
     space="bkcc__2", action="log_search", resources=["index-7", "index-9"], users=["eve", "frank"], until="2026-12-31"

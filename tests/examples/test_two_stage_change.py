@@ -11,11 +11,11 @@ from docs.examples import two_stage_change
 from docs.examples.two_stage_change import Failed, Provisioned, RolledBack, State, Verified, take
 from itsm_workflow.change import EffectStatus, Outcome
 from itsm_workflow.errors import AlreadyApplied, NotApproved
-from tests.integration.workflow.office import SUBJECT, asked, triggers
+from tests.support.office import SUBJECT, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 
 @attrs.frozen

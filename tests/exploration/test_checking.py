@@ -9,7 +9,7 @@ import pytest
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration import Act, Bounds, Sight, explore
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.testing import zoo
+from tests.support import workflows as zoo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.cli import main
 from itsm_workflow.testing import exploration
 from tests.exploration import defects
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     import pytest

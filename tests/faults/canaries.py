@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
-from tests.integration.gateway.places import CANARIES as FIXED
 from tests.integration.gateway.test_secrets import frames_of, shown_by
-from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY, asked
-from tests.world import address_of
+from tests.support.gateways import CANARIES as FIXED
+from tests.support.office import APP_SECRET, CALLBACK_KEY, asked
+from tests.support.world import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from itsm_workflow import ChangeRequest, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 COOKIE = "canary-cookie-0123456789"
 

@@ -9,7 +9,7 @@ from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -12,7 +12,7 @@ from itsm_workflow import COLLECTOR_CHANGE
 from itsm_workflow.errors import StorageCorrupt, StorageError
 from itsm_workflow.storage.protocol import EntryRow, Query, Row, Write
 from tests.faults.stores import opened
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

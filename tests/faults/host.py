@@ -19,15 +19,15 @@ import uvicorn
 
 from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
 from itsm_workflow.callbacks.asgi import asgi
-from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.office import APP_SECRET, CALLBACK_KEY
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tests.integration.workflow.office import Office
-    from tests.integration.workflow.places import Knock
+    from tests.support.office import Office
+    from tests.support.places import Knock
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -16,10 +16,10 @@ from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm.services import BUILTIN_NAME
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.integration.gateway.fault_server import CREATED
-from tests.integration.gateway.places import settings
 from tests.integration.gateway.test_lies import APPROVED_LOG, SN, listed, page, reading, result, row
-from tests.unit.gateway.scripted import URL, ScriptedTransport, asked, refusal, success
+from tests.support.fault_server import CREATED
+from tests.support.gateways import settings
+from tests.support.scripted import URL, ScriptedTransport, asked, refusal, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable

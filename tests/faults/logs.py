@@ -14,7 +14,7 @@ import attrs
 from itsm_workflow.errors import StorageCorrupt, StorageError, StorageUnavailable
 from itsm_workflow.testing.conformance._rows import create, found
 from tests.faults.stores import opened
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from itsm_workflow import State, Workflow
 from itsm_workflow.errors import AlreadyApplied
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.world import APPROVER, World
+from tests.support.world import APPROVER, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from itsm_workflow import Workflow, open_storage
 from itsm_workflow.errors import AlreadyApplied, TransitionRefused
 from itsm_workflow_backends.json_file import _log
 from tests.faults.ticket_file import TicketFile
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

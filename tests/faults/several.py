@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow import COLLECTOR_CHANGE, Effect, Policy, State
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     import enum

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow import BkItsmGateway, Policy, Settings, Workflow, open_storage
 from itsm_workflow.errors import ItsmWorkflowError
 from itsm_workflow.secrets import Secret
-from tests.integration.workflow.places import WatchedStore
+from tests.support.places import WatchedStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,9 +20,9 @@ from itsm_workflow import open_storage
 from itsm_workflow.audit import audit
 from tests.faults.cases import CannotRunHereError
 from tests.faults.sleeper import open_workflow
-from tests.integration.workflow.office import asked
-from tests.integration.workflow.worker import LaterClock
-from tests.limits import PATIENCE, exit_code
+from tests.support.limits import PATIENCE, exit_code
+from tests.support.office import asked
+from tests.support.worker import LaterClock
 
 _testcapi: Any = None
 with contextlib.suppress(ImportError):  # some distributions leave it out

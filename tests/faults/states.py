@@ -9,7 +9,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.settle import Step
 from tests.faults.clocks import FatedGateway
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow

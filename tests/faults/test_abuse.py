@@ -41,13 +41,13 @@ from tests.faults.several import SeveralWorld
 from tests.faults.starved import needs_allocation_faults, starve_and_recover
 from tests.faults.states import in_every_state
 from tests.faults.unruly import LEASE, UnrulyWorld
-from tests.integration.gateway.fault_server import FaultServer
-from tests.integration.gateway.places import TOKEN, gateway
 from tests.integration.gateway.test_secrets import FAULTS as ECHOES
-from tests.integration.workflow.office import CALLBACK_KEY, SUBJECT, Office, asked
-from tests.integration.workflow.places import WatchedStore
-from tests.limits import PATIENCE
-from tests.world import World, times
+from tests.support.fault_server import FaultServer
+from tests.support.gateways import TOKEN, gateway
+from tests.support.limits import PATIENCE
+from tests.support.office import CALLBACK_KEY, SUBJECT, Office, asked
+from tests.support.places import WatchedStore
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -25,10 +25,10 @@ from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.faults.bodies import malformed
 from tests.faults.cases import row
 from tests.faults.host import Line, files_of, hosts, resident
-from tests.integration.workflow.office import Office
-from tests.integration.workflow.places import WatchedStore
-from tests.limits import PATIENCE
-from tests.world import World, address_of, callback_facts, times
+from tests.support.limits import PATIENCE
+from tests.support.office import Office
+from tests.support.places import WatchedStore
+from tests.support.world import World, address_of, callback_facts, times
 
 if TYPE_CHECKING:
     from pathlib import Path

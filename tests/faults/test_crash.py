@@ -22,8 +22,8 @@ from tests.faults.points import Points, steady
 from tests.faults.power import Disk
 from tests.faults.remote import FarWorld
 from tests.faults.syscalls import run_preloaded
-from tests.integration.workflow.office import Office
-from tests.world import World
+from tests.support.office import Office
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from tests.faults.cases import Faults

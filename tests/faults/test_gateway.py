@@ -28,22 +28,22 @@ from tests.faults.host import resident
 from tests.faults.lies import ODD_ENDS, Flapping, Liar, OddGateway, meaning, patient_gateway
 from tests.faults.tls import Authority
 from tests.faults.wire import Wire, at_create, forget_peak, peak, spread
-from tests.integration.gateway.fault_server import (
+from tests.integration.gateway.test_lies import listed, page, reading, scripted
+from tests.support.fault_server import (
     CREATED,
     Connection,
     FaultServer,
     answering,
     response,
 )
-from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
-from tests.integration.gateway.places import settings
-from tests.integration.gateway.test_lies import listed, page, reading, scripted
-from tests.integration.workflow.places import Witness
-from tests.limits import PATIENCE
-from tests.unit.gateway.scripted import scripted_gateway
-from tests.unit.gateway.test_fuzz import Fuzzer
-from tests.unit.gateway.test_recordings import EXCHANGES, answer_of
-from tests.world import World
+from tests.support.gateways import settings
+from tests.support.limits import PATIENCE
+from tests.support.places import Witness
+from tests.support.scripted import scripted_gateway
+from tests.support.server_faults import AFTER_SENDING, OK, ask
+from tests.support.world import World
+from tests.unit.gateway.bk_itsm.test_fuzz import Fuzzer
+from tests.unit.gateway.bk_itsm.test_recordings import EXCHANGES, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ from itsm_workflow.errors import AlreadyApplied
 from tests.faults.cases import row
 from tests.faults.racer import Racer
 from tests.faults.ticket_file import TicketFile
-from tests.integration.workflow.worker import LaterClock
-from tests.limits import PATIENCE
-from tests.world import World, times
+from tests.support.limits import PATIENCE
+from tests.support.worker import LaterClock
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,10 +23,10 @@ from itsm_workflow.sandbox import Sandbox, acting
 from tests.faults.cases import row
 from tests.faults.clocks import LateGateway, TurnedWorld
 from tests.faults.sleeper import POINTS, SUBJECT, open_workflow, start
-from tests.integration.workflow.places import WatchedStore
-from tests.integration.workflow.worker import LaterClock
-from tests.limits import PATIENCE
-from tests.world import World
+from tests.support.limits import PATIENCE
+from tests.support.places import WatchedStore
+from tests.support.worker import LaterClock
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

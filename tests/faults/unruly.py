@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow import Effect, Policy, State
 from itsm_workflow.audit import Delivery
 from itsm_workflow.errors import ItsmWorkflowError
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import Workflow

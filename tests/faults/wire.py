@@ -13,8 +13,8 @@ from itsm_workflow.bkapi.retry import NO_RETRY
 from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
-from tests.integration.gateway.places import settings
 from tests.integration.gateway.test_lies import listed, scripted
+from tests.support.gateways import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.call_log import CallRecord
     from itsm_workflow.bkapi.retry import RetryPolicy
     from itsm_workflow.runtime.observers import Observer
-    from tests.integration.gateway.fault_server import Connection
+    from tests.support.fault_server import Connection
 
     Serve = Callable[[Connection], None]
 

@@ -25,7 +25,7 @@ from itsm_workflow.errors import StorageError
 from itsm_workflow.machine.evidence import AttemptMark, Decision, EffectRetry
 from itsm_workflow.storage.protocol import EntryRow, Query, Write
 from itsm_workflow.storage.registry import open_storage
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

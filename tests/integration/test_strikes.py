@@ -40,10 +40,10 @@ from itsm_workflow.settings.variables import Variables
 from itsm_workflow.storage.registry import open_storage, schema_of
 from itsm_workflow.testing.manual_clock import ManualClock
 from itsm_workflow_backends.memory import MemoryBackend
-from tests.integration.gateway.fault_server import FaultServer, answering, response, success
-from tests.integration.gateway.places import create_request
-from tests.strikes import LIBRARY, Struck, StruckSoftly, report, strikes
-from tests.unit.gateway.scripted import scripted_client
+from tests.support.fault_server import FaultServer, answering, response, success
+from tests.support.gateways import create_request
+from tests.support.scripted import scripted_client
+from tests.support.strikes import LIBRARY, Struck, StruckSoftly, report, strikes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -441,7 +441,9 @@ class TestFiling:
     @pytest.mark.parametrize("place", ["header", pytest.param("path", marks=pytest.mark.long)])
     def test_a_strike_at_any_line_shows_nothing(self, place: str) -> None:
         """In what makes the address, and in what hands it to the gateway."""
-        within = tuple(f"{LIBRARY}/{name}" for name in ("loop.py", "filing.py", "workflow.py", "callbacks"))
+        within = tuple(
+            f"{LIBRARY}/{name}" for name in ("runtime/executor.py", "runtime/filing.py", "workflow.py", "callbacks")
+        )
 
         def prepare() -> Callable[[], object]:
             scene = Scene(place)

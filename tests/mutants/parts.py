@@ -18,13 +18,8 @@ BACKENDS = Path("storage_backends")
 _TREE = Path(__file__).parents[2]
 _SHORT_DIGEST = 16
 
-LEFT_OUT = frozenset(
-    {
-        *("__init__.py", "__main__.py", "audit.py", "change.py", "clock.py", "collector.py", "errors.py", "form.py"),
-        *("identity.py", "observe.py", "policy.py", "secrets.py", "status.py", "workflow.py"),
-    }
-)
-"""Modules at the top of the library in which nothing is mutated: values, words, and what only passes calls on."""
+LEFT_OUT = frozenset({"runtime/ids.py", "runtime/observers.py", "runtime/status.py"})
+"""Modules in which nothing is mutated: values, words, and what only passes calls on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,20 +27,21 @@ class Part:
     """A part of the library.
 
     Attributes:
-        folder: Its modules, below the package; empty: those at the top of it that are not left out.
+        places: Its folders and modules, below the package.
         tests: The tests that must notice. A mutation is tried with those of its own part only, so that its verdict
             does not depend on which other parts are tried.
     """
 
-    folder: str
+    places: tuple[str, ...]
     tests: tuple[str, ...]
 
     def modules(self, tree: Path) -> list[str]:
         """Return the part's modules in a tree, as mutations name them."""
-        root = tree / (BACKENDS if self.folder == "itsm_workflow_backends" else LIBRARY)
-        if self.folder:
-            return [str(path.relative_to(root)) for path in sorted((root / self.folder).rglob("*.py"))]
-        return [path.name for path in sorted(root.glob("*.py")) if path.name not in LEFT_OUT]
+        found = [tree / path_of(place) for place in self.places]
+        files = [path for place in found for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
+        root = BACKENDS if self.places == ("itsm_workflow_backends",) else LIBRARY
+        names = [str(path.relative_to(tree / root)) for path in files]
+        return [name for name in names if name not in LEFT_OUT]
 
     def tests_digest(self, tree: Path) -> str:
         """Return a digest of the part's tests, and of everything in the folder of tests that is not a test."""
@@ -59,7 +55,7 @@ class Part:
         return hashed.hexdigest()[:_SHORT_DIGEST]
 
 
-def _units(*names: str, under: str = "tests/unit") -> tuple[str, ...]:
+def _named(*names: str, under: str) -> tuple[str, ...]:
     return tuple(f"{under}/test_{name}.py" for name in names)
 
 
@@ -69,51 +65,57 @@ _OF_THE_KIT = frozenset({"check", "hostile", "kit", "misuse", "tutorial", "zoo"}
 
 def _all_but(left_out: frozenset[str], *, under: str) -> tuple[str, ...]:
     names = sorted(path.stem.removeprefix("test_") for path in (_TREE / under).glob("test_*.py"))
-    return _units(*(name for name in names if name not in left_out), under=under)
+    return _named(*(name for name in names if name not in left_out), under=under)
 
 
 PARTS: Mapping[str, Part] = {
-    "settle": Part(folder="settle", tests=("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py")),
+    "settle": Part(places=("settle",), tests=("tests/unit/settle", "tests/integration/workflow/test_resend_policy.py")),
     "machine": Part(
-        folder="machine",
+        places=("machine",),
         tests=(
             "tests/unit/machine",
-            *_units("change", "loop", "codec"),
+            "tests/unit/test_change.py",
+            "tests/unit/runtime/test_executor.py",
+            "tests/unit/storage/test_codec.py",
             "tests/documents/test_reference.py",
-            *_units("unsent", "persons", "effects", "effect_names", "settle", under="tests/integration/workflow"),
+            *_named("unsent", "persons", "effects", "effect_names", "settle", under="tests/integration/workflow"),
         ),
     ),
     "callbacks": Part(
-        folder="callbacks",
+        places=("callbacks",),
         tests=(
             "tests/unit/callbacks",
             "tests/unit/doctor/test_probe.py",
-            *_units("routes", "legacy_callbacks", "callbacks", under="tests/integration/workflow"),
+            *_named("routes", "legacy_callbacks", "callbacks", under="tests/integration/workflow"),
         ),
     ),
     "storage": Part(
-        folder="storage",
+        places=("storage",),
         tests=(
-            *_units("storage_checks", "storage_edges", "strict", "registry", "journal", "codec", "soundness"),
-            *_units("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
-            *_units("backup", "sqlite_companions", "sqlite_indexes", "json_file_upkeep", under="tests/conformance"),
-            *_units("restore", "json_file_end", "locks_and_syncs", "sqlite_creation", under="tests/conformance"),
+            "tests/unit/storage",
+            "tests/unit/runtime/test_journal.py",
+            *_named("memory", "json_file", "file_backends", "sqlite_file", "json_file_log", under="tests/conformance"),
+            *_named("backup", "sqlite_companions", "sqlite_indexes", "json_file_upkeep", under="tests/conformance"),
+            *_named("restore", "json_file_end", "locks_and_syncs", "sqlite_creation", under="tests/conformance"),
         ),
     ),
-    "gateway": Part(folder="gateway", tests=("tests/unit/gateway", "tests/integration/gateway")),
-    "flows": Part(
-        folder="",
+    "gateway": Part(
+        places=("bkapi", "gateway", "budget.py"),
+        tests=("tests/unit/bkapi", "tests/unit/gateway", "tests/integration/bkapi", "tests/integration/gateway"),
+    ),
+    "runtime": Part(
+        places=("runtime", "text.py"),
         tests=(
-            *_units("loop", "looking", "journal", "gate", "effects", "form", "history_chain", "workflow", "observe"),
-            *_units("sending", "passes", "pass_time", "decisions", "records", "soundness", "text"),
-            *_units("found_by_hand", "gateway_mistakes", "short_pages"),
+            "tests/unit/runtime",
+            *_named("form", "workflow", "text", under="tests/unit"),
+            *_named("history_chain", "soundness", under="tests/unit/storage"),
             "tests/integration/workflow",
         ),
     ),
     "backends": Part(
-        folder="itsm_workflow_backends",
+        places=("itsm_workflow_backends",),
         tests=(
-            *_units("storage_checks", "storage_edges", "registry"),
+            *_named("checks", "edges", "registry", under="tests/unit/storage"),
             *_all_but(_OF_THE_KIT, under="tests/conformance"),
         ),
     ),

@@ -38,8 +38,8 @@ class TestParts:
         modules = {module for part in PARTS.values() for module in part.modules(ROOT)}
         folders = (*(LIBRARY / name for name in ("settle", "machine", "callbacks", "storage", "gateway")), BACKENDS)
         expected = {path for folder in folders for path in (ROOT / folder).rglob("*.py")}
-        for name in ("loop", "filing", "reconciler", "journal", "records", "effects"):
-            expected.add(ROOT / LIBRARY / f"{name}.py")
+        for name in ("executor", "filing", "reconciler", "journal", "records", "effects"):
+            expected.add(ROOT / LIBRARY / "runtime" / f"{name}.py")
         assert expected <= {ROOT / path_of(module) for module in modules}
 
     def test_no_module_is_in_two_parts(self) -> None:
@@ -90,40 +90,40 @@ class TestSample:
 class TestResults:
     """The verdicts of an interrupted run are found again, as long as they are about the same source and tests."""
 
-    NAME = "effects.py EffectRegistry.deliver: a -> b"
+    NAME = "runtime/effects.py EffectRegistry.deliver: a -> b"
 
     def test_a_verdict_is_found_again(self, tree: Path, tmp_path: Path) -> None:
         """By another process that opens the same file."""
-        Results(tmp_path / "build" / "r.jsonl", tree).add("flows", Verdict(name=self.NAME, verdict="killed"))
-        assert Results(tmp_path / "build" / "r.jsonl", tree).get("flows", self.NAME) == "killed"
+        Results(tmp_path / "build" / "r.jsonl", tree).add("runtime", Verdict(name=self.NAME, verdict="killed"))
+        assert Results(tmp_path / "build" / "r.jsonl", tree).get("runtime", self.NAME) == "killed"
 
     def test_the_newest_verdict_counts(self, tree: Path, tmp_path: Path) -> None:
         """First no test of this process noticed, then one that starts others did."""
         results = Results(tmp_path / "r.jsonl", tree)
-        results.add("flows", Verdict(name=self.NAME, verdict="later"))
-        results.add("flows", Verdict(name=self.NAME, verdict="killed"))
-        assert Results(tmp_path / "r.jsonl", tree).get("flows", self.NAME) == "killed"
+        results.add("runtime", Verdict(name=self.NAME, verdict="later"))
+        results.add("runtime", Verdict(name=self.NAME, verdict="killed"))
+        assert Results(tmp_path / "r.jsonl", tree).get("runtime", self.NAME) == "killed"
 
     def test_a_torn_line_is_passed_over(self, tree: Path, tmp_path: Path) -> None:
         """The process was stopped while it wrote."""
         path = tmp_path / "r.jsonl"
-        Results(path, tree).add("flows", Verdict(name=self.NAME, verdict="killed"))
+        Results(path, tree).add("runtime", Verdict(name=self.NAME, verdict="killed"))
         path.write_text(path.read_text() + '{"name": "ef')
         results = Results(path, tree)
-        results.add("flows", Verdict(name="effects.py f: c -> d", verdict="survived"))
+        results.add("runtime", Verdict(name="runtime/effects.py f: c -> d", verdict="survived"))
         found = Results(path, tree)
-        assert found.get("flows", self.NAME) == "killed"
-        assert found.get("flows", "effects.py f: c -> d") == "survived"
+        assert found.get("runtime", self.NAME) == "killed"
+        assert found.get("runtime", "runtime/effects.py f: c -> d") == "survived"
 
     @pytest.mark.parametrize(
         ("changed", "found"),
         [
             ("src/itsm_workflow/runtime/effects.py", None),
-            ("tests/unit/test_effects.py", None),
+            ("tests/unit/runtime/test_effects.py", None),
             ("tests/integration/workflow/test_effects.py", None),
-            ("tests/unit/desk.py", None),
+            ("tests/support/desk.py", None),
             ("src/itsm_workflow/runtime/executor.py", "killed"),
-            ("tests/unit/gateway/test_api.py", "killed"),
+            ("tests/unit/bkapi/test_client.py", "killed"),
         ],
     )
     def test_a_changed_file_asks_for_another_try(
@@ -131,14 +131,14 @@ class TestResults:
     ) -> None:
         """The module that is mutated, a test of its part, or what tests share; no other."""
         path = tmp_path / "r.jsonl"
-        Results(path, tree).add("flows", Verdict(name=self.NAME, verdict="killed"))
+        Results(path, tree).add("runtime", Verdict(name=self.NAME, verdict="killed"))
         (tree / changed).write_text((tree / changed).read_text() + "\n")
-        assert Results(path, tree).get("flows", self.NAME) == found
+        assert Results(path, tree).get("runtime", self.NAME) == found
 
     def test_nothing_is_written_where_no_file_is_named(self, tree: Path) -> None:
         """A sample leaves nothing behind."""
         before = sorted(tree.rglob("*"))
         results = Results(None, tree)
-        results.add("flows", Verdict(name=self.NAME, verdict="survived"))
-        assert results.get("flows", self.NAME) == "survived"
+        results.add("runtime", Verdict(name=self.NAME, verdict="survived"))
+        assert results.get("runtime", self.NAME) == "survived"
         assert sorted(tree.rglob("*")) == before

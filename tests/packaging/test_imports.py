@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 HEAVY = (
     "celery",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("sh", "cat", "cksum", "dirname", "grep", "rm")

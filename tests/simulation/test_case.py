@@ -20,8 +20,8 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.simulation import CaseNotExported, CaseStep, case_file, replay_case
 from itsm_workflow.testing.simulation.redaction import redacted
-from tests.limits import PATIENCE
-from tests.world import World
+from tests.support.limits import PATIENCE
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path

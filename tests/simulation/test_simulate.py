@@ -23,10 +23,10 @@ from itsm_workflow.testing.simulation.invariants import rows_of
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from itsm_workflow.testing.simulation.world import World
-from tests.limits import PATIENCE
-from tests.long import long_after
 from tests.simulation import planted
-from tests.testing import zoo
+from tests.support import workflows as zoo
+from tests.support.limits import PATIENCE
+from tests.support.long import long_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

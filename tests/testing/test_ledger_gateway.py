@@ -30,7 +30,7 @@ from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.testing import LedgerGateway, ManualClock
-from tests.integration.gateway.places import attempt, sent
+from tests.support.gateways import attempt, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,14 +12,14 @@ import pytest
 from itsm_workflow.cli import main
 from itsm_workflow.lint import CHECKS, Severity
 from itsm_workflow.storage.registry import open_storage
-from tests.limits import PATIENCE
-from tests.testing import zoo
+from tests.support import workflows as zoo
+from tests.support.limits import PATIENCE
 from tests.unit.machine.test_lint_stranded import GRANTED, keep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HERE = "tests.testing.zoo"
+HERE = "tests.support.workflows"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -89,7 +89,7 @@ def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("tests.testing.zoo", "is not written as module:name"),
+        ("tests.support.workflows", "is not written as module:name"),
         (f"{HERE}:nothing_of_that_name", "cannot be loaded"),
         ("no_such_module:x", "cannot be loaded"),
         (

@@ -14,9 +14,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
-from tests.long import long_after
-from tests.testing import zoo
-from tests.testing.zoo import DEPLOY, Deployed, Stage, Verb
+from tests.support import workflows as zoo
+from tests.support.long import long_after
+from tests.support.workflows import DEPLOY, Deployed, Stage, Verb
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest

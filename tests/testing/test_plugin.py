@@ -11,8 +11,8 @@ import pytest
 
 from itsm_workflow import Effect, State, Workflow, open_storage
 from itsm_workflow.sandbox import Refusal, Status
-from tests.limits import PATIENCE
-from tests.testing import zoo
+from tests.support import workflows as zoo
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

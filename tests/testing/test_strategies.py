@@ -26,8 +26,8 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.approval_rule import ApprovalPolicy, Doubt, Verdict
 from itsm_workflow.storage.strict import canonical, strict_converter
 from itsm_workflow.testing import strategies as its
-from tests.testing import zoo
-from tests.unit.machine.examples import DRAFT, PENDING, SENDING
+from tests.support import workflows as zoo
+from tests.support.examples import DRAFT, PENDING, SENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from itsm_workflow.machine.definition import Transition
 from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
 from itsm_workflow.testing.workflow_machine._machine import Beginning
-from tests.testing import zoo
-from tests.testing.zoo import Deployed, Stage, Verb
+from tests.support import workflows as zoo
+from tests.support.workflows import Deployed, Stage, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from itsm_workflow import change as module
 from itsm_workflow.change import NOTHING, AttentionReason, ChangeRequest, EffectStatus, Entry, Outcome, Phase
 from itsm_workflow.runtime.status import ADVICE
 from itsm_workflow.testing import strategies as s
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     import enum

@@ -16,7 +16,7 @@ from itsm_workflow.errors import InvalidForm
 from itsm_workflow.form import Asked, check_person, check_shown, check_subject, make_form, normal_subject, shown
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.testing import strategies as s
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 
 class Unshowable:

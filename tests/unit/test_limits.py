@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from tests.limits import PATIENCE, Limit, Moment, counted, now
+from tests.support.limits import PATIENCE, Limit, Moment, counted, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,18 @@ def test_a_test_that_hangs_fails_and_shows_where(tmp_path: Path) -> None:
         "import threading\n\ndef test_hangs():\n    threading.Event().wait()\n\ndef test_next():\n    pass\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.limits", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.support.limits",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+    ]
     done = subprocess.run(
         [*command, "--rootdir", str(tmp_path), "-o", "timeout=0.3", str(tmp_path)],
         cwd=ROOT,

@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from itsm_workflow.secrets import Secret, without_frames
-from tests.strikes import report
+from tests.support.strikes import report
 
 CANARY = "canary-0123456789"
 

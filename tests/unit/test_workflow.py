@@ -10,7 +10,7 @@ from itsm_workflow import State, Workflow
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.runtime.records import Records
 from itsm_workflow.sandbox import acting
-from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
 
 
 def test_a_workflow_is_closed_at_the_end_of_its_block() -> None:

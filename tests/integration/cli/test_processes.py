@@ -16,7 +16,7 @@ import pytest
 
 from itsm_workflow import __version__
 from tests.integration.cli.office import COMMAND
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from itsm_workflow import Workflow, open_storage
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import Graph
 from itsm_workflow.testing import ManualClock, MemorySandbox
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office

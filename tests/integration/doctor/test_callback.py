@@ -26,8 +26,8 @@ from tests.integration.doctor.places import (
     of_callback,
     settings,
 )
-from tests.integration.gateway.fault_server import Connection, FaultServer, answering, in_turn, response, sending
-from tests.integration.workflow.office import Office
+from tests.support.fault_server import Connection, FaultServer, answering, in_turn, response, sending
+from tests.support.office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,9 +13,9 @@ import pytest
 from itsm_workflow.doctor import Level, examine
 from itsm_workflow.secrets import Secret
 from tests.integration.doctor.places import KEY
-from tests.integration.gateway.fault_server import FaultServer, answering, response
-from tests.integration.workflow.office import Office as Host
-from tests.limits import PATIENCE
+from tests.support.fault_server import FaultServer, answering, response
+from tests.support.limits import PATIENCE
+from tests.support.office import Office as Host
 
 if TYPE_CHECKING:
     from tests.integration.cli.office import Office

@@ -16,7 +16,7 @@ from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES, TITLE, FieldSpec, Service, self_finishing
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.integration.doctor.places import APP_SECRET, BARE_NAME, context_of, levels, of_gateway, settings
-from tests.integration.gateway.fault_server import Connection, FaultServer, answering, in_turn, response, success
+from tests.support.fault_server import Connection, FaultServer, answering, in_turn, response, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

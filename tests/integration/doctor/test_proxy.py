@@ -11,8 +11,8 @@ from itsm_workflow.doctor.configuration import examine_settings
 from itsm_workflow.doctor.refusals import PROXY
 from itsm_workflow.sandbox import Sandbox
 from tests.integration.doctor.places import APP_SECRET, by_name, context_of, levels, of_gateway, settings
-from tests.integration.gateway.fault_server import FaultServer, answering, response, success
-from tests.integration.gateway.tiny_proxy import passing_on
+from tests.support.fault_server import FaultServer, answering, response, success
+from tests.support.tiny_proxy import passing_on
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from itsm_workflow.doctor.speed import longer_times, speed
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.settings import Settings
 from tests.integration.doctor.places import by_name, of_gateway, settings
-from tests.integration.gateway.fault_server import Connection, FaultServer, in_turn
+from tests.support.fault_server import Connection, FaultServer, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

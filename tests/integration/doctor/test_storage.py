@@ -17,9 +17,9 @@ from itsm_workflow.testing.manual_clock import START
 from itsm_workflow_backends.sqlite import SQLiteBackend, _backend
 from itsm_workflow_backends.sqlite._schema import SCHEMA_VERSION
 from tests.integration.doctor.places import by_name, levels
-from tests.integration.workflow.lost import apply_in_vain
-from tests.integration.workflow.office import Office, asked
-from tests.testing import zoo
+from tests.support import workflows as zoo
+from tests.support.lost import apply_in_vain
+from tests.support.office import Office, asked
 
 if TYPE_CHECKING:
     import datetime as dt

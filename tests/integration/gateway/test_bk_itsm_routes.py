@@ -18,7 +18,7 @@ from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, tokens
 from itsm_workflow.sandbox.services import Service
-from tests.integration.gateway.places import attempt, create_request, sent
+from tests.support.gateways import attempt, create_request, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.errors import GatewayError, GatewayRefused, GatewayUnavailable
 from itsm_workflow.gateway.bk_itsm.wire import NOT_PASSED_ON
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
-from tests.integration.gateway.fault_server import (
+from tests.support.fault_server import (
     CREATED,
     Connection,
     FaultServer,
@@ -21,8 +21,8 @@ from tests.integration.gateway.fault_server import (
     response,
     success,
 )
-from tests.integration.gateway.faults import AFTER_SENDING, OK, ask
-from tests.integration.gateway.places import create_request, gateway
+from tests.support.gateways import create_request, gateway
+from tests.support.server_faults import AFTER_SENDING, OK, ask
 
 
 @pytest.mark.parametrize("name", AFTER_SENDING)

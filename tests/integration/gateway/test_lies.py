@@ -12,8 +12,8 @@ from itsm_workflow.bkapi.transport import BODY_LIMIT
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayRefused
 from itsm_workflow.gateway.bk_itsm.wire import MAX_LOG
 from itsm_workflow.machine.evidence import TicketStatus
-from tests.integration.gateway.fault_server import Connection, FaultServer, response, success
-from tests.integration.gateway.places import gateway, sent, ticket
+from tests.support.fault_server import Connection, FaultServer, response, success
+from tests.support.gateways import gateway, sent, ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ from itsm_workflow.gateway.protocol import (
 from itsm_workflow.machine.evidence import TicketStatus, Withdrawal
 from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
-from tests.integration.gateway.places import attempt, create_request, gateway, sent
+from tests.support.gateways import attempt, create_request, gateway, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from itsm_workflow.bkapi.retry import RetryPolicy
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.gateway.bk_itsm.wire import GET_SERVICES, TOKEN_VERIFY
 from itsm_workflow.secrets import Secret
-from tests.integration.gateway.fault_server import (
+from tests.support.fault_server import (
     CREATED,
     Connection,
     FaultServer,
@@ -27,7 +27,7 @@ from tests.integration.gateway.fault_server import (
     sending,
     success,
 )
-from tests.integration.gateway.places import CANARIES, CREDENTIAL, TOKEN, create_request, gateway, settings
+from tests.support.gateways import CANARIES, CREDENTIAL, TOKEN, create_request, gateway, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

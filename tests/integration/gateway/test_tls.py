@@ -17,9 +17,9 @@ import trustme
 from itsm_workflow.bkapi.transport import Request, Transport
 from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
-from tests.integration.gateway.fault_server import CREATED, Connection, FaultServer, answering, response, success
-from tests.integration.gateway.places import create_request, gateway
-from tests.limits import PATIENCE
+from tests.support.fault_server import CREATED, Connection, FaultServer, answering, response, success
+from tests.support.gateways import create_request, gateway
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

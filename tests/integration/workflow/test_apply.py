@@ -10,11 +10,11 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import ChangeRequest, Phase
 from itsm_workflow.errors import AlreadyApplied, InvalidForm, ServiceNotFound, SettingsError, TransitionRefused
-from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY, SUBJECT, asked, together, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.office import APP_SECRET, CALLBACK_KEY, SUBJECT, asked, together, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 
 @EVERY_STORE

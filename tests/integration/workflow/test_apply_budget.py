@@ -13,7 +13,7 @@ from itsm_workflow.errors import GatewayNotAsked
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.runtime.filing import FORM_LOOK
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

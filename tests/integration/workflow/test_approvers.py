@@ -13,12 +13,12 @@ from itsm_workflow.machine.approval import collector_change
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.evidence import Concern, Snapshot
 from itsm_workflow.sandbox import Status, acting
-from tests.integration.workflow.office import SUBJECT, asked, triggers
+from tests.support.office import SUBJECT, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.machine.approval_rule import SelfApproval
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 
 def filed(office: Office, workflow: Workflow, *approvers: str) -> tuple[ChangeRequest, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import InvalidForm, NotApproved, TransitionRefused
 from itsm_workflow.machine.evidence import ApprovalAttested
 from itsm_workflow.sandbox import Status
-from tests.integration.workflow.office import SUBJECT, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.office import SUBJECT, asked, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 BOBS = {"approver": "carol", "evidence": "the ticket's page shows carol's approval"}
 

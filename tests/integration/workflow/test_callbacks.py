@@ -13,16 +13,16 @@ from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.change import Outcome
 from itsm_workflow.errors import CallbackTokenInvalid, ItsmWorkflowError, StorageUnavailable
 from itsm_workflow.secrets import Secret
-from tests.integration.workflow.office import SUBJECT, Office, asked, together, triggers
-from tests.integration.workflow.stores import EVERY_STORE
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.office import SUBJECT, Office, asked, together, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itsm_workflow import ChangeRequest, Workflow
     from itsm_workflow.storage.protocol import Write
-    from tests.integration.workflow.places import Knock
+    from tests.support.places import Knock
 
 
 def called_back(office: Office, workflow: Workflow) -> tuple[ChangeRequest, Knock]:

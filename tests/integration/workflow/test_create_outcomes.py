@@ -12,9 +12,9 @@ from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.errors import AlreadyApplied
 from itsm_workflow.sandbox import DEFAULT_SERVICES
-from tests.integration.workflow.lost import STRICT_SERVICE, file_behind_our_back, lose_every_answer, use_up_lookups
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.lost import STRICT_SERVICE, file_behind_our_back, lose_every_answer, use_up_lookups
+from tests.support.office import SUBJECT, Office, asked, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from itsm_workflow import State, Workflow, open_storage
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import waits_for_a_person
 from itsm_workflow.testing import ManualClock, MemorySandbox
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow.callbacks.inbox import AfterCallback

@@ -10,7 +10,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow_backends.json_file import JSONFileBackend
 from tests.conformance.json_lines import damage, lines_of
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path

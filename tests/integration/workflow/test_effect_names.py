@@ -14,8 +14,8 @@ from itsm_workflow.change import AttentionReason, EffectStatus
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt
 from itsm_workflow.runtime.catalogue import WORKFLOW as CATALOGUE
 from itsm_workflow.storage.protocol import Conflict, ConflictKind, Query, Write
-from tests.integration.workflow.places import WatchedStore, Witness
-from tests.world import World, times
+from tests.support.places import WatchedStore, Witness
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

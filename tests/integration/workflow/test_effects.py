@@ -11,9 +11,9 @@ import pytest
 from itsm_workflow import Effect, EffectCall, Policy, State
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import DefinitionError, TransitionRefused
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.office import SUBJECT, Office, asked, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ from itsm_workflow.errors import InvalidForm, NotApproved, StorageConflict, Tran
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.sandbox import acting
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.integration.workflow.lost import (
+from tests.support.lost import (
     apply_in_vain,
     file_behind_our_back,
     lose_every_answer,
     use_up_lookups,
 )
-from tests.integration.workflow.office import SUBJECT, Office, asked
+from tests.support.office import SUBJECT, Office, asked
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow

@@ -17,8 +17,8 @@ from itsm_workflow.machine.evidence import Snapshot, TicketStatus
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.testing import LedgerGateway, ManualClock
-from tests.integration.workflow.office import SUBJECT, asked
-from tests.integration.workflow.places import Witness
+from tests.support.office import SUBJECT, asked
+from tests.support.places import Witness
 from tests.unit.gateway.test_checked import EVIL, NO_IDS, NO_SNS
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import pytest
 from itsm_workflow import State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import GatewayProtocolError
-from tests.integration.workflow.office import SUBJECT, asked, triggers
+from tests.support.office import SUBJECT, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 
 def approved(office: Office, workflow: Workflow) -> ChangeRequest:

@@ -15,8 +15,8 @@ from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.storage.protocol import Query, Write
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow_backends.memory import MemoryBackend
-from tests.integration.workflow.places import WatchedStore, Witness
-from tests.world import World
+from tests.support.places import WatchedStore, Witness
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

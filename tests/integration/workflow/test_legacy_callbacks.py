@@ -10,8 +10,8 @@ from itsm_workflow import State
 from itsm_workflow.callbacks.signer import HEADER, PATH
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.testing.ledger_gateway import NOWHERE
-from tests.integration.workflow.places import WatchedStore
-from tests.world import World, address_of, callback_facts
+from tests.support.places import WatchedStore
+from tests.support.world import World, address_of, callback_facts
 
 
 @pytest.mark.parametrize("path", ["/api/v1/old/callback/", PATH, f"{PATH}{'0' * 26}/1/"])

@@ -14,7 +14,7 @@ from itsm_workflow.gateway.checked import checked_standing
 from itsm_workflow.gateway.protocol import Standing
 from itsm_workflow.machine.evidence import TicketStatus
 from itsm_workflow.sandbox import acting
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.support.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow

@@ -11,7 +11,7 @@ from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import Concern
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.support.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow

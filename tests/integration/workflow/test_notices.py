@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow import State
-from tests.integration.workflow.office import SUBJECT, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.office import SUBJECT, asked, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 
 @EVERY_STORE

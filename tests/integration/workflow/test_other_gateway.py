@@ -9,9 +9,9 @@ import pytest
 from itsm_workflow import State, Workflow
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.integration.workflow.office import SUBJECT, Office, asked
-from tests.integration.workflow.places import Witness
-from tests.world import World
+from tests.support.office import SUBJECT, Office, asked
+from tests.support.places import Witness
+from tests.support.world import World
 
 
 @pytest.mark.parametrize("subjects", [1, 3])

@@ -11,7 +11,7 @@ from itsm_workflow import Effect, Policy, State
 from itsm_workflow.errors import GatewayNotAsked, GatewayTimeout
 from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,8 +13,8 @@ from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.definition import Transition
-from tests.integration.workflow.lost import apply_in_vain, file_behind_our_back, lose_every_answer
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.support.lost import apply_in_vain, file_behind_our_back, lose_every_answer
+from tests.support.office import SUBJECT, Office, asked, triggers
 
 
 class Note(enum.StrEnum):

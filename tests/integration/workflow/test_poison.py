@@ -11,7 +11,7 @@ import pytest
 
 from itsm_workflow import COLLECTOR_CHANGE, State, open_storage
 from itsm_workflow.errors import StorageCorrupt, StorageUnavailable
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -15,10 +15,10 @@ from itsm_workflow import BkItsmGateway, Settings, State, Workflow, open_storage
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.sandbox import Sandbox
 from itsm_workflow.secrets import Secret
-from tests.integration.workflow.office import SUBJECT, asked, triggers
-from tests.integration.workflow.stores import SHARED_STORE
-from tests.integration.workflow.worker import LaterClock
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.office import SUBJECT, asked, triggers
+from tests.support.stores import SHARED_STORE
+from tests.support.worker import LaterClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ class Site:
     def start(self, what: str, *, ahead: float = 0.0) -> Worker:
         """Start another process, and wait until it is about to begin."""
         arguments = (self.store_url, self.sandbox.url, what, str(ahead))
-        worker = Worker([sys.executable, "-m", "tests.integration.workflow.worker", *arguments])
+        worker = Worker([sys.executable, "-m", "tests.support.worker", *arguments])
         self._closing.callback(worker.kill)
         assert "waits" in worker.hear()
         return worker

@@ -12,7 +12,7 @@ from itsm_workflow.change import Phase
 from itsm_workflow.errors import AlreadyApplied, GatewayUnavailable, InvalidForm, StorageConflict, TransitionRefused
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.testing.ledger_gateway import NOWHERE
-from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway, Work
+from tests.support.desk import ASKED, SUBJECT, Desk, Gateway, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

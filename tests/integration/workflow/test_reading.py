@@ -10,9 +10,9 @@ import pytest
 from itsm_workflow import Effect, State
 from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import AmbiguousChange, ChangeNotFound, NotApproved, StorageCorrupt
-from tests.integration.workflow.lost import apply_in_vain
-from tests.integration.workflow.office import SUBJECT, Office, asked
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.lost import apply_in_vain
+from tests.support.office import SUBJECT, Office, asked
+from tests.support.stores import EVERY_STORE
 
 
 def test_require_approved_lets_an_approved_subject_through(office: Office) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from itsm_workflow import Effect, EffectCall, State, reconciler
+from itsm_workflow import Effect, EffectCall, State
 from itsm_workflow.errors import StorageCorrupt
+from itsm_workflow.runtime import reconciler
 from itsm_workflow.runtime.reconciler import Report
 from itsm_workflow.sandbox import Draft
 from itsm_workflow.storage.protocol import Write
-from tests.integration.workflow.office import Office, asked, together, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.office import Office, asked, together, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,13 @@ from itsm_workflow import State
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.machine.evidence import AbsenceAttested, Decision
-from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
-from tests.integration.workflow.office import SUBJECT, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
+from tests.support.lost import file_behind_our_back, lose_every_answer, use_up_lookups
+from tests.support.office import SUBJECT, asked, triggers
+from tests.support.stores import EVERY_STORE
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow
-    from tests.integration.workflow.office import Office
+    from tests.support.office import Office
 
 LOOKED = "BK-ITSM's list of tickets by alice, read by olga on 27 November: none since Monday"
 

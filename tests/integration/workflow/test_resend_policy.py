@@ -11,10 +11,10 @@ from itsm_workflow import Policy, State
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.gateway.protocol import Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.integration.workflow.lost import file_behind_our_back, lose_every_answer, use_up_lookups
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
-from tests.integration.workflow.stores import EVERY_STORE
-from tests.world import World
+from tests.support.lost import file_behind_our_back, lose_every_answer, use_up_lookups
+from tests.support.office import SUBJECT, Office, asked, triggers
+from tests.support.stores import EVERY_STORE
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from itsm_workflow import Workflow

@@ -10,7 +10,7 @@ from itsm_workflow import State
 from itsm_workflow.change import AttentionReason, Phase
 from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.world import World, times
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,8 +19,8 @@ from itsm_workflow.callbacks.asgi import asgi
 from itsm_workflow.callbacks.parse import MAX_BODY
 from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.callbacks.wsgi import wsgi
-from tests.integration.workflow.office import SUBJECT, Office, asked
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
+from tests.support.office import SUBJECT, Office, asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ import pytest
 from itsm_workflow import CollectorForm, State, Workflow
 from itsm_workflow.errors import InvalidForm
 from itsm_workflow.runtime.filing import FORM_LOOK
-from tests.integration.workflow.office import SUBJECT, Office, asked
+from tests.support.office import SUBJECT, Office, asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

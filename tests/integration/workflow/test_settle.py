@@ -11,7 +11,7 @@ from itsm_workflow.change import AttentionReason, Outcome
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Status, self_finishing
 from itsm_workflow.sandbox.ticket import LogLine
-from tests.integration.workflow.office import SUBJECT, Office, asked, triggers
+from tests.support.office import SUBJECT, Office, asked, triggers
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest, Workflow

@@ -9,7 +9,7 @@ import pytest
 
 from itsm_workflow import open_storage
 from itsm_workflow.errors import NotApproved, StorageCorrupt
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ from itsm_workflow.change import AttentionReason, EffectStatus, Outcome
 from itsm_workflow.errors import GatewayRefused, GatewayUnavailable, SettingsError, StorageCorrupt, StorageSchemaError
 from itsm_workflow.machine.evidence import Decision, TicketStatus
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.integration.workflow.places import Witness
-from tests.limits import PATIENCE
-from tests.world import World, times
+from tests.support.limits import PATIENCE
+from tests.support.places import Witness
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,10 @@ from itsm_workflow.sandbox import DEFAULT_SERVICES
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.sqlite import SQLiteBackend
 from tests.conformance.json_lines import damage, lines_of
-from tests.integration.workflow.lost import STRICT_SERVICE, use_up_lookups
-from tests.integration.workflow.office import APP_SECRET, CALLBACK_KEY, SUBJECT, Office, asked
-from tests.integration.workflow.places import Witness
-from tests.world import World
+from tests.support.lost import STRICT_SERVICE, use_up_lookups
+from tests.support.office import APP_SECRET, CALLBACK_KEY, SUBJECT, Office, asked
+from tests.support.places import Witness
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.integration.workflow.places import Witness
-from tests.world import World
+from tests.support.places import Witness
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.machine.evidence import Concern
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.world import World, times
+from tests.support.world import World, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

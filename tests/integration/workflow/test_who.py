@@ -11,7 +11,7 @@ from itsm_workflow import Effect, EffectCall, State
 from itsm_workflow.change import WITHDRAW, EffectStatus
 from itsm_workflow.gateway.protocol import Created, Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

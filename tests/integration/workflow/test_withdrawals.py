@@ -17,9 +17,9 @@ from itsm_workflow.policy import Policy
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.testing import zoo
-from tests.testing.zoo import Stage
-from tests.world import APPROVER, World, times
+from tests.support import workflows as zoo
+from tests.support.workflows import Stage
+from tests.support.world import APPROVER, World, times
 
 if TYPE_CHECKING:
     from itsm_workflow import ChangeRequest

@@ -16,7 +16,7 @@ import pytest
 
 from itsm_workflow.callbacks import background as of_background
 from itsm_workflow.callbacks.background import Background
-from tests.limits import PATIENCE
+from tests.support.limits import PATIENCE
 from tests.unit.callbacks.test_inbox import opened
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from itsm_workflow.callbacks.background import Background
 from itsm_workflow.callbacks.parse import ACCEPTED, Answer, Callback, Incoming, digest_of
 from itsm_workflow.callbacks.signer import PROBE, Address, CallbackAddress, read_address
-from tests.limits import PATIENCE
-from tests.unit.callbacks.examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
+from tests.support.callback_examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
+from tests.support.limits import PATIENCE
 from tests.unit.callbacks.test_inbox import NOT_STORED, opened, raising
 
 if TYPE_CHECKING:

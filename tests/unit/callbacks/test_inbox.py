@@ -23,10 +23,10 @@ from itsm_workflow.errors import (
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine import updates
 from itsm_workflow.machine.definition import Facts
-from tests.limits import PATIENCE
-from tests.unit.callbacks.examples import address_of, body, knock, place
-from tests.unit.desk import ASKED, SUBJECT, Desk, Gateway
-from tests.unit.machine import examples as x
+from tests.support import examples as x
+from tests.support.callback_examples import address_of, body, knock, place
+from tests.support.desk import ASKED, SUBJECT, Desk, Gateway
+from tests.support.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

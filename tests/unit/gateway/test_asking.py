@@ -20,7 +20,7 @@ from itsm_workflow.gateway.asking import asked, bounded, created, read_ticket, r
 from itsm_workflow.gateway.checked import any_host
 from itsm_workflow.gateway.protocol import Created, CreateRequest, SentTicket, Unknown
 from itsm_workflow.machine.evidence import Channel
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from collections.abc import Callable

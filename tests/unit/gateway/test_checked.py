@@ -33,7 +33,7 @@ from itsm_workflow.gateway.checked import (
 from itsm_workflow.gateway.protocol import Created, FoundTicket, NotSent, Refused, TicketResult, Unknown
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus, Withdrawal
 from itsm_workflow.testing import strategies as s
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, always, waits_for_a_person
 from itsm_workflow.machine.evidence import ApprovalAttested, Decision, Snapshot, Undelivered
-from tests.unit.machine.examples import filled
+from tests.support.examples import filled
 
 if TYPE_CHECKING:
     from itsm_workflow.machine.definition import Facts

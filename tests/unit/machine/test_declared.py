@@ -20,7 +20,7 @@ from itsm_workflow.machine.declared import plain_texts, wrong_declarations, wron
 from itsm_workflow.machine.definition import Transition
 from itsm_workflow.storage.strict import canonical, json_value, strict_converter
 from itsm_workflow.testing import strategies as s
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ from itsm_workflow.machine.approval import State
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import FactMissingError, Facts, Transition, always, unchanged, waits_for_a_person
 from itsm_workflow.machine.evidence import Concern, Decision, Undelivered
-from tests.unit.machine.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
+from tests.support.examples import DRAFT, NOW, PENDING, POLICY, QUEUED
 
 FACTS = Facts(
     change=PENDING,

@@ -14,7 +14,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.due import asking_due, next_due, rest_due, ticket_is_swept
 from itsm_workflow.machine.withdrawal import next_try
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition

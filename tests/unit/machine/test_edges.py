@@ -25,7 +25,7 @@ from itsm_workflow.machine.definition import (
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.engine import _machine
 from itsm_workflow.machine.evidence import TicketStatus
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 PARKED = x.planned(EffectStatus.PARKED, error="boom")
 

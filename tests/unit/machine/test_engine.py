@@ -15,8 +15,8 @@ from itsm_workflow.machine import engine
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger, collector_change
 from itsm_workflow.machine.engine import OPENING, allowed, fire, step
-from tests.limits import PATIENCE
-from tests.unit.machine import examples as x
+from tests.support import examples as x
+from tests.support.limits import PATIENCE
 from tests.unit.machine.table import LEADS, PAIRS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.change import Entry

@@ -11,7 +11,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Facts, Guard
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 APPROVES, REFUSES, CONFIRMS = guards.is_approved, guards.is_refused, guards.confirms_outcome
 WANTED = ev.Decision()

@@ -8,7 +8,7 @@ import pytest
 
 from itsm_workflow.change import Moment
 from itsm_workflow.machine.intervals import has_passed
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 WAIT = dt.timedelta(seconds=100)
 

@@ -10,8 +10,8 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.lint import CHECKS, Severity, lint, refused_report
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from tests.long import long_after
-from tests.testing import zoo
+from tests.support import workflows as zoo
+from tests.support.long import long_after
 from tests.unit.machine.table import LEADS, STATES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from itsm_workflow.lint.samples import CannotSampleError, samples
 from itsm_workflow.machine import evidence as ev
-from tests.unit.machine.examples import NOW, PENDING
+from tests.support.examples import NOW, PENDING
 
 
 class Colour(enum.StrEnum):

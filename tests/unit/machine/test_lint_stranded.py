@@ -18,9 +18,9 @@ from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import Write
 from itsm_workflow.storage.registry import open_storage
 from itsm_workflow.testing.manual_clock import ManualClock
-from tests.testing import zoo
-from tests.testing.zoo import Stage
-from tests.unit.machine.examples import FORM, confirmed, finished, mark, submission
+from tests.support import workflows as zoo
+from tests.support.examples import FORM, confirmed, finished, mark, submission
+from tests.support.workflows import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

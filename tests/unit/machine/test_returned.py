@@ -15,9 +15,9 @@ from itsm_workflow.machine import updates
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.definition import Facts, Transition
 from itsm_workflow.machine.updates import effect_planned
-from tests.testing import zoo
-from tests.testing.zoo import DEPLOY, Deployed, Stage, Verb
-from tests.unit.machine import examples as x
+from tests.support import examples as x
+from tests.support import workflows as zoo
+from tests.support.workflows import DEPLOY, Deployed, Stage, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import pytest
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine.approval import approval_table
 from itsm_workflow.machine.definition import Roles, waits_for_a_person
-from tests.testing import zoo
-from tests.testing.zoo import DEPLOY, DEPLOYMENT, Deployed, Stage
+from tests.support import workflows as zoo
+from tests.support.workflows import DEPLOY, DEPLOYMENT, Deployed, Stage
 
 TABLE = zoo.table()
 

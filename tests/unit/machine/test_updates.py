@@ -30,7 +30,7 @@ from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.due import asking_due
 from itsm_workflow.machine.withdrawal import forbids_approval
 from itsm_workflow.policy import Policy
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest

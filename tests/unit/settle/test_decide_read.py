@@ -10,7 +10,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger, collector_change
 from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.settle import ReadAnswer, Step, decide
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 FORTNIGHT = 14 * 86400 + 1
 OVERDUE = Step(

@@ -11,7 +11,7 @@ from itsm_workflow.gateway.protocol import CreateAnswer, Created, FoundTicket, N
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, State, Trigger
 from itsm_workflow.settle import LookupAnswer, SendAnswer, Step, decide
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 CREATED = Created(id="7", sn="REQ7", url="https://itsm.example.com/7")
 NOT_SENT = NotSent(problem="connection refused")

@@ -13,7 +13,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.policy import Policy
 from itsm_workflow.settle import Lookup, LookupAnswer, ReadAnswer, Step, decide, plan
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 SCHEDULE = tuple(dt.timedelta(seconds=seconds) for seconds in (0, 10, 60))
 ONCE_MORE = Policy(lookups=SCHEDULE, resends=1)

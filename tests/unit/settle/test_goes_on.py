@@ -13,7 +13,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.settle import LookupAnswer, Plan, ReadAnswer, Step, Sweep, decide, plan
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     import datetime as dt

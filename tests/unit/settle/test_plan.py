@@ -11,7 +11,7 @@ from itsm_workflow.change import WITHDRAW, ChangeRequest, EffectStatus, HeardCal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.settle import Deliver, Lookup, Plan, Read, Send, Step, Sweep, plan
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.settle import Question

@@ -12,7 +12,7 @@ from itsm_workflow.change import AttentionReason, EffectStatus, HeardCallback
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
 from itsm_workflow.settle import Deliver, Plan, Read, Step, effects_left, plan
-from tests.unit.machine import examples as x
+from tests.support import examples as x
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, PlannedEffect

@@ -1,0 +1,139 @@
+"""A workflow over a ticket system, a store and a clock that are all in memory, and ways to step in between."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from itsm_workflow import Workflow, open_storage
+from itsm_workflow.gateway.protocol import Refused, Unknown
+from itsm_workflow.sandbox import acting
+from itsm_workflow.sandbox.ledger import Ledger
+from itsm_workflow.storage.protocol import Write
+from itsm_workflow.testing.ledger_gateway import LedgerGateway
+from itsm_workflow.testing.manual_clock import ManualClock
+from tests.support.places import WatchedStore, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow import ChangeRequest, EffectCall
+    from itsm_workflow.form import Asked
+    from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, FoundTicket, SentTicket
+    from itsm_workflow.sandbox.ticket import Outgoing
+    from itsm_workflow.secrets import Secret
+
+SUBJECT = "collector-42"
+ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers": ("carol", "dave")}
+
+
+class Gateway(LedgerGateway):
+    """A gateway whose calls fail as a test says, whose search may lag behind and whose answers may be lost."""
+
+    def __init__(self, ledger: Ledger, *, clock: ManualClock, **options: Any) -> None:
+        super().__init__(ledger, clock=clock, **options)
+        self.faults: dict[str, Exception] = {}
+        self.before: dict[str, Callable[[], object]] = {}
+        self.search_lags = False
+        self.loses_answers = False
+        self.refusal: Refused | None = None
+
+    def create(self, request: CreateRequest) -> CreateAnswer:
+        """File the ticket, unless all are refused; the answer may be lost on its way."""
+        if self.refusal is not None:
+            self._catch_up("create_ticket")
+            return self.refusal
+        answer = super().create(request)
+        return Unknown(problem="the connection was reset") if self.loses_answers else answer
+
+    def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
+        """Return the tickets that the search shows already."""
+        found = super().find_by_key(sent)
+        return [] if self.search_lags else found
+
+    def verify_token(self, token: Secret | str) -> bool:
+        """Check the token, unless the call fails."""
+        self._catch_up("token/verify")
+        return super().verify_token(token)
+
+    def _catch_up(self, endpoint: str) -> None:
+        super()._catch_up(endpoint)
+        self.before.get(endpoint, int)()
+        if endpoint in self.faults:
+            raise self.faults[endpoint]
+
+
+class Desk:
+    """Everything around the workflows of one test."""
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = ManualClock()
+        self.witness = Witness()
+        self.ledger = Ledger(clock=self.clock.now, random=Random(7))
+        self.gateway = Gateway(self.ledger, clock=self.clock, **options)
+        self.store = WatchedStore(open_storage("memory://"))
+
+    def workflow(self, **options: Any) -> Workflow:
+        """Open a workflow; a callback's change is looked into later unless an option says otherwise."""
+        values: dict[str, Any] = {
+            "storage": self.store,
+            "gateway": self.gateway,
+            "clock": self.clock,
+            "observers": (self.witness,),
+            "after_callback": "later",
+            **options,
+        }
+        return Workflow(**values)
+
+    def pass_time(self, seconds: float = 1.0) -> list[Outgoing]:
+        """Let time pass; return the callbacks of what happened meanwhile."""
+        self.clock.advance(seconds)
+        return self.gateway.run_due()
+
+    def decide(self, change: ChangeRequest, *, approved: bool = True) -> Outgoing:
+        """Let the first approver decide the change's ticket; return the callback of it."""
+        self.pass_time()
+        ticket = self.ledger.by_id(int(change.expect_ticket().id))
+        acting.decide(self.ledger, ticket, "carol", approved=approved, remark="")
+        [callback] = self.pass_time()
+        return callback
+
+    def race(self, change_id: str) -> None:
+        """Write the change as another worker does: nothing is new but its version."""
+        row = self.store.get(change_id)
+        assert row is not None
+        touched = attrs.evolve(row, version=row.version + 1, form=None)
+        assert self.store.inner.commit([Write(row=touched, expected_version=row.version, entries=())]) == [None]
+
+    def before_next_write(self, act: Callable[[], object]) -> None:
+        """Let something happen just before the next write."""
+
+        def step_in(writes: Sequence[Write]) -> None:
+            if writes:
+                self.store.before = lambda _: None
+                act()
+
+        self.store.before = step_in
+
+    def race_once(self, change_id: str) -> None:
+        """Let another worker write the change just before the next write."""
+        self.before_next_write(lambda: self.race(change_id))
+
+    def race_always(self, change_id: str) -> None:
+        """Let another worker write the change just before every commit."""
+        self.store.before = lambda _: self.race(change_id)
+
+
+class Work:
+    """What a host does, with what a test does meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], object] = int) -> None:
+        self.calls: list[EffectCall] = []
+        self.meanwhile = meanwhile
+
+    def __call__(self, call: EffectCall) -> None:
+        """Do it."""
+        self.calls.append(call)
+        self.meanwhile()

@@ -1,0 +1,92 @@
+"""A gateway that says what a test tells it to: it stands where the connections would be, so that all above is real."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from itsm_workflow.bkapi.client import ApiClient
+from itsm_workflow.bkapi.retry import NO_RETRY
+from itsm_workflow.bkapi.transport import Answer, Transport
+from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
+from tests.support.gateways import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from itsm_workflow.bkapi.call_log import CallObserver
+    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.clock import Clock
+    from itsm_workflow.gateway.bk_itsm.services import ChooseService
+
+URL = "http://127.0.0.1:9/v2/itsm/"  # nobody listens, and nothing is sent
+
+
+def success(data: object) -> bytes:
+    """Return an envelope of success."""
+    return json.dumps({"result": True, "code": 0, "message": "success", "data": data}).encode()
+
+
+def refusal(code: int | str, message: str = "no") -> bytes:
+    """Return an envelope that refuses."""
+    return json.dumps({"result": False, "code": code, "message": message, "data": None}).encode()
+
+
+class ScriptedTransport:
+    """Answers each request by a function.
+
+    Args:
+        answer: Returns the body of the answer, with HTTP 200, or the whole answer.
+
+    Attributes:
+        requests: What was sent, in order.
+    """
+
+    pool_size = 4
+
+    def __init__(self, answer: Callable[[Request], bytes | Answer]) -> None:
+        self._answer = answer
+        self.requests: list[Request] = []
+
+    def send(self, request: Request) -> Answer:
+        """Answer the request."""
+        self.requests.append(request)
+        answer = self._answer(request)
+        if isinstance(answer, Answer):
+            return answer
+        return Answer(status=200, headers=MappingProxyType({}), body=answer, elapsed=0.0)
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def scripted_client(
+    answer: Callable[[Request], bytes | Answer], *, observers: Sequence[CallObserver] = (), **given: object
+) -> tuple[ApiClient, ScriptedTransport]:
+    """Return a client whose gateway is scripted, and what stands for its connections."""
+    transport = ScriptedTransport(answer)
+    client = ApiClient(
+        settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY, observers=observers
+    )
+    return client, transport
+
+
+def scripted_gateway(
+    answer: Callable[[Request], bytes | Answer],
+    *,
+    clock: Clock | None = None,
+    service: ChooseService | None = None,
+    observers: Sequence[CallObserver] = (),
+    **given: object,
+) -> tuple[BkItsmGateway, ScriptedTransport]:
+    """Return an adapter whose gateway is scripted, and what stands for its connections."""
+    client, transport = scripted_client(answer, observers=observers, **given)
+    return BkItsmGateway(client.settings, client=client, clock=clock, service=service), transport
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """Return what a request asks with: its query and its JSON body."""
+    query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
+    return {**query, **json.loads(request.body or b"{}")}

@@ -1,0 +1,107 @@
+"""Another process: opens a workflow on a shared store, does one thing, and tells of it in lines of JSON.
+
+A line on its standard input lets it go on where it says that it waits.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from itsm_workflow import BkItsmGateway, Settings, Workflow, open_storage
+from itsm_workflow.clock import SystemClock
+from itsm_workflow.errors import ItsmWorkflowError
+from itsm_workflow.secrets import Secret
+from tests.support.office import SUBJECT, asked
+from tests.support.places import WatchedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from itsm_workflow.storage.protocol import Write
+
+
+class LaterClock(SystemClock):
+    """The machine's clock, some seconds ahead.
+
+    Args:
+        seconds: How many.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._ahead = dt.timedelta(seconds=seconds)
+
+    def now(self) -> dt.datetime:
+        """Return the time."""
+        return super().now() + self._ahead
+
+    def boot(self) -> tuple[str, int]:
+        """Return the time since the boot, as late as the wall clock: the machine was not turned, it ran on."""
+        boot_id, micros = super().boot()
+        return boot_id, micros + self._ahead // dt.timedelta(microseconds=1)
+
+
+def tell(**facts: object) -> None:
+    """Write one line."""
+    print(json.dumps(facts), flush=True)  # noqa: T201 - the other process reads it
+
+
+def wait(what: str) -> None:
+    """Say what was reached, and wait until told to go on."""
+    tell(waits=what)
+    sys.stdin.readline()
+
+
+def apply(workflow: Workflow) -> None:
+    """Apply together with others."""
+    wait("to apply")
+    try:
+        change = workflow.apply(subject=SUBJECT, **asked())
+    except ItsmWorkflowError as error:
+        tell(error=type(error).__name__)
+    else:
+        tell(id=change.id, state=change.state, sn=change.sn)
+
+
+def reconcile(workflow: Workflow) -> None:
+    """Make one pass."""
+    wait("to reconcile")
+    report = workflow.reconcile()
+    tell(due=report.due, moved=report.moved, unchanged=report.unchanged, busy=report.busy, failed=report.failed)
+
+
+def stop_at_commit(store: WatchedStore, number: int, *, after: bool) -> None:
+    """Wait before or after the commit of that number."""
+
+    def stop(_: Sequence[Write]) -> None:
+        if store.commits == (number if after else number - 1):
+            wait(f"{'after' if after else 'before'} commit {number}")
+
+    if after:
+        store.after = stop
+    else:
+        store.before = stop
+
+
+def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
+    """Do it."""
+    store = WatchedStore(open_storage(store_url))
+    settings = Settings(
+        app_code="collector", app_secret=Secret("made up"), gateway_url=gateway_url, fast_approval=True, deadline=25.0
+    )
+    clock = LaterClock(float(ahead))
+    gateway = BkItsmGateway(settings, clock=clock)
+    workflow = Workflow(storage=store, gateway=gateway, callbacks=False, clock=clock)
+    if what == "apply_to_the_mark":
+        stop_at_commit(store, 1, after=True)
+    if what == "apply_to_the_record":
+        stop_at_commit(store, 2, after=False)
+    (reconcile if what == "reconcile" else apply)(workflow)
+    gateway.close()
+    workflow.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

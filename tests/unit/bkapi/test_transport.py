@@ -1,0 +1,220 @@
+"""One exchange: the edges of what is held and unpacked, and what a request and an answer show of themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import threading
+import zlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from itsm_workflow.bkapi.body import unpack
+from itsm_workflow.bkapi.transport import Answer, Request, Transport, _address, _current, _Session
+from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
+from itsm_workflow.secrets import Secret
+from tests.support.fault_server import FaultServer, answering, response
+from tests.support.limits import PATIENCE
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from tests.support.fault_server import Connection
+
+
+def request(url: str) -> Request:
+    """Return a request that holds a secret in its headers and one in its body."""
+    return Request(
+        endpoint="e",
+        request_id="r",
+        method="POST",
+        url=url,
+        headers={"X-Secret": Secret("canary-1")},
+        body=b"canary-2",
+        connect_timeout=PATIENCE,
+        read_timeout=PATIENCE,
+        deadline=PATIENCE,
+    )
+
+
+@pytest.mark.parametrize("sizes", [{"pool_size": 0}, {"body_limit": 0}, {"body_limit": -1}])
+def test_sizes_that_make_no_sense(sizes: dict[str, int]) -> None:
+    """A transport that could send or hold nothing."""
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Transport(**sizes)  # type: ignore[arg-type] # passed on
+
+
+def chunked(body: bytes) -> bytes:
+    """Return a response that does not say how long it is."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+def packed(body: bytes) -> bytes:
+    """Return a response whose body is packed."""
+    return response(gzip.compress(body), headers=("Content-Encoding: gzip",))
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False)])
+@pytest.mark.parametrize("shape", [response, chunked, packed])
+def test_the_limit_is_of_the_body_however_it_comes(size: int, fits: bool, shape: Callable[[bytes], bytes]) -> None:  # noqa: FBT001 - a parameter
+    """To the byte: stated, in chunks, or unpacked."""
+    body = b"\x00" * size
+    with FaultServer(answering(shape(body))) as server:
+        transport = Transport(body_limit=1000)
+        if fits:
+            assert transport.send(request(server.url)).body == body
+        else:
+            with pytest.raises(GatewayProtocolError, match="larger than 1000 bytes"):
+                transport.send(request(server.url))
+        transport.close()
+
+
+def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking is given a bound, so that memory never sees the rest."""
+    bomb = gzip.compress(b"\x00" * (20 << 20))
+    given: list[int] = []
+    real = zlib.decompressobj
+
+    class Watched:
+        def __init__(self, wbits: int) -> None:
+            self._real = real(wbits)
+
+        def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+            given.append(max_length)
+            return self._real.decompress(data, max_length)
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    outcome = unpack(bomb, "gzip", 1000)
+
+    assert not isinstance(outcome, bytes)
+    assert "larger than 1000 bytes" in outcome.problem
+    assert given == [1001]
+
+
+_WHOLE = gzip.compress(b"a", mtime=0)  # a name of a test holds it: the same in every process
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding", "body"),
+    [
+        (_WHOLE, "gzip", b"a"),
+        (_WHOLE, " X-GZIP ", b"a"),
+        (b"a", "identity", b"a"),
+        (b"a", "", b"a"),
+        (b"", "gzip", b""),
+        (b"", "br", b""),
+    ],
+)
+def test_what_is_unpacked(packed: bytes, encoding: str, body: bytes) -> None:
+    """By either of its names; and an empty body is empty whatever it is called."""
+    assert unpack(packed, encoding, 1000) == body
+
+
+@pytest.mark.parametrize("packed", [_WHOLE + b"more", _WHOLE * 2, _WHOLE[:-1]], ids=["more", "two", "cut off"])
+def test_what_is_not_one_whole_gzip(packed: bytes) -> None:
+    """An end that is missing, or something after it."""
+    outcome = unpack(packed, "gzip", 1000)
+
+    assert not isinstance(outcome, bytes)
+    assert "cannot be unpacked" in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("https://E.com/a b/", "https://e.com/a%20b/"),
+        ("https://例子.com/名/", "https://xn--fsqu00a.com/%E5%90%8D/"),
+        ("http://127.0.0.1:80/%2F/", "http://127.0.0.1:80/%2F/"),
+    ],
+)
+def test_an_address_goes_over_the_wire_in_ascii(url: str, written: str) -> None:
+    """What is quoted already stays so."""
+    assert _address(url).casefold() == written.casefold()
+
+
+def test_a_request_and_an_answer_show_no_headers_and_no_body() -> None:
+    """They stand in frames that may be reported."""
+    answer = Answer(status=200, headers=MappingProxyType({"x": "canary-3"}), body=b"canary-4", elapsed=0.0)
+
+    assert "canary" not in repr(request("http://127.0.0.1/")) + repr(answer)
+
+
+def test_cookies_are_not_among_the_headers_of_an_answer() -> None:
+    """Nobody after the transport can keep one."""
+    raw = response(b"{}", headers=("Set-Cookie: sid=canary", "X-A: 1", "x-a: 2"))
+    with FaultServer(answering(raw)) as server:
+        transport = Transport()
+        answer = transport.send(request(server.url))
+        transport.close()
+
+    assert set(answer.headers) == {"content-length", "x-a"}
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:9/"])
+def test_a_thread_keeps_nothing_of_an_exchange(url: str) -> None:
+    """Whether there was an answer or none."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport()
+        with contextlib.suppress(GatewayUnavailable):
+            transport.send(request(url or server.url))
+        transport.close()
+
+    assert not hasattr(_current, "exchange")
+
+
+def test_a_forked_process_does_not_close_its_parent_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under TLS, a goodbye from the child would end the parent's conversation."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport()
+        transport.send(request(server.url))
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            transport.close()
+        transport.send(request(server.url))
+        transport.close()
+
+        assert server.connections == 1
+
+
+def test_a_forked_process_opens_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as its parent, and it keeps them."""
+    with FaultServer(answering(response(b"{}"))) as server:
+        transport = Transport(pool_size=2)
+        transport.send(request(server.url))
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            transport.send(request(server.url))
+            transport.send(request(server.url))
+            transport.close()
+
+        assert server.connections == 2
+
+
+def test_a_connection_of_its_own_is_closed_whatever_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This server keeps a connection although it was asked to close it; ours ends with the exchange."""
+    made: list[_Session] = []  # so that none is closed because nothing holds it any more
+    ended = threading.Event()
+
+    class Kept(_Session):
+        def __init__(self, tls: ssl.SSLContext, size: int) -> None:
+            super().__init__(tls, size)
+            made.append(self)
+
+    def serve(connection: Connection) -> None:
+        answering(response(b"{}"))(connection)
+        ended.set()
+
+    with FaultServer(serve) as server:
+        transport = Transport()
+        monkeypatch.setattr("itsm_workflow.bkapi.transport._Session", Kept)
+        transport.send(attrs.evolve(request(server.url), fresh=True))
+
+        assert ended.wait(PATIENCE)
+        transport.close()
+    assert len(made) == 1

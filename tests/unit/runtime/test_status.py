@@ -1,0 +1,204 @@
+"""What a page shows of a change, and the sentence that says what it waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itsm_workflow.change import AttentionReason, ChangeRequest, Decider, EffectStatus, TicketDecision
+from itsm_workflow.machine import evidence as ev
+from itsm_workflow.machine.approval import COLLECTOR_CHANGE, LABELS, State, Trigger
+from itsm_workflow.machine.approval_rule import DOUBTS
+from itsm_workflow.runtime.status import ADVICE, status_of, why
+from itsm_workflow.storage.codec import Stored
+from itsm_workflow.testing import strategies as s
+from tests.support import examples as x
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+
+def sentence(change: ChangeRequest, *, due_at: dt.datetime | None = None, now: dt.datetime = x.NOW) -> str:
+    """Return the sentence about a change, without its subject and id."""
+    stored = Stored(change=change, version=3, seq=3, head="", form="", due_at=due_at)
+    said = why(COLLECTOR_CHANGE, stored, now)
+    start = f"{change.subject} ({change.id}) "
+    assert said.startswith(start)
+    return said.removeprefix(start)
+
+
+# ---------------------------------------------------------------- what a page shows
+
+
+def test_a_page_shows_the_form_beside_our_facts() -> None:
+    """A field of the form named like one of ours cannot hide it."""
+    form = attrs.evolve(x.FORM, fields={"state": "approved", "sn": "REQ1"})
+    shown = status_of(COLLECTOR_CHANGE, attrs.evolve(x.with_attention(x.PENDING), form=form), "https://itsm/frame")
+
+    assert (shown.id, shown.subject, shown.state, shown.sn) == (x.ID, "collector-1", "pending", "REQ7")
+    assert (shown.ticket_url, shown.iframe_ticket_url) == ("https://itsm.example.com/7", "https://itsm/frame")
+    assert (shown.outcome, shown.form) == (None, form)
+    assert shown.attention is not None
+    assert shown.attention.reason is AttentionReason.OVERDUE
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_page_names_the_state_in_both_languages(state: State) -> None:
+    """A host shows the one that its user reads."""
+    shown = status_of(COLLECTOR_CHANGE, attrs.evolve(x.DRAFT, state=state.value), None)
+
+    assert (set(shown.labels), shown.labels) == ({"zh", "en"}, LABELS[state])
+
+
+def test_a_page_of_a_state_without_labels_shows_none() -> None:
+    """A host's own definition need not have any."""
+    bare = attrs.evolve(COLLECTOR_CHANGE, labels={})
+
+    assert status_of(bare, x.DRAFT, None).labels == {}
+
+
+def test_a_page_without_a_ticket_has_no_links() -> None:
+    """Nor one whose gateway gave no address."""
+    without = attrs.evolve(x.PENDING, ticket=attrs.evolve(x.PENDING.expect_ticket(), url=""))
+
+    assert [status_of(COLLECTOR_CHANGE, one, None).ticket_url for one in (x.SENDING, without)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"), [(x.APPROVED, "approved"), (x.REJECTED, "rejected"), (x.ABANDONED, "abandoned")]
+)
+def test_a_page_of_a_change_that_ended_says_how(change: ChangeRequest, outcome: str) -> None:
+    """As a plain word."""
+    shown = status_of(COLLECTOR_CHANGE, change, None).outcome
+
+    assert (shown, type(shown)) == (outcome, str)
+
+
+def test_a_page_names_who_decided() -> None:
+    """With the remark, as soon as it is known."""
+    decision = TicketDecision(deciders=(Decider(user="bob", approved=True, remark="fine"),))
+
+    assert status_of(COLLECTOR_CHANGE, attrs.evolve(x.APPROVED, decision=decision), None).decision == decision
+    assert status_of(COLLECTOR_CHANGE, x.PENDING, None).decision is None
+
+
+# ---------------------------------------------------------------- the sentence
+
+
+@pytest.mark.parametrize(
+    ("decider", "said"),
+    [
+        (Decider(user="bob", approved=True, remark="fine"), "bob approved it: fine"),
+        (Decider(user="bob", approved=False), "bob refused it"),
+        (Decider(user="bob", remark="?"), "bob decided it: ?"),
+    ],
+)
+def test_the_sentence_says_who_decided(decider: Decider, said: str) -> None:
+    """In a part of its own, after how the change ended."""
+    decided = attrs.evolve(x.APPROVED, decision=TicketDecision(deciders=(decider,)))
+
+    assert f" by ticket REQ7; {said}; " in sentence(decided)
+
+
+@pytest.mark.parametrize("reason", sorted(DOUBTS))
+def test_a_ticket_in_doubt_waits_for_no_approver(reason: AttentionReason) -> None:
+    """The approvers have decided, or cannot any more: to name them would send people to the wrong place."""
+    said = sentence(x.with_attention(x.PENDING, reason))
+
+    assert said.startswith("waits for a look at ticket REQ7 that decides; a person should look")
+
+
+REFUSED = x.after(
+    x.SENDING, (Trigger.REFUSE, ev.Refusal(number=1, owner="w1", remote_code=39, message="no title", looked_up=True))
+)
+UNSENT = x.after(x.SENDING, (Trigger.MARK_UNSENT, x.mark(problem="connection refused")))
+ANONYMOUS = attrs.evolve(x.PENDING, form=attrs.evolve(x.FORM, approvers=()))
+
+SENTENCES: dict[str, tuple[ChangeRequest, str]] = {
+    "a draft": (x.DRAFT, "is a draft and waits to be submitted"),
+    "a refused draft": (
+        REFUSED,
+        "is a draft and waits to be submitted, the gateway refused it (code 39): no title",
+    ),
+    "queued": (x.QUEUED, "waits to be filed, attempt 1"),
+    "unsent": (UNSENT, "waits to be filed, attempt 1 (connection refused)"),
+    "sending": (x.SENDING, "is being filed, attempt 1"),
+    "unknown": (
+        x.UNKNOWN,
+        "may have been filed, its ticket is looked up, attempt 1 (the connection was reset)",
+    ),
+    "pending": (x.PENDING, "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC"),
+    "pending without names": (
+        ANONYMOUS,
+        "waits for its approvers to decide ticket REQ7 since 2024-05-17 08:00:01 UTC",
+    ),
+    "undelivered": (
+        x.FAILED_CALLBACK,
+        "waits for bob to decide ticket REQ7 since 2024-05-17 08:00:01 UTC, whose callback did not arrive",
+    ),
+    "suspected": (
+        x.SUSPECTED,
+        "waits for a second look at ticket REQ7, revoked since 2024-05-17 08:00:10 UTC",
+    ),
+    "approved": (x.APPROVED, "ended as approved on 2024-05-17 08:00:20 UTC by ticket REQ7"),
+    "withdrawn": (x.WITHDRAWN, "ended as withdrawn on 2024-05-17 08:01:40 UTC by ticket REQ7"),
+    "abandoned": (x.ABANDONED, "ended as abandoned on 2024-05-17 08:15:00 UTC"),
+    "ended at an unknown time": (
+        attrs.evolve(x.APPROVED, ended_at=None),
+        "ended as approved by ticket REQ7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), SENTENCES.values(), ids=SENTENCES)
+def test_the_sentence_says_what_a_change_waits_for(change: ChangeRequest, said: str) -> None:
+    """For whom, since when, and what went wrong."""
+    assert sentence(attrs.evolve(change, effects=())) == f"{said}; nothing more is due."
+
+
+def test_the_sentence_says_when_the_change_is_looked_at_next() -> None:
+    """Or that it is due now."""
+    at = x.later(300)
+
+    assert sentence(x.PENDING, due_at=at).endswith("; the next look is at 2024-05-17 08:05:00 UTC.")
+    assert sentence(x.PENDING, due_at=at, now=at).endswith("; it is due now.")
+
+
+@pytest.mark.parametrize("reason", AttentionReason)
+def test_the_sentence_says_why_a_person_should_look_and_what_to_do(reason: AttentionReason) -> None:
+    """With the facts, if there are any."""
+    plain = x.with_attention(x.PENDING, reason)
+    told = x.after(
+        x.PENDING, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason, facts={"ticket": "7", "since": "May"}))
+    )
+
+    assert f"; a person should look ({reason.value}): {ADVICE[reason.value]}; " in sentence(plain)
+    assert f"; a person should look ({reason.value}: ticket 7, since May): {ADVICE[reason.value]}; " in sentence(told)
+
+
+def test_the_sentence_names_the_effects_that_are_due() -> None:
+    """How often each failed, and none that was delivered or parked."""
+    effects = (
+        x.planned(name="start"),
+        x.planned(name="tell", attempts=2),
+        x.planned(EffectStatus.DELIVERED, name="count"),
+        x.planned(EffectStatus.PARKED, name="send", attempts=8),
+    )
+    said = sentence(attrs.evolve(x.APPROVED, effects=effects))
+
+    assert "; effect start is due; effect tell is due, it failed 2 times; nothing more is due." in said
+    assert ("count" in said, "send" in said) == (False, False)
+
+
+@given(change=s.changes, due_at=st.none() | s.moments, now=s.moments)
+def test_there_is_a_sentence_about_every_change(
+    change: ChangeRequest, due_at: dt.datetime | None, now: dt.datetime
+) -> None:
+    """Whether the machine could make it or not; it ends with the next look."""
+    said = sentence(change, due_at=due_at, now=now)
+
+    assert said.endswith(("; nothing more is due.", "; it is due now.", " UTC."))
