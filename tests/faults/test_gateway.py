@@ -37,7 +37,6 @@ from tests.support.fault_server import (
     response,
 )
 from tests.support.gateways import settings
-from tests.support.limits import PATIENCE
 from tests.support.places import Witness
 from tests.support.scripted import scripted_gateway
 from tests.support.server_faults import AFTER_SENDING, OK, ask
@@ -120,7 +119,7 @@ def test_g1_create_trusts_no_connection_that_was_kept(faults: Faults) -> None:
         request = connection.read_request()
         scripted(script)(_Replayed(connection, request))
 
-    with FaultServer(once) as server, Wire(server.url, deadline=PATIENCE, retry=RetryPolicy(wait=False)) as wire:
+    with FaultServer(once) as server, Wire(server.url, deadline=25.0, retry=RetryPolicy(wait=False)) as wire:
         wire.gateway.services()
         change = wire.apply()  # the kept connection is dead by now
         for number in faults.cases(range(faults.pick(quick=10, full=1000))):
@@ -224,11 +223,11 @@ def test_g5_redirects_are_never_followed(faults: Faults) -> None:
             moved = response(b"", status=status, headers=(f"Location: {target}",))
             seen: list[bytes] = []
             first = FaultServer(at_create(answering(moved, seen=seen)))
-            with first, Wire(first.url, deadline=PATIENCE) as wire, faults.case((status, target)):
+            with first, Wire(first.url, deadline=25.0) as wire, faults.case((status, target)):
                 _is_unknown(wire, wire.apply())
                 assert len(seen) == 1
             first = FaultServer(at_create(ask(OK), answering(moved)))
-            with first, Wire(first.url, deadline=PATIENCE) as wire, faults.case((status, target)):
+            with first, Wire(first.url, deadline=25.0) as wire, faults.case((status, target)):
                 change = wire.apply()
                 assert wire.workflow.settle(change.id).state == State.PENDING
         assert second.connections == 0
@@ -246,7 +245,7 @@ def test_g6_server_that_cannot_prove_itself_gets_nothing(faults: Faults, tmp_pat
         seen: list[bytes] = []
         with FaultServer(answering(response(OK), seen=seen), tls=context) as server:
             url = server.url.replace("http:", "https:")
-            with Wire(url, ca_bundle=trusted, deadline=PATIENCE) as wire, faults.case((name, number)):
+            with Wire(url, ca_bundle=trusted, deadline=25.0) as wire, faults.case((name, number)):
                 change = wire.apply()
                 assert (change.state, change.expect_attempt().phase) == (State.APPLYING, Phase.QUEUED)
                 assert seen == []
@@ -393,14 +392,14 @@ def test_g9_environment_is_not_believed(faults: Faults, tmp_path: Path, monkeypa
                 seen: list[bytes] = []
                 with (
                     FaultServer(answering(response(OK), seen=seen)) as server,
-                    Wire(server.url, deadline=PATIENCE) as wire,
+                    Wire(server.url, deadline=25.0) as wire,
                 ):
                     assert wire.apply().state == State.PENDING
                 assert b"\r\nauthorization:" not in seen[0].lower()
                 with FaultServer(ask(OK), tls=certificate) as server:
-                    with Wire(server.url, deadline=PATIENCE) as wire:
+                    with Wire(server.url, deadline=25.0) as wire:
                         assert wire.apply().expect_attempt().phase == Phase.QUEUED
-                    with Wire(server.url, deadline=PATIENCE, ca_bundle=trusted) as wire:
+                    with Wire(server.url, deadline=25.0, ca_bundle=trusted) as wire:
                         assert wire.apply().state == State.PENDING
                 with pytest.raises(BlockingIOError):
                     proxy.accept()

@@ -14,6 +14,7 @@ import attrs
 from itsm_workflow.change import ChangeRequest, Entry, Form
 from itsm_workflow.errors import DefinitionError, StorageConflict, StorageCorrupt, StorageError, StorageSchemaError
 from itsm_workflow.machine.evidence import EffectNames
+from itsm_workflow.runtime.transact import repeat_on_conflict
 from itsm_workflow.storage.codec import Codec
 from itsm_workflow.storage.protocol import ConflictKind
 
@@ -28,7 +29,6 @@ WORKFLOW = "itsm_workflow.runtime.catalogue"
 """The workflow of these rows: with its dot it is not the name of any definition, so that no query of one finds them."""
 
 _STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
-_TRIES = 16
 
 
 @attrs.define
@@ -61,18 +61,18 @@ class Catalogue:
             DefinitionError: It lacks some; nothing was written.
             StorageError: The store failed, or is damaged in more than this row.
         """
-        for _ in range(_TRIES):
-            try:
-                known = self._read()
-            except _Unreadable as unreadable:
-                self._observers.on_trouble(self._id, unreadable.error)
-                return
+
+        def once() -> None:
+            known = self._read()
             missing = self._missing(known.change) if known else {}
             if missing:
                 raise self._lacks(missing)
-            if self._store(known):
-                return
-        raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
+            self._store(known)
+
+        try:
+            repeat_on_conflict(once, self._id)
+        except _Unreadable as unreadable:
+            self._observers.on_trouble(self._id, unreadable.error)
 
     def note(self) -> None:
         """Store the names that this process brings, once; it may lack some, since it does not submit by this.
@@ -82,13 +82,12 @@ class Catalogue:
         """
         if self._is_noted or not self._journal.effects:
             return
-        for _ in range(_TRIES):
-            try:
-                if self._store(self._read()):
-                    break
-            except _Unreadable as unreadable:
-                self._observers.on_trouble(self._id, unreadable.error)
-                break
+        try:
+            repeat_on_conflict(lambda: self._store(self._read()), self._id)
+        except StorageConflict:
+            pass  # each of the other writers noted its own; a later process notes ours
+        except _Unreadable as unreadable:
+            self._observers.on_trouble(self._id, unreadable.error)
         self._is_noted = True
 
     @property
@@ -126,14 +125,18 @@ class Catalogue:
             problems=tuple(f"effect {name} of state {state}" for state, names in missing.items() for name in names),
         )
 
-    def _store(self, known: Stored | None) -> bool:
-        """Store what this process adds to what is known, and return whether that is in the store then."""
+    def _store(self, known: Stored | None) -> None:
+        """Store what this process adds to what is known.
+
+        Raises:
+            StorageConflict: Another process stored its names first.
+        """
         journal, now = self._journal, self._journal.clock.now()
         version = journal.definition.version
         before: Mapping[str, tuple[str, ...]] = known.change.effect_names if known else {}
         names = _joined(before, journal.effects, journal.aliases)
         if names == before:
-            return True
+            return
         change = ChangeRequest(
             id=self._id,
             workflow=WORKFLOW,
@@ -156,7 +159,8 @@ class Catalogue:
             evidence=EffectNames(version=version, effects=names),
         )
         write, _ = self._codec.write(known, change, [entry], None, open_subject=None)
-        return journal.storage.commit([write])[0] is None
+        if journal.storage.commit([write])[0] is not None:
+            raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
 
 
 def _joined(

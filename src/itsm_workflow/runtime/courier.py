@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import WITHDRAW
-from itsm_workflow.errors import GatewayError, GatewayMistake, StorageConflict, TransitionRefused, describe
+from itsm_workflow.errors import GatewayError, GatewayMistake, TransitionRefused, describe
 from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.checked import checked_withdrawal
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import EffectCall
+from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
-from itsm_workflow.storage.protocol import ConflictKind
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Ticket
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 WORKER = "worker"
 """The actor of what the library does on its own."""
 
-_TRIES = 16
 _PROBLEMS = {
     ev.Withdrawal.NOT_YET: "the ticket's flow has not reached its approval, so that it cannot be withdrawn yet",
     ev.Withdrawal.UNKNOWN: "the gateway did not answer whether the ticket was withdrawn",
@@ -72,15 +71,12 @@ class Courier:
         return self._record(claimed, result), not result.error or result.withdrawal is ev.Withdrawal.NOT_YET
 
     def _record(self, claimed: Stored, result: ev.EffectResult) -> Stored:
-        step, stored = Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result), claimed
-        for _ in range(_TRIES):
-            try:
-                return self.journal.commit_one(self.journal.fire(stored, [step], actor=WORKER))
-            except TransitionRefused:
-                return stored  # another worker, which took over when our claim ended, has recorded its delivery
-            except StorageConflict:
-                stored = self.journal.load(claimed.change.id)
-        raise StorageConflict(change_id=claimed.change.id, kind=ConflictKind.VERSION.value)
+        journal, step = self.journal, Step(Trigger.FAIL_EFFECT if result.error else Trigger.DELIVER_EFFECT, result)
+        change_id = claimed.change.id
+        try:
+            return transact(journal, change_id, lambda stored: journal.fire(stored, [step], actor=WORKER), read=claimed)
+        except TransitionRefused:
+            return journal.load(change_id)  # another worker took over when our claim ended, and recorded its delivery
 
     def _withdraw(self, change: ChangeRequest, result: ev.EffectResult, actor: str) -> ev.EffectResult:
         ticket = change.expect_ticket()

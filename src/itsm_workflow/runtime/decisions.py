@@ -6,14 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from itsm_workflow.change import AttentionReason
-from itsm_workflow.errors import InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.errors import InvalidForm, TransitionRefused
 from itsm_workflow.form import check_person, check_shown
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.machine.declared import plain_texts
 from itsm_workflow.runtime.records import Records
+from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Step
-from itsm_workflow.storage.protocol import ConflictKind
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.runtime.executor import Loop
     from itsm_workflow.runtime.filing import Filing
-    from itsm_workflow.runtime.journal import Journal
+    from itsm_workflow.runtime.journal import Journal, Prepared
+    from itsm_workflow.storage.codec import Stored
 
-_TRIES = 16
 
 _METHODS = {
     Trigger.REVISE: "revise",
@@ -79,27 +79,21 @@ class Decisions(Records):
         actor = checked_person(actor, actor, getattr(evidence, "reason", ""))
         if type(evidence) in self.definition.evidence_types.values():
             evidence = plain_texts(evidence)
-        for _ in range(_TRIES):
-            stored = self._journal.load(change_id)
-            allowed = (
-                self._fired_by_hosts(stored.change.state) if is_host else self._fired_by_people(stored.change.state)
-            )
-            if is_host and trigger not in allowed and self.definition.rows(stored.change.state, trigger):
-                raise _library_trigger(stored.change.state, trigger, allowed)
+
+        def build(stored: Stored) -> Prepared:
+            state = stored.change.state
+            allowed = self._fired_by_hosts(state) if is_host else self._fired_by_people(state)
+            if is_host and trigger not in allowed and self.definition.rows(state, trigger):
+                raise _library_trigger(state, trigger, allowed)
             if is_host and isinstance(evidence, ev.Concern) and _is_of_library(evidence.reason):
-                raise _library_reason(stored.change.state, trigger, evidence.reason, allowed)
+                raise _library_reason(state, trigger, evidence.reason, allowed)
             try:
-                prepared = self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
+                return self._journal.fire(stored, [Step(trigger, evidence)], actor=actor)
             except TransitionRefused as refused:
                 raise refused.with_allowed(allowed) from refused.__cause__
-            try:
-                stored = self._journal.commit_one(prepared)
-            except StorageConflict as conflict:
-                if conflict.kind == ConflictKind.TICKET:
-                    raise  # no repeat helps: another change holds the ticket
-                continue  # somebody else moved it: the trigger is judged anew
-            return self._loop.advance(change_id).change if self._loop.is_due(stored) else stored.change
-        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+
+        stored = transact(self._journal, change_id, build)
+        return self._loop.advance(change_id).change if self._loop.is_due(stored) else stored.change
 
     def _fired_by_hosts(self, state: str) -> tuple[str, ...]:
         """Return the triggers of a state that `fire` takes."""

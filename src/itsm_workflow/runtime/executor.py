@@ -24,6 +24,7 @@ from itsm_workflow.gateway.protocol import CreateRequest, NotSent, Refused, Sent
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.courier import WORKER, Courier, error_of_another_gateway
+from itsm_workflow.runtime.transact import transact
 from itsm_workflow.settle import Deliver, Lookup, LookupAnswer, Plan, Read, ReadAnswer, Send, SendAnswer, Step, Sweep
 from itsm_workflow.storage.protocol import ConflictKind
 
@@ -47,7 +48,6 @@ GATEWAY = "gateway"
 """The actor of what the gateway's answers decide."""
 
 _ROUNDS = 32
-_TRIES = 16
 
 
 class Loop:
@@ -243,29 +243,31 @@ class Loop:
             answer: The answer.
             keep: Decide anew if another worker wrote meanwhile; otherwise the answer is out of date then and dropped.
         """
-        journal, stored = self._journal, claimed
+        journal = self._journal
         if isinstance(answer, ReadAnswer) and answer.snapshot is not None:
             self._tell_of_snapshot(claimed.change.id, answer.snapshot)
-        for _ in range(_TRIES):
-            steps = settle.decide(
-                journal.definition,
-                stored.change,
-                answer,
-                journal.clock.now(),
-                journal.policy,
-                gateway=self._gateway.name,
-            )
+
+        steps: Sequence[Step] = ()
+
+        def build(stored: Stored) -> Prepared:
+            nonlocal steps
+            now, policy = journal.clock.now(), journal.policy
+            steps = settle.decide(journal.definition, stored.change, answer, now, policy, gateway=self._gateway.name)
             # A ticket that was only just bound was not read: a callback heard before is still to be looked into.
             looked = all(step.trigger != Trigger.RECORD_TICKET for step in steps)
-            try:
-                return journal.commit_one(self._decided(stored, steps, looked=looked))
-            except StorageConflict as conflict:
-                stored = journal.load(stored.change.id)
-                if conflict.kind == ConflictKind.TICKET:
-                    return self._tell_of_foreign_ticket(stored, steps)
-                if not keep:
-                    return stored
-        raise StorageConflict(change_id=stored.change.id, kind=ConflictKind.VERSION.value)
+            return self._decided(stored, steps, looked=looked)
+
+        try:
+            if keep:
+                return transact(journal, claimed.change.id, build, read=claimed)
+            return journal.commit_one(build(claimed))
+        except StorageConflict as conflict:
+            stored = journal.load(claimed.change.id)
+            if conflict.kind == ConflictKind.TICKET:
+                return self._tell_of_foreign_ticket(stored, steps)
+            if keep:
+                raise
+            return stored
 
     def _decided(self, stored: Stored, steps: Sequence[Step], *, looked: bool) -> Prepared:
         """Prepare what was decided, or attention if the machine refuses it: the change would wait without end."""

@@ -9,7 +9,7 @@ import attrs
 
 from itsm_workflow.budget import Budget
 from itsm_workflow.change import Phase
-from itsm_workflow.errors import AlreadyApplied, InvalidForm, StorageConflict, TransitionRefused
+from itsm_workflow.errors import AlreadyApplied, InvalidForm, TransitionRefused
 from itsm_workflow.form import check_subject, check_user, make_form, normal_subject, sound_parts
 from itsm_workflow.gateway.asking import asked, bounded, refused_by_service
 from itsm_workflow.gateway.checked import any_host, checked_found, checked_service
@@ -17,8 +17,9 @@ from itsm_workflow.gateway.protocol import CreateRequest, SentTicket
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.ids import ulid
+from itsm_workflow.runtime.transact import repeat_on_conflict, transact
 from itsm_workflow.settle import Send, Step
-from itsm_workflow.storage.protocol import ConflictKind, Query
+from itsm_workflow.storage.protocol import Query
 from itsm_workflow.text import plain
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import FoundTicket, TicketGateway
     from itsm_workflow.runtime.catalogue import Catalogue
     from itsm_workflow.runtime.executor import Loop
-    from itsm_workflow.runtime.journal import Journal
+    from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.secrets import Secret
     from itsm_workflow.storage.codec import Stored
 
-_TRIES = 16
 
 FORM_LOOK = 2.0
 """Seconds that reading the service's list of fields may take at most."""
@@ -174,12 +174,7 @@ class Filing:
     def revise(self, change_id: str, form: Form, actor: str) -> Stored:
         """Store another form of a draft."""
         journal, revised = self._journal, [Step(Trigger.REVISE, ev.Drafted(form=form))]
-        for _ in range(_TRIES):
-            try:
-                return journal.commit_one(journal.fire(journal.load(change_id), revised, actor=actor))
-            except StorageConflict:
-                continue  # somebody revised or submitted it: see whether it still is a draft
-        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+        return transact(journal, change_id, lambda draft: journal.fire(draft, revised, actor=actor))
 
     def submit(self, change_id: str, actor: str) -> Stored:
         """Submit a draft and send it.
@@ -189,22 +184,17 @@ class Filing:
             AlreadyApplied: Another change of its subject is open.
             DefinitionError: The store knows effects of the workflow that this process does not name.
         """
-        budget = self._begin()
-        for _ in range(_TRIES):
-            stored = self._journal.load(change_id)
-            form = stored.change.form
-            problems = self._problems(form)
+        journal = self._journal
+
+        def prepare(budget: Budget) -> Callable[[], Prepared]:
+            draft = journal.load(change_id)
+            problems = self._problems(draft.change.form)
             if problems:
                 raise InvalidForm(problems)
-            steps = self._to_sending(stored.change.subject, form, budget)
-            since = self._journal.clock.elapsed()
-            prepared = self._journal.fire(stored, steps, actor=actor)
-            try:
-                marked = self._journal.commit_one(prepared)
-            except StorageConflict:
-                continue  # somebody revised or submitted it: see whether it still is a draft
-            return self._send(marked, since, budget)
-        raise StorageConflict(change_id=change_id, kind=ConflictKind.VERSION.value)
+            steps = self._to_sending(draft.change.subject, draft.change.form, budget)
+            return partial(journal.fire, draft, steps, actor=actor)
+
+        return self._file(prepare, change_id)
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
         """Draft and submit in one commit, or revise and submit the draft that the subject has.
@@ -213,21 +203,37 @@ class Filing:
             AlreadyApplied: A change of the subject is open.
             DefinitionError: The store knows effects of the workflow that this process does not name.
         """
-        journal, budget = self._journal, self._begin()
-        for _ in range(_TRIES):
+        journal = self._journal
+
+        def prepare(budget: Budget) -> Callable[[], Prepared]:
             draft = self._draft_of(subject)
             steps = self._to_sending(subject, form, budget)
-            since = journal.clock.elapsed()
             if draft is None:
-                prepared = journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor, steps=steps)
-            else:
-                prepared = journal.fire(draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
-            try:
-                marked = journal.commit_one(prepared)
-            except StorageConflict:
-                continue  # somebody submitted or revised the draft: look again what the subject has
-            return self._send(marked, since, budget)
-        raise StorageConflict(change_id=draft.change.id if draft else subject, kind=ConflictKind.VERSION.value)
+                new = self._new_id()
+                return partial(journal.draft, change_id=new, subject=subject, form=form, actor=actor, steps=steps)
+            return partial(journal.fire, draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
+
+        return self._file(prepare, subject)
+
+    def _file(self, prepare: Callable[[Budget], Callable[[], Prepared]], name: str) -> Stored:
+        """Commit a submission that is marked as being sent, then send it; repeat if another writer was first.
+
+        Args:
+            prepare: Reads the store, asks the gateway what the submission needs, and returns what fires the triggers.
+            name: What a conflict names.
+        """
+        self._catalogue.check()
+        journal = self._journal
+        budget = Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
+        since = 0.0
+
+        def once() -> Stored:
+            nonlocal since
+            fire = prepare(budget)
+            since = journal.clock.elapsed()  # the lease counts from before the mark that it is being sent
+            return journal.commit_one(fire())
+
+        return self._send(repeat_on_conflict(once, name), since, budget)
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
         """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.
@@ -264,12 +270,6 @@ class Filing:
             differences=differences,
             override=override,
         )
-
-    def _begin(self) -> Budget:
-        """Return the time that a submission may take from now, if this process names every effect."""
-        journal = self._journal
-        self._catalogue.check()
-        return Budget(journal.policy.apply_budget.total_seconds(), elapsed=journal.clock.elapsed)
 
     def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:
         """Send what was marked for it, and look up what came of it while there is time."""

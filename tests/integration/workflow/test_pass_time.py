@@ -11,7 +11,7 @@ from itsm_workflow import Effect, Policy, State
 from itsm_workflow.errors import GatewayNotAsked, GatewayTimeout
 from itsm_workflow.gateway.protocol import NotSent, Unknown
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
-from tests.support.world import World
+from tests.support.world import TOGETHER, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +139,7 @@ def test_pass_ends_shortly_after_its_time_and_leaves_the_rest_due(world: World, 
 @pytest.mark.parametrize("call", ["results", "read"])
 def test_gateway_that_hangs_holds_a_pass_up_for_its_time_and_a_little(world: World, call: str) -> None:
     """Each call has what is left of the time, and together they have no more."""
-    workflow = world.workflow()
+    workflow = world.workflow(policy=TOGETHER)
     approved(world, workflow, 6)
     slow(world, **{call: 1000})
     began = world.clock.elapsed()
@@ -175,7 +175,7 @@ def test_look_up_that_the_end_of_a_pass_cuts_off_is_none_of_the_schedule(world: 
 @pytest.mark.parametrize("takes", [0.6, 1.5, 1000])
 def test_list_that_takes_long_has_half_of_the_time(world: World, takes: float) -> None:
     """The changes that are due have the other half: a gateway whose list hangs still has its tickets read."""
-    workflow = world.workflow()
+    workflow = world.workflow(policy=TOGETHER)
     changes = approved(world, workflow, 3)
     gateway = slow(world, undelivered=takes)
     gateway.lists = [change.sn or "" for change in changes]
@@ -212,7 +212,7 @@ def test_list_that_knows_no_bound_is_all_that_a_pass_asks(world: World, monkeypa
 
 def test_results_that_take_all_the_time_leave_the_tickets_due(world: World) -> None:
     """They were claimed for the results, and are let go of."""
-    workflow = world.workflow()
+    workflow = world.workflow(policy=TOGETHER)
     approved(world, workflow, 3)
     gateway = slow(world, results=1.5)
     gateway.asked.clear()

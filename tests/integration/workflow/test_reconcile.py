@@ -16,6 +16,7 @@ from itsm_workflow.sandbox import Draft
 from itsm_workflow.storage.protocol import Write
 from tests.support.office import Office, asked, together, triggers
 from tests.support.stores import EVERY_STORE
+from tests.support.world import TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ def test_worker_that_dies_over_a_page_leaves_it_to_the_next(office: Office) -> N
 
 def test_open_tickets_are_asked_about_together(office: Office) -> None:
     """One request for the page, and no ticket's page is read."""
-    workflow = office.workflow()
+    workflow = office.workflow(policy=TOGETHER)
     changes = apply_many(workflow, 12)
     office.pass_time(301)
 

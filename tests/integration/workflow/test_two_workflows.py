@@ -14,7 +14,7 @@ from itsm_workflow.sandbox.ticket import Outcome
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.places import Witness
-from tests.support.world import World
+from tests.support.world import TOGETHER, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +147,7 @@ def test_results_are_asked_for_of_our_own_tickets_only(world: World) -> None:
     """To read a result takes the ticket off the list of undelivered callbacks, whoever it belongs to."""
     here = Listening(world.ledger, clock=world.clock)
     there = LedgerGateway(World(seed=1).ledger, clock=world.clock, name="staging")
-    ours = Workflow(storage=world.store, gateway=here, clock=world.clock)
+    ours = Workflow(storage=world.store, gateway=here, clock=world.clock, policy=TOGETHER)
     theirs = Workflow(storage=world.store, gateway=there, clock=world.clock)
     with ours, theirs:
         changes = [world.apply(ours, f"ours-{number}") for number in range(2)]

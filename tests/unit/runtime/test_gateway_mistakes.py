@@ -12,6 +12,7 @@ from itsm_workflow.change import EffectStatus, Phase
 from itsm_workflow.errors import GatewayMistake, GatewayUnavailable, InvalidForm, StorageUnavailable
 from itsm_workflow.machine.evidence import Withdrawal
 from tests.support.desk import ASKED, SUBJECT, Desk
+from tests.support.world import TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ NO_LISTS = [bug, *map(returning, (None, 5, "text", b"1", {"7": 7}, Breaks()))]
 def pending(count: int = 3) -> tuple[Desk, Workflow, list[ChangeRequest]]:
     """Return changes whose tickets were approved, and nobody has looked since."""
     desk = Desk()
-    workflow = desk.workflow()
+    workflow = desk.workflow(policy=TOGETHER)
     changes = [workflow.apply(subject=f"{SUBJECT}-{number}", **ASKED) for number in range(count)]
     for change in changes:
         desk.decide(change)
@@ -139,7 +140,7 @@ def test_a_gateway_that_cannot_be_asked_says_so_itself() -> None:
 def test_a_look_up_that_is_wrong_raises_nothing_after_filing(method: Callable[..., Any]) -> None:
     """Whether there is a ticket is not known, which is not "none": it is looked up again."""
     desk = Desk()
-    workflow = desk.workflow()
+    workflow = desk.workflow(policy=TOGETHER)
     desk.gateway.loses_answers = True
     spoil(desk, find_by_key=method)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +19,7 @@ from itsm_workflow.runtime.pass_time import PassTime
 from itsm_workflow.sandbox.ticket import Outcome
 from tests.support.desk import ASKED, Desk, Gateway
 from tests.support.limits import PATIENCE
+from tests.support.world import TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from itsm_workflow.settle import Plan
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.storage.protocol import Write
-
-TOGETHER = Policy(not_started=dt.timedelta(minutes=10))
-"""The first look, after five minutes, reads results together: no ticket needs to be read in full yet."""
 
 LEASE = Policy().read_lease.total_seconds()
 AGES = LEASE / 4
