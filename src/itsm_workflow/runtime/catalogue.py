@@ -70,7 +70,7 @@ class Catalogue:
             self._store(known)
 
         try:
-            repeat_on_conflict(once, self._id)
+            repeat_on_conflict(once)
         except _Unreadable as unreadable:
             self._observers.on_trouble(self._id, unreadable.error)
 
@@ -83,7 +83,7 @@ class Catalogue:
         if self._is_noted or not self._journal.effects:
             return
         try:
-            repeat_on_conflict(lambda: self._store(self._read()), self._id)
+            repeat_on_conflict(lambda: self._store(self._read()))
         except StorageConflict:
             pass  # each of the other writers noted its own; a later process notes ours
         except _Unreadable as unreadable:

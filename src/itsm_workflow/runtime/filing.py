@@ -194,7 +194,7 @@ class Filing:
             steps = self._to_sending(draft.change.subject, draft.change.form, budget)
             return partial(journal.fire, draft, steps, actor=actor)
 
-        return self._file(prepare, change_id)
+        return self._file(prepare)
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
         """Draft and submit in one commit, or revise and submit the draft that the subject has.
@@ -213,14 +213,13 @@ class Filing:
                 return partial(journal.draft, change_id=new, subject=subject, form=form, actor=actor, steps=steps)
             return partial(journal.fire, draft, [Step(Trigger.REVISE, ev.Drafted(form=form)), *steps], actor=actor)
 
-        return self._file(prepare, subject)
+        return self._file(prepare)
 
-    def _file(self, prepare: Callable[[Budget], Callable[[], Prepared]], name: str) -> Stored:
+    def _file(self, prepare: Callable[[Budget], Callable[[], Prepared]]) -> Stored:
         """Commit a submission that is marked as being sent, then send it; repeat if another writer was first.
 
         Args:
             prepare: Reads the store, asks the gateway what the submission needs, and returns what fires the triggers.
-            name: What a conflict names.
         """
         self._catalogue.check()
         journal = self._journal
@@ -233,7 +232,7 @@ class Filing:
             since = journal.clock.elapsed()  # the lease counts from before the mark that it is being sent
             return journal.commit_one(fire())
 
-        return self._send(repeat_on_conflict(once, name), since, budget)
+        return self._send(repeat_on_conflict(once), since, budget)
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
         """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.

@@ -42,20 +42,21 @@ def transact(
         stored, known = known or journal.load(change_id), None
         return journal.commit_one(build(stored))
 
-    return repeat_on_conflict(once, change_id)
+    return repeat_on_conflict(once)
 
 
-def repeat_on_conflict(once: Callable[[], T], name: str) -> T:
-    """Call until another writer is not first; a conflict over a ticket is raised, since no repetition resolves it.
+def repeat_on_conflict(once: Callable[[], T]) -> T:
+    """Call until no other writer is first, at most `TRIES` times; then raise the last conflict.
+
+    A conflict over a ticket is raised immediately: no repetition resolves it.
 
     Args:
         once: Reads, prepares and commits.
-        name: What the conflict names if other writers were first each time.
     """
-    for _ in range(TRIES):
+    for _ in range(TRIES - 1):
         try:
             return once()
         except StorageConflict as conflict:
             if conflict.kind == ConflictKind.TICKET:
                 raise
-    raise StorageConflict(change_id=name, kind=ConflictKind.VERSION.value)
+    return once()
