@@ -26,7 +26,7 @@ from itsm_workflow.runtime.arguments import check_function, check_seconds, check
 from itsm_workflow.runtime.catalogue import Catalogue
 from itsm_workflow.runtime.decisions import Decisions, checked_person
 from itsm_workflow.runtime.effects import EffectRegistry
-from itsm_workflow.runtime.executor import Loop
+from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.runtime.filing import Filing
 from itsm_workflow.runtime.ids import ulid
 from itsm_workflow.runtime.journal import Journal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.callbacks.inbox import AfterCallback
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest, Form
     from itsm_workflow.clock import Clock
     from itsm_workflow.form import Asked, FormCheck
@@ -142,7 +142,7 @@ class Workflow(Decisions):
             observers=told,
         )
         catalogue = Catalogue(journal=journal, observers=told)
-        loop = Loop(
+        loop = Executor(
             journal=journal,
             gateway=gateway,
             effects=registry,
@@ -261,7 +261,7 @@ class Workflow(Decisions):
 
     # ---------------------------------------------------------------- moving on
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
         """Take a callback from the gateway, and return what to answer. Never raises for what came in.
 
         Args:

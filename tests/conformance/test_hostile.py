@@ -15,7 +15,7 @@ from itsm_workflow.storage import registry
 from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.protocol import EntryRows, Query
 from itsm_workflow.testing import check_storage, conformance
-from itsm_workflow.testing.conformance import QUICK, Outcome, _machine, _shortest
+from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _machine, _shortest
 from itsm_workflow.testing.conformance._check import _few
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._recording import Call, Recording
@@ -177,8 +177,8 @@ def test_a_call_that_does_not_return_ends_the_check() -> None:
     assert broken.calls[-1] == "get('good') does not return"
     assert report.stopped == broken.promise
     behind = report.results[report.results.index(broken) + 1 :]
-    assert {result.outcome for result in behind} == {Outcome.NOT_RUN, Outcome.NOT_DECLARED}
-    assert {result.reason for result in behind if result.outcome is Outcome.NOT_RUN} == {
+    assert {result.outcome for result in behind} == {PromiseOutcome.NOT_RUN, PromiseOutcome.NOT_DECLARED}
+    assert {result.reason for result in behind if result.outcome is PromiseOutcome.NOT_RUN} == {
         "not tried: a call of 'a bad write stores nothing' never returned"
     }
 

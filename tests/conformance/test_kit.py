@@ -13,7 +13,7 @@ import pytest
 
 from itsm_workflow.storage import protocol
 from itsm_workflow.testing import StorageConformance, check_storage
-from itsm_workflow.testing.conformance import ABILITIES, Outcome
+from itsm_workflow.testing.conformance import ABILITIES, PromiseOutcome
 from itsm_workflow.testing.conformance._base import quoted
 from itsm_workflow.testing.conformance._processes import count_up, together
 from itsm_workflow_backends.memory import MemoryBackend
@@ -53,7 +53,7 @@ def test_what_is_not_declared_is_reported() -> None:
     """Nothing is passed over in silence."""
     report = check_storage(lambda: MemoryBackend, only="power cut")
     assert [(one.outcome, one.reason) for one in report.results] == [
-        (Outcome.NOT_DECLARED, "durable, fsync, multi_process")
+        (PromiseOutcome.NOT_DECLARED, "durable, fsync, multi_process")
     ]
 
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from itsm_workflow.testing import check_storage
-from itsm_workflow.testing.conformance import QUICK, Outcome, _shortest
+from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _shortest
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow_backends.json_file import JSONFileBackend
 from itsm_workflow_backends.memory import MemoryBackend
@@ -75,7 +75,7 @@ def test_a_good_backend_raises_no_alarm(new_store: NewStore) -> None:
     for _ in range(5):
         report = check_storage(new_store(MemoryBackend))
         assert report.broken == {}
-        assert report.count(Outcome.KEPT) + report.count(Outcome.NOT_DECLARED) == len(Kit.all_promises())
+        assert report.count(PromiseOutcome.KEPT) + report.count(PromiseOutcome.NOT_DECLARED) == len(Kit.all_promises())
 
 
 @pytest.mark.parametrize("backend", [IgnoresTheVersion, ReturnsAConflictAsSuccess])

@@ -21,7 +21,7 @@ from itsm_workflow.settle import Step
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.exploration import Bounds, explore
 from itsm_workflow.testing.exploration import acts as people
-from itsm_workflow.testing.simulation import Act, Kind, SimulationFailed, simulate
+from itsm_workflow.testing.simulation import Failure, HostAct, SimulationFailed, simulate
 from itsm_workflow.testing.workflow_machine import WorkflowMachine
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def test_walks_of_the_two_stages_keep_their_invariants() -> None:
 
 # ---------------------------------------------------------------- simulated days
 
-REVOKE = Act(
+REVOKE = HostAct(
     name="revokes what was granted",
     when=lambda change: change.state == permission.State.GRANTED,
     do=lambda workflow, change: permission.revoke(workflow, change.id, actor="dave", reason="the audit is done"),
@@ -262,14 +262,14 @@ def of_the_running_job(report: stages.Report) -> Callable[[Workflow, ChangeReque
     return lambda workflow, change: stages.take(workflow, change.id, attrs.evolve(report, effect=change.effects[-1].id))
 
 
-def reporting(name: str, state: stages.State, report: stages.Report, *, even: bool | None = None) -> Act:
+def reporting(name: str, state: stages.State, report: stages.Report, *, even: bool | None = None) -> HostAct:
     """Return the platform's report of a stage, once its job was started; of every other change if ``even`` is given."""
 
     def can(change: ChangeRequest) -> bool:
         started = change.state == state and change.effects[-1].status is EffectStatus.DELIVERED
         return started and (even is None or (change.id[-1] in "02468ACEGJMPRTWY") is even)
 
-    return Act(name=name, when=can, do=of_the_running_job(report))
+    return HostAct(name=name, when=can, do=of_the_running_job(report))
 
 
 PLATFORM = (
@@ -282,7 +282,7 @@ PLATFORM = (
 
 @pytest.mark.long
 @pytest.mark.parametrize("acts", [(), (REVOKE,)], ids=["kept", "revoked"])
-def test_simulated_days_leave_access_to_whom_it_was_granted(acts: Sequence[Act]) -> None:
+def test_simulated_days_leave_access_to_whom_it_was_granted(acts: Sequence[HostAct]) -> None:
     """Crashes, lost callbacks, lying callbacks, late tickets: at the end the table says what the changes say."""
     runs = Runs()
     simulate(
@@ -320,7 +320,7 @@ def test_a_host_that_grants_what_is_only_asked_for_is_found() -> None:
         simulate(
             permission.EXTERNAL_PERMISSION,
             seeds=range(40),
-            faults=[Kind.REJECTED],
+            faults=[Failure.REJECTED],
             effects=hasty,
             asked=ASKED,
             invariants=[runs.access],

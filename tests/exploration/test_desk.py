@@ -16,7 +16,7 @@ from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
-from itsm_workflow.sandbox.ticket import Phase as LedgerPhase
+from itsm_workflow.sandbox.ticket import FlowPhase
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY, Desk, Itsm, filed
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -78,7 +78,7 @@ class Real:
         """Do that to the ticket, and return whether the ledger let it be done."""
         ticket = self.ledger.by_id(self.id)
         if name == "start":
-            can = ticket.phase in {LedgerPhase.CREATED, LedgerPhase.SUBMITTING}
+            can = ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING}
             self.clock.advance(DELAY)
         else:
             can = self._done(name)

@@ -10,7 +10,7 @@ import attrs
 
 from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.retry import RetryPolicy
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.change import AttentionReason
 from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from itsm_workflow.gateway.bk_itsm.services import BUILTIN_NAME
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from itsm_workflow.bkapi.transport import Request, Transport
+    from itsm_workflow.bkapi.transport import HttpRequest, Transport
     from itsm_workflow.change import Ticket
     from itsm_workflow.machine.evidence import Snapshot
     from itsm_workflow.testing.manual_clock import ManualClock
@@ -78,8 +78,8 @@ class Liar:
             "callback_failed_ticket": lambda _: random.choice([[], [FOREIGN], [SN, FOREIGN], [SN, SN]]),
         }
 
-    def __call__(self, request: Request) -> bytes | Answer:
-        """Answer."""
+    def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
+        """HttpResponse."""
         params = asked(request)
         if request.endpoint == "create_ticket":
             self.key = params["tag"]
@@ -156,8 +156,8 @@ class Flapping:
         self._script["get_ticket_info"] = lambda _: page(title=self._title)
         self._title = ""
 
-    def __call__(self, request: Request) -> bytes | Answer:
-        """Answer."""
+    def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
+        """HttpResponse."""
         self.asked.append(request.endpoint)
         if not self.mended and self.random.random() < 0.8:
             advice = self.random.choice(_ADVICE)
@@ -179,7 +179,9 @@ _ADVICE = (
 )
 
 
-def patient_gateway(answer: Callable[[Request], bytes | Answer], clock: ManualClock, random: Random) -> BkItsmGateway:
+def patient_gateway(
+    answer: Callable[[HttpRequest], bytes | HttpResponse], clock: ManualClock, random: Random
+) -> BkItsmGateway:
     """Return a gateway with the library's own retries, whose waits let the clock's time pass."""
     wanted = settings(URL, deadline=20.0)
     client = ApiClient(
@@ -194,8 +196,8 @@ def patient_gateway(answer: Callable[[Request], bytes | Answer], clock: ManualCl
     return BkItsmGateway(wanted, client=client, clock=clock)
 
 
-def _down(status: int, headers: dict[str, str]) -> Answer:
-    return Answer(status=status, headers=MappingProxyType(headers), body=b"<html>", elapsed=0.0)
+def _down(status: int, headers: dict[str, str]) -> HttpResponse:
+    return HttpResponse(status=status, headers=MappingProxyType(headers), body=b"<html>", elapsed=0.0)
 
 
 def meaning(status: int, body: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow import State, Workflow
 from itsm_workflow.errors import AlreadyApplied
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.world import APPROVER, World
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow import ChangeRequest
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import Entry
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Outgoing
@@ -101,7 +101,7 @@ class MortalGateway(LedgerGateway):
         self.life.check()
         super()._catch_up(endpoint)
 
-    def deliver(self, receive: Callable[..., Answer]) -> int:
+    def deliver(self, receive: Callable[..., CallbackResponse]) -> int:
         """Hand the callbacks over; once the process is dead, the rest finds nobody either."""
         waiting, death = self.run_due(), None
         for outgoing in waiting:
@@ -116,14 +116,14 @@ class MortalGateway(LedgerGateway):
     def lose(self) -> None:
         """Let the callbacks that are due find nobody."""
         for outgoing in self.run_due():
-            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
 
-    def _hand_over(self, outgoing: Outgoing, receive: Callable[..., Answer]) -> None:
+    def _hand_over(self, outgoing: Outgoing, receive: Callable[..., CallbackResponse]) -> None:
         try:
             self.life.check()
             self.hand_over(outgoing, receive)
         except Death:
-            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
             raise
 
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 APP_SECRET = "canary-app-secret-0123456789"
 KEY = "canary-callback-key-0123456789-0123456789"
@@ -63,7 +63,7 @@ SN = "REQ20261125000007"
 CALLBACKS = (f"{LIBRARY}/callbacks",)
 
 
-def answer(request: Request) -> bytes:
+def answer(request: HttpRequest) -> bytes:
     """Answer as a gateway does whose ticket is approved."""
     row = {"id": 7, "sn": SN, "title": "t", "creator": "alice", "current_status": "FINISHED"}
     data: dict[str, object] = {

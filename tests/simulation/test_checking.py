@@ -8,7 +8,7 @@ import pytest
 
 from itsm_workflow import Effect, State
 from itsm_workflow.errors import DefinitionError
-from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
+from itsm_workflow.testing.simulation import Failure, Fault, HostAct, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import draw_faults
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_definition_error_of_an_act_is_found() -> None:
     def do(_workflow: Workflow, _change: ChangeRequest) -> None:
         raise DefinitionError("two rows pass")
 
-    act = Act(name="acts", when=lambda change: change.state == State.APPROVED, do=do)
+    act = HostAct(name="acts", when=lambda change: change.state == State.APPROVED, do=do)
     with pytest.raises(SimulationFailed, match="raised: DefinitionError: two rows pass"):
         simulate(seeds=[1], faults=(), acts=[act])
 
@@ -72,13 +72,13 @@ def test_no_seed_is_refused(seeds: Iterable[int]) -> None:
         ({"seeds": 5}, r"seeds: wants several, such as range\(5\)"),
         ({"seeds": "17"}, "seeds: wants several"),
         ({"seeds": ["a"]}, "seeds: wants whole numbers, such as range"),
-        ({"faults": ["CRASH_BEFORE"]}, r"faults: 'CRASH_BEFORE' is no Kind; write Kind\.CRASH_BEFORE"),
-        ({"faults": [3]}, r"faults: 3 is no Kind; write one of list\(Kind\)"),
-        ({"faults": Kind.CONFLICT}, "faults: wants a list"),
-        ({"faults": Fault(kind=Kind.CONFLICT, point="commit")}, "faults: wants a list"),
+        ({"faults": ["CRASH_BEFORE"]}, r"faults: 'CRASH_BEFORE' is no Failure; write Failure\.CRASH_BEFORE"),
+        ({"faults": [3]}, r"faults: 3 is no Failure; write one of list\(Failure\)"),
+        ({"faults": Failure.CONFLICT}, "faults: wants a list"),
+        ({"faults": Fault(kind=Failure.CONFLICT, point="commit")}, "faults: wants a list"),
         ({"definition": "x"}, "definition: 'x' is no WorkflowDefinition; give one such as COLLECTOR_CHANGE"),
         ({"policy": 3}, "policy: 3 is no Policy"),
-        ({"acts": [lambda workflow: workflow]}, r"acts: <function .* is no Act; give one such as Act\(name="),
+        ({"acts": [lambda workflow: workflow]}, r"acts: <function .* is no HostAct; give one such as HostAct\(name="),
         ({"storage": "memory://"}, "storage: wants a function that makes one for each run, not 'memory://'"),
         ({"invariants": [3]}, "invariants: wants functions that are given the world, not 3"),
     ],
@@ -92,12 +92,20 @@ def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) ->
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
-        ({"kind": Kind.CRASH_BEFORE, "point": "crate"}, ValueError, "point: crash_before never strikes at 'crate'"),
-        ({"kind": Kind.CONFLICT, "point": "create"}, ValueError, "point: conflict never .* 'create', only at commit"),
-        ({"kind": Kind.ANSWER_LOST, "point": "get"}, ValueError, "point: answer_lost never strikes at 'get'"),
-        ({"kind": Kind.CONFLICT, "point": "commit", "number": 0}, ValueError, "number: is counted from 1"),
-        ({"kind": Kind.CONFLICT, "point": "commit", "number": "2"}, TypeError, "number: wants a whole number"),
-        ({"kind": "conflict", "point": "commit"}, TypeError, r"kind: 'conflict' is no Kind; write Kind\.CONFLICT"),
+        ({"kind": Failure.CRASH_BEFORE, "point": "crate"}, ValueError, "point: crash_before never strikes at 'crate'"),
+        (
+            {"kind": Failure.CONFLICT, "point": "create"},
+            ValueError,
+            "point: conflict never .* 'create', only at commit",
+        ),
+        ({"kind": Failure.ANSWER_LOST, "point": "get"}, ValueError, "point: answer_lost never strikes at 'get'"),
+        ({"kind": Failure.CONFLICT, "point": "commit", "number": 0}, ValueError, "number: is counted from 1"),
+        ({"kind": Failure.CONFLICT, "point": "commit", "number": "2"}, TypeError, "number: wants a whole number"),
+        (
+            {"kind": "conflict", "point": "commit"},
+            TypeError,
+            r"kind: 'conflict' is no Failure; write Failure\.CONFLICT",
+        ),
     ],
 )
 def test_a_fault_that_never_strikes_is_refused(given: dict[str, Any], error: type[Exception], told: str) -> None:
@@ -108,5 +116,5 @@ def test_a_fault_that_never_strikes_is_refused(given: dict[str, Any], error: typ
 
 def test_only_kinds_are_drawn() -> None:
     """A text that looks like one draws nothing."""
-    with pytest.raises(TypeError, match=r"kinds: 'CRASH_AFTER' is no Kind; write Kind\.CRASH_AFTER"):
+    with pytest.raises(TypeError, match=r"kinds: 'CRASH_AFTER' is no Failure; write Failure\.CRASH_AFTER"):
         draw_faults(1, ["CRASH_AFTER"])  # type: ignore[list-item]  # the mistake

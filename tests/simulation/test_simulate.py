@@ -16,7 +16,7 @@ import pytest
 from itsm_workflow import Effect, State
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
-from itsm_workflow.testing.simulation import Act, Fault, Kind, SimulationFailed, simulate
+from itsm_workflow.testing.simulation import Failure, Fault, HostAct, SimulationFailed, simulate
 from itsm_workflow.testing.simulation.faults import EVERY_CALL, draw_faults
 from itsm_workflow.testing.simulation.host import Host
 from itsm_workflow.testing.simulation.invariants import rows_of
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.effects import EffectCall
 
 ROOT = Path(__file__).parents[2]
-CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
+CRASHES = (Failure.CRASH_BEFORE, Failure.CRASH_AFTER)
 
-DEFECTS: dict[str, tuple[dict[str, Any], tuple[Kind, ...], str]] = {
-    "no compare-and-swap": ({"storage": planted.NoCompareAndSwap}, tuple(Kind), "illegal"),
-    "a second create after a timeout": ({"gateway": planted.CreatesAgain}, tuple(Kind), "duplicate"),
+DEFECTS: dict[str, tuple[dict[str, Any], tuple[Failure, ...], str]] = {
+    "no compare-and-swap": ({"storage": planted.NoCompareAndSwap}, tuple(Failure), "illegal"),
+    "a second create after a timeout": ({"gateway": planted.CreatesAgain}, tuple(Failure), "duplicate"),
     "the effect before the commit": ({"workflow": planted.EffectFirst}, CRASHES, "effect"),
-    "every ending believed": ({"definition": planted.BELIEVES_THE_END}, tuple(Kind), "illegal"),
+    "every ending believed": ({"definition": planted.BELIEVES_THE_END}, tuple(Failure), "illegal"),
 }
 
 
@@ -81,15 +81,15 @@ def test_a_gate_that_does_not_follow_the_state_is_found(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("point", EVERY_CALL)
-@pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER])
-def test_a_process_may_die_at_every_call(kind: Kind, point: str) -> None:
+@pytest.mark.parametrize("kind", [Failure.CRASH_BEFORE, Failure.CRASH_AFTER])
+def test_a_process_may_die_at_every_call(kind: Failure, point: str) -> None:
     """A death before or after each of the first calls of every sort breaks nothing."""
     for number in range(1, 4):
         simulate(seeds=[1], faults=[Fault(kind=kind, point=point, number=number)])
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_of_fault_strikes_in_some_seed(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(Failure))
+def test_every_kind_of_fault_strikes_in_some_seed(kind: Failure) -> None:
     """A kind that never strikes would prove nothing."""
     for seed in range(200):
         faults = draw_faults(seed, [kind])
@@ -112,7 +112,7 @@ def test_a_planted_defect_is_found(defect: str) -> None:
 
 def test_a_change_that_cannot_be_read_ends_the_run() -> None:
     """Each worker ends the pass that it had planned, and plans no more: thousands would read it no better."""
-    world = World(14, draw_faults(14, tuple(Kind)), Host(storage=planted.NoCompareAndSwap))
+    world = World(14, draw_faults(14, tuple(Failure)), Host(storage=planted.NoCompareAndSwap))
     world.run()
 
     reports = [problem for problem in world.problems if problem.startswith("unreadable: ")]
@@ -121,8 +121,11 @@ def test_a_change_that_cannot_be_read_ends_the_run() -> None:
 
 def test_a_defect_needs_its_fault() -> None:
     """The client that sends again is harmless until an answer is lost, and that fault alone is left over."""
-    lost = Fault(kind=Kind.ANSWER_LOST, point="create")
-    noise = [Fault(kind=Kind.CALLBACK_LATE, point="callback", seconds=60), Fault(kind=Kind.CONFLICT, point="commit")]
+    lost = Fault(kind=Failure.ANSWER_LOST, point="create")
+    noise = [
+        Fault(kind=Failure.CALLBACK_LATE, point="callback", seconds=60),
+        Fault(kind=Failure.CONFLICT, point="commit"),
+    ]
     with pytest.raises(SimulationFailed) as caught:
         simulate(seeds=[3], faults=[*noise, lost], gateway=planted.CreatesAgain)
     assert caught.value.run.faults == (lost,)
@@ -132,7 +135,7 @@ def test_a_defect_needs_its_fault() -> None:
 
 def test_a_failure_tells_what_happened() -> None:
     """The message names the seed, what is broken, the fault that is enough, and each step with its time."""
-    lost = Fault(kind=Kind.ANSWER_LOST, point="create")
+    lost = Fault(kind=Failure.ANSWER_LOST, point="create")
     with pytest.raises(SimulationFailed) as caught:
         simulate(seeds=[3], faults=[lost], gateway=planted.CreatesAgain)
     story = str(caught.value)
@@ -140,7 +143,7 @@ def test_a_failure_tells_what_happened() -> None:
     assert "answer_lost at create 1" in story
     assert re.search(r"day 0 00:00:\d\d\.\d{3}  web +create_ticket: the simulated answer was lost", story)
     assert f"digest {caught.value.run.digest}" in story
-    assert "seeds=[3], faults=[Fault(kind=Kind.ANSWER_LOST, point='create', number=1, seconds=0.0)]" in story
+    assert "seeds=[3], faults=[Fault(kind=Failure.ANSWER_LOST, point='create', number=1, seconds=0.0)]" in story
 
 
 def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
@@ -229,7 +232,7 @@ def rests_nowhere_else(world: World) -> Iterator[str]:
             yield f"own: {row.subject} rests in {row.state}"
 
 
-DEPLOY = Act(
+DEPLOY = HostAct(
     name="deploys",
     when=lambda change: change.state == zoo.Stage.GRANTED,
     do=lambda workflow, change: workflow.fire(change.id, "deploy", zoo.Deployed(size=1), actor="host"),
@@ -258,7 +261,7 @@ def test_own_effects_run_with_their_faults() -> None:
     def start(call: EffectCall) -> None:
         calls.append((call.id, call.attempt))
 
-    lost = Fault(kind=Kind.ANSWER_LOST, point="effect")
+    lost = Fault(kind=Failure.ANSWER_LOST, point="effect")
     done = simulate(seeds=[2], faults=[lost], effects={State.APPROVED: [Effect("start", start)]})
     assert len({effect for effect, _ in calls}) == done.changes
     assert sorted(attempt for _, attempt in calls) == [*[1] * done.changes, 2]
@@ -293,7 +296,7 @@ def test_an_act_that_is_refused_is_tried_again() -> None:
         tries[change.id] += 1
         workflow.fire(change.id, "deploy", zoo.Deployed(size=1, healthy=tries[change.id] == 3), actor="host")
 
-    act = Act(name="deploys", when=lambda change: change.state == zoo.Stage.GRANTED, do=deploy)
+    act = HostAct(name="deploys", when=lambda change: change.state == zoo.Stage.GRANTED, do=deploy)
     done = simulate(zoo.deployment(), seeds=[1], faults=(), acts=[act], invariants=[rests_nowhere_else])
     assert list(tries.values()) == [3] * done.changes
 
@@ -304,7 +307,7 @@ def test_a_programming_error_is_found_with_its_place() -> None:
     def slip(_workflow: Workflow, change: ChangeRequest) -> None:
         raise KeyError(change.state)
 
-    act = Act(name="slips", when=lambda change: change.state == zoo.Stage.GRANTED, do=slip)
+    act = HostAct(name="slips", when=lambda change: change.state == zoo.Stage.GRANTED, do=slip)
     with pytest.raises(SimulationFailed, match=r"raised: KeyError: 'granted' \(slip in .*test_simulate\.py:\d+\)"):
         simulate(zoo.deployment(), seeds=[1], faults=(), acts=[act])
 
@@ -312,10 +315,10 @@ def test_a_programming_error_is_found_with_its_place() -> None:
 def test_kinds_and_faults_are_not_mixed() -> None:
     """Either a seed draws its faults, or they are given."""
     with pytest.raises(ValueError, match="either kinds to draw from, or the very faults"):
-        simulate(seeds=[1], faults=[Kind.CONFLICT, Fault(kind=Kind.CONFLICT, point="commit")])  # type: ignore[arg-type]  # the mistake
+        simulate(seeds=[1], faults=[Failure.CONFLICT, Fault(kind=Failure.CONFLICT, point="commit")])  # type: ignore[arg-type]  # the mistake
 
 
 def test_days_pass_in_virtual_time() -> None:
     """A ticket that is ignored for three days is waited for, and time is no more than a number."""
-    ignored = Fault(kind=Kind.IGNORED, point="ticket", seconds=3 * 86400)
+    ignored = Fault(kind=Failure.IGNORED, point="ticket", seconds=3 * 86400)
     assert simulate(seeds=[1], faults=[ignored]).days > 3

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow import Workflow
-    from itsm_workflow.callbacks.parse import Answer, Callback
+    from itsm_workflow.callbacks.parse import Callback, CallbackResponse
 
 HOST = "https://logs.example.com"
 CHANGE = "01HY2V8Q0000000000000000AB"
@@ -46,7 +46,7 @@ def place(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress 
     return {"path": url.reveal().removeprefix(HOST), "headers": {"Content-Type": "application/json", **given}}
 
 
-def read(address: CallbackAddress, *, method: str = "POST", **parts: Any) -> Callback | Answer:
+def read(address: CallbackAddress, *, method: str = "POST", **parts: Any) -> Callback | CallbackResponse:
     """Return the callback in a request, or the answer that refuses it."""
     return read_callback(address, Incoming(method=method, **parts))
 
@@ -58,7 +58,7 @@ def address_of(workflow: Workflow) -> CallbackAddress:
     return CallbackAddress(host=HOST, keys=settings.callback_keys)
 
 
-def knock(workflow: Workflow, change_id: str, sent: bytes = body(), *, number: int = 1) -> Answer:
+def knock(workflow: Workflow, change_id: str, sent: bytes = body(), *, number: int = 1) -> CallbackResponse:
     """Send a workflow an authentic callback about a change."""
     where = place(change_id, number, address=address_of(workflow))
     return workflow.receive(method="POST", body=sent, **where)

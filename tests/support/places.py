@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from itsm_workflow import ChangeRequest, Entry, ItsmWorkflowError
-    from itsm_workflow.callbacks.parse import Answer
-    from itsm_workflow.sandbox.envelope import Answer as Served
+    from itsm_workflow.callbacks.parse import CallbackResponse
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.storage.protocol import Conflict, EntryRows, Query, Row, Rows, StorageBackend, Write
 
@@ -41,9 +41,9 @@ class WatchedSandbox(Sandbox):
         super().__init__(drive=False, callback_timeout=PATIENCE, **options)
         self.calls: list[Call] = []
         self.before: dict[str, Callable[[], object]] = {}
-        self.twist: dict[str, Callable[[Served], Served]] = {}
+        self.twist: dict[str, Callable[[SandboxResponse], SandboxResponse]] = {}
 
-    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> Served:
+    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> SandboxResponse:
         """Serve one request, with what a test does before it, and to its answer."""
         name = endpoint_of(request.path) or request.path
         self.calls.append(Call(name, json.loads(request.body) if request.body else request.parameters))
@@ -92,7 +92,7 @@ class Door:
     """A listening port that hands what comes in to a workflow, as a host's route does."""
 
     def __init__(self) -> None:
-        self.receive: Callable[..., Answer] | None = None
+        self.receive: Callable[..., CallbackResponse] | None = None
         self.knocks: list[Knock] = []
         door = self
 
@@ -215,5 +215,5 @@ def _nothing(*_: object) -> None:
     pass
 
 
-def _unchanged(answer: Served) -> Served:
+def _unchanged(answer: SandboxResponse) -> SandboxResponse:
     return answer

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.retry import NO_RETRY
-from itsm_workflow.bkapi.transport import Answer, Transport
+from itsm_workflow.bkapi.transport import HttpResponse, Transport
 from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 from tests.support.gateways import settings
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.bkapi.call_log import CallObserver
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.bk_itsm.services import ChooseService
 
@@ -46,24 +46,24 @@ class ScriptedTransport:
 
     pool_size = 4
 
-    def __init__(self, answer: Callable[[Request], bytes | Answer]) -> None:
+    def __init__(self, answer: Callable[[HttpRequest], bytes | HttpResponse]) -> None:
         self._answer = answer
-        self.requests: list[Request] = []
+        self.requests: list[HttpRequest] = []
 
-    def send(self, request: Request) -> Answer:
-        """Answer the request."""
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """HttpResponse the request."""
         self.requests.append(request)
         answer = self._answer(request)
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpResponse):
             return answer
-        return Answer(status=200, headers=MappingProxyType({}), body=answer, elapsed=0.0)
+        return HttpResponse(status=200, headers=MappingProxyType({}), body=answer, elapsed=0.0)
 
     def close(self) -> None:
         """Close nothing."""
 
 
 def scripted_client(
-    answer: Callable[[Request], bytes | Answer], *, observers: Sequence[CallObserver] = (), **given: object
+    answer: Callable[[HttpRequest], bytes | HttpResponse], *, observers: Sequence[CallObserver] = (), **given: object
 ) -> tuple[ApiClient, ScriptedTransport]:
     """Return a client whose gateway is scripted, and what stands for its connections."""
     transport = ScriptedTransport(answer)
@@ -74,7 +74,7 @@ def scripted_client(
 
 
 def scripted_gateway(
-    answer: Callable[[Request], bytes | Answer],
+    answer: Callable[[HttpRequest], bytes | HttpResponse],
     *,
     clock: Clock | None = None,
     service: ChooseService | None = None,
@@ -86,7 +86,7 @@ def scripted_gateway(
     return BkItsmGateway(client.settings, client=client, clock=clock, service=service), transport
 
 
-def asked(request: Request) -> dict[str, Any]:
+def asked(request: HttpRequest) -> dict[str, Any]:
     """Return what a request asks with: its query and its JSON body."""
     query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
     return {**query, **json.loads(request.body or b"{}")}

@@ -28,7 +28,7 @@ from itsm_workflow.gateway.protocol import (
 )
 from itsm_workflow.machine.evidence import Snapshot, Withdrawal
 from itsm_workflow.sandbox import DEFAULT_SERVICES, Sandbox, acting, self_finishing, tokens
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.testing import LedgerGateway, ManualClock
 from tests.support.gateways import attempt, sent
 
@@ -264,7 +264,7 @@ def test_undelivered_callbacks_are_listed_until_they_are_read(both: Both) -> Non
     acting.decide(both.sandbox.ledger, both.record(ticket), "bob", approved=True, remark="")
     both.clock.advance(5)
     for outgoing in both.memory.run_due():
-        both.sandbox.ledger.record_delivery(outgoing, Outcome.FAILED)
+        both.sandbox.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
     assert both.both(lambda gateway: gateway.undelivered()) == ([ticket.sn], [ticket.sn])
     both.memory.read(ticket)
     assert both.both(lambda gateway: gateway.undelivered()) == ([], [])

@@ -26,7 +26,7 @@ from tests.support.workflows import Deployed, Stage, Verb
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.machine.definition import Facts
     from itsm_workflow.runtime.effects import EffectCall
@@ -291,7 +291,7 @@ def test_a_gate_that_goes_by_an_earlier_approval_is_found() -> None:
 class Credulous(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
     """A host whose view lets everything through."""
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
         """Believe whoever calls."""
         self.workflow.receive(method=method, path=path, headers=headers, body=body)
         return ACCEPTED
@@ -305,15 +305,15 @@ def test_a_view_that_believes_a_forged_callback_is_found() -> None:
 class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
     """A host whose view asks for a person at each callback, believed or not."""
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
         """Take the callback, and tell a person."""
-        answer: Answer = self.workflow.receive(method=method, path=path, headers=headers, body=body)
+        answer: CallbackResponse = self.workflow.receive(method=method, path=path, headers=headers, body=body)
         if self.tells_of(answer):
             concern = ev.Concern(reason=AttentionReason.HOST, facts={"number": str(len(self.history))})
             self.workflow.fire(self.change_id, "raise_attention", concern, actor="host")
         return answer
 
-    def tells_of(self, answer: Answer) -> bool:
+    def tells_of(self, answer: CallbackResponse) -> bool:
         """Tell of those that were refused."""
         return answer.status == 401
 
@@ -321,7 +321,7 @@ class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[m
 class NoisyWhenTrue(Noisy):
     """The same for those that were believed."""
 
-    def tells_of(self, answer: Answer) -> bool:
+    def tells_of(self, answer: CallbackResponse) -> bool:
         """Tell of those that were accepted."""
         return answer.status == 200
 

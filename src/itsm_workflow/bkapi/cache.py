@@ -15,7 +15,7 @@ from itsm_workflow.secrets import Secret, without_frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Answer, Request
+    from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 
 MAX_BYTES = 8 << 20
 _ENTRY_BYTES = 512  # what an entry costs besides its body
@@ -43,14 +43,14 @@ class AnswerCache:
         self._lock = threading.Lock()
         # A key of this process alone: what an entry's key was made of, which holds secrets, cannot be guessed from it.
         self._salt = os.urandom(32)
-        self._kept: cachetools.TLRUCache[bytes, tuple[Answer, float]] = cachetools.TLRUCache(
+        self._kept: cachetools.TLRUCache[bytes, tuple[HttpResponse, float]] = cachetools.TLRUCache(
             self._max_bytes,
             ttu=lambda _, entry, now: now + entry[1],
             timer=self._monotonic,
             getsizeof=lambda entry: len(entry[0].body) + _ENTRY_BYTES,
         )
 
-    def key(self, request: Request, url: str) -> bytes:
+    def key(self, request: HttpRequest, url: str) -> bytes:
         """Return what tells requests apart: address with query, and all headers, so also user, tenant and language.
 
         Args:
@@ -59,14 +59,14 @@ class AnswerCache:
         """
         return without_frames(_hashed, request, url, self._salt)
 
-    def get(self, key: bytes) -> Answer | None:
+    def get(self, key: bytes) -> HttpResponse | None:
         """Return the answer that is remembered, if one is."""
         self._after_fork()
         with self._lock:
             entry = self._kept.get(key)
         return None if entry is None else entry[0]
 
-    def put(self, key: bytes, answer: Answer, seconds: float) -> None:
+    def put(self, key: bytes, answer: HttpResponse, seconds: float) -> None:
         """Remember an answer for that many seconds; one that is too large is not."""
         self._after_fork()
         if len(answer.body) + _ENTRY_BYTES <= self._max_bytes:
@@ -85,7 +85,7 @@ class AnswerCache:
             self._start()
 
 
-def _hashed(request: Request, url: str, salt: bytes) -> bytes:
+def _hashed(request: HttpRequest, url: str, salt: bytes) -> bytes:
     hashed = hashlib.blake2b(key=salt, digest_size=32)
     for part in (request.method, url, *_named(request)):
         encoded = part.encode()
@@ -93,7 +93,7 @@ def _hashed(request: Request, url: str, salt: bytes) -> bytes:
     return hashed.digest()
 
 
-def _named(request: Request) -> list[str]:
+def _named(request: HttpRequest) -> list[str]:
     return [
         f"{name}:{value.reveal() if isinstance(value, Secret) else value}"
         for name, value in sorted(request.headers.items())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from itsm_workflow.bkapi.context import RequestContext
     from itsm_workflow.bkapi.endpoint import Endpoint
-    from itsm_workflow.bkapi.transport import Answer, Request
+    from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 
     CallObserver = Callable[["CallRecord"], object]
 
@@ -142,12 +142,12 @@ class CallLog:
     received_bytes: int = 0
     secrets: list[Secret] = attrs.field(factory=list)
 
-    def sending(self, request: Request) -> None:
+    def sending(self, request: HttpRequest) -> None:
         """Note what is sent."""
         self.url = scrub(request.url.partition("?")[0], self.secrets)
         self.sent_bytes = len(request.body or b"")
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: HttpResponse) -> None:
         """Note what came."""
         self.status = answer.status
         self.received_bytes = len(answer.body)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.context import RequestContext
     from itsm_workflow.bkapi.endpoint import Endpoint
     from itsm_workflow.bkapi.request import Timeout
-    from itsm_workflow.bkapi.transport import Answer, Request
+    from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
     from itsm_workflow.bkapi.upload import File
     from itsm_workflow.budget import Budget
     from itsm_workflow.clock import Clock
@@ -279,7 +279,7 @@ class ApiClient:
             log.write(self._pace.monotonic() - started, slow=self._slow, observers=self._observers)
 
     def _exchange(
-        self, endpoint: Endpoint[T], request: Request, policy: RetryPolicy, log: CallLog, patience: float
+        self, endpoint: Endpoint[T], request: HttpRequest, policy: RetryPolicy, log: CallLog, patience: float
     ) -> DataResponse[T]:
         key = self._cache.key(request, _without_id(request.url, log.request_id)) if endpoint.cache_time else b""
         reader = Reader(endpoint, log)
@@ -294,7 +294,7 @@ class ApiClient:
         if why is not None:
             return failed(GatewayNotAsked(f"not asked: {why}", endpoint=endpoint.name, request_id=log.request_id))
 
-        def send(left: float) -> Answer:
+        def send(left: float) -> HttpResponse:
             log.attempts += 1
             found = self._transport.send(attrs.evolve(request, deadline=left))
             log.answered(found)

@@ -23,7 +23,7 @@ from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
 
     After = Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -58,7 +58,7 @@ class Success:
 
 
 @attrs.frozen(kw_only=True)
-class Refusal:
+class GatewayRefusal:
     """The gateway answered, well-formed, ``result: false``.
 
     Attributes:
@@ -73,13 +73,13 @@ class Refusal:
 
 
 def read_envelope(
-    answer: Answer,
+    answer: HttpResponse,
     *,
     endpoint: str,
     request_id: str,
     after: After | None = None,
     hide: Callable[[str], str] = str,
-) -> Success | Refusal:
+) -> Success | GatewayRefusal:
     """Read an answer's envelope.
 
     Args:
@@ -117,23 +117,23 @@ def read_envelope(
     return found
 
 
-def _refusal(answer: Answer, hide: Callable[[str], str]) -> Refusal | None:
+def _refusal(answer: HttpResponse, hide: Callable[[str], str]) -> GatewayRefusal | None:
     """Return the refusal that an answer with another HTTP status holds, if it holds one."""
     try:
         found = judge(parse_json(answer.body), hide)
     except ValueError:
         return None
-    return found if isinstance(found, Refusal) else None
+    return found if isinstance(found, GatewayRefusal) else None
 
 
-def _read(answer: Answer, after: After | None, hide: Callable[[str], str]) -> Success | Refusal | str:
+def _read(answer: HttpResponse, after: After | None, hide: Callable[[str], str]) -> Success | GatewayRefusal | str:
     """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
     try:
         envelope = parse_json(answer.body)
         found = judge(envelope, hide)
     except ValueError as error:
         return str(error)
-    if after is None or isinstance(found, Refusal):
+    if after is None or isinstance(found, GatewayRefusal):
         return found
     changed = after(envelope)
     try:
@@ -142,7 +142,7 @@ def _read(answer: Answer, after: After | None, hide: Callable[[str], str]) -> Su
         return f"after_request returned no envelope: {error}"
 
 
-def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | Refusal:
+def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | GatewayRefusal:
     """Tell success from refusal.
 
     Args:
@@ -166,7 +166,7 @@ def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | Refus
         raise ValueError("the envelope has no true or false result")
     if not (message is None or isinstance(message, str)):
         raise ValueError("the refusal has a message that is no text")
-    return Refusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
+    return GatewayRefusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON

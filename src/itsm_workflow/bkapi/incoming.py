@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.bkapi.call_log import scrub
-from itsm_workflow.bkapi.envelope import Refusal, clean, decode, read_envelope
+from itsm_workflow.bkapi.envelope import GatewayRefusal, clean, decode, read_envelope
 from itsm_workflow.bkapi.response import DataResponse
 from itsm_workflow.errors import GatewayError, GatewayRefused
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.call_log import CallLog
     from itsm_workflow.bkapi.endpoint import Endpoint
     from itsm_workflow.bkapi.retry import RetryPolicy
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
 
 
 class Reader:
@@ -29,21 +29,21 @@ class Reader:
     def __init__(self, endpoint: Endpoint[Any], log: CallLog) -> None:
         self._endpoint = endpoint
         self._log = log
-        self._answer: Answer | None = None
+        self._answer: HttpResponse | None = None
         self._response: DataResponse[Any] = DataResponse(is_success=False)
 
-    def read(self, answer: Answer) -> DataResponse[Any]:
+    def read(self, answer: HttpResponse) -> DataResponse[Any]:
         """Return the response; an answer that does not count is one with an ``error``."""
         if answer is not self._answer:
             self._answer, self._response = answer, self._read(answer)
         return self._response
 
-    def why(self, policy: RetryPolicy) -> Callable[[Answer], str]:
+    def why(self, policy: RetryPolicy) -> Callable[[HttpResponse], str]:
         """Return the function that says why an answer is not the last, by what it holds."""
         if not policy.looks_inside:
             return lambda _: ""
 
-        def told(answer: Answer) -> str:
+        def told(answer: HttpResponse) -> str:
             response = self.read(answer)
             if isinstance(response.error, policy.exceptions):
                 return response.error.code
@@ -52,7 +52,7 @@ class Reader:
 
         return told
 
-    def _read(self, answer: Answer) -> DataResponse[Any]:
+    def _read(self, answer: HttpResponse) -> DataResponse[Any]:
         endpoint, log = self._endpoint, self._log
         try:
             envelope = read_envelope(
@@ -63,7 +63,7 @@ class Reader:
                 hide=lambda text: scrub(text, log.secrets),
             )
             log.code = envelope.code
-            if not isinstance(envelope, Refusal):
+            if not isinstance(envelope, GatewayRefusal):
                 data = decode(envelope.data, endpoint.answer, endpoint=endpoint.name, request_id=log.request_id)
                 return DataResponse(
                     is_success=True,
@@ -94,7 +94,7 @@ class Reader:
             error=refused,
         )
 
-    def _gateway_code(self, answer: Answer) -> str:
+    def _gateway_code(self, answer: HttpResponse) -> str:
         return clean(scrub(answer.headers.get("x-bkapi-error-code", ""), self._log.secrets), limit=64)
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from itsm_workflow.bkapi.context import BACKGROUND, headers
 from itsm_workflow.bkapi.outgoing import REQUEST_ID_KEY, build_query, build_url, encode_json, header_value
-from itsm_workflow.bkapi.transport import Request
+from itsm_workflow.bkapi.transport import HttpRequest
 from itsm_workflow.bkapi.upload import encode_form, take_files
 from itsm_workflow.secrets import without_frames
 
@@ -53,7 +53,7 @@ class Asked:
 
 def build_request(
     endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
-) -> Request:
+) -> HttpRequest:
     """Return what is sent.
 
     Args:
@@ -71,7 +71,7 @@ def build_request(
 
 def _build(
     endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
-) -> Request:
+) -> HttpRequest:
     url = build_url(endpoint, settings, params)
     sent: dict[str, str | Secret] = dict(headers(settings, call.context, call.request_id))
     sent |= {"Accept": "application/json", "User-Agent": "itsm-workflow"}
@@ -94,7 +94,7 @@ def _build(
         body, sent["Content-Type"] = encode_json(params, what=f"{endpoint.name}: the parameters"), "application/json"
     timeout = asked.timeout or endpoint.timeout or settings.timeout
     connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    return Request(
+    return HttpRequest(
         endpoint=endpoint.name,
         request_id=call.request_id,
         method=endpoint.method,

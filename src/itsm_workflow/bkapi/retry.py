@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.bkapi.response import DataResponse
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
 
 logger = logging.getLogger("itsm_workflow.bkapi.retry")
 
@@ -131,14 +131,14 @@ class Pace:
 
 
 def send_patiently(
-    send: Callable[[float], Answer],
+    send: Callable[[float], HttpResponse],
     *,
     policy: RetryPolicy,
     seconds: float,
     pace: Pace,
-    why: Callable[[Answer], str] = lambda _: "",
+    why: Callable[[HttpResponse], str] = lambda _: "",
     call: str = "",
-) -> Answer:
+) -> HttpResponse:
     """Send, and send again while that makes sense.
 
     Args:
@@ -173,10 +173,10 @@ def send_patiently(
     raise GatewayTimeout(problem, endpoint=call)
 
 
-def _last(state: tenacity.RetryCallState) -> Answer:
+def _last(state: tenacity.RetryCallState) -> HttpResponse:
     if state.outcome is None:  # tenacity asks after an attempt only
         raise tenacity.TryAgain
-    answer: Answer = state.outcome.result()
+    answer: HttpResponse = state.outcome.result()
     return answer
 
 
@@ -184,7 +184,7 @@ class _Schedule:
     """One call's attempts. Newer tenacity asks for the wait before it asks whether to stop: both see the same draw."""
 
     def __init__(
-        self, policy: RetryPolicy, seconds: float, pace: Pace, why: Callable[[Answer], str], call: str
+        self, policy: RetryPolicy, seconds: float, pace: Pace, why: Callable[[HttpResponse], str], call: str
     ) -> None:
         self._policy = policy
         self._pace = pace
@@ -207,7 +207,7 @@ class _Schedule:
         error = outcome.exception()
         if error is not None:
             return error.code if isinstance(error, GatewayError) and isinstance(error, self._policy.exceptions) else ""
-        answer: Answer = outcome.result()
+        answer: HttpResponse = outcome.result()
         return f"HTTP {answer.status}" if answer.status in self._policy.statuses else self._why(answer)
 
     def tell(self, state: tenacity.RetryCallState) -> None:

@@ -56,7 +56,7 @@ _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.
 
 
 @attrs.frozen(kw_only=True)
-class Request:
+class HttpRequest:
     """One request, as it is sent.
 
     Attributes:
@@ -84,7 +84,7 @@ class Request:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class HttpResponse:
     """What came back, whatever the status.
 
     Attributes:
@@ -279,7 +279,7 @@ class Transport:
         if self._pool.process == os.getpid():
             self._pool.session.close()
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request and return the answer, of whatever status.
 
         Raises:
@@ -290,13 +290,13 @@ class Transport:
         """
         # An interrupt, a task's time limit: it comes through frames that hold the headers in clear.
         outcome = without_frames(self._exchange, request)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, HttpResponse):
             return outcome
         raise outcome.kind(
             outcome.problem, endpoint=request.endpoint, request_id=request.request_id, status=outcome.status
         )
 
-    def _exchange(self, request: Request) -> Answer | Failure:
+    def _exchange(self, request: HttpRequest) -> HttpResponse | Failure:
         """Do it; what goes wrong is a value, so that no traceback passes through here."""
         exchange = Exchange(
             connect_timeout=request.connect_timeout,
@@ -317,7 +317,7 @@ class Transport:
         finally:
             del _current.exchange
 
-    def _send(self, session: _Session, request: Request) -> requests.Response:
+    def _send(self, session: _Session, request: HttpRequest) -> requests.Response:
         headers = {
             name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
         }
@@ -389,9 +389,11 @@ def _failure(error: BaseException, exchange: Exchange) -> Failure:
     return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
 
 
-def _read(response: requests.Response, exchange: Exchange, limit: int) -> Answer | Failure:
+def _read(response: requests.Response, exchange: Exchange, limit: int) -> HttpResponse | Failure:
     headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
     body = read_body(response.raw, response.status_code, headers, limit)
     if isinstance(body, Failure):
         return body
-    return Answer(status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed)
+    return HttpResponse(
+        status=response.status_code, headers=MappingProxyType(headers), body=body, elapsed=exchange.elapsed
+    )

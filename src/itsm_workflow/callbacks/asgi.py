@@ -13,7 +13,7 @@ from itsm_workflow.secrets import without_frames
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 
-    from itsm_workflow.callbacks.parse import Answer, Receive
+    from itsm_workflow.callbacks.parse import CallbackResponse, Receive
 
     Message = MutableMapping[str, Any]
     Events = Callable[[], Awaitable[Message]]
@@ -61,7 +61,7 @@ def _head(scope: Message) -> Incoming:
     return Incoming(method=scope["method"], path=scope["path"], headers=headers, body=b"")
 
 
-async def _answer(receive: Receive, head: Incoming, events: Events, patience: float) -> Answer | None:
+async def _answer(receive: Receive, head: Incoming, events: Events, patience: float) -> CallbackResponse | None:
     try:
         whole = await asyncio.wait_for(_with_body(head, events), patience)
     except TimeoutError:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Literal, get_args
 
 from itsm_workflow.callbacks.background import Background
-from itsm_workflow.callbacks.parse import ACCEPTED, Answer, read_callback, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, CallbackResponse, read_callback, refusal
 from itsm_workflow.errors import (
     CallbackTokenInvalid,
     ChangeNotFound,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.parse import Callback, Incoming
     from itsm_workflow.callbacks.signer import CallbackAddress
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.storage.codec import Stored
@@ -58,7 +58,7 @@ class Inbox:
         self,
         *,
         journal: Journal,
-        loop: Loop,
+        loop: Executor,
         gateway: TicketGateway,
         observers: Observers,
         address: CallbackAddress | None,
@@ -74,12 +74,12 @@ class Inbox:
         self._pool_lock = threading.Lock()
         self._pool_of = os.getpid()
 
-    def receive(self, incoming: Incoming) -> Answer:
+    def receive(self, incoming: Incoming) -> CallbackResponse:
         """Make an authentic callback's change due, durably, and answer. Asks the gateway nothing, unless ``inline``."""
         if self._address is None:
             return refusal(401, "not a callback of this application")
         callback = read_callback(self._address, incoming)
-        if isinstance(callback, Answer):
+        if isinstance(callback, CallbackResponse):
             return callback
         try:
             news = self._hear(callback)

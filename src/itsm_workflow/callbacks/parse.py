@@ -29,7 +29,7 @@ _SN = re.compile(r"[!-~]{1,64}")
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class CallbackResponse:
     """What to answer over HTTP."""
 
     status: int
@@ -40,8 +40,8 @@ class Answer:
 class Receive(Protocol):
     """`itsm_workflow.workflow.Workflow.receive`: a request's parts in, the answer out."""
 
-    def __call__(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answer a request; never raises for what came in."""
+    def __call__(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
+        """CallbackResponse a request; never raises for what came in."""
         ...
 
 
@@ -80,12 +80,12 @@ class Incoming:
     body: bytes = attrs.field(repr=False)
 
 
-def answered(receive: Receive, incoming: Incoming) -> Answer:
+def answered(receive: Receive, incoming: Incoming) -> CallbackResponse:
     """Return what to answer to a request, which is taken apart in the call alone."""
     return receive(method=incoming.method, path=incoming.path, headers=incoming.headers, body=incoming.body)
 
 
-def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
+def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackResponse:
     """Return the callback in a request, or the answer that refuses it.
 
     Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
@@ -116,7 +116,7 @@ def _misfit(incoming: Incoming) -> str:
     return ""
 
 
-def _read(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
+def _read(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackResponse:
     named = read_address(incoming.path, incoming.headers)
     if not address.holds(named):
         if address.legacy and named.is_bare:
@@ -133,7 +133,7 @@ def _read(address: CallbackAddress, incoming: Incoming) -> Callback | Answer:
     return Callback(change_id=named.change_id, number=named.number, sn=str(facts["sn"]), digest=digest, token=token)
 
 
-def _read_legacy(body: bytes) -> Answer:
+def _read_legacy(body: bytes) -> CallbackResponse:
     """Acknowledge what looks like a callback, and do nothing: neither the gateway nor the store learns of it."""
     try:
         _facts(body)
@@ -153,19 +153,19 @@ def digest_of(body: bytes) -> str:
     return _digest(facts)
 
 
-def _accepted(data: object) -> Answer:
+def _accepted(data: object) -> CallbackResponse:
     body = json.dumps({"result": True, "code": 0, "message": "success", "data": data})
-    return Answer(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
+    return CallbackResponse(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
 
 
 ACCEPTED = _accepted(None)
 """What the gateway counts as delivered."""
 
 
-def refusal(status: int, message: str) -> Answer:
+def refusal(status: int, message: str) -> CallbackResponse:
     """Return an answer that the gateway counts as not delivered; it says nothing of any change."""
     body = json.dumps({"result": False, "code": REFUSED, "message": message, "data": None})
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
+    return CallbackResponse(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
 
 
 def _digest(facts: Mapping[str, object]) -> str:

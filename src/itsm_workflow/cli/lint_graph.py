@@ -22,7 +22,7 @@ from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.definition import WorkflowDefinition
 
 if TYPE_CHECKING:
-    from itsm_workflow.lint import Report, Stranded
+    from itsm_workflow.lint import LintReport, Stranded
     from itsm_workflow.secrets import SecretURL
 
 _REFUSED = "."
@@ -61,7 +61,7 @@ def lint_graph(definition: str | None, against: SecretURL | None, *, strict: boo
     return Exit.FAILED if wrong or stuck else Exit.DONE
 
 
-def plain_report(report: Report) -> dict[str, object]:
+def plain_report(report: LintReport) -> dict[str, object]:
     """Return a report as a JSON object; its keys are documented and stay."""
     return {
         "workflow": report.workflow,
@@ -107,7 +107,7 @@ def _unfit(path: str) -> str:
     return ""
 
 
-def _print(report: Report, stuck: list[Stranded] | None) -> None:
+def _print(report: LintReport, stuck: list[Stranded] | None) -> None:
     if report.table:
         data(f"{report.workflow}, version {report.version}: what each trigger does in each state")
         data("")

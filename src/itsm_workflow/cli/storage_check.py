@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.secrets import SecretURL
-    from itsm_workflow.testing.conformance import Report, Result
+    from itsm_workflow.testing.conformance import Result, StorageReport
 
 
 @click.command()
@@ -44,7 +44,7 @@ def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> 
     URL is where its stores may be made: a path where there is none yet, or an empty store. One that has data in it is
     refused.
     """
-    from itsm_workflow.testing.conformance import PROFILES, Report, check_storage  # noqa: PLC0415 - to save start-up time
+    from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
     from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._processes import load_ahead  # noqa: PLC0415 - the same
     from itsm_workflow.testing.conformance._scratch import scratch_stores  # noqa: PLC0415 - the same
@@ -55,7 +55,7 @@ def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> 
         promises_named(words)
     except ValueError:
         raise click.UsageError(f"no promise has {only!r} in its name") from None
-    run, report = 0, Report(profile=name, abilities=abilities, results=())
+    run, report = 0, StorageReport(profile=name, abilities=abilities, results=())
     load_ahead()
     with _quiet(), _progress() as told:
         while run < runs and not report.broken:
@@ -82,8 +82,8 @@ def _abilities(url: SecretURL) -> frozenset[str]:
     return frozenset(abilities or ())
 
 
-def _show(report: Report, scheme: str, run: int) -> None:
-    from itsm_workflow.testing.conformance import ABILITIES, Outcome  # noqa: PLC0415 - to save start-up time
+def _show(report: StorageReport, scheme: str, run: int) -> None:
+    from itsm_workflow.testing.conformance import ABILITIES, PromiseOutcome  # noqa: PLC0415 - to save start-up time
 
     declared = {name: "declared" if name in report.abilities else "not declared" for name in ABILITIES}
     facts([("backend", scheme), ("profile", report.profile)])
@@ -102,7 +102,7 @@ def _show(report: Report, scheme: str, run: int) -> None:
             ]
         )
     data("")
-    counts = [f"{report.count(outcome)} {outcome}" for outcome in Outcome if report.count(outcome)]
+    counts = [f"{report.count(outcome)} {outcome}" for outcome in PromiseOutcome if report.count(outcome)]
     data(", ".join(counts) + (f", in run {run}" if run > 1 else ""))
 
 
@@ -112,7 +112,7 @@ def _line(result: Result) -> tuple[object, ...]:
     return result.promise, outcome, f"{result.seconds:.2f}", "" if broken else result.reason
 
 
-def _plain(report: Report) -> dict[str, Any]:
+def _plain(report: StorageReport) -> dict[str, Any]:
     from itsm_workflow.testing.conformance import ABILITIES  # noqa: PLC0415 - to save start-up time
 
     return {

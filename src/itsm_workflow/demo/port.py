@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
 
 _PATIENCE = 5.0
 _TOO_LARGE = 1 << 20
@@ -30,7 +30,7 @@ class CallbackPort:
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
-    def open(self, receive: Callable[..., Answer]) -> None:
+    def open(self, receive: Callable[..., CallbackResponse]) -> None:
         """Begin to hear, and hand every request to ``receive``."""
         self._server.receive = receive
         self._thread.start()
@@ -45,7 +45,7 @@ class CallbackPort:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
-    receive: Callable[..., Answer]
+    receive: Callable[..., CallbackResponse]
 
     def server_bind(self) -> None:
         """Bind without asking a name server for this machine's name, which can take seconds."""
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a path may hold a credential."""
 
     def handle_any(self) -> None:
-        """Answer one request as the workflow says."""
+        """CallbackResponse one request as the workflow says."""
         length = self.headers.get("Content-Length", "0")
         # One byte more than the workflow takes is enough for it to refuse.
         body = self.rfile.read(min(int(length), _TOO_LARGE)) if length.isdigit() else b""

@@ -20,7 +20,7 @@ from itsm_workflow.change import EffectStatus
 from itsm_workflow.demo.host import DEADLINE, Deliveries, open_host
 from itsm_workflow.demo.port import CallbackPort
 from itsm_workflow.sandbox import Sandbox
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
@@ -190,7 +190,9 @@ class Stage:
         self.until(ask, _has_ended, "ended")
         self.sandbox.wait(
             lambda ledger: all(
-                callback.outcome is not Outcome.PENDING for ticket in ledger.tickets() for callback in ticket.callbacks
+                callback.outcome is not CallbackOutcome.PENDING
+                for ticket in ledger.tickets()
+                for callback in ticket.callbacks
             ),
             PATIENCE,
         )

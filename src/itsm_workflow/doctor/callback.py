@@ -10,7 +10,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from itsm_workflow.bkapi.transport import Request, Transport
+from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.callbacks.parse import digest_of
 from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
 from itsm_workflow.doctor.connection import Obstacle, reach, tell
@@ -78,7 +78,7 @@ def _probe(
 ) -> Acknowledged | Undelivered:
     url, headers = address.make(PROBE, 1)
     body = _body(clock)
-    request = Request(
+    request = HttpRequest(
         endpoint="callback",
         request_id="",
         method="POST",

@@ -18,7 +18,7 @@ from itsm_workflow.callbacks.parse import REFUSED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
 
 _GOOD = frozenset({200, 201})
 _REDIRECTS = range(300, 400)
@@ -60,7 +60,7 @@ class Undelivered:
     credential_unknown: bool = False
 
 
-def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowledged | Undelivered:
+def judge(answer: HttpResponse, *, proves: Callable[[str], bool], url: str) -> Acknowledged | Undelivered:
     """Return what an answer to a probe means.
 
     Args:
@@ -88,7 +88,7 @@ def judge(answer: Answer, *, proves: Callable[[str], bool], url: str) -> Acknowl
     )
 
 
-def _by_status(answer: Answer, envelope: Mapping[str, object] | None, url: str) -> Undelivered:
+def _by_status(answer: HttpResponse, envelope: Mapping[str, object] | None, url: str) -> Undelivered:
     status = answer.status
     ours = envelope is not None and envelope.get("code") == REFUSED
     if status in _REDIRECTS:
@@ -131,7 +131,7 @@ def _code(envelope: Mapping[str, object]) -> str:
     return f"the code {clean(json.dumps(code), limit=_TEXT)}"
 
 
-def _redirect(answer: Answer, url: str) -> Undelivered:
+def _redirect(answer: HttpResponse, url: str) -> Undelivered:
     """Tell of a redirect without the rest of its address, where a credential may have been repeated."""
     asked, to, secured = urlsplit(url), "nowhere", False
     try:
@@ -148,7 +148,7 @@ def _redirect(answer: Answer, url: str) -> Undelivered:
     )
 
 
-def _no_object(answer: Answer, content: object) -> Undelivered:
+def _no_object(answer: HttpResponse, content: object) -> Undelivered:
     kind = clean(answer.headers.get("content-type", "").partition(";")[0], limit=_TEXT)
     if not answer.body:
         return Undelivered(seen=f"HTTP {answer.status} with an empty body", advice=_AS_IS)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from itsm_workflow.bkapi.endpoint import Endpoint
-    from itsm_workflow.bkapi.transport import Answer, Request
+    from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
     from itsm_workflow.clock import Clock
     from itsm_workflow.doctor.findings import Finding
     from itsm_workflow.errors import GatewayError
@@ -122,7 +122,7 @@ class Overheard(Transport):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(ca_bundle=settings.ca_bundle, proxy=settings.proxy)
         self._clock = clock
-        self.answer: Answer | None = None
+        self.answer: HttpResponse | None = None
         self.at = clock.now()
         self.slowest = 0.0
 
@@ -130,7 +130,7 @@ class Overheard(Transport):
         """Keep no answer, until the next one comes."""
         self.answer = None
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request, and keep the answer."""
         answer = super().send(request)
         self.answer, self.at = answer, self._clock.now()
@@ -147,7 +147,7 @@ def _why_unanswered(error: GatewayError, settings: Settings) -> str:
     return f"if it is only slow, {longer}; otherwise {THEM}" if longer else THEM
 
 
-def _clock_skew(answer: Answer, heard_at: dt.datetime) -> Finding:
+def _clock_skew(answer: HttpResponse, heard_at: dt.datetime) -> Finding:
     """Compare the gateway's clock with ours, at the middle of the exchange; its word has whole seconds."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))

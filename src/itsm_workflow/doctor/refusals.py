@@ -16,7 +16,7 @@ from itsm_workflow.bkapi.envelope import clean, parse_json
 from itsm_workflow.doctor.findings import problem, warning
 
 if TYPE_CHECKING:
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
     from itsm_workflow.doctor.findings import Finding
 
 _OK = 200
@@ -89,7 +89,7 @@ _BAD_PARAMETERS = frozenset({1640001, 1306406})
 """Said of wrong credentials as well as of wrong parameters; only the message tells them apart."""
 
 
-def explain(answer: Answer) -> Finding:
+def explain(answer: HttpResponse) -> Finding:
     """Return what an answer means whose data could not be used."""
     code, message, result = _envelope(answer)
     words = _words(answer, code, message)
@@ -102,7 +102,7 @@ def explain(answer: Answer) -> Finding:
     return tell(meaning.name, f"{meaning.said} ({words})", meaning.advice)
 
 
-def _envelope(answer: Answer) -> tuple[int | str | None, str, object]:
+def _envelope(answer: HttpResponse) -> tuple[int | str | None, str, object]:
     """Return code, message and result, whatever the HTTP status; without an envelope, what the headers say."""
     try:
         found = parse_json(answer.body)
@@ -148,7 +148,7 @@ def _of_parameters(message: str) -> _Meaning:
     return _Meaning("gateway.credentials", "the gateway refuses the credentials or the parameters", _APP.advice)
 
 
-def _by_shape(answer: Answer, *, is_envelope: bool, words: str) -> Finding:
+def _by_shape(answer: HttpResponse, *, is_envelope: bool, words: str) -> Finding:
     status = answer.status
     if status in _REDIRECTS:
         return problem("gateway.address", f"a redirect ({words}): to a login page, or to another address", _ADDRESS)
@@ -178,7 +178,7 @@ def _by_shape(answer: Answer, *, is_envelope: bool, words: str) -> Finding:
     )
 
 
-def _words(answer: Answer, code: int | str | None, message: str) -> str:
+def _words(answer: HttpResponse, code: int | str | None, message: str) -> str:
     kind = clean(answer.headers.get("content-type", "").partition(";")[0], limit=40)
     said = [f"HTTP {answer.status}"]
     if code is not None:

@@ -14,17 +14,17 @@ from itsm_workflow.settings import proxy_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.bkapi.transport import Answer
+    from itsm_workflow.bkapi.transport import HttpResponse
     from itsm_workflow.settings import Settings
 
 
-def scrubbed(answer: Answer, settings: Settings, *more: Secret) -> Answer:
+def scrubbed(answer: HttpResponse, settings: Settings, *more: Secret) -> HttpResponse:
     """Return the answer with stars for each of our secrets, before anything is cut out of it."""
     secrets = [settings.app_secret, *settings.callback_keys, *proxy_secrets(settings.proxy), *more]
     return without_frames(_scrubbed, answer, secrets)
 
 
-def _scrubbed(answer: Answer, secrets: Sequence[Secret]) -> Answer:
+def _scrubbed(answer: HttpResponse, secrets: Sequence[Secret]) -> HttpResponse:
     written = [*secrets, *(Secret(json.dumps(secret.reveal())[1:-1]) for secret in secrets)]
     body = scrub(answer.body.decode("utf-8", "surrogateescape"), written).encode("utf-8", "surrogateescape")
     headers = {name: scrub(value, secrets) for name, value in answer.headers.items()}

@@ -5,8 +5,8 @@ Needs no test tool. The command ``itsm-workflow lint-graph`` prints what is foun
 
 from __future__ import annotations
 
-from itsm_workflow.lint.findings import CHECKS, Finding, Severity
-from itsm_workflow.lint.report import Report, lint, refused_report
+from itsm_workflow.lint.findings import CHECKS, LintFinding, Severity
+from itsm_workflow.lint.report import LintReport, lint, refused_report
 from itsm_workflow.lint.stranded import Stranded, stranded
 
-__all__ = ["CHECKS", "Finding", "Report", "Severity", "Stranded", "lint", "refused_report", "stranded"]
+__all__ = ["CHECKS", "LintFinding", "LintReport", "Severity", "Stranded", "lint", "refused_report", "stranded"]

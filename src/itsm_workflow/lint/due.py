@@ -11,12 +11,14 @@ from itsm_workflow.lint.trials import POLICY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.lint.trials import Situation
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
-def due_findings(definition: WorkflowDefinition, situations: Mapping[str, Sequence[Situation]]) -> Iterator[Finding]:
+def due_findings(
+    definition: WorkflowDefinition, situations: Mapping[str, Sequence[Situation]]
+) -> Iterator[LintFinding]:
     """Yield what is wrong with the due rules."""
     roles = definition.roles
     asked = {roles.asking.value, roles.waiting.value, roles.undelivered.value}

@@ -21,7 +21,7 @@ class Severity(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class LintFinding:
     """One thing that is wrong, or may be.
 
     Attributes:
@@ -56,11 +56,11 @@ CHECKS: Mapping[str, str] = {
 """The checks by name, and what each wants."""
 
 
-def error(check: str, message: str, *, state: str = "", trigger: str = "") -> Finding:
+def error(check: str, message: str, *, state: str = "", trigger: str = "") -> LintFinding:
     """Return a finding that is wrong for certain."""
-    return Finding(check=check, severity=Severity.ERROR, state=state, trigger=trigger, message=message)
+    return LintFinding(check=check, severity=Severity.ERROR, state=state, trigger=trigger, message=message)
 
 
-def doubt(check: str, message: str, *, state: str = "", trigger: str = "") -> Finding:
+def doubt(check: str, message: str, *, state: str = "", trigger: str = "") -> LintFinding:
     """Return a finding that only says: no sample showed it to be right."""
-    return Finding(check=check, severity=Severity.DOUBT, state=state, trigger=trigger, message=message)
+    return LintFinding(check=check, severity=Severity.DOUBT, state=state, trigger=trigger, message=message)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from itsm_workflow.errors import DefinitionError
-    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 REFUSED = ""
@@ -23,7 +23,7 @@ REFUSED = ""
 
 
 @attrs.frozen(kw_only=True)
-class Report:
+class LintReport:
     """What the checks say of a definition.
 
     Attributes:
@@ -40,21 +40,21 @@ class Report:
     version: int
     states: tuple[str, ...]
     table: Mapping[str, Mapping[str, tuple[str, ...]]]
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     tried: int
 
     @property
-    def errors(self) -> tuple[Finding, ...]:
+    def errors(self) -> tuple[LintFinding, ...]:
         """What is wrong for certain."""
         return tuple(one for one in self.findings if one.severity is Severity.ERROR)
 
 
-def lint(definition: WorkflowDefinition) -> Report:
+def lint(definition: WorkflowDefinition) -> LintReport:
     """Check a definition that was accepted when it was built: its shape, and what sampled evidence shows of it."""
     trials = Trials(definition)
     trials.run()
     found = [*shape_findings(definition), *trials.findings(), *due_findings(definition, trials.situations)]
-    return Report(
+    return LintReport(
         workflow=definition.name,
         version=definition.version,
         states=tuple(state.value for state in definition.states),
@@ -64,11 +64,11 @@ def lint(definition: WorkflowDefinition) -> Report:
     )
 
 
-def refused_report(refusal: DefinitionError) -> Report:
+def refused_report(refusal: DefinitionError) -> LintReport:
     """Return the report on a definition that could not even be built."""
     problems = vars(refusal).get("problems", (str(refusal),))
     findings = tuple(error("definition", str(problem)) for problem in problems)
-    return Report(workflow="", version=0, states=(), table={}, findings=findings, tried=0)
+    return LintReport(workflow="", version=0, states=(), table={}, findings=findings, tried=0)
 
 
 def _table(definition: WorkflowDefinition) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

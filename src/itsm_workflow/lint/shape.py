@@ -12,7 +12,7 @@ from itsm_workflow.machine.approval import Trigger, approval_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 PARTS = ("asking", "waiting", "undelivered", "granted", "refused")
@@ -20,7 +20,7 @@ OF_PERSONS = frozenset({Trigger.RESEND, Trigger.REQUEST_WITHDRAWAL, Trigger.ABAN
 """Triggers of the approval table that only a person fires; a workflow may do without them."""
 
 
-def shape_findings(definition: WorkflowDefinition) -> Iterator[Finding]:
+def shape_findings(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     """Yield what is wrong with the table as a graph."""
     yield from _roles(definition)
     yield from _undeclared(definition)
@@ -39,7 +39,7 @@ def reachable(definition: WorkflowDefinition, start: str) -> set[str]:
     return found
 
 
-def _roles(definition: WorkflowDefinition) -> Iterator[Finding]:
+def _roles(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     roles = definition.roles
     played = [("initial", definition.initial), *((part, getattr(roles, part)) for part in PARTS)]
     for (one, state), (other, same) in combinations(played, 2):
@@ -53,7 +53,7 @@ def _roles(definition: WorkflowDefinition) -> Iterator[Finding]:
                 yield error("roles", f"no moves lead from {start} to {state}, the {end} state", state=start.value)
 
 
-def _undeclared(definition: WorkflowDefinition) -> Iterator[Finding]:
+def _undeclared(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     known = {definition.initial, *(getattr(definition.roles, part) for part in PARTS), *definition.grants}
     for state in definition.states:
         if state not in known:
@@ -70,13 +70,13 @@ def _undeclared(definition: WorkflowDefinition) -> Iterator[Finding]:
                     yield error("grants", told, state=state.value, trigger=row.trigger.value)
 
 
-def _traps(definition: WorkflowDefinition) -> Iterator[Finding]:
+def _traps(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     for state in definition.states:
         if not definition.final & reachable(definition, state.value):
             yield error("trap", f"no final state can be reached from {state}: it is left and never ends", state=state)
 
 
-def _library(definition: WorkflowDefinition) -> Iterator[Finding]:
+def _library(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     wanted = approval_table(definition.states, definition.initial, definition.roles)
     for row in wanted:
         if row.trigger not in OF_PERSONS:
@@ -84,7 +84,7 @@ def _library(definition: WorkflowDefinition) -> Iterator[Finding]:
                 yield from _library_row(definition, row, state.value)
 
 
-def _library_row(definition: WorkflowDefinition, wanted: Transition, state: str) -> Iterator[Finding]:
+def _library_row(definition: WorkflowDefinition, wanted: Transition, state: str) -> Iterator[LintFinding]:
     found, trigger = definition.rows(state, wanted.trigger), wanted.trigger.value
     if not found:
         yield error("library", f"{state} has no {trigger}, which the library fires there", state=state, trigger=trigger)

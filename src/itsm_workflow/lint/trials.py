@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from itsm_workflow.change import Entry
-    from itsm_workflow.lint.findings import Finding
+    from itsm_workflow.lint.findings import LintFinding
     from itsm_workflow.machine.definition import Transition, WorkflowDefinition
 
 BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
@@ -68,7 +68,7 @@ class Trials:
         self._passed: Counter[tuple[str, int]] = Counter()
         self._seen: set[tuple[object, ...]] = set()
         self._sampled: dict[object, list[Any]] = {}
-        self._found: dict[Finding, None] = {}
+        self._found: dict[LintFinding, None] = {}
         self._waiting: deque[Situation] = deque()
         self._aside: dict[str, dict[object, Situation]] = {state.value: {} for state in definition.states}
 
@@ -95,7 +95,7 @@ class Trials:
                     self._try(situation, row.trigger.value, actor=_OTHER_ACTOR)
                     self._go_on()
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[LintFinding]:
         """Yield what was found."""
         yield from self._found
         for state, met in self.situations.items():
@@ -283,10 +283,10 @@ class Trials:
         return False
 
     @staticmethod
-    def _error(check: str, told: str, row: Transition, facts: Facts) -> Finding:
+    def _error(check: str, told: str, row: Transition, facts: Facts) -> LintFinding:
         return error(check, told, state=facts.change.state, trigger=row.trigger.value)
 
-    def _note(self, finding: Finding) -> None:
+    def _note(self, finding: LintFinding) -> None:
         """Keep a finding, unless one of its kind was noted for that state and trigger."""
         known = {(one.check, one.state, one.trigger) for one in self._found}
         if (finding.check, finding.state, finding.trigger) not in known:

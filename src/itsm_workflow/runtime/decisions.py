@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from itsm_workflow.change import ChangeRequest
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.filing import Filing
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.storage.codec import Stored
@@ -51,7 +51,7 @@ class Decisions(Records):
         filing: Compares a ticket that a person found with what was sent.
     """
 
-    def __init__(self, journal: Journal, loop: Loop, filing: Filing) -> None:
+    def __init__(self, journal: Journal, loop: Executor, filing: Filing) -> None:
         super().__init__(journal, loop.knows)
         self._loop = loop
         self._filing = filing

@@ -50,7 +50,7 @@ GATEWAY = "gateway"
 _ROUNDS = 32
 
 
-class Loop:
+class Executor:
     """Moves changes on.
 
     Args:

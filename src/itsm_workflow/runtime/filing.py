@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.checked import PageRule
     from itsm_workflow.gateway.protocol import FoundTicket, TicketGateway
     from itsm_workflow.runtime.catalogue import Catalogue
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.secrets import Secret
@@ -63,7 +63,7 @@ class Filing:
         self,
         *,
         journal: Journal,
-        loop: Loop,
+        loop: Executor,
         catalogue: Catalogue,
         gateway: TicketGateway,
         observers: Observers,

@@ -16,7 +16,7 @@ from itsm_workflow.settle import ReadAnswer, Sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.isolation import Isolation
     from itsm_workflow.runtime.pass_time import PassTime
     from itsm_workflow.storage.codec import Stored
@@ -32,7 +32,7 @@ class EndedNotices:
         time: The time of the pass.
     """
 
-    loop: Loop
+    loop: Executor
     isolation: Isolation
     time: PassTime
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Ticket
     from itsm_workflow.gateway.protocol import TicketGateway, TicketResult
     from itsm_workflow.policy import Policy
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.isolation import Isolation
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
@@ -67,7 +67,7 @@ class Looks:
     """
 
     journal: Journal
-    loop: Loop
+    loop: Executor
     gateway: TicketGateway
     observers: Observers
     isolation: Isolation

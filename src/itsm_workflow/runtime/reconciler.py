@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from itsm_workflow.gateway.protocol import TicketGateway
-    from itsm_workflow.runtime.executor import Loop
+    from itsm_workflow.runtime.executor import Executor
     from itsm_workflow.runtime.journal import Journal, Prepared
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.settle import Plan
@@ -92,7 +92,7 @@ class Reconciler:
     """Passes over one workflow's due changes."""
 
     journal: Journal
-    loop: Loop
+    loop: Executor
     gateway: TicketGateway
     observers: Observers
 

@@ -10,13 +10,21 @@ from __future__ import annotations
 from itsm_workflow.sandbox.behaviour import LOADED, Behaviour, Ways
 from itsm_workflow.sandbox.control import control
 from itsm_workflow.sandbox.endpoints import Api, Reply
-from itsm_workflow.sandbox.faults import Armed, Fault, Faults, Kind
+from itsm_workflow.sandbox.faults import Armed, Fault, FaultKind, Faults
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
 from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.server import Sandbox
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES, FieldSpec, Service, self_finishing
-from itsm_workflow.sandbox.ticket import CallbackAttempt, Draft, Outcome, Outgoing, Status, TicketView, Transition
+from itsm_workflow.sandbox.ticket import (
+    CallbackAttempt,
+    CallbackOutcome,
+    Draft,
+    Outgoing,
+    Status,
+    TicketView,
+    Transition,
+)
 
 __all__ = [
     "DEFAULT_SERVICES",
@@ -25,13 +33,13 @@ __all__ = [
     "Armed",
     "Behaviour",
     "CallbackAttempt",
+    "CallbackOutcome",
     "Draft",
     "Fault",
+    "FaultKind",
     "Faults",
     "FieldSpec",
-    "Kind",
     "Ledger",
-    "Outcome",
     "Outgoing",
     "Refusal",
     "Reply",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.sandbox.ledger import APPROVAL_STEP
 from itsm_workflow.sandbox.refusals import FLOW_ENGINE, Refusal, invalid, not_operated, unexpected
-from itsm_workflow.sandbox.ticket import Decision, LogLine, Phase, Status
+from itsm_workflow.sandbox.ticket import Decision, FlowPhase, LogLine, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
     if ticket.ended:
         ledger.note(ticket, "withdraw at the same instant")
         return ledger.compose(ticket)
-    early = ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
+    early = ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING}
     phase, refused = ticket.phase, ledger.behaviour.early_refusal_chance
     if ticket.stalled or (early and refused > 0 and ledger.random.random() < refused):
         text = "抱歉，单据执行中，无法撤销"
@@ -153,10 +153,10 @@ def check_step_open(ledger: Ledger, ticket: Ticket) -> None:
     Raises:
         Refusal: 3900004.
     """
-    if ticket.phase in {Phase.CREATED, Phase.SUBMITTING}:
+    if ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING}:
         text = "Status matching query does not exist."
         raise unexpected(text)
-    if ticket.phase is Phase.OVER and not _just_now(ledger, ticket.end_at):
+    if ticket.phase is FlowPhase.OVER and not _just_now(ledger, ticket.end_at):
         text = "单据审批失败，单据当前状态非RUNNING"
         raise not_operated(text)
 

@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from itsm_workflow.sandbox.faults import Fault, Kind
+from itsm_workflow.sandbox.faults import Fault, FaultKind
 from itsm_workflow.sandbox.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _sn(given: Mapping[str, Any]) -> str | int:
 
 
 def _arm(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
-    return sandbox.faults.add(Fault(**{**given, "kind": Kind(str(given.get("kind")))})).describe()
+    return sandbox.faults.add(Fault(**{**given, "kind": FaultKind(str(given.get("kind")))})).describe()
 
 
 def _faults(sandbox: Sandbox, given: Mapping[str, Any]) -> object:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import attrs
 
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ _FIRST_HEADERS = {
 
 
 @attrs.frozen
-class Delivery:
+class Sending:
     """What became of one sending, with a note that holds nothing of the callback itself."""
 
-    outcome: Outcome
+    outcome: CallbackOutcome
     note: str
 
 
@@ -79,7 +79,7 @@ class Courier:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
-    def send(self, outgoing: Outgoing) -> Delivery:
+    def send(self, outgoing: Outgoing) -> Sending:
         """Send one callback and judge the answer.
 
         Acknowledged is HTTP 200 or 201 with a JSON object whose ``code`` is the number 0, also at the end of
@@ -89,13 +89,13 @@ class Courier:
             status, body = self._follow(_first_message(outgoing))
         except (OSError, ValueError, http.client.HTTPException, zlib.error) as error:
             if self._closed:
-                return Delivery(Outcome.LOST, "broken off")
-            return Delivery(Outcome.FAILED, type(error).__name__)
+                return Sending(CallbackOutcome.LOST, "broken off")
+            return Sending(CallbackOutcome.FAILED, type(error).__name__)
         if status not in GOOD_STATUS:
-            return Delivery(Outcome.FAILED, f"HTTP {status}")
+            return Sending(CallbackOutcome.FAILED, f"HTTP {status}")
         if not _acknowledges(body):
-            return Delivery(Outcome.FAILED, f"HTTP {status} without code 0")
-        return Delivery(Outcome.DELIVERED, f"HTTP {status}")
+            return Sending(CallbackOutcome.FAILED, f"HTTP {status} without code 0")
+        return Sending(CallbackOutcome.DELIVERED, f"HTTP {status}")
 
     def _follow(self, message: _Message) -> tuple[int, bytes]:
         for _ in range(MOST_REDIRECTS):

@@ -24,7 +24,7 @@ from itsm_workflow.sandbox.ticket import Flow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.sandbox.envelope import Answer
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.sandbox.ledger import Ledger
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.sandbox.ticket import Outgoing
@@ -87,7 +87,7 @@ class Reply:
         later: callbacks of what else fell due meanwhile, to deliver on their own.
     """
 
-    answer: Answer
+    answer: SandboxResponse
     before: tuple[Outgoing, ...] = ()
     later: tuple[Outgoing, ...] = ()
 
@@ -123,7 +123,7 @@ class Api:
             before = [*before, *self._ledger.collect()]
         return Reply(answer=answer, before=tuple(before), later=tuple(later))
 
-    def _route(self, request: Request, *, flow: Flow) -> tuple[Answer, list[Outgoing]]:
+    def _route(self, request: Request, *, flow: Flow) -> tuple[SandboxResponse, list[Outgoing]]:
         language, path = request.language, request.path
         if not path.endswith("/") and _name(path + "/") is not None:
             query = f"?{request.query}" if request.query else ""

@@ -40,7 +40,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 @attrs.frozen
-class Answer:
+class SandboxResponse:
     """One HTTP answer, without the headers that the HTTP server adds by itself."""
 
     status: int
@@ -48,12 +48,12 @@ class Answer:
     body: bytes = attrs.field(repr=False)
 
 
-def _answer(status: int, content_type: str, body: str, **headers: str) -> Answer:
+def _answer(status: int, content_type: str, body: str, **headers: str) -> SandboxResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {"Content-Type": content_type, **named}, body.encode("utf-8"))
+    return SandboxResponse(status, {"Content-Type": content_type, **named}, body.encode("utf-8"))
 
 
-def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> Answer:
+def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> SandboxResponse:
     """Write a JSON envelope; always HTTP 200, also for errors."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return _answer(
@@ -61,7 +61,7 @@ def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> Answer
     )
 
 
-def refused_in_front(code: int) -> Answer:
+def refused_in_front(code: int) -> SandboxResponse:
     """Write what the API gateway answers that refuses a call before it passes it on."""
     status, name, message = IN_FRONT[code]
     content = {"code": code, "code_name": name, "message": message, "data": None, "result": False}
@@ -81,23 +81,23 @@ def refused(refusal: Refusal) -> dict[str, Any]:
     return {"result": False, "code": refusal.code, "data": None, "message": refusal.message}
 
 
-def not_through_gateway(language: str) -> Answer:
-    """Answer a request without the gateway's credentials: HTTP 403 and a sentence."""
+def not_through_gateway(language: str) -> SandboxResponse:
+    """SandboxResponse a request without the gateway's credentials: HTTP 403 and a sentence."""
     return _answer(403, _HTML, GATEWAY_ONLY, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
-def broken_page(language: str = "zh-cn") -> Answer:
-    """Answer what the server breaks over: HTTP 200 and a page of HTML."""
+def broken_page(language: str = "zh-cn") -> SandboxResponse:
+    """SandboxResponse what the server breaks over: HTTP 200 and a page of HTML."""
     page = _PAGE.format(title="应用异常(500页)", heading="应用出现异常")
     return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
-def missing_page(language: str) -> Answer:
-    """Answer a path that nothing serves: HTTP 200 and a page of HTML."""
+def missing_page(language: str) -> SandboxResponse:
+    """SandboxResponse a path that nothing serves: HTTP 200 and a page of HTML."""
     page = _PAGE.format(title="页面找不到（404页）", heading="页面找不到了")
     return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
-def moved(location: str) -> Answer:
-    """Answer a path without its trailing slash: HTTP 301 and nothing else."""
+def moved(location: str) -> SandboxResponse:
+    """SandboxResponse a path without its trailing slash: HTTP 301 and nothing else."""
     return _answer(301, _HTML, "", Location=location)

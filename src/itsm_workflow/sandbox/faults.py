@@ -22,14 +22,14 @@ from itsm_workflow.sandbox.envelope import IN_FRONT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from itsm_workflow.sandbox.envelope import Answer
+    from itsm_workflow.sandbox.envelope import SandboxResponse
 
 CALLBACK = "callback"
 DEFAULT_DELAY = 1.0
 WRONG_SECRET = 1640101
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What goes wrong."""
 
     LOSE_ANSWER = "lose_answer"
@@ -47,8 +47,10 @@ class Kind(StrEnum):
     CALLBACK_LOST_LISTED = "callback_lost_listed"
 
 
-OF_CREATES = frozenset({Kind.EARLY_CALLBACK, Kind.FLOW_NEVER_STARTS})
-OF_CALLBACKS = frozenset({Kind.CALLBACK_TWICE, Kind.CALLBACK_LATE, Kind.CALLBACK_LOST, Kind.CALLBACK_LOST_LISTED})
+OF_CREATES = frozenset({FaultKind.EARLY_CALLBACK, FaultKind.FLOW_NEVER_STARTS})
+OF_CALLBACKS = frozenset(
+    {FaultKind.CALLBACK_TWICE, FaultKind.CALLBACK_LATE, FaultKind.CALLBACK_LOST, FaultKind.CALLBACK_LOST_LISTED}
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +71,7 @@ class Fault:
             HOLD always do the work first, RESET and REFUSE never.
     """
 
-    kind: Kind
+    kind: FaultKind
     endpoint: str
     nth: int = 1
     always: bool = False
@@ -105,7 +107,7 @@ class Armed:
         self.number = number
         self.fault = fault
         self.reached = threading.Event()
-        self.answer: Answer | None = None
+        self.answer: SandboxResponse | None = None
         self.calls = 0
         self.hits = 0
         self._let_go = threading.Event()
@@ -175,59 +177,59 @@ class Faults:
 
     def lose_answer(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
         """Do the work, then close the connection without an answer."""
-        return self.add(Fault(kind=Kind.LOSE_ANSWER, endpoint=endpoint, nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.LOSE_ANSWER, endpoint=endpoint, nth=nth, always=always))
 
     def hold(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
         """Do the work, then keep the answer until it is released or dropped."""
-        return self.add(Fault(kind=Kind.HOLD, endpoint=endpoint, nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.HOLD, endpoint=endpoint, nth=nth, always=always))
 
     def delay(
         self, endpoint: str, seconds: float, *, processed: bool = True, nth: int = 1, always: bool = False
     ) -> Armed:
         """Wait before the answer, or with ``processed=False`` before the work."""
         return self.add(
-            Fault(kind=Kind.DELAY, endpoint=endpoint, seconds=seconds, processed=processed, nth=nth, always=always)
+            Fault(kind=FaultKind.DELAY, endpoint=endpoint, seconds=seconds, processed=processed, nth=nth, always=always)
         )
 
     def status(
         self, endpoint: str, status: int = 502, *, processed: bool = False, nth: int = 1, always: bool = False
     ) -> Armed:
-        """Answer an HTTP error, as a proxy in between does."""
+        """SandboxResponse an HTTP error, as a proxy in between does."""
         return self.add(
-            Fault(kind=Kind.STATUS, endpoint=endpoint, status=status, processed=processed, nth=nth, always=always)
+            Fault(kind=FaultKind.STATUS, endpoint=endpoint, status=status, processed=processed, nth=nth, always=always)
         )
 
     def html(self, endpoint: str, *, processed: bool = False, nth: int = 1, always: bool = False) -> Armed:
-        """Answer HTTP 200 with a page of HTML."""
-        return self.add(Fault(kind=Kind.HTML, endpoint=endpoint, processed=processed, nth=nth, always=always))
+        """SandboxResponse HTTP 200 with a page of HTML."""
+        return self.add(Fault(kind=FaultKind.HTML, endpoint=endpoint, processed=processed, nth=nth, always=always))
 
     def refuse(self, endpoint: str, code: int = WRONG_SECRET, *, nth: int = 1, always: bool = False) -> Armed:
         """Refuse the call in front of the server, as the API gateway does; nothing is done."""
-        fault = Fault(kind=Kind.REFUSE, endpoint=endpoint, code=code, processed=False, nth=nth, always=always)
+        fault = Fault(kind=FaultKind.REFUSE, endpoint=endpoint, code=code, processed=False, nth=nth, always=always)
         return self.add(fault)
 
     def reset(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
         """Reset the connection before the body is read; nothing is done."""
-        return self.add(Fault(kind=Kind.RESET, endpoint=endpoint, processed=False, nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.RESET, endpoint=endpoint, processed=False, nth=nth, always=always))
 
     def early_callback(self, *, nth: int = 1, always: bool = False) -> Armed:
         """Run a create's flow to its end, approved by its first approver, and send the callback before the answer."""
-        return self.add(Fault(kind=Kind.EARLY_CALLBACK, endpoint="create_ticket", nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.EARLY_CALLBACK, endpoint="create_ticket", nth=nth, always=always))
 
     def flow_never_starts(self, *, nth: int = 1, always: bool = False) -> Armed:
-        """Answer a create with success and never start its flow: no step runs, and withdrawals are refused.
+        """SandboxResponse a create with success and never start its flow: no step runs, and withdrawals are refused.
 
         `Sandbox.begin` starts it later.
         """
-        return self.add(Fault(kind=Kind.FLOW_NEVER_STARTS, endpoint="create_ticket", nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.FLOW_NEVER_STARTS, endpoint="create_ticket", nth=nth, always=always))
 
     def callback_twice(self, *, nth: int = 1, always: bool = False) -> Armed:
         """Send a callback twice."""
-        return self.add(Fault(kind=Kind.CALLBACK_TWICE, endpoint=CALLBACK, nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.CALLBACK_TWICE, endpoint=CALLBACK, nth=nth, always=always))
 
     def callback_late(self, seconds: float, *, nth: int = 1, always: bool = False) -> Armed:
         """Send a callback some seconds late; a withdrawal's API call does not wait for it then."""
-        return self.add(Fault(kind=Kind.CALLBACK_LATE, endpoint=CALLBACK, seconds=seconds, nth=nth, always=always))
+        return self.add(Fault(kind=FaultKind.CALLBACK_LATE, endpoint=CALLBACK, seconds=seconds, nth=nth, always=always))
 
     def callback_lost(self, *, listed: bool, nth: int = 1, always: bool = False) -> Armed:
         """Never send a callback.
@@ -237,7 +239,7 @@ class Faults:
             nth: which callback from now.
             always: also every later one.
         """
-        kind = Kind.CALLBACK_LOST_LISTED if listed else Kind.CALLBACK_LOST
+        kind = FaultKind.CALLBACK_LOST_LISTED if listed else FaultKind.CALLBACK_LOST
         return self.add(Fault(kind=kind, endpoint=CALLBACK, nth=nth, always=always))
 
     def take(self, endpoint: str | None) -> Armed | None:

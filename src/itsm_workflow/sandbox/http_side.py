@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from itsm_workflow.sandbox.control import PREFIX, control, is_local
 from itsm_workflow.sandbox.endpoints import endpoint_of
-from itsm_workflow.sandbox.envelope import Answer, broken_page, refused_in_front
-from itsm_workflow.sandbox.faults import Kind
+from itsm_workflow.sandbox.envelope import SandboxResponse, broken_page, refused_in_front
+from itsm_workflow.sandbox.faults import FaultKind
 from itsm_workflow.sandbox.index_page import index_page
 from itsm_workflow.sandbox.request import Request
 from itsm_workflow.sandbox.ticket import Flow
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             self._serve_person(path, query)
             return
         armed = self.server.sandbox.faults.take(endpoint_of(path))
-        if armed is not None and armed.fault.kind is Kind.RESET:
+        if armed is not None and armed.fault.kind is FaultKind.RESET:
             armed.reached.set()
             self._reset()
             return
@@ -120,21 +120,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def _misbehave(self, armed: Armed, request: Request) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
-        done = fault.kind is not Kind.REFUSE and (fault.processed or fault.kind in {Kind.LOSE_ANSWER, Kind.HOLD})
-        flow = {Kind.EARLY_CALLBACK: Flow.AT_ONCE, Kind.FLOW_NEVER_STARTS: Flow.NEVER}.get(fault.kind, Flow.SOON)
+        done = fault.kind is not FaultKind.REFUSE and (
+            fault.processed or fault.kind in {FaultKind.LOSE_ANSWER, FaultKind.HOLD}
+        )
+        flow = {FaultKind.EARLY_CALLBACK: Flow.AT_ONCE, FaultKind.FLOW_NEVER_STARTS: Flow.NEVER}.get(
+            fault.kind, Flow.SOON
+        )
         answer = sandbox.serve(request, flow=flow) if done else None
         armed.answer = answer
         armed.reached.set()
-        if fault.kind is Kind.STATUS:
+        if fault.kind is FaultKind.STATUS:
             answer = _plain(fault.status)
-        elif fault.kind is Kind.REFUSE:
+        elif fault.kind is FaultKind.REFUSE:
             answer = refused_in_front(fault.code)
-        elif fault.kind is Kind.HTML:
+        elif fault.kind is FaultKind.HTML:
             answer = broken_page()
-        elif fault.kind is Kind.DELAY:
+        elif fault.kind is FaultKind.DELAY:
             self.server.closing.wait(fault.seconds)
             answer = answer or sandbox.serve(request)
-        if answer is None or fault.kind is Kind.LOSE_ANSWER or (fault.kind is Kind.HOLD and not armed.hold()):
+        if answer is None or fault.kind is FaultKind.LOSE_ANSWER or (fault.kind is FaultKind.HOLD and not armed.hold()):
             self.close_connection = True
             return
         self._write(answer)
@@ -145,12 +149,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         sandbox = self.server.sandbox
         if not is_local(self.client_address[0], self.headers.get("Host", ""), self.headers.get("Origin")):
-            self._write(Answer(403, {"Content-Type": _JSON}, b'{"error": "Only for this machine."}'))
+            self._write(SandboxResponse(403, {"Content-Type": _JSON}, b'{"error": "Only for this machine."}'))
         elif path == "/":
-            self._write(Answer(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))
+            self._write(SandboxResponse(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))
         else:
             status, content = control(sandbox, self.command, path, query, body)
-            self._write(Answer(status, {"Content-Type": _JSON}, content))
+            self._write(SandboxResponse(status, {"Content-Type": _JSON}, content))
 
     def _read_body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
@@ -171,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.close(self.connection.detach())
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: SandboxResponse) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -183,10 +187,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def _plain(status: int) -> Answer:
+def _plain(status: int) -> SandboxResponse:
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Error"
     page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>"
-    return Answer(status, {"Content-Type": _HTML}, page.encode("ascii"))
+    return SandboxResponse(status, {"Content-Type": _HTML}, page.encode("ascii"))

@@ -23,13 +23,13 @@ from itsm_workflow.sandbox.schedule import Schedule
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
 from itsm_workflow.sandbox.ticket import (
     CallbackAttempt,
+    CallbackOutcome,
     Decision,
     Draft,
     Flow,
+    FlowPhase,
     LogLine,
-    Outcome,
     Outgoing,
-    Phase,
     Status,
     Ticket,
     TicketView,
@@ -233,18 +233,18 @@ class Ledger:
         self._start(ticket)
 
     def _open_submit_step(self, ticket: Ticket) -> None:
-        if ticket.phase is Phase.CREATED and not ticket.stalled:
-            ticket.phase = Phase.SUBMITTING
+        if ticket.phase is FlowPhase.CREATED and not ticket.stalled:
+            ticket.phase = FlowPhase.SUBMITTING
 
     def _start(self, ticket: Ticket) -> None:
-        if ticket.phase is not Phase.SUBMITTING:
+        if ticket.phase is not FlowPhase.SUBMITTING:
             return
         creator, now = ticket.draft.creator, self.now()
         ticket.logs.append(LogLine(operator=creator, at=now, message="流程开始.", source="WEB"))
         submitted = f"{creator} 处理【{SUBMIT_STEP}】"
         ticket.logs.append(LogLine(operator=creator, at=now, message=submitted, source="WEB", state_type="NORMAL"))
         if ticket.service.approval:
-            ticket.phase = Phase.APPROVING
+            ticket.phase = FlowPhase.APPROVING
             return
         callback = self.end(ticket, Status.FINISHED, "flow without approval", approve_result=True)
         self._outbox.extend(callback)
@@ -278,10 +278,10 @@ class Ledger:
         Returns:
             Its callback, if it has a URL to send one to.
         """
-        bare = status is Status.REVOKED and ticket.phase in {Phase.CREATED, Phase.SUBMITTING}
+        bare = status is Status.REVOKED and ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING}
         ticket.status, ticket.approve_result = status, approve_result
         ticket.pending, ticket.stuck, ticket.suspensions = None, False, 0
-        ticket.phase = Phase.OVER
+        ticket.phase = FlowPhase.OVER
         ticket.end_at = self.touch(ticket)
         if status is not Status.REVOKED:
             self._comments += 1
@@ -341,7 +341,9 @@ class Ledger:
             )
         ]
 
-    def record_delivery(self, outgoing: Outgoing, outcome: Outcome, *, note: str = "", times_sent: int = 1) -> None:
+    def record_delivery(
+        self, outgoing: Outgoing, outcome: CallbackOutcome, *, note: str = "", times_sent: int = 1
+    ) -> None:
         """Write down what became of a callback; a failed one puts the number on the failed list.
 
         A lost one (the server's worker died over it) leaves no trace there. A later good one takes nothing off it.
@@ -351,7 +353,7 @@ class Ledger:
         ticket.callbacks[index] = attrs.evolve(
             ticket.callbacks[index], outcome=outcome, note=note, times_sent=times_sent
         )
-        if outcome is Outcome.FAILED:
+        if outcome is CallbackOutcome.FAILED:
             self._failed[ticket.sn] = None
 
     def failed_callbacks(self) -> list[str]:

@@ -8,7 +8,7 @@ from itsm_workflow.sandbox import rendering
 from itsm_workflow.sandbox.ledger import APPROVAL_STEP, collate
 from itsm_workflow.sandbox.paging import page_of
 from itsm_workflow.sandbox.refusals import Unforeseen, bad_parameter, unexpected
-from itsm_workflow.sandbox.ticket import Phase, Status
+from itsm_workflow.sandbox.ticket import FlowPhase, Status
 from itsm_workflow.sandbox.times import parse_filter
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _known(ledger: Ledger, request: Request) -> Ticket:
 
 
 def _has_step(ticket: Ticket, state: str | None) -> bool:
-    reached = ticket.phase in {Phase.APPROVING, Phase.OVER} and ticket.service.approval
+    reached = ticket.phase in {FlowPhase.APPROVING, FlowPhase.OVER} and ticket.service.approval
     return reached and state == str(ticket.service.approval_state)
 
 

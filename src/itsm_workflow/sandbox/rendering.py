@@ -8,7 +8,7 @@ import attrs
 
 from itsm_workflow.sandbox.ledger import APPROVAL_STEP, SUBMIT_STEP
 from itsm_workflow.sandbox.services import FieldSpec
-from itsm_workflow.sandbox.ticket import SHOWN, Phase, Status
+from itsm_workflow.sandbox.ticket import SHOWN, FlowPhase, Status
 from itsm_workflow.sandbox.times import query_text
 
 if TYPE_CHECKING:
@@ -236,9 +236,9 @@ def _operations(ticket: Ticket) -> list[dict[str, Any]]:
 
 def _steps(ticket: Ticket) -> list[dict[str, Any]]:
     service = ticket.service
-    if ticket.phase is Phase.APPROVING:
+    if ticket.phase is FlowPhase.APPROVING:
         name, state, kind, people = APPROVAL_STEP, service.approval_state, "PERSON", ",".join(ticket.processors)
-    elif ticket.phase is Phase.SUBMITTING and not ticket.ended:
+    elif ticket.phase is FlowPhase.SUBMITTING and not ticket.ended:
         name, state, kind, people = SUBMIT_STEP, service.submit_state, "OPEN", ""
     else:
         return []
@@ -295,7 +295,7 @@ class _Row:
 def _info_fields(ledger: Ledger, ticket: Ticket) -> list[dict[str, Any]]:
     dynamic = zip(ticket.dynamic_keys, ticket.draft.dynamic, strict=True)
     # The status is filled in by the flow's start, like the steps.
-    word = None if ticket.phase in {Phase.CREATED, Phase.SUBMITTING} and not ticket.ended else ticket.status
+    word = None if ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING} and not ticket.ended else ticket.status
     rows = [
         *(_Row(key, kind, name, value) for key, (name, kind, value) in dynamic),
         _Row("title", "STRING", "标题", ticket.draft.title, "请输入标题"),

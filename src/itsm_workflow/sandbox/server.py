@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.connection import settings_for
-from itsm_workflow.sandbox.delivery import Courier, Delivery
+from itsm_workflow.sandbox.delivery import Courier, Sending
 from itsm_workflow.sandbox.endpoints import Api
-from itsm_workflow.sandbox.faults import CALLBACK, Faults, Kind
+from itsm_workflow.sandbox.faults import CALLBACK, FaultKind, Faults
 from itsm_workflow.sandbox.http_side import Listener
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
-from itsm_workflow.sandbox.ticket import Flow, Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome, Flow
 from itsm_workflow.sandbox.times import utc_now
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from itsm_workflow.sandbox.behaviour import Ways
-    from itsm_workflow.sandbox.envelope import Answer
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.sandbox.request import Request
     from itsm_workflow.sandbox.services import Service
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket, TicketView
@@ -283,7 +283,7 @@ class Sandbox:
 
     # --- For the HTTP side ----------------------------------------------------------------------------------------
 
-    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> Answer:
+    def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> SandboxResponse:
         """Serve one API request, with the callbacks that belong before its answer."""
         with self._changed:
             reply = self._api.handle(request, flow=flow)
@@ -344,7 +344,7 @@ class Sandbox:
     def _deliver_soon(self, outgoing: Outgoing, delay: float = 0.0) -> None:
         def deliver() -> None:
             if delay and self._closing.wait(delay):
-                self._record(outgoing, Delivery(Outcome.LOST, "the sandbox closed first"), times=0)
+                self._record(outgoing, Sending(CallbackOutcome.LOST, "the sandbox closed first"), times=0)
             elif delay:
                 self._record(outgoing, self._courier.send(outgoing))
             else:
@@ -355,13 +355,13 @@ class Sandbox:
     def _deliver(self, outgoing: Outgoing) -> None:
         armed = self.faults.take(CALLBACK)
         kind = armed.fault.kind if armed else None
-        if armed is not None and kind is Kind.CALLBACK_LATE:
+        if armed is not None and kind is FaultKind.CALLBACK_LATE:
             self._deliver_soon(outgoing, armed.fault.seconds)
-        elif kind is Kind.CALLBACK_LOST:
-            self._record(outgoing, Delivery(Outcome.LOST, "never sent"), times=0)
-        elif kind is Kind.CALLBACK_LOST_LISTED:
-            self._record(outgoing, Delivery(Outcome.FAILED, "never sent"), times=0)
-        elif kind is Kind.CALLBACK_TWICE:
+        elif kind is FaultKind.CALLBACK_LOST:
+            self._record(outgoing, Sending(CallbackOutcome.LOST, "never sent"), times=0)
+        elif kind is FaultKind.CALLBACK_LOST_LISTED:
+            self._record(outgoing, Sending(CallbackOutcome.FAILED, "never sent"), times=0)
+        elif kind is FaultKind.CALLBACK_TWICE:
             self._courier.send(outgoing)
             self._record(outgoing, self._courier.send(outgoing), times=2)
         else:
@@ -369,7 +369,7 @@ class Sandbox:
         if armed is not None:
             armed.reached.set()
 
-    def _record(self, outgoing: Outgoing, delivery: Delivery, *, times: int = 1) -> None:
+    def _record(self, outgoing: Outgoing, delivery: Sending, *, times: int = 1) -> None:
         with self._changed:
             self.ledger.record_delivery(outgoing, delivery.outcome, note=delivery.note, times_sent=times)
             self._changed.notify_all()

@@ -34,7 +34,7 @@ SHOWN = {
 }
 
 
-class Phase(Enum):
+class FlowPhase(Enum):
     """How far the flow is, which is not the status: a revoked ticket's approval step may still run."""
 
     CREATED = "created"
@@ -54,7 +54,7 @@ class Flow(Enum):
     """The server's worker dies over it without a word; `Ledger.begin` starts it all the same."""
 
 
-class Outcome(StrEnum):
+class CallbackOutcome(StrEnum):
     """What became of one callback."""
 
     PENDING = "pending"
@@ -116,7 +116,7 @@ class CallbackAttempt:
     at: datetime
     status: Status
     approve_result: bool
-    outcome: Outcome = Outcome.PENDING
+    outcome: CallbackOutcome = CallbackOutcome.PENDING
     note: str = ""
     times_sent: int = 0
 
@@ -182,7 +182,7 @@ class Ticket:
     end_at: datetime | None = None
     status: Status = Status.RUNNING
     approve_result: bool = False
-    phase: Phase = Phase.CREATED
+    phase: FlowPhase = FlowPhase.CREATED
     suspensions: int = 0
     pending: Decision | None = None
     decided: Decision | None = None
@@ -211,7 +211,7 @@ class Ticket:
     @property
     def step_running(self) -> bool:
         """The approval step accepts a decision."""
-        return self.phase is Phase.APPROVING
+        return self.phase is FlowPhase.APPROVING
 
     @property
     def processors(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from itsm_workflow.sandbox import acting, rendering, tokens
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.create_form import read_create
 from itsm_workflow.sandbox.refusals import Refusal
-from itsm_workflow.sandbox.ticket import Outcome, Phase, Status
+from itsm_workflow.sandbox.ticket import CallbackOutcome, FlowPhase, Status
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing.ledger_comparing import Comparing
 from itsm_workflow.testing.ledger_search import LedgerSearch
@@ -28,7 +28,7 @@ from itsm_workflow.testing.ledger_search import LedgerSearch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import Decider, Form
     from itsm_workflow.change import Ticket as BoundTicket
     from itsm_workflow.clock import Clock
@@ -271,7 +271,7 @@ class LedgerGateway:
             taken, self._outbox = [*self._outbox, *caused], []
             return taken
 
-    def deliver(self, receive: Callable[..., Answer]) -> int:
+    def deliver(self, receive: Callable[..., CallbackResponse]) -> int:
         """Let everything happen that is due, and hand each callback to `Workflow.receive`, or what stands for it.
 
         Returns:
@@ -287,7 +287,7 @@ class LedgerGateway:
             count += len(waiting)
         return count
 
-    def hand_over(self, outgoing: Outgoing, receive: Callable[..., Answer]) -> bool:
+    def hand_over(self, outgoing: Outgoing, receive: Callable[..., CallbackResponse]) -> bool:
         """Deliver one callback, and tell the ledger what became of it.
 
         Returns:
@@ -296,7 +296,7 @@ class LedgerGateway:
         answer = receive(**as_request(outgoing))
         acknowledged = answer.status in {200, 201} and json.loads(answer.body).get("code") == 0
         with self._lock:
-            self.ledger.record_delivery(outgoing, Outcome.DELIVERED if acknowledged else Outcome.FAILED)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.DELIVERED if acknowledged else CallbackOutcome.FAILED)
         return acknowledged
 
     def _catch_up(self, endpoint: str) -> None:
@@ -333,7 +333,7 @@ class LedgerGateway:
 
     def _steps(self, ticket: Ticket) -> tuple[bool, bool, tuple[Decider, ...]]:
         """Return whether an approval step shows, whether any step still runs, and who decided."""
-        running = ticket.step_running or (ticket.phase is Phase.SUBMITTING and not ticket.ended)
+        running = ticket.step_running or (ticket.phase is FlowPhase.SUBMITTING and not ticket.ended)
         if ticket.status is not Status.FINISHED:
             return ticket.step_running, running, ()
         lines = rendering.logs(self.ledger, ticket, detailed=True)["logs"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from itsm_workflow.sandbox import acting
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.services import DEFAULT_SERVICES
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class MemorySandbox:
 
     def _deliver(self, outgoing: Outgoing) -> None:
         if self.loses_callbacks:
-            self.ledger.record_delivery(outgoing, Outcome.LOST)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.LOST)
         elif self.receive is None:
-            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
         else:
             self.gateway.hand_over(outgoing, self.receive)
 

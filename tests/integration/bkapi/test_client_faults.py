@@ -156,9 +156,9 @@ class TestAfterSending:
 MEASURE = """
 import resource, sys
 from itsm_workflow.errors import GatewayAnswerTooLarge
-from itsm_workflow.bkapi.transport import Request, Transport
+from itsm_workflow.bkapi.transport import HttpRequest, Transport
 def request(url):
-    return Request(endpoint="e", request_id="r", method="GET", url=url, headers={}, body=None,
+    return HttpRequest(endpoint="e", request_id="r", method="GET", url=url, headers={}, body=None,
                    connect_timeout=10.0, read_timeout=10.0, deadline=60.0)
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform == "linux" else 1024)

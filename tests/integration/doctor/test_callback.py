@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
 
 WELL = {
     "callback.connection": "ok",
@@ -67,7 +67,7 @@ def before(office: Office, change: Callable[[dict[str, Any]], dict[str, Any]]) -
     host = office.door.receive
     assert host is not None
 
-    def receive(**request: Any) -> Answer:
+    def receive(**request: Any) -> CallbackResponse:
         return host(**change(request))
 
     office.door.receive = receive

@@ -14,7 +14,7 @@ import attrs
 import pytest
 import trustme
 
-from itsm_workflow.bkapi.transport import Request, Transport
+from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import Created, NotSent, Unknown
 from tests.support.fault_server import CREATED, Connection, FaultServer, answering, response, success
@@ -265,7 +265,7 @@ def test_a_call_that_finds_no_free_connection_was_not_sent() -> None:
     """Waiting for one counts against the deadline like any other wait."""
     with FaultServer(Connection.hold) as server:
         transport = Transport(pool_size=1)
-        request = Request(
+        request = HttpRequest(
             endpoint="e",
             request_id="r",
             method="GET",

@@ -12,7 +12,7 @@ from itsm_workflow.change import AttentionReason
 from itsm_workflow.errors import GatewayUnavailable
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.sandbox import acting
-from itsm_workflow.sandbox.ticket import Outcome, Status
+from itsm_workflow.sandbox.ticket import CallbackOutcome, Status
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.places import Witness
 from tests.support.world import World
@@ -54,7 +54,7 @@ def ended_before_its_notice(world: World, workflow: Workflow, subject: str = "co
     under_way = world.gateway.run_due()
     assert workflow.settle(change.id).state == State.APPROVED
     for outgoing in under_way:
-        world.ledger.record_delivery(outgoing, Outcome.FAILED)
+        world.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
     assert change.sn in world.ledger.failed_callbacks()
     return change
 
@@ -68,7 +68,7 @@ def listed_for_others(world: World) -> list[str]:
         for change in changes:
             world.decide(world.ticket_of(change), approved=True)
         for outgoing in world.gateway.run_due():
-            world.ledger.record_delivery(outgoing, Outcome.FAILED)
+            world.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
     return [str(change.sn) for change in changes]
 
 
@@ -170,7 +170,7 @@ def test_an_end_without_approval_is_cleared(world: World, status: Status, state:
     ended = workflow.settle(change.id)
     assert (ended.state, ended.outcome) == (state, outcome)
     for outgoing in under_way:
-        world.ledger.record_delivery(outgoing, Outcome.FAILED)
+        world.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
     assert world.ledger.failed_callbacks() == [change.sn]
 
     workflow.reconcile()

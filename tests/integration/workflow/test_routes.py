@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from itsm_workflow import Workflow
-    from itsm_workflow.callbacks.parse import Answer, Receive
+    from itsm_workflow.callbacks.parse import CallbackResponse, Receive
 
 BOTH = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 
@@ -87,7 +87,7 @@ def mounted(office: Office, kind: str) -> Iterator[tuple[Workflow, Route]]:
     """Serve a workflow's route, and let the ticket system call back there."""
     late: list[Workflow] = []
 
-    def receive(*, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(*, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
         return late[0].receive(method=method, path=path, headers=headers, body=body)
 
     with served(kind, receive) as route:

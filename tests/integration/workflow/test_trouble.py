@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from itsm_workflow.sandbox.envelope import Answer
+    from itsm_workflow.sandbox.envelope import SandboxResponse
     from itsm_workflow.storage.protocol import Write
 
 
@@ -83,7 +83,7 @@ def test_answer_that_names_another_changes_ticket_is_not_believed(office: Office
     workflow = office.workflow()
     other = workflow.apply(subject="another", **asked())
 
-    def lie(answer: Answer) -> Answer:
+    def lie(answer: SandboxResponse) -> SandboxResponse:
         said = json.loads(answer.body)
         said["data"] |= {"id": int(other.expect_ticket().id), "sn": other.sn}
         return attrs.evolve(answer, body=json.dumps(said).encode())

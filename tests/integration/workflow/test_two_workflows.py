@@ -10,7 +10,7 @@ import pytest
 from itsm_workflow import State, Workflow
 from itsm_workflow.errors import ChangeNotFound, NotApproved
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.storage.protocol import Query
 from itsm_workflow.testing.ledger_gateway import LedgerGateway
 from tests.support.places import Witness
@@ -53,7 +53,7 @@ def row_of(world: World, change_id: str) -> Row:
 def lose_callbacks(world: World) -> None:
     """Let everything happen that is due; no callback arrives, and the ticket system lists them."""
     for outgoing in world.gateway.run_due():
-        world.ledger.record_delivery(outgoing, Outcome.FAILED)
+        world.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
 
 
 def test_pass_of_one_workflow_leaves_the_changes_of_another(world: World) -> None:
@@ -98,7 +98,7 @@ def test_notice_is_for_a_change_that_waits(world: World) -> None:
     under_way = world.gateway.run_due()
     assert workflow.settle(change.id).state == State.APPROVED
     for outgoing in under_way:
-        world.ledger.record_delivery(outgoing, Outcome.FAILED)
+        world.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
     assert world.ledger.failed_callbacks() == [change.sn]
 
     assert workflow.reconcile().undelivered == 0

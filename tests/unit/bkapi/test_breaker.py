@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from itsm_workflow.bkapi.breaker import Breaker, Resting
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from itsm_workflow.gateway.protocol import NotSent, SupportsRest
@@ -22,7 +22,7 @@ from tests.support.scripted import ScriptedTransport, scripted_client, scripted_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 
 class Time:
@@ -172,15 +172,15 @@ class TestBreaker:
 Say = GatewayError | int | bytes
 
 
-def speaking(*lines: Say) -> Callable[[Request], bytes | Answer]:
+def speaking(*lines: Say) -> Callable[[HttpRequest], bytes | HttpResponse]:
     """Return what answers each request with the next line, the last one again and again."""
     waiting = list(lines)
 
-    def answer(_: Request) -> bytes | Answer:
+    def answer(_: HttpRequest) -> bytes | HttpResponse:
         line = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         if isinstance(line, GatewayError):
             raise line
-        return Answer(status=line, headers={}, body=b"", elapsed=0.0) if isinstance(line, int) else line
+        return HttpResponse(status=line, headers={}, body=b"", elapsed=0.0) if isinstance(line, int) else line
 
     return answer
 
@@ -233,7 +233,7 @@ class TestClient:
     def test_an_endpoint_is_left_alone_by_itself(self) -> None:
         """While others are answered, only the one that hangs rests."""
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             if request.endpoint == "hangs":
                 raise SILENT
             return OK

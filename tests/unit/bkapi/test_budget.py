@@ -18,7 +18,7 @@ from tests.support.scripted import asked, scripted_client, scripted_gateway, suc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 SN = ticket().sn
@@ -48,7 +48,7 @@ class Time:
         """Return them."""
         return self.now
 
-    def answer(self, request: Request) -> bytes:
+    def answer(self, request: HttpRequest) -> bytes:
         """Answer a call, which takes its time."""
         self.now += self._by_a_call
         return success(DATA.get(request.endpoint, []))
@@ -108,7 +108,7 @@ class TestCall:
         """Waits and attempts count."""
         time = Time()
 
-        def busy(request: Request) -> Any:  # noqa: ANN401 - raises
+        def busy(request: HttpRequest) -> Any:  # noqa: ANN401 - raises
             time.now += 2
             raise GatewayTimeout("no answer", endpoint=request.endpoint)
 
@@ -155,7 +155,7 @@ class TestMany:
         """The first and the others."""
         time = Time(by_a_call=2.0)
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             time.answer(request)
             return success([1])
 

@@ -11,7 +11,7 @@ import pytest
 
 from itsm_workflow.bkapi.cache import AnswerCache
 from itsm_workflow.bkapi.context import RequestContext
-from itsm_workflow.bkapi.transport import Answer, Request
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 from itsm_workflow.errors import GatewayError, GatewayRefused
 from itsm_workflow.secrets import Secret
 from tests.support.calls import desk, endpoint
@@ -129,25 +129,25 @@ class TestCalls:
         ]
 
 
-def request(**given: Any) -> Request:
+def request(**given: Any) -> HttpRequest:
     """Return a request."""
     fixed: dict[str, Any] = {
         "endpoint": "e",
         "request_id": "r",
         "method": "GET",
         "url": "http://127.0.0.1/",
-        "headers": {"X-Bkapi-Authorization": Secret("canary-1"), "X-Request-Id": "r"},
+        "headers": {"X-Bkapi-Authorization": Secret("canary-1"), "X-HttpRequest-Id": "r"},
         "body": None,
         "connect_timeout": 1.0,
         "read_timeout": 1.0,
         "deadline": 1.0,
     }
-    return Request(**fixed | given)
+    return HttpRequest(**fixed | given)
 
 
-def answer(size: int) -> Answer:
+def answer(size: int) -> HttpResponse:
     """Return an answer of that many bytes."""
-    return Answer(status=200, headers=MappingProxyType({}), body=b"x" * size, elapsed=0.0)
+    return HttpResponse(status=200, headers=MappingProxyType({}), body=b"x" * size, elapsed=0.0)
 
 
 class Guarded:
@@ -238,7 +238,7 @@ class TestKept:
         """Parts cannot run into each other either."""
         cache = AnswerCache()
         first = cache.key(request(), "u")
-        headers = {"X-Bkapi-Authorization": Secret("canary-1"), "X-Request-Id": "another", "X-DATA-REQUEST-ID": "a"}
+        headers = {"X-Bkapi-Authorization": Secret("canary-1"), "X-HttpRequest-Id": "another", "X-DATA-REQUEST-ID": "a"}
 
         assert cache.key(request(headers=headers), "u") == first
         assert cache.key(request(headers={**headers, "X-A": "b"}), "u") != first

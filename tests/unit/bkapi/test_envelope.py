@@ -16,26 +16,26 @@ from itsm_workflow.bkapi import envelope
 from itsm_workflow.bkapi.envelope import (
     MAX_DEPTH,
     MAX_VALUES,
-    Refusal,
+    GatewayRefusal,
     Success,
     clean,
     decode,
     parse_json,
     read_envelope,
 )
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import GatewayAnswerTooLarge, GatewayProtocolError
 
 HOSTILE = "\x1b[31m\r\nlevel=ERROR \u202eevil\u2028\x00"
 
 
-def answer(body: bytes | str | dict[str, Any], status: int = 200) -> Answer:
+def answer(body: bytes | str | dict[str, Any], status: int = 200) -> HttpResponse:
     """Return an answer as it came off the wire."""
     raw = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-    return Answer(status=status, headers=MappingProxyType({}), body=raw, elapsed=0.0)
+    return HttpResponse(status=status, headers=MappingProxyType({}), body=raw, elapsed=0.0)
 
 
-def read(body: bytes | str | dict[str, Any], status: int = 200) -> Success | Refusal:
+def read(body: bytes | str | dict[str, Any], status: int = 200) -> Success | GatewayRefusal:
     """Read an envelope."""
     return read_envelope(answer(body, status), endpoint="e", request_id="r")
 
@@ -51,7 +51,9 @@ class TestEnvelope:
     @pytest.mark.parametrize("code", [3900004, "SERVER_500_ERROR"])
     def test_a_refusal_keeps_its_code_and_its_type(self, code: int | str) -> None:
         """A number proves that the application itself answered, a word does not."""
-        assert read({"result": False, "code": code, "data": None, "message": "no"}) == Refusal(code=code, message="no")
+        assert read({"result": False, "code": code, "data": None, "message": "no"}) == GatewayRefusal(
+            code=code, message="no"
+        )
 
     @pytest.mark.parametrize("result", ["true", "false", 1, 0, None, [], {"a": 1}])
     def test_a_result_that_is_no_boolean_counts_for_nothing(self, result: object) -> None:
@@ -143,7 +145,9 @@ class TestEnvelope:
 
     def test_a_refusal_without_a_code_is_a_refusal(self) -> None:
         """``result: false`` says it; some services of a platform give no code."""
-        assert read(b'{"result": false, "message": "no such form"}') == Refusal(code=None, message="no such form")
+        assert read(b'{"result": false, "message": "no such form"}') == GatewayRefusal(
+            code=None, message="no such form"
+        )
 
     def test_a_refusal_with_another_status_keeps_its_code_and_message(self) -> None:
         """A gateway refuses credentials with HTTP 401; what else such an answer holds is not quoted."""
@@ -164,7 +168,7 @@ class TestEnvelope:
             found = read(body)
         except GatewayProtocolError:
             return
-        assert isinstance(found, Success | Refusal)
+        assert isinstance(found, Success | GatewayRefusal)
 
     @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**50), 10**50) | st.text(), st.lists))
     def test_values_come_through_as_they_are(self, value: object) -> None:
@@ -193,7 +197,7 @@ class TestForeignText:
         """No control, no line end, no direction mark; cut."""
         found = read({"result": False, "code": 1, "message": HOSTILE + "x" * 500})
 
-        assert isinstance(found, Refusal)
+        assert isinstance(found, GatewayRefusal)
         assert len(found.message) == 200
         assert found.message.isprintable()
         assert found.message.startswith("[31m level=ERROR evil x")
@@ -210,7 +214,7 @@ class TestForeignText:
         """It goes into errors and logs."""
         found = read({"result": False, "code": HOSTILE, "message": ""})
 
-        assert isinstance(found, Refusal)
+        assert isinstance(found, GatewayRefusal)
         assert str(found.code).isprintable()
 
 

@@ -18,7 +18,7 @@ import urllib3
 
 from itsm_workflow.bkapi import transport as under_test
 from itsm_workflow.bkapi.retry import Pace, RetryPolicy, send_patiently
-from itsm_workflow.bkapi.transport import Request, Transport
+from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.errors import GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 from tests.support.gateways import NOW
 from tests.support.limits import PATIENCE
@@ -76,7 +76,7 @@ def name(kind: object) -> str:
 
 HTTP = [*classes(requests), *classes(urllib3)]
 TENACITY = classes(tenacity)
-REQUEST = Request(
+REQUEST = HttpRequest(
     endpoint="get_services",
     request_id="r",
     method="GET",

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.bkapi.context import RequestContext
 from itsm_workflow.bkapi.endpoint import PaginationStyle
 from itsm_workflow.bkapi.retry import RetryPolicy
-from itsm_workflow.bkapi.transport import Answer, Transport
+from itsm_workflow.bkapi.transport import HttpResponse, Transport
 from itsm_workflow.budget import Budget
 from itsm_workflow.errors import GatewayError, GatewayNotAsked, GatewayProtocolError, GatewayUnavailable
 from itsm_workflow.testing.manual_clock import ManualClock
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from itsm_workflow.bkapi.client import ApiClient
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 ALICE = RequestContext(user="alice", request_id="r-1")
-BUSY = Answer(status=503, headers=MappingProxyType({}), body=b"", elapsed=0.0)
+BUSY = HttpResponse(status=503, headers=MappingProxyType({}), body=b"", elapsed=0.0)
 WAYS = ["call", "exchange", "batch_request", "bulk_request"]
 PAGES = ["batch_request", "bulk_request"]
 
@@ -39,14 +39,14 @@ class Line:
 
     pool_size = 1
 
-    def __init__(self, answer: Callable[[Request], Answer] | None = None) -> None:
-        self.requests: list[Request] = []
+    def __init__(self, answer: Callable[[HttpRequest], HttpResponse] | None = None) -> None:
+        self.requests: list[HttpRequest] = []
         self.busy = 0
         self.is_closed = False
         self._answer = answer
 
-    def send(self, request: Request) -> Answer:
-        """Answer with two rows, of which the search finds four."""
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """HttpResponse with two rows, of which the search finds four."""
         self.requests.append(request)
         if self.busy:
             self.busy -= 1
@@ -58,10 +58,12 @@ class Line:
         self.is_closed = True
 
 
-def answered(data: object, **envelope: object) -> Answer:
+def answered(data: object, **envelope: object) -> HttpResponse:
     """Return an answer with these data."""
     body = json.dumps({**success(data), **envelope}).encode()
-    return Answer(status=200, headers=MappingProxyType({"content-type": "application/json"}), body=body, elapsed=0.0)
+    return HttpResponse(
+        status=200, headers=MappingProxyType({"content-type": "application/json"}), body=body, elapsed=0.0
+    )
 
 
 def client_of(line: Line, **options: Any) -> ApiClient:
@@ -128,7 +130,7 @@ class TestOptions:
         make(way, client_of(line), context=ALICE)
 
         for request in line.requests:
-            assert request.request_id == request.headers["X-Request-Id"] == "r-1"
+            assert request.request_id == request.headers["X-HttpRequest-Id"] == "r-1"
             assert json.loads(request.headers["X-Bkapi-Authorization"].reveal())["bk_username"] == "alice"  # type: ignore[union-attr]  # a Secret
 
     @pytest.mark.parametrize(("way", "calls"), [("call", 1), ("batch_request", 2), ("bulk_request", 2)])
@@ -232,13 +234,15 @@ class TestNames:
         ("answer", "options"),
         [
             pytest.param(answered(None, result=False, code=1), {}, id="a refusal"),
-            pytest.param(Answer(status=200, headers=MappingProxyType({}), body=b"<p>", elapsed=0.0), {}, id="no JSON"),
+            pytest.param(
+                HttpResponse(status=200, headers=MappingProxyType({}), body=b"<p>", elapsed=0.0), {}, id="no JSON"
+            ),
             pytest.param(answered("text"), {"answer": list[int]}, id="another type"),
             pytest.param(answered(None, result=None), {}, id="no result"),
             pytest.param(BUSY, {}, id="a status"),
         ],
     )
-    def test_of_an_answer_that_does_not_count(self, answer: Answer, options: dict[str, Any]) -> None:
+    def test_of_an_answer_that_does_not_count(self, answer: HttpResponse, options: dict[str, Any]) -> None:
         """For a person who looks for it in the gateway's log."""
         error = raised(client_of(Line(lambda _: answer)), **options)
 
@@ -247,7 +251,7 @@ class TestNames:
     def test_of_a_call_that_is_held_back(self) -> None:
         """Nothing was sent; the log has a line of it all the same."""
 
-        def gone(_: Request) -> Answer:
+        def gone(_: HttpRequest) -> HttpResponse:
             raise GatewayUnavailable("down", endpoint="search", request_id="r-1")
 
         ours = client_of(Line(gone), given={"breaker_failures": 1})
@@ -266,7 +270,7 @@ class TestNames:
             pytest.param(answered(1), {"default_return_value": 5}, id="a default"),
         ],
     )
-    def test_of_a_response(self, answer: Answer, options: dict[str, Any]) -> None:
+    def test_of_a_response(self, answer: HttpResponse, options: dict[str, Any]) -> None:
         """Also where nothing is raised."""
         ours = client_of(Line(lambda _: answer))
         response = ours.call(endpoint(**options), context=ALICE, raise_exception=False)
@@ -310,7 +314,7 @@ class TestClient:
         """By the client's own clock."""
         clock = ManualClock()
 
-        def gone(_: Request) -> Answer:
+        def gone(_: HttpRequest) -> HttpResponse:
             raise GatewayUnavailable("down", endpoint="search")
 
         line = Line(gone)

@@ -14,11 +14,11 @@ from itsm_workflow.bkapi.call_log import CallLog
 from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.context import NO_SECRET, RequestContext
 from itsm_workflow.bkapi.endpoint import Endpoint, PaginationStyle
-from itsm_workflow.bkapi.envelope import Refusal, Success
+from itsm_workflow.bkapi.envelope import GatewayRefusal, Success
 from itsm_workflow.bkapi.request import Asked
 from itsm_workflow.bkapi.response import DataResponse, Reply
 from itsm_workflow.bkapi.retry import RetryPolicy
-from itsm_workflow.bkapi.transport import Answer, Request
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 from itsm_workflow.bkapi.upload import File
 from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownTicket
 from itsm_workflow.gateway.bk_itsm.routes import Routes
@@ -74,10 +74,10 @@ def left_out(made: object, **given: object) -> dict[str, object]:
         (LogEntry, {"at": None, "operator": "o", "message": "m", "source": "s", "step": "s"}),
         (ItsmService, {"id": "1", "name": "n"}),
         (Success, {"code": 0, "data": 1}),
-        (Refusal, {"code": 1, "message": "m"}),
+        (GatewayRefusal, {"code": 1, "message": "m"}),
         (Asked, {"context": RequestContext()}),
         (DataResponse, {"is_success": True}),
-        (Request, REQUEST),
+        (HttpRequest, REQUEST),
         (
             TicketResult,
             {
@@ -142,12 +142,12 @@ def test_routes_are_those_of_the_server_itself() -> None:
         CallLog(endpoint=endpoint(default_return_value=CANARY), request_id="r", params={"a": CANARY}, data=CANARY),
         endpoint(default_return_value=CANARY),
         Success(code=0, data=CANARY, errors=CANARY),
-        Refusal(code=1, message="m", errors=CANARY),
+        GatewayRefusal(code=1, message="m", errors=CANARY),
         Asked(files={"a": File(name="a", content=CANARY.encode())}),
         DataResponse(is_success=True, data=CANARY, errors=CANARY),
         Reply(data=CANARY, request_id="r"),
-        Request(**REQUEST),
-        Answer(status=200, headers=MappingProxyType({"a": CANARY}), body=CANARY.encode(), elapsed=0.0),
+        HttpRequest(**REQUEST),
+        HttpResponse(status=200, headers=MappingProxyType({"a": CANARY}), body=CANARY.encode(), elapsed=0.0),
         File(name="a", content=CANARY.encode()),
     ],
     ids=lambda one: type(one).__name__,

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from itsm_workflow.bkapi.retry import NO_RETRY, Pace, RetryPolicy, send_patiently, without_waiting
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import DefinitionError, GatewayError, GatewayProtocolError, GatewayTimeout, GatewayUnavailable
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 
-def answer(status: int = 200, **headers: str) -> Answer:
+def answer(status: int = 200, **headers: str) -> HttpResponse:
     """Return an answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=status, headers=MappingProxyType(named), body=b"", elapsed=0.0)
+    return HttpResponse(status=status, headers=MappingProxyType(named), body=b"", elapsed=0.0)
 
 
 @attrs.define
@@ -37,13 +37,13 @@ class Line:
         waits: The seconds that were slept.
     """
 
-    outcomes: list[Answer | GatewayError]
+    outcomes: list[HttpResponse | GatewayError]
     seconds: float = 0.0
     time: float = 1000.0
     given: list[float] = attrs.field(factory=list)
     waits: list[float] = attrs.field(factory=list)
 
-    def send(self, left: float) -> Answer:
+    def send(self, left: float) -> HttpResponse:
         """Take time, then answer or fail."""
         self.given.append(left)
         self.time += self.seconds
@@ -57,13 +57,13 @@ class Line:
         self.waits.append(seconds)
         self.time += seconds
 
-    def run(self, policy: RetryPolicy, *, seconds: float = 20.0) -> Answer:
+    def run(self, policy: RetryPolicy, *, seconds: float = 20.0) -> HttpResponse:
         """Send patiently, always waiting as long as is allowed."""
         pace = Pace(monotonic=lambda: self.time, now=lambda: NOW, sleep=self.sleep, draw=lambda bound: bound)
         return send_patiently(self.send, policy=policy, seconds=seconds, pace=pace)
 
 
-def line(outcomes: Iterable[Answer | GatewayError], *, seconds: float = 0.0) -> Line:
+def line(outcomes: Iterable[HttpResponse | GatewayError], *, seconds: float = 0.0) -> Line:
     """Return a server."""
     return Line(outcomes=list(outcomes), seconds=seconds)
 
@@ -74,7 +74,7 @@ ODD = GatewayProtocolError("odd", endpoint="e")
 
 
 @pytest.mark.parametrize("first", [DOWN, SLOW, answer(429), answer(502), answer(503), answer(504)])
-def test_what_may_pass_is_tried_again(first: Answer | GatewayError) -> None:
+def test_what_may_pass_is_tried_again(first: HttpResponse | GatewayError) -> None:
     """No connection, no answer, or a gateway that says "later"."""
     server = line([first, answer()])
 
@@ -83,7 +83,7 @@ def test_what_may_pass_is_tried_again(first: Answer | GatewayError) -> None:
 
 
 @pytest.mark.parametrize("first", [answer(400), answer(403), answer(404), answer(500), answer(302)])
-def test_another_status_is_the_answer(first: Answer) -> None:
+def test_another_status_is_the_answer(first: HttpResponse) -> None:
     """Asking again would bring the same."""
     server = line([first])
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from itsm_workflow.bkapi.server_time import ServerTime
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import GatewayError
 from itsm_workflow.testing.manual_clock import ManualClock
 from tests.support.gateways import ticket
@@ -52,7 +52,7 @@ def test_what_is_not_a_date_changes_nothing(headers: dict[str, str]) -> None:
 
 def test_an_adapter_knows_the_time_of_its_last_answer() -> None:
     """It is the second clock of a wait between two look-ups."""
-    page = Answer(status=200, headers=MappingProxyType({"date": DATE}), body=success({}), elapsed=0.0)
+    page = HttpResponse(status=200, headers=MappingProxyType({"date": DATE}), body=success({}), elapsed=0.0)
     itsm, _ = scripted_gateway(lambda _: page)
 
     assert itsm.time() is None

@@ -11,7 +11,7 @@ import pytest
 from itsm_workflow.bkapi import deadline, transport
 from itsm_workflow.bkapi.body import CHUNK
 from itsm_workflow.bkapi.deadline import DeadlineReader, Exchange, open_socket
-from itsm_workflow.bkapi.transport import Answer, Request, Transport, _current, _PlainConnection
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _current, _PlainConnection
 from itsm_workflow.clock import SystemClock
 from itsm_workflow.doctor import callback, connection
 from itsm_workflow.errors import GatewayUnavailable
@@ -146,7 +146,7 @@ def exchanges(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float, float
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_request_s_times_are_its_exchange_s(fresh: bool, exchanges: list[tuple[float, float, float]]) -> None:  # noqa: FBT001 - a parameter
     """All three."""
-    asked = Request(
+    asked = HttpRequest(
         endpoint="e",
         request_id="r",
         method="GET",
@@ -176,11 +176,11 @@ def test_the_doctor_s_times_are_the_settings(
         callback_keys=(Secret("k" * 40),),
     )
     connection.reach("http://127.0.0.1:9/", wanted)
-    sent: list[Request] = []
+    sent: list[HttpRequest] = []
 
-    def answer(_: Transport, request: Request) -> Answer:
+    def answer(_: Transport, request: HttpRequest) -> HttpResponse:
         sent.append(request)
-        return Answer(status=404, headers=MappingProxyType({}), body=b"", elapsed=0.0)
+        return HttpResponse(status=404, headers=MappingProxyType({}), body=b"", elapsed=0.0)
 
     monkeypatch.setattr(callback, "reach", lambda *_: connection.Reached(place="127.0.0.1:9"))
     monkeypatch.setattr(Transport, "send", answer)

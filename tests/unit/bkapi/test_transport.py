@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from itsm_workflow.bkapi.body import unpack
-from itsm_workflow.bkapi.transport import Answer, Request, Transport, _address, _current, _Session
+from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse, Transport, _address, _current, _Session
 from itsm_workflow.errors import GatewayProtocolError, GatewayUnavailable
 from itsm_workflow.secrets import Secret
 from tests.support.fault_server import FaultServer, answering, response
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Connection
 
 
-def request(url: str) -> Request:
+def request(url: str) -> HttpRequest:
     """Return a request that holds a secret in its headers and one in its body."""
-    return Request(
+    return HttpRequest(
         endpoint="e",
         request_id="r",
         method="POST",
@@ -140,7 +140,7 @@ def test_an_address_goes_over_the_wire_in_ascii(url: str, written: str) -> None:
 
 def test_a_request_and_an_answer_show_no_headers_and_no_body() -> None:
     """They stand in frames that may be reported."""
-    answer = Answer(status=200, headers=MappingProxyType({"x": "canary-3"}), body=b"canary-4", elapsed=0.0)
+    answer = HttpResponse(status=200, headers=MappingProxyType({"x": "canary-3"}), body=b"canary-4", elapsed=0.0)
 
     assert "canary" not in repr(request("http://127.0.0.1/")) + repr(answer)
 

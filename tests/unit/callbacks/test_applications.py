@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.callbacks.asgi import asgi
-from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Answer
+from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, CallbackResponse
 from itsm_workflow.callbacks.wsgi import wsgi
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Heard:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
 
-    def receive(self, **request: Any) -> Answer:
+    def receive(self, **request: Any) -> CallbackResponse:
         """Accept it."""
         self.requests.append(request)
         return ACCEPTED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itsm_workflow.callbacks.background import Background
-from itsm_workflow.callbacks.parse import ACCEPTED, Answer, Callback, Incoming, digest_of
+from itsm_workflow.callbacks.parse import ACCEPTED, Callback, CallbackResponse, Incoming, digest_of
 from itsm_workflow.callbacks.signer import PROBE, Address, CallbackAddress, read_address
 from tests.support.callback_examples import ADDRESS, CHANGE, HOST, KEY, NEW, OLD, body, knock, place, read
 from tests.support.limits import PATIENCE
@@ -23,7 +23,8 @@ def test_an_accepted_callback_is_answered_byte_for_byte_so() -> None:
     """The gateway counts nothing else as delivered."""
     answer = {"result": True, "code": 0, "message": "success", "data": None}
     assert (
-        Answer(status=200, headers={"Content-Type": "application/json"}, body=json.dumps(answer).encode()) == ACCEPTED
+        CallbackResponse(status=200, headers={"Content-Type": "application/json"}, body=json.dumps(answer).encode())
+        == ACCEPTED
     )
 
 
@@ -31,7 +32,7 @@ def test_an_accepted_callback_is_answered_byte_for_byte_so() -> None:
 def test_half_of_a_character_is_no_text(character: int) -> None:
     """From the first such half to the last; what stands next to them is text."""
     refused = read(ADDRESS, body=body(title=f"a{chr(character)}b"), **place())
-    assert isinstance(refused, Answer)
+    assert isinstance(refused, CallbackResponse)
     assert refused.status == 400
 
 
@@ -45,7 +46,7 @@ def proof(address: CallbackAddress, sent: bytes, key: Secret = KEY) -> object:
     """Return what answers a probe that was made with a key."""
     where = place(PROBE, address=CallbackAddress(host=HOST, keys=(key,)))
     answer = read(address, body=sent, **where)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, CallbackResponse)
     return json.loads(answer.body)["data"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Answer, Callback, digest_of, refusal
+from itsm_workflow.callbacks.parse import ACCEPTED, MAX_BODY, Callback, CallbackResponse, digest_of, refusal
 from itsm_workflow.callbacks.signer import HEADER
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing import strategies as s
@@ -23,7 +23,7 @@ REQUIRED = ["title", "current_status", "sn", "ticket_url", "update_at", "updated
 CALLBACKS = [recording for recording in recordings() if recording.is_callback]
 
 
-def received(sent: bytes = body(), **where: Any) -> Callback | Answer:
+def received(sent: bytes = body(), **where: Any) -> Callback | CallbackResponse:
     """Return what becomes of a POST of that body to our own attempt, with what is given otherwise."""
     return read(ADDRESS, **{**place(), "body": sent, **where})
 
@@ -38,7 +38,7 @@ def heard(sent: bytes = body(), **where: Any) -> Callback:
 def refused(sent: bytes = body(), **where: Any) -> tuple[int, str]:
     """Return the status and the words of a refusal."""
     answer = received(sent, **where)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, CallbackResponse)
     return answer.status, json.loads(answer.body)["message"]
 
 
@@ -123,7 +123,7 @@ def test_a_part_of_another_type_is_answered_and_raises_nothing(part: str, value:
     """A host's framework may pass what came in as it came in."""
     given = {**place(), "body": body(), part: value}
     answer = read(ADDRESS, **given)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, CallbackResponse)
     assert (answer.status, words in json.loads(answer.body)["message"]) == (400, True)
 
 

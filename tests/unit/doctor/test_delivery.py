@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
 
 URL = "http://host.example.com/itsm/callback/X/1/"
@@ -19,7 +19,7 @@ def judged(
     """Return what an answer means."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"content-type": kind, "location": location}
-    answer = Answer(status=status, headers=headers, body=raw, elapsed=0.01)
+    answer = HttpResponse(status=status, headers=headers, body=raw, elapsed=0.01)
     return judge(answer, proves=lambda proof: proof == PROOF, url=URL)
 
 

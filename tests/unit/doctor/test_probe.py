@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.callbacks.parse import Answer, Incoming, digest_of, read_callback
+from itsm_workflow.callbacks.parse import CallbackResponse, Incoming, digest_of, read_callback
 from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
 from itsm_workflow.runtime.ids import _ALPHABET
 from itsm_workflow.secrets import Secret
@@ -40,16 +40,18 @@ def incoming(url: str, headers: Mapping[str, Secret], body: bytes) -> Incoming:
     return Incoming(method="POST", path=url, headers=given, body=body)
 
 
-def answered(host: CallbackAddress, prober: CallbackAddress, *, in_path: bool = False, **facts: object) -> Answer:
+def answered(
+    host: CallbackAddress, prober: CallbackAddress, *, in_path: bool = False, **facts: object
+) -> CallbackResponse:
     """Return what the host answers to a probe."""
     url, headers = prober.make(PROBE, 1) if not in_path else prober.in_path().make(PROBE, 1)
     body = json.dumps({**FACTS, **facts}).encode()
     answer = read_callback(host, incoming(url.reveal(), headers, body))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, CallbackResponse)
     return answer
 
 
-def proof_in(answer: Answer) -> str:
+def proof_in(answer: CallbackResponse) -> str:
     """Return the proof in an answer."""
     return str(json.loads(answer.body)["data"]["probe"])
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.doctor.findings import Finding, Level
 from itsm_workflow.doctor.refusals import explain
 
@@ -15,7 +15,7 @@ def explained(status: int, body: object = b"", **headers: str) -> Finding:
     """Return what an answer means."""
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return explain(Answer(status=status, headers=named, body=raw, elapsed=0.01))
+    return explain(HttpResponse(status=status, headers=named, body=raw, elapsed=0.01))
 
 
 def refusal(code: object, message: str = "") -> dict[str, object]:

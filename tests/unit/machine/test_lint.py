@@ -17,7 +17,7 @@ from tests.unit.machine.table import LEADS, STATES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.lint import Report
+    from itsm_workflow.lint import LintReport
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 
@@ -85,23 +85,23 @@ DOUBTS = [
 
 
 @functools.cache
-def linted(build: Callable[[], WorkflowDefinition]) -> Report:
+def linted(build: Callable[[], WorkflowDefinition]) -> LintReport:
     """Return what is said of a definition, found out once."""
     return lint(build())
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Report:
+def shipped() -> LintReport:
     """What is said of the workflow that ships."""
     return lint(COLLECTOR_CHANGE)
 
 
-def test_nothing_is_wrong_with_the_shipped_workflow(shipped: Report) -> None:
+def test_nothing_is_wrong_with_the_shipped_workflow(shipped: LintReport) -> None:
     """Neither an error nor a doubt: every row was passed, every state reached."""
     assert shipped.findings == ()
 
 
-def test_the_table_says_of_every_trigger_in_every_state_what_it_does(shipped: Report) -> None:
+def test_the_table_says_of_every_trigger_in_every_state_what_it_does(shipped: LintReport) -> None:
     """As the table that is written by hand does."""
     assert shipped.table == {
         trigger: {state: (LEADS[trigger][state],) if state in LEADS[trigger] else () for state in STATES}
@@ -109,7 +109,7 @@ def test_the_table_says_of_every_trigger_in_every_state_what_it_does(shipped: Re
     }
 
 
-def test_a_second_run_says_the_same(shipped: Report) -> None:
+def test_a_second_run_says_the_same(shipped: LintReport) -> None:
     """Nothing is drawn at random, so that a finding stays until it is mended."""
     assert lint(COLLECTOR_CHANGE) == shipped
 

@@ -16,7 +16,7 @@ from itsm_workflow.gateway.protocol import TicketResult
 from itsm_workflow.machine.evidence import Snapshot, TicketStatus
 from itsm_workflow.policy import Policy
 from itsm_workflow.runtime.pass_time import PassTime
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from tests.support.desk import ASKED, Desk, Gateway
 from tests.support.limits import PATIENCE
 from tests.support.world import TOGETHER
@@ -349,7 +349,7 @@ def test_what_a_result_says_of_an_open_ticket_is_kept_as_it_was_said() -> None:
     """The entry shows each fact under its own name, and when it was seen."""
     scene = Scene(2)
     first = scene.changes[0]
-    scene.desk.ledger.record_delivery(scene.desk.decide(first), Outcome.FAILED)
+    scene.desk.ledger.record_delivery(scene.desk.decide(first), CallbackOutcome.FAILED)
     scene.gateway.odd = {
         first.expect_ticket().id: TicketResult(
             ticket_id=first.expect_ticket().id,

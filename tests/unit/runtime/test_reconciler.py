@@ -13,7 +13,7 @@ from itsm_workflow import State
 from itsm_workflow.errors import GatewayUnavailable, StorageUnavailable
 from itsm_workflow.gateway.protocol import NotSent
 from itsm_workflow.runtime.reconciler import Report
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from tests.support.desk import ASKED, Desk, Gateway
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def pending(count: int) -> tuple[Desk, Workflow, list[ChangeRequest]]:
 def call_in_vain(desk: Desk, changes: Sequence[ChangeRequest]) -> None:
     """Let the tickets be approved, and each callback be lost; the ticket system lists them."""
     for change in changes:
-        desk.ledger.record_delivery(desk.decide(change), Outcome.FAILED)
+        desk.ledger.record_delivery(desk.decide(change), CallbackOutcome.FAILED)
     assert sorted(desk.ledger.failed_callbacks()) == sorted(change.sn or "" for change in changes)
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from itsm_workflow.sandbox import Outcome, Outgoing
+from itsm_workflow.sandbox import CallbackOutcome, Outgoing
 from itsm_workflow.sandbox.delivery import Courier
 from itsm_workflow.sandbox.tokens import issue, verify
 from tests.support.limits import PATIENCE
@@ -30,7 +30,7 @@ def outgoing(url: str, **changes: object) -> Outgoing:
     return Outgoing(**facts)  # type: ignore[arg-type]  # a test may send what no ticket holds
 
 
-def deliver(receiver: Receiver, *answers: Say, **changes: object) -> tuple[Outcome, str]:
+def deliver(receiver: Receiver, *answers: Say, **changes: object) -> tuple[CallbackOutcome, str]:
     """Send one callback to a receiver that answers so."""
     receiver.answers = list(answers)
     sent = Courier(timeout=PATIENCE).send(outgoing(f"{receiver.url}/cb?a=1&b=%2F", **changes))
@@ -40,23 +40,23 @@ def deliver(receiver: Receiver, *answers: Say, **changes: object) -> tuple[Outco
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Say(), Outcome.DELIVERED),
-        (Say(status=201, body=b'{"code": 0}'), Outcome.DELIVERED),
-        (Say(body=b'{"code": 0.0}'), Outcome.DELIVERED),
-        (Say(status=202), Outcome.FAILED),
-        (Say(status=204, body=b""), Outcome.FAILED),
-        (Say(status=500), Outcome.FAILED),
-        (Say(body=b'{"code": 1}'), Outcome.FAILED),
-        (Say(body=b'{"code": "0"}'), Outcome.FAILED),
-        (Say(body=b'{"code": false}'), Outcome.FAILED),
-        (Say(body=b'{"result": true}'), Outcome.FAILED),
-        (Say(body=b"[]"), Outcome.FAILED),
-        (Say(body=b"OK"), Outcome.FAILED),
-        (Say(body=b""), Outcome.FAILED),
-        (Say(close=True), Outcome.FAILED),
+        (Say(), CallbackOutcome.DELIVERED),
+        (Say(status=201, body=b'{"code": 0}'), CallbackOutcome.DELIVERED),
+        (Say(body=b'{"code": 0.0}'), CallbackOutcome.DELIVERED),
+        (Say(status=202), CallbackOutcome.FAILED),
+        (Say(status=204, body=b""), CallbackOutcome.FAILED),
+        (Say(status=500), CallbackOutcome.FAILED),
+        (Say(body=b'{"code": 1}'), CallbackOutcome.FAILED),
+        (Say(body=b'{"code": "0"}'), CallbackOutcome.FAILED),
+        (Say(body=b'{"code": false}'), CallbackOutcome.FAILED),
+        (Say(body=b'{"result": true}'), CallbackOutcome.FAILED),
+        (Say(body=b"[]"), CallbackOutcome.FAILED),
+        (Say(body=b"OK"), CallbackOutcome.FAILED),
+        (Say(body=b""), CallbackOutcome.FAILED),
+        (Say(close=True), CallbackOutcome.FAILED),
     ],
 )
-def test_acknowledged_only_by_code_zero(answer: Say, outcome: Outcome) -> None:
+def test_acknowledged_only_by_code_zero(answer: Say, outcome: CallbackOutcome) -> None:
     """HTTP 200 or 201 with a JSON object whose ``code`` is the number 0."""
     with Receiver() as receiver:
         assert outcome == deliver(receiver, answer)[0]
@@ -81,7 +81,7 @@ def test_what_cannot_be_sent_fails_unsent(changes: dict[str, object], note: str)
         url = changes.pop("url", f"{receiver.url}/cb")
         sent = Courier(timeout=PATIENCE).send(outgoing(str(url), **changes))
 
-        assert (Outcome.FAILED, note) == (sent.outcome, sent.note)
+        assert (CallbackOutcome.FAILED, note) == (sent.outcome, sent.note)
         assert receiver.seen == []
 
 
@@ -104,7 +104,7 @@ def test_redirects_are_followed(status: int, method: str, body: bytes | None) ->
         outcome, _ = deliver(receiver, Say(status=status, body=b"", headers={"Location": "/there"}), Say())
         first, second = receiver.seen
 
-    assert (Outcome.DELIVERED, method, "/there") == (outcome, second.method, second.path)
+    assert (CallbackOutcome.DELIVERED, method, "/there") == (outcome, second.method, second.path)
     assert (first.body if body is None else body) == second.body
     assert (status == 307) == ("Content-Type" in second.headers)
 
@@ -117,7 +117,7 @@ def test_a_redirect_elsewhere_takes_no_authorization_along() -> None:
         outcome, note = deliver(receiver, Say(status=302, body=b""))
 
     assert (other.seen[0].headers["X-A"], other.seen[0].headers.get("Authorization")) == ("1", None)
-    assert (outcome, note) == (Outcome.FAILED, "HTTP 302")
+    assert (outcome, note) == (CallbackOutcome.FAILED, "HTTP 302")
 
 
 def test_a_circle_of_redirects_ends() -> None:
@@ -125,7 +125,7 @@ def test_a_circle_of_redirects_ends() -> None:
     with Receiver() as receiver:
         circle = Say(status=302, body=b"", headers={"Location": "/cb"})
 
-        assert deliver(receiver, *[circle] * 40) == (Outcome.FAILED, "ValueError")
+        assert deliver(receiver, *[circle] * 40) == (CallbackOutcome.FAILED, "ValueError")
         assert len(receiver.seen) == 30
 
 
@@ -137,7 +137,7 @@ def test_a_packed_answer_is_unpacked(encoding: str) -> None:
     with Receiver() as receiver:
         outcome, _ = deliver(receiver, Say(body=packed, headers={"Content-Encoding": encoding}))
 
-    assert outcome == Outcome.DELIVERED
+    assert outcome == CallbackOutcome.DELIVERED
 
 
 def test_closing_breaks_off_what_hangs() -> None:
@@ -153,7 +153,7 @@ def test_closing_breaks_off_what_hangs() -> None:
         sender.join(PATIENCE)
         outcomes.append(courier.send(outgoing(f"{receiver.url}/x")).outcome)
 
-    assert outcomes == [Outcome.LOST, Outcome.LOST]
+    assert outcomes == [CallbackOutcome.LOST, CallbackOutcome.LOST]
 
 
 def test_a_receiver_that_never_answers_is_given_up_in_time() -> None:
@@ -162,7 +162,7 @@ def test_a_receiver_that_never_answers_is_given_up_in_time() -> None:
         receiver.hold.clear()
         sent = Courier(timeout=0.05).send(outgoing(f"{receiver.url}/x"))
 
-    assert (sent.outcome, sent.note) == (Outcome.FAILED, "TimeoutError")
+    assert (sent.outcome, sent.note) == (CallbackOutcome.FAILED, "TimeoutError")
 
 
 def test_nothing_secret_shows_in_a_repr() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.sandbox import Fault, Faults, Kind, Sandbox, Status
+from itsm_workflow.sandbox import Fault, FaultKind, Faults, Sandbox, Status
 from tests.support.limits import PATIENCE
 from tests.support.receiver import Receiver
 from tests.support.stage import Cast, Stage, Standing
@@ -213,9 +213,13 @@ def test_an_early_callback_of_a_refused_create_is_none(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "endpoint"),
-    [(Kind.HOLD, "callback"), (Kind.CALLBACK_TWICE, "create_ticket"), (Kind.EARLY_CALLBACK, "get_tickets")],
+    [
+        (FaultKind.HOLD, "callback"),
+        (FaultKind.CALLBACK_TWICE, "create_ticket"),
+        (FaultKind.EARLY_CALLBACK, "get_tickets"),
+    ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(kind: Kind, endpoint: str) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(kind: FaultKind, endpoint: str) -> None:
     """Callbacks and requests have their own kinds."""
     with pytest.raises(ValueError, match=r"cannot concern|can only concern create_ticket"):
         Fault(kind=kind, endpoint=endpoint)
@@ -227,7 +231,7 @@ def test_numbers_out_of_range_are_refused() -> None:
     for field, value in wrong:
         changes: dict[str, Any] = {field: value}
         with pytest.raises(ValueError, match=f"^Fault.{field} must be at least"):
-            Fault(kind=Kind.DELAY, endpoint="get_tickets", **changes)
+            Fault(kind=FaultKind.DELAY, endpoint="get_tickets", **changes)
 
 
 def test_an_unknown_fault_is_not_found() -> None:

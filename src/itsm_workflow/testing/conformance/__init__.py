@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from itsm_workflow.testing.conformance._base import ABILITIES
-from itsm_workflow.testing.conformance._check import Outcome, Report, Result, check_storage
+from itsm_workflow.testing.conformance._check import PromiseOutcome, Result, StorageReport, check_storage
 from itsm_workflow.testing.conformance._profiles import PROFILES, QUICK, THOROUGH, Profile
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ __all__ = [
     "PROFILES",
     "QUICK",
     "THOROUGH",
-    "Outcome",
     "Profile",
-    "Report",
+    "PromiseOutcome",
     "Result",
     "StorageConformance",
+    "StorageReport",
     "check_storage",
 ]
 

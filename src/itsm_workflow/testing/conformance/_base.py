@@ -36,7 +36,7 @@ class Misused(TypeError):
 
 
 @attrs.frozen
-class Finding:
+class BrokenPromise:
     """What a failing promise carries as ``error.finding``: the sentence of the port, and the calls that break it."""
 
     sentence: str
@@ -95,7 +95,7 @@ def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             except (NotRun, KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # pytest's own failures are no Exceptions
-                error.finding = Finding(sentence, recording)  # type: ignore[attr-defined]  # as notes are
+                error.finding = BrokenPromise(sentence, recording)  # type: ignore[attr-defined]  # as notes are
                 error.add_note(f"A promise of the storage port is broken: {sentence}")
                 error.add_note(recording.told())
                 raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from itsm_workflow.testing.conformance._base import Finding, Misused, NotRun, quoted
+from itsm_workflow.testing.conformance._base import BrokenPromise, Misused, NotRun, quoted
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._profiles import QUICK, Profile
 from itsm_workflow.testing.conformance._shortest import Counterexample, shortest
@@ -31,7 +31,7 @@ _SHORTENING = 30.0
 _FIRST, _LAST = 4, 15
 
 
-class Outcome(enum.StrEnum):
+class PromiseOutcome(enum.StrEnum):
     """What became of a promise."""
 
     KEPT = "kept"
@@ -57,14 +57,14 @@ class Result:
 
     promise: str
     sentence: str
-    outcome: Outcome
+    outcome: PromiseOutcome
     seconds: float = 0.0
     reason: str = ""
     calls: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
-class Report:
+class StorageReport:
     """Every promise of the port and what became of it.
 
     Attributes:
@@ -82,9 +82,9 @@ class Report:
     @property
     def broken(self) -> dict[str, Result]:
         """The broken promises by name."""
-        return {result.promise: result for result in self.results if result.outcome is Outcome.BROKEN}
+        return {result.promise: result for result in self.results if result.outcome is PromiseOutcome.BROKEN}
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, outcome: PromiseOutcome) -> int:
         """Return how many promises ended so."""
         return sum(result.outcome is outcome for result in self.results)
 
@@ -97,7 +97,7 @@ def check_storage(
     only: str = "",
     told: Callable[[str], None] = lambda _: None,
     patience: float | None = None,
-) -> Report:
+) -> StorageReport:
     """Try every promise of the storage port, each on an empty store.
 
     Args:
@@ -121,10 +121,10 @@ def check_storage(
         test = getattr(kit, method)
         if test is None:
             reason = ", ".join(sorted(declared.needs - abilities))  # type: ignore[attr-defined]  # see promise
-            result = Result(promise=name, sentence=quoted(declared), outcome=Outcome.NOT_DECLARED, reason=reason)
+            result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_DECLARED, reason=reason)
         elif stopped:
             reason = f"not tried: a call of {stopped!r} never returned"
-            result = Result(promise=name, sentence=quoted(declared), outcome=Outcome.NOT_RUN, reason=reason)
+            result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_RUN, reason=reason)
         else:
             told(name)
             try:
@@ -135,13 +135,13 @@ def check_storage(
                 result = Result(
                     promise=name,
                     sentence=quoted(declared),
-                    outcome=Outcome.BROKEN,
+                    outcome=PromiseOutcome.BROKEN,
                     seconds=limit,
                     reason=f"a call did not return within {limit:g} s; what comes behind it was not tried",
                     calls=_few(calls),
                 )
         results.append(result)
-    return Report(profile=profile.name, abilities=abilities, results=tuple(results), stopped=stopped)
+    return StorageReport(profile=profile.name, abilities=abilities, results=tuple(results), stopped=stopped)
 
 
 def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
@@ -162,16 +162,16 @@ def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
 
 def _tried(name: str, test: Callable[..., None], new_store: NewStore, limit: float) -> Result:
     start = time.perf_counter()
-    outcome, reason = Outcome.KEPT, ""
+    outcome, reason = PromiseOutcome.KEPT, ""
     calls: tuple[str, ...] = ()
     try:
         within(limit, lambda: _run(test, new_store()))
     except NotRun as missing:
-        outcome, reason = Outcome.NOT_RUN, str(missing)
+        outcome, reason = PromiseOutcome.NOT_RUN, str(missing)
     except (DidNotReturn, Misused):
         raise
     except Exception as error:  # noqa: BLE001  # whatever a broken backend does
-        outcome = Outcome.BROKEN
+        outcome = PromiseOutcome.BROKEN
         reason, calls = _explained(error, new_store)
     seconds = time.perf_counter() - start
     return Result(promise=name, sentence=quoted(test), outcome=outcome, seconds=seconds, reason=reason, calls=calls)
@@ -198,7 +198,7 @@ def _run(test: Callable[..., None], open_backend: Callable[[], StorageBackend]) 
 
 def _explained(error: Exception, new_store: NewStore) -> tuple[str, tuple[str, ...]]:
     """Return what is wrong in one sentence, and the calls that show it."""
-    finding: Finding | None = getattr(error, "finding", None)
+    finding: BrokenPromise | None = getattr(error, "finding", None)
     if finding is None:
         return f"{type(error).__name__}: {error}", ()
     found = _shortest(finding.recording.calls, new_store)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from itsm_workflow.testing.exploration.acts import Act, operator_acts
 from itsm_workflow.testing.exploration.drain import ends_right
 from itsm_workflow.testing.exploration.invariants import INVARIANTS, Invariant, Sight
-from itsm_workflow.testing.exploration.walk import Exploration, Finding, explore
+from itsm_workflow.testing.exploration.walk import Exploration, Violation, explore
 from itsm_workflow.testing.exploration.world import Bounds
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "Act",
     "Bounds",
     "Exploration",
-    "Finding",
     "Invariant",
     "Sight",
+    "Violation",
     "ends_right",
     "explore",
     "operator_acts",

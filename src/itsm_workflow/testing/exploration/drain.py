@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Outcome
 from itsm_workflow.machine.evidence import TicketStatus
-from itsm_workflow.testing.exploration.itsm import Kind
+from itsm_workflow.testing.exploration.itsm import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +111,7 @@ class Drain:
         while True:
             step = self._next(world)
             if step.world in been:
-                late = self._space.happens(world, Kind.STARTS)
+                late = self._space.happens(world, EventKind.STARTS)
                 if late is None or late.world in been:
                     return
                 step = late
@@ -123,8 +123,8 @@ class Drain:
         space = self._space
         return (
             space.goes_on(world)
-            or space.happens(world, Kind.ARRIVES)
+            or space.happens(world, EventKind.ARRIVES)
             or space.begins(world)
-            or (space.happens(world, Kind.IS_APPROVED) if self._people is People.APPROVE else None)
+            or (space.happens(world, EventKind.IS_APPROVED) if self._people is People.APPROVE else None)
             or space.waits(world)
         )

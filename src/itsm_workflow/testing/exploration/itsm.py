@@ -98,7 +98,7 @@ class Desk(NamedTuple):
     accepted: bool = False
 
 
-class Kind(enum.Enum):
+class EventKind(enum.Enum):
     """What the drains have to know of a happening."""
 
     ARRIVES = "a create arrives"
@@ -120,7 +120,7 @@ class Happening(NamedTuple):
     told: str
     faults: int
     desk: Desk
-    kind: Kind = Kind.ELSE
+    kind: EventKind = EventKind.ELSE
 
 
 class Itsm:
@@ -135,7 +135,7 @@ class Itsm:
             if not ticket.key or ticket.forged or (ticket.minor and ticket.phase == "over"):
                 continue
             if ticket.minor:
-                yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
+                yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), EventKind.IS_APPROVED)
                 continue
             yield from self._ticket(desk, place, ticket, name)
         if not any(one.forged for one in desk.tickets):
@@ -155,7 +155,7 @@ class Itsm:
             rest = list(desk.flying)
             rest.remove(flight)
             born = filed(desk._replace(flying=tuple(rest)), *flight)
-            yield Happening("the create that was under way arrives", 0, born, Kind.ARRIVES)
+            yield Happening("the create that was under way arrives", 0, born, EventKind.ARRIVES)
         for message in sorted(set(desk.mail)):
             about = f"the callback of {message.sn}"
             gone = without(desk, message)
@@ -167,7 +167,7 @@ class Itsm:
     def _ticket(self, desk: Desk, place: int, ticket: Filed, name: str) -> Iterator[Happening]:
         if ticket.phase == "new":
             yield Happening(
-                f"the flow of {name} starts", 0, _put(desk, place, ticket._replace(phase="approving")), Kind.STARTS
+                f"the flow of {name} starts", 0, _put(desk, place, ticket._replace(phase="approving")), EventKind.STARTS
             )
             if not ticket.slow:
                 slow = _put(desk, place, ticket._replace(slow=True))
@@ -176,7 +176,7 @@ class Itsm:
                 ended = _put(desk, place, ticket._replace(status=_FINISHED, approved=True, phase="over"))
                 yield Happening(f"{name} ends by itself, its flow asks nobody", 1, _called(ended, place))
         if ticket.phase == "approving":
-            yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), Kind.IS_APPROVED)
+            yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), EventKind.IS_APPROVED)
             yield Happening(f"{name} is refused", 0, _decided(desk, place, approved=False))
         if ticket.status not in ENDED:
             yield from self._open_ticket(desk, place, ticket, name)

@@ -11,7 +11,7 @@ from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.courier import WORKER
 from itsm_workflow.runtime.effects import Effect, EffectRegistry
-from itsm_workflow.runtime.executor import Loop
+from itsm_workflow.runtime.executor import Executor
 from itsm_workflow.settle import Step
 from itsm_workflow.testing.exploration.itsm import CREATOR, GATEWAY
 from itsm_workflow.testing.exploration.ticks import OVERTAKEN_BY, Silence, StillJournal
@@ -50,7 +50,7 @@ class Library:
             definition, {state: [Effect(name, _never) for name in names] for state, names in effects.items()}
         )
         self.journal = StillJournal(definition, policy, effects)
-        self._loop = Loop(
+        self._loop = Executor(
             journal=self.journal,
             gateway=_Named(),  # type: ignore[arg-type] # see there
             effects=registry,
@@ -75,23 +75,23 @@ class Library:
         return Step(Trigger.REVISE, ev.Drafted(form=MENDED)), *_submission(key, owner)
 
     def is_due(self, stored: Stored) -> bool:
-        """Tell whether a change is due, see `Loop.is_due`."""
+        """Tell whether a change is due, see `Executor.is_due`."""
         return self._loop.is_due(stored)
 
     def plan(self, stored: Stored, owner: str) -> Plan | None:
-        """Return the question about a change, see `Loop.plan`."""
+        """Return the question about a change, see `Executor.plan`."""
         self._loop.owner = owner
         return self._loop.plan(stored)
 
     def claim(self, stored: Stored, plan: Plan) -> Prepared | None:
-        """Prepare the claim of a question, see `Loop.claim`; None if the machine refuses it."""
+        """Prepare the claim of a question, see `Executor.claim`; None if the machine refuses it."""
         try:
             return self._loop.claim(stored, plan)
         except TransitionRefused:
             return None
 
     def record(self, stored: Stored, answer: Answer | Step | PutOff, *, keep: bool) -> Prepared | None:
-        """Prepare what an answer decides, see `Loop.record`; None if there is nothing to write.
+        """Prepare what an answer decides, see `Executor.record`; None if there is nothing to write.
 
         Args:
             stored: The change.

@@ -29,7 +29,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
-from itsm_workflow.testing.exploration.itsm import Desk, Kind, trimmed, unread
+from itsm_workflow.testing.exploration.itsm import Desk, EventKind, trimmed, unread
 from itsm_workflow.testing.exploration.library import Library, digest_of
 from itsm_workflow.testing.exploration.ticks import Shelf
 from itsm_workflow.testing.exploration.workers import NO_HAND, Workers
@@ -233,7 +233,7 @@ class Space:
         after = workers.desk_after(desk, stored)
         return Move(self._world(stored.change, after, stored.hand, waiting), cost, told, stored.write)
 
-    def _happenings_of(self, desk: int) -> list[tuple[int, int, tuple[str], Kind]]:
+    def _happenings_of(self, desk: int) -> list[tuple[int, int, tuple[str], EventKind]]:
         return [
             (self._desks.of(one.desk), FAULT * one.faults, (one.told,), one.kind)
             for one in self._itsm.happenings(self._desks.values[desk])
@@ -251,7 +251,7 @@ class Space:
         change = world >> 2 * BITS
         return next(self._begins(change, world >> BITS & _MASK, NO_HAND, _FREE), None) if change else None
 
-    def happens(self, world: int, kind: Kind) -> Move | None:
+    def happens(self, world: int, kind: EventKind) -> Move | None:
         """Return the first happening of that kind, or None."""
         one, other = self._pairs.values[world & _MASK]
         for after, cost, told, found in self._happenings(world >> BITS & _MASK):

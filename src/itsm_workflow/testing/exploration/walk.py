@@ -43,7 +43,7 @@ _WIDE = 64  # bits, more than the number of a change and a desk has
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class Violation:
     """A promise that does not hold, and the shortest way to where it does not.
 
     Attributes:
@@ -82,8 +82,8 @@ class Exploration:
     complete: bool
     drains: int
     seconds: float
-    violations: tuple[Finding, ...] = ()
-    bad_ends: tuple[Finding, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    bad_ends: tuple[Violation, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -170,7 +170,9 @@ class _Walk:
             bad_ends=tuple(bad_ends),
         )
 
-    def _walk(self, depth: int | None, progress: Callable[[int, int], object] | None) -> tuple[list[Finding], int, int]:
+    def _walk(
+        self, depth: int | None, progress: Callable[[int, int], object] | None
+    ) -> tuple[list[Violation], int, int]:
         """Go to every world.
 
         Returns:
@@ -201,7 +203,7 @@ class _Walk:
                 progress(place, level)
         return [], len(worlds), level
 
-    def _drain(self) -> list[Finding]:
+    def _drain(self) -> list[Violation]:
         """Follow every world to its end, those that are nearest first."""
         for place, world in enumerate(self._worlds):
             for drain in self._drains:
@@ -241,14 +243,14 @@ class _Walk:
 
     def _finding(
         self, promise: Invariant, problem: str, place: int, last: list[Move], *, drained: bool = False
-    ) -> Finding:
+    ) -> Violation:
         sentence = (promise.__doc__ or "").strip().partition("\n")[0]
         moves = [*self._way(place), *last]
         walked = len(moves) - len(last)
         steps = [
             self._line(move, "once faults stop, " if drained and n >= walked else "") for n, move in enumerate(moves)
         ]
-        return Finding(promise=named(promise), sentence=sentence, problem=problem, steps=tuple(steps))
+        return Violation(promise=named(promise), sentence=sentence, problem=problem, steps=tuple(steps))
 
     def _way(self, place: int) -> list[Move]:
         """Return the steps that led to a world."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from itsm_workflow.testing.simulation.case import CaseStep, replay_case
 from itsm_workflow.testing.simulation.case_file import CaseNotExported, case_file
-from itsm_workflow.testing.simulation.faults import Fault, Kind
-from itsm_workflow.testing.simulation.host import Act
+from itsm_workflow.testing.simulation.faults import Failure, Fault
+from itsm_workflow.testing.simulation.host import HostAct
 from itsm_workflow.testing.simulation.runs import Run
 from itsm_workflow.testing.simulation.simulating import Simulated, SimulationFailed, simulate
 
 __all__ = [
-    "Act",
     "CaseNotExported",
     "CaseStep",
+    "Failure",
     "Fault",
-    "Kind",
+    "HostAct",
     "Run",
     "Simulated",
     "SimulationFailed",

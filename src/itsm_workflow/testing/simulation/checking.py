@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.machine.definition import WorkflowDefinition
 from itsm_workflow.policy import Policy
-from itsm_workflow.testing.simulation.faults import Fault, Kind, checked_kind
-from itsm_workflow.testing.simulation.host import Act
+from itsm_workflow.testing.simulation.faults import Failure, Fault, checked_kind
+from itsm_workflow.testing.simulation.host import HostAct
 from itsm_workflow.testing.simulation.world import World
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check_host(host: Host) -> None:
     _check_type("definition", host.definition, WorkflowDefinition, "such as COLLECTOR_CHANGE")
     _check_type("policy", host.policy, Policy, "such as Policy(poll=timedelta(hours=1))")
     for act in host.acts:
-        _check_type("acts", act, Act, "such as Act(name=..., when=..., do=...)")
+        _check_type("acts", act, HostAct, "such as HostAct(name=..., when=..., do=...)")
     for part in ("storage", "gateway", "workflow"):
         made = getattr(host, part)
         if made is not None and not callable(made):
@@ -41,7 +41,7 @@ def check_host(host: Host) -> None:
         world.open(world.life("nobody", world.random("nobody")))
 
 
-def checked_faults(given: Iterable[Kind] | Iterable[Fault]) -> tuple[tuple[Kind, ...], tuple[Fault, ...]]:
+def checked_faults(given: Iterable[Failure] | Iterable[Fault]) -> tuple[tuple[Failure, ...], tuple[Fault, ...]]:
     """Return the kinds to draw from and the very faults; at least one of the two is empty.
 
     Raises:
@@ -50,7 +50,7 @@ def checked_faults(given: Iterable[Kind] | Iterable[Fault]) -> tuple[tuple[Kind,
     """
     if isinstance(given, str | Fault):
         raise TypeError(f"faults: wants a list, such as [{given!r}], not one alone")
-    kinds, fixed = list[Kind](), list[Fault]()
+    kinds, fixed = list[Failure](), list[Fault]()
     for one in given:
         if isinstance(one, Fault):
             fixed.append(one)

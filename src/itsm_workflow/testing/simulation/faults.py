@@ -18,7 +18,7 @@ GATEWAY = ("create", "read", "results", "find_by_key", "find_by_sn", "withdraw",
 EVERY_CALL = (*STORE, *GATEWAY, "effect")
 
 
-class Kind(enum.StrEnum):
+class Failure(enum.StrEnum):
     """What can go wrong."""
 
     CRASH_BEFORE = "crash_before"
@@ -98,7 +98,7 @@ class Fault:
         ValueError: The kind never strikes at that point, or the number is less than 1: it would strike nothing.
     """
 
-    kind: Kind = attrs.field()
+    kind: Failure = attrs.field()
     point: str = attrs.field()
     number: int = attrs.field(default=1)
     seconds: float = 0.0
@@ -138,40 +138,40 @@ class _Reach:
 
 _TICKET = _Reach(points=("ticket",))
 _REACH = {
-    Kind.CRASH_BEFORE: _Reach(points=EVERY_CALL, latest=12),
-    Kind.CRASH_AFTER: _Reach(points=EVERY_CALL, latest=12),
-    Kind.STOPPED_BEFORE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
-    Kind.STOPPED_AFTER: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
-    Kind.UNAVAILABLE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.1, 3000)),
-    Kind.ANSWER_LOST: _Reach(points=("commit", *GATEWAY, "effect"), latest=8),
-    Kind.CONFLICT: _Reach(points=("commit",), latest=15),
-    Kind.NOT_SENT: _Reach(points=("create",)),
-    Kind.REFUSED: _Reach(points=("create",)),
-    Kind.REFUSED_FILED: _Reach(points=("create",)),
-    Kind.BORN_LATE: _Reach(points=("create",), seconds=(0.1, 5000)),
-    Kind.FLOW_LATE: _Reach(points=("ticket",), seconds=(1, 4000)),
-    Kind.REJECTED: _TICKET,
-    Kind.IGNORED: _Reach(points=("ticket",), seconds=(20_000, 300_000)),
-    Kind.SUSPENDED: _TICKET,
-    Kind.TERMINATED: _TICKET,
-    Kind.WITHDRAWN: _TICKET,
-    Kind.REVIVED: _TICKET,
-    Kind.JAMMED: _TICKET,
-    Kind.FOREIGN: _Reach(points=("ticket",), seconds=(0.1, 4000)),
-    Kind.EARLY_CALLBACK: _TICKET,
-    Kind.FORGED_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
-    Kind.LYING_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
-    Kind.CALLBACK_LOST: _Reach(points=("callback",)),
-    Kind.CALLBACK_REFUSED: _Reach(points=("callback",)),
-    Kind.CALLBACK_LATE: _Reach(points=("callback",), seconds=(10, 10_000)),
-    Kind.CALLBACK_DOUBLED: _Reach(points=("callback",), seconds=(0.1, 2000)),
-    Kind.ASKED_TWICE: _Reach(points=("change",)),
-    Kind.WITHDRAWAL_ASKED: _Reach(points=("change",), seconds=(0.1, 5000)),
-    Kind.CLOCK_JUMP: _Reach(points=("call",), latest=60, seconds=(1, 200_000), backwards=True),
+    Failure.CRASH_BEFORE: _Reach(points=EVERY_CALL, latest=12),
+    Failure.CRASH_AFTER: _Reach(points=EVERY_CALL, latest=12),
+    Failure.STOPPED_BEFORE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
+    Failure.STOPPED_AFTER: _Reach(points=EVERY_CALL, latest=8, seconds=(0.5, 2000)),
+    Failure.UNAVAILABLE: _Reach(points=EVERY_CALL, latest=8, seconds=(0.1, 3000)),
+    Failure.ANSWER_LOST: _Reach(points=("commit", *GATEWAY, "effect"), latest=8),
+    Failure.CONFLICT: _Reach(points=("commit",), latest=15),
+    Failure.NOT_SENT: _Reach(points=("create",)),
+    Failure.REFUSED: _Reach(points=("create",)),
+    Failure.REFUSED_FILED: _Reach(points=("create",)),
+    Failure.BORN_LATE: _Reach(points=("create",), seconds=(0.1, 5000)),
+    Failure.FLOW_LATE: _Reach(points=("ticket",), seconds=(1, 4000)),
+    Failure.REJECTED: _TICKET,
+    Failure.IGNORED: _Reach(points=("ticket",), seconds=(20_000, 300_000)),
+    Failure.SUSPENDED: _TICKET,
+    Failure.TERMINATED: _TICKET,
+    Failure.WITHDRAWN: _TICKET,
+    Failure.REVIVED: _TICKET,
+    Failure.JAMMED: _TICKET,
+    Failure.FOREIGN: _Reach(points=("ticket",), seconds=(0.1, 4000)),
+    Failure.EARLY_CALLBACK: _TICKET,
+    Failure.FORGED_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
+    Failure.LYING_CALLBACK: _Reach(points=("ticket",), seconds=(0.1, 2000)),
+    Failure.CALLBACK_LOST: _Reach(points=("callback",)),
+    Failure.CALLBACK_REFUSED: _Reach(points=("callback",)),
+    Failure.CALLBACK_LATE: _Reach(points=("callback",), seconds=(10, 10_000)),
+    Failure.CALLBACK_DOUBLED: _Reach(points=("callback",), seconds=(0.1, 2000)),
+    Failure.ASKED_TWICE: _Reach(points=("change",)),
+    Failure.WITHDRAWAL_ASKED: _Reach(points=("change",), seconds=(0.1, 5000)),
+    Failure.CLOCK_JUMP: _Reach(points=("call",), latest=60, seconds=(1, 200_000), backwards=True),
 }
 
 
-def checked_kind(value: object, argument: str) -> Kind:
+def checked_kind(value: object, argument: str) -> Failure:
     """Return what was given as a kind of faults.
 
     Args:
@@ -181,18 +181,20 @@ def checked_kind(value: object, argument: str) -> Kind:
     Raises:
         TypeError: It is none.
     """
-    if isinstance(value, Kind):
+    if isinstance(value, Failure):
         return value
-    meant = [kind.name for kind in Kind if isinstance(value, str) and value.lower() == kind.value]
-    raise TypeError(f"{argument}: {value!r} is no Kind; write {f'Kind.{meant[0]}' if meant else 'one of list(Kind)'}")
+    meant = [kind.name for kind in Failure if isinstance(value, str) and value.lower() == kind.value]
+    raise TypeError(
+        f"{argument}: {value!r} is no Failure; write {f'Failure.{meant[0]}' if meant else 'one of list(Failure)'}"
+    )
 
 
 _HOW_MANY = (0, 1, 2, 2, 3, 4, 6, 8)
-_ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Kind.ANSWER_LOST}
+_ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Failure.ANSWER_LOST}
 _MOST_TOLD = ("commit", "create", "read")  # where most depends on what the caller believes
 
 
-def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, ...]:
+def draw_faults(seed: int, kinds: Iterable[Failure] = tuple(Failure)) -> tuple[Fault, ...]:
     """Return the faults of a seed, out of some kinds.
 
     Raises:
@@ -206,7 +208,7 @@ def draw_faults(seed: int, kinds: Iterable[Kind] = tuple(Kind)) -> tuple[Fault, 
     return tuple(_draw(random, kind) for kind in random.choices(among, weights, k=random.choice(_HOW_MANY)))
 
 
-def _draw(random: Random, kind: Kind) -> Fault:
+def _draw(random: Random, kind: Failure) -> Fault:
     reach = _REACH[kind]
     number = min(1 + int(random.expovariate(3 / reach.latest)), 3 * reach.latest)
     seconds = 0.0
@@ -240,7 +242,7 @@ class Struck:
         self._down: dict[str, float] = {}
         self._over = False
 
-    def at(self, point: str) -> dict[Kind, float]:
+    def at(self, point: str) -> dict[Failure, float]:
         """Count one more of these, and return what strikes it: kinds with their seconds."""
         self._counts[point] += 1
         if self._over:
@@ -248,11 +250,11 @@ class Struck:
         found = self._at.get((point, self._counts[point]), ())
         for fault in found:
             self._tell(fault)
-            if fault.kind is Kind.UNAVAILABLE:
+            if fault.kind is Failure.UNAVAILABLE:
                 self._down[point] = self._elapsed() + fault.seconds
         struck = {fault.kind: fault.seconds for fault in found}
         if self._elapsed() < self._down.get(point, 0.0):
-            struck.setdefault(Kind.UNAVAILABLE, 0.0)
+            struck.setdefault(Failure.UNAVAILABLE, 0.0)
         return struck
 
     def stop(self) -> None:

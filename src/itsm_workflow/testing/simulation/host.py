@@ -35,7 +35,7 @@ CALM = Policy(poll=dt.timedelta(hours=1))
 
 
 @attrs.frozen(kw_only=True)
-class Act:
+class HostAct:
     """Something that the host, or a person, does with a change as soon as it can be done.
 
     Attributes:
@@ -67,7 +67,7 @@ class Host:
 
     definition: WorkflowDefinition = COLLECTOR_CHANGE
     effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None
-    acts: Sequence[Act] = ()
+    acts: Sequence[HostAct] = ()
     policy: Policy = CALM
     asked: Mapping[str, Any] = ASKED
     invariants: Sequence[Callable[[World], Iterable[str]]] = ()
@@ -135,8 +135,8 @@ def _attest(workflow: Workflow, change: ChangeRequest) -> None:
 
 
 OPERATOR = (
-    Act(name="retries a parked effect", when=_has_parked, do=_retry_parked),
-    Act(name="decides on a ticket that was not found", when=_is_not_found, do=_decide_not_found),
-    Act(name="attests an approval that the gateway cannot show", when=_cannot_be_shown, do=_attest),
+    HostAct(name="retries a parked effect", when=_has_parked, do=_retry_parked),
+    HostAct(name="decides on a ticket that was not found", when=_is_not_found, do=_decide_not_found),
+    HostAct(name="attests an approval that the gateway cannot show", when=_cannot_be_shown, do=_attest),
 )
 """What an operator does in every run."""

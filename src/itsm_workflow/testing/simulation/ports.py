@@ -10,7 +10,7 @@ from itsm_workflow.errors import GatewayTimeout, GatewayUnavailable, StorageUnav
 from itsm_workflow.gateway.protocol import Created, NotSent, Refused, Unknown
 from itsm_workflow.machine.evidence import Withdrawal
 from itsm_workflow.storage.protocol import Write
-from itsm_workflow.testing.simulation.faults import GATEWAY, STORE, Kind
+from itsm_workflow.testing.simulation.faults import GATEWAY, STORE, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,7 @@ class Life:
         self._random = random
         self._turn_clock = turn_clock
 
-    def enter(self, point: str) -> dict[Kind, float]:
+    def enter(self, point: str) -> dict[Failure, float]:
         """Let the time before a call pass, and return what goes wrong with it.
 
         Raises:
@@ -83,25 +83,25 @@ class Life:
         """
         self._pass(self._random.random() * _SLOWEST[point])
         struck = self._struck.at(point)
-        turned = self._struck.at("call").get(Kind.CLOCK_JUMP)
+        turned = self._struck.at("call").get(Failure.CLOCK_JUMP)
         if turned is not None:
             self._turn_clock(turned)
-        if Kind.CRASH_BEFORE in struck:
+        if Failure.CRASH_BEFORE in struck:
             self._die(f"before {point}")
-        if Kind.STOPPED_BEFORE in struck:
-            self._pass(struck[Kind.STOPPED_BEFORE])
+        if Failure.STOPPED_BEFORE in struck:
+            self._pass(struck[Failure.STOPPED_BEFORE])
         return struck
 
-    def leave(self, point: str, struck: Mapping[Kind, float]) -> None:
+    def leave(self, point: str, struck: Mapping[Failure, float]) -> None:
         """Let the time after a call pass.
 
         Raises:
             Crash: The process died before it heard the answer.
         """
-        if Kind.CRASH_AFTER in struck:
+        if Failure.CRASH_AFTER in struck:
             self._die(f"after {point}")
-        if Kind.STOPPED_AFTER in struck:
-            self._pass(struck[Kind.STOPPED_AFTER])
+        if Failure.STOPPED_AFTER in struck:
+            self._pass(struck[Failure.STOPPED_AFTER])
         if point not in STORE:
             self._pass(self._random.random() * _SLOWEST[point])
 
@@ -133,7 +133,7 @@ class ProcessStorage:
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
         """Store the writes, see `StorageBackend.commit`."""
         struck = self._enter("commit")
-        if Kind.CONFLICT in struck:
+        if Failure.CONFLICT in struck:
             for write in writes:
                 self._touch(write)
         conflicts = self._inner.commit(writes)
@@ -141,7 +141,7 @@ class ProcessStorage:
         for conflict in filter(None, conflicts):
             self._life.timeline.note(self._life.name, f"loses on {conflict.kind.value}", minor=True)
         self._life.leave("commit", struck)
-        if Kind.ANSWER_LOST in struck:
+        if Failure.ANSWER_LOST in struck:
             raise StorageUnavailable("the simulated store failed after it had stored the commit")
         return conflicts
 
@@ -169,9 +169,9 @@ class ProcessStorage:
     def close(self) -> None:
         """Keep the store open: the other processes have it as well."""
 
-    def _enter(self, point: str) -> dict[Kind, float]:
+    def _enter(self, point: str) -> dict[Failure, float]:
         struck = self._life.enter(point)
-        if Kind.UNAVAILABLE in struck:
+        if Failure.UNAVAILABLE in struck:
             raise StorageUnavailable(f"the simulated store failed before {point}")
         return struck
 
@@ -226,21 +226,21 @@ class ProcessGateway:
         self._life.leave("create", struck)
         return answer
 
-    def _create(self, request: CreateRequest, struck: Mapping[Kind, float]) -> CreateAnswer:
-        if Kind.NOT_SENT in struck:
+    def _create(self, request: CreateRequest, struck: Mapping[Failure, float]) -> CreateAnswer:
+        if Failure.NOT_SENT in struck:
             return NotSent(problem="the simulated network refused the connection")
         self._system.count_send(request.attempt)
-        if Kind.UNAVAILABLE in struck:
+        if Failure.UNAVAILABLE in struck:
             return Unknown(problem="the simulated request was lost")
-        if Kind.REFUSED in struck:
+        if Failure.REFUSED in struck:
             return Refused(remote_code=_REFUSED_CODE, message="simulated")
-        if Kind.BORN_LATE in struck:
-            self._system.create_later(request, struck[Kind.BORN_LATE])
+        if Failure.BORN_LATE in struck:
+            self._system.create_later(request, struck[Failure.BORN_LATE])
             return Unknown(problem="the simulated request is still on its way")
         answer = self._system.create(request)
-        if Kind.REFUSED_FILED in struck:
+        if Failure.REFUSED_FILED in struck:
             return Refused(remote_code=_REFUSED_CODE, message="simulated, though it was filed")
-        if Kind.ANSWER_LOST in struck:
+        if Failure.ANSWER_LOST in struck:
             return Unknown(problem="the simulated answer was lost")
         return answer
 
@@ -277,13 +277,13 @@ class ProcessGateway:
 
     def _ask(self, point: str, call: Callable[[], AnswerT]) -> AnswerT:
         struck = self._life.enter(point)
-        if Kind.UNAVAILABLE in struck:
+        if Failure.UNAVAILABLE in struck:
             raise GatewayUnavailable("simulated", endpoint=point)
         answer = call()
         self._system.catch_up()
         self._life.timeline.note(self._life.name, f"asks {point}: {_told(answer)}", minor=True)
         self._life.leave(point, struck)
-        if Kind.ANSWER_LOST in struck:
+        if Failure.ANSWER_LOST in struck:
             raise GatewayTimeout("simulated", endpoint=point)
         return answer
 

@@ -10,8 +10,8 @@ import attrs
 
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.testing.simulation.checking import check_host, checked_faults, checked_seeds, nothing_filed
-from itsm_workflow.testing.simulation.faults import Kind, draw_faults
-from itsm_workflow.testing.simulation.host import ASKED, CALM, Act, Host
+from itsm_workflow.testing.simulation.faults import Failure, draw_faults
+from itsm_workflow.testing.simulation.host import ASKED, CALM, Host, HostAct
 from itsm_workflow.testing.simulation.replay_file import replay_file
 from itsm_workflow.testing.simulation.runs import run_seed
 from itsm_workflow.testing.simulation.shrinking import shrink
@@ -75,9 +75,9 @@ def simulate(
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
     *,
     seeds: Iterable[int],
-    faults: Iterable[Kind] | Iterable[Fault] = tuple(Kind),
+    faults: Iterable[Failure] | Iterable[Fault] = tuple(Failure),
     effects: Mapping[str, Sequence[Effect]] | Callable[[], Mapping[str, Sequence[Effect]]] | None = None,
-    acts: Sequence[Act] = (),
+    acts: Sequence[HostAct] = (),
     policy: Policy = CALM,
     asked: Mapping[str, Any] = ASKED,
     invariants: Sequence[Callable[[World], Iterable[str]]] = (),
@@ -155,7 +155,7 @@ def _listed(faults: Sequence[Fault]) -> str:
     return (
         "["
         + ", ".join(
-            f"Fault(kind=Kind.{one.kind.name}, point={one.point!r}, number={one.number}, seconds={one.seconds!r})"
+            f"Fault(kind=Failure.{one.kind.name}, point={one.point!r}, number={one.number}, seconds={one.seconds!r})"
             for one in faults
         )
         + "]"

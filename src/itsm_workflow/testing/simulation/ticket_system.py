@@ -18,16 +18,16 @@ from itsm_workflow.sandbox.behaviour import Behaviour
 from itsm_workflow.sandbox.connection import settings_for
 from itsm_workflow.sandbox.ledger import Ledger
 from itsm_workflow.sandbox.refusals import Refusal
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.secrets import Secret
 from itsm_workflow.testing.ledger_gateway import NOWHERE, LedgerGateway, as_request
 from itsm_workflow.testing.manual_clock import START
-from itsm_workflow.testing.simulation.faults import Kind
+from itsm_workflow.testing.simulation.faults import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import Attempt
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest
     from itsm_workflow.sandbox.ticket import Outgoing, Ticket
@@ -63,7 +63,7 @@ class TicketSystem:
         scheduler: Scheduler,
         struck: Struck,
         timeline: Timeline,
-        deliver: Callable[[float, Callable[[Callable[..., Answer]], object]], None],
+        deliver: Callable[[float, Callable[[Callable[..., CallbackResponse]], object]], None],
     ) -> None:
         self._clock = clock
         self._scheduler = scheduler
@@ -97,7 +97,7 @@ class TicketSystem:
     def create(self, request: CreateRequest) -> CreateAnswer:
         """File a ticket, and let its persons plan what they will do."""
         struck = self._struck.at("ticket")
-        late = struck.get(Kind.FLOW_LATE, 0.0)
+        late = struck.get(Failure.FLOW_LATE, 0.0)
         self.ledger.behaviour = attrs.evolve(self.ledger.behaviour, start_delay=_START_DELAY + late)
         answer = self.gateway.create(request)
         if isinstance(answer, Created):
@@ -114,24 +114,24 @@ class TicketSystem:
         for ticket in self._jammed:
             self._act("withdraws the jammed", ticket, lambda one: acting.withdraw(self.ledger, one, one.draft.creator))
 
-    def _plan_life(self, ticket: Ticket, struck: Mapping[Kind, float], late: float) -> None:
+    def _plan_life(self, ticket: Ticket, struck: Mapping[Failure, float], late: float) -> None:
         """Plan what persons do with a ticket; unless something is wrong its approver says yes."""
         began = _START_DELAY + late
         decides = began + math.exp(self._random.uniform(math.log(_SOONEST), math.log(_LATEST)))
         before = began + (decides - began) * self._random.random()
-        if Kind.REVIVED in struck:
+        if Failure.REVIVED in struck:
             self._at(began / 4, "withdraws, too early, the", ticket, self._withdraw)
-        if Kind.WITHDRAWN in struck:
+        if Failure.WITHDRAWN in struck:
             self._at(before, "withdraws the", ticket, self._withdraw)
-        if Kind.TERMINATED in struck:
+        if Failure.TERMINATED in struck:
             self._at(before, "terminates the", ticket, self._terminate)
-        if Kind.SUSPENDED in struck:
+        if Failure.SUSPENDED in struck:
             self._at(before, "suspends the", ticket, lambda one: acting.suspend(self.ledger, one, _approver(one)))
-        if Kind.FOREIGN in struck:
-            self._at(struck[Kind.FOREIGN], "gives another ticket the number of", ticket, self._double)
-        if Kind.JAMMED in struck:
+        if Failure.FOREIGN in struck:
+            self._at(struck[Failure.FOREIGN], "gives another ticket the number of", ticket, self._double)
+        if Failure.JAMMED in struck:
             self._at(before, "jams the", ticket, self._jam)
-        self._plan_decision(ticket, decides + struck.get(Kind.IGNORED, 0.0), approved=Kind.REJECTED not in struck)
+        self._plan_decision(ticket, decides + struck.get(Failure.IGNORED, 0.0), approved=Failure.REJECTED not in struck)
 
     def _plan_decision(self, ticket: Ticket, delay: float, *, approved: bool) -> None:
         def decide() -> None:
@@ -195,48 +195,48 @@ class TicketSystem:
 
     def _send(self, outgoing: Outgoing) -> None:
         struck = self._struck.at("callback")
-        if Kind.CALLBACK_LOST in struck:
-            self.ledger.record_delivery(outgoing, Outcome.LOST)
+        if Failure.CALLBACK_LOST in struck:
+            self.ledger.record_delivery(outgoing, CallbackOutcome.LOST)
             return
-        if Kind.CALLBACK_REFUSED in struck:
-            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+        if Failure.CALLBACK_REFUSED in struck:
+            self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
             return
         soon = self._random.random()
-        self._deliver(soon + struck.get(Kind.CALLBACK_LATE, 0.0), lambda receive: self._hand_over(outgoing, receive))
-        if Kind.CALLBACK_DOUBLED in struck:
-            again = soon + struck[Kind.CALLBACK_DOUBLED]
+        self._deliver(soon + struck.get(Failure.CALLBACK_LATE, 0.0), lambda receive: self._hand_over(outgoing, receive))
+        if Failure.CALLBACK_DOUBLED in struck:
+            again = soon + struck[Failure.CALLBACK_DOUBLED]
             self._deliver(again, lambda receive: receive(**as_request(outgoing)))
 
-    def _hand_over(self, outgoing: Outgoing, receive: Callable[..., Answer]) -> None:
+    def _hand_over(self, outgoing: Outgoing, receive: Callable[..., CallbackResponse]) -> None:
         self._note(f"calls back about {outgoing.sn}: {outgoing.body['current_status']}")
         try:
             taken = self.gateway.hand_over(outgoing, receive)
         except BaseException:  # its process died over it: the connection broke
-            self.ledger.record_delivery(outgoing, Outcome.FAILED)
+            self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
             raise
         if not taken:
             self._note(f"could not deliver the callback about {outgoing.sn}")
 
-    def _plan_callbacks(self, ticket: Ticket, struck: Mapping[Kind, float]) -> None:
+    def _plan_callbacks(self, ticket: Ticket, struck: Mapping[Failure, float]) -> None:
         """Plan the callbacks that the ticket system would never send of its own."""
         if not ticket.callback_url:
             return
-        if Kind.EARLY_CALLBACK in struck:
+        if Failure.EARLY_CALLBACK in struck:
             self._send(self.ledger.compose(ticket)[0])
-        if Kind.LYING_CALLBACK in struck:
-            self._plan_lie(ticket, struck[Kind.LYING_CALLBACK], forged=False)
-        if Kind.FORGED_CALLBACK in struck:
-            self._plan_lie(ticket, struck[Kind.FORGED_CALLBACK], forged=True)
+        if Failure.LYING_CALLBACK in struck:
+            self._plan_lie(ticket, struck[Failure.LYING_CALLBACK], forged=False)
+        if Failure.FORGED_CALLBACK in struck:
+            self._plan_lie(ticket, struck[Failure.FORGED_CALLBACK], forged=True)
 
     def _plan_lie(self, ticket: Ticket, delay: float, *, forged: bool) -> None:
         outgoing = self.ledger.compose(ticket)[0]
-        self.ledger.record_delivery(outgoing, Outcome.DELIVERED, note="made up")
+        self.ledger.record_delivery(outgoing, CallbackOutcome.DELIVERED, note="made up")
         request = as_request(outgoing)
         said = {**outgoing.body, "current_status": "FINISHED", "approve_result": True, "last_approver": "mallory"}
         body = json.dumps({**said, "updated_by": "mallory"} if forged else said).encode()
         headers = {name: value[::-1] for name, value in request["headers"].items()} if forged else request["headers"]
 
-        def lie(receive: Callable[..., Answer]) -> None:
+        def lie(receive: Callable[..., CallbackResponse]) -> None:
             answer = receive(method="POST", path=request["path"], headers=headers, body=body)
             if forged:
                 self.forged.append(Forged(what="another credential", status=answer.status, body=body))

@@ -17,7 +17,7 @@ from itsm_workflow.machine.approval import Trigger
 from itsm_workflow.runtime.effects import Effect
 from itsm_workflow.storage.protocol import Order, Query
 from itsm_workflow.testing.manual_clock import ManualClock
-from itsm_workflow.testing.simulation.faults import Kind, Struck
+from itsm_workflow.testing.simulation.faults import Failure, Struck
 from itsm_workflow.testing.simulation.host import OPERATOR
 from itsm_workflow.testing.simulation.ports import Crash, Life, ProcessGateway, ProcessStorage
 from itsm_workflow.testing.simulation.scheduler import Scheduler, Stopped
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from itsm_workflow.callbacks.inbox import AfterCallback
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest
     from itsm_workflow.runtime.effects import EffectCall
     from itsm_workflow.storage.protocol import Write
     from itsm_workflow.testing.simulation.faults import Fault
-    from itsm_workflow.testing.simulation.host import Act, Host
+    from itsm_workflow.testing.simulation.host import Host, HostAct
     from itsm_workflow.workflow import Workflow
 
 FAULTS_END = 6 * 3600.0
@@ -112,7 +112,7 @@ class World:
         )
         self._entropy = self.random("entropy")
         self._cast = self.random("cast")
-        self._acts: tuple[Act, ...] = (*OPERATOR, *host.acts)
+        self._acts: tuple[HostAct, ...] = (*OPERATOR, *host.acts)
         self._after = self._cast.choice(("inline", "later", "queue"))
         self._acted: Counter[tuple[str, str]] = Counter()
         self._look_planned = False
@@ -183,13 +183,13 @@ class World:
     def _carrying_out(self, life: Life, effect: Effect) -> Callable[[EffectCall], None]:
         def run(call: EffectCall) -> None:
             struck = life.enter("effect")
-            if Kind.UNAVAILABLE in struck:
+            if Failure.UNAVAILABLE in struck:
                 raise ConnectionError("simulated: the host's own system is down")
             effect.run(call)
             self.deliveries.append(Delivery(effect=call.id, name=call.name, change=call.change.id))
             self.timeline.note(life.name, f"carries out {call.name} of {call.change.subject}, attempt {call.attempt}")
             life.leave("effect", struck)
-            if Kind.ANSWER_LOST in struck:
+            if Failure.ANSWER_LOST in struck:
                 raise TimeoutError("simulated: the host's own system did not answer, though it is done")
 
         return run
@@ -230,11 +230,11 @@ class World:
     def _plan_change(self, subject: str, delay: float) -> None:
         struck = self._struck.at("change")
         self._ask(delay, subject, tries=1)
-        if Kind.ASKED_TWICE in struck:
+        if Failure.ASKED_TWICE in struck:
             self._ask(delay, subject, tries=1)
-        if Kind.WITHDRAWAL_ASKED in struck:
+        if Failure.WITHDRAWAL_ASKED in struck:
             self._task(
-                delay + struck[Kind.WITHDRAWAL_ASKED], self._web, lambda workflow: self._withdraw(workflow, subject)
+                delay + struck[Failure.WITHDRAWAL_ASKED], self._web, lambda workflow: self._withdraw(workflow, subject)
             )
 
     def _ask(self, delay: float, subject: str, *, tries: int) -> None:
@@ -267,7 +267,7 @@ class World:
 
     # ---------------------------------------------------------------- callbacks
 
-    def _deliver_callback(self, delay: float, hand_over: Callable[[Callable[..., Answer]], object]) -> None:
+    def _deliver_callback(self, delay: float, hand_over: Callable[[Callable[..., CallbackResponse]], object]) -> None:
         self._task(delay, self._web, lambda workflow: hand_over(workflow.receive))
 
     def _queue(self, change_id: str) -> None:
@@ -345,7 +345,7 @@ class World:
             if not done:
                 self._plan_look(_LOOK_AGAIN)
 
-    def _do(self, act: Act, workflow: Workflow, change: ChangeRequest) -> bool:
+    def _do(self, act: HostAct, workflow: Workflow, change: ChangeRequest) -> bool:
         if not act.when(change) or self._acted[act.name, change.id] >= _MOST_ACTS:
             return True
         self._acted[act.name, change.id] += 1

@@ -30,7 +30,7 @@ from itsm_workflow.testing.strategies.gateway import (
 from itsm_workflow.testing.strategies.sequences import (
     FORM,
     POLICY,
-    Delivery,
+    DrawnCallback,
     Fate,
     Walk,
     callbacks,
@@ -71,7 +71,7 @@ __all__ = [
     "FORM",
     "NOW",
     "POLICY",
-    "Delivery",
+    "DrawnCallback",
     "Fate",
     "Walk",
     "aimed",

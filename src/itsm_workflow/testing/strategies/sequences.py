@@ -254,7 +254,7 @@ class Fate(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Delivery:
+class DrawnCallback:
     """What becomes of one callback.
 
     Attributes:
@@ -266,7 +266,7 @@ class Delivery:
     fate: Fate
 
 
-def callbacks(*, faults: bool = True) -> SearchStrategy[Delivery]:
+def callbacks(*, faults: bool = True) -> SearchStrategy[DrawnCallback]:
     """Return a strategy of what becomes of a callback; without faults, all are delivered in any order."""
     fates = list(Fate) if faults else [Fate.DELIVERED]
-    return st.builds(Delivery, place=st.integers(0, 3), fate=st.sampled_from(fates))
+    return st.builds(DrawnCallback, place=st.integers(0, 3), fate=st.sampled_from(fates))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from itsm_workflow.callbacks.parse import Answer
+    from itsm_workflow.callbacks.parse import CallbackResponse
     from itsm_workflow.change import ChangeRequest, Entry
     from itsm_workflow.machine.definition import WorkflowDefinition
     from itsm_workflow.policy import Policy
@@ -57,7 +57,7 @@ def _backend() -> type[OpenableBackend]:
         return cast("type[OpenableBackend]", type(opened))
 
 
-class Act(enum.StrEnum):
+class TicketAct(enum.StrEnum):
     """What somebody does in the ticket system."""
 
     APPROVE = "approve"
@@ -166,7 +166,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         named = default_effects(self.definition, "work").items()
         return {state: [Effect(name, lambda _call: None) for name in names] for state, names in named}
 
-    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
         """Take a callback; a subclass may send it through its host's own view."""
         return self.workflow.receive(method=method, path=path, headers=headers, body=body)
 
@@ -191,7 +191,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.change_id = ask(subject=SUBJECT, title="a title", applicant="alice", approvers=[APPROVER]).id
         if stands is Beginning.APPROVED and self.definition.roles.granted not in self.definition.final:
             self.clock.advance(self.gateway.ledger.behaviour.start_delay)
-            self.act_on_the_ticket(Act.APPROVE)
+            self.act_on_the_ticket(TicketAct.APPROVE)
             self.clock.advance(self.gateway.ledger.behaviour.decision_delay)
             self.settle()
 
@@ -246,21 +246,21 @@ class WorkflowMachine(RuleBasedStateMachine):
         brought = data.draw(strategy | its.aimed(self.change, kind, strategy) | st.none(), label="evidence")
         self._fire(trigger, brought)
 
-    @rule(act=st.sampled_from(Act))
-    def act_on_the_ticket(self, act: Act) -> None:
+    @rule(act=st.sampled_from(TicketAct))
+    def act_on_the_ticket(self, act: TicketAct) -> None:
         """Let somebody decide, withdraw, terminate, suspend or resume the newest ticket."""
         ledger = self.gateway.ledger
         ledger.schedule.run(self.clock.now())
         newest = ledger.newest_first()[:1]
         for ticket in newest:
             try:
-                if act in {Act.APPROVE, Act.REJECT}:
-                    acting.decide(ledger, ticket, APPROVER, approved=act is Act.APPROVE, remark="")
-                elif act is Act.WITHDRAW:
+                if act in {TicketAct.APPROVE, TicketAct.REJECT}:
+                    acting.decide(ledger, ticket, APPROVER, approved=act is TicketAct.APPROVE, remark="")
+                elif act is TicketAct.WITHDRAW:
                     self._post.add(acting.withdraw(ledger, ticket, ticket.draft.creator))
-                elif act is Act.TERMINATE:
+                elif act is TicketAct.TERMINATE:
                     self._post.add(acting.terminate(ledger, ticket, APPROVER))
-                elif act is Act.SUSPEND:
+                elif act is TicketAct.SUSPEND:
                     acting.suspend(ledger, ticket, APPROVER)
                 else:
                     acting.resume(ledger, ticket, APPROVER)
@@ -268,7 +268,7 @@ class WorkflowMachine(RuleBasedStateMachine):
                 return  # the ticket system does not let them
 
     @rule(delivery=its.callbacks(), forged=its.callback_bodies)
-    def call_back(self, delivery: its.Delivery, forged: dict[str, object]) -> None:
+    def call_back(self, delivery: its.DrawnCallback, forged: dict[str, object]) -> None:
         """Let a callback come, or not, or come twice, or come from somebody else."""
         self._post.handle(delivery, forged, self.change_id)
 

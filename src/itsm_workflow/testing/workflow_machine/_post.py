@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.callbacks.signer import HEADER, PATH
-from itsm_workflow.sandbox.ticket import Outcome
+from itsm_workflow.sandbox.ticket import CallbackOutcome
 from itsm_workflow.testing.ledger_gateway import as_request
 from itsm_workflow.testing.strategies import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from itsm_workflow.callbacks.parse import Answer, Receive
+    from itsm_workflow.callbacks.parse import CallbackResponse, Receive
     from itsm_workflow.sandbox.ticket import Outgoing
     from itsm_workflow.testing.ledger_gateway import LedgerGateway
-    from itsm_workflow.testing.strategies import Delivery
+    from itsm_workflow.testing.strategies import DrawnCallback
 
 
 class Post:
@@ -40,7 +40,7 @@ class Post:
         """Take callbacks that an act of the ticket system caused."""
         self._waiting += sent
 
-    def handle(self, delivery: Delivery, forged: Mapping[str, object], change_id: str) -> None:
+    def handle(self, delivery: DrawnCallback, forged: Mapping[str, object], change_id: str) -> None:
         """Let a callback meet its fate.
 
         Args:
@@ -69,7 +69,7 @@ class Post:
         if delivery.fate is Fate.LATE:
             self._waiting.append(outgoing)
         elif delivery.fate in {Fate.LOST, Fate.UNDELIVERED}:
-            outcome = Outcome.LOST if delivery.fate is Fate.LOST else Outcome.FAILED
+            outcome = CallbackOutcome.LOST if delivery.fate is Fate.LOST else CallbackOutcome.FAILED
             self._gateway.ledger.record_delivery(outgoing, outcome)
         else:
             self._deliver(outgoing, twice=delivery.fate is Fate.DOUBLED)
@@ -85,6 +85,8 @@ class Post:
         before = self._stored()
         body = json.dumps(said).encode()
         for headers in ({}, {HEADER: "A" * 43}):
-            answer: Answer = self._receive(method="POST", path=f"{PATH}{change_id}/1/", headers=headers, body=body)
+            answer: CallbackResponse = self._receive(
+                method="POST", path=f"{PATH}{change_id}/1/", headers=headers, body=body
+            )
             assert answer.status == 401, f"a callback without our credential was answered {answer.status}"
         assert before == self._stored(), "a callback without our credential changed something"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 MINE = sent(title="t")
 TITLE = f"t{title_suffix(MINE.attempt.key)}"
@@ -70,7 +70,7 @@ class TestResults:
         """Asked for once, in batches that are full but for the last; told if the server told it, and one way."""
         batches: list[list[str]] = []
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             numbers = asked(request)["sn"]
             batches.append(numbers)
             rows = [each for text in numbers for each in FATES[fates[int(text[-6:])]](int(text[-6:]))]
@@ -115,7 +115,7 @@ class Tickets:
         self.changes = iter(changes)
         self.pages: list[int] = []
 
-    def __call__(self, request: Request) -> bytes:
+    def __call__(self, request: HttpRequest) -> bytes:
         """Answer with a page; nothing else is known."""
         if request.endpoint != "get_tickets":
             return success({})

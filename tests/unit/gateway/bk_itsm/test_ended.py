@@ -15,7 +15,7 @@ from tests.unit.gateway.bk_itsm.test_match import SERVICE, given_settings, sent,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 TITLE = "接入 nginx 日志"
 
@@ -74,7 +74,7 @@ def test_the_gateway_compares_a_ticket_that_ended_if_it_is_told_with_what(word: 
     page = {"id": 7, "sn": ticket().sn, "title": "other", "creator": "alice", "service_id": 2}
     page |= {"current_status": word, "current_steps": [], "fields": []}
 
-    def answer(request: Request) -> bytes:
+    def answer(request: HttpRequest) -> bytes:
         if request.endpoint == "get_services":
             return success([{"id": 2, "name": "内置审批服务"}])
         answers: dict[str, object] = {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import GatewayError, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm.page import LogEntry, ShownTicket
 from itsm_workflow.gateway.bk_itsm.services import ItsmService
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from itsm_workflow.bkapi.call_log import CallRecord
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
     Kinds = type | tuple[type, ...]
@@ -111,8 +111,8 @@ class Fuzzer:
         self.random = Random(seed)
         self.answers = 0
 
-    def __call__(self, request: Request) -> Answer:
-        """Answer."""
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """HttpResponse."""
         self.answers += 1
         random = self.random
         # Mostly an answer to what was asked, or it would never get past the first look.
@@ -126,7 +126,7 @@ class Fuzzer:
                 body = self._bytes(body)
         elif chance < 0.99:
             body = random.randbytes(random.randrange(64))
-        return Answer(status=random.choice(STATUSES), headers=NO_HEADERS, body=body, elapsed=0.0)
+        return HttpResponse(status=random.choice(STATUSES), headers=NO_HEADERS, body=body, elapsed=0.0)
 
     def _values(self, envelope: Any) -> bytes:  # noqa: ANN401 - JSON
         """Return the envelope with our ticket in it, and with a few values that do not belong."""

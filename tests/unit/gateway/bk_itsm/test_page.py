@@ -18,7 +18,7 @@ from tests.support.gateways import NOW, create_request, sent, ticket
 from tests.support.scripted import refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "bk-itsm.md"
@@ -125,7 +125,7 @@ class TestForm:
         """Ours is shown from the list, without form and steps, and says so; its log is not guessed."""
         row = {"title": "t", "creator": "alice", "current_status": "FINISHED", "sn": TICKET.sn, "ticket_url": GOOD}
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             if request.endpoint == "get_tickets":
                 return success({"count": 2, "total_page": 1, "items": [{**row, "id": 7}, {**row, "id": 8}]})
             return refusal("SERVER_500_ERROR")
@@ -191,7 +191,7 @@ class TestLog:
         """The page is looked at first; a number that is another ticket's is an error."""
         line = {"operator": "bob", "operate_at": "2026-11-25 02:30:04", "message": "m", "source": "API"}
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             return success({"logs": [line, line]} if request.endpoint == "get_ticket_logs" else info())
 
         itsm, transport = scripted_gateway(answer)
@@ -208,7 +208,7 @@ class TestAdapter:
         """From a creation, a search, a page, for embedding: each by the hosts of the settings."""
         row = {"id": 7, "sn": TICKET.sn, "title": "t", "creator": "alice", "current_status": "RUNNING"}
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             if request.endpoint == "create_ticket":
                 return success({"id": 7, "sn": TICKET.sn, "ticket_url": url})
             if request.endpoint == "get_tickets":

@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.bkapi.endpoint import Endpoint
 from itsm_workflow.bkapi.response import Reply
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.errors import GatewayProtocolError, GatewayRefused
 from itsm_workflow.gateway.bk_itsm.wire import ENDPOINTS
 from tests.support.recorded import recordings
@@ -41,11 +41,13 @@ def endpoint_of(recording: Recording) -> Endpoint[Any]:
     return BY_PATH.get(recording.endpoint, plain)
 
 
-def answer_of(recording: Recording) -> Answer:
+def answer_of(recording: Recording) -> HttpResponse:
     """Return the answer as it came over the wire; one that was cut to its first rows has no text, only its values."""
     response = recording.response
     body = response["body"] if "body" in response else json.dumps(response["json"])
-    return Answer(status=response["status"], headers=MappingProxyType({}), body=(body or "").encode(), elapsed=0.0)
+    return HttpResponse(
+        status=response["status"], headers=MappingProxyType({}), body=(body or "").encode(), elapsed=0.0
+    )
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

@@ -15,7 +15,7 @@ from tests.support.scripted import asked, scripted_gateway, success
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 ATTEMPT = attempt(
     submitted_at=dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC),
@@ -41,7 +41,7 @@ class Catalogue:
         self._find = find
         self.searched: list[dict[str, Any]] = []
 
-    def __call__(self, request: Request) -> bytes:
+    def __call__(self, request: HttpRequest) -> bytes:
         """Answer."""
         if request.endpoint != "get_tickets":
             return success([])

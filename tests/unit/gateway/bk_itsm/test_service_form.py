@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.budget import Budget
 from itsm_workflow.change import Form
 from itsm_workflow.gateway.bk_itsm.form import FAST_APPROVAL
@@ -18,7 +18,7 @@ from tests.support.gateways import attempt, create_request
 from tests.support.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
     from tests.support.scripted import ScriptedTransport
 
@@ -37,10 +37,10 @@ class Services:
 
     def __init__(self, *fields: dict[str, Any]) -> None:
         self.fields = [field("title", required=True), *fields]
-        self.answer: bytes | Answer | None = None
+        self.answer: bytes | HttpResponse | None = None
 
-    def __call__(self, request: Request) -> bytes | Answer:
-        """Answer."""
+    def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
+        """HttpResponse."""
         if request.endpoint == "create_ticket":
             return refusal(3900003)
         return self.answer or success({"name": "n", "fields": self.fields})
@@ -296,10 +296,10 @@ class TestAsking:
             pytest.param(success({"name": "n"}), id="no fields"),
             pytest.param(success({"name": "n", "fields": [{"key": 5}]}), id="a field without a key"),
             pytest.param(b"<html>", id="a page"),
-            pytest.param(Answer(status=503, headers={}, body=b"", elapsed=0.0), id="absent"),
+            pytest.param(HttpResponse(status=503, headers={}, body=b"", elapsed=0.0), id="absent"),
         ],
     )
-    def test_a_list_that_is_not_shown_blocks_nothing(self, answer: bytes | Answer) -> None:
+    def test_a_list_that_is_not_shown_blocks_nothing(self, answer: bytes | HttpResponse) -> None:
         """Nor is it asked for at each filing; after a minute it is asked for again."""
         clock, services = ManualClock(), Services(field("why", required=True))
         services.answer = answer

@@ -14,7 +14,7 @@ from tests.support.gateways import create_request
 from tests.support.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
     from tests.support.scripted import ScriptedTransport
 
@@ -30,7 +30,7 @@ class Catalogue:
         self.code: int | str = 3900004
         self.down = False
 
-    def __call__(self, request: Request) -> bytes:
+    def __call__(self, request: HttpRequest) -> bytes:
         """Answer."""
         if request.endpoint == "create_ticket" or self.down:
             return refusal(self.code)

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from itsm_workflow.bkapi.call_log import CallLog
-from itsm_workflow.bkapi.transport import Answer
+from itsm_workflow.bkapi.transport import HttpResponse
 from itsm_workflow.change import Form
 from itsm_workflow.errors import GatewayRefused, ServiceNotFound
 from itsm_workflow.gateway.bk_itsm.form import check_form
@@ -25,7 +25,7 @@ from tests.support.scripted import URL, refusal, scripted_client, scripted_gatew
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
 
 LONG = "x" * 9999
 WORD, TEXT = 64, 200
@@ -80,7 +80,7 @@ def test_a_decision() -> None:
 def test_a_look_at_a_ticket() -> None:
     """The word of its status, of the page and of the result, and who ended it."""
 
-    def answer(request: Request) -> bytes:
+    def answer(request: HttpRequest) -> bytes:
         if request.endpoint == "ticket_approval_result":
             url = "http://itsm.example.com/#/ticket/detail?id=7"
             row = {"sn": ticket().sn, "ticket_url": url, "current_status": LONG, "approve_result": False}
@@ -107,7 +107,9 @@ def test_a_refusal() -> None:
 def test_the_gateways_id_of_a_call() -> None:
     """It is the gateway's word, so that it may be anything."""
     log = CallLog(endpoint=endpoint(), request_id="r", secrets=[Secret("canary-secret")])
-    log.answered(Answer(status=200, headers=MappingProxyType({"x-bkapi-request-id": LONG}), body=b"", elapsed=0.0))
+    log.answered(
+        HttpResponse(status=200, headers=MappingProxyType({"x-bkapi-request-id": LONG}), body=b"", elapsed=0.0)
+    )
 
     assert len(log.gateway_request_id) == WORD
 
@@ -158,8 +160,8 @@ def test_what_differs_of_a_ticket() -> None:
     assert max(map(len, (*found.differences, *found.unseen))) < 300
 
 
-def answer_with(request: Request, page: dict[str, Any]) -> bytes:
-    """Answer a search with the row of a page, and the rest with the page."""
+def answer_with(request: HttpRequest, page: dict[str, Any]) -> bytes:
+    """HttpResponse a search with the row of a page, and the rest with the page."""
     if request.endpoint == "get_tickets":
         return success({"count": 1, "total_page": 1, "items": [page]})
     return success([] if request.endpoint == "get_services" else page)

@@ -15,7 +15,7 @@ from tests.support.gateways import create_request, ticket
 from tests.support.scripted import asked, refusal, scripted_gateway, success
 
 if TYPE_CHECKING:
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 TICKET = ticket()
@@ -60,7 +60,7 @@ class Server:
         self.answers = {**usual, **answers}
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def __call__(self, request: Request) -> bytes:
+    def __call__(self, request: HttpRequest) -> bytes:
         """Answer."""
         self.asked.append((request.endpoint, asked(request)))
         answer = self.answers[request.endpoint]
@@ -154,7 +154,7 @@ def test_a_log_is_asked_for_with_the_forms_that_were_filled_in() -> None:
 def test_why_it_rests() -> None:
     """In words, once calls in a row were not answered; before, an empty text."""
 
-    def fail(_: Request) -> bytes:
+    def fail(_: HttpRequest) -> bytes:
         raise GatewayTimeout("no answer", endpoint="get_ticket_info")
 
     gateway, _ = scripted_gateway(fail, breaker_failures=1)
@@ -305,7 +305,7 @@ class TestWithdrawal:
         """It may have been withdrawn."""
         server = Server()
 
-        def answer(request: Request) -> bytes:
+        def answer(request: HttpRequest) -> bytes:
             if request.endpoint == "operate_ticket":
                 raise GatewayTimeout("no answer", endpoint="operate_ticket")
             return server(request)

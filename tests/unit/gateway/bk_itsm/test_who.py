@@ -13,7 +13,7 @@ from tests.support.scripted import asked, refusal, scripted_gateway, success
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itsm_workflow.bkapi.transport import Request
+    from itsm_workflow.bkapi.transport import HttpRequest
     from itsm_workflow.gateway.bk_itsm.adapter import BkItsmGateway
 
 ACTS: dict[str, tuple[str, str, Callable[[BkItsmGateway], object]]] = {
@@ -24,7 +24,7 @@ ACTS: dict[str, tuple[str, str, Callable[[BkItsmGateway], object]]] = {
 }
 
 
-def page(status: str) -> Callable[[Request], bytes]:
+def page(status: str) -> Callable[[HttpRequest], bytes]:
     """Return a server that shows the ticket with this status, and does whatever is asked; what it resumed then runs."""
     shown = {
         "id": int(ticket().id),
@@ -38,7 +38,7 @@ def page(status: str) -> Callable[[Request], bytes]:
         "fields": [],
     }
 
-    def answer(request: Request) -> bytes:
+    def answer(request: HttpRequest) -> bytes:
         if request.endpoint == "operate_ticket" and asked(request)["action_type"] == "UNSUSPEND":
             shown["current_status"] = "RUNNING"
         return success(shown if request.endpoint == "get_ticket_info" else [])
