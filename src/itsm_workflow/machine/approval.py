@@ -11,7 +11,9 @@ from itsm_workflow.machine.approval_rule import ApprovalPolicy
 from itsm_workflow.machine.definition import Roles, Transition, WorkflowDefinition, waits_for_a_person
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from itsm_workflow.machine.definition import DueRule
 
 
 class State(enum.StrEnum):
@@ -179,25 +181,66 @@ def approval_table(
     # fmt: on
 
 
-def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
-    """Return the collector workflow with a rule of approval of one's own."""
+def approval_workflow(
+    name: str,
+    *,
+    states: type[enum.StrEnum],
+    roles: Roles,
+    transitions: Iterable[Transition] = (),
+    version: int = 1,
+    initial: enum.StrEnum | None = None,
+    approval: ApprovalPolicy = ApprovalPolicy(),  # noqa: B008 - frozen
+    grants: Mapping[enum.StrEnum, bool] | None = None,
+    due_rules: Mapping[enum.StrEnum, DueRule] | None = None,
+    labels: Mapping[enum.StrEnum, Mapping[str, str]] | None = None,
+    effects: Mapping[enum.StrEnum, tuple[str, ...]] | None = None,
+) -> WorkflowDefinition:
+    """Return a workflow that waits for an approval ticket, and goes on by the host's own transitions.
+
+    The states that no transition leaves are final. A state of the approval falls due as the shipped workflow's does;
+    any other waits for a person, unless ``due_rules`` has a rule for it.
+
+    Args:
+        name: The name that is stored with each change; lower_snake.
+        states: The enum of all states.
+        roles: Which states play the parts of the approval.
+        transitions: The host's own transitions, after those of the approval.
+        version: See `WorkflowDefinition`.
+        initial: The state of a draft; by default the enum's first.
+        approval: The rule by which a ticket counts as approved.
+        grants: See `WorkflowDefinition`.
+        due_rules: When a change in a state of the host's own falls due.
+        labels: See `WorkflowDefinition`.
+        effects: See `WorkflowDefinition`.
+
+    Raises:
+        TypeError: An argument has another type.
+        DefinitionError: The table contradicts itself; the message names the culprit.
+    """
+    first = next(iter(states)) if initial is None else initial
+    rows = (*approval_table(states, first, roles), *transitions)
+    left = {source for row in rows if row.dest is not None for source in row.sources if source is not row.dest}
+    rules: dict[enum.StrEnum, DueRule] = {state: waits_for_a_person for state in states if state in left}
+    rules |= {roles.asking: due.asking_due, roles.waiting: due.waiting_due, roles.undelivered: due.undelivered_due}
     return WorkflowDefinition(
-        name="collector_change",
-        version=1,
-        states=State,
-        initial=State.DRAFT,
-        final=frozenset({State.APPROVED, State.REJECTED}),
-        roles=COLLECTOR_ROLES,
-        transitions=approval_table(State, State.DRAFT, COLLECTOR_ROLES),
+        name=name,
+        version=version,
+        states=states,
+        initial=first,
+        final=frozenset(states) - left,
+        roles=roles,
+        transitions=rows,
         approval=approval,
-        due={
-            State.DRAFT: waits_for_a_person,
-            State.APPLYING: due.asking_due,
-            State.PENDING: due.waiting_due,
-            State.FAILED_CALLBACK: due.undelivered_due,
-        },
-        labels=LABELS,
+        grants=grants or {},
+        due=rules | dict(due_rules or {}),
+        labels=labels or {},
+        effects=effects or {},
     )
+
+
+def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
+    """Return the collector's workflow with another rule of approval."""
+    return approval_workflow("collector_change", states=State, roles=COLLECTOR_ROLES, approval=approval, labels=LABELS)
 
 
 COLLECTOR_CHANGE = collector_change()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import enum
     from collections.abc import Callable, Mapping
 
+    from transitions import Machine
+
     from itsm_workflow.change import Attempt, ChangeRequest, Ticket
     from itsm_workflow.policy import Policy
 
@@ -198,6 +200,24 @@ class WorkflowDefinition:
     def evidence_types(self) -> Mapping[str, type]:
         """All evidence types of the table by class name."""
         return {kind.__name__: kind for row in self.transitions for kind in row.evidence_types}
+
+    def machine(self, kind: type[Machine] | None = None) -> Machine:
+        """Return a new `transitions.Machine` of the table, for the tools that work on one.
+
+        The machine is its own first model, as `transitions` has it, and its triggers take the `Facts` of a firing:
+        ``machine.submit(facts)``. It stores nothing: a change moves through `Workflow` alone. With the diagram
+        extension of `transitions` it draws the table::
+
+            from transitions.extensions import GraphMachine
+
+            print(COLLECTOR_CHANGE.machine(GraphMachine).get_graph().source)
+
+        Args:
+            kind: The class of the machine; `transitions.Machine` by default.
+        """
+        from itsm_workflow.machine.engine import machine_of  # noqa: PLC0415 - the engine imports this module
+
+        return machine_of(self, kind)
 
     def rows(self, state: str, trigger: str) -> tuple[Transition, ...]:
         """Return the rows for one trigger in one state."""

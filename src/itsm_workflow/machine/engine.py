@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from transitions import Machine, MachineError
+from transitions import Machine, MachineError, State
 
 from itsm_workflow.change import ChangeRequest, Entry
 from itsm_workflow.errors import TransitionRefused
@@ -186,23 +187,61 @@ def _machine(definition: WorkflowDefinition) -> Machine:
     return machine
 
 
+class _SilentState(State):
+    """A state without callbacks: entering or leaving it writes no line to the host's log."""
+
+    def enter(self, event_data: object) -> None:
+        """Do nothing."""
+
+    def exit(self, event_data: object) -> None:
+        """Do nothing."""
+
+
+class _SilentMachine(Machine):
+    state_cls = _SilentState
+
+
 def _built(definition: WorkflowDefinition) -> Machine:
-    machine = Machine(
-        model=None,
-        states=[state.value for state in definition.states],
-        initial=definition.initial.value,
-        auto_transitions=False,
-        queued=False,
-        send_event=False,
-    )
+    return _filled(_SilentMachine(model=None, **_options(definition)), definition, partial(_condition, definition.name))
+
+
+def machine_of(definition: WorkflowDefinition, kind: type[Machine] | None) -> Machine:
+    """Return a new machine of the definition's table, see `WorkflowDefinition.machine`."""
+    return _filled((kind or Machine)(**_options(definition)), definition, _guard_alone)
+
+
+def _options(definition: WorkflowDefinition) -> dict[str, Any]:
+    states = [state.value for state in definition.states]
+    return {
+        "states": states,
+        "initial": definition.initial.value,
+        "auto_transitions": False,
+        "queued": False,
+        "send_event": False,
+    }
+
+
+def _filled(
+    machine: Machine, definition: WorkflowDefinition, condition: Callable[[Transition], Callable[..., bool]]
+) -> Machine:
     for row in definition.transitions:
         machine.add_transition(
             row.trigger.value,
             [source.value for source in row.sources],
             None if row.dest is None else row.dest.value,
-            conditions=[_condition(definition.name, row)],
+            conditions=[condition(row)],
         )
     return machine
+
+
+def _guard_alone(row: Transition) -> Callable[..., bool]:
+    """Return the row's evidence type and guard as a condition of `transitions`, by the guard's name."""
+
+    def holds(facts: Facts) -> bool:
+        return isinstance(facts.evidence, row.evidence_types) and row.guard(facts) is None
+
+    holds.__name__ = getattr(row.guard, "__name__", type(row.guard).__name__)
+    return holds
 
 
 def _condition(workflow: str, row: Transition) -> Callable[[_Token, Facts], Any]:
