@@ -1,1 +1,1 @@
-"""The gateway port, which any ticket system can implement, and BK-ITSM 2 behind it."""
+"""The gateway port, which any ticket system can implement, and the adapter for BK-ITSM 2."""

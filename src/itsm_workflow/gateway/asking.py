@@ -1,7 +1,7 @@
-"""How the library asks a gateway, whatever it is: a mistake of its own means that the question was not answered.
+"""Calls to a gateway of any kind, with errors in the gateway's own code turned into `GatewayMistake`.
 
-Only `StorageUnavailable` passes, and what ends the process. Anything else that is no `GatewayError` is told as a
-`GatewayMistake`, which is one, so that no change is lost and no pass ends because of it.
+A `GatewayError` and a `StorageUnavailable` are raised unchanged, and so is an exception that ends the process. Any
+other exception becomes a `GatewayMistake`, which is a `GatewayError`, so that it does not end a pass or lose a change.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer, CreateRequest, TicketGateway
     from itsm_workflow.machine.evidence import Snapshot
 
-    Tell = Callable[[GatewayError], object]
+    Notify = Callable[[GatewayError], object]
 
 T = TypeVar("T")
 
 
 def asked(endpoint: str, ask: Callable[[], T]) -> T:
-    """Return what a gateway answers.
+    """Call a gateway and return its answer.
 
     Args:
-        endpoint: What it is asked for, for the message.
-        ask: Asks it, and checks what it answers.
+        endpoint: The name of the call, for the error message.
+        ask: Calls the gateway and checks its answer.
 
     Raises:
-        GatewayError: It could not be asked, or its own code failed.
+        GatewayError: The gateway could not be asked, or its own code failed.
     """
     try:
         return ask()
@@ -63,12 +63,12 @@ def asked(endpoint: str, ask: Callable[[], T]) -> T:
 def read_ticket(
     gateway: TicketGateway, ticket: Ticket, change: ChangeRequest, *, decision_field: str | None, skew: dt.timedelta
 ) -> Snapshot:
-    """Return what a gateway says of a change's ticket, compared with what was sent if the gateway can compare.
+    """Return a snapshot of a change's ticket, compared with what was sent if the gateway can compare.
 
-    What differs of a ticket that an operator bound was shown to the operator then, and is not looked for again.
+    A ticket that an operator bound is not compared again, since the operator has already seen its differences.
 
     Raises:
-        GatewayError: It could not be asked, or its own code failed.
+        GatewayError: The gateway could not be asked, or its own code failed.
     """
 
     def read() -> Snapshot:
@@ -80,74 +80,74 @@ def read_ticket(
     return asked("read", read)
 
 
-def created(gateway: TicketGateway, request: CreateRequest, shows: PageRule, tell: Tell) -> CreateAnswer:
-    """Send a request, and return what came of it; unknown if the gateway raised, since something may have been sent.
+def created(gateway: TicketGateway, request: CreateRequest, shows: PageRule, notify: Notify) -> CreateAnswer:
+    """Send a request and return the result; unknown if the gateway raised, since the request may have been sent.
 
-    Of what it raised only the type is told: its text may quote our credential.
+    Observers are notified of the exception's type only: its text may quote the credential.
     """
     try:
         answer = gateway.create(request)
     except StorageUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - a gateway may be made by anybody
+    except Exception as error:  # noqa: BLE001 - a gateway of another author may raise anything
         kind = type(error).__name__
     else:
         return checked_answer(answer, shows)
     mistake = GatewayMistake(f"the gateway's own code failed with a {kind}", endpoint="create_ticket")
-    tell(mistake)
+    notify(mistake)
     return Unknown(problem=describe(mistake))
 
 
-def bounded(gateway: TicketGateway, budget: Budget, tell: Tell) -> TicketGateway:
-    """Return the gateway with all its calls bound to a budget; as it is if it has no budgets, or fails to take one."""
+def bounded(gateway: TicketGateway, budget: Budget, notify: Notify) -> TicketGateway:
+    """Return the gateway with all its calls bounded by a budget; unchanged if it does not support one or fails."""
     if not isinstance(gateway, SupportsBudget):
         return gateway
     try:
         return asked("within", lambda: _checked_gateway(gateway.within(budget)))
     except GatewayError as error:
-        tell(error)
+        notify(error)
         return gateway
 
 
 def refused_by_service(
-    gateway: TicketGateway, form: Form, service: str, budget: Budget, tell: Tell
+    gateway: TicketGateway, form: Form, service: str, budget: Budget, notify: Notify
 ) -> Sequence[tuple[str, str, str]]:
-    """Return what the service that a form is for forbids in it; nothing if the gateway cannot tell, or fails to."""
+    """Return the problems of a form by the rules of its service; none if the gateway cannot check them or fails."""
     if not isinstance(gateway, SupportsServiceForm):
         return ()
-    asks = bounded(gateway, budget, tell)
+    asks = bounded(gateway, budget, notify)
     if not isinstance(asks, SupportsServiceForm):
         return ()
     try:
         return asked("check_service_form", lambda: checked_problems(asks.check_service_form(form, service)))
     except GatewayError as error:
-        tell(error)
+        notify(error)
         return ()
 
 
-def time_of(gateway: TicketGateway, tell: Tell) -> dt.datetime | None:
-    """Return the time by the gateway's clock, or None if it shows none."""
+def time_of(gateway: TicketGateway, notify: Notify) -> dt.datetime | None:
+    """Return the time of the gateway's clock, or None if the gateway does not show it."""
     if not isinstance(gateway, SupportsTime):
         return None
     try:
         return asked("time", lambda: checked_time(gateway.time()))
     except GatewayError as error:
-        tell(error)
+        notify(error)
         return None
 
 
-def resting(gateway: TicketGateway, tell: Tell) -> str:
-    """Return why the gateway would not be asked now; empty if it would be, or fails to say."""
+def resting(gateway: TicketGateway, notify: Notify) -> str:
+    """Return the reason why the gateway cannot be asked now; empty if it can be, or if the check fails."""
     if not isinstance(gateway, SupportsRest):
         return ""
     try:
         return asked("resting", lambda: checked_resting(gateway.resting()))
     except GatewayError as error:
-        tell(error)
+        notify(error)
         return ""
 
 
 def _checked_gateway(gateway: TicketGateway) -> TicketGateway:
     if hasattr(gateway, "create"):
         return gateway
-    raise GatewayMistake(f"a {type(gateway).__name__} is no gateway", endpoint="within")
+    raise GatewayMistake(f"a {type(gateway).__name__} is not a gateway: it has no create()", endpoint="within")

@@ -1,8 +1,8 @@
-"""What a gateway answers, checked where it enters the library, whatever gateway it is.
+"""The checks of every gateway's answers, where they enter the library.
 
-An identity that cannot be one (an id, a number) makes the answer unusable: a create is then unknown, a look-up or a
-read is to be repeated. An optional text that cannot be stored or shown is cleaned, an address that may not be shown is
-dropped: the ticket is as good without it.
+An id or a number that is not valid makes the answer unusable: a create is then unknown, and a look-up or a read must be
+repeated. An optional text that cannot be stored or shown is cleaned. An address that may not be shown is dropped. The
+ticket is usable without either.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer
 
 PageRule: TypeAlias = Callable[[str], bool]
-"""Tells whether ticket pages on a host may be shown."""
+"""Returns whether ticket pages on a host may be shown."""
 
 MOST_DECIDERS = 20
-"""So many decisions of one ticket are kept."""
+"""The largest number of decisions that is kept of one ticket."""
 
 GATEWAY_NAME = "1 to 64 of the letters A to Z and a to z, the digits, and _ - ."
-"""How the name of a gateway is written; a colon stands behind it in the text that is unique of a ticket."""
+"""The form of a gateway's name. A colon follows the name in the unique text of a ticket, so it has no colon."""
 
 _NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _ID = re.compile(r"[1-9][0-9]{0,31}")
 _SN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _PROBLEM = 3
 _MAX_URL, _MAX_WORD, _MAX_TEXT, _MAX_SERVICE = 2048, 64, 500, 200
-_NEVER = frozenset(" \"'<>\\`^{|}")  # no address holds these unescaped, and pages break at them
+_NEVER = frozenset(" \"'<>\\`^{|}")  # a valid address contains them only escaped, and they break a page
 _FLAG, _RESULT = (bool, type(None)), (TicketStatus, type(None))
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "status": (TicketStatus,),
@@ -67,11 +67,11 @@ def any_host(_host: str) -> bool:
 
 
 def page_url(url: object, shows: PageRule) -> str:
-    """Return an address if a browser may be sent there, else an empty text.
+    """Return an address if a browser may be sent there, else an empty string.
 
     Args:
-        url: What the gateway named.
-        shows: Tells which hosts are allowed.
+        url: The address that the gateway returned.
+        shows: Returns whether a host is allowed.
     """
     if not isinstance(url, str) or len(url) > _MAX_URL or not url.isprintable() or set(url) & _NEVER:
         return ""
@@ -86,55 +86,53 @@ def page_url(url: object, shows: PageRule) -> str:
 
 
 def is_gateway_name(name: object) -> bool:
-    """Tell whether a gateway can have that name."""
+    """Return whether a name is valid for a gateway."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def checked_service(service: object) -> str:
-    """Return the service that a gateway files with.
+    """Return the service with which a gateway files tickets.
 
     Raises:
-        GatewayProtocolError: It is not plain text.
+        GatewayProtocolError: The service is not plain text.
     """
     if isinstance(service, str) and 0 < len(service) <= _MAX_SERVICE and not any(map(steers, service)):
         return service
-    raise GatewayProtocolError("the gateway names its service by something that is not plain text", endpoint="service")
+    raise GatewayProtocolError("the gateway returned a service that is not plain text", endpoint="service")
 
 
 def checked_problems(problems: object) -> tuple[tuple[str, str, str], ...]:
-    """Return what a gateway finds wrong with a form.
+    """Return the problems that a gateway found in a form.
 
     Raises:
-        GatewayMistake: It is no list of a field, a value and a rule each, all of them text.
+        GatewayMistake: The answer is not a list of triples of field, value and rule, all of them text.
     """
     found = tuple(problems) if isinstance(problems, list | tuple) else (None,)
     if all(isinstance(one, tuple) and len(one) == _PROBLEM and all(type(each) is str for each in one) for one in found):
         return found
-    raise GatewayMistake("what is wrong with a form is a field, a value and a rule each", endpoint="check_service_form")
+    raise GatewayMistake("a problem of a form must be a tuple of field, value and rule", endpoint="check_service_form")
 
 
 def checked_answer(answer: object, shows: PageRule) -> CreateAnswer:
-    """Return what came of a create. Never raises: something was sent, and what is not proven is unknown."""
+    """Return the result of a create. Never raises: the request was sent, and a result without proof is unknown."""
     if isinstance(answer, Created):
         wrong = _wrong_identity(answer.id, answer.sn)
         if wrong:
-            return Unknown(problem=f"the gateway answered with a ticket, and {wrong}")
+            return Unknown(problem=f"the gateway answered with a ticket, but {wrong}")
         return attrs.evolve(answer, url=page_url(answer.url, shows))
     if isinstance(answer, NotSent | Unknown):
         return attrs.evolve(answer, problem=_words(answer.problem))
     if isinstance(answer, Refused) and type(answer.remote_code) is int:
         return attrs.evolve(answer, message=_words(answer.message))
-    return Unknown(problem=f"the gateway answered a create with a {type(answer).__name__} that is no answer to it")
+    return Unknown(problem=f"the gateway answered a create with a {type(answer).__name__}, which is not a valid answer")
 
 
 def checked_found(found: object, shows: PageRule) -> tuple[FoundTicket, ...]:
-    """Return the tickets that a look-up brought.
-
-    A stranger's ticket that cannot be one is left out.
+    """Return the tickets that a look-up found. A row that is not valid is left out if it does not carry our key.
 
     Raises:
-        GatewayProtocolError: So is one that carries our key: whether there is a ticket must be looked up again. Or it
-            is no list of tickets, which is not "none".
+        GatewayProtocolError: A row that carries our key is not valid, so the look-up must be repeated. Or the answer is
+            not a list of tickets, which does not mean that no ticket exists.
     """
     rows = []
     for row in _listed(found, "look_up"):
@@ -142,18 +140,18 @@ def checked_found(found: object, shows: PageRule) -> tuple[FoundTicket, ...]:
         if not wrong and isinstance(row, FoundTicket):
             rows.append(_shown_ticket(row, shows))
         elif not isinstance(row, FoundTicket) or row.key != "":
-            raise GatewayProtocolError(f"a ticket that a look-up brought cannot be used: {wrong}", endpoint="look_up")
+            raise GatewayProtocolError(f"a ticket that the look-up found cannot be used: {wrong}", endpoint="look_up")
     return tuple(rows)
 
 
 def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-    """Return the results that are about our tickets and are results; a ticket without one is read on its own.
+    """Return the valid results of our tickets. The caller reads a ticket without a result separately.
 
     Raises:
-        GatewayMistake: They are no mapping.
+        GatewayMistake: The results are not a mapping.
     """
     if not isinstance(results, Mapping):
-        raise GatewayMistake(f"a {type(results).__name__} is no mapping of results", endpoint="results")
+        raise GatewayMistake(f"a {type(results).__name__} is not a mapping of results", endpoint="results")
     ours = {ticket.id: ticket for ticket in tickets}
     return {
         key: attrs.evolve(row, sn=ours[key].sn, word=clean(row.word, limit=_MAX_WORD), closed_by=clean(row.closed_by))
@@ -163,10 +161,10 @@ def checked_results(results: object, tickets: Sequence[Ticket]) -> Mapping[str, 
 
 
 def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
-    """Return what a gateway says of a ticket.
+    """Return a gateway's snapshot of a ticket.
 
     Raises:
-        GatewayProtocolError: It is about another ticket, or is not what a snapshot holds.
+        GatewayProtocolError: The snapshot is about another ticket, or an attribute of it has the wrong type.
     """
     if not isinstance(snapshot, Snapshot):
         raise _unreadable(ticket, f"it is a {type(snapshot).__name__}")
@@ -178,7 +176,7 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
     if snapshot.seen_at.tzinfo is None:
         raise _unreadable(ticket, "its seen_at has no time zone")
     if not all(map(_is_decider, snapshot.deciders)):
-        raise _unreadable(ticket, "one of its deciders is none")
+        raise _unreadable(ticket, "one of its deciders is invalid")
     return attrs.evolve(
         snapshot,
         sn=ticket.sn,
@@ -192,69 +190,70 @@ def checked_snapshot(snapshot: object, ticket: Ticket) -> Snapshot:
 
 
 def checked_standing(answer: object, shows: PageRule) -> Standing:
-    """Return how a gateway says that a ticket stands, with the page only if it may be shown.
+    """Return a ticket's status as a gateway answered it, with the page only if it may be shown.
 
     Raises:
-        GatewayMistake: It does not say that.
+        GatewayMistake: The answer is not a status.
     """
     if isinstance(answer, Standing) and isinstance(answer.status, TicketStatus):
         return attrs.evolve(answer, iframe_url=page_url(answer.iframe_url, shows))
-    raise GatewayMistake(f"a {type(answer).__name__} does not say how a ticket stands", endpoint="standing")
+    raise GatewayMistake(f"a {type(answer).__name__} is not the status of a ticket", endpoint="standing")
 
 
 def checked_numbers(numbers: object) -> list[str]:
-    """Return the plain ones of a list of ticket numbers, each once.
+    """Return the valid numbers of a list of ticket numbers, without duplicates.
 
     Raises:
-        GatewayMistake: They are no list.
+        GatewayMistake: The numbers are not a list.
     """
     listed = _listed(numbers, "undelivered")
     return list(dict.fromkeys(one for one in listed if isinstance(one, str) and _SN.fullmatch(one)))
 
 
 def checked_withdrawal(answer: object) -> Withdrawal:
-    """Return what became of a withdrawal.
+    """Return the result of a withdrawal.
 
     Raises:
-        GatewayMistake: It does not say that: whether the ticket was withdrawn is not known.
+        GatewayMistake: The answer is not a result, so it is not known whether the ticket was withdrawn.
     """
     if isinstance(answer, Withdrawal):
         return answer
-    raise GatewayMistake(f"a {type(answer).__name__} does not say what became of a withdrawal", endpoint="withdraw")
+    raise GatewayMistake(f"a {type(answer).__name__} is not the result of a withdrawal", endpoint="withdraw")
 
 
 def checked_time(time: object) -> dt.datetime | None:
-    """Return a gateway's own time, or None if it shows none.
+    """Return a gateway's own time, or None if the gateway does not show it.
 
     Raises:
-        GatewayMistake: It is no time, or has no time zone.
+        GatewayMistake: The answer is not a time, or has no time zone.
     """
     if time is None or (isinstance(time, dt.datetime) and time.utcoffset() is not None):
         return time
-    raise GatewayMistake(f"a {type(time).__name__} is no time with a time zone", endpoint="time")
+    raise GatewayMistake(f"a {type(time).__name__} is not a time with a time zone", endpoint="time")
 
 
 def checked_resting(why: object) -> str:
-    """Return why a gateway rests; empty if it does not.
+    """Return the reason why a gateway sends no calls for a while; empty if it sends them.
 
     Raises:
-        GatewayMistake: It is not text.
+        GatewayMistake: The reason is not text.
     """
     if isinstance(why, str):
         return _words(why)
-    raise GatewayMistake(f"a {type(why).__name__} does not say why it rests", endpoint="resting")
+    raise GatewayMistake(f"a {type(why).__name__} is not text that says why the gateway rests", endpoint="resting")
 
 
 def _listed(rows: object, endpoint: str) -> Iterable[object]:
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
         return rows
-    raise GatewayMistake(f"a {type(rows).__name__} is no list", endpoint=endpoint)
+    raise GatewayMistake(f"a {type(rows).__name__} is not a list", endpoint=endpoint)
 
 
 def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
-    """Return the first decisions; of too many, each person's first with each verdict.
+    """Return the first decisions; if there are too many, the first one by each person with each verdict.
 
-    Repeats of one person must not hide the others: who approved decides whether the applicant did so alone.
+    Repeated decisions of one person must not hide the others: the list of approvers shows whether the applicant alone
+    approved.
     """
     if len(deciders) > MOST_DECIDERS:
         first: dict[tuple[str, bool | None], Decider] = {}
@@ -265,18 +264,18 @@ def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
 
 
 def _wrong_identity(ticket_id: object, sn: object) -> str:
-    """Return what is wrong with an id and a number; the message quotes neither."""
+    """Return the problem of an id or a number; the message quotes neither."""
     if not isinstance(ticket_id, str) or not _ID.fullmatch(ticket_id):
         return "its id is not a positive number as text"
     return "" if isinstance(sn, str) and _SN.fullmatch(sn) else "its number is not plain text"
 
 
-def _wrong_row(row: Any) -> str:  # noqa: ANN401 - whatever a gateway returned
+def _wrong_row(row: Any) -> str:  # noqa: ANN401 - a gateway may return anything
     if not isinstance(row, FoundTicket):
         return f"it is a {type(row).__name__}"
     parts = ((row.key, str), (row.differences, tuple), (row.unseen, tuple))
     if not all(isinstance(value, kind) for value, kind in parts):
-        return "how it compares with what was sent is not shown"
+        return "its comparison with what was sent is not valid"
     return _wrong_identity(row.id, row.sn)
 
 
@@ -292,14 +291,14 @@ def _shown_ticket(row: FoundTicket, shows: PageRule) -> FoundTicket:
     )
 
 
-def _is_result(row: Any) -> bool:  # noqa: ANN401 - whatever a gateway returned
+def _is_result(row: Any) -> bool:  # noqa: ANN401 - a gateway may return anything
     if not isinstance(row, TicketResult):
         return False
     types = ((row.status, TicketStatus), (row.approve_result, bool), (row.word, str), (row.closed_by, str))
     return all(isinstance(value, kind) for value, kind in types)
 
 
-def _is_decider(one: Any) -> bool:  # noqa: ANN401 - whatever a gateway returned
+def _is_decider(one: Any) -> bool:  # noqa: ANN401 - a gateway may return anything
     if not isinstance(one, Decider):
         return False
     types = ((one.user, str), (one.approved, _FLAG), (one.remark, str), (one.at, (dt.datetime, type(None))))
@@ -319,6 +318,4 @@ def _words(text: object) -> str:
 
 
 def _unreadable(ticket: Ticket, problem: str) -> GatewayProtocolError:
-    return GatewayProtocolError(
-        f"what the gateway says of ticket {ticket.id} cannot be used: {problem}", endpoint="read"
-    )
+    return GatewayProtocolError(f"the snapshot of ticket {ticket.id} cannot be used: {problem}", endpoint="read")

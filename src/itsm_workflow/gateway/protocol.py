@@ -1,10 +1,11 @@
-"""The gateway port: what a ticket system must answer, in closed types.
+"""The gateway port: the protocols that a ticket system implements, and the closed types of its answers.
 
-A gateway never decides and never stores. Reads raise `GatewayError`; a create never raises, since every way it can end
-is one of four answers that the workflow must tell apart.
+A gateway never decides and never stores. Reads raise `GatewayError`. A create never raises: it returns one of four
+answers, and the workflow handles each of them differently.
 
-Whatever else a gateway raises, and an answer of another type than declared here, is taken for a mistake of its own, and
-told to observers as a `GatewayMistake`: the question was not answered. A create or a withdrawal is *unknown* then.
+Any other exception, and an answer of a type that is not declared here, is treated as an error in the gateway's own
+code. Observers are notified of it as a `GatewayMistake`, and the call counts as not answered. The result of such a
+create or withdrawal is *unknown*.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ def _all_sealed(headers: Mapping[str, Secret | str]) -> Mapping[str, Secret]:
 
 @attrs.frozen(kw_only=True)
 class CreateRequest:
-    """What to create.
+    """The arguments of a create.
 
     Attributes:
-        form: What was asked; already checked by `TicketGateway.check_form`.
-        attempt: Its key must travel with the ticket and be searchable; its creator is the ticket's creator.
-        callback_url: Where the gateway is asked to call back, or None; by a setting it holds our credential.
-        callback_headers: Headers that it is asked to send then; otherwise they hold our credential.
+        form: The form, which `TicketGateway.check_form` has already checked.
+        attempt: The attempt. Its key must travel with the ticket and be searchable; its creator becomes the ticket's.
+        callback_url: The address that the gateway calls back, or None. A setting decides whether it contains the
+            credential.
+        callback_headers: The headers that the gateway sends with a callback. They contain the credential if the address
+            does not.
     """
 
     form: Form
@@ -52,7 +55,7 @@ class CreateRequest:
 
 @attrs.frozen(kw_only=True)
 class Created:
-    """The gateway answered with the ticket."""
+    """The ticket that the gateway created."""
 
     id: str
     sn: str
@@ -61,9 +64,10 @@ class Created:
 
 @attrs.frozen(kw_only=True)
 class NotSent:
-    """Proven: the ticket system did not get the request. Safe to send again with the same key.
+    """Proof that the ticket system did not receive the request. A retry with the same key is safe.
 
-    No byte of it left (name lookup, connect, TLS), or a gateway in front refused it by a code of its own.
+    Either no byte was sent (name lookup, connect or TLS failed), or the API gateway in front of the ticket system
+    refused the request with a code of its own.
     """
 
     problem: str
@@ -71,7 +75,7 @@ class NotSent:
 
 @attrs.frozen(kw_only=True)
 class Refused:
-    """The ticket system itself answered no. It may still have created the ticket: one look-up decides."""
+    """A refusal by the ticket system itself. It may still have created the ticket, so a look-up decides."""
 
     remote_code: int
     message: str
@@ -79,7 +83,7 @@ class Refused:
 
 @attrs.frozen(kw_only=True)
 class Unknown:
-    """Everything else. There may be a ticket."""
+    """Any other result. The ticket may exist."""
 
     problem: str
 
@@ -89,12 +93,13 @@ CreateAnswer = Created | NotSent | Refused | Unknown
 
 @attrs.frozen(kw_only=True)
 class SentTicket:
-    """What a look-up looks for: the ticket that a create may have made.
+    """The criteria of a look-up for the ticket that a create may have made.
 
     Attributes:
         form: The form, as the create sent it.
         attempt: The attempt, with the key that travelled with the ticket.
-        made_after: The first submission, minus an allowance for the gateway's clock. A ticket made earlier is not ours.
+        made_after: The time of the first submission, minus an allowance for the gateway's clock. A ticket that was made
+            earlier does not belong to the change.
     """
 
     form: Form
@@ -103,7 +108,11 @@ class SentTicket:
 
     @classmethod
     def of(cls, change: ChangeRequest, skew: dt.timedelta) -> Self:
-        """Return what a change's create may have made, by a gateway whose clock may be that far behind ours.
+        """Return the criteria for the ticket of a change.
+
+        Args:
+            change: The change that was submitted.
+            skew: The time by which the gateway's clock may be slow.
 
         Raises:
             ValueError: The change was never submitted.
@@ -114,11 +123,11 @@ class SentTicket:
 
 @attrs.frozen(kw_only=True)
 class FoundTicket:
-    """A ticket that a look-up brought, compared with what was sent.
+    """A ticket that a look-up found, compared with what was sent.
 
     Attributes:
-        key: The attempt's key if the ticket was seen to carry it, else empty.
-        differences: The parts in which the ticket differs from what was sent, with both sides, e.g.
+        key: The attempt's key if the look-up proved that the ticket carries it, else empty.
+        differences: The parts in which the ticket differs from what was sent, with both values, e.g.
             ``approvers: sent bob, shows alice``; cleaned and capped.
         unseen: The parts that the gateway did not show, or that cannot be read.
     """
@@ -134,16 +143,16 @@ class FoundTicket:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the ticket carries the key and every part of it was seen to be what was sent."""
+        """Whether the ticket carries the key and every part of it was shown and equals what was sent."""
         return bool(self.key) and not self.differences and not self.unseen
 
 
 @attrs.frozen(kw_only=True)
 class TicketResult:
-    """One row of the results: how a ticket stands and whether it was approved.
+    """One row of the results: a ticket's status, and whether it was approved.
 
     Attributes:
-        approve_result: Means approved only together with ``status`` finished; else it says nothing.
+        approve_result: Means approved only if ``status`` is finished; otherwise it has no meaning.
     """
 
     ticket_id: str
@@ -156,7 +165,7 @@ class TicketResult:
 
 @attrs.frozen(kw_only=True)
 class Service:
-    """A service that tickets can be filed with."""
+    """A service with which tickets can be filed."""
 
     id: str
     name: str
@@ -167,21 +176,21 @@ class TicketGateway(Protocol):
     """A ticket system.
 
     Attributes:
-        name: Stored with each ticket, e.g. ``bk_itsm``: 1 to 64 of the letters A to Z and a to z, the digits, and
-            ``_``, ``-`` and ``.``. A `Workflow` refuses a gateway of any other name.
+        name: The name that is stored with each ticket, e.g. ``bk_itsm``: 1 to 64 of the letters A to Z and a to z, the
+            digits, and ``_``, ``-`` and ``.``. A `Workflow` rejects a gateway with any other name.
     """
 
     name: str
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Return every ``(field, value, rule)`` that this gateway would refuse in the form. Sends nothing."""
+        """Return a ``(field, value, rule)`` for each value that this gateway would refuse. Sends nothing."""
         ...
 
     def service(self) -> str:
-        """Return the service that a ticket would be filed with now.
+        """Return the service with which a ticket would be filed now.
 
         Raises:
-            ServiceNotFound: None is configured and none can be found.
+            ServiceNotFound: No service is configured, and none can be found.
         """
         ...
 
@@ -190,91 +199,92 @@ class TicketGateway(Protocol):
         ...
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """Send the request once, on a fresh connection, and classify what came of it. Never raises a GatewayError."""
+        """Send the request once, on a fresh connection, and classify the result. Never raises a GatewayError."""
         ...
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return what the gateway says of exactly this ticket id: its page and its result.
+        """Return a snapshot of the ticket with exactly this id: its page and its result.
 
-        The result may be a destructive read: the caller has stored its intent.
+        To read the result may be destructive: the caller has already stored its intent.
 
         Raises:
-            GatewayError: It could not be asked, or answered something else.
+            GatewayError: The gateway could not be asked, or its answer cannot be used.
         """
         ...
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id, without those that the gateway does not know. Destructive like `read`."""
+        """Return the results by ticket id; unknown tickets are left out. A destructive read, like `read`."""
         ...
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
         """Return all tickets that carry the attempt's key, each compared with what was sent.
 
-        Creator, service, title, approvers, the form's fields and the time of its making are compared, and only what
-        was sent: a value that the service adds is not a difference, nor is another spelling of the same value.
+        The gateway compares creator, service, title, approvers, the form's fields and the time of creation. It
+        compares only what was sent: a value that the service adds is not a difference, nor is another spelling of the
+        same value.
 
         Raises:
-            GatewayError: It could not be asked; that is not "none".
+            GatewayError: The gateway could not be asked; this does not mean that no ticket exists.
         """
         ...
 
     def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return all tickets of that sn, compared in the same way; ``key`` is set on those that carry the attempt's.
+        """Return all tickets with that sn, compared in the same way; ``key`` is set on those that carry the attempt's.
 
         Raises:
-            GatewayError: It could not be asked; that is not "none".
+            GatewayError: The gateway could not be asked; this does not mean that no ticket exists.
         """
         ...
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw the ticket on behalf of its creator, and return what became of it.
+        """Withdraw the ticket on behalf of its creator, and return the result.
 
         A refusal is ``NOT_YET`` only if the ticket shows that its flow has not reached the approval. A ticket that is
-        withdrawn already is ``DONE``; one that ended otherwise is left alone, and is ``ENDED``. What is no `Withdrawal`
-        counts as ``UNKNOWN``.
+        already withdrawn is ``DONE``. A ticket that ended in another way is not changed, and is ``ENDED``. A returned
+        value that is not a `Withdrawal` counts as ``UNKNOWN``.
 
         Raises:
-            GatewayError: It was not withdrawn.
+            GatewayError: The ticket was not withdrawn.
         """
         ...
 
     def services(self) -> Sequence[Service]:
-        """Return the services that tickets can be filed with."""
+        """Return the services with which tickets can be filed."""
         ...
 
 
 @runtime_checkable
 class SupportsServiceForm(Protocol):
-    """A gateway that shows which fields the form of a service has, so that a form can be held against them."""
+    """A gateway that lists the fields of a service's form, so that a form can be checked against them."""
 
     def check_service_form(self, form: Form, service: str) -> Sequence[tuple[str, str, str]]:
-        """Return every ``(field, value, rule)`` of the form that the service would refuse, or accept and get wrong.
+        """Return a ``(field, value, rule)`` for each value that the service would refuse or process wrongly.
 
-        It may ask the ticket system, by reads alone, and is given little time for that. A list of fields that cannot be
-        read forbids nothing.
+        The gateway may ask the ticket system, by reads only, and has little time for that. If the list of fields cannot
+        be read, the form has no problems.
 
         Args:
-            form: What was asked; already checked by `TicketGateway.check_form`.
-            service: As `TicketGateway.service` returned it.
+            form: The form, which `TicketGateway.check_form` has already checked.
+            service: The service, as `TicketGateway.service` returned it.
         """
         ...
 
 
 @runtime_checkable
 class SupportsUndelivered(Protocol):
-    """A gateway that lists the callbacks it could not deliver."""
+    """A gateway that lists the tickets whose callbacks it could not deliver."""
 
     def undelivered(self) -> Sequence[str]:
-        """Return the sns of such tickets, of whatever system. Reading clears nothing."""
+        """Return the sns of those tickets, of every calling system. Reading the list does not clear it."""
         ...
 
 
 @runtime_checkable
 class SupportsTokenCheck(Protocol):
-    """A gateway that can say whether a callback's token is its own."""
+    """A gateway that can verify whether it issued a callback's token."""
 
     def verify_token(self, token: Secret) -> bool:
-        """Return whether it is. The token is not bound to a ticket, so True proves little and False something."""
+        """Return whether the gateway issued the token. True proves little, since a token is not bound to a ticket."""
         ...
 
 
@@ -296,17 +306,17 @@ class SupportsPages(Protocol):
     """A gateway whose tickets have a page that can be embedded."""
 
     def iframe_url(self, ticket: Ticket) -> str:
-        """Return the URL of that page, or an empty text if the gateway names none that may be shown.
+        """Return the URL of that page, or an empty string if the gateway has no page that may be shown.
 
         Raises:
-            GatewayError: It could not be asked.
+            GatewayError: The gateway could not be asked.
         """
         ...
 
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """How a ticket stands now: its status, and its page for embedding, empty if the gateway names none to be shown."""
+    """A ticket's current status, and its page for embedding; empty if the gateway has no page that may be shown."""
 
     status: TicketStatus
     iframe_url: str = ""
@@ -314,70 +324,70 @@ class Standing:
 
 @runtime_checkable
 class SupportsStanding(Protocol):
-    """A gateway that says how a ticket stands, without clearing anything at the ticket system as `read` may."""
+    """A gateway that can return a ticket's status without a destructive read."""
 
     def standing(self, ticket: Ticket) -> Standing:
-        """Return how exactly this ticket stands.
+        """Return the status of the ticket with exactly this id.
 
         Raises:
-            GatewayError: It could not be asked, or the number is another ticket's.
+            GatewayError: The gateway could not be asked, or the number belongs to another ticket.
         """
         ...
 
 
 @runtime_checkable
 class SupportsComparison(Protocol):
-    """A gateway that compares a ticket that ended with what was sent once more.
+    """A gateway that compares an ended ticket with what was sent once more.
 
-    An id and a number say little of themselves: a test system, or one that was restored, has tickets of the same.
+    An id and a number are not enough: a test system, or a restored one, has tickets with the same id and number.
     """
 
     def comparing(self, sent: SentTicket) -> TicketGateway:
-        """Return the same gateway, whose `read` shows the ``differences`` of a ticket that ended.
+        """Return the same gateway with a `read` that fills in the ``differences`` of an ended ticket.
 
-        Compared is what makes the ticket this one: its title, its creator and its service. Not its other fields, since
-        those who decide about a ticket may change them.
+        The gateway compares what identifies the ticket: its title, its creator and its service. It does not compare the
+        other fields, since approvers may change them.
         """
         ...
 
 
 @runtime_checkable
 class SupportsBudget(Protocol):
-    """A gateway that can bound the time of several calls together."""
+    """A gateway that can bound the total time of several calls."""
 
     def within(self, budget: Budget) -> TicketGateway:
-        """Return the same gateway, all of whose calls together end with the budget.
+        """Return the same gateway, with all its calls bounded by one budget.
 
-        Once it is used up, a read raises `GatewayNotAsked`, and a create returns `NotSent`. What a call that was begun
-        may still take is cut to what is left, so a create that must not be cut short is begun only while enough is
-        left.
+        Once the budget is used up, a read raises `GatewayNotAsked`, and a create returns `NotSent`. A call that has
+        begun may use only the time that is left. So a create, which must not be cut short, begins only while enough
+        time is left.
         """
         ...
 
 
 @runtime_checkable
 class SupportsRest(Protocol):
-    """A gateway that is left alone for a while when several calls in a row were not answered.
+    """A gateway that sends no calls for a while after several calls in a row were not answered.
 
-    Meanwhile a read raises `GatewayNotAsked`, and a create returns `NotSent`.
+    During that time a read raises `GatewayNotAsked`, and a create returns `NotSent`.
     """
 
     def resting(self) -> str:
-        """Return why tickets would not be read now, in words for people; empty: they would be. Asks nothing."""
+        """Return the reason why tickets cannot be read now, for people; empty if they can. Sends nothing."""
         ...
 
 
 @runtime_checkable
 class SupportsTime(Protocol):
-    """A gateway whose answers show its own clock, which is independent of the clocks of our machines."""
+    """A gateway whose answers show its own clock, which is independent of the clocks of the host's machines."""
 
     def time(self) -> dt.datetime | None:
-        """Return the gateway's time, or None if no answer has shown one yet. Asks nothing."""
+        """Return the gateway's time, or None if no answer has shown it yet. Sends nothing."""
         ...
 
 
 @runtime_checkable
 class CarriesSettings(Protocol):
-    """A gateway that was made from settings; a workflow takes the callback's address and the key prefix from there."""
+    """A gateway that was built from settings. A workflow takes the callback's address and the key prefix from them."""
 
     settings: Settings

@@ -112,7 +112,7 @@ def test_a_ticket_of_another_gateway_is_not_asked_about(office: Office) -> None:
 def test_an_answer_that_is_no_standing_is_a_mistake_of_the_gateway() -> None:
     """A gateway of a host's own may return anything."""
     for answer in ("suspended", Standing(status="suspended"), None):  # type: ignore[arg-type]  # on purpose
-        with pytest.raises(GatewayMistake, match="does not say how a ticket stands"):
+        with pytest.raises(GatewayMistake, match="is not the status of a ticket"):
             asked_gateway("standing", lambda answer=answer: checked_standing(answer, lambda _: True))  # type: ignore[misc]  # bound early
     shown = checked_standing(Standing(status=TicketStatus.RUNNING, iframe_url="javascript:x"), lambda _: True)
     assert shown == Standing(status=TicketStatus.RUNNING)

@@ -48,8 +48,8 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 def no_troubles(error: GatewayError) -> None:
-    """Stand for a teller of which nothing is expected."""
-    pytest.fail(f"told of {error}")
+    """Fail the test, since no error is expected."""
+    pytest.fail(f"notified of {error}")
 
 
 @pytest.mark.parametrize("error", [TIMEOUT, LOCKED])
@@ -109,7 +109,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("read", "said"),
         [
-            (lambda *_, **__: None, "read: what the gateway says of ticket 7"),
+            (lambda *_, **__: None, "read: the snapshot of ticket 7"),
             (raising(KeyError()), "read: the gateway's"),
         ],
     )
@@ -187,9 +187,9 @@ class TestWhatIsOptional:
                 (name, raising(KeyError("k")), "the gateway's own code failed")
                 for name in ("within", "time", "resting")
             ),
-            ("within", lambda *_: 7, "a int is no gateway"),
-            ("time", lambda *_: 7, "a int is no time"),
-            ("resting", lambda *_: 7, "a int does not say why"),
+            ("within", lambda *_: 7, "a int is not a gateway"),
+            ("time", lambda *_: 7, "a int is not a time"),
+            ("resting", lambda *_: 7, "a int is not text"),
         ],
     )
     def test_it_fails(self, name: str, method: Callable[..., Any], said: str) -> None:

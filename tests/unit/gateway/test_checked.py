@@ -54,7 +54,7 @@ def named(*hosts: str) -> PageRule:
 
 
 def row(**given: Any) -> FoundTicket:
-    """Return a ticket that a look-up brought, and that is what was sent."""
+    """Return a ticket that a look-up found, and that equals what was sent."""
     usual: dict[str, Any] = {"id": "7", "sn": "REQ7", "url": GOOD, "title": "t", "creator": "alice", "key": "K1"}
     return FoundTicket(**{**usual, "differences": (), "unseen": (), **given})
 
@@ -166,7 +166,7 @@ class TestCreate:
         answer = checked_answer(Created(id=ticket_id, sn="REQ7", url=GOOD), any_host)
 
         assert answer == Unknown(
-            problem="the gateway answered with a ticket, and its id is not a positive number as text"
+            problem="the gateway answered with a ticket, but its id is not a positive number as text"
         )
 
     @pytest.mark.parametrize("sn", NO_SNS)
@@ -174,7 +174,7 @@ class TestCreate:
         """The same."""
         answer = checked_answer(Created(id="7", sn=sn, url=GOOD), any_host)
 
-        assert answer == Unknown(problem="the gateway answered with a ticket, and its number is not plain text")
+        assert answer == Unknown(problem="the gateway answered with a ticket, but its number is not plain text")
 
     @pytest.mark.parametrize("url", [None, 7, EVIL, "javascript:alert(1)", "https://evil.example.org/"])
     def test_an_address_that_may_not_be_shown_is_dropped(self, url: Any) -> None:  # noqa: ANN401 - anything
@@ -261,9 +261,9 @@ class TestLookUp:
 @pytest.mark.parametrize("rows", [None, 5, "REQ7", b"7", {"7": 7}])
 def test_what_is_no_list_is_refused(rows: object) -> None:
     """It is not an empty one: the question was not answered."""
-    with pytest.raises(GatewayMistake, match=rf"look_up: a {type(rows).__name__} is no list"):
+    with pytest.raises(GatewayMistake, match=rf"look_up: a {type(rows).__name__} is not a list"):
         checked_found(rows, any_host)
-    with pytest.raises(GatewayMistake, match=rf"undelivered: a {type(rows).__name__} is no list"):
+    with pytest.raises(GatewayMistake, match=rf"undelivered: a {type(rows).__name__} is not a list"):
         checked_numbers(rows)
 
 
@@ -289,10 +289,10 @@ class TestReading:
             ({"seen_at": "now"}, "its seen_at is a str"),
             ({"seen_at": dt.datetime(2026, 1, 1)}, "its seen_at has no time zone"),  # noqa: DTZ001 - what is wrong with it
             ({"deciders": [Decider(user="bob")]}, "its deciders is a list"),
-            ({"deciders": ("bob",)}, "one of its deciders is none"),
-            ({"deciders": (Decider(user=7),)}, "one of its deciders is none"),  # type: ignore[arg-type]  # wrong on purpose
-            ({"deciders": (Decider(user="bob", approved="true"),)}, "one of its deciders is none"),  # type: ignore[arg-type]  # the same
-            ({"deciders": (Decider(user="bob", at=dt.datetime(2026, 1, 1)),)}, "one of its deciders is none"),  # noqa: DTZ001 - the same
+            ({"deciders": ("bob",)}, "one of its deciders is invalid"),
+            ({"deciders": (Decider(user=7),)}, "one of its deciders is invalid"),  # type: ignore[arg-type]  # wrong on purpose
+            ({"deciders": (Decider(user="bob", approved="true"),)}, "one of its deciders is invalid"),  # type: ignore[arg-type]  # the same
+            ({"deciders": (Decider(user="bob", at=dt.datetime(2026, 1, 1)),)}, "one of its deciders is invalid"),  # noqa: DTZ001 - the same
         ],
     )
     def test_what_is_no_snapshot_of_ours_is_refused(self, wrong: dict[str, Any], said: str) -> None:
@@ -303,7 +303,7 @@ class TestReading:
     @pytest.mark.parametrize("other", [None, {}, "RUNNING", result()])
     def test_what_is_no_snapshot_is_refused(self, other: object) -> None:
         """Whatever it is."""
-        with pytest.raises(GatewayProtocolError, match="what the gateway says of ticket 7 cannot be used"):
+        with pytest.raises(GatewayProtocolError, match="the snapshot of ticket 7 cannot be used"):
             checked_snapshot(other, OURS)
 
     @given(seen=s.snapshots)
@@ -346,7 +346,7 @@ class TestReading:
     @pytest.mark.parametrize("results", [None, 5, "7", [result()]])
     def test_what_is_no_mapping_of_results_is_refused(self, results: object) -> None:
         """The question was not answered; nothing is known of any ticket."""
-        with pytest.raises(GatewayMistake, match="no mapping of results"):
+        with pytest.raises(GatewayMistake, match="is not a mapping of results"):
             checked_results(results, [OURS])
 
     @pytest.mark.parametrize("results", [{"8": result(ticket_id="8")}, {7: result()}, {"7": None}])
@@ -373,7 +373,7 @@ class TestReading:
     @pytest.mark.parametrize("service", ["", EVIL, None, 17, "x" * 201])
     def test_a_service_that_is_none_is_refused(self, service: object) -> None:
         """Before anything is stored."""
-        with pytest.raises(GatewayProtocolError, match="the gateway names its service by something"):
+        with pytest.raises(GatewayProtocolError, match="the gateway returned a service that is not plain text"):
             checked_service(service)
 
 
@@ -410,22 +410,22 @@ class TestSmallAnswers:
     @pytest.mark.parametrize(
         ("check", "wrong", "said"),
         [
-            (checked_withdrawal, True, "withdraw: a bool does not say what became of a withdrawal"),
-            (checked_withdrawal, None, "withdraw: a NoneType does not say"),
-            (checked_time, "now", "time: a str is no time with a time zone"),
-            (checked_time, dt.datetime(2026, 1, 1), "time: a datetime is no time with a time zone"),  # noqa: DTZ001 - what is wrong with it
-            (checked_resting, None, "resting: a NoneType does not say why it rests"),
-            (checked_service, 17, "service: the gateway names its service by something"),
+            (checked_withdrawal, True, "withdraw: a bool is not the result of a withdrawal"),
+            (checked_withdrawal, None, "withdraw: a NoneType is not the result"),
+            (checked_time, "now", "time: a str is not a time with a time zone"),
+            (checked_time, dt.datetime(2026, 1, 1), "time: a datetime is not a time with a time zone"),  # noqa: DTZ001 - what is wrong with it
+            (checked_resting, None, "resting: a NoneType is not text that says why"),
+            (checked_service, 17, "service: the gateway returned a service that is not plain text"),
             (
                 checked_problems,
                 None,
-                "check_service_form: what is wrong with a form is a field, a value and a rule each",
+                "check_service_form: a problem of a form must be a tuple of field, value and rule",
             ),
-            (checked_problems, [("field", "value")], "check_service_form: what is wrong"),
-            (checked_problems, [("field", 5, "rule")], "check_service_form: what is wrong"),
-            (lambda found: checked_found(found, any_host), ["7"], "look_up: a ticket that a look-up brought cannot"),
-            (lambda results: checked_results(results, [OURS]), 5, "results: a int is no mapping of results"),
-            (lambda seen: checked_snapshot(seen, OURS), None, "read: what the gateway says of ticket 7 cannot be used"),
+            (checked_problems, [("field", "value")], "check_service_form: a problem of a form"),
+            (checked_problems, [("field", 5, "rule")], "check_service_form: a problem of a form"),
+            (lambda found: checked_found(found, any_host), ["7"], "look_up: a ticket that the look-up found cannot"),
+            (lambda results: checked_results(results, [OURS]), 5, "results: a int is not a mapping of results"),
+            (lambda seen: checked_snapshot(seen, OURS), None, "read: the snapshot of ticket 7 cannot be used"),
         ],
     )
     def test_what_is_none_is_refused_by_what_was_asked(

@@ -1,1 +1,1 @@
-"""BK-ITSM 2 behind the gateway port."""
+"""The adapter that connects BK-ITSM 2 to the gateway port."""
