@@ -135,7 +135,7 @@ def test_stored_changes_that_would_be_stranded_are_named(capsys: pytest.CaptureF
     assert list(printed["stranded"][0]) == ["id", "subject", "state", "reason"]
     assert [one["id"] for one in printed["stranded"]] == ["D1"]
     _, out, _ = run(capsys, name, "--against", store)
-    assert "version 2 of the table made it, this is version 1" in out
+    assert "version 2 of the table wrote the change, but the definition is version 1" in out
 
 
 def test_no_store_is_made_where_none_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""A definition checked beyond what is refused when it is built: its graph, its guards on sampled evidence, a store.
+"""Checks of a definition beyond those made when it is built: its graph, its guards, and a store of changes.
 
-Needs no test tool. The command ``itsm-workflow lint-graph`` prints what is found.
+The guards are tried on sampled evidence, so no test tool is needed. The command ``itsm-workflow lint-graph`` prints
+the findings.
 """
 
 from __future__ import annotations

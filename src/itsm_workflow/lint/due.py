@@ -1,4 +1,4 @@
-"""When changes fall due, checked on every sort of change that was met."""
+"""The checks of due rules, run on every sort of change that the trials made."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 def due_findings(
     definition: WorkflowDefinition, situations: Mapping[str, Sequence[Situation]]
 ) -> Iterator[LintFinding]:
-    """Yield what is wrong with the due rules."""
+    """Yield the findings about the due rules."""
     roles = definition.roles
     asked = {roles.asking.value, roles.waiting.value, roles.undelivered.value}
-    watched = asked - {roles.asking.value}  # what is queued there is due at once, and is sent, not looked at
+    watched = asked - {roles.asking.value}  # a queued change is due immediately: it is sent, not read
     for state, rule in definition.due.items():
         if state in definition.final:
             continue
         moments: list[dt.datetime] = []
         for situation in situations[state.value]:
-            problem, found = _asked(rule, situation, watched=state.value in watched)
+            problem, found = _check_rule(rule, situation, watched=state.value in watched)
             if problem:
                 yield error("due", f"the due rule of {state} {problem}", state=state.value)
                 break
             moments += found
         else:
             if state.value in asked and situations[state.value] and not moments:
-                told = f"{state} waits for the gateway and never falls due: nobody would ever look at it"
-                yield error("due", told, state=state.value)
+                message = f"{state} waits for the gateway and never falls due, so no worker would ever look at it"
+                yield error("due", message, state=state.value)
 
 
-def _asked(rule: Callable[..., object], situation: Situation, *, watched: bool) -> tuple[str, list[dt.datetime]]:
-    """Return what is wrong with a rule's answers about one change, or else the answers."""
+def _check_rule(rule: Callable[..., object], situation: Situation, *, watched: bool) -> tuple[str, list[dt.datetime]]:
+    """Return the problem of a rule on one change and no times, or else no problem and the times."""
     moments: list[dt.datetime] = []
     for looked in (False, True):
         try:
@@ -48,12 +48,12 @@ def _asked(rule: Callable[..., object], situation: Situation, *, watched: bool) 
         except Exception as raised:  # noqa: BLE001 - a host's rule may fail in any way
             return f"raises {type(raised).__name__}: {raised}", []
         if one != other:
-            return "answers another thing for the same change and time: it must go by them alone", []
+            return "returns different values for the same change and time; it must depend on nothing else", []
         if one is None:
             continue
         if not isinstance(one, dt.datetime) or one.tzinfo is None:
-            return f"answers {one!r}: it must be None or an aware time", []
+            return f"returns {one!r}; it must return None or an aware time", []
         if looked and watched and one <= situation.now:
-            return "answers a time that is over when the gateway was just asked: it would be asked without end", []
+            return "returns a time in the past right after a look, so the gateway would be asked without end", []
         moments.append(one)
     return "", moments

@@ -1,4 +1,4 @@
-"""What a check of a definition finds: plain values, for people and as JSON."""
+"""The findings of a check: plain values, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 class Severity(enum.StrEnum):
-    """How sure a finding is."""
+    """The certainty of a finding."""
 
     ERROR = "error"
-    """It is wrong, whatever comes."""
+    """The definition is wrong in every case."""
     DOUBT = "doubt"
-    """No sample showed that it is right."""
+    """No sample showed that the definition is right."""
 
 
 @attrs.frozen(kw_only=True)
 class LintFinding:
-    """One thing that is wrong, or may be.
+    """One mistake in a definition, or one that may be.
 
     Attributes:
-        check: Which check found it, one word of `CHECKS`.
-        severity: How sure it is.
-        state: The state that is the culprit, or empty.
-        trigger: The trigger that is the culprit, or empty.
-        message: What is wrong, in one sentence.
+        check: The check that found it, one word of `CHECKS`.
+        severity: The certainty of the finding.
+        state: The state at fault, or empty.
+        trigger: The trigger at fault, or empty.
+        message: The problem, in one sentence.
     """
 
     check: str
@@ -40,27 +40,27 @@ class LintFinding:
 
 
 CHECKS: Mapping[str, str] = {
-    "definition": "It was refused when it was built.",
-    "roles": "The parts of an approval are played by different states, and lead to each other.",
-    "library": "The rows that the library fires by itself are there, and lead where it relies on.",
-    "grants": "Every state that plays no part is declared to grant or not; only an approval leads to the granted one.",
-    "trap": "From every state a final state can be reached.",
+    "definition": "The definition can be built.",
+    "roles": "Different states play the parts of an approval, and they lead to each other.",
+    "library": "The table has the rows that the library fires by itself, and they lead where it relies on.",
+    "grants": "Every state without a part is declared in grants; only an approval leads to the granted state.",
+    "trap": "Every state leads to a final state.",
     "overlap": "No sample passes the guards of two rows of one state and trigger.",
-    "guard": "A guard answers None or a reason, the same for the same facts, and never raises.",
-    "update": "An update is a function of its facts, and its change can be stored.",
-    "due": "A state that waits for the gateway falls due, at a time that is aware and lies ahead after a look.",
+    "guard": "A guard returns None or a reason, always the same for the same facts, and never raises.",
+    "update": "An update depends on its facts alone, and the change that it returns can be stored.",
+    "due": "A state that waits for the gateway falls due, at an aware time that is in the future after a look.",
     "reached": "Some sample reaches every state.",
     "passed": "Some sample passes every row, in each of its states.",
-    "sampled": "Evidence of every type can be made up.",
+    "sampled": "Samples can be made of every type of evidence.",
 }
-"""The checks by name, and what each wants."""
+"""The checks by name, each with the rule that it enforces."""
 
 
 def error(check: str, message: str, *, state: str = "", trigger: str = "") -> LintFinding:
-    """Return a finding that is wrong for certain."""
+    """Return a finding that is certain."""
     return LintFinding(check=check, severity=Severity.ERROR, state=state, trigger=trigger, message=message)
 
 
 def doubt(check: str, message: str, *, state: str = "", trigger: str = "") -> LintFinding:
-    """Return a finding that only says: no sample showed it to be right."""
+    """Return a finding that is a doubt: no sample showed that the definition is right."""
     return LintFinding(check=check, severity=Severity.DOUBT, state=state, trigger=trigger, message=message)

@@ -1,4 +1,4 @@
-"""All checks of a definition in one call, and the table of what each trigger does in each state."""
+"""All checks of a definition in one call, with a table of the effect of each trigger in each state."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 REFUSED = ""
-"""Stands in the table where a trigger has no row: it is refused there."""
+"""The value in the table where a trigger has no row, so that it is refused."""
 
 
 @attrs.frozen(kw_only=True)
 class LintReport:
-    """What the checks say of a definition.
+    """The result of the checks of a definition.
 
     Attributes:
         workflow: Its name; empty if it could not be built.
         version: Its version; 0 if it could not be built.
-        states: Its states in their order.
-        table: By trigger and state, where the trigger leads: states, ``=`` for "stays", or nothing at all if it is
-            refused there. Every trigger has a value for every state.
-        findings: What is wrong, certain things first.
-        tried: How many times a guard was asked.
+        states: Its states, in order.
+        table: The target states by trigger and state; ``=`` if the change stays, and nothing if the trigger is refused.
+            Every trigger has a value for every state.
+        findings: The problems, certain ones first.
+        tried: How often a guard was called.
     """
 
     workflow: str
@@ -45,12 +45,12 @@ class LintReport:
 
     @property
     def errors(self) -> tuple[LintFinding, ...]:
-        """What is wrong for certain."""
+        """The findings that are certain."""
         return tuple(one for one in self.findings if one.severity is Severity.ERROR)
 
 
 def lint(definition: WorkflowDefinition) -> LintReport:
-    """Check a definition that was accepted when it was built: its shape, and what sampled evidence shows of it."""
+    """Check the shape of a definition that could be built, and try it on sampled evidence."""
     trials = Trials(definition)
     trials.run()
     found = [*shape_findings(definition), *trials.findings(), *due_findings(definition, trials.situations)]
@@ -65,7 +65,7 @@ def lint(definition: WorkflowDefinition) -> LintReport:
 
 
 def refused_report(refusal: DefinitionError) -> LintReport:
-    """Return the report on a definition that could not even be built."""
+    """Return the report on a definition that could not be built."""
     problems = vars(refusal).get("problems", (str(refusal),))
     findings = tuple(error("definition", str(problem)) for problem in problems)
     return LintReport(workflow="", version=0, states=(), table={}, findings=findings, tried=0)

@@ -1,6 +1,6 @@
-"""Evidence made up for a change: for each field a small domain, and as many combinations as are worth the time.
+"""Sampled evidence for a change: a small domain for each field, and as many combinations as are worth the time.
 
-Everything is deterministic, so that a run can be repeated, and no test tool is needed.
+The samples are deterministic, so a run can be repeated, and no test tool is needed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 MOST = 96
-"""So many combinations of one type's fields are tried on one change."""
+"""The most combinations of one type's fields that are tried on one change."""
 
 _DEEPEST = 3
 _PARTS = 4
@@ -49,27 +49,28 @@ _LOOKS: Sequence[Mapping[str, object]] = (
     {**_QUIET, "status": TicketStatus.SUSPENDED},
     {**_QUIET, "status": TicketStatus.OTHER},
 )
-"""How a ticket is seen most often; of so many fields, combinations alone would hardly meet one that counts."""
+"""The most common results of reading a ticket; combinations of so many fields would rarely produce one of them."""
 
 
 class CannotSampleError(Exception):
-    """Nothing of that type can be made up; the message says why."""
+    """No sample of this type can be made; the message gives the reason."""
 
 
 def samples(
     kind: type, change: ChangeRequest, now: dt.datetime, *, constants: Iterable[object] = (), most: int = MOST
 ) -> list[Any]:
-    """Return evidence of a type: first what is aimed at the change in every field, then combinations of all sorts.
+    """Return evidence of a type: first a sample in which every field matches the change, then combinations.
 
     Args:
         kind: An attrs class.
-        change: Where its key, ticket, effect and so on come from.
-        now: The time.
-        constants: What the guards compare with; the domains of texts and numbers hold these, and their neighbours.
-        most: How many combinations are tried.
+        change: The source of the key, the ticket, the effect and so on.
+        now: The current time.
+        constants: The values that the guards compare with; the domains of texts and numbers hold them and their
+            neighbours.
+        most: The largest number of combinations.
 
     Raises:
-        CannotSampleError: The annotations of its fields cannot be read, or its validators refuse every combination.
+        CannotSampleError: The annotations of the fields cannot be read, or the validators refuse every combination.
     """
     domains = _fields(kind, _Domains(kind, change, now, tuple(constants)), 0)
     aimed = {name: domain[0] for name, domain in domains.items()}
@@ -81,12 +82,12 @@ def samples(
         except Exception as error:  # noqa: BLE001 - validators may refuse in any way
             refused = f"{type(error).__name__}: {error}"
     if not made:
-        raise CannotSampleError(f"every combination of its fields is refused: {refused}")
+        raise CannotSampleError(f"its validators refuse every combination of its fields: {refused}")
     return made
 
 
 def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, ...]:
-    """Return what the guards of a trigger compare with."""
+    """Return the values that the guards of a trigger compare with."""
     found: list[object] = []
     for row in definition.transitions:
         if row.trigger == trigger:
@@ -96,24 +97,25 @@ def constants_of(definition: WorkflowDefinition, trigger: str) -> tuple[object, 
 
 
 def _one_otherwise(domains: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
-    """Yield what is aimed at the change in every field but one, with each value of that one."""
+    """Yield samples that match the change in every field but one, with each value of that field."""
     aimed = {name: domain[0] for name, domain in domains.items()}
     return ({**aimed, name: value} for name, domain in domains.items() for value in domain[1:])
 
 
 def _combinations(domains: Mapping[str, Sequence[object]], most: int) -> Iterator[dict[str, object]]:
-    """Yield all combinations or, where they are too many, some that are spread evenly over them."""
+    """Yield all combinations or, if they are too many, some that are spread evenly over them."""
     if math.prod(map(len, domains.values())) <= most:
         yield from (dict(zip(domains, values, strict=True)) for values in itertools.product(*domains.values()))
         return
-    # Multiples of an irrational number are even on the unit interval, those of several independent ones in the cube.
+    # Multiples of an irrational number are spread evenly over the unit interval, those of several independent ones over
+    # the cube.
     steps = {name: math.sqrt(prime) % 1 for name, prime in zip(domains, itertools.cycle(_PRIMES), strict=False)}
     for number in range(most):
         yield {name: domain[int(number * steps[name] % 1 * len(domain))] for name, domain in domains.items()}
 
 
 class _Domains:
-    """What fields can hold, by their names and types."""
+    """The values that fields can hold, by their names and types."""
 
     def __init__(self, kind: type, change: ChangeRequest, now: dt.datetime, constants: tuple[object, ...]) -> None:
         self._form = change.form
@@ -129,7 +131,7 @@ class _Domains:
                 "a text",
                 "",
                 *(one for one in constants if isinstance(one, str) and " " not in one),
-            ],  # sentences are reasons
+            ],  # a text with spaces is a reason, not a value
             dt.datetime: (now,),
             dt.timedelta: (dt.timedelta(), dt.timedelta(days=1)),
             object: ("a text", None),
@@ -137,7 +139,7 @@ class _Domains:
         }
 
     def of(self, name: str, hint: Any, depth: int) -> Sequence[object]:  # noqa: ANN401 - an annotation
-        """Return the values, the one that is aimed at the change first; empty if nothing can be made up."""
+        """Return the values, first the one that matches the change; empty if no value of the type is known."""
         own = self._own.get(name)
         first = [own] if own is not None and self._fits(hint, own) else []
         return _unlike([*first, *_WORDS.get(name, ()), *self._of_type(hint, depth)])
@@ -163,7 +165,7 @@ class _Domains:
             return ()
         made = []
         for values in _combinations(_fields(kind, self, depth + 1), _PARTS):
-            with contextlib.suppress(ValueError, TypeError):  # a validator of its own refuses this combination
+            with contextlib.suppress(ValueError, TypeError):  # the class's validator refuses this combination
                 made.append(kind(**values))
         return made
 
@@ -190,15 +192,15 @@ def _fields(kind: type, domains: _Domains, depth: int) -> dict[str, Sequence[obj
         if values:
             found[name] = values
         elif is_needed:
-            raise CannotSampleError(f"nothing is known that its field {name} could hold")
+            raise CannotSampleError(f"no value is known for its field {name}")
     return found
 
 
 @functools.cache
 def _hints(kind: type) -> Sequence[tuple[str, Any, bool]]:
-    """Return for each argument of the class its name, its type, and whether it must be given."""
+    """Return the name and the type of each argument of the class, and whether it is required."""
     if not attrs.has(kind):
-        raise CannotSampleError("it is no attrs class")
+        raise CannotSampleError("it is not an attrs class")
     try:
         hints = typing.get_type_hints(kind)
     except Exception as error:
@@ -211,7 +213,7 @@ def _hints(kind: type) -> Sequence[tuple[str, Any, bool]]:
 
 
 def _own(kind: type, change: ChangeRequest) -> Mapping[str, object]:
-    """Return what evidence of that type says about this change, by the usual names of fields; a host's values, too."""
+    """Return the values of this change by the usual names of evidence fields, a host's own data included."""
     found: dict[str, object] = {**change.data, "subject": change.subject, "change_id": change.id, "gateway": "bk_itsm"}
     found["service"] = "17"
     if change.attempt is not None:

@@ -1,4 +1,4 @@
-"""What can be wrong with the shape of a table that was accepted when it was built: found without firing anything."""
+"""The checks of the shape of a table that could be built; they fire no trigger."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 PARTS = ("asking", "waiting", "undelivered", "granted", "refused")
 OF_PERSONS = frozenset({Trigger.RESEND, Trigger.REQUEST_WITHDRAWAL, Trigger.ABANDON, Trigger.RETRY_EFFECT})
-"""Triggers of the approval table that only a person fires; a workflow may do without them."""
+"""Triggers of the approval table that only a person fires; a workflow may leave them out."""
 
 
 def shape_findings(definition: WorkflowDefinition) -> Iterator[LintFinding]:
-    """Yield what is wrong with the table as a graph."""
+    """Yield the findings about the table as a graph."""
     yield from _roles(definition)
     yield from _undeclared(definition)
     yield from _traps(definition)
@@ -29,7 +29,7 @@ def shape_findings(definition: WorkflowDefinition) -> Iterator[LintFinding]:
 
 
 def reachable(definition: WorkflowDefinition, start: str) -> set[str]:
-    """Return the states that moves lead to from a state, itself included."""
+    """Return the states that can be reached from a state by moves, that state included."""
     found, frontier = {start}, [start]
     while frontier:
         state = frontier.pop()
@@ -44,7 +44,7 @@ def _roles(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     played = [("initial", definition.initial), *((part, getattr(roles, part)) for part in PARTS)]
     for (one, state), (other, same) in combinations(played, 2):
         if state is same:
-            yield error("roles", f"state {state} is {one} and {other}, which settling tells apart", state=state.value)
+            yield error("roles", f"state {state} is both {one} and {other}, which must differ", state=state.value)
     for start, ends in ((roles.asking, ("waiting",)), (roles.waiting, ("granted", "refused"))):
         found = reachable(definition, start)
         for end in ends:
@@ -57,8 +57,8 @@ def _undeclared(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     known = {definition.initial, *(getattr(definition.roles, part) for part in PARTS), *definition.grants}
     for state in definition.states:
         if state not in known:
-            told = f"nothing is declared of {state}: say in grants whether require_approved lets its subject through"
-            yield error("grants", told, state=state.value)
+            message = f"{state} is not declared in grants: declare whether require_approved lets its subject through"
+            yield error("grants", message, state=state.value)
     granted = definition.roles.granted
     library = approval_table(definition.states, definition.initial, definition.roles)
     approvals = {row.trigger for row in library if row.dest is granted}
@@ -66,14 +66,14 @@ def _undeclared(definition: WorkflowDefinition) -> Iterator[LintFinding]:
         if row.dest is granted and row.trigger not in approvals:
             for state in row.sources:
                 if not definition.is_granting(state):
-                    told = f"{row.trigger.value} leads from {state} to {granted}, which is for the ticket's approval"
-                    yield error("grants", told, state=state.value, trigger=row.trigger.value)
+                    message = f"{row.trigger.value} leads from {state} to {granted}, but only the ticket's approval may"
+                    yield error("grants", message, state=state.value, trigger=row.trigger.value)
 
 
 def _traps(definition: WorkflowDefinition) -> Iterator[LintFinding]:
     for state in definition.states:
         if not definition.final & reachable(definition, state.value):
-            yield error("trap", f"no final state can be reached from {state}: it is left and never ends", state=state)
+            yield error("trap", f"no final state can be reached from {state}, so its changes never end", state=state)
 
 
 def _library(definition: WorkflowDefinition) -> Iterator[LintFinding]:
@@ -93,13 +93,13 @@ def _library_row(definition: WorkflowDefinition, wanted: Transition, state: str)
     for kind in wanted.evidence_types:
         taking = [row for row in found if any(issubclass(kind, each) for each in row.evidence_types)]
         if not taking:
-            told = f"{trigger} in {state} takes no {kind.__name__}, which the library brings"
-            yield error("library", told, state=state, trigger=trigger)
+            message = f"{trigger} in {state} does not accept {kind.__name__}, which the library passes"
+            yield error("library", message, state=state, trigger=trigger)
         elif all(row.dest is not wanted.dest for row in taking):
-            told = f"{trigger} in {state} leads to {lead(taking[0])}, and the library relies on {leads}"
-            yield error("library", told, state=state, trigger=trigger)
+            message = f"{trigger} in {state} leads to {lead(taking[0])}, but the library relies on {leads}"
+            yield error("library", message, state=state, trigger=trigger)
 
 
 def lead(row: Transition) -> str:
-    """Return where a row leads, ``=`` if it stays."""
+    """Return the target of a row, ``=`` if the change stays."""
     return row.dest.value if row.dest is not None else "="

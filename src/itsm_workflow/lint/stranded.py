@@ -1,4 +1,4 @@
-"""Changes in a store that a new version of their definition would strand."""
+"""The stored changes that a new version of their definition would strand."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Stranded:
-    """A stored change that the definition does not lead on.
+    """A stored change that cannot go on under the definition.
 
     Attributes:
         id: The change's id.
-        subject: What it is about.
+        subject: Its subject.
         state: Its stored state.
-        reason: Why it is stuck, in one sentence.
+        reason: Why the change is stuck, in one sentence.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Stranded:
 def stranded(
     definition: WorkflowDefinition, storage: StorageBackend, now: dt.datetime, policy: Policy | None = None
 ) -> Iterator[Stranded]:
-    """Yield the changes of that workflow which the definition would strand, by id. Nothing is written."""
+    """Yield the changes of the workflow that the definition would strand, ordered by id. Nothing is written."""
     codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
     query: Query | None = Query(workflow=definition.name)
     while query is not None:
@@ -62,12 +62,13 @@ def _reason(definition: WorkflowDefinition, codec: Codec, row: Row, now: dt.date
     except (StorageCorrupt, StorageSchemaError) as unreadable:
         return str(unreadable)
     if change.definition_version > definition.version:
-        return f"version {change.definition_version} of the table made it, this is version {definition.version}"
+        written = change.definition_version
+        return f"version {written} of the table wrote the change, but the definition is version {definition.version}"
     holds = definition.is_open(change)
     if holds and row.open_subject is None:
-        return f"{row.state} was final or a draft when it was stored, so that it does not hold its subject"
+        return f"{row.state} was final or a draft when the change was stored, so the change does not hold its subject"
     if not holds and row.open_subject is not None:
-        return f"{row.state} is final now, and it still holds its subject: no other change of it can be submitted"
+        return f"{row.state} is final now, but the change still holds its subject, so no other change can be submitted"
     return _unwatched(definition, change, row, now, policy)
 
 
@@ -76,11 +77,11 @@ def _unwatched(
 ) -> str:
     roles = definition.roles
     if row.state in {roles.waiting, roles.undelivered} and change.ticket is None:
-        return f"{row.state} waits for a ticket, and the change has none"
+        return f"{row.state} waits for a ticket, but the change has none"
     if row.state == roles.asking and change.attempt is None:
-        return f"{row.state} files a ticket, and the change was never submitted"
+        return f"{row.state} files a ticket, but the change was never submitted"
     if row.state in definition.final or row.due_at is not None:
         return ""
     if next_due(definition, change, now, policy, looked=False) is None:
         return ""
-    return f"{row.state} falls due by the table, and it was stored as never due: settle it once"
+    return f"{row.state} falls due by the table, but the change was stored as never due: settle it once"

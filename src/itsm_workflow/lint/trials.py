@@ -1,4 +1,4 @@
-"""A definition tried out: from a draft, whatever sampled evidence leads to, with each guard and update watched."""
+"""Trials of a definition: from a draft, fire each trigger with sampled evidence and check each guard and update."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BEGIN = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
 POLICY = Policy(lookups=(dt.timedelta(),), effect_attempts=2)
-"""Short schedules, so that what comes after their end is met soon."""
+"""Short schedules, so that the trials soon pass their end."""
 
 _ACTOR, _OTHER_ACTOR = "alice", "carol"
 _EFFECT = "sampled"
@@ -43,7 +43,7 @@ _ASIDE = 400
 
 @attrs.frozen(kw_only=True, eq=False)
 class Situation:
-    """A change as some sequence of triggers made it."""
+    """A change as a sequence of triggers made it."""
 
     change: ChangeRequest
     seq: int
@@ -51,11 +51,11 @@ class Situation:
 
 
 class Trials:
-    """Tries a definition out, breadth first, until no new sort of change turns up.
+    """Try out a definition, breadth first, until no new sort of change appears.
 
     Attributes:
-        situations: By state, the sorts of changes that were met there.
-        tried: How many times a guard was asked.
+        situations: The sorts of changes that were met, by state.
+        tried: How often a guard was called.
     """
 
     def __init__(self, definition: WorkflowDefinition) -> None:
@@ -73,7 +73,7 @@ class Trials:
         self._aside: dict[str, dict[object, Situation]] = {state.value: {} for state in definition.states}
 
     def run(self) -> None:
-        """Try everything out."""
+        """Fire every trigger in every sort of change."""
         change, entry = open_change(
             self._definition,
             change_id="01HY2V8Q0000000000000000AB",
@@ -82,31 +82,31 @@ class Trials:
             now=BEGIN,
             actor=_ACTOR,
         )
-        self._meet(Situation(change=change, seq=1, now=BEGIN), entry)
-        self._go_on()
+        self._keep_if_new(Situation(change=change, seq=1, now=BEGIN), entry)
+        self._drain()
         for state, number, row in self._never_passed():
             for situation in list(self._aside[state].values()):
                 if not self._passed[state, number]:
                     self._try(situation, row.trigger.value)
-                    self._go_on()
-        for state, number, row in list(self._never_passed()):  # some ask for another person than the applicant
+                    self._drain()
+        for state, number, row in list(self._never_passed()):  # some guards require a person other than the applicant
             for situation in self.situations[state]:
                 if not self._passed[state, number]:
                     self._try(situation, row.trigger.value, actor=_OTHER_ACTOR)
-                    self._go_on()
+                    self._drain()
 
     def findings(self) -> Iterator[LintFinding]:
-        """Yield what was found."""
+        """Yield the findings."""
         yield from self._found
         for state, met in self.situations.items():
             if not met:
                 yield doubt("reached", f"no sample leads to {state}", state=state)
         for state, _, row in self._never_passed():
             trigger = row.trigger.value
-            told = f"no sample passes {_name(row.guard)}, so that {trigger} never leads from {state} to {lead(row)}"
-            yield doubt("passed", told, state=state, trigger=trigger)
+            message = f"no sample passes {_name(row.guard)}, so {trigger} never leads from {state} to {lead(row)}"
+            yield doubt("passed", message, state=state, trigger=trigger)
 
-    def _go_on(self) -> None:
+    def _drain(self) -> None:
         while self._waiting:
             situation = self._waiting.popleft()
             self._sampled.clear()
@@ -114,7 +114,7 @@ class Trials:
                 self._try(situation, trigger)
 
     def _never_passed(self) -> Iterator[tuple[str, int, Transition]]:
-        """Yield the rows that led nowhere yet, with each state that was met and from which they should."""
+        """Yield the rows that no sample has passed yet, with each state that was met and has the row."""
         for state, met in self.situations.items():
             for number, row in enumerate(self._definition.transitions):
                 if met and state in row.sources and not self._passed[state, number]:
@@ -159,7 +159,7 @@ class Trials:
                 try:
                     self._sampled[key] = samples(kind, situation.change, situation.now, constants=key[2])
                 except CannotSampleError as reason:
-                    self._note(doubt("sampled", f"no {kind.__name__} can be made up: {reason}", trigger=trigger))
+                    self._note(doubt("sampled", f"no {kind.__name__} can be sampled: {reason}", trigger=trigger))
                     self._sampled[key] = []
             yield from self._sampled[key]
 
@@ -171,8 +171,8 @@ class Trials:
         if answer is None:
             return True
         if not isinstance(answer, str) or not answer:
-            told = f"guard {_name(row.guard)} answers {answer!r}: it must be None, or the reason why not"
-            self._note(self._error("guard", told, row, facts))
+            message = f"guard {_name(row.guard)} returns {answer!r}; it must return None, or the reason why not"
+            self._note(self._error("guard", message, row, facts))
         return False
 
     def _answer(self, row: Transition, facts: Facts) -> object:
@@ -181,23 +181,23 @@ class Trials:
         except FactMissingError as missing:
             return str(missing)
         except Exception as raised:  # noqa: BLE001 - a host's guard may fail in any way
-            told = f"guard {_name(row.guard)} raises {_said(raised)}, for {_shown(facts.evidence)}"
-            self._note(self._error("guard", told, row, facts))
+            message = f"guard {_name(row.guard)} raises {_error_text(raised)} for {_shown(facts.evidence)}"
+            self._note(self._error("guard", message, row, facts))
             return "it raises"
 
     def _note_overlap(self, rows: list[Transition], facts: Facts) -> None:
         one, other = rows[:2]
-        told = (
-            f"two rows pass at once, to {lead(one)} by {_name(one.guard)} and to {lead(other)} by "
-            f"{_name(other.guard)}, for instance with {_shown(facts.evidence)}"
+        message = (
+            f"two rows pass together, to {lead(one)} by {_name(one.guard)} and to {lead(other)} by "
+            f"{_name(other.guard)}, for example with {_shown(facts.evidence)}"
         )
-        self._note(self._error("overlap", told, one, facts))
+        self._note(self._error("overlap", message, one, facts))
 
     def _note_unsteady(self, row: Transition, facts: Facts) -> None:
-        told = f"guard {_name(row.guard)} answers another thing for the same facts: it must go by them alone"
-        self._note(self._error("guard", told, row, facts))
+        message = f"guard {_name(row.guard)} returns different values for the same facts; it must depend on them alone"
+        self._note(self._error("guard", message, row, facts))
 
-    # ---------------------------------------------------------------- what comes of it
+    # ---------------------------------------------------------------- the result of a trigger
 
     def _fire(self, situation: Situation, row: Transition, facts: Facts) -> None:
         if self._answer(row, facts) is not None:
@@ -224,39 +224,39 @@ class Trials:
             self._note(self._error("update", str(wrong), row, facts))
             return
         if entry is not None:
-            self._meet(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
+            self._keep_if_new(Situation(change=changed, seq=situation.seq + 1, now=facts.now), entry, row)
 
     def _updates(self, row: Transition, facts: Facts) -> bool:
-        """Tell whether the row's update does what it may."""
+        """Return whether the row's update obeys the rules, and note the finding if it does not."""
         name = _name(row.update)
         try:
-            one, other = _called(row.update, facts), row.update(facts)
+            one, other = _result_of(row.update, facts), row.update(facts)
         except Exception as raised:  # noqa: BLE001 - a host's update may fail in any way
-            told = f"update {name} raises {_said(raised)}, for {_shown(facts.evidence)}"
-            self._note(self._error("update", told, row, facts))
+            message = f"update {name} raises {_error_text(raised)} for {_shown(facts.evidence)}"
+            self._note(self._error("update", message, row, facts))
             return False
         if not isinstance(one, ChangeRequest):
-            told = f"update {name} returns {_shown(one)}: it must be a change"
-            self._note(self._error("update", told, row, facts))
+            message = f"update {name} returns {_shown(one)}; it must return a change"
+            self._note(self._error("update", message, row, facts))
             return False
         if one != other:
-            told = f"update {name} makes another change of the same facts: it must go by them alone"
-            self._note(self._error("update", told, row, facts))
+            message = f"update {name} returns different changes for the same facts; it must depend on them alone"
+            self._note(self._error("update", message, row, facts))
             return False
         touched = [field for field in IDENTITY if getattr(one, field) != getattr(facts.change, field)]
         if touched:
-            told = f"update {name} sets {', '.join(touched)}, which is not for updates"
-            self._note(self._error("update", told, row, facts))
+            message = f"update {name} sets {', '.join(touched)}, which an update must not set"
+            self._note(self._error("update", message, row, facts))
         return not touched
 
-    def _meet(self, situation: Situation, entry: Entry, row: Transition | None = None) -> None:
-        """Keep a situation that is new to its state in some feature or, while they are few, in some pair of them."""
+    def _keep_if_new(self, situation: Situation, entry: Entry, row: Transition | None = None) -> None:
+        """Keep a situation that has a new feature for its state or, while its state has few, a new pair of features."""
         state, features = situation.change.state, _features(situation.change)
         one = {(state, each) for each in features}
         two = {(state, *pair) for pair in combinations(features, 2)}
         met = len(self.situations[state])
         new = (one if met >= _KEPT else one | two) - self._seen
-        if not new or met >= _MOST_KEPT:  # a host's own values may go on for ever, such as a count
+        if not new or met >= _MOST_KEPT:  # a host's own values may grow without end, such as a count
             if len(self._aside[state]) < _ASIDE:
                 self._aside[state].setdefault(features, situation)
             return
@@ -271,30 +271,30 @@ class Trials:
             write, _ = self._codec.write(None, change, (entry,), None, open_subject=None)
             read = self._codec.read(write.row).change
             kept = self._codec.entries(write.entries)[0].evidence
-        except Exception as raised:  # noqa: BLE001 - whatever a value that cannot be stored provokes
-            told = _said(raised)
+        except Exception as raised:  # noqa: BLE001 - a value that cannot be stored may fail in any way
+            problem = _error_text(raised)
         else:
             if read == change and kept == entry.evidence:
                 return True
-            told = "it reads back as another one"
+            problem = "it is not equal when it is read back"
         name = _name(row.update) if row else "drafting"
-        message = f"what {name} makes of {_shown(entry.evidence)} cannot be stored: {told}"
+        message = f"the change that {name} makes of {_shown(entry.evidence)} cannot be stored: {problem}"
         self._note(error("update", message, state=entry.source, trigger=entry.trigger))
         return False
 
     @staticmethod
-    def _error(check: str, told: str, row: Transition, facts: Facts) -> LintFinding:
-        return error(check, told, state=facts.change.state, trigger=row.trigger.value)
+    def _error(check: str, message: str, row: Transition, facts: Facts) -> LintFinding:
+        return error(check, message, state=facts.change.state, trigger=row.trigger.value)
 
     def _note(self, finding: LintFinding) -> None:
-        """Keep a finding, unless one of its kind was noted for that state and trigger."""
+        """Keep a finding, unless its check already has one for that state and trigger."""
         known = {(one.check, one.state, one.trigger) for one in self._found}
         if (finding.check, finding.state, finding.trigger) not in known:
             self._found[finding] = None
 
 
 def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
-    """Return what guards mostly ask about, coarsely."""
+    """Return the values that guards commonly test, coarsely."""
     attempt = change.attempt
     values: Mapping[str, object] = {
         "phase": attempt.phase if attempt else None,
@@ -312,8 +312,8 @@ def _features(change: ChangeRequest) -> tuple[tuple[str, object], ...]:
     return tuple(values.items())
 
 
-def _called(function: Callable[[Facts], object], facts: Facts) -> object:
-    """Return whatever a host's function gives, of the type that was wanted or not."""
+def _result_of(function: Callable[[Facts], object], facts: Facts) -> object:
+    """Return the result of a host's function, whatever its type."""
     return function(facts)
 
 
@@ -321,18 +321,18 @@ def _name(function: object) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _said(raised: Exception) -> str:
+def _error_text(raised: Exception) -> str:
     return " ".join(f"{type(raised).__name__}: {raised}".split())[:200]
 
 
 def _shown(value: object) -> str:
-    """Return evidence in short: what differs from its defaults."""
+    """Return evidence in short: the fields that differ from their defaults."""
     kind: type = type(value)
     if not attrs.has(kind):
         return repr(value)[:80]
-    told = [
+    fields = [
         f"{field.name}={each}"
         for field in attrs.fields(kind)
         if (each := getattr(value, field.name)) != field.default and not isinstance(each, Form | dt.datetime)
     ]
-    return f"{kind.__name__}({', '.join(told)})"[:200]
+    return f"{kind.__name__}({', '.join(fields)})"[:200]

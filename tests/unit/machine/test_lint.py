@@ -165,4 +165,4 @@ def test_every_check_has_an_animal_in_the_zoo() -> None:
 def test_the_evidence_that_passes_two_guards_is_shown() -> None:
     """A person can try it by hand."""
     (found,) = linted(zoo.with_guards_that_overlap).errors
-    assert "for instance with Deployed(size=31" in found.message
+    assert "for example with Deployed(size=31" in found.message

@@ -108,7 +108,7 @@ def test_values_that_a_class_refuses_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [(Impossible, "every combination of its fields is refused"), (Plain, "it is no attrs class")]
+    ("kind", "told"), [(Impossible, "its validators refuse every combination"), (Plain, "it is not an attrs class")]
 )
 def test_what_cannot_be_made_up_is_told(kind: type, told: str) -> None:
     """The reason is for people."""

@@ -105,7 +105,9 @@ def test_a_state_that_is_gone_strands_those_in_it(storage: StorageBackend) -> No
 def test_an_older_table_strands_what_a_newer_one_made(storage: StorageBackend) -> None:
     """A host that goes back to an older release is told."""
     keep(storage, definition=zoo.deployment(version=2))
-    assert reasons(storage, zoo.DEPLOYMENT) == ["version 2 of the table made it, this is version 1"]
+    assert reasons(storage, zoo.DEPLOYMENT) == [
+        "version 2 of the table wrote the change, but the definition is version 1"
+    ]
     assert reasons(storage, zoo.deployment(version=3)) == []
 
 
@@ -113,21 +115,21 @@ def test_a_state_that_becomes_final_keeps_its_subjects_taken(storage: StorageBac
     """Nothing would ever let go of them."""
     keep(storage, *GRANTED)
     (told,) = reasons(storage, with_final(Stage.GRANTED, Stage.LIVE, Stage.REFUSED))
-    assert "granted is final now, and it still holds its subject" in told
+    assert "granted is final now, but the change still holds its subject" in told
 
 
 def test_a_state_that_was_final_does_not_hold_its_subjects(storage: StorageBackend) -> None:
     """A second change of the subject could be submitted."""
     keep(storage, *GRANTED, definition=with_final(Stage.GRANTED, Stage.LIVE, Stage.REFUSED))
     (told,) = reasons(storage, zoo.DEPLOYMENT)
-    assert "granted was final or a draft when it was stored" in told
+    assert "granted was final or a draft when the change was stored" in told
 
 
 def test_a_state_that_was_never_due_is_not_looked_at(storage: StorageBackend) -> None:
     """A due rule that is new works for what is stored from now on."""
     keep(storage, *GRANTED[:3], definition=zoo.deployment(due_rules={**zoo.DUE, Stage.WAITING: waits_for_a_person}))
     (told,) = reasons(storage, zoo.DEPLOYMENT)
-    assert "waiting falls due by the table, and it was stored as never due" in told
+    assert "waiting falls due by the table, but the change was stored as never due" in told
 
 
 def test_parts_that_move_strand_what_lacks_their_facts(storage: StorageBackend) -> None:
@@ -135,7 +137,7 @@ def test_parts_that_move_strand_what_lacks_their_facts(storage: StorageBackend) 
     keep(storage, *GRANTED[:1])
     parts = attrs.evolve(zoo.roles(), waiting=Stage.FILING, asking=Stage.WAITING)
     moved = zoo.deployment(parts=parts, approval=approval_table(Stage, Stage.DRAFT, parts))
-    assert reasons(storage, moved) == ["filing waits for a ticket, and the change has none"]
+    assert reasons(storage, moved) == ["filing waits for a ticket, but the change has none"]
 
 
 def test_a_change_that_cannot_be_read_is_named(storage: StorageBackend) -> None:
