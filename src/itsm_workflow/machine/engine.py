@@ -212,13 +212,7 @@ def machine_of(definition: WorkflowDefinition, kind: type[Machine] | None) -> Ma
 
 def _options(definition: WorkflowDefinition) -> dict[str, Any]:
     states = [state.value for state in definition.states]
-    return {
-        "states": states,
-        "initial": definition.initial.value,
-        "auto_transitions": False,
-        "queued": False,
-        "send_event": False,
-    }
+    return {"states": states, "initial": definition.initial.value, "auto_transitions": False}
 
 
 def _filled(
