@@ -89,6 +89,20 @@ def test_both_readmes_have_the_same_sections() -> None:
     assert english == chinese
 
 
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.name)
+def test_every_row_of_the_comparison_links_to_tests_that_exist(path: Path) -> None:
+    """A promise in the README is as good as the test that it names."""
+    rows = [line for line in path.read_text(encoding="utf-8").splitlines() if "](tests/" in line]
+    linked = [re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", row) for row in rows]
+    assert len(rows) >= 6
+    assert [row for row, links in zip(rows, linked, strict=True) if len(links) != row.count("](tests/")] == []
+    assert [
+        name
+        for name, file in (link for links in linked for link in links)
+        if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ] == []
+
+
 def test_every_decision_is_linked_in_the_index() -> None:
     """A decision that nobody can find was not written down."""
     index = (ROOT / "docs" / "adr" / "index.md").read_text(encoding="utf-8")
