@@ -62,7 +62,7 @@ class Trigger(enum.StrEnum):
 LABELS: Mapping[enum.StrEnum, Mapping[str, str]] = {
     State.DRAFT: {"zh": "草稿", "en": "Draft"},
     State.APPLYING: {"zh": "提单中", "en": "Filing the ticket"},
-    State.PENDING: {"zh": "待审批", "en": "Waiting for approval"},
+    State.PENDING: {"zh": "审批中", "en": "Waiting for approval"},
     State.FAILED_CALLBACK: {"zh": "回调失败", "en": "Callback not delivered"},
     State.APPROVED: {"zh": "已通过", "en": "Approved"},
     State.REJECTED: {"zh": "未通过", "en": "Not approved"},

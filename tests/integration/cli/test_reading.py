@@ -145,14 +145,14 @@ def test_show_prints_documented_keys(office: Office) -> None:
     shown = office.run("show", "s", "--json").json
     assert list(shown) == [*CHANGE_KEYS, "allowed", "why"]
     assert shown["fields"] == {"n": 1}
-    assert shown["labels"] == {"zh": "待审批", "en": "Waiting for approval"}
+    assert shown["labels"] == {"zh": "审批中", "en": "Waiting for approval"}
     made = dt.datetime.fromisoformat(shown["created_at"])
     assert abs(dt.datetime.now(dt.UTC) - made) < dt.timedelta(minutes=1)
     text = office.run("show", "s").out
     for expected in (
         shown["id"],
         shown["sn"],
-        "pending 待审批",
+        "pending 审批中",
         "waits for bob to decide",
         "approve, attest_approval, reject",
     ):

@@ -80,7 +80,7 @@ def test_status_shows_the_state_the_ticket_and_the_form(office: Office) -> None:
 
     shown = workflow.status(change.id)
 
-    assert (shown.state, dict(shown.labels)) == (State.PENDING, {"zh": "待审批", "en": "Waiting for approval"})
+    assert (shown.state, dict(shown.labels)) == (State.PENDING, {"zh": "审批中", "en": "Waiting for approval"})
     assert (shown.sn, shown.ticket_url) == (
         change.sn,
         f"http://itsm.example.com/#/ticket/detail?id={office.only_ticket().id}",

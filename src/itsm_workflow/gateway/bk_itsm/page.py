@@ -27,11 +27,11 @@ LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         word: MappingProxyType({"zh": chinese, "en": english})
         for word, chinese, english in (
-            ("NEW", "新建", "New"),
+            ("NEW", "新", "New"),
             ("RUNNING", "处理中", "In progress"),
             ("SUSPENDED", "挂起", "Suspended"),
             ("RESOLVED", "已解决", "Resolved"),
-            ("CONFIRMED", "已确认", "Confirmed"),
+            ("CONFIRMED", "待确认", "Confirmed"),
             ("FINISHED", "已完成", "Finished"),
             ("TERMINATED", "已终止", "Terminated"),
             ("REVOKED", "已撤销", "Withdrawn"),
