@@ -211,7 +211,7 @@ def test_a_report_that_comes_twice_or_late_is_refused(office: Office, bench: Ben
     before = triggers(workflow, change)
 
     late = Failed(effect=first.effect, problem="timed out")
-    assert take(workflow, change.id, first) == "it leads nowhere from verifying"
+    assert take(workflow, change.id, first) == "the table has no transition for it from verifying"
     assert take(workflow, change.id, late) == f"job {first.effect} is not the one that is running"
     assert triggers(workflow, change) == before
 

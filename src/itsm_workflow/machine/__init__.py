@@ -1,3 +1,3 @@
-"""The machine: workflows as data (definition, collector), what triggers bring (evidence), and the engine that fires."""
+"""The state machine: workflow definitions as data, the evidence of triggers, and the engine that fires triggers."""
 
 from __future__ import annotations

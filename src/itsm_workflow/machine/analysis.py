@@ -1,4 +1,4 @@
-"""What can be wrong with a table, found when it is built."""
+"""Static checks of a workflow definition, run when it is built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EFFECT = re.compile(r"[^\W_][\w.:/-]{0,63}")
 
 
 def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> None:
-    """Refuse a definition that contradicts itself.
+    """Reject a definition that contradicts itself.
 
     Args:
         definition: The definition.
@@ -36,9 +36,9 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
         transition: The class of its transitions.
 
     Raises:
-        DefinitionError: Lists everything that is wrong, each with the state or trigger that is the culprit.
+        DefinitionError: The definition has problems. The message lists all of them, each with its state or trigger.
     """
-    # All else relies on the types of what was given.
+    # The other checks rely on the types of the arguments.
     problems = list(wrong_types(definition, roles=roles, transition=transition)) or [
         problem
         for find in (
@@ -58,7 +58,7 @@ def check(definition: WorkflowDefinition, *, roles: type, transition: type) -> N
     ]
     if problems:
         raise DefinitionError(
-            f"workflow {definition.name!r} cannot work: " + "; ".join(problems), problems=tuple(problems)
+            f"workflow {definition.name!r} is invalid: " + "; ".join(problems), problems=tuple(problems)
         )
 
 
@@ -78,7 +78,7 @@ def _names(definition: WorkflowDefinition) -> Iterator[str]:
     named += [("trigger", row.trigger.value) for row in definition.transitions]
     for kind, name in dict.fromkeys(named):
         if not _NAME.fullmatch(name):
-            yield f"{kind} {name!r}: names are lower_snake"
+            yield f"{kind} {name!r}: a name must be lower_snake"
 
 
 def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _unknown_states(definition: WorkflowDefinition) -> Iterator[str]:
     roles = {getattr(definition.roles, part) for part in ("asking", "waiting", "undelivered", "granted", "refused")}
     for state in sorted(used | roles | {definition.initial} | definition.final | set(definition.due)):
         if not isinstance(state, definition.states):
-            yield f"state {state!s} is used and is no member of {definition.states.__name__}"
+            yield f"state {state!s} is used but is not a member of {definition.states.__name__}"
 
 
 def _unreachable(definition: WorkflowDefinition) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _unreachable(definition: WorkflowDefinition) -> Iterator[str]:
 
 def _dead_ends(definition: WorkflowDefinition) -> Iterator[str]:
     for state in definition.states:
-        leaves = any(state in row.sources and row.dest != state for row in moves(definition))
-        if not leaves and state not in definition.final:
+        has_exit = any(state in row.sources and row.dest != state for row in moves(definition))
+        if not has_exit and state not in definition.final:
             yield f"state {state.value} is a dead end: it has no way out and is not final"
 
 
@@ -141,11 +141,11 @@ def _grants(definition: WorkflowDefinition) -> Iterator[str]:
         elif grants:
             granting.add(state)
     if declared.get(granted) is False and not granting:
-        yield f"grants: state {granted} does not grant, and no other state does: nothing could ever be approved"
+        yield f"grants: state {granted} does not grant, and no other state does: no change could ever be approved"
     granting |= {granted} if granted not in declared else set()
     for state in definition.states:
         if state in granting and state in parts:
-            yield f"grants: state {state.value} plays the part {parts[state]}, in which nothing is approved"
+            yield f"grants: state {state.value} plays the part {parts[state]}, in which no change is approved"
         elif state in granting:
             yield from _without_approval(definition, state)
 
@@ -163,12 +163,12 @@ def _without_approval(definition: WorkflowDefinition, state: enum.StrEnum) -> It
     yield (
         f"grants: state {state.value} can be reached without an approval, so it cannot grant: {', '.join(shortcuts)}. "
         f"Only approve and attest_approval of approval_table lead from a waiting ticket to {definition.roles.granted}; "
-        "let other triggers lead to a state that does not grant, or begin where the ticket was approved"
+        "let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
     )
 
 
 def _is_approval(definition: WorkflowDefinition, row: Transition, source: object) -> bool:
-    """Return whether a row is one of the library's by which the ticket's approval grants the change."""
+    """Return whether a row is one of the library's own, by which the ticket's approval grants the change."""
     roles = definition.roles
     return (
         source in {roles.waiting, roles.undelivered}
@@ -179,11 +179,11 @@ def _is_approval(definition: WorkflowDefinition, row: Transition, source: object
 
 
 def _reached(definition: WorkflowDefinition, *, approved: bool = True) -> set[object]:
-    """Return the states that can be reached from the initial one.
+    """Return the states that can be reached from the initial state.
 
     Args:
         definition: The workflow.
-        approved: Whether to take the rows by which the ticket's approval grants the change.
+        approved: Whether to follow the rows by which the ticket's approval grants the change.
     """
     reached, frontier = set[object](), [definition.initial]
     while frontier:
@@ -204,7 +204,7 @@ def _evidence(definition: WorkflowDefinition) -> Iterator[str]:
     kinds = {kind for row in definition.transitions for kind in row.evidence_types}
     for one, other in itertools.combinations(sorted(kinds, key=lambda kind: kind.__qualname__), 2):
         if one.__name__ == other.__name__:
-            yield f"two evidence types are named {one.__name__}; stored entries could not tell them apart"
+            yield f"two evidence types are named {one.__name__}; stored entries could not be distinguished by type"
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         if not hasattr(kind, "__attrs_attrs__"):
             yield f"evidence type {kind.__name__} is not an attrs class, so it cannot be stored"
@@ -216,7 +216,7 @@ def _evidence(definition: WorkflowDefinition) -> Iterator[str]:
 def _due(definition: WorkflowDefinition) -> Iterator[str]:
     for state in definition.states:
         if state not in definition.final and state not in definition.due:
-            yield f"state {state.value} waits and has no due rule: nobody would ever look at it"
+            yield f"state {state.value} is not final and has no due rule, so no worker would ever look at it"
 
 
 def _effects(definition: WorkflowDefinition) -> Iterator[str]:
@@ -228,11 +228,11 @@ def _effects(definition: WorkflowDefinition) -> Iterator[str]:
 
 
 def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) -> Iterator[str]:
-    """Yield what is wrong with the names of effects by state: an unknown state, no name, a name that is taken."""
+    """Yield the problems of the effect names by state: an unknown state, an invalid name, or a duplicate name."""
     known, seen = set(definition.states), set[str]()
     for state, names in effects.items():
         if state not in known:
-            yield f"effects name state {state!r}; {definition.name} has {', '.join(definition.states)}"
+            yield f"effects name the unknown state {state!r}; {definition.name} has {', '.join(definition.states)}"
         elif state == definition.initial:
             yield f"effects of the initial state {state} would never run: it is not entered by a trigger"
         if not isinstance(names, tuple | list):
@@ -250,5 +250,5 @@ def wrong_effects(definition: WorkflowDefinition, effects: Mapping[Any, Any]) ->
 
 
 def moves(definition: WorkflowDefinition) -> Iterator[Transition]:
-    """Yield the rows that lead to a state, leaving out those that only add facts."""
+    """Yield the rows that lead to a state, without those that only add facts."""
     return (row for row in definition.transitions if row.dest is not None)

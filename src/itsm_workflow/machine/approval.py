@@ -1,4 +1,4 @@
-"""The workflow of a collector's change request: the one table that everything else is derived from."""
+"""The workflow of a collector's change request, and the table of an approval that other workflows reuse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.StrEnum):
-    """Where a change request stands."""
+    """The state of a change request."""
 
     DRAFT = "draft"
     APPLYING = "applying"
@@ -28,7 +28,7 @@ class State(enum.StrEnum):
 
 
 class Trigger(enum.StrEnum):
-    """What moves a change request, or adds a fact to it."""
+    """A trigger: it moves a change request to another state, or adds a fact to it."""
 
     REVISE = "revise"
     SUBMIT = "submit"
@@ -80,17 +80,17 @@ COLLECTOR_ROLES = Roles(
 def approval_table(
     states: type[enum.StrEnum], initial: enum.StrEnum, roles: Roles, approval: None = None
 ) -> tuple[Transition, ...]:
-    """Return the transitions of an approval among the given states; a host adds its own rows after them.
+    """Return the transitions of an approval between the given states; a host adds its own rows after them.
 
     Args:
         states: The enum of all states.
-        initial: Where a change starts.
-        roles: Which states play the parts of the approval.
-        approval: Not given any more: the rule of approval is the definition's.
+        initial: The state in which a change starts.
+        roles: The states that play the parts of the approval.
+        approval: No longer accepted: the approval rule belongs to the definition.
 
     Raises:
-        TypeError: An argument has another type, or a rule of approval was given. One that differs from the definition's
-            could never be met.
+        TypeError: An argument has the wrong type, or an approval rule was given. A rule that differs from the
+            definition's could never be met.
     """
     given: tuple[tuple[str, object, type, str], ...] = (
         ("states", states, enum.EnumType, "a StrEnum, the class"),
@@ -101,7 +101,7 @@ def approval_table(
         if not isinstance(value, kind):
             raise TypeError(f"approval_table({name}=...) takes {wanted}")
     if approval is not None:
-        raise TypeError("approval_table(approval=...) takes no rule: give it once, as WorkflowDefinition(approval=...)")
+        raise TypeError("approval_table(approval=...) takes no rule: pass it once, to WorkflowDefinition(approval=...)")
     T, row = Trigger, Transition  # noqa: N806 - a table reads better with short names
     draft, asking, waiting, failed = initial, roles.asking, roles.waiting, roles.undelivered
     granted, refused = roles.granted, roles.refused
@@ -111,72 +111,73 @@ def approval_table(
     # fmt: off
     return (
         row(trigger=T.REVISE, sources=(draft,), dest=None, evidence=ev.Drafted,
-            update=updates.revised, note="another form"),
+            update=updates.revised, note="replaces the form"),
         row(trigger=T.SUBMIT, sources=(draft,), dest=asking, evidence=ev.Submission,
             update=updates.submitted, note="claims the subject"),
         row(trigger=T.RENUMBER, sources=(asking,), dest=None, evidence=ev.SubmissionNumber,
             guard=guards.number_is_higher, update=updates.renumbered, note="the subject's newest submission"),
         row(trigger=T.MARK_SENDING, sources=(asking,), dest=None, evidence=ev.AttemptMark,
-            guard=guards.is_queued, update=updates.sending, note="durable before the first byte"),
+            guard=guards.is_queued, update=updates.sending, note="stored before the first byte is sent"),
         row(trigger=T.MARK_UNSENT, sources=(asking,), dest=None, evidence=ev.AttemptMark,
-            guard=guards.is_sending_by_owner, update=updates.unsent, note="no byte left"),
+            guard=guards.is_sending_by_owner, update=updates.unsent, note="no byte was sent"),
         row(trigger=T.MARK_UNKNOWN, sources=(asking,), dest=None, evidence=ev.AttemptMark,
             guard=guards.may_be_unknown, update=updates.unknown, note="there may be a ticket"),
         row(trigger=T.NOTE_LOOKUP, sources=(asking,), dest=None, evidence=ev.LookupNoted,
-            guard=guards.is_unknown, update=updates.looked_up, note="no ticket found, counted"),
+            guard=guards.is_unknown, update=updates.looked_up, note="no ticket found; the look-up is counted"),
         row(trigger=T.RECORD_TICKET, sources=(asking,), dest=waiting, evidence=ev.TicketConfirmed,
-            guard=guards.ticket_is_ours, update=updates.recorded, note="it is what was sent, or an override"),
+            guard=guards.ticket_is_ours, update=updates.recorded, note="it is what was sent, or an operator overrides"),
         row(trigger=T.RECORD_TICKET, sources=watched, dest=None, evidence=ev.TicketConfirmed,
-            guard=guards.ticket_is_known, note="the same ticket again"),
+            guard=guards.ticket_is_known, note="the same ticket again, no change"),
         row(trigger=T.REFUSE, sources=(asking,), dest=draft, evidence=ev.Refusal,
             guard=guards.answered_no, update=updates.refused, note="the subject is free again"),
         row(trigger=T.RESEND, sources=(asking,), dest=None, evidence=(ev.Decision, ev.AbsenceAttested),
-            guard=guards.may_resend, update=updates.requeued, note="same key, next number"),
+            guard=guards.may_resend, update=updates.requeued, note="same key, next attempt number"),
         row(trigger=T.RECEIVE_CALLBACK, sources=submitted, dest=None, evidence=ev.CallbackHeard,
-            guard=guards.callback_names_an_attempt, update=updates.heard, note="a hint: look now"),
+            guard=guards.callback_names_an_attempt, update=updates.heard, note="a hint that makes the change due now"),
         row(trigger=T.FAIL_CALLBACK, sources=(waiting,), dest=failed, evidence=ev.Undelivered,
-            guard=guards.callback_was_undelivered, note="listed as not delivered"),
+            guard=guards.callback_was_undelivered, note="the gateway lists the callback as not delivered"),
         row(trigger=T.RESUME, sources=(failed,), dest=waiting, evidence=ev.Snapshot,
-            guard=guards.ticket_is_open, update=updates.resumed, note="still open"),
+            guard=guards.ticket_is_open, update=updates.resumed, note="the ticket is still open"),
         row(trigger=T.RESUME, sources=(waiting,), dest=None, evidence=ev.Snapshot,
-            guard=guards.suspicion_is_gone, update=updates.resumed, note="revived"),
+            guard=guards.suspicion_is_gone, update=updates.resumed, note="the ticket is open again"),
         row(trigger=T.SUSPECT_ENDING, sources=watched, dest=None, evidence=ev.Snapshot,
             guard=guards.ending_is_new, update=updates.suspected, note="withdrawn or terminated: look again"),
         row(trigger=T.APPROVE, sources=watched, dest=granted, evidence=ev.Snapshot,
-            guard=guards.is_approved, update=updates.approved, note="finished, approved, by an approval step"),
+            guard=guards.is_approved, update=updates.approved, note="finished and approved in an approval step"),
         row(trigger=T.APPROVE, sources=(granted,), dest=None, evidence=ev.Snapshot,
-            guard=guards.confirms_outcome, note="the same again"),
+            guard=guards.confirms_outcome, note="the same outcome again"),
         row(trigger=T.ATTEST_APPROVAL, sources=watched, dest=granted, evidence=ev.ApprovalAttested,
-            guard=guards.may_attest, update=updates.attested, note="an operator vouches for what cannot be shown"),
+            guard=guards.may_attest, update=updates.attested, note="the gateway cannot show the approval"),
         row(trigger=T.REJECT, sources=watched, dest=refused, evidence=ev.Snapshot,
-            guard=guards.is_refused, update=updates.rejected, note="refused, or stayed withdrawn or terminated"),
+            guard=guards.is_refused, update=updates.rejected, note="refused, or withdrawn or terminated for good"),
         row(trigger=T.REJECT, sources=(refused,), dest=None, evidence=ev.Snapshot,
-            guard=guards.confirms_outcome, note="the same again"),
+            guard=guards.confirms_outcome, note="the same outcome again"),
         row(trigger=T.RECORD_CONTRADICTION, sources=settled, dest=None, evidence=(ev.Snapshot, ev.LateTicket),
-            guard=guards.is_contradiction, update=updates.contradicted, note="recorded and alarmed, never flipped"),
+            guard=guards.is_contradiction, update=updates.contradicted, note="recorded, and raises attention"),
         row(trigger=T.REQUEST_WITHDRAWAL, sources=(asking, *watched), dest=None, evidence=ev.Decision,
             update=updates.withdrawal_planned, note="plans the effect withdraw"),
         row(trigger=T.ACCEPT_AFTER_WITHDRAWAL, sources=watched, dest=None, evidence=ev.Decision,
             guard=withdrawal.may_be_accepted, update=updates.accepted_after_withdrawal,
-            note="its ticket counts although it was withdrawn"),
+            note="the ticket counts despite its withdrawal"),
         row(trigger=T.ABANDON, sources=(draft,), dest=refused, evidence=ev.Decision,
             update=updates.abandoned, note="given up"),
         row(trigger=T.ABANDON, sources=(asking,), dest=refused, evidence=ev.Decision,
-            guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket known"),
+            guard=guards.may_abandon, update=updates.abandoned, note="given up, no ticket is known"),
         row(trigger=T.ABANDON, sources=watched, dest=refused, evidence=ev.Decision,
-            guard=guards.may_be_given_up, update=updates.abandoned, note="given up, nobody vouches for it or is asked"),
+            guard=guards.may_be_given_up, update=updates.abandoned,
+            note="given up: the approval is unproven, or the flow has not started"),
         row(trigger=T.RAISE_ATTENTION, sources=every, dest=None, evidence=ev.Concern,
-            update=updates.attention_raised, note="a person should look"),
+            update=updates.attention_raised, note="an operator should look"),
         row(trigger=T.CLEAR_ATTENTION, sources=every, dest=None, evidence=ev.Decision,
-            guard=guards.may_clear_attention, update=updates.attention_cleared, note="a person has looked"),
+            guard=guards.may_clear_attention, update=updates.attention_cleared, note="an operator has looked"),
         row(trigger=T.START_EFFECT, sources=every, dest=None, evidence=ev.EffectStart,
-            guard=guards.effect_may_start, update=updates.effect_started, note="durable before the work begins"),
+            guard=guards.effect_may_start, update=updates.effect_started, note="stored before the work starts"),
         row(trigger=T.DELIVER_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_was_done, update=updates.effect_delivered, note="work done"),
+            guard=guards.effect_was_done, update=updates.effect_delivered, note="the work is done"),
         row(trigger=T.FAIL_EFFECT, sources=every, dest=None, evidence=ev.EffectResult,
-            guard=guards.effect_has_failed, update=updates.effect_failed, note="work failed, counted"),
+            guard=guards.effect_has_failed, update=updates.effect_failed, note="the delivery failed, and is counted"),
         row(trigger=T.RETRY_EFFECT, sources=every, dest=None, evidence=ev.EffectRetry,
-            guard=guards.effect_is_parked, update=updates.effect_retried, note="a person wants it tried again"),
+            guard=guards.effect_is_parked, update=updates.effect_retried, note="an operator retries a parked effect"),
     )
     # fmt: on
 
@@ -195,27 +196,27 @@ def approval_workflow(
     labels: Mapping[enum.StrEnum, Mapping[str, str]] | None = None,
     effects: Mapping[enum.StrEnum, tuple[str, ...]] | None = None,
 ) -> WorkflowDefinition:
-    """Return a workflow that waits for an approval ticket, and goes on by the host's own transitions.
+    """Return a workflow that waits for an approval ticket and then continues with the host's own transitions.
 
-    The states that no transition leaves are final. A state of the approval falls due as the shipped workflow's does;
-    any other waits for a person, unless ``due_rules`` has a rule for it.
+    The states that no transition leaves are final. The states of the approval use the due rules of the shipped
+    workflow. Every other state waits for a person, unless ``due_rules`` has a rule for it.
 
     Args:
         name: The name that is stored with each change; lower_snake.
         states: The enum of all states.
-        roles: Which states play the parts of the approval.
+        roles: The states that play the parts of the approval.
         transitions: The host's own transitions, after those of the approval.
         version: See `WorkflowDefinition`.
-        initial: The state of a draft; by default the enum's first.
+        initial: The state of a draft; by default the first member of the enum.
         approval: The rule by which a ticket counts as approved.
         grants: See `WorkflowDefinition`.
-        due_rules: When a change in a state of the host's own falls due.
+        due_rules: The due rule of each state of the host.
         labels: See `WorkflowDefinition`.
         effects: See `WorkflowDefinition`.
 
     Raises:
-        TypeError: An argument has another type.
-        DefinitionError: The table contradicts itself; the message names the culprit.
+        TypeError: An argument has the wrong type.
+        DefinitionError: The table contradicts itself. The message lists each problem with its state or trigger.
     """
     first = next(iter(states)) if initial is None else initial
     rows = (*approval_table(states, first, roles), *transitions)
@@ -239,7 +240,7 @@ def approval_workflow(
 
 
 def collector_change(approval: ApprovalPolicy = ApprovalPolicy()) -> WorkflowDefinition:  # noqa: B008 - frozen
-    """Return the collector's workflow with another rule of approval."""
+    """Return the collector workflow with the given approval rule."""
     return approval_workflow("collector_change", states=State, roles=COLLECTOR_ROLES, approval=approval, labels=LABELS)
 
 

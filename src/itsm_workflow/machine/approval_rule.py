@@ -1,4 +1,4 @@
-"""The one rule by which a ticket counts as approved, refused, ended otherwise, still open, or doubtful."""
+"""The approval rule: decides whether a ticket is approved, refused, withdrawn, terminated, open, or in doubt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest
 
 SelfApproval: TypeAlias = Literal["allow", "attention", "refuse"]
-"""What to do with a ticket that nobody but its applicant approved."""
+"""The handling of a ticket that only its applicant approved."""
 
 _SELF_APPROVAL: tuple[SelfApproval, ...] = get_args(SelfApproval)
 
 
 class Verdict(enum.StrEnum):
-    """What a snapshot says, taken alone."""
+    """The verdict that a single snapshot gives."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -39,7 +39,7 @@ UNPROVEN = frozenset(
         AttentionReason.NOT_AS_SENT,
     }
 )
-"""The doubts about an approval that the gateway cannot show: an operator attests it, or gives the change up."""
+"""The reasons why the gateway cannot show an approval: an operator attests it, or gives the change up."""
 
 DOUBTS = UNPROVEN | {AttentionReason.DISAGREEMENT}
 """The reasons that a `Doubt` can have."""
@@ -47,7 +47,7 @@ DOUBTS = UNPROVEN | {AttentionReason.DISAGREEMENT}
 
 @attrs.frozen(kw_only=True)
 class Doubt:
-    """The snapshot says the ticket ended, and something about that cannot be relied on."""
+    """An ending of the ticket that cannot be relied on, and why."""
 
     reason: AttentionReason
     detail: str
@@ -55,17 +55,18 @@ class Doubt:
 
 @attrs.frozen(kw_only=True)
 class ApprovalPolicy:
-    """Reads snapshots: approved needs two answers of the gateway that agree, and a step in which a person approved.
+    """The rule of approval: two answers of the gateway must agree, and a person must have approved in a step.
 
     Attributes:
         decision_field: The key of a form field that must be exactly ``"true"`` as well for an approval, and
             ``"false"`` for a refusal.
-        self_approval: What an approval means that came from the applicant alone: ``allow`` takes it like any other;
-            ``attention`` takes it and raises attention; ``refuse`` leaves the change waiting, with attention. An
-            approver who may be the applicant in another spelling counts as the applicant, see `is_same_user`.
+        self_approval: The handling of an approval by the applicant alone. ``allow`` accepts it like any other,
+            ``attention`` accepts it and raises attention, ``refuse`` leaves the change waiting and raises attention.
+            An approver whose name may be another spelling of the applicant's counts as the applicant, see
+            `is_same_user`.
 
     Raises:
-        ValueError: `self_approval` is none of the three.
+        ValueError: `self_approval` has another value.
     """
 
     decision_field: str | None = None
@@ -78,25 +79,25 @@ class ApprovalPolicy:
             raise ValueError(f"ApprovalPolicy.self_approval must be one of {allowed}, not {value!r}")
 
     def judge(self, snapshot: Snapshot, *, applicant: str = "") -> Verdict | Doubt:
-        """Return what the snapshot says. Every snapshot has a verdict or a doubt.
+        """Return the verdict of the snapshot, or the doubt about it.
 
         Args:
-            snapshot: The look at the ticket.
-            applicant: Who asked, see `applicant_of`; empty: nobody's approval counts as the applicant's own.
+            snapshot: The answers of the gateway about the ticket.
+            applicant: The applicant, see `applicant_of`. If empty, no approval counts as the applicant's own.
         """
         status, result = snapshot.status, snapshot.result_status
         if snapshot.differences:
             shown = "; ".join(snapshot.differences)
-            return Doubt(reason=AttentionReason.NOT_AS_SENT, detail=f"the ticket is not what was sent: {shown}")
+            return Doubt(reason=AttentionReason.NOT_AS_SENT, detail=f"the ticket differs from what was sent: {shown}")
         if result is not None and result is not status and (result in ENDED or status in ENDED):
             return Doubt(
                 reason=AttentionReason.DISAGREEMENT,
-                detail=f"the ticket's page says {status.value}, its result {result.value}",
+                detail=f"the ticket's page says {status.value}, but its result says {result.value}",
             )
         if status is TicketStatus.FINISHED:
             return self._finished(snapshot, applicant)
-        # A step that still runs can revive a withdrawn ticket: it has not ended yet. Where steps cannot be read, a
-        # second quiet look has to do, as for any withdrawal.
+        # A step that still runs can revive a withdrawn ticket, so the ticket has not ended yet. If the steps cannot be
+        # read, a second look after the quiet time decides, as for any withdrawal.
         if status is TicketStatus.REVOKED and snapshot.step_running is not True:
             return Verdict.WITHDRAWN
         if status is TicketStatus.TERMINATED and snapshot.step_running is not True:
@@ -104,25 +105,25 @@ class ApprovalPolicy:
         return Verdict.OPEN
 
     def alarms_of(self, snapshot: Snapshot, *, applicant: str) -> bool:
-        """Tell whether an approval is to be taken and a person to be told that the applicant gave it."""
+        """Return whether to accept an approval and raise attention because the applicant gave it."""
         by_applicant = bool(_approvers(snapshot)) and not _others(snapshot, applicant)
         return self.self_approval == "attention" and by_applicant
 
     def alarms_of_approver(self, approver: str, *, applicant: str) -> bool:
-        """Tell the same of an approval that was attested, and by whom it was given."""
+        """Return whether to accept an attested approval by that approver and raise attention."""
         return self.self_approval == "attention" and is_same_user(approver, applicant)
 
     def _finished(self, snapshot: Snapshot, applicant: str) -> Verdict | Doubt:
         if snapshot.result_status is None or not isinstance(snapshot.approve_result, bool):
             return _unproven(snapshot, "the ticket finished", "its result is missing")
-        # By rows alone the field cannot be read: they can refuse, as an answer that is read by id, and never approve.
+        # The result rows do not show the field. A row can refuse, like an answer that is read by id, but never approve.
         by_rows = snapshot.decision is None and (snapshot.ambiguous or bool(snapshot.inconclusive))
         if self.decision_field is not None and not by_rows:
             wanted = "true" if snapshot.approve_result else "false"
             if snapshot.decision != wanted:
                 return Doubt(
                     reason=AttentionReason.DISAGREEMENT,
-                    detail=f"the result is {wanted}, the field {self.decision_field} is not",
+                    detail=f"the result is {wanted}, but the field {self.decision_field} is not",
                 )
         return self._approved(snapshot, applicant) if snapshot.approve_result else Verdict.REFUSED
 
@@ -132,10 +133,10 @@ class ApprovalPolicy:
         if snapshot.approval_step is not True:
             return Doubt(
                 reason=AttentionReason.NO_APPROVAL_STEP,
-                detail="the ticket ended as approved, and no person is shown to have approved it",
+                detail="the ticket ended as approved, but the gateway shows no person who approved it",
             )
         if self.self_approval == "refuse" and not _others(snapshot, applicant):
-            known = f"only {applicant}, who asked for it, approved the ticket"
+            known = f"only {applicant}, the applicant, approved the ticket"
             unknown = "the gateway does not show who approved the ticket"
             return Doubt(reason=AttentionReason.SELF_APPROVED, detail=known if _approvers(snapshot) else unknown)
         return Verdict.APPROVED
@@ -143,7 +144,7 @@ class ApprovalPolicy:
 
 def _unproven(snapshot: Snapshot, said: str, missing: str) -> Doubt:
     if snapshot.ambiguous:
-        several = "several tickets carry its number, so that only its rows can be read"
+        several = "several tickets carry its number, so only its result rows can be read"
         return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail=f"{said}, and {several}")
     return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"{said}, and {snapshot.inconclusive or missing}")
 
@@ -153,10 +154,10 @@ def _approvers(snapshot: Snapshot) -> set[str]:
 
 
 def _others(snapshot: Snapshot, applicant: str) -> set[str]:
-    """Return who approved and is certainly not the applicant."""
+    """Return the approvers who are certainly not the applicant."""
     return {user for user in _approvers(snapshot) if not is_same_user(user, applicant)}
 
 
 def applicant_of(change: ChangeRequest) -> str:
-    """Return who asked for the change: the creator of its ticket."""
+    """Return the applicant of the change: the creator of its ticket."""
     return change.form.applicant if change.attempt is None else change.attempt.creator

@@ -1,7 +1,7 @@
-"""Times that were written while a clock stood ahead, taken back once it is right again.
+"""Repair of stored times that a clock which ran ahead has written.
 
-A change whose next look was put off until a year that a clock showed by mistake would wait for that year. What lies
-further ahead than the policy ever waits is therefore not believed, neither of the row nor of what the change knows.
+A change that is due in a year which a clock showed by mistake would wait for that year. A stored time that is further
+ahead than the longest wait of the policy is therefore not believed, neither in the row nor in the change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOMENT = dt.timedelta(microseconds=1)
 
 
-def put_right(
+def repair_future_times(
     definition: WorkflowDefinition,
     change: ChangeRequest,
     due_at: dt.datetime | None,
@@ -33,30 +33,30 @@ def put_right(
     *,
     failed: Callable[[Exception], object] | None = None,
 ) -> tuple[ChangeRequest, dt.datetime | None]:
-    """Return a change, and when it is due, with no time that lies further ahead than any wait.
+    """Return a change and its due time without times that are further ahead than any wait.
 
-    Nothing of it is stored by itself: it is with the next entry, and comes out the same way until then.
+    The repair is not stored by itself. It is stored with the next entry, and gives the same result until then.
 
     Args:
-        definition: The change's definition; a rule of its own may wait longer than the policy.
+        definition: The change's definition; a due rule of its own may wait longer than the policy.
         change: The change as it was read.
-        due_at: When it is stored to be due.
-        now: The time.
+        due_at: The stored due time.
+        now: The current time.
         policy: The timings in force.
         failed: See `next_due`.
     """
-    right = _past(change, now, policy)
+    repaired = _in_the_past(change, now, policy)
     if due_at is None or due_at <= policy.horizon(now):
-        return right, due_at
-    # A look has used up the hints of the past, but not one that was heard while the clock stood ahead.
-    today = next_due(definition, right, now, policy, looked=right.heard == change.heard, failed=failed)
-    return right, now if today is not None and today < due_at else due_at
+        return repaired, due_at
+    # A look has used up the earlier hints, but not a hint that arrived while the clock was ahead.
+    today = next_due(definition, repaired, now, policy, looked=repaired.heard == change.heard, failed=failed)
+    return repaired, now if today is not None and today < due_at else due_at
 
 
-def _past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequest:
-    """Let what happened "then" have happened by now.
+def _in_the_past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequest:
+    """Move each time in the future back, so that the event counts as past.
 
-    A lease or a wait that began then is over, and an ending that was suspected then must be seen again.
+    A lease or a wait that began at such a time is over. An ending that was suspected then must be seen again.
     """
     horizon, polled = policy.horizon(now), now - policy.poll
 
@@ -75,19 +75,20 @@ def _past(change: ChangeRequest, now: dt.datetime, policy: Policy) -> ChangeRequ
             marked_at=attempt.marked_at and back(attempt.marked_at, now - policy.send_lease),
             not_before=attempt.not_before and back(attempt.not_before, now),
             unknown_since=attempt.unknown_since and back(attempt.unknown_since, now),
-            # Long ago by the wall clock, so that the other clocks decide whether the wait has passed.
+            # The wait has passed by the wall clock, so the other clocks decide.
             looked=attempt.looked
             and attrs.evolve(attempt.looked, wall=back(attempt.looked.wall, now - policy.lookups[-1])),
         ),
         ticket=ticket and attrs.evolve(ticket, recorded_at=back(ticket.recorded_at, now - policy.withdraw_age)),
         suspicion=None if suspicion is not None and suspicion.since > horizon else suspicion,
         heard=heard and attrs.evolve(heard, at=back(heard.at, polled + _MOMENT if was_late else polled)),
-        effects=tuple(_effect_past(effect, horizon, now) for effect in change.effects),
+        effects=tuple(_effect_in_the_past(effect, horizon, now) for effect in change.effects),
         ended_at=ended and back(ended, polled),
     )
 
 
-def _effect_past(effect: PlannedEffect, horizon: dt.datetime, now: dt.datetime) -> PlannedEffect:
+def _effect_in_the_past(effect: PlannedEffect, horizon: dt.datetime, now: dt.datetime) -> PlannedEffect:
     if effect.due_at <= horizon:
-        return effect  # a delivery that began in time is believed however long it may take: its worker's policy says so
+        # Its claim may be longer than the waits of this policy: the policy of the worker that delivers it decides.
+        return effect
     return attrs.evolve(effect, due_at=now, claimed_until=effect.claimed_until and now)

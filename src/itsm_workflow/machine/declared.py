@@ -1,7 +1,7 @@
-"""Whether a value is what its class declares, so that what is stored of it can be read again.
+"""Checks that a value has the types that its class declares, so that the stored value can be read again.
 
-A type checker sees only code that it is run on. Evidence comes from hosts, command lines and task queues as well, and
-an entry that holds a number where a text is declared could never be read.
+A type checker checks only the code that it runs on. Evidence also comes from hosts, command lines and task queues. An
+entry with a number where a string is declared could never be read.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import attrs
 from itsm_workflow.text import plain
 
 Check: TypeAlias = Callable[[object], Iterator[tuple[str, str]]]
-"""Yields ``(path below the value, rule)`` for everything that is wrong with a value."""
+"""A generator of ``(path below the value, rule)`` for every problem of a value."""
 
 _DEPTH = 64
 _KEYS = 500
 _SIZE = 1024 * 1024
 _LISTED, _SHOWN = 8, 300
-_BITS = 1024  # beyond a double's range, other readers of JSON see infinity
+_BITS = 1024  # beyond the range of a double, other JSON readers return infinity
 
 
 class _TooLargeError(Exception):
-    """A JSON value has more in it than is looked at."""
+    """A JSON value has more items and characters than the check visits."""
 
 
 class UndeclarableError(TypeError):
@@ -39,20 +39,20 @@ class UndeclarableError(TypeError):
 
 
 def wrong_values(value: object) -> list[str]:
-    """Return what is wrong with an instance of an attrs class, as ``field must be …``; empty if it can be stored.
+    """Return the problems of an instance of an attrs class, as ``field must be …``; empty if it can be stored.
 
-    Mappings and JSON values are as large as those of a form at most. Of many problems, the first are returned.
+    Mappings and JSON values are limited to the size of a form's. At most the first problems are returned.
     """
     return _listed(_check_of(typing.cast("Any", type(value)))(value))
 
 
 def plain_texts(value: object) -> object:
-    """Return an instance of an attrs class with the own value of each text in it that is declared as `str`."""
+    """Return an instance of an attrs class with every value that is declared as `str` as a plain string."""
     return _plain_of(typing.cast("Any", type(value)))(value)
 
 
 @functools.cache
-def _plain_of(kind: Any) -> Callable[[object], Any]:  # noqa: ANN401 - any annotation; a wrong value is returned as it is
+def _plain_of(kind: Any) -> Callable[[object], Any]:  # noqa: ANN401 - any annotation; a wrong value is returned unchanged
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is str:
         return plain
@@ -71,11 +71,11 @@ def _plain_of(kind: Any) -> Callable[[object], Any]:  # noqa: ANN401 - any annot
 
 def _plain_mapping(value: object) -> object:
     if not isinstance(value, dict | types.MappingProxyType) or _collides(value):
-        return value  # and refused
+        return value  # the check rejects it
     return types.MappingProxyType({plain(key): plain(one) for key, one in value.items()})
 
 
-def _plain_fields(kind: Any, value: Any) -> object:  # noqa: ANN401 - an attrs class, and what should be one of it
+def _plain_fields(kind: Any, value: Any) -> object:  # noqa: ANN401 - an attrs class, and what should be an instance of it
     if type(value) is not kind:
         return value
     hints = typing.get_type_hints(kind)
@@ -86,12 +86,12 @@ def _plain_fields(kind: Any, value: Any) -> object:  # noqa: ANN401 - an attrs c
 
 
 def _collides(value: Mapping[Any, object]) -> bool:
-    """Return whether two keys are one once they are plain texts."""
+    """Return whether two keys are equal as plain strings."""
     return len({plain(key) for key in value}) < len(value)
 
 
 def wrong_declarations(kind: type) -> list[str]:
-    """Return why instances of an attrs class could not be stored and read again; empty if they could."""
+    """Return the reasons why instances of an attrs class cannot be stored and read again; empty if they can."""
     found, seen, open_kinds = [], {kind}, [kind]
     while open_kinds:
         current = open_kinds.pop()
@@ -113,19 +113,19 @@ def wrong_declarations(kind: type) -> list[str]:
 
 
 def wrong_json(value: object) -> list[str]:
-    """Return what of a value has no JSON form, as ``path must be …``; empty if all of it has one."""
+    """Return the parts of a value that have no JSON form, as ``path must be …``; empty if there are none."""
     return _listed(_json(value))
 
 
 def _listed(problems: Iterator[tuple[str, str]]) -> list[str]:
-    """Return the first problems, each on one line that is not too long."""
+    """Return the first problems, each on one line of limited length."""
     first = list(itertools.islice(problems, _LISTED + 1))
     lines = [f"{path.lstrip('.')[:_SHOWN] or 'it'} {rule[:_SHOWN]}" for path, rule in first[:_LISTED]]
     return [*lines, "and more"] if len(first) > _LISTED else lines
 
 
 @functools.cache
-def _check_of(kind: Any) -> Check:  # noqa: ANN401 - any annotation; one answer for each sort of them
+def _check_of(kind: Any) -> Check:  # noqa: ANN401 - any annotation; one branch for each kind of annotation
     if kind in _PLAIN:
         return _PLAIN[kind]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -269,7 +269,7 @@ def _json(value: object) -> Iterator[tuple[str, str]]:
 
 
 def _json_part(value: object, depth: int, seen: list[int]) -> Iterator[tuple[str, str]]:
-    # One list may stand in many places: what counts is what would be stored.
+    # The same list can be nested several times. Each copy counts, since each copy would be stored.
     seen[0] += 1 + (len(value) if isinstance(value, str) else 0)
     if seen[0] > _SIZE:
         raise _TooLargeError

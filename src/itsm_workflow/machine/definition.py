@@ -1,4 +1,4 @@
-"""A workflow as data: states, and the transitions between them. Everything else is derived from it."""
+"""A workflow definition as data: the states, and the transitions between them."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ EvidenceT = TypeVar("EvidenceT")
 
 
 class FactMissingError(Exception):
-    """A guard asked for a fact that the change does not have; the engine turns it into a refusal."""
+    """A guard read a fact that the change does not have. The engine turns it into a refusal."""
 
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """What a guard judges and an update uses. Guards and updates are pure: these are all they may look at.
+    """The input of a guard and an update. Both are pure functions of these facts.
 
     Attributes:
-        change: The change as it is.
+        change: The change before the transition.
         evidence: An instance of the transition's evidence type.
-        now: The time of the firing.
+        now: The time at which the trigger fires.
         policy: The timings in force.
-        approval: The definition's rule of approval.
-        seq: The number that the entry will have.
-        actor: On whose behalf.
+        approval: The definition's approval rule.
+        seq: The number of the new entry.
+        actor: The user or program that fires the trigger.
     """
 
     change: ChangeRequest
@@ -51,7 +51,7 @@ class Facts:
     actor: str
 
     def expect(self, kind: type[EvidenceT]) -> EvidenceT:
-        """Return the evidence as an instance of that type."""
+        """Return the evidence, checked to be an instance of that type."""
         if isinstance(self.evidence, kind):
             return self.evidence
         raise FactMissingError(f"it needs {kind.__name__}, not {type(self.evidence).__name__}")
@@ -72,36 +72,36 @@ class Facts:
 
 
 Guard: TypeAlias = "Callable[[Facts], str | None]"
-"""Returns None, or the reason why the transition may not be made."""
+"""A function that returns None, or the reason why the transition is not allowed."""
 
 Update: TypeAlias = "Callable[[Facts], ChangeRequest]"
-"""Returns the change with the evidence in it."""
+"""A function that returns the change with the evidence applied."""
 
 
 class DueRule(Protocol):
-    """Says when a change in a state falls due."""
+    """A function that decides when a change in a state falls due."""
 
     def __call__(
         self, change: ChangeRequest, now: dt.datetime, policy: Policy, /, *, looked: bool
     ) -> dt.datetime | None:
-        """Return when to look next, or None for never; ``looked`` tells that the gateway was just asked."""
+        """Return the time of the next look, or None for never; ``looked`` is true right after the gateway was asked."""
         ...
 
 
 def always(_facts: Facts) -> str | None:
-    """Hold whatever the facts are."""
+    """Allow the transition for all facts."""
     return None
 
 
 def unchanged(facts: Facts) -> ChangeRequest:
-    """Leave the change as it is, apart from its state."""
+    """Return the change unchanged; the engine sets the state."""
     return facts.change
 
 
 def waits_for_a_person(
     _change: ChangeRequest, _now: dt.datetime, _policy: Policy, *, looked: bool
 ) -> dt.datetime | None:
-    """Never fall due: only a trigger from outside leads on."""
+    """Never fall due: only a trigger of the host moves the change."""
     _ = looked
     return None
 
@@ -111,13 +111,13 @@ class Transition:
     """One row of the table.
 
     Attributes:
-        trigger: What moves the machine.
-        sources: The states from which it may.
-        dest: The state it leads to, or None: the state stays, facts are added.
-        evidence: The type, or types, of facts that the trigger must bring.
-        guard: Returns None, or the reason why not.
-        update: Returns the change with the facts in it; the state is set by the engine.
-        note: What it means, in a few words, for tables and diagrams.
+        trigger: The trigger that makes the transition.
+        sources: The states in which the trigger is allowed.
+        dest: The state after the transition, or None to keep the state and only add facts.
+        evidence: The type, or types, of evidence that the trigger requires.
+        guard: Returns None, or the reason why the transition is not allowed.
+        update: Returns the change with the evidence applied; the engine sets the state.
+        note: The meaning in a few words, for tables and diagrams.
     """
 
     trigger: enum.StrEnum
@@ -136,13 +136,13 @@ class Transition:
 
 @attrs.frozen(kw_only=True)
 class Roles:
-    """Which states play the parts of an approval. The settle logic knows parts, never names.
+    """The states that play the parts of an approval. The settle logic uses these parts, not the names of states.
 
     Attributes:
         asking: The ticket is being filed.
         waiting: The ticket waits for its approvers.
         undelivered: The gateway could not deliver its callback.
-        granted: The ticket was approved. Need not be final.
+        granted: The ticket was approved. This state need not be final.
         refused: The change ended without approval.
     """
 
@@ -155,28 +155,29 @@ class Roles:
 
 @attrs.frozen(kw_only=True, eq=False)
 class WorkflowDefinition:
-    """A workflow. Checked when it is built.
+    """A workflow definition, checked when it is built.
 
     Attributes:
         name: Stored with each change; lower_snake.
-        version: A whole number from 1. Raised when a change of the table would strand stored changes; stored with each
-            change.
+        version: A whole number from 1, stored with each change. Increment it when a new table would leave stored
+            changes without a way out.
         states: The enum of all states.
-        initial: Where a change starts.
+        initial: The state in which a change starts.
         final: The states without a way out.
-        roles: Which states play the parts of an approval.
-        transitions: The table.
+        roles: The states that play the parts of an approval.
+        transitions: The rows of the transition table.
         approval: The rule by which a ticket counts as approved. Guards get it in their `Facts`.
-        grants: For each state of a host's own, whether `require_approved` lets a subject through whose newest change is
-            in it. The states that play a part need no word: only the granted one grants. It may be declared not to,
-            if another state does. A state of which nothing is said does not grant.
+        grants: For each state of the host, whether `require_approved` accepts a subject whose newest change is in it.
+            By default only the granted role grants. It can be declared not to grant if another state does. A state
+            that is not listed does not grant.
         due: For each state that is not final, when a change in it falls due.
-        labels: For each state, its name for people, by language (``zh``, ``en``).
-        effects: For each state, the names of the effects that entering it plans. The functions belong to the process
-            that delivers them, `itsm_workflow.Effect`.
+        labels: For each state, its display name by language (``zh``, ``en``).
+        effects: For each state, the names of the effects to plan when a change enters it. The functions belong to the
+            process that delivers them, see `itsm_workflow.Effect`.
 
     Raises:
-        DefinitionError: An argument is of another type, or the table contradicts itself; the message names the culprit.
+        DefinitionError: An argument has the wrong type, or the table contradicts itself. The message lists each problem
+            with its state or trigger.
     """
 
     name: str
@@ -193,19 +194,19 @@ class WorkflowDefinition:
     effects: Mapping[enum.StrEnum, tuple[str, ...]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a table that contradicts itself."""
+        """Reject a table that contradicts itself."""
         check(self, roles=Roles, transition=Transition)
 
     @property
     def evidence_types(self) -> Mapping[str, type]:
-        """All evidence types of the table by class name."""
+        """The evidence types of the table, by class name."""
         return {kind.__name__: kind for row in self.transitions for kind in row.evidence_types}
 
     def machine(self, kind: type[Machine] | None = None) -> Machine:
-        """Return a new `transitions.Machine` of the table, for the tools that work on one.
+        """Return a new `transitions.Machine` of the table, for tools that work with such a machine.
 
-        The machine is its own first model, as `transitions` has it, and its triggers take the `Facts` of a firing:
-        ``machine.submit(facts)``. It stores nothing: a change moves through `Workflow` alone. With the diagram
+        The machine is its own model, which is the default of `transitions`. Its triggers take the `Facts` of a
+        transition: ``machine.submit(facts)``. It stores nothing; only `Workflow` moves a change. With the diagram
         extension of `transitions` it draws the table::
 
             from transitions.extensions import GraphMachine
@@ -224,20 +225,20 @@ class WorkflowDefinition:
         return tuple(row for row in self.transitions if row.trigger == trigger and state in row.sources)
 
     def triggers(self, state: str) -> tuple[str, ...]:
-        """Return the triggers that the table has for a state, in its order, each once."""
+        """Return the triggers of a state, without duplicates, in the order of the table."""
         return tuple(dict.fromkeys(row.trigger.value for row in self.transitions if state in row.sources))
 
     def is_granting(self, state: str) -> bool:
-        """Return whether a change in that state lets its subject through `require_approved`."""
+        """Return whether `require_approved` accepts a subject whose newest change is in that state."""
         declared = {known.value: grants for known, grants in self.grants.items()}
         return declared.get(state, state == self.roles.granted)
 
     def outcome_in(self, state: str, outcome: Outcome | None) -> Outcome | None:
-        """Return what an outcome is called in a state: approved only where the state grants."""
+        """Return the outcome to store in a state: approved only if the state grants."""
         if outcome not in {Outcome.APPROVED, Outcome.WAS_APPROVED}:
             return outcome
         return Outcome.APPROVED if self.is_granting(state) else Outcome.WAS_APPROVED
 
     def is_open(self, change: ChangeRequest) -> bool:
-        """Tell whether the change holds its subject: it was submitted and has not ended."""
+        """Return whether the change holds its subject: it was submitted and has not ended."""
         return change.state != self.initial and change.state not in self.final

@@ -1,4 +1,4 @@
-"""When a change falls due: a function of its state, what is known of it, and whether it was just looked at."""
+"""Due times: computed from the state of a change, its facts, and whether the gateway was just asked."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def next_due(
     looked: bool,
     failed: Callable[[Exception], object] | None = None,
 ) -> dt.datetime | None:
-    """Return when to look at the change next, or None if only a trigger from outside leads on.
+    """Return the time of the next look at the change, or None if only a trigger of the host moves it.
 
-    A callback that was heard is looked into at once, whatever a rule of the host's own says.
+    After a callback, the change is due immediately, even if a due rule of the host returns a later time.
 
     Args:
         definition: The change's definition.
         change: The change as it will be stored.
         now: The time of the commit.
         policy: The timings in force.
-        looked: Whether the gateway was asked for this commit; then a hint that was heard before is used up.
-        failed: Is told what a rule of the host's own raised, or that it returned no time that can be stored; the change
-            is polled then. Without it that is raised.
+        looked: Whether the gateway was asked for this commit; an earlier hint is then used up.
+        failed: Called with the error if a due rule of the host raised, or returned a time that cannot be stored. The
+            change is then polled. Without it, the error is raised.
     """
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
         moment = _ruled(definition, change, now, policy, looked, failed)
         if moment is not None and looked and not _is_asked_on(definition, change, policy):
-            # Whatever a host's rule says: a change that is due again already keeps others from being looked at.
+            # A rule of the host may return a time in the past. A change that is always due would block the others.
             moment = max(moment, now + min(policy.soon, policy.poll))
         moments.append(moment)
         if change.heard is not None and not looked and _asks_gateway(definition, change):
@@ -55,7 +55,7 @@ def next_due(
     return min(known) if known else None
 
 
-def _ruled(  # noqa: PLR0917 - private, and each argument is one of its only caller's
+def _ruled(  # noqa: PLR0917 - private, called once with the caller's own arguments
     definition: WorkflowDefinition,
     change: ChangeRequest,
     now: dt.datetime,
@@ -63,13 +63,13 @@ def _ruled(  # noqa: PLR0917 - private, and each argument is one of its only cal
     looked: bool,  # noqa: FBT001 - as above
     failed: Callable[[Exception], object] | None,
 ) -> dt.datetime | None:
-    """Return what the rule of the change's state says."""
+    """Return the time that the due rule of the change's state gives."""
     state = definition.states(change.state)
     try:
         moment: object = definition.due[state](change, now, policy, looked=looked)
         wrong = _wrong_moment(moment)
         if wrong:
-            raise DefinitionError(f"workflow {definition.name}: the due rule of state {state} returned {wrong}")  # noqa: TRY301 - one way to tell
+            raise DefinitionError(f"workflow {definition.name}: the due rule of state {state} returned {wrong}")  # noqa: TRY301 - one path for both failures
     except Exception as error:
         if failed is None:
             raise
@@ -93,12 +93,12 @@ def _wrong_moment(moment: object) -> str:
 
 
 def _asks_gateway(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
-    """Tell whether a look at the change now asks the gateway what a callback was about."""
+    """Return whether a look at the change asks the gateway about its ticket."""
     return change.state in {definition.roles.asking, definition.roles.waiting, definition.roles.undelivered}
 
 
 def _is_asked_on(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
-    """Return whether a look may lead to a send, or to the next look-up of the schedule, at once."""
+    """Return whether a look may lead to an immediate send or to the next look-up of the schedule."""
     if change.state != definition.roles.asking:
         return False
     attempt = change.attempt
@@ -106,7 +106,7 @@ def _is_asked_on(definition: WorkflowDefinition, change: ChangeRequest, policy: 
 
 
 def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Fall due by phase: when a queued send may go, a silent sender's lease ends, or the next look-up is."""
+    """Fall due by phase: when a queued send may start, when the sender's lease ends, or at the next look-up."""
     attempt = change.attempt
     if attempt is None:
         return now
@@ -120,14 +120,14 @@ def asking_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looke
     if attempt.looks < len(policy.lookups):
         began = attempt.looked.wall if attempt.looked else since
         return began + policy.lookup_wait(attempt.looks)
-    # A gateway that could not be asked says nothing of the ticket: it is asked again as soon as one that is polled.
+    # A look-up that failed shows nothing about the ticket, so it is repeated at least as often as a poll.
     failed = change.attention is not None and change.attention.reason is AttentionReason.LOOKUP_FAILED
     late = min(policy.late_look, policy.poll) if failed else policy.late_look
     return now + late if now < since + policy.sweep_for else None
 
 
 def waiting_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Fall due at once on a hint, then ever more slowly; after the quiet time if an ending is suspected."""
+    """Fall due immediately on a hint, then with growing waits; after the quiet time if an ending is suspected."""
     if change.heard is not None and not looked:
         return change.heard.at
     if change.suspicion is not None:
@@ -139,12 +139,12 @@ def waiting_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, look
 
 
 def undelivered_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Fall due at once: the gateway says that its ticket has ended."""
+    """Fall due immediately: the gateway reports that the ticket has ended."""
     return waiting_due(change, now, policy, looked=looked) if looked or change.suspicion is not None else now
 
 
 def sweep_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Look on at tickets that may still be decided, and at creates that were unknown; at once on a late hint."""
+    """Fall due to check tickets that may still be decided and unknown creates again; immediately on a late hint."""
     ended, attempt, heard = change.ended_at, change.attempt, change.heard
     if ended is not None and heard is not None and heard.at > ended and not looked:
         return min(heard.at, now)
@@ -154,7 +154,7 @@ def sweep_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked
 
 
 def ticket_is_swept(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
-    """Return whether the ticket of an ended change is looked at: its ending can revive, or it had none yet."""
+    """Return whether the sweep covers the ticket of an ended change: it may revive, or has not ended yet."""
     if change.ended_at is None:
         return False
     can_revive = change.outcome in {Outcome.WITHDRAWN, Outcome.TERMINATED}
@@ -162,7 +162,7 @@ def ticket_is_swept(change: ChangeRequest, now: dt.datetime, policy: Policy) -> 
 
 
 def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) -> dt.datetime | None:
-    """Wait for the ticket, and until it is old enough that its flow has started."""
+    """Return when to withdraw the ticket: once it is known, and old enough that its flow has started."""
     if change.ticket is None:
         return None
     return max(planned, change.ticket.recorded_at + policy.withdraw_age)
@@ -171,31 +171,31 @@ def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) 
 def rest_due(
     definition: WorkflowDefinition, change: ChangeRequest, due_at: dt.datetime, policy: Policy, left: Collection[str]
 ) -> dt.datetime | None:
-    """Return when all of a change but some effects is due, where these effects are due and are left as they are.
+    """Return when a change is due apart from some effects that are due and that this worker does not deliver.
 
-    A look at a change with an effect that is due stores the time of the look as its due time, see `effects_due`. So
-    the next look is a whole wait after the last one, though the change is due all the while.
+    A look at a change with a due effect stores the time of the look as its due time, see `effects_due`. The next look
+    is therefore a whole wait after the last one, although the change is due all the time.
 
     Args:
         definition: The change's definition.
         change: The change.
-        due_at: When it is stored to be due.
+        due_at: The stored due time.
         policy: The timings in force.
         left: The ids of these effects, at least one.
     """
     known = (effect_due(change, effect, policy) for effect in change.effects if effect.id in left)
     if due_at < min(moment for moment in known if moment is not None):
-        return due_at  # before any of them was: the rest is what it was due for
+        return due_at  # before all of these effects: the change is due for another reason
     rest = attrs.evolve(change, effects=tuple(effect for effect in change.effects if effect.id not in left))
     looked = change.updated_at <= due_at
-    # Whoever stored the time was told of a rule that fails.
+    # The worker that stored the due time has already reported a rule that fails.
     return next_due(definition, rest, due_at, policy, looked=looked, failed=lambda _error: None)
 
 
 def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-    """Return when the next effect is due, or None; the effects of a change are delivered one after the other.
+    """Return when the next effect is due, or None; the effects of a change are delivered one at a time.
 
-    After a look that is now at the earliest, so that the time of the look is kept, see `rest_due`.
+    After a look, the result is at least the current time, so that the time of the look is stored, see `rest_due`.
     """
     moments = [effect_due(change, effect, policy) for effect in change.effects]
     known = [moment for moment in moments if moment is not None]
@@ -206,7 +206,7 @@ def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, look
 
 
 def effect_due(change: ChangeRequest, effect: PlannedEffect, policy: Policy) -> dt.datetime | None:
-    """Return when a worker may next deliver the effect, or None; after one that was started, when its claim ends."""
+    """Return when a worker may next deliver the effect, or None; after a start, that is when its claim ends."""
     if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
         return None
     moment = effect.claimed_until if effect.status is EffectStatus.STARTED else None

@@ -1,4 +1,4 @@
-"""Fires triggers: one shared `transitions.Machine` per definition, with no object ever registered on it. No I/O."""
+"""The engine that fires triggers: one shared `transitions.Machine` per definition, without models and without I/O."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from itsm_workflow.policy import Policy
 
 OPENING = "draft"
-"""The trigger's name in the first entry of every history."""
+"""The name of the trigger in the first entry of every history."""
 
 _machines: weakref.WeakKeyDictionary[WorkflowDefinition, Machine] = weakref.WeakKeyDictionary()
 
 
 class _Token:
-    """The throw-away object that a trigger moves; it carries what the guards said, and which row moved it."""
+    """The temporary model of one trigger: collects the reasons of the guards and the row that moved it."""
 
     __slots__ = ("reasons", "row", "state")
 
@@ -43,10 +43,10 @@ class _Token:
 
 
 def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts) -> tuple[str, Transition]:
-    """Return the state that the trigger leads to, and the row of the table that does it.
+    """Return the state that the trigger leads to, and the row of the table that leads there.
 
     Raises:
-        TransitionRefused: The table has no such row, the evidence is of another type, or every guard says no.
+        TransitionRefused: The table has no such row, the evidence has the wrong type, or every guard refuses.
     """
     token, machine = _Token(str(state)), _machine(definition)
     if token.state not in machine.states:
@@ -54,11 +54,11 @@ def step(definition: WorkflowDefinition, state: str, trigger: str, facts: Facts)
     event = machine.events.get(str(trigger))
     if event is None:
         known = ", ".join(sorted({row.trigger.value for row in definition.transitions}))
-        raise _refused(definition, state, trigger, f"the workflow has no such trigger; it has {known}")
+        raise _refused(definition, state, trigger, f"the workflow has no such trigger; its triggers are {known}")
     try:
         event.trigger(token, token, facts)
     except MachineError as error:
-        reason = f"it leads nowhere from {state}"
+        reason = f"the table has no transition for it from {state}"
         raise _refused(definition, state, trigger, reason) from error
     if token.row is None:
         raise _refused(definition, state, trigger, " and ".join(dict.fromkeys(token.reasons)))
@@ -105,27 +105,27 @@ def fire(
     effects: Mapping[str, Sequence[str]] | None = None,
     aliases: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[ChangeRequest, Entry | None]:
-    """Return the change after the trigger, and the entry that tells of it.
+    """Return the change after the trigger, and the entry that records it.
 
-    The entry is None if the trigger only added facts and these were known already: nothing needs to be written.
+    The entry is None if the trigger only adds facts that are already known: nothing needs to be written.
 
     Args:
         definition: The workflow.
-        change: The change as it is.
+        change: The change before the trigger.
         trigger: The trigger's value.
-        evidence: What it brings.
-        now: The time of the firing.
+        evidence: The evidence of the trigger.
+        now: The time at which the trigger fires.
         policy: The timings in force.
-        seq: The number that the entry gets.
-        actor: On whose behalf.
-        effects: By state, the names of the effects to plan when it is entered, besides those that the change names.
-        aliases: By name, the names that the effect had before; one that the change has under such a name is planned
-            under that name alone.
+        seq: The number of the new entry.
+        actor: The user or program that fires the trigger.
+        effects: By state, the names of the effects to plan when it is entered, in addition to those that the change
+            stores.
+        aliases: By name, the former names of the effect. If the change stores a former name, only that name is planned.
 
     Raises:
-        TransitionRefused: Nothing was changed; also where the evidence is not what its class declares.
-        DefinitionError: The guard or the update of a host's row returned what it may not, such as values that cannot be
-            stored; nothing was changed.
+        TransitionRefused: The trigger was refused, or the evidence does not match its class. Nothing was changed.
+        DefinitionError: The guard or the update of a host's row returned a wrong value, such as one that cannot be
+            stored. Nothing was changed.
     """
     facts = Facts(
         change=change,
@@ -171,7 +171,7 @@ def _names(
 
 
 def allowed(definition: WorkflowDefinition, change: ChangeRequest) -> tuple[str, ...]:
-    """Return the triggers that the table has for the change's state; evidence decides whether one succeeds."""
+    """Return the triggers that the table has for the change's state; the evidence decides whether one succeeds."""
     return definition.triggers(change.state)
 
 
@@ -182,13 +182,13 @@ def _refused(definition: WorkflowDefinition, state: str, trigger: str, reason: s
 def _machine(definition: WorkflowDefinition) -> Machine:
     machine = _machines.get(definition)
     if machine is None:
-        # Two threads may both build it at first; either one serves, since a Machine holds no state of a change.
+        # Two threads may both build it at first. Either machine works, since a Machine holds no state of a change.
         machine = _machines[definition] = _built(definition)
     return machine
 
 
 class _SilentState(State):
-    """A state without callbacks: entering or leaving it writes no line to the host's log."""
+    """A state without callbacks, so that no lines are written to the host's log when it is entered or left."""
 
     def enter(self, event_data: object) -> None:
         """Do nothing."""
@@ -207,7 +207,7 @@ def _built(definition: WorkflowDefinition) -> Machine:
 
 def machine_of(definition: WorkflowDefinition, kind: type[Machine] | None) -> Machine:
     """Return a new machine of the definition's table, see `WorkflowDefinition.machine`."""
-    return _filled((kind or Machine)(**_options(definition)), definition, _guard_alone)
+    return _filled((kind or Machine)(**_options(definition)), definition, _guard_condition)
 
 
 def _options(definition: WorkflowDefinition) -> dict[str, Any]:
@@ -228,8 +228,8 @@ def _filled(
     return machine
 
 
-def _guard_alone(row: Transition) -> Callable[..., bool]:
-    """Return the row's evidence type and guard as a condition of `transitions`, by the guard's name."""
+def _guard_condition(row: Transition) -> Callable[..., bool]:
+    """Return a condition of `transitions`, named like the guard, that checks the row's evidence type and guard."""
 
     def holds(facts: Facts) -> bool:
         return isinstance(facts.evidence, row.evidence_types) and row.guard(facts) is None
@@ -256,7 +256,7 @@ def _reason(workflow: str, row: Transition, facts: Facts) -> str | None:
         return f"it needs {wanted} as evidence, not {type(facts.evidence).__name__}"
     wrong = wrong_values(facts.evidence)
     if wrong:  # before the guard, which relies on the declared types
-        return f"its evidence is not as {type(facts.evidence).__name__} declares: {'; '.join(wrong)}"
+        return f"its evidence does not match {type(facts.evidence).__name__}: {'; '.join(wrong)}"
     try:
         return checked_reason(workflow, row, row.guard(facts))
     except FactMissingError as missing:

@@ -18,7 +18,7 @@ from itsm_workflow.errors import (
     StorageUnavailable,
 )
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.machine.clock_skew import put_right
+from itsm_workflow.machine.clock_skew import repair_future_times
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.machine.engine import fire, open_change
 from itsm_workflow.machine.evidence import Drafted, SubmissionNumber
@@ -242,7 +242,7 @@ class Journal:
         # The definition may say another thing of the state than when it was stored.
         change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
         failed = functools.partial(self._tell_of_rule, change)
-        change, due_at = put_right(definition, change, stored.due_at, now, self.policy, failed=failed)
+        change, due_at = repair_future_times(definition, change, stored.due_at, now, self.policy, failed=failed)
         return attrs.evolve(stored, change=change, due_at=due_at)
 
     def _row(self, change_id: str) -> Row:

@@ -144,7 +144,7 @@ def test_a_trigger_that_grants_without_the_tickets_approval_is_refused(row: Tran
     assert problem == (
         f"grants: state done can be reached without an approval, so it cannot grant: {culprit}. Only approve and "
         "attest_approval of approval_table lead from a waiting ticket to done; let other triggers lead to a state that "
-        "does not grant, or begin where the ticket was approved"
+        "does not grant, or start from the state of an approved ticket"
     )
 
 
@@ -235,7 +235,7 @@ def test_a_state_that_waits_without_a_due_rule_is_named() -> None:
     """Nobody would ever look at it."""
     rules = {state: rule for state, rule in WAITS.items() if state is not Step.LOST}
 
-    assert problems(due=rules) == ("state lost waits and has no due rule: nobody would ever look at it",)
+    assert problems(due=rules) == ("state lost is not final and has no due rule, so no worker would ever look at it",)
 
 
 def test_evidence_that_cannot_be_stored_is_named() -> None:
@@ -250,13 +250,13 @@ def test_two_evidence_types_of_one_name_are_named() -> None:
     double = attrs.make_class("Decision", [])
     found = problems(move(Word.FIND, Step.WAITING, None, evidence=double))
 
-    assert found == ("two evidence types are named Decision; stored entries could not tell them apart",)
+    assert found == ("two evidence types are named Decision; stored entries could not be distinguished by type",)
 
 
 @pytest.mark.parametrize("name", ["", "Small", "small-one", "1small", "small one", "klein\n", "größe"])
 def test_a_name_that_is_not_lower_snake_is_named(name: str) -> None:
     """Names are stored, put into URLs and drawn in graphs."""
-    assert (f"workflow {name!r}: names are lower_snake",) == problems(name=name)
+    assert (f"workflow {name!r}: a name must be lower_snake",) == problems(name=name)
 
 
 def test_names_of_states_and_triggers_count_as_well() -> None:
@@ -266,8 +266,8 @@ def test_names_of_states_and_triggers_count_as_well() -> None:
         move(Word.SHOUT, Step.LOST, None, guard=holds_never),
     )
 
-    assert problems(*rows) == ("trigger 'SHOUT': names are lower_snake",)
-    assert "state 'Bad State': names are lower_snake" in problems(states=Spaced)
+    assert problems(*rows) == ("trigger 'SHOUT': a name must be lower_snake",)
+    assert "state 'Bad State': a name must be lower_snake" in problems(states=Spaced)
 
 
 @pytest.mark.parametrize(
@@ -286,14 +286,14 @@ def test_names_of_states_and_triggers_count_as_well() -> None:
 )
 def test_a_foreign_state_is_named(values: dict[str, Any]) -> None:
     """Every state that is used is one of the workflow's own."""
-    assert "state mars is used and is no member of Step" in problems(**values)
+    assert "state mars is used but is not a member of Step" in problems(**values)
 
 
 def test_a_foreign_initial_state_is_named() -> None:
     """Also where it begins; then nothing is reached."""
     found = problems(initial=Alien.MARS)
 
-    assert "state mars is used and is no member of Step" in found
+    assert "state mars is used but is not a member of Step" in found
     assert "state new is unreachable from mars" in found
 
 
@@ -302,7 +302,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     found = problems(name="Bad", transitions=without(Word.DENY), due={})
 
     assert (
-        "workflow 'Bad': names are lower_snake",
+        "workflow 'Bad': a name must be lower_snake",
         "state denied is unreachable from new",
-        *(f"state {state} waits and has no due rule: nobody would ever look at it" for state in WAITS),
+        *(f"state {state} is not final and has no due rule, so no worker would ever look at it" for state in WAITS),
     ) == found

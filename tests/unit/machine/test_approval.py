@@ -89,7 +89,7 @@ def test_a_rule_of_approval_of_ones_own_is_used() -> None:
 
 def test_a_rule_of_approval_given_to_the_table_is_refused() -> None:
     """A second rule beside the definition's would never approve, and the change would wait without end."""
-    with pytest.raises(TypeError, match=r"give it once, as WorkflowDefinition\(approval=\.\.\.\)"):
+    with pytest.raises(TypeError, match=r"pass it once, to WorkflowDefinition\(approval=\.\.\.\)"):
         approval_table(State, State.DRAFT, COLLECTOR_ROLES, ApprovalPolicy())  # type: ignore[arg-type]  # refused
 
 

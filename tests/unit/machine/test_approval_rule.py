@@ -164,7 +164,7 @@ def test_a_decision_field_must_say_the_same(*, approved: bool, decision: str | N
     else:
         assert isinstance(judged, Doubt)
         assert AttentionReason.DISAGREEMENT is judged.reason
-        assert f"the result is {str(approved).lower()}, the field approval_result is not" == judged.detail
+        assert f"the result is {str(approved).lower()}, but the field approval_result is not" == judged.detail
 
 
 @pytest.mark.parametrize("unread", [{"ambiguous": True}, {"inconclusive": "its page cannot be read"}])
@@ -216,7 +216,7 @@ def test_only_an_approval_by_nobody_else_is_the_applicants_own(seen: ev.Snapshot
         assert isinstance(judged, Doubt)
         assert (judged.reason, judged.detail) == (
             AttentionReason.SELF_APPROVED,
-            "only alice, who asked for it, approved the ticket",
+            "only alice, the applicant, approved the ticket",
         )
     else:
         assert judged is Verdict.APPROVED

@@ -10,7 +10,7 @@ import pytest
 
 from itsm_workflow.change import ChangeRequest, HeardCallback
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
-from itsm_workflow.machine.clock_skew import put_right
+from itsm_workflow.machine.clock_skew import repair_future_times
 from itsm_workflow.machine.due import next_due
 from itsm_workflow.policy import LONGEST, Policy
 from itsm_workflow.settle import plan
@@ -28,7 +28,7 @@ BEFORE = x.NOW - YEARS
 
 def right(change: ChangeRequest, now: dt.datetime, policy: Policy = x.POLICY) -> ChangeRequest:
     """Return the change put right."""
-    return put_right(COLLECTOR_CHANGE, change, None, now, policy)[0]
+    return repair_future_times(COLLECTOR_CHANGE, change, None, now, policy)[0]
 
 
 def due(
@@ -38,7 +38,7 @@ def due(
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
 ) -> dt.datetime | None:
     """Return when the change is due, put right."""
-    return put_right(definition, change, due_at, now, x.POLICY)[1]
+    return repair_future_times(definition, change, due_at, now, x.POLICY)[1]
 
 
 def with_rule(rule: object) -> WorkflowDefinition:
@@ -67,7 +67,7 @@ SITUATIONS: dict[str, ChangeRequest] = {
 @pytest.mark.parametrize("change", SITUATIONS.values(), ids=SITUATIONS)
 def test_nothing_waits_longer_than_the_policy_does(change: ChangeRequest) -> None:
     """Whatever was going on while the clock stood ahead: there is something to ask, and soon."""
-    after, due_at = put_right(COLLECTOR_CHANGE, change, x.later(300), BEFORE, x.POLICY)
+    after, due_at = repair_future_times(COLLECTOR_CHANGE, change, x.later(300), BEFORE, x.POLICY)
 
     assert due_at == BEFORE
     assert next_due(COLLECTOR_CHANGE, after, BEFORE, x.POLICY, looked=True) <= BEFORE + x.POLICY.longest_wait  # type: ignore[operator] # or it fails

@@ -103,7 +103,7 @@ def test_each_trigger_in_each_state_moves_or_is_refused(state: str, trigger: str
             x.told(change, trigger, evidence)
         refused = caught.value
         assert (state, trigger, possible) == (refused.state, refused.trigger, refused.allowed)
-        assert f"it leads nowhere from {state}" == refused.reason
+        assert f"the table has no transition for it from {state}" == refused.reason
         assert str(refused).startswith(f"{trigger} was refused in state {state}: ")
         return
 
@@ -143,7 +143,7 @@ def test_an_unknown_trigger_is_refused_with_all_that_are_known() -> None:
     with pytest.raises(TransitionRefused) as caught:
         x.told(x.PENDING, "aprove", x.finished(approved=True))
 
-    assert f"the workflow has no such trigger; it has {', '.join(sorted(LEADS))}" == caught.value.reason
+    assert f"the workflow has no such trigger; its triggers are {', '.join(sorted(LEADS))}" == caught.value.reason
     assert COLLECTOR_CHANGE.triggers("pending") == caught.value.allowed
 
 

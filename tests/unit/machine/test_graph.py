@@ -96,7 +96,7 @@ def test_the_table_has_a_line_for_each_row() -> None:
     assert lines[1] == "| --- | --- | --- | --- | --- | --- |"
     assert 2 + len(COLLECTOR_CHANGE.transitions) == len(lines)
     assert "| submit | draft | applying | Submission |  | claims the subject |" in lines
-    assert "| raise_attention | any | = | Concern |  | a person should look |" in lines
+    assert "| raise_attention | any | = | Concern |  | an operator should look |" in lines
     wanted = "| record_contradiction | draft, approved, rejected | = | Snapshot or LateTicket | is_contradiction |"
     assert any(line.startswith(wanted) for line in lines)
 

@@ -373,7 +373,7 @@ TICKETS: dict[str, Case] = {
 NOT_OPEN = "the ticket is approved, not open"
 DOUBT = (
     "the gateway's answers are in doubt (no_approval_step): "
-    "the ticket ended as approved, and no person is shown to have approved it"
+    "the ticket ended as approved, but the gateway shows no person who approved it"
 )
 SUSPECTED_SINCE = "already suspected since 2024-05-17 08:00:10"
 BELIEVED_LATER = "the ticket was withdrawn: that is believed after a second look, 0:01:00 later"
@@ -418,7 +418,7 @@ ENDINGS: dict[str, Case] = {
         x.PENDING,
         x.finished(approved=True),
         0,
-        "the gateway's answers are in doubt (disagreement): the result is true, the field approval_result is not",
+        "the gateway's answers are in doubt (disagreement): the result is true, but the field approval_result is not",
     ),
     "approved, field": (approved_with_field, x.PENDING, x.finished(approved=True, decision="true"), 0, None),
     "refused": (REFUSES, x.PENDING, x.finished(approved=False), 0, None),

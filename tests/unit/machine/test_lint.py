@@ -26,7 +26,7 @@ def without_approval(state: str, culprit: str) -> str:
     return (
         f"grants: state {state} can be reached without an approval, so it cannot grant: {culprit}. "
         "Only approve and attest_approval of approval_table lead from a waiting ticket to granted; "
-        "let other triggers lead to a state that does not grant, or begin where the ticket was approved"
+        "let other triggers lead to a state that does not grant, or start from the state of an approved ticket"
     )
 
 
@@ -34,19 +34,19 @@ REFUSED = [
     (zoo.with_an_unreachable_state, "state live is unreachable from draft"),
     (zoo.with_a_dead_end, "state granted is a dead end: it has no way out and is not final"),
     (zoo.with_a_way_out_of_an_end, "final state live has a way out: pause"),
-    (zoo.without_a_due_rule, "state waiting waits and has no due rule: nobody would ever look at it"),
+    (zoo.without_a_due_rule, "state waiting is not final and has no due rule, so no worker would ever look at it"),
     (zoo.with_two_rows_that_always_hold, "trigger deploy has two transitions in granted whose guards can both hold"),
     (zoo.with_a_grant_without_an_approval, without_approval("live", "pause leads there from draft")),
     (zoo.with_a_host_that_approves, without_approval("granted", "pause leads there from waiting")),
-    (zoo.with_a_part_that_grants, "grants: state waiting plays the part waiting, in which nothing is approved"),
+    (zoo.with_a_part_that_grants, "grants: state waiting plays the part waiting, in which no change is approved"),
     (
         zoo.with_nothing_that_grants,
-        "grants: state granted does not grant, and no other state does: nothing could ever be approved",
+        "grants: state granted does not grant, and no other state does: no change could ever be approved",
     ),
     (zoo.with_a_grant_in_words, "grants: state live: 'no' is neither True nor False"),
     (
         zoo.with_what_is_granted_also_refused,
-        "grants: state granted plays the part refused, in which nothing is approved",
+        "grants: state granted plays the part refused, in which no change is approved",
     ),
     (zoo.with_evidence_that_is_no_attrs_class, "evidence type date is not an attrs class, so it cannot be stored"),
 ]

@@ -82,7 +82,7 @@ WRONG: list[tuple[str, object, str]] = [
 @pytest.mark.parametrize(("argument", "value", "told"), WRONG)
 def test_an_argument_of_another_type_is_named(argument: str, value: object, told: str) -> None:
     """As one error, whatever would have failed on it first."""
-    with pytest.raises(DefinitionError, match=f"workflow .* cannot work: {told}"):
+    with pytest.raises(DefinitionError, match=f"workflow .* is invalid: {told}"):
         attrs.evolve(DEPLOYMENT, **{argument: value})  # type: ignore[arg-type]  # the case
 
 

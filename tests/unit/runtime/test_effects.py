@@ -68,7 +68,7 @@ def test_a_state_that_there_is_not_is_refused() -> None:
         EffectRegistry(COLLECTOR_CHANGE, {"aproved": [Effect("start", nothing)]})
 
     known = "draft, applying, pending, failed_callback, approved, rejected"
-    assert str(caught.value) == f"effects name state 'aproved'; collector_change has {known}"
+    assert str(caught.value) == f"effects name the unknown state 'aproved'; collector_change has {known}"
 
 
 def test_effects_of_the_initial_state_are_refused() -> None:

@@ -46,7 +46,7 @@ def test_what_the_gateway_decided_ends_the_change(change: ChangeRequest) -> None
 def test_doubt_asks_for_a_person(change: ChangeRequest) -> None:
     """The change stays where it is, and the reason says what is odd."""
     seen = x.finished(approved=True, approval_step=False)
-    facts = {"ticket": "7", "detail": "the ticket ended as approved, and no person is shown to have approved it"}
+    facts = {"ticket": "7", "detail": "the ticket ended as approved, but the gateway shows no person who approved it"}
     concern = ev.Concern(reason=AttentionReason.NO_APPROVAL_STEP, facts=facts)
 
     assert (Step(Trigger.RAISE_ATTENTION, concern),) == decided(change, seen)
