@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
-from itsm_workflow import Effect, Transition, Workflow, WorkflowDefinition
-from itsm_workflow.machine import due
-from itsm_workflow.machine.approval import approval_table
-from itsm_workflow.machine.definition import Roles, waits_for_a_person
+from itsm_workflow import Effect, Roles, Transition, Workflow, approval_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from itsm_workflow import ChangeRequest, EffectCall, Form
+    from itsm_workflow import ChangeRequest, EffectCall, Facts, Form
     from itsm_workflow.form import Problem
-    from itsm_workflow.machine.definition import Facts
 
 
 # ---------------------------------------------------------------- words
@@ -67,7 +63,6 @@ def with_the_reason(facts: Facts) -> ChangeRequest:
     return attrs.evolve(facts.change, data={**facts.change.data, "revoked_because": facts.expect(Revocation).reason})
 
 
-FINAL = frozenset({State.REFUSED, State.REVOKED})
 ROLES = Roles(
     asking=State.FILING,
     waiting=State.WAITING,
@@ -79,18 +74,13 @@ ROLES = Roles(
 S, T, row = State, Trigger, Transition  # a table reads better with short names
 
 # fmt: off
-EXTERNAL_PERMISSION = WorkflowDefinition(
-    name="external_permission", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES,
+EXTERNAL_PERMISSION = approval_workflow(
+    "external_permission", states=S, roles=ROLES,
     transitions=(
-        *approval_table(S, S.DRAFT, ROLES),
         row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
             guard=says_why, update=with_the_reason, note="taken back, or over"),
     ),
     grants={S.REVOKED: False},  # what was approved once does not count any more
-    due={
-        S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
-        S.UNDELIVERED: due.undelivered_due, S.GRANTED: waits_for_a_person,
-    },
 )
 # fmt: on
 

@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
-from itsm_workflow import Effect, Transition, Workflow, WorkflowDefinition
-from itsm_workflow.errors import TransitionRefused
-from itsm_workflow.machine import due
-from itsm_workflow.machine.approval import approval_table
-from itsm_workflow.machine.definition import Roles, waits_for_a_person
+from itsm_workflow import Effect, Roles, Transition, TransitionRefused, Workflow, approval_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from itsm_workflow import ChangeRequest, EffectCall
-    from itsm_workflow.machine.definition import Facts
+    from itsm_workflow import ChangeRequest, EffectCall, Facts
 
 
 # ---------------------------------------------------------------- words
@@ -129,7 +124,6 @@ def with_the_problem(facts: Facts) -> ChangeRequest:
 
 # ---------------------------------------------------------------- the table
 
-FINAL = frozenset({State.REFUSED, State.LIVE, State.ROLLED_BACK})
 ROLES = Roles(
     asking=State.FILING,
     waiting=State.WAITING,
@@ -140,10 +134,9 @@ ROLES = Roles(
 S, T, row = State, Trigger, Transition  # a table reads better with short names
 
 # fmt: off
-TWO_STAGE_CHANGE = WorkflowDefinition(
-    name="two_stage_change", version=1, states=S, initial=S.DRAFT, final=FINAL, roles=ROLES,
+TWO_STAGE_CHANGE = approval_workflow(
+    "two_stage_change", states=S, roles=ROLES,
     transitions=(
-        *approval_table(S, S.DRAFT, ROLES),
         row(trigger=T.PROVISION, sources=(S.PROVISIONING,), dest=S.VERIFYING, evidence=Provisioned,
             guard=is_of_this_job, update=with_the_address, note="it is there"),
         row(trigger=T.VERIFY, sources=(S.VERIFYING,), dest=S.LIVE, evidence=Verified,
@@ -158,11 +151,6 @@ TWO_STAGE_CHANGE = WorkflowDefinition(
     grants={  # not the approval counts: the change must work
         S.LIVE: True,
         S.PROVISIONING: False, S.VERIFYING: False, S.ROLLING_BACK: False, S.ROLLED_BACK: False,
-    },
-    due={
-        S.DRAFT: waits_for_a_person, S.FILING: due.asking_due, S.WAITING: due.waiting_due,
-        S.UNDELIVERED: due.undelivered_due,
-        S.PROVISIONING: waits_for_a_person, S.VERIFYING: waits_for_a_person, S.ROLLING_BACK: waits_for_a_person,
     },
 )
 # fmt: on
