@@ -1,7 +1,7 @@
-"""BK-ITSM 2 behind the gateway port.
+"""The adapter that connects BK-ITSM 2 to the gateway port.
 
-A ticket is known by its id alone: BK-ITSM gives one number to two tickets when its counter is lost, and then answers
-for either. What is read or done by number is checked to be about our id first.
+Only the id identifies a ticket. When BK-ITSM loses its counter, it gives the same number to two tickets, and then
+answers for either of them. So before each operation by number, the adapter checks that the number belongs to our id.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ _SN = re.compile(r"[A-Z]{2,10}[0-9]{8,32}")
 
 
 class BkItsmGateway:
-    """BK-ITSM 2: `TicketGateway` with all its optional abilities. Shared by threads.
+    """The gateway of BK-ITSM 2: a `TicketGateway` with all optional abilities. Thread-safe.
 
     Args:
-        settings: Where it is and who we are.
-        clock: The wall-clock time of what is seen, and how long a service is remembered.
-        client: Calls the gateway; by default one of its own.
-        service: Returns the number of the service at each filing, or None to leave it to the settings; for a feature
-            toggle. It is called while a change is filed, so it must be quick.
-        routes: How the endpoints are reached; by default as the settings say.
+        settings: The address of the gateway, and the identity of the application.
+        clock: Source of the wall-clock time of snapshots, and of the age of a cached service.
+        client: Calls the gateway; by default a new client.
+        service: Returns the number of the service at each filing, or None to leave the choice to the settings; for a
+            feature toggle. It is called while a change is filed, so it must be quick.
+        routes: The method and path of each endpoint; by default those that the settings select.
 
     Raises:
         SettingsError: The settings are for another generation of ITSM, or contradict ``service``.
@@ -97,55 +97,55 @@ class BkItsmGateway:
         self._reader = TicketReader(client, self._search, now=self._clock.now)
 
     def within(self, budget: Budget) -> Self:
-        """Return this gateway with a bound on the time that all its calls may take together.
+        """Return this gateway with a bound on the total time of all its calls.
 
-        Connections, breaker and the remembered service are shared with this one; closing either closes both.
+        The copy shares connections, breaker and the cached service with this gateway. Closing either closes both.
         """
         bounded = copy.copy(self)
         bounded._ask_by(self._client.within(budget))  # noqa: SLF001 - a copy of this very class
         return bounded
 
     def comparing(self, sent: SentTicket) -> Self:
-        """Return this gateway, whose `read` compares a ticket that ended with what was sent."""
+        """Return this gateway with a `read` that compares an ended ticket with what was sent."""
         comparing = copy.copy(self)
         comparing._sent = sent  # noqa: SLF001 - a copy of this very class
         return comparing
 
     def resting(self) -> str:
-        """Return why tickets would not be read now, in words for people; empty: they would be."""
+        """Return the reason why tickets cannot be read now, for people; empty if they can."""
         resting = self._client.resting(GET_TICKET_INFO)
         return "" if resting is None else str(resting)
 
     def time(self) -> dt.datetime | None:
-        """Return BK-ITSM's own time, as the ``Date`` of its last answer shows it; None before the first."""
+        """Return BK-ITSM's own time by the ``Date`` header of its last answer; None before the first answer."""
         return self._client.time()
 
     # ---------------------------------------------------------------- filing
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Return every ``(field, value, rule)`` that BK-ITSM would refuse, or accept and get wrong."""
+        """Return a ``(field, value, rule)`` for each value that BK-ITSM would refuse or process wrongly."""
         return check_form(form, self.settings)
 
     def check_service_form(self, form: Form, service: str) -> Sequence[tuple[str, str, str]]:
-        """Return what the service's own list of fields forbids, see `ServiceForms.check`; nothing if it shows none."""
+        """Return a problem for each value that the service's list of fields forbids; see `ServiceForms.check`."""
         return self._forms.check(form, service)
 
     def service(self) -> str:
-        """Return the number of the service to file with now, or ``fast_approval``.
+        """Return the number of the service with which tickets are filed now, or ``fast_approval``.
 
         Raises:
-            ServiceNotFound: None is configured, or not exactly one goes by the configured name and role.
-            GatewayError: It could not be looked up.
+            ServiceNotFound: No service is configured, or not exactly one has the configured name and role.
+            GatewayError: The service could not be looked up.
         """
         return self._services.current()
 
     def preview(self, request: CreateRequest) -> Mapping[str, object]:
-        """Return the exact body of create_ticket; the callback's credential shows as stars."""
+        """Return the exact body of create_ticket, with stars for the callback's credential."""
         body = build_body(request, self.settings)
         return shown_body(self._client.preview(CREATE_TICKET, body, context=self._creator(request)))
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """Send the request once and classify what came of it; what is not proven is unknown."""
+        """Send the request once and classify the result; a result without proof is unknown."""
         try:
             body = build_body(request, self.settings)
             reply = self._client.exchange(CREATE_TICKET, body, context=self._creator(request))
@@ -154,7 +154,7 @@ class BkItsmGateway:
         except GatewayError as error:
             return _unanswered(error)
         except ValueError as error:
-            return NotSent(problem=f"create_ticket: the request cannot be written: {error}")
+            return NotSent(problem=f"create_ticket: the request cannot be built: {error}")
         if isinstance(reply, GatewayRefused):
             self._services.forget()
             self._forms.forget(request.attempt.service)
@@ -163,18 +163,19 @@ class BkItsmGateway:
                 return Refused(remote_code=code, message=reply.remote_message)
             return _unanswered(reply)
         if reply.data.id <= 0 or not _SN.fullmatch(reply.data.sn):
-            return Unknown(problem=f"create_ticket: the answer names no ticket (request {reply.request_id})")
+            problem = f"create_ticket: the answer has no valid id and number of a ticket (request {reply.request_id})"
+            return Unknown(problem=problem)
         return Created(id=str(reply.data.id), sn=reply.data.sn, url=self._page_url(reply.data.ticket_url))
 
     # ---------------------------------------------------------------- reading
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return what BK-ITSM says of exactly this ticket id; see `TicketReader.read` for the order and why."""
+        """Return a snapshot of the ticket with exactly this id; `TicketReader.read` explains the order of the reads."""
         differences = self._matcher(self._sent).differences if self._sent else None
         return self._reader.read(ticket, decision_field=decision_field, differences=differences)
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id. Takes the tickets off the list of undelivered callbacks."""
+        """Return the results by ticket id. Removes the tickets from the list of undelivered callbacks."""
         return self._reader.results(tickets)
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
@@ -184,102 +185,102 @@ class BkItsmGateway:
         return self._compared([(row, True) for row in rows], sent, matcher)
 
     def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return all tickets of that sn, compared in the same way; ``key`` is set on those that carry the attempt's."""
+        """Return all tickets with that sn, compared in the same way; ``key`` is set if they carry the attempt's key."""
         matcher = self._matcher(sent)
         return self._compared(self._search.by_sn(sn, sent.attempt, matcher.looks_ours), sent, matcher, in_full=True)
 
     def services(self) -> Sequence[ItsmService]:
-        """Return the services that tickets can be filed with."""
+        """Return the services with which tickets can be filed."""
         return self._services.listed()
 
     def get_services(
         self, *, display_role: str = "", display_type: str = "", service_type: str = "", catalog_id: str = ""
     ) -> Sequence[ItsmService]:
-        """Return the services that match all that is given.
+        """Return the services that match all arguments.
 
         Args:
-            display_role: Who a service is shown to, by its owner's word, e.g. ``LOG_SEARCH``.
-            display_type: How it is shown: ``OPEN``, ``API`` or ``INVISIBLE``.
-            service_type: Its kind, e.g. ``request``.
-            catalog_id: The number of its catalogue.
+            display_role: The display role that the service's owner set, e.g. ``LOG_SEARCH``.
+            display_type: The display type: ``OPEN``, ``API`` or ``INVISIBLE``.
+            service_type: The kind of service, e.g. ``request``.
+            catalog_id: The number of the service's catalogue.
 
         Raises:
-            GatewayError: It could not be asked.
+            GatewayError: The gateway could not be asked.
         """
         return self._services.listed(
             display_role=display_role, display_type=display_type, service_type=service_type, catalog_id=catalog_id
         )
 
     def get_ticket_logs(self, ticket: Ticket) -> Sequence[LogEntry]:
-        """Return what happened to exactly this ticket, oldest first, with what each step was given.
+        """Return the log of the ticket with exactly this id, oldest line first, with the form of each step.
 
         Raises:
-            GatewayError: It could not be asked, or several tickets carry its number.
+            GatewayError: The gateway could not be asked, or several tickets carry the number.
         """
-        self._alone(ticket, GET_TICKET_LOGS.name)
+        self._unambiguous_page(ticket, GET_TICKET_LOGS.name)
         return show_log(self._client.call(GET_TICKET_LOGS, {"sn": ticket.sn, "show_type": "complex"}).logs)
 
     def show(self, ticket: Ticket) -> ShownTicket:
-        """Return what a page shows of the ticket: its status in words, its addresses, the form as it was filed.
+        """Return the ticket as a page shows it: its status in words, its addresses, the form as it was filed.
 
         Raises:
-            GatewayError: It could not be asked, or the number is not our ticket's.
+            GatewayError: The gateway could not be asked, or the number does not belong to our ticket.
         """
         page = self._reader.page(ticket)
         return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
 
     def ticket_info(self, sn: str) -> ShownTicket:
-        """Return what a page shows of the ticket of a number, whoever filed it.
+        """Return the ticket with a number as a page shows it; any user may have filed it.
 
         Raises:
-            GatewayError: It could not be asked, or not exactly one ticket goes by the number.
+            GatewayError: The gateway could not be asked, or not exactly one ticket has the number.
         """
         page = self._client.call(GET_TICKET_INFO, {"sn": sn})
         return show_ticket(page, status_of(page.current_status), self.settings.shows_pages_of)
 
     def ticket_status(self, sn: str) -> ShownStatus:
-        """Return how the ticket of a number stands, whoever filed it: status, pages, steps, what can be done to it.
+        """Return the status, pages, steps and operations of the ticket with a number; any user may have filed it.
 
         Raises:
-            GatewayError: It could not be asked, or not exactly one ticket goes by the number.
+            GatewayError: The gateway could not be asked, or not exactly one ticket has the number.
         """
         page = self._client.call(GET_TICKET_STATUS, {"sn": sn})
         return show_status(sn, page, status_of(page.current_status), self.settings.shows_pages_of)
 
     def undelivered(self) -> Sequence[str]:
-        """Return the sns whose callback was not delivered, of all systems. Reading clears nothing."""
+        """Return the sns whose callback was not delivered, of all systems. Reading the list does not clear it."""
         return self._client.call(CALLBACK_FAILED_TICKET, {})
 
     def verify_token(self, token: Secret | str) -> bool:
-        """Return whether a callback's token is the server's own. It is bound to no ticket, so True proves little."""
-        token = Secret.of(token)  # in place of the text, which a traceback with variables would show
+        """Return whether the server issued a callback's token. True proves little: a token is not bound to a ticket."""
+        token = Secret.of(token)  # replaces the text, which a traceback with local variables would show
         reply = self._client.exchange(TOKEN_VERIFY, {"token": token})
         if not isinstance(reply, GatewayRefused):
             return reply.data.is_passed
-        # The server answers a few malformed tokens with an error of its own instead of false.
+        # The server answers a few malformed tokens with one of its error codes instead of false.
         if isinstance(reply.remote_code, int) and reply.remote_code in APP_CODES:
             return False
         raise reply
 
     def iframe_url(self, ticket: Ticket) -> str:
-        """Return the ticket's page for embedding, or an empty text if none may be shown."""
+        """Return the address of the ticket's page for embedding, or an empty string if none may be shown."""
         return self._page_url(self._reader.page(ticket).iframe_ticket_url)
 
     def standing(self, ticket: Ticket) -> Standing:
-        """Return how the ticket stands and its page for embedding, by one call that clears nothing at the server."""
+        """Return the ticket's status and its page for embedding, by one call that is not a destructive read."""
         page = self._reader.page(ticket)
         return Standing(status=status_of(page.current_status), iframe_url=self._page_url(page.iframe_ticket_url))
 
     # ---------------------------------------------------------------- acting
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw the ticket, and return what became of it; one that has ended is left alone.
+        """Withdraw the ticket and return the result; an ended ticket is not changed.
 
-        BK-ITSM refuses a withdrawal with one code for everything. So the ticket is read after a refusal: a running one
-        that asks for no approval yet takes the withdrawal later.
+        BK-ITSM refuses a withdrawal with the same code in all cases. So the ticket is read after a refusal: a running
+        ticket that does not ask for approval yet accepts the withdrawal later.
 
         Raises:
-            GatewayError: It was not withdrawn.
+            GatewayError: The ticket was not withdrawn.
         """
         status = self._status(ticket)
         if status in ENDED:
@@ -296,7 +297,7 @@ class BkItsmGateway:
             return Withdrawal.UNKNOWN
         if not isinstance(reply, GatewayRefused):
             return Withdrawal.DONE
-        page = self._alone(ticket, OPERATE_TICKET.name)
+        page = self._unambiguous_page(ticket, OPERATE_TICKET.name)
         after = status_of(page.current_status)
         if after in ENDED:
             return withdrawal_of(after)
@@ -305,29 +306,29 @@ class BkItsmGateway:
         raise reply
 
     def suspend(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Suspend the ticket, unless it is: a second suspension succeeds, and then nothing resumes the ticket."""
+        """Suspend the ticket, unless it is suspended: after a second suspension nothing can resume the ticket."""
         self._operate(ticket, "SUSPEND", operator, reason, done=frozenset({TicketStatus.SUSPENDED}))
 
     def resume(self, ticket: Ticket, *, operator: str, reason: str) -> None:
         """Resume the ticket, unless it is running.
 
         Raises:
-            GatewayError: It could not be asked or refused; or it answered with success, and the ticket, which somebody
-                suspended twice, is suspended all the same: nothing resumes it, it can be withdrawn or terminated.
+            GatewayError: The gateway could not be asked, or refused. Or it answered with success, but the ticket was
+                suspended twice and is still suspended: nothing resumes it, but it can be withdrawn or terminated.
         """
         self._operate(ticket, "UNSUSPEND", operator, reason, done=frozenset({TicketStatus.RUNNING}))
         if self._status(ticket) is TicketStatus.SUSPENDED:
             raise GatewayProtocolError(
-                f"{ticket.sn} is suspended although the gateway resumed it: it was suspended twice, and nothing "
-                "resumes it; withdraw or terminate it",
+                f"{ticket.sn} is suspended although the gateway resumed it, since it was suspended twice: nothing "
+                "resumes it, so withdraw or terminate it",
                 endpoint=OPERATE_TICKET.name,
             )
 
     def terminate(self, ticket: Ticket, *, operator: str, reason: str) -> None:
-        """Terminate the ticket, unless it is terminated. Its change ends once a look shows that.
+        """Terminate the ticket, unless it is terminated. Its change ends when the next read shows that.
 
         Raises:
-            GatewayError: It could not be asked, or it refused, for example since the ticket ended otherwise.
+            GatewayError: The gateway could not be asked, or refused, for example since the ticket ended in another way.
         """
         self._operate(ticket, "TERMINATE", operator, reason, done=frozenset({TicketStatus.TERMINATED}))
 
@@ -338,7 +339,7 @@ class BkItsmGateway:
     def _operate(
         self, ticket: Ticket, action: str, operator: str, reason: str, *, done: frozenset[TicketStatus]
     ) -> None:
-        """Act by number, once the number is known to be our ticket's alone; a refusal is judged by where it stands."""
+        """Operate on a ticket whose number is unambiguous; a refusal is ignored if the ticket has the wanted status."""
         if self._status(ticket) in done:
             return
         params = _operation(ticket, action, operator, reason)
@@ -347,14 +348,15 @@ class BkItsmGateway:
             raise reply
 
     def _status(self, ticket: Ticket) -> TicketStatus:
-        return status_of(self._alone(ticket, OPERATE_TICKET.name).current_status)
+        return status_of(self._unambiguous_page(ticket, OPERATE_TICKET.name).current_status)
 
-    def _alone(self, ticket: Ticket, endpoint: str) -> TicketPage:
-        """Return the ticket's page, if nothing but our ticket goes by its number."""
+    def _unambiguous_page(self, ticket: Ticket, endpoint: str) -> TicketPage:
+        """Return the ticket's page, if only our ticket has its number."""
         page = self._reader.page(ticket)
         if isinstance(page, TicketRow):
             raise GatewayProtocolError(
-                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint=endpoint
+                f"several tickets carry {ticket.sn}, so the number cannot be used: look at them in BK-ITSM",
+                endpoint=endpoint,
             )
         return page
 
@@ -378,10 +380,10 @@ class BkItsmGateway:
 
 
 def _unanswered(error: GatewayError) -> NotSent | Unknown:
-    """Return what a create that brought no answer of BK-ITSM proves.
+    """Classify a create that BK-ITSM itself did not answer.
 
-    A code of the gateway's own proves that the call was not passed on only with the header that the gateway sets beside
-    it: something between us and the gateway may write any body and any HTTP status after it passed the call on.
+    A code of the API gateway proves that the call was not passed on only if the header that the gateway sets contains
+    the same code. A proxy between us and the gateway may write any body and HTTP status after it passed the call on.
     """
     is_gateways_own = error.remote_code in NOT_PASSED_ON and error.gateway_code == str(error.remote_code)
     return NotSent(problem=str(error)) if is_gateways_own else Unknown(problem=str(error))
@@ -392,5 +394,5 @@ def _operation(ticket: Ticket, action: str, operator: str, reason: str) -> Mappi
         "sn": ticket.sn,
         "operator": operator,
         "action_type": action,
-        "action_message": reason.strip() or f"by {operator}",  # the server wants some
+        "action_message": reason.strip() or f"by {operator}",  # the server requires a message
     }

@@ -1,7 +1,8 @@
-"""From a form to the body of create_ticket: what BK-ITSM would refuse, or accept and then get wrong, is found before.
+"""The check of a form, and the body of create_ticket that is built from it.
 
-The rules were seen on the wire: a blank after a comma in the approvers is accepted, and that approver can then never
-approve; a title of more than 128 characters, or with an emoji, is refused with a database error.
+The check finds values that BK-ITSM would refuse, or accept and then process wrongly. Its rules come from the behaviour
+of a server. A blank after a comma in the approvers is accepted, and that approver can then never approve. A title of
+more than 128 characters, or with an emoji, is refused with a database error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 FAST_APPROVAL = "fast_approval"
-"""The name that the built-in service goes by, where a service is named: its number differs from install to install."""
+"""The name of the built-in service in place of its number, which differs from one installation to another."""
 
 APPROVER_FIELD = "APPROVER"
 """The field of the built-in service that names the approvers."""
@@ -35,7 +36,7 @@ _STARS = "***"
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SEPARATORS = re.compile(r"[\s,;，；、]")
 _LINES = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # Unicode's categories Cc, Zl and Zp
-_HALVES = re.compile("[\0\ud800-\udfff]")
+_SURROGATES = re.compile("[\0\ud800-\udfff]")
 _FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")
 _IN_PATH = re.compile(r"/[A-Za-z0-9_-]{43}/?\Z")  # the credential, where it ends the callback's address
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
@@ -44,7 +45,7 @@ Problem = tuple[str, str, str]
 
 
 def title_suffix(key: str) -> str:
-    """Return what ends a title that carries the key, in short."""
+    """Return the end of a title that carries the short form of the key."""
     return f" #{key[-_SUFFIX_CHARACTERS:]}"
 
 
@@ -59,7 +60,7 @@ def other_title(form: Form, key: str, settings: Settings) -> str:
 
 
 def check_form(form: Form, settings: Settings) -> list[Problem]:
-    """Return every ``(field, value, rule)`` that is wrong with a form."""
+    """Return a ``(field, value, rule)`` for each problem of a form."""
     return [
         (field, clean(repr(value), limit=80), rule)
         for part in (_title(form, settings), _people(form, settings), _content(form, settings), _fields(form, settings))
@@ -68,21 +69,21 @@ def check_form(form: Form, settings: Settings) -> list[Problem]:
 
 
 def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
-    """Return the body of create_ticket; the callback's address and headers are sealed, since a secret travels there.
+    """Return the body of create_ticket. The callback's address and headers stay secrets: they contain a credential.
 
     Raises:
-        ValueError: The attempt's service is none, or its key is too long.
+        ValueError: The attempt's service is not a number, or its key is empty or too long.
     """
     form, attempt = request.form, request.attempt
     if not 0 < len(attempt.key) <= KEY_LIMIT:
-        raise ValueError(f"the key is not 1 to {KEY_LIMIT} characters long")
+        raise ValueError(f"the attempt's key must be 1 to {KEY_LIMIT} characters long")
     body: dict[str, object] = {"creator": attempt.creator, "operator": attempt.creator}
     body["bk_username"] = settings.api_user
     if attempt.service == FAST_APPROVAL:
         body["fast_approval"] = True
     else:
         if not (attempt.service.isascii() and attempt.service.isdigit()):
-            raise ValueError("the service is not the number of one")
+            raise ValueError(f"the attempt's service must be a number or {FAST_APPROVAL}")
         body["service_id"] = int(attempt.service)
     body["fields"] = [{"key": key, "value": value} for key, value in sent_fields(form, attempt, settings)]
     body["tag"] = attempt.key
@@ -95,7 +96,7 @@ def build_body(request: CreateRequest, settings: Settings) -> dict[str, object]:
 
 
 def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[str, object]]:
-    """Return the fields of create_ticket, each by its key."""
+    """Return the fields of create_ticket as pairs of key and value."""
     title: tuple[str, object] = ("title", full_title(form, attempt.key, settings))
     if attempt.service == FAST_APPROVAL:
         return [title, (APPROVER_FIELD, ",".join(form.approvers)), ("APPROVAL_CONTENT", approval_content(form))]
@@ -103,7 +104,7 @@ def sent_fields(form: Form, attempt: Attempt, settings: Settings) -> list[tuple[
 
 
 def service_fields(form: Form, settings: Settings) -> list[tuple[str, str, object]]:
-    """Return what a service of one's own is sent besides the title: the part of the form, the key and the value."""
+    """Return the fields except the title that a configured service is sent: part of the form, key and value."""
     fields: list[tuple[str, str, object]] = [(f"fields.{key}", key, value) for key, value in form.fields.items()]
     if settings.approver_field and form.approvers:
         fields.append(("approvers", settings.approver_field, ",".join(form.approvers)))
@@ -113,7 +114,7 @@ def service_fields(form: Form, settings: Settings) -> list[tuple[str, str, objec
 
 
 def shown_body(body: Mapping[str, object]) -> dict[str, object]:
-    """Return a body for people: the callback's address without the credential, the values of its headers as stars."""
+    """Return a body for people, with stars for the credential in the callback's address and for the header values."""
     shown = dict(body)
     meta: Any = body.get("meta")
     if meta:
@@ -125,7 +126,7 @@ def shown_body(body: Mapping[str, object]) -> dict[str, object]:
 
 
 def approval_content(form: Form) -> str:
-    """Return what the approver of the built-in service reads: the content, then each field on a line of its own."""
+    """Return the text for the approver of the built-in service: the content, then each field on a separate line."""
     lines = [f"{key}: {value if isinstance(value, str) else _json(value)}" for key, value in form.fields.items()]
     return "\n".join([*filter(None, [form.content]), *lines]) or form.title
 
@@ -149,9 +150,9 @@ def _people(form: Form, settings: Settings) -> Iterator[Problem]:
     yield from _name("applicant", form.applicant, settings)
     wanted = settings.fast_approval or settings.approver_field
     if settings.fast_approval and not form.approvers:
-        yield "approvers", "", "must name at least one, since the built-in service has none of its own"
+        yield "approvers", "", "must name at least one approver, since the built-in service does not define any"
     elif form.approvers and not wanted:
-        yield "approvers", ",".join(form.approvers), "must be empty, since the service names its own"
+        yield "approvers", ",".join(form.approvers), "must be empty, since the service defines its own approvers"
         return
     seen: set[str] = set()
     for position, name in enumerate(form.approvers):
@@ -193,10 +194,11 @@ def _fields(form: Form, settings: Settings) -> Iterator[Problem]:
 
 
 def _text(field: str, text: str, settings: Settings) -> Iterator[Problem]:
-    if _HALVES.search(text):
-        yield field, text.encode("ascii", "backslashreplace").decode(), "must not hold half a character or a zero byte"
+    if _SURROGATES.search(text):
+        written = text.encode("ascii", "backslashreplace").decode()
+        yield field, written, "must not contain a lone surrogate or a zero byte"
     elif not settings.four_byte_text and _FOUR_BYTES.search(text):
-        yield field, text, "must not hold 4-byte characters such as emoji, which the gateway's database cannot store"
+        yield field, text, "must not contain 4-byte characters such as emoji, which the gateway's database cannot store"
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Who decided in a BK-ITSM ticket, by its log.
+"""The deciders of a BK-ITSM ticket, from its log.
 
-A step's log holds more than decisions: a transfer to another approver, a claim, a withdrawal have the same kind of
-step. A decision is told from these by its form, which holds the verdict.
+The log of a step contains more than decisions: lines of a transfer to another approver, a claim and a withdrawal have
+the same kind of step. Only a decision has a form that contains the verdict.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DECIDING_STEPS = ("APPROVAL", "SIGN")
 _CHOICES = ("RADIO", "SELECT")
 _VERDICTS = ("true", "false")
-# The server's own names, in the languages that it is installed in. The designer of a flow may give others.
+# The server's own names, in the languages of its installations. The designer of a flow may choose other names.
 _VERDICT_NAMES = ("审批意见", "会签意见", "Approval suggestion", "Sign suggestion")
 _REMARK_NAMES = ("备注", "Remarks")
 _THE_SERVER_ITSELF = "system"
@@ -30,8 +30,8 @@ _THE_SERVER_ITSELF = "system"
 def deciders_in(lines: Sequence[LogLine]) -> tuple[Decider, ...]:
     """Return the people who decided in approval steps, oldest first.
 
-    A step that the server passed by itself because nobody was left to ask has no decider. One that it passed because
-    the applicant is among the approvers is the applicant's own decision.
+    A step that the server passed by itself because it had no approver left has no decider. A step that the server
+    passed because the applicant is among the approvers is the applicant's own decision.
     """
     return capped(tuple(decider for decider in map(_decider, lines) if decider is not None))
 
@@ -59,5 +59,5 @@ def _remark(fields: Sequence[dict[str, Any]]) -> str:
 
 
 def _named(fields: Sequence[dict[str, Any]], names: tuple[str, ...]) -> Sequence[dict[str, Any]]:
-    """Return the fields with one of the server's own names, or all if a designer gave each another name."""
+    """Return the fields with one of the server's own names, or all if the flow's designer renamed each of them."""
     return [field for field in fields if field.get("name") in names] or fields

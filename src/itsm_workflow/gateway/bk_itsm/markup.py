@@ -1,10 +1,10 @@
-"""What BK-ITSM makes of a text: as it was sent, or filtered as HTML.
+"""The forms in which BK-ITSM stores a text: unchanged, or filtered as HTML.
 
-The server stores a text of several lines (`TEXT`) as it was sent. Every other text, and in versions before October 2024
-those as well, goes through its HTML filter: entities are resolved, ``< > " '`` are escaped, line breaks at the ends and
-around a ``<`` are removed, and what looks like a tag is parsed, washed or removed. The first three are functions of the
-text and are followed here. How a tag is parsed depends on the server's version of Python and its lists of tags: such a
-text is equal to itself alone.
+The server stores a text of several lines (`TEXT`) unchanged. Every other text goes through its HTML filter, and in
+versions before October 2024 a text of several lines does too. The filter resolves entities, escapes ``< > " '``,
+removes line breaks at the ends and around a ``<``, and parses, rewrites or removes whatever looks like a tag. This
+module repeats the first three steps, which depend on the text alone. How a tag is parsed depends on the server's
+version of Python and its lists of tags, so a text with a possible tag is equal only to itself.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#039;"
 
 
 def is_stored_as(sent: str, shown: str) -> bool | None:
-    """Return whether the shown text is what the server makes of the sent one; None if that is not known.
+    """Return whether the shown text is a form in which the server stores the sent text; None if that is not known.
 
-    Only the sent text is rewritten: what a stranger wrote into a ticket is compared as it is shown. Blanks around the
-    whole text do not count, since the server strips titles.
+    Only the sent text is rewritten. The shown text may come from any user, so it is compared unchanged. Blanks around
+    the whole text are ignored, since the server strips titles.
     """
     wanted = shown.strip()
     if wanted == sent.strip():
@@ -31,6 +31,6 @@ def is_stored_as(sent: str, shown: str) -> bool | None:
 
 
 def _filtered(text: str) -> str:
-    """Return what the server's HTML filter makes of a text without tags, piece by piece between ``<``."""
+    """Return the output of the server's HTML filter for a text without tags, piece by piece between ``<``."""
     pieces = (html.unescape(piece).translate(_ESCAPES) for piece in re.split("(<)", text))
     return "".join(piece.strip("\n") for piece in pieces)

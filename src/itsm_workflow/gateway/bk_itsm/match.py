@@ -1,8 +1,8 @@
-"""Comparing a BK-ITSM ticket with what was sent: only what was sent, in any spelling that the server makes of it.
+"""The comparison of a BK-ITSM ticket with what was sent, in any spelling that the server stores.
 
 The server rewrites some values. It strips the title, stores values as text, puts commas around user names, and filters
-texts as HTML. None of that is a difference, as far as it is known what the server makes of a value. Where it is not,
-the part counts as not seen: neither alike nor different.
+texts as HTML. Such a change is not a difference if the stored form of the value is known. If it is not known, the part
+counts as not seen: it is neither equal nor different.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 MAX_PAGES_READ = 8
-"""How many tickets of one look-up are read in full."""
+"""The largest number of tickets that one look-up reads in full."""
 
 _SHOWN, _PARTS, _LEAD = 80, 8, 20
 _TITLE = "title"
@@ -37,16 +37,16 @@ Parts = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class _Head(Protocol):
-    """What a ticket's row of the list and its page have in common."""
+    """The attributes that a ticket's row of the list and its page have in common."""
 
     @property
     def title(self) -> str: ...
     @property
     def creator(self) -> str: ...
     @property
-    def service_id(self) -> Any: ...  # noqa: ANN401 - foreign JSON
+    def service_id(self) -> Any: ...  # noqa: ANN401 - JSON of the server
     @property
-    def create_at(self) -> Any: ...  # noqa: ANN401 - foreign JSON
+    def create_at(self) -> Any: ...  # noqa: ANN401 - JSON of the server
 
 
 class TicketMatcher:
@@ -54,8 +54,8 @@ class TicketMatcher:
 
     Args:
         sent: What was sent.
-        settings: Which of the form's parts were sent, and in which fields.
-        builtin: Returns the number of the built-in service; an empty text and the reason if it is not known.
+        settings: Name the fields that carry the parts of the form.
+        builtin: Returns the number of the built-in service, or an empty string and the reason if it is not known.
         page: Returns the page of a row's ticket, or the reason why it cannot be read.
     """
 
@@ -80,21 +80,21 @@ class TicketMatcher:
         return not self._head(row)[0]
 
     def differences(self, shown: TicketPage | TicketRow) -> Sequence[str]:
-        """Return in what title, creator and service of a ticket differ; what is not shown does not differ.
+        """Return the differences in a ticket's title, creator and service; a part that is not shown does not differ.
 
-        The title may carry our key or not: the setting may have been another one when it was sent. The time is not
-        compared: it is the gateway's, and our clock may have been wrong when the ticket was filed.
+        The title may carry our key or not, since the setting may have been changed after the create. The time is not
+        compared: the gateway sets it, and the clock of this machine may have been wrong when the ticket was filed.
         """
         return _capped(self._identity(shown, (self._title, self._other_title))[0])
 
     def compare(self, rows: Iterable[TicketRow], *, in_full: bool = False) -> Mapping[int, Parts]:
         """Return the differences and the unseen parts of each ticket, by id.
 
-        Tickets are read in full, the oldest first, up to a number.
+        At most `MAX_PAGES_READ` tickets are read in full, the oldest first.
 
         Args:
             rows: The tickets.
-            in_full: Whether to read those as well whose row shows a difference, to list everything that differs.
+            in_full: Whether to read tickets whose row already shows a difference as well, to list all differences.
         """
         found: dict[int, Parts] = {}
         pages = 0
@@ -159,14 +159,14 @@ class TicketMatcher:
         return differences, unseen
 
     def _form(self, page: TicketPage) -> Iterator[tuple[str, bool]]:
-        """Yield each part of the form that is shown and differs, with True, or that is not shown, with False."""
+        """Yield each differing part of the form with True, and each part that is not shown with False."""
         sent, shown = self._sent, _by_key(page)
         if all(_is_empty(value) for value in shown.get(_TITLE, ())):
-            yield "form: its fields are not filled in yet", False  # they are written together, after the ticket
+            yield "form: its fields are not filled in yet", False  # the server writes them together, after the ticket
             return
         fast = sent.attempt.service == FAST_APPROVAL
         people = APPROVER_FIELD if fast else self._settings.approver_field
-        # Who decides comes first: of a long list, only the beginning is kept.
+        # The approvers come first, since only the beginning of a long list is kept.
         approvers = ",".join(sent.form.approvers)
         for step in page.current_steps if fast else ():
             # A ticket's creator can name other people for a step than the form does.
@@ -188,7 +188,7 @@ class TicketMatcher:
 
 
 def found_ticket(row: TicketRow, sent: SentTicket, parts: Parts, *, carries_key: bool, url: str) -> FoundTicket:
-    """Return a row of a look-up with what was found out about it."""
+    """Return a ticket that a look-up found, from its row and the result of its comparison."""
     differences, unseen = parts
     if not carries_key:
         differences = (f"key: sent {sent.attempt.key}, not shown", *differences)
@@ -216,12 +216,12 @@ def _same_people(sent: object, shown: object) -> bool:
 
 
 def _people(names: str) -> set[str]:
-    """Return user names as the server splits them: at commas alone, so that a blank is part of a name."""
+    """Return user names as the server splits them: only at commas, so a blank is part of a name."""
     return {name for name in names.split(",") if name}
 
 
 def _same_value(sent: object, shown: object) -> bool | None:
-    """Return whether a shown value is what the server makes of a sent one; None if that is not known."""
+    """Return whether a shown value is a form in which the server stores a sent one; None if that is not known."""
     if _is_empty(sent):
         return _is_empty(shown) or (isinstance(shown, str) and shown.strip() in _EMPTY_TEXTS)
     if isinstance(sent, str):
@@ -230,7 +230,7 @@ def _same_value(sent: object, shown: object) -> bool | None:
 
 
 def _is_text_of(text: str, value: object) -> bool:
-    """Return whether a text is a spelling of a value that is not text."""
+    """Return whether a text spells a value that is not text."""
     if text.strip() in {str(value), _json(value, sort_keys=False), json.dumps(value)}:
         return True
     try:
@@ -254,7 +254,7 @@ def _number(value: object) -> str:
 
 
 def _both(name: str, sent: object, shown: object) -> str:
-    """Return a difference with both sides; of long texts, from where they begin to differ."""
+    """Return a difference with both values; long texts are cut to the place where they begin to differ."""
     texts = (value if isinstance(value, str) else "" if value is None else _json(value) for value in (sent, shown))
     one, other = (clean(text, limit=1000) for text in texts)
     start = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
@@ -265,7 +265,7 @@ def _both(name: str, sent: object, shown: object) -> str:
 
 
 def _undecided(name: str, sent: object, shown: object) -> str:
-    """Return both sides of a text that cannot be compared, since the server rewrites what looks like a tag in it."""
+    """Return both values of a text that cannot be compared, since the server rewrites possible tags in it."""
     return _both(f"{name}: not comparable, since the server rewrites HTML", sent, shown)
 
 

@@ -1,7 +1,7 @@
-"""What people may be shown of a BK-ITSM ticket: its status in words, its pages, its form, its log.
+"""The parts of a BK-ITSM ticket that people may see: its status in words, its pages, its form, its log.
 
-All of it is foreign text. An address is handed on only if a browser may be sent there; the form's fields stay a list of
-their own, so that none of them can pass for one of our facts.
+All of it is text from outside. An address is returned only if a browser may be sent there. The form's fields stay in a
+separate list, so that a field cannot be mistaken for a fact of the library.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         )
     }
 )
-"""BK-ITSM's status words for people. Finished says nothing of approved or rejected."""
+"""BK-ITSM's status words for people. Finished does not mean approved or rejected."""
 
 SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
 """BK-ITSM writes local times without a zone; China has had no daylight saving since 1991."""
@@ -46,14 +46,14 @@ SERVER_ZONE = dt.timezone(dt.timedelta(hours=8))
 
 @attrs.frozen(kw_only=True)
 class ShownField:
-    """A field of the form as it was filed.
+    """A field of the form, as it was filed.
 
     Attributes:
-        key: The server's name for it; several fields may have the same.
-        name: Its name for people.
-        kind: The server's word for its type, e.g. ``STRING``.
-        value: A plain JSON value.
-        text: The value for people.
+        key: The field's key at the server; several fields may have the same key.
+        name: The name for people.
+        kind: The server's word for the type, e.g. ``STRING``.
+        value: The value, a plain JSON value.
+        text: The value as text for people.
     """
 
     key: str
@@ -65,17 +65,17 @@ class ShownField:
 
 @attrs.frozen(kw_only=True)
 class ShownTicket:
-    """What a page shows of a ticket.
+    """A ticket, as a page shows it.
 
     Attributes:
-        status: What its status word comes down to.
+        status: The ticket's status.
         word: The server's status word.
-        labels: The word for people, by language (``zh``, ``en``); a word that is not known stands for itself.
-        ticket_url: Its page; empty if the server names none that a browser may be sent to.
-        iframe_ticket_url: Its page for embedding; empty likewise.
-        fields: The form as it was filed, in its order; empty if it cannot be told.
-        steps: The names of the steps that it is at.
-        ambiguous: Several tickets carry its number, so that form and steps cannot be told.
+        labels: The status word for people, by language (``zh``, ``en``); an unknown word is shown unchanged.
+        ticket_url: The address of the page; empty if the server returns none to which a browser may be sent.
+        iframe_ticket_url: The address of the page for embedding; empty in the same case.
+        fields: The form as it was filed, in its order; empty if the ticket is ambiguous.
+        steps: The names of the current steps.
+        ambiguous: Whether several tickets carry the number, so that form and steps are not known.
     """
 
     id: str
@@ -94,12 +94,12 @@ class ShownTicket:
 
 @attrs.frozen(kw_only=True)
 class ShownStep:
-    """A step that a ticket is at.
+    """A current step of a ticket.
 
     Attributes:
-        name: Its name for people.
-        word: The server's word for its status.
-        people: Those whom it asks, if they are named one by one.
+        name: The name for people.
+        word: The server's word for the step's status.
+        people: The users whom the step asks, if the server names each of them.
     """
 
     name: str
@@ -109,16 +109,17 @@ class ShownStep:
 
 @attrs.frozen(kw_only=True)
 class ShownStatus:
-    """How a ticket of some number stands.
+    """The status of the ticket with a number.
 
     Attributes:
-        status: What its status word comes down to.
+        status: The ticket's status.
         word: The server's status word.
-        labels: The word for people, by language (``zh``, ``en``); a word that is not known stands for itself.
-        ticket_url: Its page; empty if the server names none that a browser may be sent to.
-        iframe_ticket_url: Its page for embedding; empty likewise.
-        operations: What the gateway's user can do to it: ``WITHDRAW``, ``SUSPEND``, ``UNSUSPEND``, ``TERMINATE``.
-        steps: The steps that it is at.
+        labels: The status word for people, by language (``zh``, ``en``); an unknown word is shown unchanged.
+        ticket_url: The address of the page; empty if the server returns none to which a browser may be sent.
+        iframe_ticket_url: The address of the page for embedding; empty in the same case.
+        operations: The operations that the gateway's user may call: ``WITHDRAW``, ``SUSPEND``, ``UNSUSPEND``,
+            ``TERMINATE``.
+        steps: The current steps.
     """
 
     sn: str
@@ -136,12 +137,12 @@ class LogEntry:
     """One line of a ticket's log.
 
     Attributes:
-        at: When, in UTC; None if the server wrote no time.
-        operator: Who; empty for the system.
-        message: What, in the server's words.
-        source: Where from, e.g. ``WEB``, ``API`` or ``SYS``.
-        step: The server's word for the kind of step, e.g. ``APPROVAL``; empty for none.
-        fields: What was filled in.
+        at: The time in UTC; None if the server did not write a time.
+        operator: The user; empty for the system.
+        message: The event, in the server's words.
+        source: The origin of the event, e.g. ``WEB``, ``API`` or ``SYS``.
+        step: The server's word for the kind of step, e.g. ``APPROVAL``; empty if the line does not belong to a step.
+        fields: The fields that were filled in.
     """
 
     at: dt.datetime | None
@@ -153,13 +154,13 @@ class LogEntry:
 
 
 def labels_of(word: str) -> Mapping[str, str]:
-    """Return a status word for people, by language."""
+    """Return the labels of a status word for people, by language."""
     return LABELS.get(word) or dict.fromkeys(("zh", "en"), clean(word, limit=64))
 
 
 def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageRule) -> ShownTicket:
-    """Return what may be shown of a ticket."""
-    alone = None if isinstance(page, TicketRow) else page
+    """Return the parts of a ticket that may be shown."""
+    full = None if isinstance(page, TicketRow) else page
     return ShownTicket(
         id=str(page.id),
         sn=page.sn,
@@ -170,14 +171,14 @@ def show_ticket(page: TicketPage | TicketRow, status: TicketStatus, shows: PageR
         labels=labels_of(page.current_status),
         ticket_url=page_url(page.ticket_url, shows),
         iframe_ticket_url=page_url(page.iframe_ticket_url, shows),
-        fields=() if alone is None else tuple(_shown(attrs.asdict(field)) for field in alone.fields),
-        steps=() if alone is None else tuple(clean(step.name, limit=64) for step in alone.current_steps),
-        ambiguous=alone is None,
+        fields=() if full is None else tuple(_shown(attrs.asdict(field)) for field in full.fields),
+        steps=() if full is None else tuple(clean(step.name, limit=64) for step in full.current_steps),
+        ambiguous=full is None,
     )
 
 
 def show_status(sn: str, page: TicketStatusPage, status: TicketStatus, shows: PageRule) -> ShownStatus:
-    """Return what may be shown of how a ticket stands."""
+    """Return the parts of a ticket's status that may be shown."""
     return ShownStatus(
         sn=sn,
         status=status,
@@ -203,7 +204,7 @@ def _people(names: object) -> tuple[str, ...]:
 
 
 def show_log(lines: Sequence[LogLine]) -> Sequence[LogEntry]:
-    """Return what may be shown of a ticket's log."""
+    """Return the parts of a ticket's log that may be shown."""
     return [
         LogEntry(
             at=server_moment(line.operate_at),
@@ -237,7 +238,7 @@ def _is_object(value: object) -> bool:
 
 
 def server_moment(text: str) -> dt.datetime | None:
-    """Return a time that the server wrote, in UTC; None if it wrote no time."""
+    """Return a time that the server wrote, in UTC; None if the text is not a time."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -246,5 +247,5 @@ def server_moment(text: str) -> dt.datetime | None:
         moment = moment.replace(tzinfo=SERVER_ZONE)
     try:
         return moment.astimezone(dt.UTC)
-    except OverflowError:  # the first or the last day there is
+    except OverflowError:  # the first or the last day of the calendar
         return None

@@ -1,4 +1,4 @@
-"""Reading one BK-ITSM ticket, and the results of many, by id although the server answers by number."""
+"""Reads of one BK-ITSM ticket, or of the results of many, by id although the server answers by number."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ _OK = 200
 
 
 def status_of(word: str) -> TicketStatus:
-    """Return what a status word comes down to; one that is not known is never final."""
+    """Return the status that a status word means; an unknown word is never final."""
     return _WORDS.get(word, TicketStatus.OTHER)
 
 
 def ticket_id_in(url: str) -> str:
-    """Return the ticket id that a ticket page's address holds; empty if it holds none, or two that differ."""
+    """Return the ticket id in the address of a ticket's page; empty if the address has no id or two different ones."""
     found = set(_ID_IN_URL.findall(url))
     return found.pop() if len(found) == 1 else ""
 
 
 class TicketReader:
-    """Reads tickets.
+    """A reader of tickets.
 
     Args:
         client: Calls the gateway.
-        search: Tells who else carries a number.
-        now: The wall-clock time.
+        search: Finds the other tickets with the same number.
+        now: Source of the wall-clock time.
     """
 
     def __init__(self, client: RoutedClient, search: TicketSearch, *, now: Callable[[], dt.datetime]) -> None:
@@ -85,29 +85,29 @@ class TicketReader:
         decision_field: str | None,
         differences: Callable[[TicketPage | TicketRow], Sequence[str]] | None = None,
     ) -> Snapshot:
-        """Return what BK-ITSM says of exactly this ticket id.
+        """Return a snapshot of the ticket with exactly this id.
 
-        The page is read first, the result last. An ended page can then only meet a result that was made after the end:
-        in the other order, a ticket approved in between would show as finished and refused. And the result takes the
-        ticket off the list of undelivered callbacks, so it waits until the rest was read. Only a page that the ticket's
-        end overtook is read once more.
+        The page is read first and the result last. So if the page shows an end, the result is from after that end. In
+        the other order, a ticket that is approved in between would appear as finished and rejected. Also, to read the
+        result removes the ticket from the list of undelivered callbacks, so this read comes after all others. Only if
+        the ticket ends between the two reads, the page is read again.
 
-        A part that BK-ITSM answers and that cannot be read, such as a log beyond its bound, does not keep the rest from
-        being read: the snapshot says what is missing.
+        If BK-ITSM answers but a part cannot be read, such as a log above the size limit, the other parts are still
+        read, and the snapshot names the missing part.
 
         Args:
             ticket: The ticket.
-            decision_field: The key of the form's field to read as well.
-            differences: Compares a ticket that ended with what was sent.
+            decision_field: The key of a field of the form that is read as well.
+            differences: Compares an ended ticket with what was sent.
 
         Raises:
-            GatewayError: It could not be asked, or the number is not our ticket's.
+            GatewayError: The gateway could not be asked, or the number does not belong to our ticket.
         """
         page, unread = self._page_or_row(ticket)
         steps = self._steps(page)
         result, missed = self._result(ticket)
         if result is not None and result.status in ENDED and status_of(page.current_status) not in ENDED:
-            # It ended between the two; if the page still disagrees, that is a fact.
+            # The ticket ended between the two reads. If the page still disagrees, the server really contradicts itself.
             page, unread = self._page_or_row(ticket)
             steps = self._steps(page)
         has_ended = status_of(page.current_status) in ENDED or (result is not None and result.status in ENDED)
@@ -130,15 +130,15 @@ class TicketReader:
         )
 
     def page(self, ticket: Ticket) -> TicketPage | TicketRow:
-        """Return the ticket's page; its row of the list if several tickets, ours among them, carry its number.
+        """Return the ticket's page, or its row of the list if several tickets, including ours, carry its number.
 
         Raises:
-            GatewayError: It could not be asked, or our ticket does not carry the number.
+            GatewayError: The gateway could not be asked, or our ticket does not carry the number.
         """
         reply = self._client.exchange(GET_TICKET_INFO, {"sn": ticket.sn})
         if isinstance(reply, Reply) and str(reply.data.id) == ticket.id:
             return reply.data
-        # The server fails on a number that two tickets carry, with a word for a code. What it says is not looked at.
+        # The server fails on a number that two tickets carry, with a word as its code. The answer itself is ignored.
         if isinstance(reply, GatewayRefused) and isinstance(reply.remote_code, int):
             raise reply
         rows = {str(row.id): row for row in self._search.of_sn(ticket.sn)}
@@ -161,26 +161,27 @@ class TicketReader:
         return unread(reply.remote_code) if isinstance(reply, GatewayRefused) else reply.data
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id; what the server leaves out, or tells in two ways, is left out.
+        """Return the results by ticket id, without results that the server omits or contradicts.
 
         Raises:
-            GatewayError: It could not be asked; some of the tickets may be off the list of undelivered callbacks.
+            GatewayError: The gateway could not be asked. It may have removed some of the tickets from the list of
+                undelivered callbacks.
         """
         wanted = {ticket.id: ticket.sn for ticket in tickets}
         numbers = list(dict.fromkeys(wanted.values()))
         found: dict[str, TicketResult] = {}
-        torn: set[str] = set()
+        contradicted: set[str] = set()
         for start in range(0, len(numbers), BATCH):
             for row in self._client.call(TICKET_APPROVAL_RESULT, {"sn": numbers[start : start + BATCH]}):
                 result = _result(row)
                 if wanted.get(result.ticket_id) != result.sn:
-                    continue  # another ticket of one of our numbers
+                    continue  # another ticket with one of our numbers
                 if found.setdefault(result.ticket_id, result) != result:
-                    torn.add(result.ticket_id)
-        return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in torn}
+                    contradicted.add(result.ticket_id)
+        return {ticket_id: result for ticket_id, result in found.items() if ticket_id not in contradicted}
 
     def _page_or_row(self, ticket: Ticket) -> tuple[TicketPage | TicketRow, str]:
-        """Return the ticket's page, or its row of the list with why its page cannot be read."""
+        """Return the ticket's page, or its row of the list and the reason why the page cannot be read."""
         try:
             return self.page(ticket), ""
         except GatewayError as error:
@@ -191,14 +192,14 @@ class TicketReader:
             return row, problem
 
     def _result(self, ticket: Ticket) -> tuple[TicketResult | None, str]:
-        """Return the ticket's result, or why it cannot be read; nothing of both if the server leaves it out."""
+        """Return the ticket's result, or the reason why it cannot be read; neither if the server omits it."""
         try:
             return self.results([ticket]).get(ticket.id), ""
         except GatewayError as error:
             return None, _why_unreadable("result", error)
 
     def comes_before_approval(self, page: TicketPage) -> bool:
-        """Return whether the flow of a running ticket was seen not to have reached an approval."""
+        """Return whether a running ticket shows that its flow has not reached an approval."""
         try:
             if self._steps(page).approval is not False:
                 return False
@@ -207,11 +208,11 @@ class TicketReader:
             return False
 
     def _steps(self, page: TicketPage | TicketRow) -> _Steps:
-        """Return what the ticket's steps show.
+        """Read the ticket's steps.
 
-        The page's own fields prove no step: they are those of the whole flow, made before it starts, and the verdict
-        among them reads "true" from the beginning. So what was done is read of a finished ticket, and what is open of
-        any other; a withdrawn one may have a step that started after the withdrawal.
+        The page's own fields do not prove a step: the server creates the fields of the whole flow before it starts, and
+        the verdict among them is "true" from the beginning. So this method reads the log of a finished ticket, and the
+        open steps of any other ticket. A withdrawn ticket may have a step that started after the withdrawal.
         """
         if isinstance(page, TicketRow):
             return _Steps()
@@ -235,13 +236,13 @@ class TicketReader:
 
 @attrs.frozen(kw_only=True)
 class _Steps:
-    """What a ticket's steps show; None where it could not be read.
+    """The state of a ticket's steps; None for a part that could not be read.
 
     Attributes:
-        approval: Of a finished ticket, whether somebody approved; of another one, whether approval is asked for now.
+        approval: Whether an approver approved a finished ticket, or whether a step of another ticket asks for approval.
         running: Whether a step still runs.
-        deciders: Who decided.
-        problem: What could not be read, and why.
+        deciders: The deciders.
+        problem: The part that could not be read, and the reason.
     """
 
     approval: bool | None = None
@@ -251,10 +252,10 @@ class _Steps:
 
 
 def _why_unreadable(part: str, error: GatewayError) -> str:
-    """Return why a part of a ticket cannot be read although BK-ITSM answers; in the same words each time.
+    """Return the reason why a part of a ticket cannot be read although BK-ITSM answers; the same words each time.
 
     Raises:
-        GatewayError: The error, if it is BK-ITSM that cannot be asked now: the whole ticket is to be looked at later.
+        GatewayError: The error itself, if BK-ITSM cannot be asked now. The whole ticket is then read later.
     """
     code = vars(error).get("remote_code")
     is_the_gateways = isinstance(code, int) and code not in APP_CODES
@@ -268,7 +269,7 @@ def _why_unreadable(part: str, error: GatewayError) -> str:
 
 
 def unread(code: object) -> str:
-    """Return why a page is not shown, by the code that came instead of it."""
+    """Return the reason why a page is not shown, by the code that the gateway returned instead."""
     return f"the gateway answers with code {code}"
 
 
@@ -289,7 +290,7 @@ def _result(row: ResultRow) -> TicketResult:
 
 
 def _decision(page: TicketPage, key: str | None) -> str | None:
-    """Return the decision field's text; None if it is not there, no text, or there in two ways."""
+    """Return the decision field's text; None if the field is missing, is not text, or has two different values."""
     if key is None:
         return None
     values = [field.value for field in page.fields if field.key == key]
@@ -304,5 +305,5 @@ def _people(names: str) -> str:
 
 
 def withdrawal_of(status: TicketStatus) -> Withdrawal:
-    """Return what the end of a ticket means for its withdrawal."""
+    """Return the result of a withdrawal by the status with which the ticket ended."""
     return Withdrawal.DONE if status is TicketStatus.REVOKED else Withdrawal.ENDED

@@ -1,7 +1,7 @@
-"""The ways to one BK-ITSM: which method and path each of its endpoints has, by where the gateway stands.
+"""The routes to BK-ITSM: the method and path of each endpoint, by the kind of gateway.
 
-The server itself takes five of its endpoints by GET alone. An ESB that was set up otherwise takes every one by POST,
-and older platforms know them by component paths. One value switches them all.
+The server itself accepts only GET for five of its endpoints. An ESB may be configured to accept only POST for all of
+them, and older platforms have component paths. One setting selects the route of all endpoints.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _COMPONENTS = "/api/c/compapi"
 
 @attrs.frozen
 class Routes:
-    """Where BK-ITSM's endpoints are.
+    """The method and path of BK-ITSM's endpoints.
 
     Attributes:
-        form: ``v2``: the server's own methods, on the gateway root. ``esb``: POST alone, on the gateway root, with the
-            parameters that tell an ESB who calls. ``component``: the server's own methods and the same parameters, on
-            the ESB's ``/api/c/compapi{version}/itsm/``.
-        version: The version in the component paths, e.g. ``v2``; empty: there is none.
+        form: ``v2``: the server's own methods, on the gateway root. ``esb``: only POST, on the gateway root, with the
+            parameters that identify the caller to an ESB. ``component``: the server's own methods and the same
+            parameters, on the ESB's ``/api/c/compapi{version}/itsm/``.
+        version: The version in the component paths, e.g. ``v2``; empty for paths without a version.
     """
 
     form: str = "v2"
@@ -54,22 +54,22 @@ class Routes:
         """Check the form.
 
         Raises:
-            SettingsError: There is no such form.
+            SettingsError: The form is unknown.
         """
         if self.form not in FORMS:
-            raise SettingsError(f"there are no routes called {self.form!r}: choose {', '.join(FORMS)}")
+            raise SettingsError(f"unknown routes {self.form!r}: choose one of {', '.join(FORMS)}")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the routes that the settings choose."""
+        """Return the routes that the settings select."""
         return cls(settings.routes, version=settings.component_version)
 
     def lead(self, endpoint: Endpoint[T], gateway_url: str) -> Endpoint[T]:
-        """Return the endpoint as it is reached this way.
+        """Return the endpoint with the method and path of these routes.
 
         Args:
-            endpoint: With the server's own method, and a path below the gateway root.
-            gateway_url: The gateway root. For component paths it only says where the ESB is: what stands before its
+            endpoint: The endpoint, with the server's own method and a path below the gateway root.
+            gateway_url: The gateway root. Component paths use only the address of the ESB from it: the part before
                 ``/api/c/compapi``, or else the host.
         """
         if self.form == "v2":
@@ -90,11 +90,11 @@ def _esb(gateway_url: str) -> str:
 
 
 class RoutedClient:
-    """Calls BK-ITSM's endpoints by the routes that were chosen.
+    """A client that calls BK-ITSM's endpoints by the selected routes.
 
     Args:
         client: Calls the gateway.
-        routes: Lead there.
+        routes: The method and path of each endpoint.
     """
 
     def __init__(self, client: ApiClient, routes: Routes) -> None:
@@ -105,17 +105,17 @@ class RoutedClient:
         }
 
     def within(self, budget: Budget) -> Self:
-        """Return the same client, whose calls take no longer together than the budget."""
+        """Return the same client, with all its calls bounded by one budget."""
         bounded = copy.copy(self)
         bounded._budget = budget  # noqa: SLF001 - a copy of this very class
         return bounded
 
     def resting(self, endpoint: Endpoint[Any]) -> Resting | None:
-        """Return why a call of the endpoint would not be sent now; see `ApiClient.resting`."""
+        """Return the reason why a call of the endpoint would not be sent now; see `ApiClient.resting`."""
         return self._client.resting(self._lead(endpoint))
 
     def time(self) -> dt.datetime | None:
-        """Return the gateway's own time, as its last answer showed it; None before."""
+        """Return the gateway's own time by its last answer; None before the first answer."""
         return self._client.server_time.now()
 
     def call(self, endpoint: Endpoint[T], params: Mapping[str, object], *, context: RequestContext = BACKGROUND) -> T:

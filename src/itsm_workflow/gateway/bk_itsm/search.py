@@ -1,8 +1,9 @@
-"""Finding a ticket again in BK-ITSM, whatever the gateway between passes on.
+"""The search for a ticket in BK-ITSM, even if the API gateway drops parameters.
 
-``tag`` is the server's own correlation id, but it is searched for and never shown, and a gateway may drop it from the
-create or from the search. Then the whole list would come back. So no row is believed for having been searched for: it
-must show the key's short form in its title, or the search must have been seen to distinguish.
+``tag`` is the server's own correlation id. It can be searched for, but the server never shows it, and an API gateway
+may drop it from the create or from the search. The server then returns the whole list. So a row is not trusted because
+the search returned it. Either its title must end with the key's short form, or a test must have shown that the search
+depends on the tag.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_PAGES = 50
 
 
 class TicketSearch:
-    """Searches BK-ITSM's tickets, never without a filter.
+    """A search among BK-ITSM's tickets, never without a filter.
 
     Args:
         client: Calls the gateway.
@@ -41,22 +42,23 @@ class TicketSearch:
         self._key_in_title = key_in_title
 
     def by_key(self, attempt: Attempt, looks_ours: Callable[[TicketRow], bool]) -> Sequence[TicketRow]:
-        """Return the tickets that carry the attempt's key, whoever made them.
+        """Return the tickets that carry the attempt's key, of any creator.
 
         Args:
-            attempt: Its key is searched for.
+            attempt: The attempt whose key is searched for.
             looks_ours: Returns whether a row shows what was sent. Without such a row, the tickets that the creator
-                filed around the attempt are looked through as well: the gateway may have dropped the tag of ours.
+                filed around the time of the attempt are searched as well: the gateway may have dropped the tag.
 
         Raises:
-            GatewayError: It could not be asked, or the answer cannot tell; that is not "none".
+            GatewayError: The gateway could not be asked, or the answer decides nothing; this does not mean that no
+                ticket exists.
         """
         marked = self._marked(attempt)
-        # A gateway that drops the tag answers with everybody's tickets: one foreign row is enough to stop.
+        # A gateway that drops the tag returns the tickets of all users: one row without the key is enough to stop.
         rows = self._rows({"tag": attempt.key}, enough=lambda row: self._key_in_title and not marked(row))
         if not self._key_in_title:
             if rows and not self._tag_distinguishes(attempt.key):
-                raise _cannot_tell("the gateway ignores the search for a tag, and titles carry no key")
+                raise _undecided("the gateway ignores the search for a tag, and titles carry no key")
             return rows
         if any(not marked(row) for row in rows):
             rows = self._rows({"tag": attempt.key}) if self._tag_distinguishes(attempt.key) else ()
@@ -68,10 +70,11 @@ class TicketSearch:
     def by_sn(
         self, sn: str, attempt: Attempt, looks_ours: Callable[[TicketRow], bool]
     ) -> Sequence[tuple[TicketRow, bool]]:
-        """Return the tickets of that number, each with whether it was seen to carry the attempt's key.
+        """Return the tickets with that number, each with a flag that is True if the ticket carries the attempt's key.
 
         Raises:
-            GatewayError: It could not be asked, or the answer cannot tell; that is not "none".
+            GatewayError: The gateway could not be asked, or the answer decides nothing; this does not mean that no
+                ticket exists.
         """
         rows = self.of_sn(sn)
         if self._key_in_title:
@@ -81,19 +84,19 @@ class TicketSearch:
         return [(row, row.id in carrying) for row in rows]
 
     def of_sn(self, sn: str) -> Sequence[TicketRow]:
-        """Return the tickets of that number; usually one, but a number is not unique.
+        """Return the tickets with that number; usually one, but a number is not unique.
 
         Raises:
-            GatewayError: It could not be asked; that is not "none".
+            GatewayError: The gateway could not be asked; this does not mean that no ticket exists.
         """
         wanted = _plain(sn)
         rows = self._rows({"sns": [sn]}, enough=lambda row: _plain(row.sn) != wanted)
         if any(_plain(row.sn) != wanted for row in rows):
-            raise _cannot_tell("the gateway ignores the search for a number")
+            raise _undecided("the gateway ignores the search for a number")
         return rows
 
     def _by_window(self, attempt: Attempt) -> Sequence[TicketRow]:
-        """Return what the creator filed around the attempt; a resend is later than its first submission."""
+        """Return the tickets that the creator filed around the attempt; a resend is later than the first submission."""
         latest = max(attempt.submitted_at, attempt.marked_at or attempt.submitted_at)
         return self._rows(
             {
@@ -108,17 +111,17 @@ class TicketSearch:
         return lambda row: row.title.endswith(suffix)
 
     def _tag_distinguishes(self, key: str) -> bool:
-        """Return whether a tag that nobody has finds nothing, as it must."""
-        nobody = hashlib.sha256(f"nobody has this tag: {key}".encode()).hexdigest()[:KEY_LIMIT]
-        return not self._client.call(GET_TICKETS, {"tag": nobody, "page": 1, "page_size": 1}).items
+        """Return whether a search for a tag that no ticket has returns nothing, as it must."""
+        unused = hashlib.sha256(f"nobody has this tag: {key}".encode()).hexdigest()[:KEY_LIMIT]
+        return not self._client.call(GET_TICKETS, {"tag": unused, "page": 1, "page_size": 1}).items
 
     def _rows(
         self, filters: Mapping[str, object], *, enough: Callable[[TicketRow], bool] = lambda _: False
     ) -> Sequence[TicketRow]:
-        """Return all pages of a search, each ticket once; stop after a page with a row that is enough.
+        """Return the rows of all pages of a search without duplicates; stop after a page with a row that is enough.
 
-        A list that grows while it is read shows rows twice and loses none, since the newest come first. One that
-        shrinks may hide a row between two pages; so all that were there at first must be found.
+        A list that grows during the search repeats rows but does not lose any, since the newest come first. A list that
+        shrinks may hide a row between two pages, so the search must find as many rows as the first page counted.
         """
         found: dict[int, TicketRow] = {}
         at_first: int | None = None
@@ -130,13 +133,13 @@ class TicketSearch:
             at_first = answer.count if at_first is None else at_first
             if page >= answer.total_page:
                 if len(found) < at_first:
-                    raise _cannot_tell("the pages do not add up to the count")
+                    raise _undecided("the pages do not add up to the count of the first page")
                 return list(found.values())
-        raise _cannot_tell(f"more than {MAX_PAGES} pages answer the search")
+        raise _undecided(f"more than {MAX_PAGES} pages answer the search")
 
 
 def _plain(sn: str) -> str:
-    """Return an sn as the server compares it: letter case and trailing blanks do not count."""
+    """Return an sn as the server compares it: letter case and trailing blanks are ignored."""
     return sn.rstrip().casefold()
 
 
@@ -144,5 +147,5 @@ def _server_time(moment: dt.datetime) -> str:
     return moment.astimezone(SERVER_ZONE).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _cannot_tell(problem: str) -> GatewayProtocolError:
+def _undecided(problem: str) -> GatewayProtocolError:
     return GatewayProtocolError(problem, endpoint=GET_TICKETS.name)

@@ -1,8 +1,8 @@
-"""A form held against the list of fields that its service has, before anything is sent.
+"""The check of a form against the list of its service's fields, before anything is sent.
 
-BK-ITSM refuses some wrong forms in its answer. Others it takes with a success, and its worker then fails without a
-word: the ticket runs for ever, nobody is asked, and it cannot be withdrawn. Both kinds are found here by the list that
-the server itself shows. A list that it does not show blocks nothing.
+BK-ITSM refuses some wrong forms. It accepts others with a success, and its worker then fails silently: the ticket runs
+without end, no approver is asked, and the ticket cannot be withdrawn. This module finds both kinds with the list of
+fields that the server itself shows. If the server does not show the list, no form is rejected.
 """
 
 from __future__ import annotations
@@ -30,19 +30,25 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 NOT_SHOWN_AGAIN = 60.0
-"""Seconds for which a list that was read, or that could not be read, is not asked for again, whatever it forbids."""
+"""Seconds before a list is requested again, whether it was read or not, and whatever it forbids."""
 
 _TITLE = "title"
 _ONE, _SEVERAL = frozenset({"SELECT", "RADIO"}), frozenset({"CHECKBOX", "MULTISELECT"})
 _JOINED = _SEVERAL | {"MEMBERS"}
 _ROWS = frozenset({"TABLE", "CUSTOMTABLE"})
 _HIDDEN_BY_CONDITION = 0
-_TOLD, _DEPTH = 20, 16
+_LISTED, _DEPTH = 20, 16
 
 
 @attrs.frozen(kw_only=True)
 class _Remembered:
-    """The form of a service, or None if it could not be read; since when, and until when that counts."""
+    """A cached result of reading a service's form.
+
+    Attributes:
+        fields: The fields, or None if the form could not be read.
+        since: When the form was requested.
+        until: When the result expires.
+    """
 
     fields: Sequence[FormField] | None
     since: float
@@ -50,12 +56,12 @@ class _Remembered:
 
 
 class ServiceForms:
-    """The forms of services, as the gateway shows them. Shared by threads.
+    """A cache of the forms of services, as the gateway shows them. Thread-safe.
 
     Args:
         client: Calls the gateway.
-        settings: Which of a form's parts go into which field.
-        elapsed: Seconds that never go back.
+        settings: Name the fields that carry the parts of a form.
+        elapsed: A monotonic clock, in seconds.
     """
 
     def __init__(self, client: RoutedClient, settings: Settings, *, elapsed: Callable[[], float]) -> None:
@@ -65,21 +71,22 @@ class ServiceForms:
         self._memory: dict[str, _Remembered] = {}
 
     def by(self, client: RoutedClient) -> Self:
-        """Return the same forms, with the same memory, that are asked for by another client."""
+        """Return a copy that shares the cache and calls the gateway by another client."""
         other = copy.copy(self)
         other._client = client  # noqa: SLF001 - a copy of this very class
         return other
 
     def forget(self, service: str) -> None:
-        """Ask for the form of a service again at the next filing: what was known of it may be out of date."""
+        """Remove the form of a service from the cache; the next filing requests it again."""
         self._memory.pop(service, None)
 
     def check(self, form: Form, service: str) -> Sequence[Problem]:
-        """Return every ``(field, value, rule)`` of a form that the service's own list of fields forbids.
+        """Return a ``(field, value, rule)`` for each value that the service's own list of fields forbids.
 
-        The list is remembered for `REMEMBERED` seconds; one that forbids something is read again before that, but not
-        within `NOT_SHOWN_AGAIN` seconds. The built-in service is not asked for: its form is known.
-        Where the list cannot be read, nothing is wrong, and it is not asked for again for `NOT_SHOWN_AGAIN` seconds.
+        The list is cached for `REMEMBERED` seconds. A list that forbids a value is read again earlier, but not within
+        `NOT_SHOWN_AGAIN` seconds. The form of the built-in service is known, so it is never requested.
+        If the list cannot be read, the form has no problems, and the list is not requested again for
+        `NOT_SHOWN_AGAIN` seconds.
         """
         if service == FAST_APPROVAL:
             return []
@@ -94,7 +101,7 @@ class ServiceForms:
         return problems
 
     def _problems(self, form: Form, service: str, listed: Sequence[FormField] | None) -> Sequence[Problem]:
-        # No form is without a title: a list that has no field says nothing.
+        # Every form has a title, so an empty list is not a list of fields.
         return list(_problems(form, service, listed, self._settings)) if listed else []
 
     def _listed(self, service: str) -> Sequence[FormField] | None:
@@ -103,7 +110,7 @@ class ServiceForms:
         try:
             fields = self._client.call(GET_SERVICE_DETAIL, {"service_id": service}).fields
         except GatewayNotAsked:
-            return None  # costs no time, and says nothing of the service
+            return None  # no call was sent, so the next check may try again
         except GatewayError:
             fields = None
         until = now + (NOT_SHOWN_AGAIN if fields is None else REMEMBERED)
@@ -122,8 +129,8 @@ def _problems(form: Form, service: str, listed: Sequence[FormField], settings: S
     for place, key, value in service_fields(form, settings):
         shown = clean(repr(value), limit=80)
         if key not in known:
-            keys = ", ".join(clean(each, limit=40) for each in list(known)[:_TOLD])
-            yield place, shown, f"is no field {key} of the service {service}, which has {keys}"
+            keys = ", ".join(clean(each, limit=40) for each in list(known)[:_LISTED])
+            yield place, shown, f"needs the field {key}, which the service {service} does not have: it has {keys}"
             continue
         rule = _rule(known[key], value)
         if rule:
@@ -131,13 +138,13 @@ def _problems(form: Form, service: str, listed: Sequence[FormField], settings: S
 
 
 def _rule(field: FormField, value: object) -> str:
-    """Return the rule that a value breaks; empty: none."""
-    if value == "" or (value is None and (_is_wanted(field) or field.type not in _ONE | _SEVERAL)):
-        return "must not be empty: the service requires it" if _is_wanted(field) else ""
+    """Return the rule that a value breaks, or an empty string."""
+    if value == "" or (value is None and (_is_required(field) or field.type not in _ONE | _SEVERAL)):
+        return "must not be empty: the service requires it" if _is_required(field) else ""
     if field.type == "INT" and not _is_number(value):
         return f"must be a number, not {_json_type(value)}"
     if field.type in _JOINED and not isinstance(value, str):
-        return "must be text, several joined by commas"
+        return "must be text, with commas between several values"
     if field.type in _ROWS and not value and field.validate_type == REQUIRED:
         return "must not be empty: the service requires it"
     choices = _choices(field)
@@ -146,18 +153,19 @@ def _rule(field: FormField, value: object) -> str:
     chosen = str(value).split(",") if field.type in _SEVERAL else [str(value)]
     if set(chosen) <= set(choices):
         return ""
-    told = ", ".join(clean(f"{key} ({name})" if name else key, limit=60) for key, name in list(choices.items())[:_TOLD])
-    return f"must be some of {told}, joined by commas" if field.type in _SEVERAL else f"must be one of {told}"
+    names = [clean(f"{key} ({name})" if name else key, limit=60) for key, name in list(choices.items())[:_LISTED]]
+    listed = ", ".join(names)
+    return f"must be some of {listed}, joined by commas" if field.type in _SEVERAL else f"must be one of {listed}"
 
 
-def _is_wanted(field: FormField) -> bool:
+def _is_required(field: FormField) -> bool:
     return field.validate_type == REQUIRED and not (
         type(field.show_type) is int and field.show_type == _HIDDEN_BY_CONDITION
     )
 
 
 def _is_number(value: object) -> bool:
-    """Tell whether the server's worker reads a value of a form as a number: it reads the value's text."""
+    """Return whether the server's worker parses a value of a form as a number; it parses the value's text."""
     if isinstance(value, bool):
         return False
     try:
@@ -175,7 +183,7 @@ def _json_type(value: object) -> str:
 
 
 def _choices(field: FormField) -> Mapping[str, str] | None:
-    """Return the choices by the text that is compared, with their names; None if the list does not say them."""
+    """Return the names of the choices by the text that is compared; None if the list does not contain them."""
     rows: Any = field.choice
     if field.source_type not in {"", "CUSTOM"} or not isinstance(rows, list | tuple):
         return None
@@ -196,7 +204,7 @@ def _keyed(rows: Sequence[Any], name: str) -> Mapping[str, str]:
 
 
 def _branches(rows: Sequence[Any], depth: int) -> Iterator[Sequence[Any] | None]:
-    """Yield the rows of each branch of a tree; None for what is too deep to be read."""
+    """Yield the rows of each branch of a tree; None for a branch that is too deep to be read."""
     if depth < 0:
         yield None
         return

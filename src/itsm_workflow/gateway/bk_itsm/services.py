@@ -1,7 +1,8 @@
-"""Which BK-ITSM service tickets are filed with: told, chosen by the host at each filing, or looked up.
+"""The BK-ITSM service with which tickets are filed: configured, chosen by the host at each filing, or looked up.
 
-A number differs from install to install. So a service may also go by its name, or by the display role that its owner
-gave it, among the services that are shown to APIs; what was found is remembered for a while, a failure never.
+The number of a service differs from one installation to another. So a service may also be configured by its name, or by
+the display role that its owner gave it, among the services that are shown to APIs. A service that was found is cached
+for a while; a failure is not.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     ChooseService = Callable[[], str | int | None]
 
 REMEMBERED = 300.0
-"""Seconds that a service which was looked up is used without asking again."""
+"""Seconds for which the result of a look-up is cached."""
 BUILTIN_NAME, BUILTIN_DISPLAY_TYPE = "内置审批服务", "INVISIBLE"
-"""How the server itself finds the service that ``fast_approval`` stands for."""
+"""The name and the display type by which the server itself finds the ``fast_approval`` service."""
 DISPLAY_TYPE = "API"
-"""Only services that are shown to APIs are looked through for a display role."""
-_NAMES_TOLD = 20
+"""The display type of services that are shown to APIs. Only these are searched for a display role."""
+_NAMES_LISTED = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +40,8 @@ class ItsmService(Service):
     """A service of BK-ITSM.
 
     Attributes:
-        service_type: The server's word for its kind, e.g. ``request``.
-        description: What its owner wrote.
+        service_type: The server's word for the service's kind, e.g. ``request``.
+        description: The description that the service's owner wrote.
     """
 
     service_type: str = ""
@@ -49,24 +50,24 @@ class ItsmService(Service):
 
 @attrs.define
 class _Memory:
-    """The services that were looked up, each with the time until which it counts; replaced as a whole, for threads."""
+    """The services that were found, each with its time of expiry. Each tuple is replaced as a whole, for threads."""
 
     service: tuple[str, float] | None = None
     builtin: tuple[str, float] | None = None
 
 
 class ServiceFinder:
-    """Finds the service to file with.
+    """A finder of the service with which tickets are filed.
 
     Args:
         client: Calls the gateway.
-        settings: The service by number, name or display role, or the built-in one.
-        choose: Returns the number of the service at each filing, or None to leave it to the settings; for a host's
-            feature toggle.
-        elapsed: Seconds that never go back.
+        settings: Name the service by number, name or display role, or choose the built-in one.
+        choose: Returns the number of the service at each filing, or None to leave the choice to the settings; for a
+            host's feature toggle.
+        elapsed: A monotonic clock, in seconds.
 
     Raises:
-        SettingsError: ``choose`` is given, and the built-in service as well.
+        SettingsError: Both ``choose`` and the built-in service are configured.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class ServiceFinder:
     ) -> None:
         if choose is not None and settings.fast_approval:
             raise SettingsError(
-                "fast_approval cannot be on when a function chooses the service: the two want different forms"
+                "fast_approval cannot be combined with a function that chooses the service, since the two need "
+                "different forms: remove one of them"
             )
         self._client = client
         self._settings = settings
@@ -83,18 +85,18 @@ class ServiceFinder:
         self._memory = _Memory()
 
     def by(self, client: RoutedClient) -> Self:
-        """Return the same finder, with the same memory, that asks by another client."""
+        """Return a copy that shares the cache and calls the gateway by another client."""
         other = copy.copy(self)
         other._client = client  # noqa: SLF001 - a copy of this very class
         return other
 
     def current(self) -> str:
-        """Return the number of the service to file with now, or ``fast_approval``.
+        """Return the number of the service with which tickets are filed now, or ``fast_approval``.
 
         Raises:
-            ServiceNotFound: None is configured, or not exactly one is found.
-            GatewayError: It could not be looked up.
-            Exception: What ``choose`` raised, as it is.
+            ServiceNotFound: No service is configured, or not exactly one is found.
+            GatewayError: The service could not be looked up.
+            Exception: Any exception that ``choose`` raises, unchanged.
         """
         settings = self._settings
         chosen = self._chosen() or settings.service_id
@@ -115,11 +117,11 @@ class ServiceFinder:
         return found
 
     def forget(self) -> None:
-        """Look the service up again at the next filing: the one that was found may be gone."""
+        """Look up the service again at the next filing, since the one that was found may have been removed."""
         self._memory.service = None
 
     def builtin(self) -> tuple[str, str]:
-        """Return the number of the service that ``fast_approval`` stands for; an empty text and why it is not known."""
+        """Return the number of the ``fast_approval`` service, or an empty string and the reason why it is not known."""
         now, remembered = self._elapsed(), self._memory.builtin
         if remembered is not None and now < remembered[1]:
             return remembered[0], ""
@@ -133,10 +135,10 @@ class ServiceFinder:
         return number, problem
 
     def listed(self, **filters: str) -> Sequence[ItsmService]:
-        """Return the services that match every filter; an empty one is none.
+        """Return the services that match every filter; an empty filter is ignored.
 
         Raises:
-            GatewayError: It could not be asked.
+            GatewayError: The gateway could not be asked.
         """
         asked: Mapping[str, object] = {name: value for name, value in filters.items() if value}
         return [
@@ -159,7 +161,7 @@ class ServiceFinder:
                 f"the function that chooses the service returned {clean(repr(number), limit=80)}: it must return the "
                 "number of a service, or None to leave the choice to the settings"
             )
-        return "" if int(text) == 0 else text  # the log platform's word for none
+        return "" if int(text) == 0 else text  # the log platform writes 0 if no service is configured
 
     def _look_up(self) -> str:
         name, role = self._settings.service_name, self._settings.service_role
@@ -171,15 +173,15 @@ class ServiceFinder:
         wanted = " and ".join(
             [*([f"are named {name!r}"] if name else []), *([f"have the display role {role!r}"] if role else [])]
         )
-        told = sorted({clean(service.name, limit=40) for service in listed})[:_NAMES_TOLD]
+        listed_names = sorted({clean(service.name, limit=40) for service in listed})[:_NAMES_LISTED]
         raise ServiceNotFound(
-            f"{len(matches)} services {wanted}, one is needed: set BKAPP_ITSM_SERVICE_ID, or correct the name or role "
-            f"in the service's own settings; the gateway lists: {', '.join(told) or 'none'}"
+            f"{len(matches)} services {wanted}, but exactly one is needed: set BKAPP_ITSM_SERVICE_ID, or correct the "
+            f"name or role in the service's own settings; the gateway lists: {', '.join(listed_names) or 'none'}"
         )
 
 
 def number_of_builtin(found: Sequence[str]) -> tuple[str, str]:
-    """Return the one number among those of the services with the built-in one's name, or an empty text and why."""
+    """Return the number of the only service with the built-in one's name, or an empty string and the reason."""
     if len(found) == 1:
         return found[0], ""
-    return "", f"{len(found)} services are named {BUILTIN_NAME}, so that the built-in one is not known"
+    return "", f"{len(found)} services are named {BUILTIN_NAME}, so the built-in one is not known"

@@ -1,7 +1,7 @@
-"""BK-ITSM 2 on the wire: its endpoints, with the server's real methods and paths, and the shapes of their data.
+"""The endpoints of BK-ITSM 2, with the server's real methods and paths, and the shapes of their data.
 
-Only what is used is named; the gateway's other keys are ignored. A shape says what must be there for an answer to
-count.
+A shape has only the keys that the library uses; other keys of an answer are ignored. Without the required keys of its
+shape an answer is not valid.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import attrs
 from itsm_workflow.bkapi.endpoint import Endpoint
 
 APP_CODES = range(3_900_000, 4_000_000)
-"""BK-ITSM's own codes; any other number is the gateway's."""
+"""The codes of BK-ITSM itself. Any other number is a code of the API gateway."""
 
 NOT_PASSED_ON = frozenset(
     {
-        *(1_640_100, 1_640_101, 1_640_102),  # the application's or the user's credentials
-        *(1_640_301, 1_640_302, 1_640_303, 1_640_304),  # no permission, or an address, user or tenant that is barred
-        1_640_401,  # no such resource
+        *(1_640_100, 1_640_101, 1_640_102),  # invalid credentials of the application or the user
+        *(1_640_301, 1_640_302, 1_640_303, 1_640_304),  # no permission, or a blocked address, user or tenant
+        1_640_401,  # unknown resource
         *(1_642_901, 1_642_902, 1_642_903, 1_642_904),  # too many calls
     }
 )
 """Codes with which the API gateway refuses a call before it passes it on.
 
-Its own errors about a service behind it (``1650201``, ``1650401``, …) are not among them, nor is what it says of any
-request that is malformed: a service may have seen those.
+Codes of errors about the service behind the gateway (``1650201``, ``1650401``, …) are not included, nor are codes of
+malformed requests: the service may have received such a request.
 """
 
 MODULE = "ITSM"
-"""What the call records of these endpoints name as their module."""
+"""The module in the call records of these endpoints."""
 
 REQUIRED = "REQUIRE"
-"""The ``validate_type`` of a field that a create must carry; of any other it is ``OPTION``."""
+"""The ``validate_type`` of a field that a create must contain; other fields have ``OPTION``."""
 
 MAX_LOG = 16 << 20
-"""Bytes of a ticket's log that are read. Each step repeats the form that it was given, so a log can be long."""
+"""The largest log of a ticket that is read, in bytes. Each step repeats its form, so a log can be long."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +50,7 @@ class CreatedTicket:
 
 @attrs.frozen(kw_only=True)
 class Field:
-    """A field of a ticket's form, or of a step that was done."""
+    """A field of a ticket's form, or of a completed step."""
 
     key: str
     type: str = ""
@@ -61,7 +61,7 @@ class Field:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """A step of the flow that is current."""
+    """A current step of the flow."""
 
     name: str = ""
     status: str = ""
@@ -89,7 +89,7 @@ class TicketPage:
 
 @attrs.frozen(kw_only=True)
 class StepField:
-    """A field that a current step asks for."""
+    """A field that a current step requests."""
 
     key: str = ""
     meta: Any = None
@@ -97,7 +97,7 @@ class StepField:
 
 @attrs.frozen(kw_only=True)
 class Operation:
-    """Something that can be done to a ticket, or in a step of it."""
+    """An operation on a ticket, or in one of its steps."""
 
     key: str = ""
     name: str = ""
@@ -106,7 +106,7 @@ class Operation:
 
 @attrs.frozen(kw_only=True)
 class OpenStep:
-    """A current step, with the people whom it asks and the fields it asks for."""
+    """A current step, with the users whom it asks and the fields that it requests."""
 
     name: str = ""
     status: str = ""
@@ -194,11 +194,11 @@ class ServiceRow:
 
 @attrs.frozen(kw_only=True)
 class FormField:
-    """A field of the form that a service begins with.
+    """A field of the form of a service's first step.
 
     Attributes:
-        choice: What may be chosen, a list of objects with ``key`` and ``name``; empty unless the service lists them.
-        source_type: Where the choices come from: ``CUSTOM`` is the list itself.
+        choice: The choices, a list of objects with ``key`` and ``name``; empty unless the service lists them.
+        source_type: The source of the choices: ``CUSTOM`` means the list itself.
         show_type: 0 for a field that a condition hides.
     """
 
@@ -221,7 +221,7 @@ class ServiceDetail:
 
 @attrs.frozen(kw_only=True)
 class ServiceRole:
-    """One row of get_service_roles: who does a step."""
+    """One row of get_service_roles: the users who process a step."""
 
     name: str = ""
     processors: Any = None
@@ -268,7 +268,7 @@ GET_TICKET_STATUS = Endpoint(
     url="get_ticket_status/",
     answer=TicketStatusPage,
     idempotent=True,
-    description="Read a ticket's status and what its current steps ask for.",
+    description="Read a ticket's status and the fields that its current steps request.",
 )
 GET_TICKET_LOGS = Endpoint(
     name="get_ticket_logs",
@@ -278,7 +278,7 @@ GET_TICKET_LOGS = Endpoint(
     answer=TicketLogs,
     idempotent=True,
     max_bytes=MAX_LOG,
-    description="Read what happened to a ticket.",
+    description="Read a ticket's log.",
 )
 GET_TICKETS = Endpoint(
     name="get_tickets",
@@ -289,8 +289,8 @@ GET_TICKETS = Endpoint(
     idempotent=True,
     description="Search tickets.",
 )
-# A destructive read, yet idempotent: what the first one took off the list of undelivered callbacks stays off, and the
-# rows are the same.
+# A destructive read, but idempotent: a retry returns the same rows, and the tickets that the first call removed from
+# the list of undelivered callbacks stay removed.
 TICKET_APPROVAL_RESULT = Endpoint(
     name="ticket_approval_result",
     module=MODULE,
@@ -298,7 +298,7 @@ TICKET_APPROVAL_RESULT = Endpoint(
     url="ticket_approval_result/",
     answer=tuple[ResultRow, ...],
     idempotent=True,
-    description="Read the results of tickets; takes them off the list of undelivered callbacks.",
+    description="Read the results of tickets; removes them from the list of undelivered callbacks.",
 )
 CALLBACK_FAILED_TICKET = Endpoint(
     name="callback_failed_ticket",
@@ -307,7 +307,7 @@ CALLBACK_FAILED_TICKET = Endpoint(
     url="callback_failed_ticket/",
     answer=tuple[str, ...],
     idempotent=True,
-    description="List the tickets whose callback was not delivered, of all systems.",
+    description="List the tickets whose callback was not delivered, of all calling systems.",
 )
 TOKEN_VERIFY = Endpoint(
     name="token_verify",
@@ -316,7 +316,7 @@ TOKEN_VERIFY = Endpoint(
     url="token/verify/",
     answer=TokenVerdict,
     idempotent=True,
-    description="Ask whether a callback's token is the server's own.",
+    description="Verify that the server issued a callback's token.",
 )
 GET_SERVICES = Endpoint(
     name="get_services",
@@ -343,7 +343,7 @@ GET_SERVICE_ROLES = Endpoint(
     url="get_service_roles/",
     answer=tuple[ServiceRole, ...],
     idempotent=True,
-    description="Show who does each step of a service.",
+    description="Show the users who process each step of a service.",
 )
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (

@@ -119,7 +119,9 @@ def test_pages_that_do_not_add_up_cannot_tell() -> None:
     """Neither can a list that has no end."""
     page = {"count": 3, "total_page": 1, "items": [ROW]}
     gateway, _ = scripted_gateway(lambda _: success(page))
-    with pytest.raises(GatewayProtocolError, match="get_tickets: the pages do not add up to the count"):
+    with pytest.raises(
+        GatewayProtocolError, match="get_tickets: the pages do not add up to the count of the first page"
+    ):
         gateway.find_by_key(sent(ATTEMPT))
 
     gateway, transport = scripted_gateway(lambda _: success({**page, "total_page": 1000}))

@@ -73,7 +73,11 @@ class TestRules:
         assert told(services, form(size="abc", extra=1)) == [
             ("fields.bk_biz_id", "", "must be given: the service 5 requires it (关联业务)"),
             ("fields.size", "'abc'", "must be a number, not other text (名size)"),
-            ("fields.extra", "1", "is no field extra of the service 5, which has title, bk_biz_id, size"),
+            (
+                "fields.extra",
+                "1",
+                "needs the field extra, which the service 5 does not have: it has title, bk_biz_id, size",
+            ),
         ]
 
     def test_a_form_that_fits(self) -> None:
@@ -126,8 +130,8 @@ class TestRules:
         [
             ("true,false", ""),
             ("true,maybe", "must be some of true (通过), false (拒绝), joined by commas"),
-            (["true"], "must be text, several joined by commas"),
-            (None, "must be text, several joined by commas"),
+            (["true"], "must be text, with commas between several values"),
+            (None, "must be text, with commas between several values"),
         ],
     )
     def test_several_choices(self, kind: str, value: object, rule: str) -> None:
@@ -187,7 +191,8 @@ class TestRules:
         services = Services(*(field(f"{number:02}" + "k" * 500) for number in range(30)))
         ((_, _, rule),) = told(services, form(extra=1))
 
-        assert len(rule) == len("is no field extra of the service 5, which has title, ") + 19 * 40 + 18 * 2
+        start = "needs the field extra, which the service 5 does not have: it has title, "
+        assert len(rule) == len(start) + 19 * 40 + 18 * 2
 
     @pytest.mark.parametrize("source", ["API", "DATADICT", "RPC", "CUSTOM_API"])
     def test_choices_that_are_not_listed(self, source: str) -> None:
@@ -203,7 +208,7 @@ class TestRules:
         services = Services(field("leader", "MEMBERS"))
 
         assert [rule for _, _, rule in told(services, form(leader=["bob"]))] == [
-            "must be text, several joined by commas (名leader)"
+            "must be text, with commas between several values (名leader)"
         ]
         assert told(services, form(leader="bob,carol")) == []
 
