@@ -50,7 +50,7 @@ def _socket(path: Path) -> None:
 UNUSABLE: dict[str, Callable[[Path], None]] = {
     "it is a directory": Path.mkdir,
     "it is a symbolic link": _link_to_nothing,
-    "symbolic link, a store": _link_to_a_store,
+    "symbolic link, but a store": _link_to_a_store,
     "it is a FIFO": os.mkfifo,
     "it is a socket": _socket,
     "hard links": _two_names,

@@ -73,7 +73,8 @@ def test_a_class_that_lacks_a_method_is_refused(missing: str, monkeypatch: pytes
     with pytest.raises(StorageError) as caught:
         registry.backend_of("theirs://")
     assert str(caught.value) == (
-        f"the theirs backend has no {missing}: its class needs commit, get, find, history, close, from_url"
+        f"the theirs backend has no {missing}: its class must have the methods commit, get, find, history, close, "
+        "from_url"
     )
 
 

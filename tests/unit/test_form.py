@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "bytes": ({"fields": {"a": b"b"}}, ("fields.a", "b'b'", "is a bytes, which has no JSON form")),
     "NaN": ({"fields": {"a": float("nan")}}, ("fields.a", "nan", "nan has no JSON form")),
     "a set inside": ({"fields": {"a": [{1}]}}, ("fields.a", "[{1}]", "is a set, which has no JSON form")),
-    "a key inside": ({"fields": {"a": {1: 2}}}, ("fields.a", "{1: 2}", "has a key that is no string")),
+    "a key inside": ({"fields": {"a": {1: 2}}}, ("fields.a", "{1: 2}", "has a key that is not a string")),
     "NUL inside": (
         {"fields": {"a": [{"b": ("c\0",)}]}},
         ("fields.a", "'c\\x00'", "must not have NUL characters or lone surrogates"),

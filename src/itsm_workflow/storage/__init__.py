@@ -1,4 +1,4 @@
-"""Where changes are kept: the port that a backend fulfils, and the door through which one is opened."""
+"""The storage of changes: the port that each backend implements, and the function that opens a store by its URL."""
 
 from __future__ import annotations
 

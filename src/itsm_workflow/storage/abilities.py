@@ -1,7 +1,7 @@
-"""What some backends can do for a store besides the port.
+"""Optional abilities of a backend, beyond the storage port.
 
-Each ability is a protocol that the class behind an entry point fits or not. The command line asks for it, and names the
-backends that have it when another one is asked.
+Each ability is a protocol. A backend has the ability if the class that its entry point names implements the protocol.
+If a backend lacks an ability that a command needs, the command line lists the backends that have it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ContentCheck = Callable[[Row, Sequence[EntryRow]], str | None]
-"""Says what is wrong with the content of a change and its history, or None: a backend knows its own form alone."""
+"""A function that returns what is wrong with the content of a change and its history, or None.
+
+The caller of a backend passes it, because a backend knows its own format only.
+"""
 
 
 @attrs.frozen(kw_only=True)
 class Repair:
-    """What a repair found and did.
+    """The result of a repair.
 
     Attributes:
-        problems: What was damaged. Empty: nothing was, and nothing was done.
-        original: Where the file is kept as it was, or None.
-        restored: Changes that are back as of their last write before the damage, with the version of that. They have
-            lost at least one later write, so look each one's ticket up before you go on with it. They are due at no
-            time, so that nothing acts on them before.
-        dropped: Changes of which no whole write is left.
-        lost: How many commits are missing without a trace of what they were about; 1 may stand for more. If any, each
-            change may have lost its last writes.
+        problems: The damage that was found. If it is empty, the store was intact and was not changed.
+        original: The path at which the damaged file was kept, or None.
+        restored: The changes that were restored to their last write before the damage, each with the version of that
+            write. Each of them has lost at least one later write, so check its ticket before you continue with it.
+            They have no due time, so that no worker acts on them before that.
+        dropped: The ids of the changes of which no complete write is left.
+        lost: The number of missing commits of which the changes are unknown; 1 may mean more than one. If it is not
+            0, any change may have lost its last writes.
     """
 
     problems: tuple[str, ...] = ()
@@ -44,12 +47,12 @@ class Repair:
 
 @attrs.frozen(kw_only=True)
 class Restored:
-    """What a restore did.
+    """The result of a restore.
 
     Attributes:
-        store: The file of the store, which is the backup now.
-        changes: How many changes it holds.
-        aside: Where the files are now that were the store before.
+        store: The path of the store, which now holds a copy of the backup.
+        changes: The number of changes in it.
+        aside: The paths to which the files of the previous store were moved.
     """
 
     store: Path
@@ -59,15 +62,16 @@ class Restored:
 
 @runtime_checkable
 class SupportsBackup(Protocol):
-    """Copies a store while others use it."""
+    """A backend that can copy a store while other processes use it."""
 
     def backup(self, url: str, target: str, /) -> None:
-        """Write the store as of one moment to a new file, checked and durable, without holding up its writers for long.
+        """Write a consistent copy of the store to a new file.
 
-        The store is neither changed nor migrated. The file is readable by its owner only, and opens as a store.
+        The copy is checked and durable, and can be opened as a store. Only its owner can read it. Writers are not
+        blocked for long. The store is neither changed nor migrated.
 
         Raises:
-            StorageUnavailable: There is no store, something stands at the target, or it cannot be written.
+            StorageUnavailable: The store does not exist, the target exists already, or it cannot be written.
             StorageCorrupt: The store is damaged; no file was made.
         """
         ...
@@ -75,16 +79,16 @@ class SupportsBackup(Protocol):
 
 @runtime_checkable
 class SupportsRepair(Protocol):
-    """Makes a damaged store usable again."""
+    """A backend that can make a damaged store usable again."""
 
     def repair(self, path: str | Path, /, *, check: ContentCheck | None = None) -> Repair:
-        """Take over what can be read, keep the file as it was beside it, and say what was lost.
+        """Keep everything that can be read, keep the damaged file under another name, and report what was lost.
 
-        A change whose content the check finds wrong is left out.
+        A change is dropped if the check finds its content wrong.
 
         Raises:
-            StorageUnavailable: There is no store, or others use it; nothing was changed.
-            StorageCorrupt: Nothing of it can be read; nothing was changed.
+            StorageUnavailable: The store does not exist, or other processes use it; nothing was changed.
+            StorageCorrupt: The store is entirely unreadable; nothing was changed.
             StorageSchemaError: A newer version wrote it; nothing was changed.
         """
         ...
@@ -92,17 +96,18 @@ class SupportsRepair(Protocol):
 
 @runtime_checkable
 class SupportsRestore(Protocol):
-    """Brings a backup back."""
+    """A backend that can replace a store by a backup."""
 
     def restore(self, url: str, source: str, /, *, check: ContentCheck | None = None) -> Restored:
-        """Put a copy of the backup in the store's place, durably and in one step, and keep what was there beside it.
+        """Replace the store by a copy of the backup, and keep the previous files under other names.
 
-        The backup is checked first, also for content that the check finds wrong, and is not changed.
+        The copy is put in place durably and in one step. The backup is checked first, including the content of each
+        change, and is not changed itself.
 
         Raises:
-            StorageUnavailable: There is no backup, others use the store, or it cannot be written; the store is as it
-                was.
-            StorageCorrupt: The backup is damaged, or no store; nothing was changed.
+            StorageUnavailable: The backup does not exist, other processes use the store, or the store cannot be
+                written; it was not changed.
+            StorageCorrupt: The backup is damaged, or is not a store; nothing was changed.
             StorageSchemaError: A newer version wrote the backup; nothing was changed.
         """
         ...
@@ -110,13 +115,13 @@ class SupportsRestore(Protocol):
 
 @runtime_checkable
 class TellsDamage(Protocol):
-    """Looks for damage that reading a change does not show."""
+    """A backend that can find damage that reading a change does not reveal."""
 
     def damage(self) -> Sequence[str]:
-        """Return what is damaged of the open store, a clause for each; empty if nothing is found.
+        """Return the damage of the open store, one clause each; empty if the store is intact.
 
-        It reads the whole store, unless that was read when it was opened, while others use it, and changes nothing.
-        The content of each change has a digest of its own and is not looked into.
+        The backend reads the whole store, unless it did so when it opened the store, and changes nothing. Other
+        processes may use the store meanwhile. The content of each change has its own digest and is not checked here.
 
         Raises:
             StorageUnavailable: The store cannot be read.

@@ -1,6 +1,6 @@
-"""The checks of the storage port: which arguments no backend stores or answers.
+"""The argument checks of the storage port.
 
-A backend calls the check of a method before anything else, so every backend refuses the same arguments with the same
+A backend calls the check of a method before anything else, so every backend rejects the same arguments with the same
 error: TypeError for a value of another type than the port declares, ValueError for a value that the port excludes.
 """
 
@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 128
 
 @attrs.frozen
 class _Columns:
-    """The columns of a row or an entry that are checked alike."""
+    """Columns of a row or an entry that are checked in the same way."""
 
     names: tuple[str, ...]
     read: Callable[[Row | EntryRow], tuple[object, ...]]
@@ -34,7 +34,7 @@ class _Columns:
 
     @classmethod
     def of(cls, names: tuple[str, ...], *, of_texts: bool, optional: bool = False) -> Self:
-        # One call for all of them: each line of a JSON store is checked when it is read.
+        # One call reads all columns, for speed: every line of a JSON store is checked when it is read.
         return cls(names, attrgetter(*names), of_texts, optional)
 
 
@@ -54,13 +54,13 @@ _QUERY_TIMES = ("due_before", "updated_before")
 
 
 def check_writes(writes: Sequence[Write]) -> None:
-    """Refuse a batch that no backend stores.
+    """Reject a batch that no backend can store.
 
     Raises:
         TypeError: The batch is not a sequence, a member is not a `Write`, or a value in it has another type than the
             port declares.
-        ValueError: As promised by `StorageBackend.commit`; also NUL, a lone surrogate, a text over `MAX_TEXT_BYTES`, a
-            number over 64 bits.
+        ValueError: As documented for `StorageBackend.commit`. The characters and sizes that cannot be stored are NUL,
+            a lone surrogate, a text over `MAX_TEXT_BYTES` and a number over 64 bits.
     """
     _check_batch(writes)
     for place, write in enumerate(writes):
@@ -70,44 +70,57 @@ def check_writes(writes: Sequence[Write]) -> None:
     for write in writes:
         row = write.row
         if row.id in seen:
-            raise ValueError(f"two writes of change {row.id!r} in one commit")
+            raise ValueError(
+                f"change {row.id!r}: the commit contains two writes of this change; write each change once per commit"
+            )
         seen.add(row.id)
         if write.expected_version < 0 or row.version != write.expected_version + 1:
-            raise ValueError(f"change {row.id!r}: version {row.version} does not follow {write.expected_version}")
+            raise ValueError(
+                f"change {row.id!r}: version {row.version} does not follow the expected version "
+                f"{write.expected_version}; it must be one higher"
+            )
         first = row.seq - len(write.entries) + 1
         numbers = [entry.seq for entry in write.entries]
         if numbers != list(range(first, row.seq + 1)) or any(e.change_id != row.id for e in write.entries):
-            raise ValueError(f"change {row.id!r}: entries {numbers} do not number on to seq {row.seq}")
+            raise ValueError(
+                f"change {row.id!r}: the entries, numbered {numbers}, must belong to this change and be numbered "
+                f"consecutively up to the row's seq, {row.seq}"
+            )
         if write.expected_version == 0 and (first != 1 or row.form is None):
-            raise ValueError(f"change {row.id!r}: a new change brings its form and its whole history")
+            raise ValueError(
+                f"change {row.id!r}: the first write of a change must contain its form and its entries from number 1 on"
+            )
 
 
 def check_follows(write: Write, *, stored_seq: int) -> None:
-    """Refuse entries that leave a gap behind the stored ones; called once the version was found to fit.
+    """Reject entries that leave a gap after the stored ones; call it after the version was found to match.
 
     Raises:
-        ValueError: As promised by `StorageBackend.commit`.
+        ValueError: As documented for `StorageBackend.commit`.
     """
     first = write.row.seq - len(write.entries) + 1
     if first != stored_seq + 1:
-        raise ValueError(f"change {write.row.id!r}: entries from {first} do not follow the stored {stored_seq}")
+        raise ValueError(
+            f"change {write.row.id!r}: the entries from number {first} on do not follow the last stored entry, number "
+            f"{stored_seq}"
+        )
 
 
 def check_id(change_id: str) -> None:
-    """Refuse an id that is not a text; a text that no change can have as its id names nothing.
+    """Reject an id that is not a str; a str that cannot be the id of a change is accepted and matches no change.
 
     Raises:
-        TypeError: As promised by `StorageBackend`.
+        TypeError: As documented for `StorageBackend`.
     """
     _check_text("the id of a change", change_id)
 
 
 def check_query(query: Query) -> None:
-    """Refuse a query that no backend answers.
+    """Reject a query that no backend can answer.
 
     Raises:
-        TypeError: As promised by `StorageBackend`.
-        ValueError: As promised by `StorageBackend.find`.
+        TypeError: As documented for `StorageBackend`.
+        ValueError: As documented for `StorageBackend.find`.
     """
     _check_instance("the query", query, Query)
     for name in _QUERY_TEXTS:
@@ -129,11 +142,11 @@ def check_query(query: Query) -> None:
 
 
 def check_history(change_id: str, after_seq: int, limit: int) -> None:
-    """Refuse a page of history that no backend reads.
+    """Reject the arguments of `StorageBackend.history` that no backend can answer.
 
     Raises:
-        TypeError: As promised by `StorageBackend`.
-        ValueError: As promised by `StorageBackend.history`.
+        TypeError: As documented for `StorageBackend`.
+        ValueError: As documented for `StorageBackend.history`.
     """
     check_id(change_id)
     _check_number("after_seq", after_seq)
@@ -143,11 +156,11 @@ def check_history(change_id: str, after_seq: int, limit: int) -> None:
 
 
 def check_timeout(timeout: object) -> None:
-    """Refuse a time-out of a backend with which a call would wait for ever, or fail when it first has to wait.
+    """Reject a backend's time-out with which a call would wait without limit, or fail when it first has to wait.
 
     Raises:
-        TypeError: It is not a number.
-        ValueError: It is below 0, not a number of seconds, or longer than a lock can wait.
+        TypeError: The time-out is not a number.
+        ValueError: The time-out is below 0, is NaN, or is longer than a lock can wait.
     """
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):
         raise TypeError(f"timeout must be a number of seconds, not {_type_of(timeout)}")
@@ -156,7 +169,7 @@ def check_timeout(timeout: object) -> None:
 
 
 def is_keepable(text: str) -> bool:
-    """Return whether a store can keep this text, so whether it can name anything stored."""
+    """Return whether a store can keep this text; a text that it cannot keep matches nothing in any store."""
     if "\0" in text:
         return False
     if text.isascii():
@@ -168,7 +181,7 @@ def is_keepable(text: str) -> bool:
 
 
 def _check_batch(writes: object) -> None:
-    # A generator would be empty after the check, and a set has no order in which to answer.
+    # A generator would be empty after the check, and a set has no order for the results.
     if not isinstance(writes, Sequence) or isinstance(writes, _SEQUENCES_OF_CHARACTERS):
         raise TypeError(f"commit takes a sequence of Write, such as a list, not {_type_of(writes)}")
 
@@ -240,14 +253,14 @@ def _check_number(what: str, value: object, *, optional: bool = False) -> None:
 
 
 def _check_size(what: str, number: object) -> None:
-    # Compared, not looked up in a range: a range is searched value by value for what is not exactly an int.
+    # `in range` would be slow: it searches value by value for an instance of a subclass of int.
     if isinstance(number, int) and not -(2**63) <= number < 2**63:
         raise ValueError(f"{what} must fit into 64 bits, not {_shown(number)}")
 
 
 def _check_limit(what: str, limit: int) -> None:
     _check_number(what, limit)
-    # A backend may ask for one more than the page holds.
+    # A backend may read one row more than the page holds.
     if not 1 <= limit < 2**63 - 1:
         raise ValueError(f"{what} must be at least 1 and less than 2**63 - 1, not {_shown(limit)}")
 
@@ -256,8 +269,8 @@ def _check_cursor(after: Cursor, order: Order) -> None:
     _check_size("Query.after.value", after.value)
     if (after.value is None) != (order is Order.ID) or not is_keepable(after.id):
         raise ValueError(
-            f"Query.after is not a cursor that a query ordered by {order} returned: pass on the `next` of the page "
-            "before, with the same order"
+            f"Query.after is not a cursor that a query ordered by {order} returned: pass the `next` of the previous "
+            "page, with the same order"
         )
 
 
@@ -266,7 +279,7 @@ def _is_number(value: object) -> bool:
 
 
 def _shown(number: object) -> str:
-    """Return a number for a message; one of thousands of digits has no short text."""
+    """Return a number as text for a message; a huge number is described by its size, since it has no short text."""
     if not isinstance(number, int):
         return repr(number)
     return str(number) if number.bit_length() <= _LONGEST_SHOWN else f"a number of {number.bit_length()} bits"

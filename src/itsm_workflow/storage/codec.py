@@ -1,8 +1,9 @@
-"""Changes and entries as stored rows, and back. The only place that knows both shapes.
+"""Encode changes and entries as stored rows, and decode them; only this module knows both shapes.
 
-A row's document holds what no column holds. Each entry's document carries the digest of the entry before it, and a
-change's document that of its last entry and that of its own row, so that what was cut, edited, reordered, damaged or
-taken from another change is noticed when it is read, whatever the store itself notices.
+A row's document holds everything that no column holds. Each entry's document contains the digest of the previous entry.
+A change's document contains the digest of its last entry and the digest of its own row. So an entry that was cut,
+edited, reordered, damaged or taken from another change is noticed when it is read, even if the store itself does not
+notice it.
 """
 
 from __future__ import annotations
@@ -27,34 +28,34 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Ticket
 
 SCHEMA = 2
-"""The version of the documents that are written. Those of schema 1 are read, newer ones are refused."""
+"""The version of the documents that are written. Documents of an older schema are read, newer ones are refused."""
 
 _READABLE = range(1, SCHEMA + 1)
 
 START = "0" * 64
-"""What the first entry of a history carries as the digest of the one before."""
+"""The digest that the first entry of a history contains in place of the digest of a previous entry."""
 
 _COLUMNS = ("id", "workflow", "state", "subject", "form", "created_at", "updated_at")
 _TIMES = ("created_at", "updated_at")
 _KEYS = {"schema", "head", "digest", "change"}
-# A claim moves the version and the due time alone; a repair lets go of a subject that another change holds by now.
+# A claim changes the version and the due time only. A repair clears the open subject if another change holds it by now.
 _FREE = {"version", "due_at", "open_subject", "document", "submission"}
 _BOUND = tuple(field.name for field in attrs.fields(Row) if field.name not in _FREE)
 
 LAST = 2**63 - 2
-"""The highest version or submission number that another one can follow within the 64 bits of a column."""
+"""The highest version or submission number that still has a successor within the 64 bits of a column."""
 
 
 @attrs.frozen(kw_only=True)
 class Stored:
-    """A change as it was read, with what belongs to its row.
+    """A change as it was read, with the values of its row.
 
     Attributes:
-        version: For compare-and-swap.
+        version: The version that the next write must expect (compare-and-swap).
         seq: The number of its last entry.
         head: The digest of its last entry.
         form: The text of its form, as it is stored.
-        due_at: When it is due, or None.
+        due_at: The time at which it is due, or None.
     """
 
     change: ChangeRequest
@@ -69,7 +70,7 @@ class Codec:
     """Encodes and decodes the changes of one definition.
 
     Args:
-        evidence: The evidence types by name; entries with other evidence are read as plain mappings.
+        evidence: The evidence types by name. Evidence of any other type is read as a plain mapping.
     """
 
     def __init__(self, evidence: Mapping[str, type]) -> None:
@@ -86,10 +87,11 @@ class Codec:
         *,
         open_subject: str | None,
     ) -> tuple[Write, Stored]:
-        """Return the write that stores the change, and what will have been stored by it.
+        """Return the write that stores the change, and the `Stored` that results from it.
 
         Raises:
-            InvalidForm: The form, the evidence or the change is larger than a store takes; names the largest part.
+            InvalidForm: The form, the evidence or the change is too large to be stored; the error names the largest
+                part.
         """
         form = self._text(self._converter.unstructure(change.form), change.form)
         head, rows = (before.head if before else START), []
@@ -128,7 +130,7 @@ class Codec:
 
         Raises:
             StorageSchemaError: A newer version of this library wrote it.
-            StorageCorrupt: It is not what this library wrote; the error names the change and the field.
+            StorageCorrupt: The row is not what this library wrote; the error names the change and the field.
         """
         try:
             due_at = None if row.due_at is None else from_micros(row.due_at)
@@ -149,7 +151,7 @@ class Codec:
                 raise ValueError(f"version: {row.version} is not from 1 to {LAST}")  # noqa: TRY301 - as above
         except StorageSchemaError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a foreign shape provokes means the same
+        except Exception as error:  # noqa: BLE001 - every error that a malformed row causes means the same
             raise StorageCorrupt(
                 f"change {row.id} is not stored as this version wrote it: {explain(error)}",
                 change_id=row.id,
@@ -157,10 +159,10 @@ class Codec:
         return Stored(change=change, version=row.version, seq=row.seq, head=head, form=row.form, due_at=due_at)
 
     def entries(self, rows: Iterable[EntryRow], *, previous: str = START) -> list[Entry]:
-        """Return a run of history, its chain checked from ``previous`` on.
+        """Return consecutive entries of a history, after a check of their digests from ``previous`` on.
 
         Raises:
-            StorageCorrupt: An entry was cut out, edited or reordered; the error names the first.
+            StorageCorrupt: An entry was cut out, edited or reordered; the error names the first such entry.
         """
         found = []
         for row in rows:
@@ -180,9 +182,12 @@ class Codec:
         return found
 
     def _text(self, document: object, value: Any) -> str:  # noqa: ANN401 - an instance of any attrs class
-        """Return the text of what is stored of a value.
+        """Return the JSON text that is stored for a value.
 
-        What no store takes is refused: escapes and characters beyond ASCII make a text larger than it was.
+        The size is checked here, because escapes and characters outside ASCII make the JSON text larger than the value.
+
+        Raises:
+            InvalidForm: The text is too large to be stored.
         """
         text = canonical(document)
         if len(text.encode()) <= MAX_TEXT_BYTES:
@@ -243,7 +248,7 @@ class Codec:
 
 
 def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Row, form: object) -> dict[str, object]:
-    """Return the values of a document together with what the columns hold."""
+    """Return the values of a document together with the values of the columns."""
     columns = {name: getattr(row, name) for name in _COLUMNS}
     gateway, _, ticket_id = str(row.ticket_key).partition(":")
     ticket = {"gateway": gateway, "id": ticket_id, "sn": row.ticket_sn}
@@ -254,7 +259,7 @@ def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Ro
     ):
         value = values.get(part)
         if (value is None) != (column is None):
-            raise ValueError(f"column and document disagree on whether there is {part}")
+            raise ValueError(f"only one of the row's columns and its document has a value for {part}")
         parts[part] = {**value, **held} if isinstance(value, dict) else value
     times = {
         name: columns[name] if document["schema"] != SCHEMA else time_text(from_micros(columns[name]))
@@ -264,7 +269,7 @@ def _whole(values: Mapping[str, object], document: Mapping[str, object], row: Ro
 
 
 def ticket_key(ticket: Ticket) -> str:
-    """Return what is unique of a ticket: its gateway's name, which has no colon, and its id."""
+    """Return the unique key of a ticket: its gateway's name, which contains no colon, and its id."""
     return f"{ticket.gateway}:{ticket.id}"
 
 
@@ -275,7 +280,7 @@ def digest(row: EntryRow) -> str:
 
 def _row_digest(row: Row, document: Mapping[str, object]) -> str:
     """Return the SHA-256, in hexadecimal, of a change's row and of the rest of its document."""
-    # A draft has no submission, and neither has a row of schema 1, whose digest does not know that column.
+    # A draft has no submission. A row of schema 1 has none either, and its digest does not cover that column.
     bound = _BOUND if row.submission is None else (*_BOUND, "submission")
     return hashlib.sha256(canonical([*(getattr(row, name) for name in bound), document]).encode()).hexdigest()
 
@@ -286,20 +291,22 @@ def _checked(document: object, keys: set[str], where: str) -> dict[str, object]:
     schema = document.get("schema")
     if type(schema) is int and schema > SCHEMA:
         raise StorageSchemaError(
-            f"{where} was written by a newer version of itsm-workflow (schema {schema}, this one knows {SCHEMA}): "
-            "upgrade before you open this store",
+            f"{where} was written by a newer version of itsm-workflow (schema {schema}; this version reads schemas up "
+            f"to {SCHEMA}): upgrade itsm-workflow before you open this store",
             found=schema,
             known=SCHEMA,
         )
     if type(schema) is not int or schema not in _READABLE or set(document) != keys:
-        raise ValueError(f"the document must have a schema up to {SCHEMA} and exactly {', '.join(sorted(keys))}")
+        raise ValueError(
+            f"the document must have a schema from 1 to {SCHEMA} and exactly these keys: {', '.join(sorted(keys))}"
+        )
     return document
 
 
 def _without_earlier_withdrawals(change: ChangeRequest) -> ChangeRequest:
-    """Return a change of schema 1 without withdrawals of an earlier submission that count as delivered.
+    """Return a change of schema 1 with the delivered withdrawals of earlier submissions marked as superseded.
 
-    Schema 1 stored a withdrawal as delivered if the gateway refused the submission, so that there was no ticket.
+    Schema 1 stored a withdrawal as delivered if the gateway had refused the submission, so there was no ticket.
     """
     since = change.attempt.submitted_at if change.attempt and change.ticket else None
     effects = tuple(

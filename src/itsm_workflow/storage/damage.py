@@ -1,4 +1,4 @@
-"""Damage that a backend can go on with: it logs what is damaged, and answers from the rest."""
+"""Damage that does not stop a backend: the backend logs it and works with the intact part of the store."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def logged_damage() -> Iterator[list[str]]:
-    """Collect what backends log of a store that they can open all the same: the port has no other word for it."""
-    told: list[str] = []
+    """Collect the warnings and errors that are logged while a store is opened or read.
+
+    Logging is the only way in which a backend reports damage that does not stop it.
+    """
+    messages: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     listener, root = Listener(logging.WARNING), logging.getLogger()
     root.addHandler(listener)
     try:
-        yield told
+        yield messages
     finally:
         root.removeHandler(listener)

@@ -1,7 +1,7 @@
-"""What every backend that keeps a file asks of the file system before it trusts a path.
+"""File operations that all backends with a file share: check a path, make a new file, make writes durable.
 
-A store is a regular file under one name, readable by its owner only. Links are refused, so that nobody who can write to
-the directory can make the store write elsewhere.
+A store is a regular file with one name, readable by its owner only. Links are refused, so that another user who can
+write to the directory cannot redirect the store's writes to another file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itsm_workflow.errors import StorageUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Not every system has each of them. Without O_NONBLOCK, opening a FIFO would wait for a writer.
+# Not every system defines all of these flags. Without O_NONBLOCK, opening a FIFO would wait for a writer.
 SAFE_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -51,7 +51,7 @@ _ADVICE = {
 
 @contextmanager
 def unavailable(doing: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into StorageUnavailable with an advice."""
+    """Raise an OSError of the block as StorageUnavailable, with advice on what to do."""
     try:
         yield
     except OSError as error:
@@ -60,10 +60,10 @@ def unavailable(doing: str, path: Path) -> Iterator[None]:
 
 
 def look_at(path: Path) -> os.stat_result | None:
-    """Return what stands at the path if it is a regular file with one name, or None if nothing stands there.
+    """Return the status of the file at the path, or None if the path does not exist.
 
     Raises:
-        StorageUnavailable: It is something else.
+        StorageUnavailable: The path is not a regular file, or the file has several names.
     """
     with unavailable("look at", path):
         try:
@@ -72,23 +72,27 @@ def look_at(path: Path) -> os.stat_result | None:
             return None
     kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFREG:
-        what = _KINDS.get(kind, "no regular file")
-        raise StorageUnavailable(f"cannot use {path}: it is {what}, a store is a regular file", path=str(path))
+        what = _KINDS.get(kind, "not a regular file")
+        raise StorageUnavailable(f"cannot use {path}: it is {what}, but a store is a regular file", path=str(path))
     if found.st_nlink > 1:
-        # A rename or a companion file beside one of the names would leave the other one behind.
-        raise StorageUnavailable(f"cannot use {path}: the file has {found.st_nlink} names (hard links)", path=str(path))
+        # The log and the lock have names derived from one of the names, and a rename would replace only that one.
+        raise StorageUnavailable(
+            f"cannot use {path}: the file has {found.st_nlink} names (hard links), but a store has only one: remove "
+            "the other names or give another path",
+            path=str(path),
+        )
     return found
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a place where this user cannot write, before anything is opened or made there.
+    """Refuse a path that this user cannot write to, before a file is opened or made there.
 
     Args:
-        path: The file, which need not exist yet.
+        path: The path of the file, which need not exist yet.
 
     Raises:
-        StorageUnavailable: The file or its directory cannot be written, there is no such directory, or the file is a
-            mount point.
+        StorageUnavailable: The file or its directory cannot be written, the directory does not exist, or the file is
+            a mount point.
     """
     real = os.access in os.supports_effective_ids
     with unavailable("write to", path):
@@ -100,14 +104,14 @@ def check_writable(path: Path) -> None:
                 raise OSError(errno.EROFS if read_only else errno.EACCES, "not writable", str(place))
         if found is not None and _is_mount_point(path, found, directory):
             raise StorageUnavailable(
-                f"cannot use {path}: it is itself a mount point: mount its directory instead, since the files beside a "
-                "store (logs, locks) are part of it, and a store must be opened by one path",
+                f"cannot use {path}: it is itself a mount point: mount its directory instead, because the log and lock "
+                "files in the directory are part of the store, and all processes must open a store by the same path",
                 path=str(path),
             )
 
 
 def _is_mount_point(path: Path, found: os.stat_result, directory: os.stat_result) -> bool:
-    """Tell whether the file alone was mounted there, as a container may be given one."""
+    """Return whether the file itself is a mount point, as in a container into which a single file is mounted."""
     try:
         lines = _MOUNTS.read_bytes().splitlines()
     except OSError:  # not Linux
@@ -118,10 +122,10 @@ def _is_mount_point(path: Path, found: os.stat_result, directory: os.stat_result
 
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
-    """Give the path of an empty file to write; it is put at the target, durably, when the block ends well.
+    """Yield the path of an empty file to write; when the block succeeds, move the file to the target, durably.
 
     Raises:
-        StorageUnavailable: Something stands at the target, which is never overwritten, or it cannot be written there.
+        StorageUnavailable: The target exists, which is never overwritten, or it cannot be written.
     """
     check_writable(target)
     with unavailable("write", target):
@@ -145,7 +149,7 @@ def new_file(target: Path) -> Iterator[Path]:
 
 
 def keep_owner(new: Path, old: Path) -> None:
-    """Give a new file the owner and the mode of the one that it is to replace."""
+    """Give a new file the owner and the mode of the file that it is to replace."""
     with unavailable("give the owner of the old file to", new):
         found = old.stat()
         if hasattr(os, "chown"):
@@ -157,13 +161,13 @@ def keep_owner(new: Path, old: Path) -> None:
 def _check_free(target: Path) -> None:
     if os.path.lexists(target):
         raise StorageUnavailable(
-            f"cannot write {target}: something stands there, and nothing is overwritten: give another path",
+            f"cannot write {target}: the path exists already, and nothing is overwritten: give another path",
             path=str(target),
         )
 
 
 def sync(descriptor: int) -> None:
-    """Make what was written durable, the whole way down to the medium."""
+    """Flush everything that was written to the file to the storage medium."""
     if sys.platform == "darwin":  # pragma: no cover  # there, fsync leaves the data in the drive's cache
         import fcntl  # noqa: PLC0415  # exists on POSIX only
 
@@ -175,7 +179,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make a new or renamed name in the directory durable."""
+    """Make the creations and renames in the directory durable."""
     if os.name == "nt":  # pragma: no cover  # a directory cannot be opened there
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""The storage port: what a backend promises, and the plain values that it keeps.
+"""The storage port: the methods that a backend implements, and the plain values that it stores.
 
-A backend never sees a class or a definition of this library other than the values below: strings, integers and None.
-Every sentence of these docstrings is a promise that ``itsm_workflow.testing.StorageConformance`` tests.
+A backend never receives an object of this library other than the values below, which consist of strings, integers and
+None. Every sentence of these docstrings is a promise that ``itsm_workflow.testing.StorageConformance`` tests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROTOCOL_VERSION = 2
-"""Raised when a sentence of the port changes; a backend of another version is refused when it is opened."""
+"""Increased when a promise of the port changes; a backend of another version is refused when it is opened."""
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +28,7 @@ class Row:
         id: Unique.
         workflow: The name of the definition.
         state: The state's value.
-        attention: The reason why a person should look, or None.
+        attention: The reason why the change needs attention, or None.
         version: Starts at 1, one higher with each write.
         seq: The number of entries in the history, which are numbered 1 to ``seq``.
         subject: What the change is about.
@@ -37,11 +37,11 @@ class Row:
         ticket_sn: The ticket's number, or None. Indexed, **not** unique: one sn can name two tickets.
         submission: The number of the subject's submission that this change was last submitted as, or None if it was
             never submitted. Indexed with the subject, **not** unique.
-        due_at: When to look next, or None.
+        due_at: The time at which the change is due, or None.
         created_at: The time of the first entry.
         updated_at: The time of the last entry.
-        form: What was asked, canonical JSON. In a write, None leaves the stored text as it is.
-        document: All that no column holds, canonical JSON.
+        form: The form, as canonical JSON. In a write, None leaves the stored text as it is.
+        document: Everything that no column holds, as canonical JSON.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Write:
     """One change's next row and the entries that lead to it.
 
     Attributes:
-        row: The row as it shall be. ``row.version == expected_version + 1``.
+        row: The row to store. ``row.version == expected_version + 1``.
         expected_version: 0 creates; otherwise the version that the writer has read.
         entries: Numbered on from the stored ``seq``; ``row.seq`` is the last number. May be empty: then only
             ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row says.
@@ -93,7 +93,7 @@ class Write:
 
 
 class ConflictKind(enum.StrEnum):
-    """Why a write lost. Where several hold, the first in this order is told."""
+    """The reason of a conflict. If several reasons apply, the first in this order is reported."""
 
     VERSION = "version"
     SUBJECT = "subject"
@@ -102,12 +102,12 @@ class ConflictKind(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Conflict:
-    """A write that lost; nothing of it was stored.
+    """The result of a write that conflicts with the store; nothing of it was stored.
 
     Attributes:
-        kind: What it lost on.
-        change_id: The id of the write that lost.
-        holder: For ``subject`` and ``ticket``, the id of the change that holds it, if the backend can tell.
+        kind: The reason.
+        change_id: The id of the change in the write.
+        holder: For ``subject`` and ``ticket``, the id of the change that holds it, if the backend knows it.
     """
 
     kind: ConflictKind
@@ -130,7 +130,7 @@ class Order(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Cursor:
-    """Where the last page ended: the ordering value of its last row (None when ordered by id) and that row's id."""
+    """The end of a page: the ordering value of its last row (None when ordered by id) and that row's id."""
 
     value: int | None
     id: str
@@ -138,7 +138,7 @@ class Cursor:
 
 @attrs.frozen(kw_only=True)
 class Query:
-    """Which rows to find. None means "any"; an empty tuple means "none".
+    """The conditions that rows must meet. None means "any"; an empty tuple means "none".
 
     Attributes:
         due_before: Rows with ``due_at`` at or before this time. Rows without ``due_at`` never match.
@@ -146,8 +146,8 @@ class Query:
         updated_before: Rows with ``updated_at`` at or before this time.
         order: Ordered by due_at, rows without one are left out. Ordered by submission, rows that were never submitted
             are left out.
-        after: Continue behind this cursor.
-        limit: At most so many rows, at least 1.
+        after: Continue after this cursor.
+        limit: The maximum number of rows, at least 1.
     """
 
     ids: tuple[str, ...] | None = None
@@ -166,9 +166,9 @@ class Query:
 
 @attrs.frozen(kw_only=True)
 class Rows:
-    """One page. ``next`` is the cursor for the page behind it, or None if this was the last.
+    """One page of rows. ``next`` is the cursor for the following page, or None if this was the last.
 
-    Each page but the last has as many rows as the query's limit. The library does not count on that: it reads on until
+    Each page but the last has as many rows as the query's limit. The library does not rely on that: it reads on until
     ``next`` is None, past a page that is short or empty.
     """
 
@@ -186,7 +186,7 @@ class EntryRows:
 
 @attrs.frozen(kw_only=True)
 class Schema:
-    """Which schema a store was written with, and the newest that its backend knows."""
+    """The schema that a store was written with, and the newest schema that its backend knows."""
 
     found: int
     known: int
@@ -194,7 +194,7 @@ class Schema:
 
 @runtime_checkable
 class StorageBackend(Protocol):
-    """A place where changes are kept.
+    """A store of changes.
 
     Methods are synchronous. One backend object is shared by the threads of a process; the store behind it is shared by
     processes. Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``. A method raises TypeError for an
@@ -243,7 +243,7 @@ class StorageBackend(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections.
+        """Release files and connections.
 
         Closing twice is fine; any other call afterwards raises StorageUnavailable.
         """
@@ -255,7 +255,7 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 
 def cursor_at(row: Row, order: Order) -> Cursor:
-    """Return the cursor that continues behind the row."""
+    """Return the cursor that continues after the row."""
     value: int | None = None if order is Order.ID else getattr(row, order.value)
     return Cursor(value=value, id=row.id)
 

@@ -1,7 +1,7 @@
-"""Finding the backend that a storage URL names.
+"""Find the backend that a storage URL names.
 
-Backends are found by the entry point group ``itsm_workflow.storage_backends``, whose names are URL schemes. Those that
-ship with this library are found in the same way as everybody else's.
+Backends are found by the entry point group ``itsm_workflow.storage_backends``, whose names are URL schemes. The
+included backends are found in the same way as those of other packages.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _METHODS = ("commit", "get", "find", "history", "close", "from_url")
 
 
 class OpenableBackend(StorageBackend, Protocol):
-    """What a class behind an entry point offers beside the port.
+    """The members that the class of an entry point must have in addition to the port.
 
     Attributes:
-        protocol_version: The `PROTOCOL_VERSION` that it was written for.
-        abilities: What `itsm_workflow.testing.StorageConformance` may expect: ``"durable"`` if what was committed is
-            there when the store is opened again; ``"multi_process"`` if processes may share it; ``"fsync"`` if what
-            makes it durable is ``os.fsync`` or ``os.fdatasync``, called from Python, so that a power cut can be played;
-            ``"checksums"`` if damage of its files is told of and never read as something that was not committed.
+        protocol_version: The `PROTOCOL_VERSION` that the backend was written for.
+        abilities: The properties that `itsm_workflow.testing.StorageConformance` may test. ``"durable"``: committed
+            changes are there when the store is opened again. ``"multi_process"``: several processes may share the
+            store. ``"fsync"``: the backend makes commits durable by calling ``os.fsync`` or ``os.fdatasync`` from
+            Python, so that a power cut can be simulated. ``"checksums"``: the backend reports damage of its files, and
+            never returns something that was not committed.
     """
 
     protocol_version: ClassVar[int]
@@ -43,30 +44,33 @@ class OpenableBackend(StorageBackend, Protocol):
         """Open the store that the URL names.
 
         Raises:
-            StorageError: The URL is not written as this backend wants it; the message says how.
+            StorageError: The URL does not have the form that this backend needs; the message describes that form.
         """
         ...
 
 
 @runtime_checkable
 class TellsSchema(Protocol):
-    """An optional ability of a class behind an entry point: to tell a store's schema without touching the store."""
+    """A backend class that can read the schema of a store without opening or changing the store."""
 
     def schema_of(self, url: str, /) -> Schema:
-        """Return the store's schema and the newest that this release knows; only reads.
+        """Return the store's schema and the newest schema that this release knows; nothing is written.
 
         Raises:
-            StorageError: There is no store, or it cannot be read.
+            StorageError: The store does not exist, or it cannot be read.
         """
         ...
 
 
 @runtime_checkable
 class MakesScratch(Protocol):
-    """An optional ability of a class behind an entry point, for stores that are no files: to be checked by its URL."""
+    """A backend class that can make temporary stores for its check, for stores that are not files."""
 
     def scratch_url(self, url: str, name: str, /) -> str:
-        """Return the URL of an empty store beside that of the URL, made when it is opened: a schema, a prefix."""
+        """Return the URL of a new store next to the store of the URL, such as another schema or another key prefix.
+
+        The new store is empty, and is made when it is opened.
+        """
         ...
 
 
@@ -76,26 +80,26 @@ def open_storage(url: str | SecretURL, **options: object) -> StorageBackend:
     Args:
         url: ``memory://``, ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``json:///path``, or the URL of
             any other installed backend.
-        options: Passed on to the backend's ``from_url``.
+        options: Passed to the backend's ``from_url``.
 
     Raises:
         StorageError: No backend of that scheme is installed, it cannot be imported, it was written for another version
-            of the storage port, or it refuses the URL. Neither its message nor its traceback shows what the URL may
-            hold as a secret, whatever the backend raised.
-        TypeError: The URL is not text.
+            of the storage port, or it refuses the URL. Neither the message nor the traceback shows a secret that the
+            URL may contain, whatever the backend raised.
+        TypeError: The URL is not a str.
     """
-    url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
+    url = SecretURL.of(url)  # replaces the text, which a traceback with local variables would show
     backend = backend_of(url)
     return handing_over(url, lambda text: backend.from_url(text, **options))
 
 
 def handing_over(url: SecretURL, work: Callable[[str], T]) -> T:
-    """Call a backend's function with the text of a URL, and return what it returns.
+    """Call a backend's function with the text of a URL, and return its result.
 
     Raises:
-        StorageError: What the function raised. Where the URL may hold a secret, it shows none, and what is not a
-            StorageError is raised as one.
-        Exception: Where the URL is plain, what the function raised.
+        StorageError: The function raised an error. If the URL may contain a secret, the secret is removed from the
+            error, and an error of another type is raised as a StorageError.
+        Exception: If the URL contains no secret, the error of the function, unchanged.
     """
     if url.is_plain:
         return work(url.reveal())
@@ -108,17 +112,17 @@ def handing_over(url: SecretURL, work: Callable[[str], T]) -> T:
         raise
     except Exception as error:  # noqa: BLE001 - a backend may raise anything, and quote the URL in it
         problem = url.scrub(describe(error))
-    raise StorageUnavailable(f"the store {url} cannot be opened: {problem}", scheme=scheme_of(url))
+    raise StorageUnavailable(f"cannot open the store {url}: {problem}", scheme=scheme_of(url))
 
 
 def schema_of(url: str | SecretURL) -> Schema | None:
-    """Return which schema a store was written with, without opening it: opening may migrate it.
+    """Return the schema that a store was written with, without opening it, since that may migrate it.
 
     Returns:
-        None if its backend cannot tell.
+        The schema, or None if the backend cannot read it without opening the store.
 
     Raises:
-        StorageError: As `open_storage`; also if there is no such store.
+        StorageError: As `open_storage`; also if the store does not exist.
     """
     url = SecretURL.of(url)
     backend: object = backend_of(url)
@@ -126,19 +130,19 @@ def schema_of(url: str | SecretURL) -> Schema | None:
 
 
 def check_schema(url: str | SecretURL) -> None:
-    """Refuse a store of an older schema, for those who only read: opening it would upgrade it.
+    """Refuse a store of an older schema; for commands that only read, because opening it would upgrade it.
 
     Raises:
-        StorageSchemaError: It is older; it was not opened.
+        StorageSchemaError: The schema is older; the store was not opened.
         StorageError: As `schema_of`.
     """
     url = SecretURL.of(url)
     schema = schema_of(url)
     if schema is not None and schema.found < schema.known:
         raise StorageSchemaError(
-            f"the store at {url} has schema {schema.found}, and this release writes {schema.known}. It was left as it "
-            "is: opening it to write upgrades it, and processes of an older release cannot use it after that. Back it "
-            f"up, stop those processes, then run `itsm-workflow storage upgrade {url}`",
+            f"the store at {url} has schema {schema.found}, but this release writes schema {schema.known}. It was not "
+            "opened, because that would upgrade it, and processes of an older release cannot use it after an upgrade. "
+            f"Back it up, stop those processes, then run `itsm-workflow storage upgrade {url}`",
             found=schema.found,
             known=schema.known,
         )
@@ -163,13 +167,14 @@ def backend_of(url: str | SecretURL) -> type[OpenableBackend]:
         )
     if version != PROTOCOL_VERSION:
         raise StorageError(
-            f"the {scheme} backend was written for version {version} of the storage port, this library has version "
-            f"{PROTOCOL_VERSION}: install releases of the two that fit each other",
+            f"the {scheme} backend was written for version {version} of the storage port, but this library has version "
+            f"{PROTOCOL_VERSION}: install a release of the backend that supports version {PROTOCOL_VERSION}",
             scheme=scheme,
         )
     if missing:
         raise StorageError(
-            f"the {scheme} backend has no {', no '.join(missing)}: its class needs {', '.join(_METHODS)}",
+            f"the {scheme} backend has no {' and no '.join(missing)}: its class must have the methods "
+            f"{', '.join(_METHODS)}",
             scheme=scheme,
         )
     return backend

@@ -1,4 +1,4 @@
-"""Whether a stored change holds together: its row, its history, and the digests that bind them."""
+"""Check the integrity of a stored change: its row, its history, and the digests that bind them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
     from itsm_workflow.storage.protocol import EntryRow, Row
 
-# Without the definition's types, evidence is read as a plain mapping: its digest counts, not its meaning.
+# Without the definition's types, evidence is read as a plain mapping: only its digest is checked, not its content.
 _CODEC = Codec({})
 
 
 def row_problem(row: Row) -> str | None:
-    """Return what is wrong with the row of a change, or None; a newer version's is for that version to judge."""
+    """Return what is wrong with the row of a change, or None.
+
+    A row that a newer version of this library wrote is not checked, since only that version can do so.
+    """
     try:
         _CODEC.read(row)
     except StorageCorrupt as error:
@@ -31,7 +34,7 @@ def content_problem(row: Row, entries: Sequence[EntryRow]) -> str | None:
     """Return what is wrong with a change and its whole history, or None; a `ContentCheck` for repairs.
 
     Raises:
-        StorageSchemaError: A newer version of this library wrote it, which is for that version to judge.
+        StorageSchemaError: A newer version of this library wrote it, so only that version can check it.
     """
     try:
         stored = _CODEC.read(row)
@@ -39,4 +42,4 @@ def content_problem(row: Row, entries: Sequence[EntryRow]) -> str | None:
     except StorageCorrupt as error:
         return str(error)
     head = digest(entries[-1]) if entries else START
-    return None if stored.head == head else "its last entry is not the one that it names"
+    return None if stored.head == head else "its last entry does not have the digest that the change names"

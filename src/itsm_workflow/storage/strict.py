@@ -1,4 +1,4 @@
-"""Strict cattrs converters: nothing is coerced, unknown keys are refused, and each value has one JSON text."""
+"""Strict cattrs converters: values are not coerced, unknown keys are rejected, and each value has one JSON text."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _DEPTH = 64
 _SHOWN = 60
-_BITS = 1024  # beyond a double's range, other readers of JSON see infinity
+_BITS = 1024  # other JSON readers see infinity for a number beyond the range of a double
 
 
 def canonical(value: object) -> str:
-    """Return the one JSON text of a JSON value: sorted keys, no spaces, no NaN, characters as they are."""
+    """Return the canonical JSON text of a JSON value: sorted keys, no spaces, no NaN, characters not escaped."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -36,7 +36,7 @@ def parse(text: str) -> object:
     """Return the JSON value of a text.
 
     Raises:
-        ValueError: It is not JSON, has NaN or Infinity, or names a key twice.
+        ValueError: The text is not JSON, contains NaN or Infinity, or has a duplicate key.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -45,24 +45,24 @@ def parse(text: str) -> object:
 
 
 class TooLargeError(ValueError):
-    """A value has more in it than there is room for."""
+    """A value would be expanded to more characters than its `Room` allows."""
 
 
 class Room:
-    """What may still be expanded of values from outside, in which one list can stand in many places.
+    """A limit on the total size of values from outside, in which the same list can occur in many places.
 
     Args:
-        characters: At most so many characters of JSON, not counting escapes.
+        characters: The number of characters of JSON that may be expanded, not counting escapes.
     """
 
     def __init__(self, characters: int) -> None:
         self._left = characters
 
     def take(self, characters: int) -> None:
-        """Count what was expanded.
+        """Count characters that were expanded.
 
         Raises:
-            TooLargeError: There is no room for it.
+            TooLargeError: The limit is exceeded.
         """
         self._left -= characters
         if self._left < 0:
@@ -70,16 +70,16 @@ class Room:
 
 
 def json_value(value: object, depth: int = _DEPTH, room: Room | None = None) -> object:
-    """Return a JSON value as fresh lists and dicts of plain texts and numbers.
+    """Return a copy of a JSON value, made of lists, dicts, plain strings and plain numbers.
 
     Args:
         value: The value.
-        depth: How many levels it may have.
-        room: Counts what is expanded; without it there is no limit.
+        depth: The number of nested levels that it may have.
+        room: The limit on the size of the copy; by default it is not limited.
 
     Raises:
-        TooLargeError: There is no room for it.
-        ValueError: It holds something that JSON cannot say exactly, or a key twice.
+        TooLargeError: The copy exceeds the limit.
+        ValueError: The value contains something that JSON cannot represent exactly, or a duplicate key.
     """
     if depth == 0:
         raise ValueError(f"is nested deeper than {_DEPTH} levels")
@@ -94,7 +94,7 @@ def json_value(value: object, depth: int = _DEPTH, room: Room | None = None) -> 
         for key, item in value.items():
             name = plain(key)
             if not isinstance(name, str):
-                raise ValueError("has a key that is no string")  # noqa: TRY004 - what is wrong is the value around it
+                raise ValueError("has a key that is not a string")  # noqa: TRY004 - the error is about the whole value
             if name in fresh:
                 raise ValueError(f"names the key {name[:_SHOWN]!r} twice")
             if room is not None:
@@ -105,7 +105,7 @@ def json_value(value: object, depth: int = _DEPTH, room: Room | None = None) -> 
 
 
 def _least(value: object) -> int:
-    """Return how many characters a value has at least as JSON, not counting what is inside a list or dict."""
+    """Return the minimum number of characters of a value as JSON, without the members of a list or dict."""
     if isinstance(value, str):
         return len(value) + 2
     if isinstance(value, list | tuple | dict | MappingProxyType):
@@ -114,7 +114,7 @@ def _least(value: object) -> int:
 
 
 def _scalar(value: object) -> object:
-    """Return a scalar's own value, of the plain type; a subclass may have another one for `str` and `int`."""
+    """Return a scalar as an instance of the plain type; a subclass may override how `str` and `int` convert it."""
     if isinstance(value, int) and not isinstance(value, bool):
         whole = int.__index__(value)
         if whole.bit_length() > _BITS:
@@ -130,19 +130,19 @@ def _scalar(value: object) -> object:
 
 @functools.cache
 def strict_converter(*, integer_times: bool = False) -> Converter:
-    """Return the converter that takes each JSON type for itself only, and times as RFC 3339 text in UTC.
+    """Return the converter that accepts each JSON type only for itself, and times as RFC 3339 text in UTC.
 
-    One for all callers: cattrs writes and compiles code for each class that a converter meets.
+    All callers share it, because cattrs generates and compiles code for each class that a converter is used with.
 
     Args:
         integer_times: Read times as integer microseconds instead, as schema 1 stored them.
     """
     converter = Converter(omit_if_default=True, forbid_extra_keys=True)
     for kind in (bool, int, float, str):
-        # By class: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
+        # By class: cattrs uses its own lenient hooks for these before any hook that is registered with a predicate.
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: json_value(value))
-    # By class: cattrs has one for str, which would come before any other for a StrEnum.
+    # By class: cattrs has a hook for str, which would take precedence for a StrEnum.
     converter.register_unstructure_hook(enum.StrEnum, lambda member: member.value)
     converter.register_structure_hook_func(_is(dt.datetime), _integer_time if integer_times else _time)
     converter.register_unstructure_hook_func(_is(dt.datetime), to_micros if integer_times else time_text)
@@ -153,7 +153,7 @@ def strict_converter(*, integer_times: bool = False) -> Converter:
 
 
 def explain(error: Exception) -> str:
-    """Return what a converter's error says, with the path of each field, without the values."""
+    """Return the message of a converter's error, with the path of each field, without the values."""
     if isinstance(error, BaseValidationError):
         return "; ".join(transform_error(error, format_exception=lambda exc, _kind: _short(exc)))
     return _short(error)
@@ -170,7 +170,7 @@ def _short(error: BaseException) -> str:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a JSON object names a key twice")
+        raise ValueError("a JSON object has a duplicate key")
     return found
 
 
@@ -184,7 +184,7 @@ def _is(wanted: type) -> Callable[[Any], bool]:
 
 def _exactly(wanted: type) -> Callable[[object, Any], object]:
     def structure(value: object, kind: Any) -> object:  # noqa: ANN401 - an annotation
-        if _is_enum(kind):  # a subclass of str, so that it comes here as well
+        if _is_enum(kind):  # a subclass of str, so cattrs calls this hook for it as well
             return _enum_member(value, kind)
         if type(value) is not wanted:
             raise TypeError(f"must be of type {wanted.__name__}, not {type(value).__name__}")
@@ -193,7 +193,7 @@ def _exactly(wanted: type) -> Callable[[object, Any], object]:
     return structure
 
 
-def _is_enum(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+def _is_enum(kind: Any) -> bool:  # noqa: ANN401 - cattrs passes every kind of annotation
     return isinstance(kind, type) and issubclass(kind, enum.StrEnum)
 
 
@@ -204,10 +204,10 @@ def _enum_member(value: object, kind: type[enum.StrEnum]) -> enum.StrEnum:
 
 
 def time_text(moment: dt.datetime) -> str:
-    """Return an aware time as RFC 3339 text in UTC: six digits of a second's fraction, or none where it is zero.
+    """Return an aware time as RFC 3339 text in UTC, with six digits for the fraction unless it is zero.
 
     Raises:
-        ValueError: The time has no zone.
+        ValueError: The time has no time zone.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; give an aware datetime")
@@ -219,7 +219,7 @@ def _time(value: object, _kind: object) -> dt.datetime:
     if type(value) is str:
         with contextlib.suppress(ValueError):
             moment = dt.datetime.fromisoformat(value)
-    # Of the many spellings of a time, only the one that is written is read.
+    # A time has many spellings; only the one that `time_text` writes is accepted.
     if moment is None or moment.tzinfo is None or time_text(moment) != value:
         raise ValueError("must be an RFC 3339 time in UTC, such as 2026-03-02T08:00:00Z")
     return moment
@@ -231,13 +231,13 @@ def _integer_time(value: object, _kind: object) -> dt.datetime:
     return from_micros(value)
 
 
-def _is_tuple(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+def _is_tuple(kind: Any) -> bool:  # noqa: ANN401 - cattrs passes every kind of annotation
     return get_origin(kind) is tuple
 
 
 def _from_list(converter: Converter) -> Callable[[object, Any], tuple[object, ...]]:
     def structure(value: object, kind: Any) -> tuple[object, ...]:  # noqa: ANN401 - an annotation
-        # cattrs alone would take the characters of a string, or the keys of an object.
+        # cattrs itself would accept the characters of a string, or the keys of an object.
         if type(value) is not list:
             raise TypeError(f"must be a list, not {type(value).__name__}")
         return tuple(converter.structure(value, list[kind.__args__[0]]))
@@ -245,7 +245,7 @@ def _from_list(converter: Converter) -> Callable[[object, Any], tuple[object, ..
     return structure
 
 
-def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - cattrs asks about every kind of annotation
+def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - cattrs passes every kind of annotation
     return get_origin(kind) in {Mapping, dict}
 
 

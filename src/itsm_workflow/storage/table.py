@@ -1,6 +1,6 @@
-"""The storage port over plain dictionaries: what a backend that keeps all its rows in memory shares with the others.
+"""The storage port over plain dictionaries, for backends that keep all rows in memory.
 
-It neither locks nor lasts; its owner does that.
+The backend that uses a table must lock it and make it durable.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class Table:
-    """Rows, their history, and the values that only one row may hold.
+    """Rows, their histories, and an index of the unique values that each row holds.
 
     Attributes:
         rows: The rows by id.
-        hidden: Ids that are left out of what `find` answers, although they go on holding their unique values.
+        hidden: The ids that `find` leaves out, although their rows still hold their unique values.
     """
 
     def __init__(self) -> None:
@@ -47,17 +47,17 @@ class Table:
         self._subjects: dict[str, str] = {}
         self._tickets: dict[str, str] = {}
         self._by_subject: dict[str, set[str]] = {}
-        # The submitted rows of each subject, sorted: the newest is found without a look at the others.
+        # The submitted rows of each subject, sorted, so that the newest is found without reading the others.
         self._submitted: dict[str, list[Key]] = {}
         self._by_sn: dict[str, set[str]] = {}
-        # Sorted when first asked for, then kept sorted: filling a table needs no order.
+        # An order is built when a query first needs it, and kept sorted after that, so that filling a table is fast.
         self._orders: dict[Order, list[Key]] = {}
 
     def commit(self, writes: Sequence[Write]) -> list[Conflict | None]:
-        """Apply the writes one after the other; the checks that need no stored row were done before.
+        """Apply the writes one after the other; the caller has called `check_writes` before.
 
         Raises:
-            ValueError: Entries leave a gap behind the stored ones; nothing was applied.
+            ValueError: Entries leave a gap after the stored ones; no write was applied.
         """
         for write in writes:
             old = self.rows.get(write.row.id)
@@ -72,10 +72,10 @@ class Table:
         return results
 
     def as_before(self, before: Mapping[str, Row | None]) -> Table:
-        """Return a table in which these changes are as they were, however much of a commit was applied since.
+        """Return a copy of the table with earlier rows of these changes, to undo a commit that was applied in part.
 
         Args:
-            before: Their rows by id; None for one that was not there.
+            before: The earlier rows by id; None for a change that did not exist.
         """
         table = Table()
         table.hidden |= self.hidden
@@ -87,7 +87,7 @@ class Table:
         return table
 
     def judge(self, write: Write) -> Conflict | None:
-        """Tell why the write would lose, or None."""
+        """Return the conflict that the write would have, or None if it can be applied."""
         row = write.row
         old = self.rows.get(row.id)
         if (old.version if old else 0) != write.expected_version:
@@ -100,14 +100,14 @@ class Table:
         return None
 
     def holders(self, row: Row) -> tuple[str | None, str | None]:
-        """Return the ids of the changes that hold the row's open subject and its ticket key."""
+        """Return the ids of the changes that hold the row's open subject and its ticket key, or None for each."""
         return (
             None if row.open_subject is None else self._subjects.get(row.open_subject),
             None if row.ticket_key is None else self._tickets.get(row.ticket_key),
         )
 
     def apply(self, write: Write) -> None:
-        """Store a write that was judged to win."""
+        """Store a write that has no conflict."""
         row = write.row
         old = self.rows.get(row.id)
         if old is not None and not write.entries:
@@ -119,13 +119,13 @@ class Table:
         self._entries.setdefault(row.id, []).extend(write.entries)
 
     def put(self, row: Row) -> None:
-        """Let this be the change's row, whatever it was before."""
+        """Store the row, in place of the change's previous row if it has one."""
         self.hold(row.id, row.open_subject, row.ticket_key)
         self._index(self.rows.get(row.id), row)
         self.rows[row.id] = row
 
     def drop(self, change_id: str) -> None:
-        """Forget the change, its history, and what it holds."""
+        """Remove the change, its history, and the unique values that it holds."""
         row = self.rows[change_id]
         self.put(attrs.evolve(row, open_subject=None, ticket_key=None, ticket_sn=None, submission=None))
         self._orders.clear()
@@ -133,7 +133,7 @@ class Table:
         del self.rows[change_id], self._entries[change_id], self._held[change_id]
 
     def claim(self, change_id: str, version: int, due_at: int | None) -> None:
-        """Move the two columns that a write without entries moves."""
+        """Set the two columns that a write without entries changes."""
         self.put(attrs.evolve(self.rows[change_id], version=version, due_at=due_at))
 
     def held(self, change_id: str) -> tuple[str | None, str | None]:
@@ -141,7 +141,7 @@ class Table:
         return self._held.get(change_id, (None, None))
 
     def hold(self, change_id: str, open_subject: str | None, ticket_key: str | None) -> None:
-        """Let the change hold these two unique values, and no longer those that it held before."""
+        """Record that the change holds these two unique values, in place of those that it held before."""
         before = self.held(change_id)
         for old, new, holders in zip(before, (open_subject, ticket_key), (self._subjects, self._tickets), strict=True):
             if old is not None and old != new and holders.get(old) == change_id:
@@ -151,7 +151,7 @@ class Table:
         self._held[change_id] = (open_subject, ticket_key)
 
     def find(self, query: Query) -> Rows:
-        """Answer as `StorageBackend.find` promises."""
+        """Return one page of rows, see `StorageBackend.find`."""
         page: list[Row] = []
         for row in self._in_order(query):
             if row.id in self.hidden or not _matches(row, query):
@@ -162,16 +162,16 @@ class Table:
         return Rows(rows=tuple(page))
 
     def history(self, change_id: str, after_seq: int, limit: int) -> EntryRows:
-        """Answer as `StorageBackend.history` promises."""
+        """Return one page of history, see `StorageBackend.history`."""
         entries = self._entries.get(change_id, [])
-        # Entries are numbered from 1, so the place of each is known.
+        # Entries are numbered from 1, so the number of an entry gives its index in the list.
         page = tuple(entries[after_seq : after_seq + limit])
         return EntryRows(entries=page, next_seq=page[-1].seq if page and after_seq + limit < len(entries) else None)
 
     def writes(self) -> Iterator[Write]:
-        """Return each change with its whole history as of this call, as the one write that would create it.
+        """Return each change with its whole history as of this call, as the single write that would create it.
 
-        The table may go on changing before they are read.
+        The table may change while the caller reads them.
         """
         rows, entries = list(self.rows.values()), self._entries
         # Entries are numbered from 1 and never change, so those of a row are the first ``seq``.
@@ -198,7 +198,7 @@ class Table:
         return sorted(_keys((self.rows[name] for name in self._by_subject.get(query.subject, ())), query.order))
 
     def _named(self, query: Query) -> Iterable[str] | None:
-        """Return the ids to look at where the query names few, or None for all of them or of the subject."""
+        """Return the ids to which the query is limited by a unique value or a number, or None if it is not limited."""
         if query.ids is not None:
             return self.rows.keys() & set(query.ids)
         if query.open_subject is not None:

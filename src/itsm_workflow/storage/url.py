@@ -1,10 +1,11 @@
-"""How a storage URL is written and taken apart.
+"""Parse storage URLs.
 
-``scheme://`` names a backend; a backend that keeps one file puts its path behind a third slash:
+``scheme://`` names a backend. For a backend that keeps one file, the path follows a third slash:
 ``sqlite:///relative/path`` and ``sqlite:////absolute/path``. Characters may be percent-encoded; ``%``, ``?`` and ``#``
 must be.
 
-No error repeats the URL, since that of a server carries a password; for the same reason it travels as a `SecretURL`.
+No error repeats the URL, since the URL of a server contains a password. For the same reason it is passed as a
+`SecretURL`.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from itsm_workflow.errors import StorageError
 from itsm_workflow.secrets import SecretURL, without_frames
 
 FILES = frozenset({"sqlite", "json"})
-"""The schemes of our backends that keep one file."""
+"""The schemes of the included backends that keep one file."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def scheme_of(url: str | SecretURL) -> str:
-    """Return what stands before ``://``.
+    """Return the part of the URL before ``://``.
 
     Raises:
-        StorageError: There is no ``://``, or no scheme before it.
-        TypeError: It is not text.
+        StorageError: The URL contains no ``://``, or no valid scheme before it.
+        TypeError: The URL is not a str.
     """
-    url = SecretURL.of(url)  # in place of the text, which a traceback with variables would show
-    kind: type = type(url.reveal())  # the text itself is in no variable
+    url = SecretURL.of(url)  # replaces the text, which a traceback with local variables would show
+    kind: type = type(url.reveal())  # no local variable holds the text itself
     if not issubclass(kind, str):
-        raise TypeError(f"a storage URL is text, for example sqlite:///itsm-workflow.db, not {kind.__name__}")
+        raise TypeError(f"a storage URL must be a str, for example sqlite:///itsm-workflow.db, not {kind.__name__}")
     scheme, separator = url.reveal().partition("://")[:2]
     if not separator or not _SCHEME.fullmatch(scheme):
-        del scheme  # it may be all of it
+        del scheme  # without a ://, it is the whole URL
         raise StorageError(
             "a storage URL begins with the backend's name and ://, for example sqlite:///itsm-workflow.db"
         )
@@ -44,23 +45,23 @@ def scheme_of(url: str | SecretURL) -> str:
 
 
 def check_bare(url: str | SecretURL) -> None:
-    """Refuse anything behind ``scheme://``, for a backend that takes nothing.
+    """Reject a URL with more than ``scheme://``, for a backend that has neither a path nor parameters.
 
     Raises:
-        StorageError: Something follows.
+        StorageError: The URL continues after ``scheme://``.
     """
     url = SecretURL.of(url)
     scheme = scheme_of(url)
     if url.reveal() != f"{scheme}://":
-        raise StorageError(f"{scheme}:// takes neither a path nor parameters; write it just so")
+        raise StorageError(f"{scheme}:// takes neither a path nor parameters; write only {scheme}://")
 
 
 def path_of(url: str | SecretURL) -> Path:
-    """Return the path of the one file that the URL names, made absolute.
+    """Return the absolute path of the file that the URL names.
 
     Raises:
-        StorageError: There is no path, it stands behind two slashes, or the URL has a query, a fragment, a bad escape
-            or NUL.
+        StorageError: The URL has no path, its path follows two slashes instead of three, or it contains a query, a
+            fragment, an invalid percent escape or NUL.
     """
     url = SecretURL.of(url)
     scheme = scheme_of(url)
@@ -71,22 +72,22 @@ def path_of(url: str | SecretURL) -> Path:
 
 
 def _path(scheme: str, rest: str) -> Path | str:
-    """Return the path, or what is wrong."""
+    """Return the path, or a message that says what is wrong with the URL."""
     written = f"write {scheme}:///relative/path or {scheme}:////absolute/path"
     if not rest.startswith("/"):
-        return f"a {scheme} URL has its path behind a third slash: {written}"
+        return f"the path of a {scheme} URL must follow a third slash: {written}"
     if rest == "/":
-        return f"a {scheme} URL names a file: {written}"
+        return f"a {scheme} URL must name a file: {written}"
     if "?" in rest:
-        return f"a {scheme} URL takes no parameters; a ? in the path is written %3F"
+        return f"a {scheme} URL takes no parameters; write a ? in the path as %3F"
     if "#" in rest:
-        return f"a {scheme} URL takes no fragment; a # in the path is written %23"
+        return f"a {scheme} URL takes no fragment; write a # in the path as %23"
     if _BAD_ESCAPE.search(rest):
-        return f"a % in the path of a {scheme} URL is written %25"
+        return f"the path of a {scheme} URL contains a % that begins no valid escape; write it as %25"
     try:
         path = unquote(rest[1:], errors="strict")
     except UnicodeDecodeError:
-        return f"the escapes in the path of a {scheme} URL are UTF-8"
+        return f"the percent escapes in the path of a {scheme} URL must be UTF-8"
     if "\0" in path:
-        return f"a {scheme} URL cannot have NUL in its path"
+        return f"the path of a {scheme} URL must not contain NUL"
     return Path(path).absolute()

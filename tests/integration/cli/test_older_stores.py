@@ -50,7 +50,11 @@ def test_what_reads_says_that_the_store_is_older(office: Office, url: str, comma
     """It names both schemas and the command that upgrades, and changes nothing."""
     done = office.run(*command)
     assert done.code == 4
-    for said in ("has schema 1, and this release writes ", "older release", f"itsm-workflow storage upgrade {url}"):
+    for said in (
+        "has schema 1, but this release writes schema ",
+        "older release",
+        f"itsm-workflow storage upgrade {url}",
+    ):
         assert said in done.err
     assert untouched(office, url)
 

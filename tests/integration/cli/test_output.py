@@ -154,7 +154,7 @@ def test_a_repair_is_told_to_people_as_well(office: Office) -> None:
         ("none.jsonl", 4, "there is no store at"),
         ("memory:///x", 2, "able are: json, sqlite"),
         ("sqlite:///none.db", 4, "there is no store at"),
-        ("json:///", 2, "names a file"),
+        ("json:///", 2, "must name a file"),
     ],
 )
 def test_what_cannot_be_repaired_is_told(office: Office, path: str, code: int, said: str) -> None:

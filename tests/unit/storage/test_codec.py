@@ -357,9 +357,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a wrong item": ({"effects": [{**EFFECT, "status": "done"}]}, "must be one of planned, started, delivered, parked"),
     "a list for a part": ({"attempt": []}, "$.attempt"),
     "a list for a mapping": ({"data": []}, "must be an object, not list @ $.data"),
-    "a ticket without its column": ({"ticket": {"url": "", "channel": "answer", "recorded_at": 0}}, "there is ticket"),
-    "attention without its column": ({"attention": {"since": 0}}, "there is attention"),
-    "a ticket that is none": ({"ticket": "REQ7"}, "there is ticket"),
+    "a ticket without its column": (
+        {"ticket": {"url": "", "channel": "answer", "recorded_at": 0}},
+        "a value for ticket",
+    ),
+    "attention without its column": ({"attention": {"since": 0}}, "a value for attention"),
+    "a ticket that is none": ({"ticket": "REQ7"}, "a value for ticket"),
     "a column in the document": ({"seq": 1}, "seq @ $"),
 }
 

@@ -235,7 +235,7 @@ def test_the_words_of_the_port() -> None:
 
 # ---------------------------------------------------------------- documents
 
-SHAPE = "the document must have a schema up to 2 and exactly change, digest, head, schema"
+SHAPE = "the document must have a schema from 1 to 2 and exactly these keys: change, digest, head, schema"
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,11 @@ SHAPE = "the document must have a schema up to 2 and exactly change, digest, hea
         ({"document": '{"schema":2,"head":1,"digest":"","change":{}}'}, "head must be a string and change an object"),
         ({"document": '{"schema":2,"head":"x","digest":"","change":[]}'}, "head must be a string and change an object"),
         ({"form": None}, "the form is missing"),
-        ({"attention": "overdue"}, "column and document disagree on whether there is attention"),
-        ({"ticket_key": "g:1", "ticket_sn": "S"}, "column and document disagree on whether there is ticket"),
+        ({"attention": "overdue"}, "only one of the row's columns and its document has a value for attention"),
+        (
+            {"ticket_key": "g:1", "ticket_sn": "S"},
+            "only one of the row's columns and its document has a value for ticket",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_stored_change_is_said(values: dict[str, Any], problem: str) -> None:

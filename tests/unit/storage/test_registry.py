@@ -82,7 +82,7 @@ def test_what_is_no_url(url: str) -> None:
 @pytest.mark.parametrize("opened", [open_storage, schema_of])
 def test_what_is_no_text(opened: Callable[[Any], object], url: Any) -> None:  # noqa: ANN401 - whatever a host passes
     """It says what is wanted, by an example, and what was given."""
-    told = f"^a storage URL is text, for example sqlite:///itsm-workflow.db, not {type(url).__name__}$"
+    told = f"^a storage URL must be a str, for example sqlite:///itsm-workflow.db, not {type(url).__name__}$"
     with pytest.raises(TypeError, match=told):
         opened(url)
 
@@ -131,11 +131,14 @@ def test_somebody_elses_backend(install: Install) -> None:
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("protocol_version = 99", f"for version 99 of the storage port, this library has version {PROTOCOL_VERSION}"),
+        (
+            "protocol_version = 99",
+            f"for version 99 of the storage port, but this library has version {PROTOCOL_VERSION}",
+        ),
         ("pass", "the other backend has no protocol_version: set it to"),
         (
             f"protocol_version = {PROTOCOL_VERSION}",
-            "has no commit, no get, no find, no history, no close, no from_url: its class needs commit, get, find",
+            "has no commit and no get and no find and no history and no close and no from_url: its class must have",
         ),
     ],
 )

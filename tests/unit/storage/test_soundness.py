@@ -47,8 +47,8 @@ def test_a_history_with_another_value_is_not() -> None:
         spoilt = [*entries]
         spoilt[place] = attrs.evolve(entries[place], actor="mallory")
         assert content_problem(row, spoilt) is not None, place
-    assert content_problem(row, entries[:-1]) == "its last entry is not the one that it names"
-    assert content_problem(row, ()) == "its last entry is not the one that it names"
+    assert content_problem(row, entries[:-1]) == "its last entry does not have the digest that the change names"
+    assert content_problem(row, ()) == "its last entry does not have the digest that the change names"
     assert content_problem(row, entries[1:]) is not None
 
 

@@ -122,7 +122,7 @@ class CommitPromises(Promises):
     def test_what_loses_leaves_no_trace(self, backend: StorageBackend) -> None:
         """Row, history and the values that are unique stay as they were.
 
-        Port: "A write that lost; nothing of it was stored."
+        Port: "The result of a write that conflicts with the store; nothing of it was stored."
         """
         stored(backend, create("holder", open_subject="taken", ticket_key="taken"))
         first = stored(backend, create("c1", entries=2))
@@ -223,7 +223,7 @@ class CommitPromises(Promises):
     def test_the_first_reason_is_told(self, backend: StorageBackend) -> None:
         """Version before subject before ticket.
 
-        Port: "Why a write lost. Where several hold, the first in this order is told."
+        Port: "The reason of a conflict. If several reasons apply, the first in this order is reported."
         """
         stored(backend, create("s", open_subject="s"))
         stored(backend, create("t", ticket_key="t"))
@@ -261,7 +261,7 @@ class CommitPromises(Promises):
     def test_no_form_leaves_the_form(self, backend: StorageBackend) -> None:
         """The form is written when it changes.
 
-        Port: "What was asked, canonical JSON. In a write, None leaves the stored text as it is."
+        Port: "The form, as canonical JSON. In a write, None leaves the stored text as it is."
         """
         row = stored(backend, create("c1", form='{"title":"a"}'))
         row = stored(backend, follow(row, form=None, state="pending"))

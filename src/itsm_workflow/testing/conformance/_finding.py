@@ -28,7 +28,7 @@ class FindPromises(Promises):
     def test_none_is_any_and_empty_is_none(self, backend: StorageBackend) -> None:
         """Each field narrows, all of them together.
 
-        Port: "Which rows to find. None means "any"; an empty tuple means "none"."
+        Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
         """
         backend.commit(
             [
@@ -155,7 +155,7 @@ class FindPromises(Promises):
     def test_pages_end(self, backend: StorageBackend) -> None:
         """The last page says that it is the last one, also when it is full.
 
-        Port: "One page. ``next`` is the cursor for the page behind it, or None if this was the last."
+        Port: "One page of rows. ``next`` is the cursor for the following page, or None if this was the last."
         """
         assert backend.find(Query(limit=1)).next is None
         backend.commit([create(name, due_at=NOW, submission=3) for name in _NAMES])
@@ -171,7 +171,7 @@ class FindPromises(Promises):
     def test_a_page_is_as_large_as_asked_for(self, backend: StorageBackend) -> None:
         """More than a thousand rows, names or entries are left out by no limit but the query's own.
 
-        Port: "One page. ``next`` is the cursor for the page behind it, or None if this was the last."
+        Port: "One page of rows. ``next`` is the cursor for the following page, or None if this was the last."
         """
         names = [f"c{number:04}" for number in range(_MANY)]
         assert backend.commit([create(name, due_at=NOW) for name in names]) == [None] * _MANY

@@ -92,7 +92,7 @@ class ValuePromises(Promises):
     def test_texts_are_exact(self, backend: StorageBackend) -> None:
         """Whatever people write and paste comes back.
 
-        Port: "A backend never sees a class or a definition of this library other than the values below: strings,
+        Port: "A backend never receives an object of this library other than the values below, which consist of strings,
         integers and None."
         """
         for number, text in enumerate(TEXTS):
@@ -141,7 +141,7 @@ class ValuePromises(Promises):
     def test_documents_are_exact(self, backend: StorageBackend) -> None:
         """A document is a text to a backend: it is not read, tidied or rounded.
 
-        Port: "All that no column holds, canonical JSON."
+        Port: "Everything that no column holds, as canonical JSON."
         """
         for number, text in enumerate(DOCUMENTS):
             write = create(f"c{number}", form=text, document=text)
@@ -153,7 +153,7 @@ class ValuePromises(Promises):
     def test_a_long_document(self, backend: StorageBackend) -> None:
         """One mebibyte is no size that a backend may refuse.
 
-        Port: "All that no column holds, canonical JSON."
+        Port: "Everything that no column holds, as canonical JSON."
         """
         text = json.dumps({"paths": ["/var/log/接入/" + "x" * 1000] * 1024}, ensure_ascii=False)
         row = stored(backend, create("c1", document=text, form=text))
