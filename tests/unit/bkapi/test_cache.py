@@ -136,7 +136,7 @@ def request(**given: Any) -> HttpRequest:
         "request_id": "r",
         "method": "GET",
         "url": "http://127.0.0.1/",
-        "headers": {"X-Bkapi-Authorization": Secret("canary-1"), "X-HttpRequest-Id": "r"},
+        "headers": {"X-Bkapi-Authorization": Secret("canary-1"), "X-Request-Id": "r"},
         "body": None,
         "connect_timeout": 1.0,
         "read_timeout": 1.0,
@@ -238,7 +238,7 @@ class TestKept:
         """Parts cannot run into each other either."""
         cache = AnswerCache()
         first = cache.key(request(), "u")
-        headers = {"X-Bkapi-Authorization": Secret("canary-1"), "X-HttpRequest-Id": "another", "X-DATA-REQUEST-ID": "a"}
+        headers = {"X-Bkapi-Authorization": Secret("canary-1"), "X-Request-Id": "another", "X-DATA-REQUEST-ID": "a"}
 
         assert cache.key(request(headers=headers), "u") == first
         assert cache.key(request(headers={**headers, "X-A": "b"}), "u") != first

@@ -130,7 +130,7 @@ class TestOptions:
         make(way, client_of(line), context=ALICE)
 
         for request in line.requests:
-            assert request.request_id == request.headers["X-HttpRequest-Id"] == "r-1"
+            assert request.request_id == request.headers["X-Request-Id"] == "r-1"
             assert json.loads(request.headers["X-Bkapi-Authorization"].reveal())["bk_username"] == "alice"  # type: ignore[union-attr]  # a Secret
 
     @pytest.mark.parametrize(("way", "calls"), [("call", 1), ("batch_request", 2), ("bulk_request", 2)])
