@@ -1,1 +1,1 @@
-"""The client of BlueKing's API gateways: endpoints as data, and one function that calls any of them."""
+"""The client of BlueKing's API gateways: endpoints are data, and one function calls any of them."""

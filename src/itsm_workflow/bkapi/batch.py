@@ -1,7 +1,7 @@
-"""Many calls that are one question: a long list in chunks, or all pages of a search; concurrent, bounded, in order.
+"""Batched calls: a long list sent in chunks, or all pages of a search fetched, concurrently and in order.
 
-The first failure stops the rest: what has not begun does not begin, what is under way is waited for, and the error
-names its chunk. Each call runs in a copy of the caller's context variables.
+The first failure stops the batch. Calls that have not begun are cancelled, calls in progress are waited for, and the
+error names its chunk. Each call runs in a copy of the caller's context variables.
 """
 
 from __future__ import annotations
@@ -58,31 +58,33 @@ def batch_request(
     """Call an endpoint once per chunk of a list, and return all rows in the list's order.
 
     Args:
-        client: Calls.
-        endpoint: What to call.
-        items_key: The parameter that takes a chunk.
-        items: The list.
-        get_data: Returns the rows of one answer; `list` where the answer is the rows.
+        client: The client that sends the calls.
+        endpoint: The endpoint to call.
+        items_key: The parameter that receives a chunk.
+        items: The list to split into chunks.
+        get_data: Returns the rows of one answer; pass `list` if the answer itself is the rows.
         params: The other parameters of each call.
-        chunk_size: Items of one call at most.
-        concurrency: Calls that are under way at once, at most as many as the client has connections.
-        progress: Is told, in this thread, how many items are done and how many there are.
-        context: On whose behalf.
-        timeout: Of each call, as in `ApiClient.call`.
-        deadline: Of each call, as in `ApiClient.call`.
-        retry: Of each call, as in `ApiClient.call`.
-        tenant: Of each call, as in `ApiClient.call`.
+        chunk_size: The largest number of items in one call.
+        concurrency: The largest number of concurrent calls; the client's connections limit it further.
+        progress: Called in the caller's thread with the number of finished items and the number of all items.
+        context: The user on whose behalf the calls are made.
+        timeout: The time-out of each call, as in `ApiClient.call`.
+        deadline: The deadline of each call, as in `ApiClient.call`.
+        retry: The retry policy of each call, as in `ApiClient.call`.
+        tenant: The tenant of each call, as in `ApiClient.call`.
         budget: The time that all calls may take together.
 
     Raises:
-        ValueError: The sizes make no sense, or the parameters hold the items already.
-        GatewayError: The first failure; its ``chunk`` is the `range` of the items that it was about.
-        Exception: What a hook, ``get_data`` or ``progress`` raised, as it is.
+        ValueError: A size is not a positive integer, or ``params`` already contains ``items_key``.
+        GatewayError: The first failure; its ``chunk`` is the `range` of the items in the failed call.
+        Exception: Any exception of a hook, ``get_data`` or ``progress``, unchanged.
     """
     _at_least_one(chunk_size=chunk_size, concurrency=concurrency)
     fixed = dict(params or {})
     if items_key in fixed:
-        raise ValueError(f"{endpoint.name}: {items_key!r} takes the items, it cannot be among the parameters as well")
+        raise ValueError(
+            f"{endpoint.name}: {items_key!r} receives the items of each call, so params must not contain it"
+        )
 
     def ask(chunk: range) -> list[R]:
         given = {**fixed, items_key: list(items[chunk.start : chunk.stop])}
@@ -102,8 +104,8 @@ def batch_request(
         )
 
     chunks = [range(start, min(start + chunk_size, len(items))) for start in range(0, len(items), chunk_size)]
-    told = _told(progress, sum(map(len, chunks)))
-    found = _in_parallel(ask, chunks, told, workers=min(concurrency, client.concurrency))
+    report = _progress_reporter(progress, sum(map(len, chunks)))
+    found = _in_parallel(ask, chunks, report, workers=min(concurrency, client.concurrency))
     return [row for rows in found for row in rows]
 
 
@@ -126,37 +128,37 @@ def bulk_request(
     tenant: str = "",
     budget: Budget | None = None,
 ) -> list[R]:
-    """Call an endpoint for its first page and then, all at once, for the others; return all rows in order.
+    """Fetch the first page, then the other pages concurrently, and return all rows in order.
 
     Args:
-        client: Calls.
-        endpoint: What to call; its ``pagination_style`` says how.
-        params: The search.
+        client: The client that sends the calls.
+        endpoint: The endpoint to call; its ``pagination_style`` decides how a page is requested.
+        params: The parameters of the search.
         get_data: Returns the rows of one page.
-        get_count: Returns how many rows there are, by one page.
-        page_size: Rows of a page; not more than the gateway gives at once.
-        max_pages: More pages than that are refused.
-        size_key: The parameter that takes the size of a page, where pages go by number.
-        concurrency: Calls that are under way at once, at most as many as the client has connections.
-        progress: Is told, in this thread, how many pages are done and how many there are.
-        context: On whose behalf.
-        timeout: Of each call, as in `ApiClient.call`.
-        deadline: Of each call, as in `ApiClient.call`.
-        retry: Of each call, as in `ApiClient.call`.
-        tenant: Of each call, as in `ApiClient.call`.
+        get_count: Returns the total number of rows, read from one page.
+        page_size: Rows per page; not more than the gateway allows.
+        max_pages: The largest number of pages; a search with more rows raises an error.
+        size_key: The parameter that receives the page size if pages are requested by number.
+        concurrency: The largest number of concurrent calls; the client's connections limit it further.
+        progress: Called in the caller's thread with the number of finished pages and the number of all pages.
+        context: The user on whose behalf the calls are made.
+        timeout: The time-out of each call, as in `ApiClient.call`.
+        deadline: The deadline of each call, as in `ApiClient.call`.
+        retry: The retry policy of each call, as in `ApiClient.call`.
+        tenant: The tenant of each call, as in `ApiClient.call`.
         budget: The time that all calls may take together.
 
     Raises:
-        ValueError: The sizes make no sense, or the parameters hold a page already.
-        GatewayProtocolError: The count is none, asks for too many pages, or the first page is short of rows.
-        GatewayError: The first failure; its ``chunk`` is the `range` of the rows that it was about.
-        Exception: What a hook, ``get_data``, ``get_count`` or ``progress`` raised, as it is.
+        ValueError: A size is not a positive integer, or ``params`` already selects a page.
+        GatewayProtocolError: The count is not a number or exceeds the page limit, or the first page has too few rows.
+        GatewayError: The first failure; its ``chunk`` is the `range` of the rows in the failed call.
+        Exception: Any exception of a hook, ``get_data``, ``get_count`` or ``progress``, unchanged.
     """
     _at_least_one(page_size=page_size, max_pages=max_pages, concurrency=concurrency)
     fixed = dict(params or {})
     taken = sorted(set(fixed) & set(page_params(endpoint, 0, page_size, size_key)))
     if taken:
-        raise ValueError(f"{endpoint.name}: {taken[0]!r} asks for the page, it cannot be among the parameters as well")
+        raise ValueError(f"{endpoint.name}: {taken[0]!r} selects the page of each call, so params must not contain it")
 
     def ask(number: int) -> T:
         page = page_params(endpoint, number, page_size, size_key)
@@ -171,7 +173,7 @@ def bulk_request(
             budget=budget,
         )
 
-    with _naming(range(page_size)):
+    with _name_chunk_in_errors(range(page_size)):
         first = ask(0)
         rows = list(get_data(first))
         count = get_count(first)
@@ -179,19 +181,19 @@ def bulk_request(
         if problem:
             raise GatewayProtocolError(problem, endpoint=endpoint.name)
     chunks = [range(start, min(start + page_size, count)) for start in range(page_size, count, page_size)]
-    told = _told(progress, len(chunks) + 1, by=lambda _: 1)
-    told(range(page_size))
+    report = _progress_reporter(progress, len(chunks) + 1, by=lambda _: 1)
+    report(range(page_size))
     later = _in_parallel(
         lambda chunk: list(get_data(ask(chunk.start // page_size))),
         chunks,
-        told,
+        report,
         workers=min(concurrency, client.concurrency),
     )
     return [*rows, *(row for page in later for row in page)]
 
 
 def page_params(endpoint: Endpoint[Any], number: int, size: int, size_key: str) -> dict[str, object]:
-    """Return the parameters that ask for a page, which is counted from 0 here whatever the endpoint counts from."""
+    """Return the parameters that request a page; ``number`` counts from 0 even if the endpoint counts from 1."""
     if endpoint.pagination_style is PaginationStyle.PAGE_NUMBER:
         return {"page": number + 1, size_key: size}
     if endpoint.method == "GET":
@@ -201,61 +203,63 @@ def page_params(endpoint: Endpoint[Any], number: int, size: int, size_key: str) 
 
 def _page_problem(rows: int, count: object, page_size: int, max_pages: int) -> str:
     if type(count) is not int or count < 0:
-        return "the count of rows is no whole number"
+        return "the count of rows is not a whole number"
     if count > page_size * max_pages:
-        return f"the search finds {count} rows, more than {max_pages} pages of {page_size}: narrow it"
+        return f"the search finds {count} rows, more than {max_pages} pages of {page_size}: narrow the search"
     if rows < min(page_size, count):
-        return f"the first page has {rows} of {count} rows, not {page_size}: ask for pages of {rows or 1} at most"
+        return f"the first page has {rows} of {count} rows, not {page_size}: set page_size to at most {rows or 1}"
     return ""
 
 
 def _at_least_one(**sizes: int) -> None:
     for name, size in sizes.items():
         if type(size) is not int or size < 1:
-            raise ValueError(f"{name} must be a whole number from 1 on, not {size!r}")
+            raise ValueError(f"{name} must be a whole number of at least 1, not {size!r}")
 
 
-def _told(progress: Progress | None, total: int, by: Callable[[range], int] = len) -> Callable[[range], None]:
+def _progress_reporter(
+    progress: Progress | None, total: int, by: Callable[[range], int] = len
+) -> Callable[[range], None]:
     done = 0
 
-    def tell(chunk: range) -> None:
+    def report(chunk: range) -> None:
         nonlocal done
         done += by(chunk)
         if progress is not None:
             progress(done, total)
 
-    return tell
+    return report
 
 
 def _in_parallel(
     ask: Callable[[range], list[R]], chunks: Sequence[range], done: Callable[[range], None], *, workers: int
 ) -> list[list[R]]:
-    """Ask for all chunks and return the answers in their order."""
+    """Call ``ask`` for all chunks and return the answers in the order of the chunks."""
     found: dict[range, list[R]] = {}
     if len(chunks) <= 1 or workers == 1:
         for chunk in chunks:
-            with _naming(chunk):
+            with _name_chunk_in_errors(chunk):
                 found[chunk] = ask(chunk)
             done(chunk)
         return [found[chunk] for chunk in chunks]
     with ThreadPoolExecutor(min(workers, len(chunks)), thread_name_prefix="itsm-workflow-batch") as pool:
         try:
-            # A context can be entered once at a time, so that each chunk needs a copy of its own.
+            # A context cannot be entered twice at the same time, so each chunk needs its own copy.
             waiting: dict[Future[list[R]], range] = {
                 pool.submit(contextvars.copy_context().run, ask, chunk): chunk for chunk in chunks
             }
             for future in as_completed(waiting):
-                with _naming(waiting[future]):
+                with _name_chunk_in_errors(waiting[future]):
                     found[waiting[future]] = future.result()
                 done(waiting[future])
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # leaving the block waits for what is under way
+            pool.shutdown(wait=False, cancel_futures=True)  # leaving the block waits for calls in progress
             raise
     return [found[chunk] for chunk in chunks]
 
 
 @contextlib.contextmanager
-def _naming(chunk: range) -> Iterator[None]:
+def _name_chunk_in_errors(chunk: range) -> Iterator[None]:
     try:
         yield
     except Exception as error:

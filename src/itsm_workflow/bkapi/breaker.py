@@ -1,4 +1,4 @@
-"""A circuit breaker: a gateway that does not answer is left alone for a while, then tried by one call."""
+"""A circuit breaker: after several unanswered calls it blocks further calls for a while, then admits one probe."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ REST = 30.0
 
 @attrs.frozen(kw_only=True)
 class Resting:
-    """Something that is not asked at the moment.
+    """An endpoint, or a whole gateway, that is not called at the moment.
 
     Attributes:
-        name: An endpoint, or the whole gateway by its address.
-        failures: How many calls in a row were not answered.
-        seconds: When the next call is let through, counted from now.
+        name: The name of the endpoint, or the address of the whole gateway.
+        failures: The number of consecutive calls that were not answered.
+        seconds: The seconds from now until the next call is allowed.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Resting:
     def __str__(self) -> str:
         return (
             f"{self.failures} calls of {self.name} in a row were not answered; "
-            f"the next one is let through in {self.seconds:.0f} s"
+            f"the next call is allowed in {self.seconds:.0f} s"
         )
 
 
@@ -45,25 +45,27 @@ class _Circuit:
 
 
 class Breaker:
-    """Counts calls in a row that were not answered, and holds further calls back. Shared by threads, never stored.
+    """Counts consecutive calls without an answer and blocks further calls. Thread-safe, never stored.
 
-    A name rests once ``failures`` calls of it in a row were not answered. After ``rest`` seconds one call is let
-    through, and no other for as long again: an answer ends the rest, a failure starts another one.
+    A name rests after ``failures`` consecutive calls of it were not answered. After ``rest`` seconds one call is
+    allowed, and no other call for another ``rest`` seconds. An answer ends the rest, a failure starts another one.
 
     Args:
-        failures: Calls in a row; 0: nothing is ever held back.
-        rest: Seconds.
-        monotonic: Seconds that never go back.
+        failures: The number of consecutive failures that starts a rest; 0 turns the breaker off.
+        rest: The length of a rest in seconds.
+        monotonic: Source of monotonic seconds.
 
     Raises:
-        ValueError: The numbers cannot be used.
+        ValueError: ``failures`` or ``rest`` is out of range.
     """
 
     def __init__(
         self, *, failures: int = FAILURES, rest: float = REST, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         if type(failures) is not int or failures < 0:
-            raise ValueError(f"failures must be a whole number of calls, or 0 to hold nothing back, not {failures!r}")
+            raise ValueError(
+                f"failures must be a whole number of calls, or 0 to turn the breaker off, not {failures!r}"
+            )
         if type(rest) not in {int, float} or not (math.isfinite(rest) and rest > 0):
             raise ValueError(f"rest must be a number of seconds above 0, not {rest!r}")
         self._failures = failures
@@ -74,22 +76,22 @@ class Breaker:
     def _start(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._circuits: dict[str, _Circuit] = {}  # of names whose last call was not answered
+        self._circuits: dict[str, _Circuit] = {}  # only names whose last call was not answered
 
     def admit(self, *names: str) -> Resting | None:
-        """Return None if a call may be sent, or what rests.
+        """Return None if a call may be sent, otherwise the rest that blocks it.
 
-        A call that is let through must be followed by `failed` or `answered`; one that ends without either delays the
-        next attempt by one rest.
+        The caller must report the result of an admitted call with `failed` or `answered`. A call that reports neither
+        delays the next attempt by one rest.
 
         Args:
-            names: All that the call depends on; each must be willing.
+            names: Every name that the call depends on; none of them may rest.
         """
         with self._locked():
             resting = self._held_back(names)
             if resting is None:
                 for circuit in self._open(names):
-                    circuit.rests_until = self._monotonic() + self._rest  # the probe is this call; others wait
+                    circuit.rests_until = self._monotonic() + self._rest  # this call is the probe; others wait
             return resting
 
     def failed(self, *names: str) -> None:
@@ -102,19 +104,19 @@ class Breaker:
                     circuit.rests_until = self._monotonic() + self._rest
 
     def answered(self, *names: str) -> None:
-        """Forget the failures of these names: a call was answered."""
+        """Reset the failures of these names, because a call was answered."""
         with self._locked():
             for name in names:
                 self._circuits.pop(name, None)
 
     def resting(self, *names: str) -> Resting | None:
-        """Return what rests of these names, or None; unlike `admit`, claim nothing."""
+        """Return the longest rest among these names, or None; unlike `admit`, do not reserve the probe."""
         with self._locked():
             return self._held_back(names)
 
     @property
     def state(self) -> Sequence[Resting]:
-        """All that rests now, by name."""
+        """Every current rest, ordered by name."""
         with self._locked():
             found = (self._held_back([name]) for name in sorted(self._circuits))
             return [each for each in found if each is not None]
@@ -137,6 +139,6 @@ class Breaker:
         return 0 < self._failures <= circuit.failures
 
     def _locked(self) -> threading.Lock:
-        if self._process != os.getpid():  # a forked child may have got the lock as another thread held it
+        if self._process != os.getpid():  # a forked child may inherit the lock while another thread holds it
             self._start()
         return self._lock

@@ -1,4 +1,4 @@
-"""Answers that are remembered for a while: whole requests in, whole answers out, so that nobody gets another's."""
+"""A cache of answers, keyed by the whole request, so that no user gets the answer of another user."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.transport import HttpRequest, HttpResponse
 
 MAX_BYTES = 8 << 20
-_ENTRY_BYTES = 512  # what an entry costs besides its body
+_ENTRY_BYTES = 512  # the memory of an entry besides its body
 _PER_CALL = frozenset({"x-request-id", "x-data-request-id"})
 
 
 class AnswerCache:
-    """Remembers answers in this process, at most so many bytes; shared by threads.
+    """A cache of answers in this process, with a size limit in bytes. Thread-safe.
 
-    It keeps the bytes that came, and each reader makes values of its own from them: what one caller does to an answer,
-    no other sees.
+    The cache keeps the received bytes, and each reader decodes them again. So a change that one caller makes to an
+    answer is not visible to other callers.
 
     Args:
-        max_bytes: Bytes of all remembered answers together.
-        monotonic: Seconds that never go back.
+        max_bytes: The largest total size of all cached answers.
+        monotonic: Source of monotonic seconds.
     """
 
     def __init__(self, *, max_bytes: int = MAX_BYTES, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class AnswerCache:
     def _start(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        # A key of this process alone: what an entry's key was made of, which holds secrets, cannot be guessed from it.
+        # A key of this process only: the request, which holds secrets, cannot be guessed from an entry's key.
         self._salt = os.urandom(32)
         self._kept: cachetools.TLRUCache[bytes, tuple[HttpResponse, float]] = cachetools.TLRUCache(
             self._max_bytes,
@@ -51,36 +51,36 @@ class AnswerCache:
         )
 
     def key(self, request: HttpRequest, url: str) -> bytes:
-        """Return what tells requests apart: address with query, and all headers, so also user, tenant and language.
+        """Return the key of a request: a hash of its address, query and headers, so also of user, tenant and language.
 
         Args:
-            request: What would be sent.
-            url: Its address without our request id.
+            request: The request to look up.
+            url: The address of the request, without our request id.
         """
         return without_frames(_hashed, request, url, self._salt)
 
     def get(self, key: bytes) -> HttpResponse | None:
-        """Return the answer that is remembered, if one is."""
+        """Return the cached answer, or None."""
         self._after_fork()
         with self._lock:
             entry = self._kept.get(key)
         return None if entry is None else entry[0]
 
     def put(self, key: bytes, answer: HttpResponse, seconds: float) -> None:
-        """Remember an answer for that many seconds; one that is too large is not."""
+        """Cache an answer for ``seconds``; an answer larger than the cache is ignored."""
         self._after_fork()
         if len(answer.body) + _ENTRY_BYTES <= self._max_bytes:
             with self._lock:
                 self._kept[key] = (answer, seconds)
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Remove all answers."""
         self._after_fork()
         with self._lock:
             self._kept.clear()
 
     def _after_fork(self) -> None:
-        """Start empty in a new process: the lock may have been held by a thread that the fork left behind."""
+        """Start with an empty cache after a fork: a thread of the parent may have held the lock."""
         if self._process != os.getpid():
             self._start()
 

@@ -1,7 +1,7 @@
-"""One record per call, for the log and for whoever watches: who asked what, how it ended, how long it took, how large.
+"""One record per call, for the log and for observers: the user, the endpoint, the outcome, the duration, the sizes.
 
-What the record shows of parameters and answers is one short line of ASCII: secrets are stars, by the name of their key
-and, wherever else one turns up, by their text. Of a refusal it has the gateway's code and message, cleaned and cut.
+The record shows parameters and answers as one short line of ASCII. Secrets are masked with stars: by the name of their
+key, and by their text wherever else it occurs. A refusal adds the gateway's code and message, cleaned and cut.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger("itsm_workflow.gateway")
 
 STARS = "***"
 SLOW = 5.0
-"""Seconds from which on a call is told to be slow."""
+"""The duration in seconds from which a call is logged as slow."""
 _SECRET_WORDS = (
     "token",
     "secret",
@@ -57,39 +57,39 @@ _SECRET_WORDS = (
 _TEXT = 200
 _ITEMS = 20
 _NODES = 200
-_DEPTH = 32  # what is nested deeper cannot be sent either
-_BITS = 256  # Python refuses to write numbers that are much longer
-_SHORTEST = 4  # a secret that is shorter would be found everywhere
-_PARTS = re.compile(r"(?<=/)[^/]{9,}")  # long parts of an address's path; what follows // is its host
+_DEPTH = 32  # deeper values cannot be sent either
+_BITS = 256  # Python refuses to format much longer integers
+_SHORTEST = 4  # a shorter secret would match too much
+_PARTS = re.compile(r"(?<=/)[^/]{9,}")  # long parts of a URL's path; the host follows //
 
 
 @attrs.frozen(kw_only=True)
 class CallRecord:
-    """One call that ended.
+    """A finished call.
 
     Attributes:
         endpoint: The endpoint's name.
         module: The endpoint's module.
         method: The HTTP method.
         url: The address without its query.
-        outcome: ``success``, ``default`` (nothing was to be sent), the code of the error, ``not_sent`` if something
-            else stopped it before the first attempt, or ``interrupted`` after it.
+        outcome: ``success``, ``default`` (the endpoint's default was returned without sending), the code of the error,
+            or, after another exception, ``not_sent`` before the first attempt and ``interrupted`` after it.
         status: The HTTP status of the last answer.
         code: The envelope's code.
-        message: What the gateway said when it refused the call, or empty.
-        seconds: How long all of it took.
-        slow: Whether that is as long as the client calls slow.
-        attempts: How often it was sent; 0 if an answer was remembered.
-        cached: Whether the answer was a remembered one.
+        message: The gateway's message if it refused the call, or empty.
+        seconds: The duration of the whole call.
+        slow: Whether ``seconds`` reached the client's limit for slow calls.
+        attempts: The number of times the request was sent; 0 if the answer came from the cache.
+        cached: Whether the answer came from the cache.
         request_id: Our id of the call.
-        gateway_request_id: The gateway's own id of it.
+        gateway_request_id: The gateway's own id of the call.
         user: The user that the gateway saw.
-        operator: The person who acts, where that is somebody else.
+        operator: The person who acts, if different from the user.
         tenant: The BlueKing tenant.
-        sent_bytes: Bytes of the last request's body.
-        received_bytes: Bytes of the last answer's body, unpacked.
-        params: The parameters, starred and cut.
-        answer: A success's data, starred and cut.
+        sent_bytes: The size of the last request's body.
+        received_bytes: The size of the last answer's body, decompressed.
+        params: The parameters, masked and cut.
+        answer: The data of a successful answer, masked and cut.
     """
 
     endpoint: str
@@ -117,10 +117,10 @@ class CallRecord:
 
 @attrs.define(kw_only=True)
 class CallLog:
-    """What is known of a call that is under way.
+    """The facts collected during a call.
 
     Attributes:
-        secrets: What must not show, wherever it turns up.
+        secrets: The secrets to mask wherever they occur.
     """
 
     endpoint: Endpoint[Any] = attrs.field(repr=False)
@@ -143,19 +143,19 @@ class CallLog:
     secrets: list[Secret] = attrs.field(factory=list)
 
     def sending(self, request: HttpRequest) -> None:
-        """Note what is sent."""
+        """Record the request before it is sent."""
         self.url = scrub(request.url.partition("?")[0], self.secrets)
         self.sent_bytes = len(request.body or b"")
 
     def answered(self, answer: HttpResponse) -> None:
-        """Note what came."""
+        """Record the answer."""
         self.status = answer.status
         self.received_bytes = len(answer.body)
-        told = answer.headers.get("x-bkapi-request-id", "")
-        self.gateway_request_id = clean(scrub(told, self.secrets), limit=64) if told else ""
+        own_id = answer.headers.get("x-bkapi-request-id", "")
+        self.gateway_request_id = clean(scrub(own_id, self.secrets), limit=64) if own_id else ""
 
     def write(self, seconds: float, *, slow: float, observers: Sequence[CallObserver]) -> None:
-        """Write the line and tell the observers."""
+        """Write the log line and notify the observers."""
         is_slow = seconds >= slow
         good = self.outcome in {"success", "default"}
         level = logging.INFO if good and not is_slow else logging.WARNING
@@ -179,7 +179,7 @@ class CallLog:
         for observer in observers:
             try:
                 observer(record)
-            except Exception:  # the call has ended: whoever watches must not make it look otherwise
+            except Exception:  # an observer's failure must not change the result of the call
                 logger.exception("an observer of calls failed on %s", record.endpoint)
 
     def _record(self, seconds: float, is_slow: bool) -> CallRecord:  # noqa: FBT001 - private
@@ -219,25 +219,25 @@ _LOGGED = tuple(field.name for field in attrs.fields(CallRecord) if field.name !
 
 
 def secrets_of(context: RequestContext, app_secret: Secret, params: Mapping[str, Any]) -> list[Secret]:
-    """Return what must not show of a call: the application's secret, the person's logins, what is sealed in it."""
+    """Return every secret of a call: the application's, the user's logins, and those among the parameters."""
     known = [app_secret, context.access_token, context.bk_token, context.bk_ticket, *context.logins.values()]
-    known.extend(_sealed(params))
+    known.extend(_secrets_in(params))
     return [secret for secret in known if secret]
 
 
-def _sealed(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
+def _secrets_in(value: object, depth: int = _DEPTH) -> Iterable[Secret]:
     if isinstance(value, Secret):
         yield value
-        # A credential may travel in the path of an address.
+        # The path of an address may hold a credential.
         yield from map(Secret, _PARTS.findall(value.reveal()))
     elif depth and isinstance(value, Mapping | list | tuple):
         for each in value.values() if isinstance(value, Mapping) else value:
             if not isinstance(each, str):
-                yield from _sealed(each, depth - 1)
+                yield from _secrets_in(each, depth - 1)
 
 
 def scrub(text: str, secrets: Iterable[Secret]) -> str:
-    """Return the text with stars for each secret in it."""
+    """Return the text with each secret replaced by stars."""
     for secret in secrets:
         if secret.reveal() in text and len(secret.reveal()) >= _SHORTEST:
             text = text.replace(secret.reveal(), STARS)
@@ -245,7 +245,7 @@ def scrub(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def shown(value: object, secrets: Sequence[Secret], *, limit: int | None) -> str:
-    """Return a value as one line of ASCII of at most that many characters, without secrets; None is no limit."""
+    """Return a value as one line of ASCII without secrets, at most ``limit`` characters long; None means no limit."""
     if limit == 0:
         return ""
     copy = _Shortened(secrets, whole=limit is None).of("", value)
@@ -254,7 +254,7 @@ def shown(value: object, secrets: Sequence[Secret], *, limit: int | None) -> str
 
 
 class _Shortened:
-    """Makes a copy of a value that may be of any size: a small one, or a whole one."""
+    """Copies a value of any size, shortened or whole, with its secrets masked."""
 
     def __init__(self, secrets: Sequence[Secret], *, whole: bool) -> None:
         self._secrets = secrets
@@ -262,7 +262,7 @@ class _Shortened:
         self._items = None if whole else _ITEMS
         self._characters = None if whole else _TEXT
 
-    def of(self, key: str, value: Any) -> object:  # noqa: ANN401 - JSON, or what a caller mistakes for it
+    def of(self, key: str, value: Any) -> object:  # noqa: ANN401 - JSON, or a value that the caller mistook for it
         self._left -= 1
         if isinstance(value, str):
             if key == "callback_url":
@@ -296,7 +296,7 @@ class _Shortened:
         return found
 
     def _text(self, text: str) -> str:
-        """Scrub before cutting: half a secret would not be found."""
+        """Mask the secrets, then cut: a secret that is cut in half would not be found."""
         return scrub(text, self._secrets)[: self._characters]
 
 
@@ -307,7 +307,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _origin(url: Secret) -> str:
-    """Return where a callback goes, without its path and query: a credential may travel there."""
+    """Return the scheme and host of a callback URL; its path and query may hold a credential."""
     try:
         scheme, host = without_frames(lambda: attrgetter("scheme", "hostname")(urlsplit(url.reveal())))
     except ValueError:

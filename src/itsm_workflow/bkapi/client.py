@@ -1,7 +1,7 @@
 """The API client: an endpoint is data, a call is one function of endpoint, parameters and context.
 
-Nothing is shared between calls but connections and, where an endpoint asks for it, remembered answers. Each call leaves
-one `CallRecord`: a line in the log ``itsm_workflow.gateway``, and an object for observers.
+Calls share only the connections, the circuit breaker, the gateway's time and, if an endpoint enables it, cached
+answers. Each call produces one `CallRecord`: a line in the log ``itsm_workflow.gateway``, and an object for observers.
 """
 
 from __future__ import annotations
@@ -51,33 +51,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ABSENT = frozenset({429, 502, 503, 504})  # what stands in front says that nothing behind it answers
+_ABSENT = frozenset({429, 502, 503, 504})  # a proxy or the gateway reports that its backend does not answer
 
 
 class ApiClient:
-    """Calls a gateway's endpoints; shared by threads, usable after a fork.
+    """A client of a gateway's endpoints. Thread-safe, and usable after a fork.
 
     Args:
         settings: Gateway root, credentials, time limits.
-        base_url: Another root than the settings' gateway, for a host's further endpoints.
-        transport: Sends; by default one of its own.
-        retry: How idempotent endpoints are tried again that do not say so themselves.
-        observers: Are given the `CallRecord` of each call, in the thread that made it.
-        slow: Seconds from which on a call is logged as slow.
-        cache: Remembers answers; by default one of its own.
-        breaker: Holds calls back while the gateway does not answer; by default one as the settings say.
-        clock: The wall-clock time, and how long the gateway is left alone.
-        monotonic: Seconds that never go back.
+        base_url: A root that replaces the gateway's address in the settings, for further endpoints of a host.
+        transport: Sends the requests; by default a new `Transport`.
+        retry: The retry policy of idempotent endpoints that do not define their own.
+        observers: Called with the `CallRecord` of each call, in the thread that made the call.
+        slow: The duration in seconds from which a call is logged as slow.
+        cache: The cache of answers; by default a new one.
+        breaker: The circuit breaker; by default one with the limits in the settings.
+        clock: Source of the current time, and of the time that the breaker measures.
+        monotonic: Source of monotonic seconds.
         sleep: Waits between attempts.
-        draw: Returns a number between 0 and its argument, for the waits.
-        new_request_id: Returns a fresh id for a call.
+        draw: Returns a random number between 0 and its argument, for the back-off.
+        new_request_id: Returns a new id for a call.
 
     Attributes:
-        breaker: As given; its ``state`` lists what is not asked at the moment.
-        server_time: The gateway's own clock, as its last answer showed it.
+        breaker: The circuit breaker; its ``state`` lists the endpoints and gateways that are not called at the moment.
+        server_time: The gateway's own clock, read from its last answer.
 
     Raises:
-        SettingsError: ``base_url`` is no address that the settings allow.
+        SettingsError: ``base_url`` is not an address that the settings allow.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ApiClient:
         try:
             self.settings = without_frames(attrs.evolve, settings, gateway_url=base_url) if base_url else settings
         finally:
-            del base_url  # one that is refused may hold a password
+            del base_url  # a rejected address may hold a password
         self._transport = transport or Transport(
             ca_bundle=settings.ca_bundle, proxy=settings.proxy, monotonic=monotonic
         )
@@ -170,26 +170,26 @@ class ApiClient:
         """Call an endpoint and return its data.
 
         Args:
-            endpoint: What to call.
-            params: JSON values; a `Secret` among them is revealed only on the way out. They are never changed.
-            context: On whose behalf.
-            files: Files to send along, as the parts of a form; a file that is open among the parameters is one too.
+            endpoint: The endpoint to call.
+            params: JSON values, which are never changed; a `Secret` among them is revealed only when it is sent.
+            context: The user on whose behalf the call is made.
+            files: Files to send as parts of a form, in addition to open files among the parameters.
             raw: Return the whole `DataResponse` instead of its data.
             timeout: Seconds to wait for a connection and for one read, or a pair of them.
-            deadline: Seconds that all of it may take, retries included.
+            deadline: Seconds that the whole call may take, retries included.
             raise_exception: False to return a `DataResponse` in any case; a failure has ``is_success`` False.
-            retry: How it is tried again; only for an idempotent endpoint.
-            tenant: The BlueKing tenant; beats the endpoint's and the context's.
-            budget: The time that this call and others may take together.
+            retry: The retry policy of this call; allowed only for an idempotent endpoint.
+            tenant: The BlueKing tenant; overrides the endpoint's and the context's tenant.
+            budget: The time that this call may share with others.
 
         Raises:
-            GatewayNotAsked: Nothing was tried: several calls in a row were not answered, or the budget is used up.
+            GatewayNotAsked: No attempt was made: the circuit breaker blocks the call, or the budget is used up.
             GatewayUnavailable: Nothing was sent.
-            GatewayTimeout: No complete answer in time; it may have been done.
-            GatewayRefused: The gateway said no; its cleaned words are in ``remote_message``.
-            GatewayProtocolError: The answer is not the gateway's language; it may have been done.
-            ValueError: What is asked cannot be sent; also if ``raise_exception`` is False.
-            Exception: What a hook of the endpoint raised, as it is.
+            GatewayTimeout: No complete answer arrived in time. The request may have been carried out.
+            GatewayRefused: The gateway refused the call; ``remote_message`` holds its cleaned message.
+            GatewayProtocolError: The answer is not valid. The request may have been carried out.
+            ValueError: The call cannot be sent; also raised if ``raise_exception`` is False.
+            Exception: Any exception of a hook of the endpoint, unchanged.
         """
         asked = Asked(
             context=context,
@@ -213,7 +213,7 @@ class ApiClient:
         context: RequestContext = BACKGROUND,
         budget: Budget | None = None,
     ) -> Reply[T] | GatewayRefused:
-        """Call an endpoint; a refusal is returned, not raised. Otherwise like `call`."""
+        """Call an endpoint and return a refusal instead of raising it; otherwise like `call`."""
         response = self._ask(endpoint, params, Asked(context=context, budget=budget))
         if response.error is None:
             return Reply(data=cast("T", response.data), request_id=response.request_id)
@@ -228,22 +228,22 @@ class ApiClient:
 
     @property
     def concurrency(self) -> int:
-        """How many calls can be under way at once."""
+        """The largest number of concurrent calls."""
         return self._transport.pool_size
 
     def close(self) -> None:
-        """Close the kept connections, and forget what is remembered."""
+        """Close the pooled connections and clear the cache."""
         self._transport.close()
         self._cache.clear()
 
     def resting(self, endpoint: Endpoint[Any]) -> Resting | None:
-        """Return why a call of the endpoint would not be sent now; None: it would be. Sends and changes nothing."""
+        """Return the rest that would block a call of the endpoint now, or None. Sends and changes nothing."""
         return self.breaker.resting(*self._breaker_names(endpoint))
 
-    # ---------------------------------------------------------------- how
+    # ---------------------------------------------------------------- steps of a call
 
     def _ask(self, endpoint: Endpoint[T], params: Mapping[str, Any], asked: Asked) -> DataResponse[T]:
-        """Do it. A gateway's error is part of the response: raised, it would carry a traceback of inner frames."""
+        """Make the call; a gateway's error is returned in the response, so that no traceback holds inner frames."""
         if not isinstance(params, Mapping):
             raise ValueError(f"{endpoint.name}: the parameters must be a mapping of names to values")  # noqa: TRY004 - one kind of error for all bad input
         policy = self._policy(endpoint, asked)
@@ -314,7 +314,7 @@ class ApiClient:
             if not isinstance(error, GatewayUnavailable | GatewayTimeout):
                 self.breaker.answered(*names)
             elif request.deadline >= min(request.read_timeout, patience):
-                # Less time than one read may take says nothing of the gateway.
+                # A failure counts only if the call had at least the time of one read.
                 self.breaker.failed(*names)
             return failed(error)
         self.server_time.note(answer.headers)
@@ -325,15 +325,15 @@ class ApiClient:
         return response
 
     def _breaker_names(self, endpoint: Endpoint[Any]) -> tuple[str, str]:
-        """Return what a call depends on: the gateway as a whole, and this endpoint of it."""
+        """Return the names that a call depends on: the whole gateway, and this endpoint of it."""
         parts = urlsplit(endpoint.url if "://" in endpoint.url else self.settings.gateway_url)
         gateway = f"{parts.scheme}://{parts.netloc}"
         return gateway, f"{endpoint.name} at {gateway}"
 
     def _policy(self, endpoint: Endpoint[Any], asked: Asked) -> RetryPolicy:
-        """Return how it is tried again, once what was asked is known to make sense."""
+        """Check the options of the call and return its retry policy."""
         if asked.retry is not None and asked.retry.attempts > 1 and not endpoint.idempotent:
-            raise ValueError(f"{endpoint.name} is not marked idempotent: trying it again might do it twice")
+            raise ValueError(f"{endpoint.name} is not marked idempotent, so a retry could repeat its effect")
         if asked.timeout is not None and not (check_seconds(asked.timeout) or check_timeout(asked.timeout)):
             raise ValueError(f"{endpoint.name}: timeout must be a number of seconds above 0, or two of them")
         if asked.deadline is not None and not check_seconds(asked.deadline):

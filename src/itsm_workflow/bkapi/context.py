@@ -1,4 +1,4 @@
-"""Who calls: the identity of one call, and the headers that tell the gateway so."""
+"""The identity of a call, and the headers that carry it to the gateway."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ NO_SECRET = Secret("")
 
 @attrs.frozen(kw_only=True)
 class RequestContext:
-    """On whose behalf one call is made. Always given, never guessed from a thread or a web request.
+    """The identity on whose behalf a call is made. Passed explicitly, never read from a thread or a web request.
 
     Attributes:
-        user: The user that the gateway shall see; empty: the settings' ``api_user``.
-        operator: The person who acts, where that is somebody else.
-        tenant: The BlueKing tenant; empty: the settings' one.
-        language: The language of the gateway's messages; empty: the settings' one.
-        access_token: An access token of the user, sent instead of application and user.
+        user: The user that the gateway sees; empty means the ``api_user`` of the settings.
+        operator: The person who acts, if different from the user.
+        tenant: The BlueKing tenant; empty means the tenant of the settings.
+        language: The language of the gateway's messages; empty means the language of the settings.
+        access_token: An access token of the user, sent instead of the application and the user.
         bk_token: The user's login of the open edition.
         bk_ticket: The user's login of the internal edition.
-        logins: Further logins by the names that the gateway knows them by, such as ``uin`` and ``skey``.
-        no_request: Pass no person on: the call is the backend user's own, as in a task that a person's request started.
-        request_id: Our id of the call; empty: a fresh one.
+        logins: Further logins by the gateway's names, such as ``uin`` and ``skey``.
+        no_request: Whether the call is made as the backend user, even though a person's request started it.
+        request_id: Our id of the call; empty means a new one.
     """
 
     user: str = ""
@@ -47,14 +47,14 @@ class RequestContext:
 
 
 BACKGROUND = RequestContext()
-"""No person: the call is made as the settings' ``api_user``."""
+"""The context without a person: the call is made as the ``api_user`` of the settings."""
 
 
 def headers(settings: Settings, context: RequestContext, request_id: str) -> Mapping[str, str | Secret]:
-    """Return the headers that tell who calls, for whom, and under which id.
+    """Return the headers that name the application, the user, the tenant and the request id.
 
     Raises:
-        ValueError: A name in the context cannot stand in a header.
+        ValueError: A name in the context cannot be sent in a header.
     """
     found: dict[str, str | Secret] = {
         "X-Bkapi-Authorization": _authorization(settings, context),
@@ -70,7 +70,7 @@ def headers(settings: Settings, context: RequestContext, request_id: str) -> Map
 
 
 def _authorization(settings: Settings, context: RequestContext) -> Secret:
-    """Return the gateway's own header, which is JSON and no signature; an access token stands for all the rest."""
+    """Return the gateway's own header, which is unsigned JSON; an access token replaces all other claims."""
     if context.access_token:
         return _json({"access_token": context.access_token})
     logins = {"bk_token": context.bk_token, "bk_ticket": context.bk_ticket}
@@ -90,5 +90,5 @@ def _json(claims: Mapping[str, str | Secret]) -> Secret:
 
 def _visible(what: str, text: str) -> str:
     if not (text.isascii() and text.isprintable()):
-        raise ValueError(f"the {what} {text!a} cannot stand in a header")
+        raise ValueError(f"the {what} {text!a} cannot be sent in a header: use printable ASCII")
     return text

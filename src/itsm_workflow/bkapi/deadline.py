@@ -1,7 +1,7 @@
-"""Sockets that keep one promise: whatever the other side does, an exchange ends at its deadline.
+"""Sockets with a deadline: an exchange ends at its deadline, whatever the server does.
 
-A read time-out alone is no bound, since each byte that drips in starts it anew. Here every wait on a socket is given
-only what is left of the whole exchange. No thread watches; name lookup alone needs one, see `Resolver`.
+A read time-out alone is not a limit, because each received byte restarts it. So every wait on a socket lasts at most
+the time that the whole exchange has left. Only the look-up of a name needs a thread, see `Resolver`.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class EndlessAnswerError(http.client.HTTPException):
-    """The other side sends more around an answer than belongs to one."""
+    """The server sends too many bytes or lines around the body of an answer."""
 
 
 class Exchange:
-    """One request on its way: how much time it has left, and whether a byte of it may have gone.
+    """The progress of one request: the time that is left, and whether a byte of it may have been sent.
 
     Attributes:
         connect_timeout: Seconds to wait for one connection.
         read_timeout: Seconds to wait for one read or write.
-        deadline: Seconds that all of it may take.
-        most: Bytes that may be read: provisional answers, headers, sizes of chunks and trailers count as well.
-        sent: Whether any byte of the request was handed to the system. Once True, the outcome needs an answer.
-        tunnelling: Whether a proxy is being asked for a tunnel: what is sent then is none of the request.
-        host: The host that it was last connected to.
-        problem: Why no connection could be made, in words that quote nothing the other side said.
+        deadline: Seconds that the whole exchange may take.
+        most: The largest number of bytes to read, including provisional answers, headers, chunk sizes and trailers.
+        sent: Whether any byte of the request was passed to the system. If so, only an answer shows the outcome.
+        tunnelling: Whether a proxy is opening a tunnel. Bytes sent meanwhile are not part of the request.
+        host: The host of the last connection.
+        problem: The reason why the connection failed, without any text from the server.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class Exchange:
         return self.elapsed >= self.deadline
 
     def count(self, size: int) -> None:
-        """Count bytes that were read.
+        """Add to the number of bytes that were read.
 
         Raises:
-            EndlessAnswerError: There were too many.
+            EndlessAnswerError: The number exceeds the limit.
         """
         self._read += size
         if self._read > self.most:
             raise EndlessAnswerError(f"more than {self.most:g} bytes were read")
 
     def patience(self, limit: float = math.inf) -> float:
-        """Return for how many seconds the next wait may last.
+        """Return the number of seconds that the next wait may last.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -96,15 +96,15 @@ class Exchange:
 
 
 class DeadlineReader(io.RawIOBase):
-    """The reading end of a socket, which waits no longer than the exchange has left."""
+    """A raw reader of a socket that waits at most until the deadline of the exchange."""
 
-    _file: io.RawIOBase | None = None  # until it is there: the base class closes what was only half made as well
+    _file: io.RawIOBase | None = None  # the base class calls close even if __init__ failed
 
     def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
         super().__init__()
         self._sock = sock
         self._exchange = exchange
-        # The file, unlike the socket, keeps the descriptor open until it is closed itself.
+        # The file keeps the descriptor open until the file itself is closed, even if the socket is closed earlier.
         self._file = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -112,7 +112,7 @@ class DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - the base class takes any writable buffer
-        """Read what is there, or wait for it."""
+        """Read the available bytes, or wait for some."""
         if self._file is None:
             raise ValueError("the reader is closed")
         self._sock.settimeout(self._exchange.patience(self._exchange.read_timeout))
@@ -121,7 +121,7 @@ class DeadlineReader(io.RawIOBase):
         return size
 
     def close(self) -> None:
-        """Let the descriptor go. Raises nothing: the garbage collector closes what was left, and would print it."""
+        """Release the descriptor. Raises nothing: the garbage collector may call this, and would print an exception."""
         file, self._file = self._file, None
         with contextlib.suppress(OSError):
             if file is not None:
@@ -132,10 +132,10 @@ class DeadlineReader(io.RawIOBase):
 def open_socket(
     host: str, port: int, exchange: Exchange, options: Iterable[tuple[int, int, int | bytes]]
 ) -> socket.socket:
-    """Return a socket that is connected to the host, and whose time-out bounds a TLS handshake.
+    """Connect to a host and return the socket, with a time-out that limits a TLS handshake.
 
     Raises:
-        OSError: No address answered in time, or the name has none.
+        OSError: No address answered in time, or the name has no address.
     """
     exchange.host = host
     failure: OSError = socket.gaierror(f"{host} has no address")
@@ -150,7 +150,7 @@ def open_socket(
         except OSError as error:
             sock.close()
             failure = error
-        except BaseException:  # an interrupt, a task's time limit
+        except BaseException:  # an interrupt, or the time limit of a task
             sock.close()
             raise
         else:
@@ -159,10 +159,10 @@ def open_socket(
 
 
 def resolve(host: str, port: int, exchange: Exchange, resolver: Resolver = RESOLVER) -> Sequence[tuple[Any, ...]]:
-    """Return the addresses of a name; an address needs no look-up.
+    """Return the addresses of a name; an IP address needs no look-up.
 
     Raises:
-        OSError: There is none, or the lookup did not end before the deadline.
+        OSError: The name has no address, or the look-up did not end before the deadline.
     """
     try:
         ipaddress.ip_address(host)
@@ -174,7 +174,7 @@ def resolve(host: str, port: int, exchange: Exchange, resolver: Resolver = RESOL
 
 
 def reason(error: BaseException) -> str:
-    """Return why a connection failed, from the system's and OpenSSL's own words alone."""
+    """Return the reason of a failed connection, taken only from messages of the system and OpenSSL."""
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -194,7 +194,7 @@ def reason(error: BaseException) -> str:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and every error it was made from, by chain, by argument or by urllib3's ``reason``; each once."""
+    """Yield an error and each of its causes once: by chain, by argument, or by the ``reason`` of urllib3."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)

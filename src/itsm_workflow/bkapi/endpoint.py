@@ -1,4 +1,4 @@
-"""An endpoint as data: what a gateway offers, and how a call of it behaves. What contradicts itself is refused here."""
+"""An endpoint as data: its address, its parameters and the behaviour of its calls, checked when it is created."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RECORD = 100_000
-"""Characters that no log limit exceeds."""
+"""The upper bound of the log limits, in characters."""
 MAX_BODY = 64 << 20
-"""Bytes that no endpoint's ``max_bytes`` exceeds."""
+"""The upper bound of ``max_bytes``."""
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ODD = re.compile(r"[\x00-\x20\x7f\\?#]")
@@ -62,7 +62,7 @@ _OURS = frozenset(
 
 
 class PaginationStyle(enum.StrEnum):
-    """How an endpoint is asked for a page.
+    """The parameters that request a page from an endpoint.
 
     Attributes:
         LIMIT_OFFSET: ``{"page": {"start": 0, "limit": 100}}`` in a body, ``offset=0&limit=100`` in a query.
@@ -76,7 +76,7 @@ class PaginationStyle(enum.StrEnum):
 _ANYTHING: Any = object
 
 
-# What is no method, number or style passes through the converters as it is: the checks below name it.
+# The converters leave an invalid value unchanged, so that the checks below can name it.
 def _upper(method: str) -> str:
     return method.upper() if hasattr(method, "upper") else method
 
@@ -91,37 +91,37 @@ def _style(style: str) -> PaginationStyle:
 
 @attrs.frozen(kw_only=True)
 class Endpoint(Generic[T_co]):
-    """One call that a gateway offers.
+    """An operation of a gateway, and how it is called.
 
     Attributes:
-        name: For logs and errors.
-        method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``; a GET's parameters travel in the query, the others'
+        name: The name in logs and errors.
+        method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``. A GET sends the parameters in the query, the others
             in a JSON body.
-        url: A path that is appended to the client's root, without a slash in front, or an absolute address. The
-            trailing slash counts. ``{bk_biz_id}`` is replaced by that parameter, percent-encoded.
-        url_keys: The parameters that the url names; exactly those.
-        answer: The type of the envelope's data; ``object`` takes plain JSON values.
-        module: The platform's part that it belongs to, for logs.
+        url: A path that is appended to the client's root, without a leading slash, or an absolute address. A
+            trailing slash is significant. ``{bk_biz_id}`` is replaced by that parameter, percent-encoded.
+        url_keys: Exactly the parameters that the url names.
+        answer: The type of the envelope's data; ``object`` accepts plain JSON values.
+        module: The part of the platform that it belongs to, for logs.
         description: One sentence for people.
-        idempotent: Doing it twice is doing it once, so that it may be tried again.
-        fresh_connection: Send on a connection of its own.
-        before_request: Is given a copy of the parameters and the call's facts, and returns the parameters to send.
-        after_request: Is given the envelope of a success, and returns the envelope to read.
-        default_return_value: Returned as the data instead of sending; a function is given the parameters.
-        header_keys: Parameters that travel as headers, where they are given.
-        method_override: The method that a gateway shall read instead, sent as a header.
-        no_query_params: Leave our request id out of the query.
-        use_superuser: Call as the settings' ``api_user``, whoever asks.
-        tenant: The BlueKing tenant, or a function of the parameters that returns it; empty: the context's.
-        cache_time: Seconds that a successful answer is remembered, per user; only for a GET. 0: not at all.
-        timeout: Seconds to wait for a connection and for one read; None: the settings'.
-        deadline: Seconds that one call may take in all, retries included; None: the settings'.
-        retry: How it is tried again; None: as the client says.
-        pagination_style: How pages are asked for.
-        max_bytes: Bytes of an answer's body that are read, packed or unpacked; None: the transport's limit, 1 MiB. A
-            longer answer raises `GatewayAnswerTooLarge`.
-        max_query_params_record: Characters of the parameters that a log line shows; None for all of them.
-        max_response_record: Characters of the answer's data that a log line shows; None for all of it.
+        idempotent: Whether a repeated call has the effect of a single one, so that a failed call may be retried.
+        fresh_connection: Whether each request uses a new connection.
+        before_request: Called with a copy of the parameters and the facts of the call; returns the parameters to send.
+        after_request: Called with the envelope of a success; returns the envelope to read.
+        default_return_value: The data to return instead of sending, or a function of the parameters that returns it.
+        header_keys: Parameters that are sent as headers, if they are given.
+        method_override: The method that the gateway applies instead, sent as a header.
+        no_query_params: Whether our request id is left out of the query.
+        use_superuser: Whether every call is made as the ``api_user`` of the settings.
+        tenant: The BlueKing tenant, or a function of the parameters that returns it; empty means the context's.
+        cache_time: Seconds to cache a successful answer, per user; only for GET. 0 disables the cache.
+        timeout: Seconds to wait for a connection and for one read; None means the settings' time-outs.
+        deadline: Seconds that one call may take, retries included; None means the settings' deadline.
+        retry: The retry policy; None means the client's policy.
+        pagination_style: The parameters that request a page.
+        max_bytes: The largest body of an answer in bytes, compressed or decompressed; None means the transport's
+            limit, 1 MiB. A longer answer raises `GatewayAnswerTooLarge`.
+        max_query_params_record: The number of characters of the parameters in a log line; None means all.
+        max_response_record: The number of characters of the answer's data in a log line; None means all.
     """
 
     name: str
@@ -151,24 +151,24 @@ class Endpoint(Generic[T_co]):
     max_response_record: int | None = 1000
 
     def __new__(cls, **options: object) -> Self:
-        """Refuse an option that there is none of, by name.
+        """Reject unknown options and suggest the closest match.
 
         Raises:
-            DefinitionError: There is no such option.
+            DefinitionError: An option is unknown.
         """
         known = [field.name for field in attrs.fields(cls)]
         for option in options:
             if option not in known:
                 near = difflib.get_close_matches(option, known)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-                raise DefinitionError(f"endpoint {options.get('name', '')!r}: no option is called {option!r}; {hint}")
+                hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known)}"
+                raise DefinitionError(f"endpoint {options.get('name', '')!r}: unknown option {option!r}; {hint}")
         return object.__new__(cls)
 
     def __attrs_post_init__(self) -> None:
-        """Check every option; all problems are told at once.
+        """Check every option and report all problems in one error.
 
         Raises:
-            DefinitionError: An option cannot be, or contradicts another.
+            DefinitionError: An option is invalid or contradicts another.
         """
         found = [f"{option} {rule}" for option, rule in _problems(self)]
         if found:
@@ -176,23 +176,23 @@ class Endpoint(Generic[T_co]):
 
 
 def check_seconds(seconds: object) -> bool:
-    """Return whether these are seconds that can be waited: a finite number above 0."""
+    """Return whether the value is a time to wait: a finite number above 0."""
     return type(seconds) in {int, float} and math.isfinite(cast("float", seconds)) and cast("float", seconds) > 0
 
 
 def check_timeout(timeout: object) -> bool:
-    """Return whether this is a pair of seconds, to connect and to read."""
+    """Return whether the value is a pair of seconds: to connect and to read."""
     return isinstance(timeout, tuple) and len(timeout) == 2 and all(map(check_seconds, timeout))  # noqa: PLR2004 - a pair
 
 
 def _problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as it says
-    """Yield every ``(option, what is wrong and what to do)``; untyped callers may have given anything."""
+    """Yield ``(option, rule)`` for each violated rule; untyped callers may pass any value."""
     if not (isinstance(endpoint.name, str) and endpoint.name and endpoint.name.isprintable()):
-        yield "name", "must be a word: logs and errors show it"
+        yield "name", "must be a non-empty printable string: logs and errors show it"
     if endpoint.method not in METHODS:
         yield "method", f"must be one of {', '.join(METHODS)}"
     if not isinstance(endpoint.method_override, str) or not _HEADER.fullmatch(endpoint.method_override or "-"):
-        yield "method_override", "must be a method's name, e.g. PATCH"
+        yield "method_override", "must be the name of a method, such as PATCH"
     yield from _url_problems(endpoint.url, endpoint.url_keys)
     yield from _header_problems(endpoint.header_keys)
     yield from _hook_problems(endpoint)
@@ -213,11 +213,11 @@ def _hook_problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
         if hook is not None and not callable(hook):
             yield option, "must be a function, or None"
     if not (isinstance(endpoint.tenant, str) or callable(endpoint.tenant)):
-        yield "tenant", "must be a text, or a function of the parameters"
+        yield "tenant", "must be a string, or a function of the parameters"
     if not isinstance(endpoint.retry, RetryPolicy | None):
         yield "retry", "must be a RetryPolicy, or None"
     elif endpoint.retry is not None and endpoint.retry.attempts > 1 and not endpoint.idempotent:
-        yield "retry", "is only for an endpoint that is marked idempotent=True: a second attempt would do it twice"
+        yield "retry", "is allowed only with idempotent=True: a retry could repeat the effect of the call"
 
 
 def _time_problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
@@ -227,24 +227,24 @@ def _time_problems(endpoint: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
         yield "deadline", "must be a number of seconds above 0"
     if endpoint.cache_time != 0:
         if not check_seconds(endpoint.cache_time):
-            yield "cache_time", "must be a number of seconds above 0, or 0 to remember nothing"
+            yield "cache_time", "must be a number of seconds above 0, or 0 to cache nothing"
         if endpoint.method != "GET" or endpoint.method_override:
-            yield "cache_time", "is only for a GET without method_override: what changes something must be sent"
+            yield "cache_time", "is allowed only for GET without method_override: other calls must always be sent"
 
 
 def _url_problems(url: Any, url_keys: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - unchecked
     if not isinstance(url, str) or not url or _ODD.search(url):
-        yield "url", "must be a path or an address without blanks, backslash, query and fragment"
+        yield "url", "must be a path or an address without blanks, backslash, query or fragment"
         return
     if "://" in url:
         yield from (("url", rule) for rule in _address_rules(url))
     elif url.startswith("/"):
         yield "url", "must not start with a slash: it is appended to a root that ends with one"
     if any(part in {".", ".."} for part in url.split("/")):
-        yield "url", "must not hold the parts . and .. that lead elsewhere"
+        yield "url", "must not contain the parts . and .., which lead to another path"
     named = PLACEHOLDER.findall(url)
     if re.search(r"[{}]", PLACEHOLDER.sub("", url)) or not all(name.isidentifier() for name in named):
-        yield "url", "must name each parameter in braces, e.g. {bk_biz_id}"
+        yield "url", "must name each parameter in braces, such as {bk_biz_id}"
     elif not isinstance(url_keys, tuple) or set(url_keys) != set(named):
         yield "url_keys", f"must be the tuple of the parameters that the url names: {tuple(dict.fromkeys(named))}"
 
@@ -259,9 +259,9 @@ def _address_rules(url: str) -> Iterator[str]:
     if parts.scheme not in {"http", "https"} or not host:
         yield "must be an http or https address with a host"
     if parts.username is not None or parts.password is not None:
-        yield "must not hold a user name or password"
+        yield "must not contain a user name or password"
     if set("{}") & set(parts.netloc):
-        yield "must not take its host from a parameter: our secret goes there"
+        yield "must not take its host from a parameter: the app secret is sent to that host"
 
 
 def _header_problems(header_keys: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - unchecked
@@ -270,6 +270,6 @@ def _header_problems(header_keys: Any) -> Iterator[tuple[str, str]]:  # noqa: AN
         return
     for name in header_keys:
         if not isinstance(name, str) or not _HEADER.fullmatch(name):
-            yield "header_keys", f"{name!r} cannot be a header's name"
+            yield "header_keys", f"{name!r} is not a valid header name"
         elif name.lower() in _OURS:
-            yield "header_keys", f"{name!r} is set by the client itself, from settings and context"
+            yield "header_keys", f"{name!r} is set by the client, from the settings and the context"

@@ -1,8 +1,8 @@
-"""The gateway's envelope: from the bytes of an answer to typed data, or to a named refusal; all else is an error.
+"""The gateway's envelope: decode the bytes of an answer into typed data or a refusal, or raise an error.
 
-Success is HTTP 200, a JSON object, and ``result`` exactly true. Nothing is coerced: the text ``"false"`` is no boolean,
-a number no text. Unknown keys are the gateway's own business and are ignored. Of an answer, errors quote nothing but
-the code and the message of a refusal, cleaned and cut.
+Success is HTTP 200, a JSON object, and ``result`` exactly true. No value is coerced: the text ``"false"`` is not a
+boolean, and a number is not a text. Unknown keys are ignored. Errors quote only the code and the message of a refusal,
+cleaned and cut, and nothing else of an answer.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 MAX_DIGITS = 100
 MAX_VALUES = 1 << 20
-"""JSON values of one answer. One byte of text can become 60 of memory: a bound on the bytes alone is not enough."""
+"""The largest number of JSON values in one answer. One byte of JSON can take 60 bytes of memory as a value."""
 MAX_MESSAGE = 200
 _OK = 200
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_PLACE = re.compile(r"data(\.\w+|\[\d+\])*")  # up to a key of an object that has any keys: that is the gateway's word
-_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how one is written, or both of a whole character
+_PLACE = re.compile(r"data(\.\w+|\[\d+\])*")  # keys of objects without fixed fields are the gateway's text
+_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # a lone surrogate, or half of a pair
 
 
 @attrs.frozen(kw_only=True)
 class Success:
-    """The gateway did it.
+    """The envelope of a successful call.
 
     Attributes:
-        code: The envelope's code, a number, a word, or None.
-        message: What the gateway said, cleaned and cut.
+        code: The envelope's code, a number, a text, or None.
+        message: The gateway's message, cleaned and cut.
         data: Plain JSON values.
         errors: The envelope's ``errors``, plain JSON values.
     """
@@ -59,11 +59,11 @@ class Success:
 
 @attrs.frozen(kw_only=True)
 class GatewayRefusal:
-    """The gateway answered, well-formed, ``result: false``.
+    """A well-formed envelope with ``result: false``.
 
     Attributes:
-        code: A number, a word, or None if it gave none.
-        message: What it said, cleaned and cut; shown to people, never matched.
+        code: A number, a text, or None if the envelope has no code.
+        message: The gateway's message, cleaned and cut; shown to people, never matched.
         errors: The envelope's ``errors``, plain JSON values.
     """
 
@@ -83,16 +83,16 @@ def read_envelope(
     """Read an answer's envelope.
 
     Args:
-        answer: What came.
+        answer: The HTTP response.
         endpoint: The endpoint's name, for errors.
         request_id: Our id of the call, for errors.
-        after: Is given the envelope of a success, and returns the envelope to read.
-        hide: Returns the gateway's words without our secrets, before they are cut: half a secret would not be found.
+        after: Called with the envelope of a success; returns the envelope to read.
+        hide: Masks our secrets in the gateway's texts before they are cut: half a secret would not be found.
 
     Raises:
-        GatewayAnswerTooLarge: It holds more values than are read.
-        GatewayProtocolError: It is not an envelope.
-        Exception: What ``after`` raised, as it is.
+        GatewayAnswerTooLarge: The answer holds too many values.
+        GatewayProtocolError: The answer is not an envelope.
+        Exception: Any exception of ``after``, unchanged.
     """
     if sum(map(answer.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise GatewayAnswerTooLarge(
@@ -118,7 +118,7 @@ def read_envelope(
 
 
 def _refusal(answer: HttpResponse, hide: Callable[[str], str]) -> GatewayRefusal | None:
-    """Return the refusal that an answer with another HTTP status holds, if it holds one."""
+    """Return the refusal in an answer with an HTTP status other than 200, or None."""
     try:
         found = judge(parse_json(answer.body), hide)
     except ValueError:
@@ -127,7 +127,7 @@ def _refusal(answer: HttpResponse, hide: Callable[[str], str]) -> GatewayRefusal
 
 
 def _read(answer: HttpResponse, after: After | None, hide: Callable[[str], str]) -> Success | GatewayRefusal | str:
-    """Return what was read, or what is wrong: a traceback that passed here would show the answer."""
+    """Return the envelope, or the problem as a text: a traceback through this frame would show the answer."""
     try:
         envelope = parse_json(answer.body)
         found = judge(envelope, hide)
@@ -139,42 +139,42 @@ def _read(answer: HttpResponse, after: After | None, hide: Callable[[str], str])
     try:
         return judge(changed, hide)
     except ValueError as error:
-        return f"after_request returned no envelope: {error}"
+        return f"after_request did not return an envelope: {error}"
 
 
 def judge(envelope: object, hide: Callable[[str], str] = str) -> Success | GatewayRefusal:
-    """Tell success from refusal.
+    """Classify an envelope as a success or a refusal.
 
     Args:
-        envelope: What came.
+        envelope: The decoded JSON value.
         hide: As in `read_envelope`.
 
     Raises:
-        ValueError: It is no envelope.
+        ValueError: The value is not an envelope.
     """
     if not isinstance(envelope, Mapping):
-        raise ValueError("the answer is no JSON object")  # noqa: TRY004 - a wrong value from the wire
+        raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - a wrong value from the wire
     code, message, result = envelope.get("code"), envelope.get("message"), envelope.get("result")
     if not (code is None or type(code) in {int, str}):
-        raise ValueError("the envelope's code is neither a number nor a word")
+        raise ValueError("the envelope's code is neither a number nor a text")
     if isinstance(code, str):
         code = clean(hide(code), limit=64)
     if result is True:
         words = clean(hide(message)) if isinstance(message, str) else ""
         return Success(code=code, message=words, data=envelope.get("data"), errors=envelope.get("errors"))
     if result is not False:
-        raise ValueError("the envelope has no true or false result")
+        raise ValueError("the envelope's result is neither true nor false")
     if not (message is None or isinstance(message, str)):
-        raise ValueError("the refusal has a message that is no text")
+        raise ValueError("the refusal's message is not a text")
     return GatewayRefusal(code=code, message=clean(hide(message or "")), errors=envelope.get("errors"))
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """Return the values of a JSON text, more strictly than the standard library.
+    """Parse a JSON text, more strictly than the standard library.
 
     Raises:
-        ValueError: Not UTF-8 without a mark, not JSON, a key twice, NaN or infinity, a number too long to be meant,
-            half a character, or nested too deep. The message quotes nothing of the text.
+        ValueError: The text is not UTF-8, has a byte order mark, is not JSON, has duplicate keys, NaN, infinity, a
+            number that is too long, or a lone surrogate, or is nested too deeply. The message does not quote the text.
     """
     try:
         text = body.decode("utf-8")
@@ -193,7 +193,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
     except json.JSONDecodeError as error:
         raise ValueError(f"the answer is not JSON at character {error.pos}") from None
     except RecursionError:
-        raise ValueError("the answer is nested too deep") from None
+        raise ValueError("the answer is nested too deeply") from None
     _check_depth(value)
     if _ESCAPED.search(text):
         _check_characters(value)
@@ -201,17 +201,17 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def clean(text: str, *, limit: int = MAX_MESSAGE) -> str:
-    """Return a foreign text made harmless for a line of a log or a terminal: no controls, no direction marks, cut."""
+    """Return a text from outside, cut and without control characters or direction marks, for a log or a terminal."""
     kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text[: 4 * limit])
     words = " ".join(kept.split())
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
 def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
-    """Return an envelope's data as its type; ``object`` takes whatever comes.
+    """Convert an envelope's data to its type; ``object`` accepts any value.
 
     Raises:
-        GatewayProtocolError: It does not fit; the error names the places by our own words for them.
+        GatewayProtocolError: The data do not match the type; the error names the fields that do not.
     """
     if kind is object:
         return cast("T", data)
@@ -219,17 +219,17 @@ def decode(data: object, kind: type[T], *, endpoint: str, request_id: str) -> T:
         return _converter.structure(data, kind)
     except Exception as error:  # noqa: BLE001 - a type's own checks may raise anything
         places = _places(error)
-    del data  # a gateway may have sent back what it got, and a traceback may be shown with its variables
+    del data  # the data may repeat our secrets, and a traceback may be shown with its variables
     raise GatewayProtocolError(
-        f"the answer's data is not as agreed at {places}", endpoint=endpoint, request_id=request_id, status=_OK
+        f"the answer's data do not match the type at {places}", endpoint=endpoint, request_id=request_id, status=_OK
     )
 
 
 def make_converter() -> cattrs.Converter:
-    """Return a converter from JSON values to our types that takes each value as it is, or not at all."""
+    """Return a converter from JSON values to our types that never coerces a value."""
     converter = cattrs.Converter()
     for plain in (bool, int, float, str):
-        # By type: cattrs asks its own lenient hooks for these before any hook that is registered by a function.
+        # Registered by type: cattrs prefers its own lenient hooks to hooks that are registered by a predicate.
         converter.register_structure_hook(plain, _exactly(plain))
     converter.register_structure_hook_factory(_is_list, _list_of(converter))
     converter.register_structure_hook_factory(attrs.has, _object_of(converter))
@@ -244,7 +244,7 @@ def _exactly(plain: type) -> Callable[[object, Any], object]:
     def structure(value: object, kind: Any) -> object:  # noqa: ANN401 - cattrs's own signature
         if type(value) is not plain:
             raise TypeError(f"not {plain.__name__}")
-        return value if kind is plain else kind(value)  # an enum of texts comes here as well
+        return value if kind is plain else kind(value)  # a StrEnum is structured here as well
 
     return structure
 
@@ -278,7 +278,7 @@ def _object_of(converter: cattrs.Converter) -> Callable[[Any], Callable[[object,
 
 
 def _places(error: Exception) -> str:
-    """Return where the data did not fit, by the names of our own fields; a value is never quoted."""
+    """Return the fields that did not match, by our own names; values are never quoted."""
     lines = cattrs.transform_error(error, "data", lambda *_: "")
     paths = {found[0] for line in lines if (found := _PLACE.match(line.partition(" @ ")[2]))}
     return ", ".join(sorted(paths)[:5])
@@ -287,12 +287,12 @@ def _places(error: Exception) -> str:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("the answer has a key twice")
+        raise ValueError("the answer has a duplicate key")
     return found
 
 
 def _constant(_: str) -> NoReturn:
-    raise ValueError("the answer has a number that is none")
+    raise ValueError("the answer has NaN or infinity as a number")
 
 
 def _integer(text: str) -> int:
@@ -313,7 +313,7 @@ def _check_depth(value: object) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise ValueError("the answer is nested too deep")
+            raise ValueError("the answer is nested too deeply")
         level = [
             each
             for outer in level
@@ -325,7 +325,7 @@ def _check_depth(value: object) -> None:
 def _check_characters(value: object) -> None:
     if isinstance(value, str):
         if _SURROGATE.search(value):
-            raise ValueError("the answer has half a character")
+            raise ValueError("the answer has a lone surrogate")
     elif isinstance(value, dict):
         for key, each in value.items():
             _check_characters(key)

@@ -1,4 +1,4 @@
-"""From the answer of one call to the response that its caller gets, with the endpoint's type and hook."""
+"""Turn the answer of a call into the response for its caller, with the endpoint's type and hook."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Reads the answers of one call, each once: a hook is not asked twice about the same.
+    """Reads the answers of one call, each once, so that a hook does not see an answer twice.
 
     Args:
-        endpoint: Whose answers they are.
-        log: Is told the envelope's code, and knows the secrets that must not show in its words.
+        endpoint: The endpoint that was called.
+        log: Records the envelope's code, and holds the secrets to mask in its texts.
     """
 
     def __init__(self, endpoint: Endpoint[Any], log: CallLog) -> None:
@@ -33,24 +33,24 @@ class Reader:
         self._response: DataResponse[Any] = DataResponse(is_success=False)
 
     def read(self, answer: HttpResponse) -> DataResponse[Any]:
-        """Return the response; an answer that does not count is one with an ``error``."""
+        """Return the response; if the answer cannot be used, the response has an ``error``."""
         if answer is not self._answer:
             self._answer, self._response = answer, self._read(answer)
         return self._response
 
     def why(self, policy: RetryPolicy) -> Callable[[HttpResponse], str]:
-        """Return the function that says why an answer is not the last, by what it holds."""
+        """Return a function that returns why an answer is retried, judged by its content; empty if it is not."""
         if not policy.looks_inside:
             return lambda _: ""
 
-        def told(answer: HttpResponse) -> str:
+        def retry_reason(answer: HttpResponse) -> str:
             response = self.read(answer)
             if isinstance(response.error, policy.exceptions):
                 return response.error.code
             found = next((check for check in policy.results if check(response)), None)
             return "" if found is None else f"the result check {getattr(found, '__name__', 'of the policy')}"
 
-        return told
+        return retry_reason
 
     def _read(self, answer: HttpResponse) -> DataResponse[Any]:
         endpoint, log = self._endpoint, self._log
@@ -78,7 +78,7 @@ class Reader:
             error.gateway_code = self._gateway_code(answer)
             return failed(error)
         refused = GatewayRefused(
-            "the gateway refused",
+            "the gateway refused the call",
             endpoint=endpoint.name,
             request_id=log.request_id,
             remote_code=envelope.code,
@@ -99,7 +99,7 @@ class Reader:
 
 
 def failed(error: GatewayError) -> DataResponse[Any]:
-    """Return the response of a call that brought no answer that counts."""
+    """Return the response of a call without a usable answer."""
     return DataResponse(
         is_success=False,
         code=error.code,

@@ -1,6 +1,6 @@
-"""Who a call is made for, and the parameters that tell the gateway so: the two hooks that BlueKing's endpoints expect.
+"""The identity of a call and its application, and the two hooks that fill them into the parameters of an endpoint.
 
-A secret is filled into ``auth_info`` only, sealed, and never where it would travel in an address.
+Secrets are filled only into ``auth_info``, as a `Secret`, and never into a query.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class CallFacts:
-    """What a hook may know of the call that it prepares.
+    """The facts of a call that a hook receives.
 
     Attributes:
         endpoint: The endpoint's name.
         method: The endpoint's method.
         request_id: Our id of the call.
-        context: On whose behalf; the backend user's, where a person is not passed on.
-        user: The user that the gateway shall see.
-        tenant: The BlueKing tenant; empty: none.
+        context: The identity of the call; the backend user's if the call does not pass on a person.
+        user: The user that the gateway sees.
+        tenant: The BlueKing tenant; empty means no tenant.
         language: The language of the gateway's messages.
-        app_code: Our application.
-        environment: The platform's word for where we run.
+        app_code: The code of our application.
+        environment: The platform's name of the environment that we run in.
     """
 
     endpoint: str
@@ -57,14 +57,14 @@ def resolve(
     tenant: str,
     request_id: str,
 ) -> CallFacts:
-    """Settle who the call is made for.
+    """Resolve the user, tenant and language of a call.
 
     Args:
-        endpoint: What is called.
-        settings: Who we are.
-        context: Who asks.
-        params: As the caller gave them.
-        tenant: The caller's word on the tenant, which beats the endpoint's, which beats the context's.
+        endpoint: The endpoint to call.
+        settings: The application and the defaults.
+        context: The identity that the caller passed.
+        params: The parameters that the caller passed.
+        tenant: The caller's tenant; it overrides the endpoint's, which overrides the context's.
         request_id: Our id of the call.
     """
     if endpoint.use_superuser or context.no_request:
@@ -88,21 +88,21 @@ def resolve(
 
 
 def as_backend(context: RequestContext) -> RequestContext:
-    """Return the context without its person: the call is then the backend user's own."""
+    """Return the context without its person, so that the call is made as the backend user."""
     return attrs.evolve(
         context, user="", operator="", access_token=NO_SECRET, bk_token=NO_SECRET, bk_ticket=NO_SECRET, logins={}
     )
 
 
 def fill_identity(params: dict[str, Any], call: CallFacts) -> dict[str, Any]:
-    """Fill in who acts: ``bk_username``, ``operator``, ``uin``, ``auth_info``, ``blueking_language``, ``appenv``.
+    """Fill in the user: ``bk_username``, ``operator``, ``uin``, ``auth_info``, ``blueking_language``, ``appenv``.
 
-    A user or operator among the parameters stays. The same fields are filled for a web request, for a background task
-    and for ``no_request``; ``auth_info`` only where the context has a login, and not into a query.
+    A user or operator among the parameters is kept. The same fields are filled for a web request, for a background
+    task and for ``no_request``. ``auth_info`` is filled only if the context has a login, and never into a query.
     """
     user = params.setdefault("bk_username", call.user)
     params.setdefault("operator", call.context.operator or user)
-    params["uin"] = user  # what older interfaces call the user
+    params["uin"] = user  # the name of the user in older interfaces
     params["appenv"] = call.environment
     params["blueking_language"] = call.language
     if call.method != "GET" and not params.get("auth_info") and (logins := _logins(call.context)):
@@ -111,18 +111,18 @@ def fill_identity(params: dict[str, Any], call: CallFacts) -> dict[str, Any]:
 
 
 def fill_app(params: dict[str, Any], call: CallFacts) -> dict[str, Any]:
-    """Fill in which application calls, by both names: ``app_code`` and ``bk_app_code``. Its secret stays a header."""
+    """Fill in the application under both names, ``app_code`` and ``bk_app_code``. Its secret stays a header."""
     params["app_code"] = params["bk_app_code"] = call.app_code
     return params
 
 
 def fill_identity_and_app(params: dict[str, Any], call: CallFacts) -> dict[str, Any]:
-    """Fill in both."""
+    """Fill in the user and the application."""
     return fill_app(fill_identity(params, call), call)
 
 
-def copied(value: Any, depth: int = 64) -> Any:  # noqa: ANN401 - JSON, or what a caller mistakes for it
-    """Return parameters that may be changed: new dicts and lists, the same values in them."""
+def copied(value: Any, depth: int = 64) -> Any:  # noqa: ANN401 - JSON, or a value that the caller mistook for it
+    """Return a copy that a hook may change: new dicts and lists with the same values."""
     if isinstance(value, dict) and depth:
         return {key: copied(each, depth - 1) for key, each in value.items()}
     if isinstance(value, list) and depth:
@@ -131,7 +131,7 @@ def copied(value: Any, depth: int = 64) -> Any:  # noqa: ANN401 - JSON, or what 
 
 
 def _logins(context: RequestContext) -> Mapping[str, Secret]:
-    """Return the person's logins by name; a hybrid cloud's uin goes without the letter in front."""
+    """Return the person's logins by name; the uin of a hybrid cloud is sent without its leading letter."""
     found = {"bk_token": context.bk_token, "bk_ticket": context.bk_ticket, **context.logins}
     if (uin := found.get("uin", NO_SECRET)) and uin.reveal().startswith("o"):
         found["uin"] = Secret(uin.reveal()[1:])

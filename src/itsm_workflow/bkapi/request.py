@@ -1,6 +1,6 @@
-"""From an endpoint, parameters and whoever asks to the one request that is sent.
+"""Build the HTTP request of a call from its endpoint, parameters and identity.
 
-Secrets are in clear here, in the bytes of a body. So what goes wrong leaves without the variables that it went through.
+The bytes of a body hold secrets in clear. So an exception leaves this module without the frames that it passed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OVERRIDES = ("X-HTTP-Method-Override", "X-Method-Override")
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What a caller wants of one call; each field as in `ApiClient.call`."""
+    """The options of one call; each field as in `ApiClient.call`."""
 
     context: RequestContext = BACKGROUND
     files: Mapping[str, File | IO[bytes]] | None = attrs.field(default=None, repr=False)
@@ -47,24 +47,24 @@ class Asked:
     tenant: str = ""
 
     def patience(self, endpoint: Endpoint[Any], settings: Settings) -> float:
-        """Return the seconds that the call may take where no budget is shorter."""
+        """Return the deadline of the call in seconds; a budget may shorten it."""
         return self.deadline or endpoint.deadline or settings.deadline
 
 
 def build_request(
     endpoint: Endpoint[Any], settings: Settings, params: Mapping[str, Any], call: CallFacts, asked: Asked
 ) -> HttpRequest:
-    """Return what is sent.
+    """Return the request to send.
 
     Args:
-        endpoint: What is called.
-        settings: Who we are.
-        params: As the endpoint's hook left them.
-        call: On whose behalf.
-        asked: What the caller wants of this call.
+        endpoint: The endpoint to call.
+        settings: The application, the gateway and the defaults.
+        params: The parameters, after the endpoint's hook.
+        call: The facts of the call.
+        asked: The options of the call.
 
     Raises:
-        ValueError: It cannot be written; what cannot is named, not quoted.
+        ValueError: A value cannot be encoded. The message names the value and does not quote it.
     """
     return without_frames(_build, endpoint, settings, params, call, asked)
 
@@ -85,7 +85,7 @@ def _build(
     query = {} if endpoint.no_query_params else {REQUEST_ID_KEY: call.request_id}
     params, files = take_files(endpoint.name, params, asked.files or {})
     if files and endpoint.method == "GET":
-        raise ValueError(f"{endpoint.name}: a GET has no body that files could travel in")
+        raise ValueError(f"{endpoint.name}: files cannot be sent with GET, which has no body")
     text = build_query(endpoint.name, {**params, **query} if endpoint.method == "GET" else query)
     body: bytes | None = None
     if files:

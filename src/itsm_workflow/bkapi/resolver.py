@@ -1,7 +1,7 @@
-"""Looking up names in bounded time and with a bounded number of threads.
+"""Name look-ups with a deadline and a limited number of threads.
 
-A look-up by the system cannot be interrupted, so each runs in a thread, which is left behind when its caller's time is
-over. Callers that ask for the same name share one look-up, and no more than a few run in a process.
+A look-up by the system cannot be interrupted, so each runs in a thread, which its caller abandons at the deadline.
+Callers that look up the same name share one look-up, and a process runs only a few at the same time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ THREADS = 4
 
 
 class ResolverHangs(socket.gaierror):
-    """The name resolver of this machine gives no answer. Its message is for people, and quotes only the host's name."""
+    """The name resolver of this machine does not answer. The message is for people and quotes only the host's name."""
 
     def __init__(self, words: str) -> None:
         super().__init__(socket.EAI_AGAIN, words)
@@ -34,19 +34,19 @@ class _LookUp:
     host: str
     port: int
     outcome: Addresses | OSError | None = None
-    is_left: bool = False  # a caller waited in vain for it: nobody waits for it again
+    is_abandoned: bool = False  # a caller reached its deadline: later callers do not wait for this look-up
 
 
 class Resolver:
-    """Looks up the addresses of names. Shared by threads, usable after a fork.
+    """Looks up the addresses of names. Thread-safe, and usable after a fork.
 
     Args:
-        threads: How many look-ups may run; those that hang count.
+        threads: The largest number of concurrent look-ups; look-ups that hang count.
     """
 
     def __init__(self, *, threads: int = THREADS) -> None:
         if type(threads) is not int or threads < 1:
-            raise ValueError(f"threads must be a whole number from 1 on, not {threads!r}")
+            raise ValueError(f"threads must be a whole number of at least 1, not {threads!r}")
         self._threads = threads
         self._start()
 
@@ -60,38 +60,38 @@ class Resolver:
 
         Args:
             host: The name.
-            port: The port that the addresses are to have.
-            patience: Returns for how many seconds the next wait may last, or raises TimeoutError.
+            port: The port of the addresses.
+            patience: Returns the number of seconds that the next wait may last, or raises TimeoutError.
 
         Raises:
-            ResolverHangs: No answer came in time; or all threads are taken by look-ups that hang.
+            ResolverHangs: The look-up did not end in time, or look-ups that hang occupy all threads.
             OSError: The name has no address.
         """
-        if self._process != os.getpid():  # a forked child has none of its parent's threads, but maybe a held lock
+        if self._process != os.getpid():  # a forked child has no thread of its parent, but may inherit a held lock
             self._start()
         with self._changed:
             look_up = self._share(host, port, patience)
             while look_up.outcome is None:
                 if not self._wait(patience):
-                    look_up.is_left = True
+                    look_up.is_abandoned = True
                     self._changed.notify_all()
                     raise ResolverHangs(f"the name resolver of this machine gave no answer for {host} in time")
-        if isinstance(look_up.outcome, OSError):  # raised in several threads, so each gets its own
+        if isinstance(look_up.outcome, OSError):  # raised in several threads, so each raises a copy
             raise type(look_up.outcome)(*look_up.outcome.args)
         return look_up.outcome
 
     def _share(self, host: str, port: int, patience: Callable[[], float]) -> _LookUp:
-        """Return the look-up of the name that is running, or start one as soon as there is a thread for it."""
+        """Return the running look-up of the name, or start one as soon as a thread is free."""
         while True:
             for each in self._running:
-                if (each.host, each.port) == (host, port) and not each.is_left:
+                if (each.host, each.port) == (host, port) and not each.is_abandoned:
                     return each
             if len(self._running) < self._threads:
                 return self._begin(_LookUp(host=host, port=port))
-            if all(each.is_left for each in self._running) or not self._wait(patience):
+            if all(each.is_abandoned for each in self._running) or not self._wait(patience):
                 raise ResolverHangs(
-                    f"the name resolver of this machine does not answer: {len(self._running)} look-ups hang, so none "
-                    f"was begun for {host}"
+                    f"the name resolver of this machine does not answer: {len(self._running)} look-ups hang, so "
+                    f"the look-up of {host} was not started"
                 )
 
     def _wait(self, patience: Callable[[], float]) -> bool:
@@ -104,7 +104,7 @@ class Resolver:
         thread = threading.Thread(target=self._run, args=(look_up,), name="itsm-workflow-lookup", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # the process has too many, or is about to end
+        except RuntimeError as error:  # the process has too many threads, or is about to end
             raise ResolverHangs(f"no thread could be started to look up {look_up.host}: {error}") from None
         self._running.append(look_up)
         return look_up
@@ -115,7 +115,7 @@ class Resolver:
             outcome = tuple(socket.getaddrinfo(look_up.host, look_up.port, 0, socket.SOCK_STREAM))
         except OSError as error:
             outcome = error.with_traceback(None)
-        except UnicodeError:  # a label that is empty or too long
+        except UnicodeError:  # a label is empty or too long
             outcome = socket.gaierror(f"{look_up.host} is not a host name")
         finally:
             with self._changed:
@@ -125,4 +125,4 @@ class Resolver:
 
 
 RESOLVER = Resolver()
-"""The resolver of this process: threads belong to a process, not to a client."""
+"""The resolver of this process, shared by all clients, so that the limit of threads holds for the process."""

@@ -1,4 +1,4 @@
-"""What a call brings back, for callers who want more than the data."""
+"""The results of a call, for callers that need more than the data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Reply(Generic[T]):
-    """The gateway did it.
+    """The result of a successful call.
 
     Attributes:
-        data: What it returned, typed.
+        data: The typed data.
         request_id: Our id of the call.
     """
 
@@ -27,16 +27,16 @@ class Reply(Generic[T]):
 
 @attrs.frozen(kw_only=True)
 class DataResponse(Generic[T]):
-    """A whole answer, or why there is none.
+    """A whole answer, or the error of a call without a usable answer.
 
     Attributes:
-        is_success: The gateway did it, and the data are as agreed.
-        code: The envelope's code, a number or a word; without an envelope, the error's own code.
-        message: What the gateway said, cleaned and cut; without an envelope, the error's own words.
-        data: What it returned, typed; None unless it is a success.
-        errors: The envelope's ``errors``, as they came.
+        is_success: Whether the call succeeded and the data match the endpoint's type.
+        code: The envelope's code, a number or a text; without an envelope, the error's own code.
+        message: The gateway's message, cleaned and cut; without an envelope, the error's own message.
+        data: The typed data; None unless the call succeeded.
+        errors: The envelope's ``errors``, unchanged.
         request_id: Our id of the call.
-        error: What would have been raised; None for a success.
+        error: The exception that `ApiClient.call` would raise; None for a success.
     """
 
     is_success: bool

@@ -1,4 +1,4 @@
-"""When a call may be tried again, and how long to wait before. Only for endpoints that are marked idempotent."""
+"""Retries of calls to idempotent endpoints, with exponential back-off and jitter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import tenacity
 
+from itsm_workflow.bkapi.body import MAYBE_DONE
 from itsm_workflow.errors import (
     DefinitionError,
     GatewayError,
@@ -35,18 +36,18 @@ _waiting = contextvars.ContextVar("itsm_workflow_gateway_waiting", default=True)
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how patiently. The call's deadline bounds all attempts and waits together.
+    """The number of attempts and the waits between them. The call's deadline limits all attempts and waits together.
 
     Attributes:
-        attempts: How many times a call is sent at most.
-        first_wait: Seconds that the first wait lasts at most; each later one up to twice the one before.
-        longest_wait: Seconds that no wait exceeds. Each is drawn evenly between the shortest and its bound.
-        shortest_wait: Seconds that each wait lasts at least.
-        longest_retry_after: Seconds of ``Retry-After`` that are obeyed; a server that asks for more is not tried again.
-        statuses: HTTP statuses after which a call is tried again.
-        exceptions: The errors after which a call is tried again, and no others.
-        results: Functions of a whole answer that return True if the call shall be tried again.
-        wait: False to try again at once.
+        attempts: The largest number of attempts; 1 means no retry.
+        first_wait: The upper bound of the first wait in seconds; it doubles with each further wait.
+        longest_wait: The upper bound of every wait in seconds. Each wait is drawn uniformly up to its bound.
+        shortest_wait: The lower bound of every wait in seconds.
+        longest_retry_after: The longest ``Retry-After`` in seconds that is obeyed; a longer one ends the retries.
+        statuses: HTTP statuses after which a call is retried.
+        exceptions: The only errors after which a call is retried.
+        results: Functions of a whole answer that return True to retry the call.
+        wait: Whether to wait between attempts; False retries immediately.
     """
 
     attempts: int = 3
@@ -60,10 +61,10 @@ class RetryPolicy:
     wait: bool = True
 
     def __attrs_post_init__(self) -> None:
-        """Check every field; all problems are told at once.
+        """Check every field and report all problems in one error.
 
         Raises:
-            DefinitionError: A field cannot be.
+            DefinitionError: A field is invalid.
         """
         found = [f"{name} {rule}" for name, rule in _problems(self)]
         if found:
@@ -71,14 +72,14 @@ class RetryPolicy:
 
     @property
     def looks_inside(self) -> bool:
-        """Whether an answer must be read to tell if the call is tried again."""
+        """Whether the content of an answer decides if the call is retried."""
         read = (GatewayRefused, GatewayProtocolError)
         return bool(self.results) or any(issubclass(each, kind) for each in read for kind in self.exceptions)
 
 
-def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyped callers may have given anything
+def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyped callers may pass any value
     if type(policy.attempts) is not int or policy.attempts < 1:
-        yield "attempts", "must be a whole number from 1 on; 1 is no retry"
+        yield "attempts", "must be a whole number of at least 1; 1 means no retry"
     for name in ("first_wait", "longest_wait", "shortest_wait", "longest_retry_after"):
         seconds = getattr(policy, name)
         if not _is_wait(seconds):
@@ -91,9 +92,9 @@ def _problems(policy: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - untyp
     if not (
         isinstance(kinds, tuple) and all(isinstance(kind, type) and issubclass(kind, GatewayError) for kind in kinds)
     ):
-        yield "exceptions", "must be a tuple of GatewayError classes: a call raises nothing else that may pass"
+        yield "exceptions", "must be a tuple of GatewayError classes: only these can be temporary"
     if not isinstance(policy.results, tuple) or not all(map(callable, policy.results)):
-        yield "results", "must be a tuple of functions of a DataResponse that return True to try again"
+        yield "results", "must be a tuple of functions of a DataResponse that return True to retry"
 
 
 def _is_wait(seconds: Any) -> bool:  # noqa: ANN401 - the same
@@ -105,7 +106,7 @@ NO_RETRY = RetryPolicy(attempts=1)
 
 @contextlib.contextmanager
 def without_waiting() -> Iterator[None]:
-    """Try again at once inside this block, in this thread or task; for tests of what surrounds the gateway."""
+    """Retry without waiting inside this block, in this thread or task; for tests of code that calls a gateway."""
     token = _waiting.set(False)
     try:
         yield
@@ -115,13 +116,13 @@ def without_waiting() -> Iterator[None]:
 
 @attrs.frozen(kw_only=True)
 class Pace:
-    """What retrying asks of time and chance.
+    """The clocks, the sleep function and the random numbers of retries.
 
     Attributes:
-        monotonic: Seconds that never go back.
-        now: The wall-clock time, aware; a ``Retry-After`` may be a date.
-        sleep: Waits for that many seconds.
-        draw: Returns a number between 0 and its argument.
+        monotonic: Source of monotonic seconds.
+        now: Source of the current time, with a zone; a ``Retry-After`` may be a date.
+        sleep: Sleeps for a number of seconds.
+        draw: Returns a random number between 0 and its argument.
     """
 
     monotonic: Callable[[], float]
@@ -139,21 +140,21 @@ def send_patiently(
     why: Callable[[HttpResponse], str] = lambda _: "",
     call: str = "",
 ) -> HttpResponse:
-    """Send, and send again while that makes sense.
+    """Send a request, and retry it as the policy allows.
 
     Args:
-        send: Sends once; is given the seconds that are left.
-        policy: How often and how patiently.
-        seconds: How long all of it may take.
-        pace: Time and chance.
-        why: Returns for which of the policy's reasons besides its statuses an answer is not the last; empty: it is.
-        call: What the log calls it.
+        send: Sends the request once; called with the seconds that are left.
+        policy: The number of attempts and the waits between them.
+        seconds: The deadline of all attempts and waits together.
+        pace: The clocks, the sleep function and the random numbers.
+        why: Returns the reason to retry an answer whose status is not a reason; empty if there is no reason.
+        call: The name of the call in the log.
 
     Returns:
         The last answer, whatever its status.
 
     Raises:
-        GatewayError: The last attempt's.
+        GatewayError: The error of the last attempt.
     """
     if policy.attempts == 1:
         return send(seconds)
@@ -163,25 +164,25 @@ def send_patiently(
         wait=schedule.wait,
         sleep=schedule.sleep,
         retry=schedule.again,
-        before_sleep=schedule.tell,
+        before_sleep=schedule.log_retry,
         retry_error_callback=_last,
     )
     try:
         return retrying(lambda: send(schedule.left))
-    except (tenacity.RetryError, tenacity.TryAgain):  # it has no cause to; and nobody outside knows it
-        problem = "no attempt was brought to its end; it may have been done"
+    except (tenacity.RetryError, tenacity.TryAgain):  # not expected, and unknown to this library's callers
+        problem = f"no attempt was completed{MAYBE_DONE}"
     raise GatewayTimeout(problem, endpoint=call)
 
 
 def _last(state: tenacity.RetryCallState) -> HttpResponse:
-    if state.outcome is None:  # tenacity asks after an attempt only
+    if state.outcome is None:  # tenacity calls this only after an attempt
         raise tenacity.TryAgain
     answer: HttpResponse = state.outcome.result()
     return answer
 
 
 class _Schedule:
-    """One call's attempts. Newer tenacity asks for the wait before it asks whether to stop: both see the same draw."""
+    """The attempts of one call. Newer versions of tenacity call ``wait`` before ``stop``, so both use the same draw."""
 
     def __init__(
         self, policy: RetryPolicy, seconds: float, pace: Pace, why: Callable[[HttpResponse], str], call: str
@@ -210,9 +211,9 @@ class _Schedule:
         answer: HttpResponse = outcome.result()
         return f"HTTP {answer.status}" if answer.status in self._policy.statuses else self._why(answer)
 
-    def tell(self, state: tenacity.RetryCallState) -> None:
+    def log_retry(self, state: tenacity.RetryCallState) -> None:
         logger.info(
-            "%s: attempt %d of %d ended in %s, the next one follows in %.3f s",
+            "%s: attempt %d of %d ended in %s, the next attempt follows in %.3f s",
             self._call,
             state.attempt_number,
             self._policy.attempts,
@@ -224,7 +225,7 @@ class _Schedule:
     def stop(self, state: tenacity.RetryCallState) -> bool:
         if state.attempt_number >= self._policy.attempts:
             return True
-        # No attempt is waited for that could not end in time.
+        # Do not wait for an attempt that would begin after the deadline.
         return self._pace.monotonic() + self.wait(state) >= self._ends_at
 
     def wait(self, state: tenacity.RetryCallState) -> float:
@@ -244,7 +245,7 @@ class _Schedule:
             self._pace.sleep(seconds)
 
     def _retry_after(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds that the server asked for; infinity if they are more than is obeyed."""
+        """Return the seconds of ``Retry-After``; infinity if they exceed the policy's limit."""
         if state.outcome is None or state.outcome.failed:
             return 0.0
         text = state.outcome.result().headers.get("retry-after", "").strip()
@@ -253,6 +254,6 @@ class _Schedule:
         else:
             try:
                 seconds = (email.utils.parsedate_to_datetime(text) - self._pace.now()).total_seconds()
-            except (ValueError, TypeError):  # no date, or one without a zone
+            except (ValueError, TypeError):  # not a date, or a date without a zone
                 return 0.0
         return math.inf if seconds > self._policy.longest_retry_after else max(seconds, 0.0)

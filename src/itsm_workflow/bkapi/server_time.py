@@ -1,4 +1,4 @@
-"""The gateway's own clock, as its answers show it: a witness for waits that a wall clock alone must not decide."""
+"""The gateway's clock, read from its answers: a second source for waits that must not depend on our clock alone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class ServerTime:
-    """Keeps the last ``Date`` of a gateway. Shared by threads.
+    """The last ``Date`` of a gateway. Thread-safe.
 
     Args:
-        elapsed: Seconds that never go back.
+        elapsed: Source of monotonic seconds.
     """
 
     def __init__(self, *, elapsed: Callable[[], float]) -> None:
@@ -22,7 +22,7 @@ class ServerTime:
         self._seen: tuple[dt.datetime, float] | None = None
 
     def note(self, headers: Mapping[str, str]) -> None:
-        """Take the time from an answer's headers, by lower-case name; one that cannot be read changes nothing."""
+        """Record the time in an answer's headers, which have lower-case names; ignore a date that cannot be parsed."""
         try:
             moment = email.utils.parsedate_to_datetime(headers.get("date", ""))
             seen = moment.astimezone(dt.UTC) if moment.tzinfo is not None else None
@@ -32,7 +32,7 @@ class ServerTime:
             self._seen = seen, self._elapsed()
 
     def now(self) -> dt.datetime | None:
-        """Return the gateway's time, to the second: its last ``Date`` and what has elapsed since. None: not known."""
+        """Return the gateway's time, to the second: its last ``Date`` plus the elapsed time, or None if unknown."""
         if self._seen is None:
             return None
         moment, at = self._seen

@@ -1,10 +1,9 @@
-"""One HTTP exchange: the only module that knows requests and urllib3.
+"""One HTTP exchange: the only module that uses requests and urllib3.
 
-What it promises, against any server: the exchange ends at its deadline, and sooner where what surrounds a body has no
-end; at most 1 MiB is held, or what the request allows; no redirect is followed, no cookie kept, no proxy, netrc or
-certificate taken from the environment; certificates are checked, the gateway's also behind a proxy that the settings
-name. A call that failed says whether a byte of it may have left. No object of the libraries below leaves here, since
-theirs hold our headers.
+For any server, an exchange ends at its deadline, and earlier if headers or trailers do not end. At most 1 MiB of a body
+is read, or the limit of the request. Redirects are not followed, cookies are not kept, and the environment sets no
+proxy, netrc file or certificate. Certificates are checked, including the gateway's behind a proxy. An error shows
+whether a byte of the request may have been sent. Library objects hold our headers and never leave this module.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from itsm_workflow.bkapi.body import BROKE, CHUNK, Failure, read_body
+from itsm_workflow.bkapi.body import BROKE, CHUNK, MAYBE_DONE, Failure, read_body
 from itsm_workflow.bkapi.deadline import DeadlineReader, EndlessAnswerError, Exchange, causes, open_socket, reason
 from itsm_workflow.bkapi.tunnel import tunnelling
 from itsm_workflow.errors import GatewayProtocolError, GatewayTimeout, GatewayUnavailable
@@ -40,16 +39,16 @@ if TYPE_CHECKING:
 
 NO_PROXY = SecretURL("")
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer's body that are held, packed or unpacked, where nothing else is set."""
-_AROUND = 1 << 20
-"""Bytes of provisional answers, headers, chunk sizes and trailers, besides as many again as a body may have."""
+"""The default limit of an answer's body in bytes, compressed or decompressed."""
+_OVERHEAD = 1 << 20
+"""Bytes allowed for provisional answers, headers, chunk sizes and trailers, in addition to twice the body limit."""
 _LINES = 256
-"""Lines in a row, without data between them."""
+"""The largest number of consecutive lines without data between them."""
 _POOL_SIZE = 10
-_FOREIGN = (
+_LIBRARY_ERRORS = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError),
-    *(requests.cookies.CookieConflictError, Warning),  # a warning is raised where a process was told to
-    getattr(urllib3.util.wait, "NoWayToWaitForSocketError", OSError),  # urllib3 1.26 alone has it
+    *(requests.cookies.CookieConflictError, Warning),  # a process may turn warnings into errors
+    getattr(urllib3.util.wait, "NoWayToWaitForSocketError", OSError),  # only in urllib3 1.26
 )
 _MALFORMED = (http.client.HTTPException, urllib3.exceptions.InvalidHeader, ValueError)
 _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.exceptions.IncompleteRead)
@@ -57,23 +56,23 @@ _CUT_OFF = (http.client.IncompleteRead, http.client.RemoteDisconnected, urllib3.
 
 @attrs.frozen(kw_only=True)
 class HttpRequest:
-    """One request, as it is sent.
+    """A request to send.
 
     Attributes:
         endpoint: The endpoint's name, for errors.
         request_id: Our id of the call, for errors.
-        headers: A `Secret` is revealed only into the socket.
+        headers: The headers; a `Secret` is revealed only when it is sent.
         connect_timeout: Seconds to wait for one connection.
         read_timeout: Seconds to wait for one read or write.
-        deadline: Seconds that all of it may take.
-        fresh: Use a connection of its own, closed afterwards: a pooled one may be dead without our knowing.
-        max_bytes: Bytes of the answer's body that are held, packed or unpacked; None: the transport's limit.
+        deadline: Seconds that the whole exchange may take.
+        fresh: Whether to use a new connection and close it afterwards, because a pooled connection may be dead.
+        max_bytes: The largest body of the answer in bytes, decompressed or not; None means the transport's limit.
     """
 
     endpoint: str
     request_id: str
     method: str
-    url: str = attrs.field(repr=False)  # that of a callback may hold its credential
+    url: str = attrs.field(repr=False)  # a callback's address may hold its credential
     headers: Mapping[str, str | Secret] = attrs.field(repr=False)
     body: bytes | None = attrs.field(repr=False)
     connect_timeout: float
@@ -85,12 +84,12 @@ class HttpRequest:
 
 @attrs.frozen(kw_only=True)
 class HttpResponse:
-    """What came back, whatever the status.
+    """A complete answer, of any status.
 
     Attributes:
-        headers: By lower-case name, without cookies.
-        body: Unpacked.
-        elapsed: Seconds.
+        headers: The headers by lower-case name, without cookies.
+        body: The decompressed body.
+        elapsed: The duration of the exchange in seconds.
     """
 
     status: int
@@ -99,11 +98,11 @@ class HttpResponse:
     elapsed: float
 
 
-_current = threading.local()  # .exchange: what this thread is at, for connections that the libraries make and keep
+_current = threading.local()  # .exchange: the thread's current exchange, for the libraries' connections
 
 
 class _Reader(io.BufferedReader):
-    """Reads an answer; the standard library bounds its headers, and neither provisional answers nor trailers."""
+    """Limits the lines of an answer; the standard library limits headers, but not provisional answers or trailers."""
 
     _lines = 0
 
@@ -119,9 +118,9 @@ class _Reader(io.BufferedReader):
 
 
 class _Response(http.client.HTTPResponse):
-    """Reads its status line, headers and body within the exchange's deadline."""
+    """A response whose status line, headers and body are read before the exchange's deadline."""
 
-    fp: Any = None  # the base class closes itself when it is collected, also if it was only half made
+    fp: Any = None  # the base class closes it on collection, even if __init__ failed
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -130,12 +129,12 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        if self.headers.defects or self.headers.get_payload():  # urllib3 would write the unreadable part into its log
+        if self.headers.defects or self.headers.get_payload():  # urllib3 would log the unreadable part
             raise http.client.HTTPException("the headers cannot be read")
 
 
 class _PlainConnection(HTTPConnection):
-    """Notes when the first byte of a request is handed over, and why there is no connection."""
+    """A connection that records when the first byte of a request is sent, and why connecting failed."""
 
     response_class = _Response
 
@@ -159,13 +158,13 @@ class _PlainConnection(HTTPConnection):
             self.connect()
         exchange.sent = exchange.sent or not exchange.tunnelling
         whole = memoryview(data)
-        for start in range(0, len(whole), CHUNK):  # TLS starts a time-out anew for each write
+        for start in range(0, len(whole), CHUNK):  # TLS restarts the time-out for each write
             self.sock.settimeout(exchange.patience(exchange.read_timeout))
             super().send(whole[start : start + CHUNK])
 
 
 class _TLSConnection(_PlainConnection, HTTPSConnection):
-    """The same over TLS; the handshake is part of connecting."""
+    """The same over TLS; the handshake is part of ``connect``."""
 
 
 class _TLSContext(ssl.SSLContext):
@@ -178,16 +177,16 @@ class _TLSContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
-        """Name the host always: urllib3 1.26 leaves an address out, and then OpenSSL would have nothing to check."""
+        """Always pass the host name: urllib3 1.26 omits an IP address, and OpenSSL would then check no name."""
         name = server_hostname or _current.exchange.host
         return super().wrap_socket(
             sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname=name, session=session
         )
 
-    def wrap_bio(  # type: ignore[override] # urllib3 names what comes after the first two
+    def wrap_bio(  # type: ignore[override] # urllib3 passes further arguments by name
         self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_hostname: str | None = None, **kwargs: Any
     ) -> ssl.SSLObject:
-        """Do the same for TLS within the TLS of a proxy: there, OpenSSL would check no name at all."""
+        """Do the same for TLS inside the TLS of a proxy, where OpenSSL would otherwise check no name."""
         name = server_hostname or _current.exchange.host
         return super().wrap_bio(incoming, outgoing, server_hostname=name, **kwargs)
 
@@ -227,12 +226,12 @@ class _Session(requests.Session):
             self.mount(scheme, _Adapter(tls, size))
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the base class's name
-        """Return None always: to prepare the next request, the library would read a redirect's whole body."""
+        """Return None: to prepare the next request, the library would read the whole body of a redirect."""
         return
 
 
 class _Pool:
-    """The connections of one process: after a fork, the parent's must not be touched."""
+    """The connections of one process; after a fork, the child must not use those of its parent."""
 
     def __init__(self, tls: ssl.SSLContext, size: int) -> None:
         self.process = os.getpid()
@@ -241,18 +240,18 @@ class _Pool:
 
 
 class Transport:
-    """Sends requests; shared by threads, usable after a fork.
+    """Sends requests. Thread-safe, and usable after a fork.
 
     Args:
-        ca_bundle: A file or folder of certificates to trust; empty: those that requests ships.
-        pool_size: How many connections are kept, and how many exchanges may use them at once.
-        body_limit: Bytes of an answer's body that are held, packed or unpacked, where the request itself sets no limit;
-            a longer answer is an error.
-        monotonic: Seconds that never go back.
-        proxy: The proxy that everything goes through; empty: none.
+        ca_bundle: A file or folder of trusted certificates; empty means the certificates that requests ships.
+        pool_size: The number of pooled connections and of concurrent exchanges that may use them.
+        body_limit: The largest body of an answer in bytes, compressed or decompressed, unless the request sets its own
+            limit. A longer answer raises an error.
+        monotonic: Source of monotonic seconds.
+        proxy: The proxy for every request; empty means no proxy.
 
     Attributes:
-        pool_size: As given.
+        pool_size: The number of pooled connections.
     """
 
     def __init__(
@@ -275,20 +274,20 @@ class Transport:
         self._pool = _Pool(self._tls, pool_size)
 
     def close(self) -> None:
-        """Close the kept connections; a later call opens new ones."""
+        """Close the pooled connections; a later call opens new ones."""
         if self._pool.process == os.getpid():
             self._pool.session.close()
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request and return the answer, of whatever status.
+        """Send a request and return the answer, of any status.
 
         Raises:
-            GatewayUnavailable: Proven: nothing of the request was sent.
-            GatewayTimeout: No complete answer came. The request may have been carried out.
-            GatewayAnswerTooLarge: What came is larger than is held. The request may have been carried out.
-            GatewayProtocolError: What came is not HTTP. The request may have been carried out.
+            GatewayUnavailable: Nothing of the request was sent; this is certain.
+            GatewayTimeout: No complete answer arrived. The request may have been carried out.
+            GatewayAnswerTooLarge: The answer exceeds the size limit. The request may have been carried out.
+            GatewayProtocolError: The answer is not HTTP. The request may have been carried out.
         """
-        # An interrupt, a task's time limit: it comes through frames that hold the headers in clear.
+        # An interrupt or a task's time limit passes through frames that hold the headers in clear.
         outcome = without_frames(self._exchange, request)
         if isinstance(outcome, HttpResponse):
             return outcome
@@ -297,13 +296,13 @@ class Transport:
         )
 
     def _exchange(self, request: HttpRequest) -> HttpResponse | Failure:
-        """Do it; what goes wrong is a value, so that no traceback passes through here."""
+        """Send the request; return a failure as a value, so that no traceback holds this frame."""
         exchange = Exchange(
             connect_timeout=request.connect_timeout,
             read_timeout=request.read_timeout,
             deadline=request.deadline,
             monotonic=self._monotonic,
-            most=2 * (request.max_bytes or self._body_limit) + _AROUND,
+            most=2 * (request.max_bytes or self._body_limit) + _OVERHEAD,
         )
         _current.exchange = exchange
         try:
@@ -312,7 +311,7 @@ class Transport:
                     return Failure(GatewayUnavailable, f"no connection was free within {exchange.deadline:g} s")
                 with contextlib.closing(self._send(session, request)) as response:
                     return _read(response, exchange, request.max_bytes or self._body_limit)
-        except _FOREIGN as error:
+        except _LIBRARY_ERRORS as error:
             return _failure(error, exchange)
         finally:
             del _current.exchange
@@ -325,7 +324,7 @@ class Transport:
         if request.body is not None:
             headers["Content-Length"] = str(len(request.body))
         address, mark, query = request.url.partition("?")
-        # By hand: the library would look for cookies, hooks and passwords, and read the address anew each time.
+        # Prepared by hand: the library would look for cookies, hooks and passwords, and parse the address each time.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, _address(address) + mark + query, request.body
         prepared.headers = requests.structures.CaseInsensitiveDict(headers)
@@ -358,16 +357,16 @@ class Transport:
 
 @functools.lru_cache(maxsize=256)
 def _address(url: str) -> str:
-    """Return an address as it goes over the wire: a host's name in ASCII, the path quoted."""
+    """Return the address as it is sent: the host name in ASCII, the path quoted."""
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)
     return prepared.url or url
 
 
 def tls_context(trusted: str = "") -> ssl.SSLContext:
-    """Return how TLS is spoken: certificates are checked, against this file or folder, or those that requests ships."""
+    """Return a TLS context that checks certificates against a file or folder; the default is that of requests."""
     trusted = trusted or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    # Not create_default_context: that one writes the session keys to a file if the environment says so.
+    # Not create_default_context, which writes the session keys to a file if the environment names one.
     context = _TLSContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if Path(trusted).is_dir():
@@ -382,11 +381,11 @@ def _failure(error: BaseException, exchange: Exchange) -> Failure:
         return Failure(GatewayUnavailable, f"nothing was sent: {exchange.problem or reason(error)}")
     chain = list(causes(error))
     if exchange.over or any(isinstance(cause, TimeoutError) for cause in chain):
-        return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s; it may have been done")
+        return Failure(GatewayTimeout, f"no complete answer within {exchange.elapsed:.1f} s{MAYBE_DONE}")
     malformed = next((cause for cause in chain if isinstance(cause, _MALFORMED)), None)
     if malformed is None or any(isinstance(cause, _CUT_OFF) for cause in chain):
-        return Failure(GatewayTimeout, f"{BROKE}; it may have been done")
-    return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}); it may have been done")
+        return Failure(GatewayTimeout, f"{BROKE}{MAYBE_DONE}")
+    return Failure(GatewayProtocolError, f"the answer is not HTTP ({type(malformed).__name__}){MAYBE_DONE}")
 
 
 def _read(response: requests.Response, exchange: Exchange, limit: int) -> HttpResponse | Failure:

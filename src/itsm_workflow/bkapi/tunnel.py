@@ -1,6 +1,6 @@
-"""The tunnel that a proxy opens to the gateway, before any byte of a request is sent.
+"""The tunnel that a proxy opens to the gateway before any byte of a request is sent.
 
-What the proxy says to that is no answer of the gateway: if it refuses, the request was certainly not sent.
+The proxy's reply is not an answer of the gateway: if the proxy refuses the tunnel, the request was not sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.deadline import Exchange
 
 _REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
-_WANTS_ACCOUNT = "407"
+_AUTHENTICATION_REQUIRED = "407"
 NO_TUNNEL = "the proxy did not open a tunnel to the gateway"
 
 
@@ -23,25 +23,25 @@ class TunnelRefused(OSError):
     """The proxy did not open the tunnel.
 
     Attributes:
-        words: That, with the proxy's HTTP status, in words that quote nothing it said.
+        words: The message, with the proxy's HTTP status and without any other text of the proxy.
     """
 
     def __init__(self, status: str) -> None:
-        hint = ": it wants another user or password" if status == _WANTS_ACCOUNT else ""
+        hint = ": the proxy requires another user or password" if status == _AUTHENTICATION_REQUIRED else ""
         self.words = f"{NO_TUNNEL}, HTTP {status}{hint}"
         super().__init__(self.words)
 
 
 @contextlib.contextmanager
 def tunnelling(exchange: Exchange, host: str) -> Iterator[None]:
-    """Ask the proxy for a tunnel within this block.
+    """Mark the exchange as opening a tunnel inside this block.
 
     Args:
-        exchange: Learns that nothing of its own request is sent meanwhile, and to which host the tunnel leads.
+        exchange: The exchange; bytes sent in the block do not count as its request, and its host is set afterwards.
         host: The gateway's host, whose certificate is checked inside the tunnel.
 
     Raises:
-        TunnelRefused: The proxy refused.
+        TunnelRefused: The proxy refused the tunnel.
     """
     exchange.tunnelling = True
     try:

@@ -1,4 +1,4 @@
-"""Files that travel with a call, as the parts of a form."""
+"""Files that are sent with a call, as parts of a form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 MAX_UPLOAD = 32 << 20
-"""Bytes of all files of one call together."""
+"""The largest total size of the files of one call, in bytes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -24,9 +24,9 @@ class File:
     """A file of a form.
 
     Attributes:
-        name: Its file name.
-        content: Its bytes.
-        content_type: Its media type.
+        name: The file name.
+        content: The bytes.
+        content_type: The media type.
     """
 
     name: str
@@ -37,10 +37,10 @@ class File:
 def take_files(
     endpoint: str, params: Mapping[str, Any], files: Mapping[str, File | IO[bytes]]
 ) -> tuple[dict[str, Any], dict[str, File]]:
-    """Return the parameters without the open files among them, and all files, read; a file can be read only once.
+    """Read the open files, each once, and return the parameters without files and all files.
 
     Raises:
-        ValueError: A file is open for text, or too large.
+        ValueError: A file is not a `File` and not open for reading bytes.
     """
     found = {**{key: value for key, value in params.items() if _is_open(value)}, **files}
     taken = {key: _taken(endpoint, key, value) for key, value in found.items()}
@@ -58,20 +58,20 @@ def _taken(endpoint: str, key: str, file: File | IO[bytes]) -> File:
         raise ValueError(f"{endpoint}: the file {key!r} is neither a File nor open for reading")
     content = cast("object", file.read(MAX_UPLOAD + 1))
     if not isinstance(content, bytes):
-        raise ValueError(f"{endpoint}: the file {key!r} is open for text, open it in mode 'rb'")  # noqa: TRY004 - one kind of error for all bad input
+        raise ValueError(f"{endpoint}: the file {key!r} is open in text mode: open it in mode 'rb'")  # noqa: TRY004 - one kind of error for all bad input
     name = getattr(file, "name", "")
     return File(name=(PurePath(name).name if isinstance(name, str) else "") or key, content=content)
 
 
 def encode_form(endpoint: str, params: Mapping[str, Any], files: Mapping[str, File]) -> tuple[bytes, str]:
-    """Return a multipart body and its content type; a parameter that is no text is written as JSON.
+    """Return a multipart body and its content type; a parameter that is not a text is written as JSON.
 
     Raises:
-        ValueError: A name or a value cannot be written, or the files are too large.
+        ValueError: A name or a value cannot be encoded, or the files are too large.
     """
     size = sum(len(file.content) for file in files.values())
     if size > MAX_UPLOAD:
-        raise ValueError(f"{endpoint}: the files have {size} bytes, more than the {MAX_UPLOAD} that are sent at once")
+        raise ValueError(f"{endpoint}: the files have {size} bytes, more than the limit of {MAX_UPLOAD} bytes")
     boundary = secrets.token_hex(16)
     attached = [
         (
@@ -81,7 +81,7 @@ def encode_form(endpoint: str, params: Mapping[str, Any], files: Mapping[str, Fi
         for key, file in files.items()
     ]
     names = {key: _quoted(key) for key, value in params.items() if value is not None}
-    # Last: they hold secrets in clear, and a traceback of what fails may be shown with its variables.
+    # Built last: they hold secrets in clear, and an earlier exception may be shown with its local variables.
     fields = [(f"Content-Disposition: form-data; name={name}", _field(params[key])) for key, name in names.items()]
     return _joined([*fields, *attached], boundary), f"multipart/form-data; boundary={boundary}"
 
@@ -102,7 +102,7 @@ def _field(value: object) -> bytes:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as browsers write it: the three characters that could end it are escaped."""
+    """Return a quoted name, with the three characters that could end it escaped as browsers do."""
     if not name:
         raise ValueError("a part of a form must have a name")
     return '"' + sound("a form", "a name", name).replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A") + '"'
@@ -110,5 +110,5 @@ def _quoted(name: str) -> str:
 
 def _type_of(file: File) -> str:
     if not (file.content_type.isascii() and file.content_type.isprintable()):
-        raise ValueError(f"the media type {file.content_type!a} cannot stand in a header")
+        raise ValueError(f"the media type {file.content_type!a} cannot be sent in a header")
     return f"Content-Type: {file.content_type}"

@@ -10,6 +10,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from itsm_workflow.bkapi.body import MAYBE_DONE
 from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.callbacks.parse import digest_of
 from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
@@ -99,7 +100,7 @@ def _probe(
         answer = transport.send(request)
     except GatewayError as error:
         slow = isinstance(error, GatewayTimeout)
-        words = str(error).removeprefix("callback: ").removesuffix("; it may have been done")
+        words = str(error).removeprefix("callback: ").removesuffix(MAYBE_DONE)
         return Undelivered(
             seen=words,
             advice="let the route answer at once, and look at what is between, and at its time limits"

@@ -120,7 +120,7 @@ def test_a_proxy_that_refuses_the_account_proves_that_nothing_was_sent(
         outcome = made.create(create_request())
 
         assert isinstance(outcome, NotSent)
-        assert "the proxy did not open a tunnel to the gateway, HTTP 407: it wants another user or password" in (
+        assert "did not open a tunnel to the gateway, HTTP 407: the proxy requires another user or password" in (
             outcome.problem
         )
         assert server.connections == 0

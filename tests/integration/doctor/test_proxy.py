@@ -56,7 +56,7 @@ def test_a_proxy_that_refuses_is_told_by_its_status(authority: trustme.CA, bundl
         found = of_gateway(settings(server.url, **more))
 
     assert found["gateway.answer"].level == Level.PROBLEM
-    assert "HTTP 407: it wants another user or password" in found["gateway.answer"].seen
+    assert "HTTP 407: the proxy requires another user or password" in found["gateway.answer"].seen
     assert found["gateway.answer"].advice == PROXY
 
 

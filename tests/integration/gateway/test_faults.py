@@ -209,7 +209,9 @@ class TestAnswered:
 
         assert caught.value.remote_code == 3900022
         assert vars(caught.value)["remote_message"] == "没有找到 对应的单据"
-        assert str(caught.value).startswith("get_services: the gateway refused: 没有找到 对应的单据 (code 3900022, ")
+        assert str(caught.value).startswith(
+            "get_services: the gateway refused the call: 没有找到 对应的单据 (code 3900022, "
+        )
 
 
 class TestRepeating:

@@ -246,12 +246,12 @@ class TestBatch:
     @pytest.mark.parametrize("sizes", [{"chunk_size": 0}, {"concurrency": -1}, {"chunk_size": 1.5}])
     def test_sizes_that_make_no_sense(self, sizes: dict[str, Any]) -> None:
         """Before anything is sent."""
-        with pytest.raises(ValueError, match="must be a whole number from 1 on"):
+        with pytest.raises(ValueError, match="must be a whole number of at least 1"):
             client().batch_request(endpoint(), "sns", [1], get_data=ROWS, **sizes)
 
     def test_the_items_cannot_be_given_twice(self) -> None:
         """One of them would be lost."""
-        with pytest.raises(ValueError, match="search: 'sns' takes the items"):
+        with pytest.raises(ValueError, match="search: 'sns' receives the items of each call"):
             client().batch_request(endpoint(), "sns", [1], get_data=ROWS, params={"sns": [2]})
 
 
@@ -324,11 +324,11 @@ class TestBulk:
     @pytest.mark.parametrize(
         ("data", "words"),
         [
-            ({"count": -1, "info": []}, "the count of rows is no whole number"),
-            ({"count": "5", "info": []}, "the count of rows is no whole number"),
-            ({"count": True, "info": []}, "the count of rows is no whole number"),
-            ({"count": 10**9, "info": list(range(10))}, "more than 1000 pages of 10: narrow it"),
-            ({"count": 50, "info": list(range(5))}, "the first page has 5 of 50 rows, not 10: ask for pages of 5"),
+            ({"count": -1, "info": []}, "the count of rows is not a whole number"),
+            ({"count": "5", "info": []}, "the count of rows is not a whole number"),
+            ({"count": True, "info": []}, "the count of rows is not a whole number"),
+            ({"count": 10**9, "info": list(range(10))}, "more than 1000 pages of 10: narrow the search"),
+            ({"count": 50, "info": list(range(5))}, "has 5 of 50 rows, not 10: set page_size to at most 5"),
         ],
     )
     def test_a_first_page_that_cannot_be(self, data: object, words: str) -> None:
@@ -360,5 +360,5 @@ class TestBulk:
     )
     def test_the_page_cannot_be_asked_for_twice(self, style: dict[str, Any], taken: str) -> None:
         """It would be the same page again and again."""
-        with pytest.raises(ValueError, match=f"{taken!r} asks for the page"):
+        with pytest.raises(ValueError, match=f"{taken!r} selects the page of each call"):
             client().bulk_request(endpoint(**style), {taken: 1}, **PAGED)

@@ -107,7 +107,7 @@ class TestBreaker:
             ("a", 1, 19.6),
             ("b", 1, 19.6),
         ]
-        assert str(breaker.state[0]) == "1 calls of a in a row were not answered; the next one is let through in 20 s"
+        assert str(breaker.state[0]) == "1 calls of a in a row were not answered; the next call is allowed in 20 s"
         time.now += 20
         assert breaker.state == []
         assert breaker.resting("a") is None
@@ -208,7 +208,7 @@ class TestClient:
 
         assert len(transport.requests) == 3
         assert caught.value.code == "gateway.not_asked"
-        assert "http://127.0.0.1:9 in a row were not answered; the next one is let through in" in str(caught.value)
+        assert "http://127.0.0.1:9 in a row were not answered; the next call is allowed in" in str(caught.value)
 
     @pytest.mark.parametrize("line", [200, 400, 403, 404, 500, GARBAGE, OK])
     def test_an_answer_of_any_other_kind_counts_as_one(self, line: Say) -> None:

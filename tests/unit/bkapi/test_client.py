@@ -157,7 +157,7 @@ class TestHeaders:
     @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "名", "", 1.5, ["a"], True])
     def test_a_parameter_that_is_no_header(self, value: object) -> None:
         """It is named, and not quoted."""
-        with pytest.raises(ValueError, match=r"search: the parameter 'X-Space' travels as a header"):
+        with pytest.raises(ValueError, match=r"search: the parameter 'X-Space' is sent as a header"):
             client().call(endpoint(header_keys=("X-Space",)), {"X-Space": value})
 
     @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ class TestHooks:
 
     def test_after_request_must_return_an_envelope(self) -> None:
         """Else the answer does not count."""
-        with desk() as here, pytest.raises(GatewayProtocolError, match="after_request returned no envelope"):
+        with desk() as here, pytest.raises(GatewayProtocolError, match="after_request did not return an envelope"):
             here.client.call(endpoint(after_request=lambda envelope: envelope["data"]))
 
     def test_after_request_is_not_asked_about_a_refusal(self) -> None:
@@ -370,7 +370,7 @@ class TestFiles:
 
     def test_a_get_takes_no_files(self) -> None:
         """It has no body."""
-        with pytest.raises(ValueError, match="a GET has no body"):
+        with pytest.raises(ValueError, match="files cannot be sent with GET"):
             client().call(endpoint(method="GET"), files={"f": File(name="f", content=b"")})
 
 

@@ -95,7 +95,7 @@ class TestRetry:
 
         lines = [record.getMessage() for record in caplog.records if record.name == "itsm_workflow.bkapi.retry"]
         assert lines == [
-            f"search (request r-1): attempt {number} of 4 ended in {why}, the next one follows in 0.000 s"
+            f"search (request r-1): attempt {number} of 4 ended in {why}, the next attempt follows in 0.000 s"
             for number, why in enumerate(["HTTP 503", "gateway.refused", "the result check not_ready"], start=1)
         ]
 

@@ -62,5 +62,5 @@ def test_a_name_that_cannot_stand_in_a_header_is_refused(what: str, text: str) -
     """No header is added by a name; the error says which it is."""
     given: dict[str, Any] = {} if what == "request id" else {what: text}
     context = RequestContext(**given)
-    with pytest.raises(ValueError, match=f"^the {what} .* cannot stand in a header$"):
+    with pytest.raises(ValueError, match=f"^the {what} .* cannot be sent in a header: use printable ASCII$"):
         headers(SETTINGS, context, text if what == "request id" else "r")

@@ -179,7 +179,7 @@ class TestSizes:
         """The error names which is not, and nothing is sent."""
         line = Line()
         wrong: dict[str, Any] = {name: size}
-        with pytest.raises(ValueError, match=f"^{name} must be a whole number from 1 on, not {size!r}$"):
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, not {size!r}$"):
             client_of(line).bulk_request(endpoint(), get_data=list, get_count=len, **wrong)
 
         assert line.requests == []
@@ -188,7 +188,7 @@ class TestSizes:
     def test_sizes_of_chunks_are_whole_numbers(self, name: str) -> None:
         """The same."""
         wrong: dict[str, Any] = {name: 0}
-        with pytest.raises(ValueError, match=f"^{name} must be a whole number from 1 on, not 0$"):
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, not 0$"):
             client_of(Line()).batch_request(endpoint(), "sns", [1], get_data=list, **wrong)
 
     def test_as_many_pages_as_are_allowed(self) -> None:
@@ -199,7 +199,9 @@ class TestSizes:
             "page_size": 2,
         }
         assert client_of(Line()).bulk_request(endpoint(), max_pages=2, **counts) == [1, 2, 1, 2]
-        with pytest.raises(GatewayProtocolError, match="the search finds 4 rows, more than 1 pages of 2: narrow it"):
+        with pytest.raises(
+            GatewayProtocolError, match="the search finds 4 rows, more than 1 pages of 2: narrow the search"
+        ):
             client_of(Line()).bulk_request(endpoint(), max_pages=1, **counts)
 
     @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ class TestSizes:
     def test_the_page_is_not_among_the_parameters(self, options: dict[str, Any], key: str) -> None:
         """It would be asked for twice."""
         line = Line()
-        with pytest.raises(ValueError, match=f"search: '{key}' asks for the page"):
+        with pytest.raises(ValueError, match=f"search: '{key}' selects the page of each call"):
             client_of(line).bulk_request(endpoint(**options), {key: 1}, get_data=list, get_count=len)
         assert line.requests == []
 

@@ -195,8 +195,8 @@ def test_the_log_says_which_attempt_of_which_call_failed_and_why(caplog: pytest.
     send_patiently(server.send, policy=RetryPolicy(), seconds=20.0, pace=pace, call="search (request r)")
 
     assert [record.getMessage() for record in caplog.records] == [
-        "search (request r): attempt 1 of 3 ended in gateway.unavailable, the next one follows in 0.200 s",
-        "search (request r): attempt 2 of 3 ended in HTTP 503, the next one follows in 0.400 s",
+        "search (request r): attempt 1 of 3 ended in gateway.unavailable, the next attempt follows in 0.200 s",
+        "search (request r): attempt 2 of 3 ended in HTTP 503, the next attempt follows in 0.400 s",
     ]
     fields = [
         (vars(record)["itsm_call"], vars(record)["itsm_attempt"], vars(record)["itsm_reason"])

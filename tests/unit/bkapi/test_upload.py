@@ -76,9 +76,9 @@ def test_a_sealed_field_is_opened_and_none_left_out() -> None:
     [
         ({}, {"": File(name="a", content=b"")}, "must have a name"),
         ({"": "a"}, {}, "must have a name"),
-        ({"a": "\ud800"}, {}, "holds half a character"),
-        ({"a": {1}}, {}, "JSON has no word for"),
-        ({}, {"f": File(name="a", content=b"", content_type="a\r\nb")}, "cannot stand in a header"),
+        ({"a": "\ud800"}, {}, "holds a lone surrogate"),
+        ({"a": {1}}, {}, "cannot be written as JSON"),
+        ({}, {"f": File(name="a", content=b"", content_type="a\r\nb")}, "cannot be sent in a header"),
     ],
 )
 def test_what_cannot_be_written(params: dict[str, Any], files: dict[str, File], words: str) -> None:
@@ -99,7 +99,7 @@ class TestTaking:
 
     def test_a_file_that_is_open_for_text(self) -> None:
         """Its bytes are not known."""
-        with pytest.raises(ValueError, match="search: the file 'f' is open for text, open it in mode 'rb'"):
+        with pytest.raises(ValueError, match="search: the file 'f' is open in text mode: open it in mode 'rb'"):
             take_files("search", {}, {"f": io.StringIO("x")})  # type: ignore[dict-item] # the point
 
     def test_a_file_whose_name_is_a_number(self) -> None:
@@ -129,5 +129,5 @@ class TestTaking:
         _, files = take_files("e", {}, {"f": Endless()})
         assert len(files["f"].content) == 11
         assert encode_form("search", {}, {"g": File(name="g", content=b"y" * 10)})
-        with pytest.raises(ValueError, match="search: the files have 12 bytes, more than the 10"):
+        with pytest.raises(ValueError, match="search: the files have 12 bytes, more than the limit of 10"):
             encode_form("search", {}, {**files, "g": File(name="g", content=b"y")})
