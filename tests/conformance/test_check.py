@@ -159,7 +159,7 @@ def test_a_store_with_data_is_refused(scheme: str, tmp_path: Path, capsys: pytes
     before = (tmp_path / "store").read_bytes()
     code, out, err = checked(capsys, url)
     assert (code, out) == (2, "")
-    assert "there is data in this store" in err
+    assert "the store holds changes" in err
     assert (tmp_path / "store").read_bytes() == before
 
 
@@ -230,7 +230,7 @@ def test_a_server_names_its_own_empty_stores(
     stored(backend, create("mine"))
     backend.close()
     code, _, err = checked(capsys, "served://host/a", "--only", "stale")
-    assert (code, "there is data in this store" in err) == (2, True)
+    assert (code, "the store holds changes" in err) == (2, True)
 
 
 class ServedSparsely(ServedWithScratch):
@@ -251,7 +251,7 @@ def test_a_store_whose_first_page_is_empty_may_hold_data(
     stored(backend, create("mine"))
     backend.close()
     code, _, err = checked(capsys, "served://host/a", "--only", "stale")
-    assert (code, "there is data in this store" in err) == (2, True)
+    assert (code, "the store holds changes" in err) == (2, True)
 
 
 def test_a_backend_of_another_package_is_checked(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from itsm_workflow.storage.checks import check_writes
 from itsm_workflow.storage.protocol import EntryRows, Query
 from itsm_workflow.testing import check_storage, conformance
 from itsm_workflow.testing.conformance import QUICK, PromiseOutcome, _machine, _shortest
-from itsm_workflow.testing.conformance._check import _few
+from itsm_workflow.testing.conformance._check import _shortened
 from itsm_workflow.testing.conformance._kit import Kit
 from itsm_workflow.testing.conformance._recording import Call, Recording
 from itsm_workflow.testing.conformance._rows import create, follow
@@ -133,10 +133,10 @@ class KeepsItsLock(MemoryBackend):
 @pytest.mark.parametrize(
     ("backend", "words"),
     [
-        (AnswersTrue, "commit answered [True]: each answer must be a Conflict or None, not bool"),
-        (AnswersATuple, "commit answered (None,): it must be a list, not tuple"),
-        (FindsNone, "find answered None: it must be Rows, not NoneType"),
-        (FindsAList, "find answered []: its rows must be a tuple, not list"),
+        (AnswersTrue, "commit returned [True]: each element must be a Conflict or None, not bool"),
+        (AnswersATuple, "commit returned (None,): it must be a list, not tuple"),
+        (FindsNone, "find returned None: it must be Rows, not NoneType"),
+        (FindsAList, "find returned []: its rows must be a tuple, not list"),
         (FindsIds, "each of its rows must be a Row, not str"),
         (RemembersEntries, "it must be EntryRows, not list"),
         (PagesByName, "next_seq must be a number or None, not str"),
@@ -155,7 +155,7 @@ def test_an_answer_of_another_type_is_told_as_such(backend: type[MemoryBackend],
 
 def test_an_answer_of_another_type_fails_where_it_is_given() -> None:
     """Under pytest too, where nothing is shortened, and whatever the promise compares."""
-    with pytest.raises(AssertionError, match=r"find answered \[\]: its rows must be a tuple, not list"):
+    with pytest.raises(AssertionError, match=r"find returned \[\]: its rows must be a tuple, not list"):
         Recording().of("backend", FindsAList()).find(Query())
 
 
@@ -172,14 +172,14 @@ def test_a_call_that_does_not_return_ends_the_check() -> None:
     (broken,) = report.broken.values()
     assert (broken.promise, broken.reason) == (
         "a bad write stores nothing",
-        "a call did not return within 3 s; what comes behind it was not tried",
+        "a call did not return within 3 s; the promises after it were not tested",
     )
     assert broken.calls[-1] == "get('good') does not return"
     assert report.stopped == broken.promise
     behind = report.results[report.results.index(broken) + 1 :]
     assert {result.outcome for result in behind} == {PromiseOutcome.NOT_RUN, PromiseOutcome.NOT_DECLARED}
     assert {result.reason for result in behind if result.outcome is PromiseOutcome.NOT_RUN} == {
-        "not tried: a call of 'a bad write stores nothing' never returned"
+        "not tested: a call of 'a bad write stores nothing' never returned"
     }
 
 
@@ -202,7 +202,7 @@ def test_the_command_names_the_promise_that_hangs(
     monkeypatch.setitem(conformance.PROFILES, "quick", attrs.evolve(QUICK, patience=1))
     assert main(["storage", "check", "blocks://", "--only", "bad write"]) == 1
     printed = capsys.readouterr()
-    words = "a call did not return within 1 s; what comes behind it was not tried"
+    words = "a call did not return within 1 s; the promises after it were not tested"
     assert printed.err == f"a bad write stores nothing: {words}\n"
     assert f"wrong     {words}" in printed.out
 
@@ -258,10 +258,10 @@ def test_hypothesis_says_nothing_when_it_ends_early(
 def test_of_many_calls_the_middle_is_left_out() -> None:
     """A race is as long as it was; a reader sees how it began and how it ended."""
     calls = [f"call {number}" for number in range(1400)]
-    shown = _few(calls)
+    shown = _shortened(calls)
     assert len(shown) == 20
     assert (shown[0], shown[4], shown[-1]) == ("call 0", "… 1,381 calls left out", "call 1399")
-    assert _few(calls[:20]) == tuple(calls[:20])
+    assert _shortened(calls[:20]) == tuple(calls[:20])
 
 
 def test_of_many_writes_the_middle_is_left_out() -> None:

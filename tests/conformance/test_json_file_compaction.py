@@ -71,14 +71,14 @@ def test_other_processes_commit_while_one_compacts(
     compactor = Other(compact_slowly, opener, by_commit)
     third = None
     try:
-        assert compactor.hear() == "writing"
+        assert compactor.receive() == "writing"
         row = present(backend, "c1")
         for _ in range(5):
             row = stored(backend, follow(row, state="pending", open_subject=None))
         third = Other(commit_on, opener, "third", 5)
-        assert third.hear() == 5
-        compactor.tell("go on")
-        assert compactor.hear() == "compacted"
+        assert third.receive() == 5
+        compactor.send("go on")
+        assert compactor.receive() == "compacted"
     finally:
         compactor.close()
         if third is not None:
@@ -102,9 +102,9 @@ def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
     whole = path.read_bytes()
     other = Other(compact_often, opener, opener)
     try:
-        other.tell(0)
-        lines = other.hear()
-        assert other.hear() == "ended"
+        other.send(0)
+        lines = other.receive()
+        assert other.receive() == "ended"
         unlocked = []
         for stop, reached in enumerate(lines, 1):
             if reached.startswith(("_format", "_embedding", "_replay")):  # they touch no file
@@ -113,13 +113,13 @@ def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
                 found_there.unlink()
             path.write_bytes(whole)
             backend = opener()
-            other.tell(stop)
-            process, line = other.hear()
+            other.send(stop)
+            process, line = other.receive()
             with suppress(StorageUnavailable):
                 stored(backend, create("c4"))
                 unlocked.append(line.split(":")[1])
             os.kill(process, signal.SIGKILL)
-            assert other.hear() == "ended"
+            assert other.receive() == "ended"
             if backend.get("c4") is None:
                 stored(backend, create("c4"))
             left = found(backend)
@@ -132,7 +132,7 @@ def test_a_process_that_is_killed_while_it_compacts_loses_nothing(
             backend.close()
             assert names_beside(path) == ["store.jsonl.end", "store.jsonl.lock"], line
             assert len(lines_of(path)) == 1 + len(rows), line
-        other.tell(None)
+        other.send(None)
     finally:
         other.close()
     # The long part, and copying what the others stored meanwhile, were reached, and no process waited for them.
@@ -145,10 +145,10 @@ def test_a_large_store_is_opened_without_holding_the_lock(path: Path, opener: Ca
     backend = opener()
     reader = Other(read_slowly, opener, opener)
     try:
-        assert reader.hear() == "read"
+        assert reader.receive() == "read"
         stored(backend, create("c4"))
-        reader.tell("go on")
-        assert reader.hear() == ["c1", "c2", "c3", "c4"]
+        reader.send("go on")
+        assert reader.receive() == ["c1", "c2", "c3", "c4"]
     finally:
         reader.close()
     backend.close()

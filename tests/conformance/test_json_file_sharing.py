@@ -57,14 +57,14 @@ def test_a_removed_lock_file_loses_no_change(path: Path) -> None:
     opener = partial(JSONFileBackend, path)
     holder, others = Other(commit_and_stop, opener, "c4"), []
     try:
-        assert holder.hear() == "holds"
+        assert holder.receive() == "holds"
         path.with_name("store.jsonl.lock").unlink()
         with pytest.raises(StorageUnavailable, match=r"another process held .*store\.jsonl for 0\.05 s; nothing was"):
             JSONFileBackend(path, timeout=0.05)
         others = [Other(commit_on, opener, f"other{number}", 20) for number in range(2)]
-        holder.tell("go on")
-        assert holder.hear() == [None]
-        assert [other.hear() for other in others] == [20, 20]
+        holder.send("go on")
+        assert holder.receive() == [None]
+        assert [other.receive() for other in others] == [20, 20]
     finally:
         for other in (holder, *others):
             other.close()
@@ -77,7 +77,7 @@ def test_a_process_that_is_killed_with_the_log_locked_holds_up_no_other(path: Pa
     """The system frees the lock of the log as it does that of the file beside it."""
     holder = Other(commit_and_stop, partial(JSONFileBackend, path), "c4")
     try:
-        assert holder.hear() == "holds"
+        assert holder.receive() == "holds"
         path.with_name("store.jsonl.lock").unlink()
         holder.kill()
     finally:

@@ -17,7 +17,7 @@ from itsm_workflow_backends.memory import MemoryBackend
 if TYPE_CHECKING:
     from pathlib import Path
 
-KNOWN = "known are: checksums, durable, fsync, multi_process"
+KNOWN = "the known abilities are checksums, durable, fsync, multi_process"
 
 
 @attrs.frozen
@@ -40,9 +40,9 @@ class Entry:
         (
             frozenset({"durable", "multiprocess"}),
             ValueError,
-            f"there is no ability 'multiprocess', did you mean 'multi_process'? {KNOWN}",
+            f"unknown ability 'multiprocess' (did you mean 'multi_process'?); {KNOWN}",
         ),
-        (frozenset({3}), ValueError, f"there is no ability 3; {KNOWN}"),
+        (frozenset({3}), ValueError, f"unknown ability 3; {KNOWN}"),
     ],
 )
 def test_abilities_that_do_not_exist_are_refused(
@@ -97,7 +97,7 @@ def test_what_cannot_go_to_another_process_is_told(tmp_path: Path) -> None:
 
 def test_a_store_in_place_of_what_opens_it_is_told() -> None:
     """Two callables are one too many to see at once."""
-    with pytest.raises(TypeError, match=r"new_store must return what opens the store.*it returned MemoryBackend"):
+    with pytest.raises(TypeError, match=r"new_store must return a callable that.*it returned MemoryBackend"):
         check_storage(MemoryBackend, only="last commit")  # type: ignore[arg-type]  # on purpose
 
 
@@ -123,4 +123,4 @@ def test_an_error_of_the_backend_when_a_store_is_refused_is_told(
     (tmp_path / "store").touch()
     assert main(["storage", "check", f"theirs:///{tmp_path}/store"]) != 0
     told = " ".join(capsys.readouterr().err.split())
-    assert "the store cannot be opened: from_url raised RuntimeError, which is no StorageError" in told
+    assert "the store cannot be opened: from_url raised RuntimeError, which is not a StorageError" in told

@@ -97,5 +97,5 @@ def test_bounds_and_seconds_are_numbers() -> None:
         Bounds(acts=2_147_483_648)
     with pytest.raises(ValueError, match="workers: wants a whole number from 1 to 2, not 0"):
         Bounds(workers=0)
-    with pytest.raises(TypeError, match="seconds: wants a number, such as 600, not '10m'"):
+    with pytest.raises(TypeError, match="seconds: must be a number, such as 600, not '10m'"):
         ManualClock().advance("10m")  # type: ignore[arg-type]  # the mistake

@@ -132,7 +132,7 @@ def test_what_people_may_not_do_is_refused(itsm_workflow: Workflow, itsm_sandbox
     sn = str(apply(itsm_workflow).sn)
     with pytest.raises(Refusal):
         itsm_sandbox.approve(sn, approver="mallory")
-    with pytest.raises(LookupError, match=r"no ticket has the number .*give the change.s sn, change.sn"):
+    with pytest.raises(LookupError, match=r"no ticket has the number .*pass the change.s sn, change.sn"):
         itsm_sandbox.approve("REQ20000101000001")
 
 

@@ -1,7 +1,7 @@
-"""What is shipped for the tests of those who build on this library.
+"""Tools for the tests of projects that build on this library.
 
-Nothing here is imported by the library itself; its command line alone runs the storage kit. Each name is loaded when it
-is first asked for, so that a test run that needs one of them does not pay for pytest's and Hypothesis's others.
+The library itself imports nothing from here, except that its command line runs the storage kit. Each name is imported
+when it is first used, so a test run that needs one of them does not import pytest and Hypothesis for the others.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _HOMES = {
 }
 
 if "pytest" in sys.modules:
-    # Before anything below this package is imported, or a failing assert of the kit would show no values.
+    # Before any module of the kit is imported; otherwise a failing assert of the kit would not show its values.
     sys.modules["pytest"].register_assert_rewrite("itsm_workflow.testing.conformance")
 
 
 def __getattr__(name: str) -> object:
-    """Load what was asked for."""
+    """Import the module of a name when the name is first used."""
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

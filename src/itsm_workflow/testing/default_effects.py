@@ -1,4 +1,4 @@
-"""The effects of a workflow that is tried out without any being given."""
+"""The effects of a workflow that is tried out without effects of its host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def default_effects(definition: WorkflowDefinition, name: str = "start") -> Mapping[str, tuple[str, ...]]:
-    """Return by state the names of the effects that the definition names, or else one that follows an approval."""
+    """Return by state the effects that the definition names, or else one effect that follows an approval."""
     named = {state.value: tuple(names) for state, names in definition.effects.items() if names}
     return named or {definition.roles.granted.value: (name,)}

@@ -1,4 +1,4 @@
-"""A ledger's gateway that compares a ticket that ended with what was sent."""
+"""A ledger's gateway that compares an ended ticket with the request that created it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Comparing:
-    """A gateway that compares what it reads; all else it leaves to the gateway, which may be of a class derived of it.
+    """A gateway that compares each ticket that it reads with what was sent, and delegates all other calls.
 
-    It is no copy: a derived class may count what it is asked.
+    It wraps the gateway instead of copying it, since a derived class may count its calls.
     """
 
     def __init__(self, gateway: LedgerGateway, sent: SentTicket) -> None:
@@ -28,7 +28,7 @@ class Comparing:
         return getattr(self._gateway, name)
 
     def read(self, ticket: BoundTicket, *, decision_field: str | None = None) -> Snapshot:
-        """Return how the ticket stands, see `TicketGateway.read`; with what differs if it ended."""
+        """Read the ticket, see `TicketGateway.read`, with the differences if it has ended."""
         snapshot = self._gateway.read(ticket, decision_field=decision_field)
         if not {snapshot.status, snapshot.result_status} & ENDED:
             return snapshot

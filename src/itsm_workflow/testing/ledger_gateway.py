@@ -1,6 +1,6 @@
-"""BK-ITSM in memory, behind the gateway port: the sandbox's ledger without HTTP.
+"""BK-ITSM in memory as a gateway: the sandbox's ledger without HTTP.
 
-The ledger is the same model that the sandbox serves, and each answer is what `BkItsmGateway` makes of the sandbox's.
+The sandbox serves the same model, and each answer equals the one that `BkItsmGateway` makes of the sandbox's answer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 NOWHERE = "http://127.0.0.1:9/v2/itsm/"
-"""The gateway root in the settings that are made up: nothing is sent there, or anywhere."""
+"""The gateway root in the default settings; no request is sent there, or anywhere."""
 
 _TRIES = 16
 
@@ -55,15 +55,15 @@ class CallbackRequest(TypedDict):
 class LedgerGateway:
     """A `TicketGateway` with all of BK-ITSM's optional abilities, over a `Ledger` in memory. Shared by threads.
 
-    What the ledger has planned happens when something is asked, or when `run_due` is called; callbacks wait until they
-    are taken with `run_due` or handed over with `deliver`.
+    Events of the ledger happen when a method is called, or with `run_due`. Callbacks wait until the caller takes them
+    with `run_due` or has them delivered with `deliver`.
 
     Args:
         ledger: The tickets.
-        clock: Tells when something was seen; the ledger should go by the same clock.
-        settings: What a workflow takes from its gateway; made up if none are given.
-        keeps_tag: Whether the correlation key is kept as the ticket's tag; a gateway in between may drop it.
-        name: What changes store as their tickets' gateway.
+        clock: Source of the time of each read; the ledger should use the same clock.
+        settings: The settings that a workflow takes from its gateway; defaults if omitted.
+        keeps_tag: Whether the correlation key is kept as the ticket's tag; a proxy may drop it.
+        name: The gateway name that changes store with their tickets.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class LedgerGateway:
     # ---------------------------------------------------------------- filing
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Return what BK-ITSM would refuse, see `TicketGateway.check_form`."""
+        """Return what BK-ITSM would reject, see `TicketGateway.check_form`."""
         return check_form(form, self.settings)
 
     def service(self) -> str:
-        """Return the service that is configured.
+        """Return the configured service.
 
         Raises:
-            ServiceNotFound: None is, or not exactly one goes by the configured name.
+            ServiceNotFound: No service is configured, or not exactly one has the configured name.
         """
         if self.settings.service_id or self.settings.fast_approval:
             return self.settings.service_id or FAST_APPROVAL
@@ -104,11 +104,11 @@ class LedgerGateway:
         return matches[0]
 
     def preview(self, request: CreateRequest) -> Mapping[str, object]:
-        """Return the body of create_ticket; nothing is filed."""
+        """Return the body of create_ticket without filing a ticket."""
         return shown_body(build_body(request, self.settings))
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket if the ledger's own checks let it pass."""
+        """File a ticket if the ledger accepts the request."""
         try:
             body: Any = _revealed(build_body(request, self.settings))
         except ValueError as error:
@@ -129,10 +129,10 @@ class LedgerGateway:
     # ---------------------------------------------------------------- reading
 
     def read(self, ticket: BoundTicket, *, decision_field: str | None = None) -> Snapshot:
-        """Return how the ticket stands, and take it off the list of undelivered callbacks.
+        """Read the ticket, and remove it from the list of undelivered callbacks.
 
         Raises:
-            GatewayError: The number is nobody's, or another ticket's.
+            GatewayError: The number does not exist, or belongs to another ticket.
         """
         with self._lock:
             self._catch_up("get_ticket_info")
@@ -157,16 +157,16 @@ class LedgerGateway:
             )
 
     def comparing(self, sent: SentTicket) -> TicketGateway:
-        """Return this gateway, whose `read` compares a ticket that ended with what was sent."""
+        """Return this gateway with a `read` that compares an ended ticket with what was sent."""
         return cast("TicketGateway", Comparing(self, sent))
 
     def differences(self, ticket: BoundTicket, sent: SentTicket) -> tuple[str, ...]:
-        """Return in what title, creator and service of exactly this ticket differ from what was sent."""
+        """Return which of title, creator and service of this ticket differ from what was sent."""
         with self._lock:
             return tuple(self._search.differences(self._page(ticket)[0], sent))
 
     def results(self, tickets: Sequence[BoundTicket]) -> Mapping[str, TicketResult]:
-        """Return the results by ticket id, and take the tickets off the list of undelivered callbacks."""
+        """Return the results by ticket id, and remove the tickets from the list of undelivered callbacks."""
         with self._lock:
             self._catch_up("ticket_approval_result")
             return self._results(tickets)
@@ -175,24 +175,24 @@ class LedgerGateway:
         """Return the tickets that carry the key, each compared with what was sent.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key, so that the ledger cannot answer.
+            GatewayProtocolError: The tag is dropped and titles do not carry the key, so the search cannot work.
         """
         with self._lock:
             self._catch_up("get_tickets")
             return self._search.by_key(sent)
 
     def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets of that number, compared in the same way; ``key`` is set on those that carry it.
+        """Return the tickets with that number, compared in the same way; ``key`` is set on those that carry it.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key, so that the ledger cannot answer.
+            GatewayProtocolError: The tag is dropped and titles do not carry the key, so the ledger cannot compare it.
         """
         with self._lock:
             self._catch_up("get_tickets")
             return self._search.by_sn(sn, sent)
 
     def services(self) -> Sequence[Service]:
-        """Return the services that the ledger knows."""
+        """Return the services of the ledger."""
         with self._lock:
             self._catch_up("get_services")
             return [Service(id=str(one.id), name=one.name) for one in self.ledger.services.values()]
@@ -204,10 +204,10 @@ class LedgerGateway:
             return self.ledger.failed_callbacks()
 
     def verify_token(self, token: Secret | str) -> bool:
-        """Return whether the ledger issued such a token; it is bound to no ticket."""
+        """Return whether the ledger issued such a token; a token is not bound to a ticket."""
         try:
             return tokens.verify(Secret.of(token).reveal())
-        except TypeError:  # the server stumbles over a few malformed ones, which the client takes for a no
+        except TypeError:  # the server fails on some malformed tokens; the client treats that as False
             return False
 
     def iframe_url(self, ticket: BoundTicket) -> str:
@@ -217,7 +217,7 @@ class LedgerGateway:
             return rendering.frame_url(self.ledger, self._page(ticket)[0])
 
     def standing(self, ticket: BoundTicket) -> Standing:
-        """Return how the ticket stands, and the address of its page for embedding."""
+        """Return the ticket's status, and the address of its page for embedding."""
         with self._lock:
             frame = self.iframe_url(ticket)
             return Standing(status=status_of(self._page(ticket)[0].status.value), iframe_url=frame)
@@ -225,15 +225,15 @@ class LedgerGateway:
     # ---------------------------------------------------------------- acting
 
     def withdraw(self, ticket: BoundTicket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw the ticket, and return what became of it; one that has ended is left alone.
+        """Withdraw the ticket and return its status afterwards; an ended ticket is not changed.
 
         Raises:
-            GatewayError: Several tickets carry its number, or the operator may not.
+            GatewayError: Several tickets carry its number, or the operator has no permission.
         """
-        del reason  # the ledger keeps none
+        del reason  # the ledger does not store it
         with self._lock:
             self._catch_up("operate_ticket")
-            found = self._alone(ticket)
+            found = self._unambiguous(ticket)
             status = status_of(found.status.value)
             if status in ENDED:
                 return withdrawal_of(status)
@@ -247,13 +247,13 @@ class LedgerGateway:
             return Withdrawal.DONE
 
     def suspend(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
-        """Suspend the ticket, unless it is."""
+        """Suspend the ticket, unless it is suspended already."""
         del reason
         done = frozenset({TicketStatus.SUSPENDED})
         self._operate(ticket, done, lambda found: acting.suspend(self.ledger, found, operator))
 
     def resume(self, ticket: BoundTicket, *, operator: str, reason: str) -> None:
-        """Resume the ticket, unless it is running."""
+        """Resume the ticket, unless it is running already."""
         del reason
         done = frozenset({TicketStatus.RUNNING})
         self._operate(ticket, done, lambda found: acting.resume(self.ledger, found, operator))
@@ -261,10 +261,10 @@ class LedgerGateway:
     # ---------------------------------------------------------------- the other side
 
     def run_due(self) -> list[Outgoing]:
-        """Let everything happen that is due by the clock.
+        """Run the ledger's events that are due by the clock.
 
         Returns:
-            The callbacks that wait to be delivered; whoever takes them reports back to the ledger.
+            The callbacks to deliver; the caller reports the outcome of each to the ledger.
         """
         with self._lock:
             caused = self.ledger.run_due()
@@ -272,13 +272,13 @@ class LedgerGateway:
             return taken
 
     def deliver(self, receive: Callable[..., CallbackResponse]) -> int:
-        """Let everything happen that is due, and hand each callback to `Workflow.receive`, or what stands for it.
+        """Run the events that are due, and pass each callback to `Workflow.receive`, or to a substitute for it.
 
         Returns:
-            How many callbacks there were.
+            The number of callbacks.
         """
         count = 0
-        for _ in range(_TRIES):  # what is received may act, and so cause callbacks in turn
+        for _ in range(_TRIES):  # a receiver may act on tickets, which causes further callbacks
             waiting = self.run_due()
             if not waiting:
                 break
@@ -288,10 +288,10 @@ class LedgerGateway:
         return count
 
     def hand_over(self, outgoing: Outgoing, receive: Callable[..., CallbackResponse]) -> bool:
-        """Deliver one callback, and tell the ledger what became of it.
+        """Deliver one callback, and report its outcome to the ledger.
 
         Returns:
-            Whether it was acknowledged.
+            Whether the receiver acknowledged it.
         """
         answer = receive(**as_request(outgoing))
         acknowledged = answer.status in {200, 201} and json.loads(answer.body).get("code") == 0
@@ -304,7 +304,7 @@ class LedgerGateway:
         self.ledger.requests[endpoint] += 1
 
     def _page(self, ticket: BoundTicket) -> tuple[Ticket, bool]:
-        """Return the ticket, and whether others carry its number."""
+        """Return the ticket, and whether other tickets carry its number."""
         found = self.ledger.by_sn(ticket.sn)
         ours = next((one for one in found if str(one.id) == ticket.id), None)
         if not found:
@@ -332,7 +332,7 @@ class LedgerGateway:
         }
 
     def _steps(self, ticket: Ticket) -> tuple[bool, bool, tuple[Decider, ...]]:
-        """Return whether an approval step shows, whether any step still runs, and who decided."""
+        """Return whether there is an approval step, whether a step is running, and the deciders."""
         running = ticket.step_running or (ticket.phase is FlowPhase.SUBMITTING and not ticket.ended)
         if ticket.status is not Status.FINISHED:
             return ticket.step_running, running, ()
@@ -345,19 +345,19 @@ class LedgerGateway:
         values = [field["value"] for field in fields if field["key"] == key]
         return values[0] if values and isinstance(values[0], str) and values.count(values[0]) == len(values) else None
 
-    def _alone(self, ticket: BoundTicket) -> Ticket:
-        """Return the ticket, if no other one carries its number."""
+    def _unambiguous(self, ticket: BoundTicket) -> Ticket:
+        """Return the ticket if no other ticket carries its number."""
         found, ambiguous = self._page(ticket)
         if ambiguous:
             raise GatewayProtocolError(
-                f"several tickets carry {ticket.sn}, so that nothing can be done by it", endpoint="operate_ticket"
+                f"several tickets carry {ticket.sn}, so the number cannot be used", endpoint="operate_ticket"
             )
         return found
 
     def _operate(self, ticket: BoundTicket, done: frozenset[TicketStatus], act: Callable[[Ticket], object]) -> None:
         with self._lock:
             self._catch_up("operate_ticket")
-            found = self._alone(ticket)
+            found = self._unambiguous(ticket)
             if status_of(found.status.value) in done:
                 return
             try:
@@ -368,7 +368,7 @@ class LedgerGateway:
 
 
 def as_request(outgoing: Outgoing) -> CallbackRequest:
-    """Return a callback as the arguments of `Workflow.receive`."""
+    """Convert a callback to the arguments of `Workflow.receive`."""
     return {
         "method": "POST",
         "path": "/" + outgoing.url.split("://", 1)[-1].partition("/")[2],

@@ -1,4 +1,4 @@
-"""Finding tickets of a ledger again, as `BkItsmGateway` finds those of a server."""
+"""The search for tickets of a ledger, by the rules with which `BkItsmGateway` searches a server."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class LedgerSearch:
-    """Searches a ledger. The caller holds its lock.
+    """A search in a ledger. The caller holds the ledger's lock.
 
     Args:
         ledger: The tickets.
-        settings: Which of a form's parts are sent, and whether titles carry the key.
+        settings: Determine which parts of a form are sent, and whether titles carry the key.
         keeps_tag: Whether tickets can be searched for by their tag.
     """
 
@@ -37,19 +37,19 @@ class LedgerSearch:
         self._keeps_tag = keeps_tag
 
     def by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets that carry the key, whoever made them.
+        """Return the tickets that carry the key, whatever their creator.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key.
+            GatewayProtocolError: The tag is dropped and titles do not carry the key.
         """
         self._check_that_keys_show()
         return self._compared([(ticket, True) for ticket in self._carrying(sent)], sent)
 
     def by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets of that number; ``key`` is set on those that carry it.
+        """Return the tickets with that number; ``key`` is set on those that carry it.
 
         Raises:
-            GatewayProtocolError: The tag is dropped and titles carry no key.
+            GatewayProtocolError: The tag is dropped and titles do not carry the key.
         """
         found = self._ledger.by_sn(sn)
         if found:
@@ -57,13 +57,13 @@ class LedgerSearch:
         return self._compared([(ticket, self._shows_key(ticket, sent)) for ticket in found], sent, in_full=True)
 
     def differences(self, ticket: Ticket, sent: SentTicket) -> Sequence[str]:
-        """Return in what title, creator and service of a ticket differ from what was sent."""
+        """Return which of title, creator and service of a ticket differ from what was sent."""
         return self._matcher(sent).differences(self._row(ticket))
 
     def _check_that_keys_show(self) -> None:
         if not self._keeps_tag and not self._settings.key_in_title:
             raise GatewayProtocolError(
-                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
+                "the gateway ignores the search for a tag, and titles do not carry the key", endpoint="get_tickets"
             )
 
     def _shows_key(self, ticket: Ticket, sent: SentTicket) -> bool:
@@ -72,7 +72,7 @@ class LedgerSearch:
         return ticket.draft.tag == sent.attempt.key
 
     def _carrying(self, sent: SentTicket) -> Sequence[Ticket]:
-        """Return the tagged tickets; unless one of them is ours, those as well that show the key in their title."""
+        """Return the tagged tickets and, unless one of them is ours, those with the key in their title."""
         key, matcher, newest_first = sent.attempt.key, self._matcher(sent), self._ledger.newest_first()
         tagged = [one for one in newest_first if self._keeps_tag and one.draft.tag == key]
         if not self._settings.key_in_title or any(matcher.looks_ours(self._row(one)) for one in tagged):

@@ -1,4 +1,4 @@
-"""Time that a test moves."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class ManualClock:
-    """A `Clock` that stands still until it is moved; threads may share it.
+    """A `Clock` that only moves when the test moves it; threads may share it.
 
-    Two readings never show the same time, as those of a real clock do not: each is a microsecond later.
+    Two readings never return the same time, as with a real clock: each is a microsecond after the one before.
 
     Args:
-        at: What it shows first, aware.
+        at: The first time that it shows, aware.
     """
 
     def __init__(self, at: dt.datetime = START) -> None:
@@ -24,48 +24,48 @@ class ManualClock:
         self._elapsed = 0.0
 
     def now(self) -> dt.datetime:
-        """Return the wall-clock time, and let a microsecond pass."""
+        """Return the wall-clock time, and advance by a microsecond."""
         with self._lock:
             self._now += _MICROSECOND
             return self._now
 
     def peek(self) -> dt.datetime:
-        """Return the wall-clock time and let none pass."""
+        """Return the wall-clock time without advancing."""
         with self._lock:
             return self._now
 
     def elapsed(self) -> float:
-        """Return the seconds that were let pass."""
+        """Return the seconds by which the clock was advanced."""
         with self._lock:
             return self._elapsed
 
     def boot(self) -> tuple[str, int]:
-        """Return the id of the one boot, and the microseconds that were let pass."""
+        """Return the id of the only boot, and the microseconds by which the clock was advanced."""
         return "manual", round(self.elapsed() * 1_000_000)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, for both readings.
+        """Advance the wall clock and the elapsed time.
 
         Raises:
-            TypeError: They are no number.
-            ValueError: The seconds are negative; `set_wall` turns the wall clock back.
+            TypeError: The seconds are not a number.
+            ValueError: The seconds are negative; use `set_wall` to turn the wall clock back.
         """
         if not isinstance(seconds, int | float):
-            raise TypeError(f"seconds: wants a number, such as 600, not {seconds!r}")
+            raise TypeError(f"seconds: must be a number, such as 600, not {seconds!r}")
         if seconds < 0:
-            raise ValueError("time does not run backwards: set_wall turns the wall clock")
+            raise ValueError("seconds: must not be negative; use set_wall to turn the wall clock back")
         with self._lock:
             self._now += dt.timedelta(seconds=seconds)
             self._elapsed += seconds
 
     def advance_to(self, moment: dt.datetime) -> None:
-        """Let time pass until the wall clock shows the moment; one that is over changes nothing."""
+        """Advance until the wall clock shows the moment; a moment in the past changes nothing."""
         with self._lock:
             passed = max((moment - self._now).total_seconds(), 0.0)
             self._now = max(moment, self._now)
             self._elapsed += passed
 
     def set_wall(self, moment: dt.datetime) -> None:
-        """Turn the wall clock, as an administrator or a time server does; `elapsed` does not notice."""
+        """Set the wall clock, as an administrator or a time server does; `elapsed` is not affected."""
         with self._lock:
             self._now = moment

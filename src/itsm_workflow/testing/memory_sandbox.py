@@ -1,4 +1,4 @@
-"""The ticket system of a host's tests: people act on tickets in memory, time passes, callbacks come or do not."""
+"""The ticket system of a host's tests, in memory: people decide tickets, time passes, callbacks arrive or are lost."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 
 class MemorySandbox:
-    """BK-ITSM in memory, with the verbs of `itsm_workflow.sandbox.Sandbox`: no network, no thread, no waiting.
+    """BK-ITSM in memory, with the methods of `itsm_workflow.sandbox.Sandbox`: no network, no thread, no waiting.
 
-    What people do has taken effect when the call returns: the clock was moved on until it had.
+    Each act has taken effect when its call returns, since the call advances the clock far enough.
 
     Args:
-        clock: Is moved on.
-        seed: Decides chances.
-        behaviour: Delays and chances.
-        services: What tickets can be filed under.
+        clock: The clock to advance.
+        seed: The seed of all random choices.
+        behaviour: Delays and probabilities.
+        services: The services under which tickets can be filed.
 
     Attributes:
-        gateway: The gateway that a workflow is given.
+        gateway: The gateway to construct a workflow with.
         ledger: The tickets.
-        receive: Takes callbacks: `Workflow.receive`, or a host's own view; None: nobody does, and they are listed as
-            not delivered.
-        loses_callbacks: While true, no callback comes, and the ticket system does not know.
+        receive: Receiver of callbacks: `Workflow.receive`, or a host's own view. With None, callbacks are listed as not
+            delivered.
+        loses_callbacks: While true, callbacks are lost and the ticket system does not notice.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MemorySandbox:
         behaviour: Behaviour | None = None,
         services: Iterable[Service] = DEFAULT_SERVICES,
     ) -> None:
-        chances = random.Random(seed)  # noqa: S311 - must replay, protects nothing
+        chances = random.Random(seed)  # noqa: S311 - must be repeatable, protects nothing
         self.ledger = Ledger(clock=clock.peek, random=chances, behaviour=behaviour, services=services)
         self.gateway = LedgerGateway(self.ledger, clock=clock)
         self.receive: Receive | None = None
@@ -60,47 +60,47 @@ class MemorySandbox:
         return self.ledger.tickets()
 
     def ticket(self, sn: str | int) -> TicketView:
-        """Return the ticket of a number, or of an id.
+        """Return the ticket with a number, or with an id.
 
         Raises:
-            LookupError: There is none, or several have that number.
+            LookupError: No ticket, or more than one, has that number.
         """
         return self._find(sn).view()
 
     def approve(self, sn: str | int, *, approver: str | None = None, remark: str = "") -> TicketView:
-        """Approve a ticket, by its first approver unless somebody is named.
+        """Approve a ticket, by default as its first approver.
 
         Raises:
-            Refusal: BK-ITSM would say no.
-            LookupError: There is no such ticket, or several.
+            Refusal: BK-ITSM would refuse the act.
+            LookupError: No ticket, or more than one, has that number.
         """
         return self._decide(sn, approver, remark, approved=True)
 
     def reject(self, sn: str | int, *, approver: str | None = None, remark: str = "") -> TicketView:
-        """Reject a ticket; else as `approve`."""
+        """Reject a ticket, otherwise like `approve`."""
         return self._decide(sn, approver, remark, approved=False)
 
     def withdraw(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Withdraw a ticket, by its creator unless somebody is named."""
+        """Withdraw a ticket, by default as its creator."""
         return self._operate(sn, lambda found: acting.withdraw(self.ledger, found, operator or found.draft.creator))
 
     def terminate(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Terminate a ticket, by its first approver unless somebody is named."""
+        """Terminate a ticket, by default as its first approver."""
         return self._operate(sn, lambda found: acting.terminate(self.ledger, found, operator or found.first_approver))
 
     def suspend(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Suspend a ticket, by its first approver unless somebody is named."""
+        """Suspend a ticket, by default as its first approver."""
         return self._operate(sn, lambda found: acting.suspend(self.ledger, found, operator or found.first_approver))
 
     def resume(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Resume a suspended ticket, by its first approver unless somebody is named."""
+        """Resume a suspended ticket, by default as its first approver."""
         return self._operate(sn, lambda found: acting.resume(self.ledger, found, operator or found.first_approver))
 
     def pass_time(self, seconds: float) -> int:
-        """Let time pass, and all that becomes due in the ticket system happen.
+        """Advance the clock, and run the ticket system's events that become due.
 
         Returns:
-            How many callbacks there were.
+            The number of callbacks.
         """
         self._clock.advance(seconds)
         return self._run_due()
@@ -142,9 +142,9 @@ class MemorySandbox:
         found = self.ledger.by_sn(sn)
         if not found:
             raise LookupError(
-                f"sn: no ticket has the number {sn!r}; give the change's sn, change.sn, or the ticket's id"
+                f"sn: no ticket has the number {sn!r}; pass the change's sn, change.sn, or the ticket's id"
             )
         if len(found) > 1:
             known = ", ".join(str(one.id) for one in found)
-            raise LookupError(f"sn: several tickets have the number {sn}: give the id of one, which are {known}")
+            raise LookupError(f"sn: several tickets have the number {sn}: pass the id of one of them, {known}")
         return found[0]

@@ -1,7 +1,7 @@
-"""Fixtures for the tests of a host, in every pytest run of an environment that has this library installed.
+"""Fixtures for the tests of a host, loaded in every pytest run of an environment that has this library installed.
 
-Nothing is imported here but pytest, which is there already: a run that uses no fixture pays for none. A host says how
-its workflow is made by a fixture of its own, ``itsm_workflow_options``.
+This module imports nothing but pytest, so a run that uses no fixture pays nothing. A host sets the arguments of its
+workflow by overriding the fixture ``itsm_workflow_options``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def itsm_clock() -> ManualClock:
-    """A clock that stands still until the test moves it."""
+    """A clock that only moves when the test moves it."""
     from itsm_workflow.testing.manual_clock import ManualClock  # noqa: PLC0415 - see the module's docstring
 
     return ManualClock()
@@ -28,7 +28,7 @@ def itsm_clock() -> ManualClock:
 
 @pytest.fixture
 def itsm_sandbox(itsm_clock: ManualClock) -> MemorySandbox:
-    """BK-ITSM in memory: people approve and reject, time passes, callbacks come."""
+    """BK-ITSM in memory: people approve and reject, time passes, callbacks arrive."""
     from itsm_workflow.testing.memory_sandbox import MemorySandbox  # noqa: PLC0415 - see the module's docstring
 
     return MemorySandbox(clock=itsm_clock)
@@ -36,7 +36,7 @@ def itsm_sandbox(itsm_clock: ManualClock) -> MemorySandbox:
 
 @pytest.fixture
 def itsm_workflow_options() -> Mapping[str, Any]:
-    """What a host overrides: the effects, the definition and whatever else `Workflow` shall be made with."""
+    """The arguments of `Workflow`, such as effects and definition; a host overrides this fixture."""
     return {}
 
 
@@ -44,7 +44,7 @@ def itsm_workflow_options() -> Mapping[str, Any]:
 def itsm_workflow(
     itsm_sandbox: MemorySandbox, itsm_clock: ManualClock, itsm_workflow_options: Mapping[str, Any]
 ) -> Iterator[Workflow]:
-    """A workflow over that ticket system and a store in memory; it takes the ticket system's callbacks."""
+    """A workflow over that ticket system and a store in memory; it receives the ticket system's callbacks."""
     from itsm_workflow import Workflow, open_storage  # noqa: PLC0415 - see the module's docstring
 
     if not hasattr(itsm_workflow_options, "keys"):

@@ -1,6 +1,6 @@
-"""The storage port as tests: what every backend runs to show that it keeps the port's promises.
+"""Tests of the storage port, with which a backend shows that it keeps the port's promises.
 
-A backend's own test file is a subclass and one fixture::
+A backend's own test file contains a subclass and one fixture::
 
     from functools import partial
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load the class for pytest when it is asked for: the rest works without pytest."""
+    """Import the class for pytest when it is first used, since the rest works without pytest."""
     if name != "StorageConformance":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from itsm_workflow.testing.conformance._pytest import StorageConformance  # noqa: PLC0415  # see above

@@ -1,4 +1,4 @@
-"""What type each answer of the port has; one of another type is told as such, before anything is read from it."""
+"""The types of the port's answers; an answer of another type is reported before it is used."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from itsm_workflow.testing.conformance._wording import word
 
 
 def check_answer(name: str, answer: object) -> None:
-    """Check the type of what that method answered.
+    """Check the type of a method's answer.
 
     Raises:
-        AssertionError: It is another one than the port names.
+        AssertionError: The type is not the one that the port declares.
     """
     wrong = _wrong(name, answer)
     if wrong:
-        raise AssertionError(f"{name} answered {word(answer)}: {wrong}")
+        raise AssertionError(f"{name} returned {word(answer)}: {wrong}")
 
 
 def _wrong(name: str, answer: object) -> str:
     if name == "commit":
         if not isinstance(answer, list):
             return f"it must be a list, not {type(answer).__name__}"
-        return _each(answer, (Conflict, type(None)), "each answer must be a Conflict or None")
+        return _each(answer, (Conflict, type(None)), "each element must be a Conflict or None")
     if name == "get":
         return _each([answer], (Row, type(None)), "it must be a Row or None")
     if name == "find":
@@ -47,5 +47,5 @@ def _each(values: list[object] | tuple[object, ...], types: tuple[type, ...], ru
 
 
 def _other(value: object, *types: type) -> str:
-    """Return the name of the value's type if it is none of these."""
+    """Return the name of the value's type, or an empty text if it is one of these types."""
     return "" if isinstance(value, types) else type(value).__name__

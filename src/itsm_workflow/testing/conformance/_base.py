@@ -1,4 +1,4 @@
-"""What all parts of the kit share: the abilities, the profile, and what a failure quotes."""
+"""The parts that all promises of the kit share: abilities, profile, and the data of a failure."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ABILITIES = {
-    "durable": "what was committed is there when the store is opened again",
-    "multi_process": "processes share the store",
-    "fsync": "what makes it durable is os.fsync or os.fdatasync, called from Python before commit returns",
-    "checksums": "a damaged file is told of, and never read as something that was not committed",
+    "durable": "committed data is there when the store is opened again",
+    "multi_process": "several processes can share the store",
+    "fsync": "data becomes durable by os.fsync or os.fdatasync, which Python calls before commit returns",
+    "checksums": "a damaged file is reported, and never read as data that was not committed",
 }
-"""What a backend may declare of itself; the kit asks only for what is declared."""
+"""The abilities that a backend may declare; the kit tests only the declared ones."""
 
 _QUOTED = re.compile(r'Port: "(.*)"\s*$', re.DOTALL)
 
 
 class NotRun(Exception):
-    """A promise cannot be tried here; the message says what is missing."""
+    """A promise cannot be tested here; the message says what is missing."""
 
 
 class Misused(TypeError):
-    """The kit was called in a way that no backend could pass; the message says what to write instead."""
+    """The kit was called in a way that no backend can pass; the message says what to pass instead."""
 
 
 @attrs.frozen
 class BrokenPromise:
-    """What a failing promise carries as ``error.finding``: the sentence of the port, and the calls that break it."""
+    """The value of ``error.finding`` of a failing promise: the sentence of the port, and the calls that break it."""
 
     sentence: str
     recording: Recording
@@ -47,26 +47,26 @@ def quoted(test: Callable[..., object]) -> str:
     """Return the sentence of the port that the test's docstring quotes, on one line."""
     found = _QUOTED.search(test.__doc__ or "")
     if found is None:
-        raise TypeError(f"{test.__qualname__} quotes no sentence of the port")
+        raise TypeError(f"{test.__qualname__} does not quote a sentence of the port")
     return " ".join(found[1].split())
 
 
 def check_abilities(abilities: object) -> None:
-    """Refuse what no backend can declare, so that a slip of the pen leaves no promise untried.
+    """Reject unknown abilities, since a misspelt one would leave its promises untested.
 
     Raises:
-        TypeError: They are no frozenset.
+        TypeError: The abilities are not a frozenset.
         ValueError: One of them is unknown.
     """
-    known = f"known are: {', '.join(sorted(ABILITIES))}"
+    known = f"the known abilities are {', '.join(sorted(ABILITIES))}"
     if not isinstance(abilities, frozenset):
         raise TypeError(
             f"abilities must be a frozenset of names, not {type(abilities).__name__} {abilities!r}; {known}"
         )
     for name in sorted(abilities - ABILITIES.keys(), key=repr):
         near = difflib.get_close_matches(str(name), ABILITIES)
-        hint = f", did you mean {near[0]!r}?" if near else ";"
-        raise ValueError(f"there is no ability {name!r}{hint} {known}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"unknown ability {name!r}{hint}; {known}")
 
 
 def _check_picklable(open_backend: object) -> None:
@@ -74,7 +74,7 @@ def _check_picklable(open_backend: object) -> None:
         pickle.dumps(open_backend)
     except Exception as error:
         raise Misused(
-            f"open_backend must be picklable, since with the ability multi_process other processes call it: a "
+            f"open_backend must be picklable, since the ability multi_process makes other processes call it: pass a "
             f"functools.partial of a class, not a lambda ({type(error).__name__}: {error})"
         ) from error
 
@@ -94,10 +94,10 @@ def promise(*needs: str) -> Callable[[Callable[..., None]], Callable[..., None]]
                 function(self, **{name: recording.of(name, value) for name, value in store.items()})
             except (NotRun, KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # pytest's own failures are no Exceptions
+            except BaseException as error:  # pytest's failures do not derive from Exception
                 error.finding = BrokenPromise(sentence, recording)  # type: ignore[attr-defined]  # as notes are
                 error.add_note(f"A promise of the storage port is broken: {sentence}")
-                error.add_note(recording.told())
+                error.add_note(recording.as_text())
                 raise
 
         test.needs = frozenset(needs)  # type: ignore[attr-defined]  # read by __init_subclass__ below
@@ -110,31 +110,31 @@ class Promises:
     """A part of the kit.
 
     Attributes:
-        abilities: What the backend declares, see `ABILITIES`; tests that need more are not part of the class.
-        profile: How thoroughly to look.
+        abilities: The declared abilities, see `ABILITIES`; tests that need others are not in the class.
+        profile: The thoroughness of the tests.
     """
 
     abilities: ClassVar[frozenset[str]] = frozenset({"durable", "multi_process"})
     profile: ClassVar[Profile] = QUICK
     recording: Recording
-    """The calls of the promise that is being tried."""
+    """The calls of the promise that is being tested."""
 
     def __init_subclass__(cls) -> None:
-        """Leave out what the backend does not declare.
+        """Remove the tests of abilities that the backend does not declare.
 
         Raises:
-            TypeError: The abilities are no frozenset.
+            TypeError: The abilities are not a frozenset.
             ValueError: One of them is unknown.
         """
         super().__init_subclass__()
         check_abilities(cls.abilities)
         for name, test in cls.all_promises().items():
-            if name not in vars(cls):  # what a subclass says itself stands
+            if name not in vars(cls):  # a subclass's own definition wins
                 setattr(cls, name, test if test.needs <= cls.abilities else None)  # type: ignore[attr-defined]  # see promise
 
     @classmethod
     def all_promises(cls) -> dict[str, Callable[..., None]]:
-        """Return every test by name, whether it is left out or not."""
+        """Return every test by name, including the removed ones."""
         promises: dict[str, Callable[..., None]] = {}
         for base in cls.__mro__:
             for name, value in vars(base).items():

@@ -1,4 +1,4 @@
-"""The kit without a test runner: every promise is tried on a store of its own, and the outcome is told."""
+"""The kit without a test runner: each promise is tested on a store of its own, and its outcome is reported."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ _FIRST, _LAST = 4, 15
 
 
 class PromiseOutcome(enum.StrEnum):
-    """What became of a promise."""
+    """The outcome of a promise."""
 
     KEPT = "kept"
     BROKEN = "broken"
     NOT_RUN = "not run"
-    """Something that it needs is not installed, or a call of a promise before it never returned."""
+    """A requirement is not installed, or a call of an earlier promise never returned."""
     NOT_DECLARED = "not declared"
-    """It needs an ability that the backend does not declare."""
+    """The promise needs an ability that the backend does not declare."""
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """One promise.
+    """The result of one promise.
 
     Attributes:
-        promise: Its name.
+        promise: The name of the promise.
         sentence: The sentence of the port.
-        outcome: What became of it.
-        seconds: How long that took.
-        reason: What is wrong if it is broken; what is missing if it was not run.
-        calls: The shortest counterexample, a call on each line.
+        outcome: The outcome.
+        seconds: The time that the test took.
+        reason: The problem if the promise is broken; the missing requirement if it was not run.
+        calls: The shortest counterexample, one call a line.
     """
 
     promise: str
@@ -65,13 +65,13 @@ class Result:
 
 @attrs.frozen(kw_only=True)
 class StorageReport:
-    """Every promise of the port and what became of it.
+    """The results of all promises of the port.
 
     Attributes:
         profile: The name of the profile.
-        abilities: What was declared.
-        results: One for each promise.
-        stopped: The promise at which the check ended because a call did not return; most often empty.
+        abilities: The declared abilities.
+        results: One result for each promise.
+        stopped: The promise at which the check ended because a call did not return; otherwise empty.
     """
 
     profile: str
@@ -85,7 +85,7 @@ class StorageReport:
         return {result.promise: result for result in self.results if result.outcome is PromiseOutcome.BROKEN}
 
     def count(self, outcome: PromiseOutcome) -> int:
-        """Return how many promises ended so."""
+        """Return the number of promises with that outcome."""
         return sum(result.outcome is outcome for result in self.results)
 
 
@@ -98,20 +98,20 @@ def check_storage(
     told: Callable[[str], None] = lambda _: None,
     patience: float | None = None,
 ) -> StorageReport:
-    """Try every promise of the storage port, each on an empty store.
+    """Test every promise of the storage port, each on an empty store.
 
     Args:
-        new_store: Makes an empty store and returns the callable that opens it anew each time, as the fixture
-            ``open_backend`` does. Called once for each promise, and more often to find the shortest counterexample.
-        abilities: What the backend declares, see `ABILITIES`.
-        profile: How thoroughly to look.
-        only: Try the promises whose name contains this.
-        told: Called with the name of each promise before it is tried.
-        patience: After so many seconds a promise is broken because a call does not return, and the promises behind it
-            are not tried: what blocks cannot be ended. By default the profile's.
+        new_store: Makes an empty store and returns a callable that opens it, as the fixture ``open_backend`` does.
+            Called once for each promise, and again to find the shortest counterexample.
+        abilities: The abilities that the backend declares, see `ABILITIES`.
+        profile: The thoroughness of the tests.
+        only: Test only the promises whose name contains this text.
+        told: Called with the name of each promise before it is tested.
+        patience: Seconds after which a promise counts as broken because a call does not return. The promises after it
+            are not tested, since a blocked call cannot be ended. Defaults to the profile's.
 
     Raises:
-        TypeError: The abilities are no frozenset, or the store is not made as written above.
+        TypeError: The abilities are not a frozenset, or `new_store` does not return a callable.
         ValueError: An ability is unknown, or no promise has `only` in its name.
     """
     kit = type("DeclaredKit", (Kit,), {"abilities": abilities, "profile": profile})()
@@ -123,12 +123,12 @@ def check_storage(
             reason = ", ".join(sorted(declared.needs - abilities))  # type: ignore[attr-defined]  # see promise
             result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_DECLARED, reason=reason)
         elif stopped:
-            reason = f"not tried: a call of {stopped!r} never returned"
+            reason = f"not tested: a call of {stopped!r} never returned"
             result = Result(promise=name, sentence=quoted(declared), outcome=PromiseOutcome.NOT_RUN, reason=reason)
         else:
             told(name)
             try:
-                result = _tried(name, test, new_store, limit)
+                result = _result_of(name, test, new_store, limit)
             except DidNotReturn:
                 stopped = name
                 calls = [*map(str, kit.recording.shown()), *kit.recording.hanging()]
@@ -137,18 +137,18 @@ def check_storage(
                     sentence=quoted(declared),
                     outcome=PromiseOutcome.BROKEN,
                     seconds=limit,
-                    reason=f"a call did not return within {limit:g} s; what comes behind it was not tried",
-                    calls=_few(calls),
+                    reason=f"a call did not return within {limit:g} s; the promises after it were not tested",
+                    calls=_shortened(calls),
                 )
         results.append(result)
     return StorageReport(profile=profile.name, abilities=abilities, results=tuple(results), stopped=stopped)
 
 
 def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
-    """Return the promises whose name contains this: by name, the method and its function.
+    """Return the promises whose name contains this text: by name, the method and its function.
 
     Raises:
-        ValueError: There is none.
+        ValueError: No promise has such a name.
     """
     named = {
         method.removeprefix("test_").replace("_", " "): (method, declared)
@@ -160,7 +160,7 @@ def promises_named(only: str) -> dict[str, tuple[str, Callable[..., None]]]:
     return chosen
 
 
-def _tried(name: str, test: Callable[..., None], new_store: NewStore, limit: float) -> Result:
+def _result_of(name: str, test: Callable[..., None], new_store: NewStore, limit: float) -> Result:
     start = time.perf_counter()
     outcome, reason = PromiseOutcome.KEPT, ""
     calls: tuple[str, ...] = ()
@@ -170,7 +170,7 @@ def _tried(name: str, test: Callable[..., None], new_store: NewStore, limit: flo
         outcome, reason = PromiseOutcome.NOT_RUN, str(missing)
     except (DidNotReturn, Misused):
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a broken backend does
+    except Exception as error:  # noqa: BLE001  # a broken backend may raise anything
         outcome = PromiseOutcome.BROKEN
         reason, calls = _explained(error, new_store)
     seconds = time.perf_counter() - start
@@ -180,7 +180,7 @@ def _tried(name: str, test: Callable[..., None], new_store: NewStore, limit: flo
 def _run(test: Callable[..., None], open_backend: Callable[[], StorageBackend]) -> None:
     if not callable(open_backend):
         raise Misused(
-            "new_store must return what opens the store, a callable such as functools.partial(MyBackend, path); it "
+            "new_store must return a callable that opens the store, such as functools.partial(MyBackend, path), but it "
             f"returned {type(open_backend).__name__}"
         )
     if "backend" not in inspect.signature(test).parameters:
@@ -190,39 +190,39 @@ def _run(test: Callable[..., None], open_backend: Callable[[], StorageBackend]) 
     try:
         test(backend=backend)
     except BaseException:
-        with suppress(Exception):  # or it would hide what came first
+        with suppress(Exception):  # its error would hide the first one
             backend.close()
         raise
     backend.close()
 
 
 def _explained(error: Exception, new_store: NewStore) -> tuple[str, tuple[str, ...]]:
-    """Return what is wrong in one sentence, and the calls that show it."""
+    """Return the problem in one sentence, and the calls that show it."""
     finding: BrokenPromise | None = getattr(error, "finding", None)
     if finding is None:
         return f"{type(error).__name__}: {error}", ()
     found = _shortest(finding.recording.calls, new_store)
     if found is not None:
-        return found.wrong, _few([*map(str, found.calls)])
-    return _said_by(error), _few([*map(str, finding.recording.shown())])
+        return found.wrong, _shortened([*map(str, found.calls)])
+    return _message_of(error), _shortened([*map(str, finding.recording.shown())])
 
 
 def _shortest(calls: list[Call], new_store: NewStore) -> Counterexample | None:
-    """Return the shortest counterexample, or None also if the broken backend does not even let it be looked for."""
+    """Return the shortest counterexample, or None; None also if the broken backend fails during the search."""
     try:
         return within(_SHORTENING, lambda: shortest(calls, new_store))
-    except Exception:  # noqa: BLE001  # whatever a broken backend does
+    except Exception:  # noqa: BLE001  # a broken backend may raise anything
         return None
 
 
-def _few(calls: list[str]) -> tuple[str, ...]:
+def _shortened(calls: list[str]) -> tuple[str, ...]:
     """Leave out the middle of many calls."""
     left_out = len(calls) - _FIRST - _LAST
     return (*calls[:_FIRST], f"… {left_out:,} calls left out", *calls[-_LAST:]) if left_out > 1 else tuple(calls)
 
 
-def _said_by(error: Exception) -> str:
-    """Return the error's words; of a bare assert that has none, what it asserts."""
+def _message_of(error: Exception) -> str:
+    """Return the error's message or, for an assert without one, the asserted expression."""
     if not isinstance(error, AssertionError):
         return f"{type(error).__name__}: {error}"
     if str(error):

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class CommitPromises(Promises):
-    """One writer at a time."""
+    """Commits of one writer at a time."""
 
     @promise()
     def test_every_column_is_read_back(self, backend: StorageBackend) -> None:
-        """What was written is what is read.
+        """Each column is read back as it was written.
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
@@ -67,7 +67,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_the_answer_fits_the_writes(self, backend: StorageBackend) -> None:
-        """Each write has its answer at its place, and no writes have none.
+        """Each write has its answer at its place, and an empty commit has no answers.
 
         Port: "The answer has the length and the order of the writes: None for a write that was stored, else its
         conflict."
@@ -79,7 +79,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_all_of_a_batch_is_stored(self, backend: StorageBackend) -> None:
-        """However many writes it has.
+        """A batch of any number of writes is stored.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
@@ -92,7 +92,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_a_stale_version_loses(self, backend: StorageBackend) -> None:
-        """Whoever has read an older version is told so.
+        """A writer that has read an older version gets a conflict.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
@@ -107,7 +107,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_only_a_creating_write_creates(self, backend: StorageBackend) -> None:
-        """A write of a change that is not there loses on its version.
+        """A write to a missing change loses on its version.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
@@ -120,7 +120,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_what_loses_leaves_no_trace(self, backend: StorageBackend) -> None:
-        """Row, history and the values that are unique stay as they were.
+        """After a lost write, the row, the history and the unique values are unchanged.
 
         Port: "The result of a write that conflicts with the store; nothing of it was stored."
         """
@@ -139,12 +139,12 @@ class CommitPromises(Promises):
         assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
         assert backend.get("new") is None
         assert whole_history(backend, "new") == []
-        # Nobody holds what the losers asked for.
+        # The values that the losers asked for are free.
         assert backend.commit([create("c2", open_subject="free", ticket_key="free")]) == [None]
 
     @promise()
     def test_winners_and_losers_of_one_commit(self, backend: StorageBackend) -> None:
-        """A loser takes nobody with it.
+        """A losing write does not affect the other writes of its commit.
 
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
@@ -164,7 +164,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_one_open_change_per_subject(self, backend: StorageBackend) -> None:
-        """A subject is held until it is let go of, and by one change only.
+        """A subject is held until its change releases it, and by one change only.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
@@ -180,7 +180,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_one_commit_cannot_open_a_subject_twice(self, backend: StorageBackend) -> None:
-        """Writes of one commit are held against each other too.
+        """The writes of one commit are checked against each other too.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
@@ -190,7 +190,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_a_ticket_belongs_to_one_change(self, backend: StorageBackend) -> None:
-        """A ticket cannot be bound a second time, but again by its own change.
+        """Another change cannot bind the same ticket; its own change can bind it again.
 
         Port: "Gateway name and ticket id, or None. Unique."
         """
@@ -202,7 +202,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_one_sn_can_name_two_tickets(self, backend: StorageBackend) -> None:
-        """The number is no key.
+        """The ticket's number is not unique.
 
         Port: "The ticket's number, or None. Indexed, **not** unique: one sn can name two tickets."
         """
@@ -211,7 +211,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_two_changes_may_have_one_submission_number(self, backend: StorageBackend) -> None:
-        """The number is no key: what makes it unique, and what a tie means, is the library's own matter.
+        """The submission number is not unique; the library alone decides what a tie means.
 
         Port: "The number of the subject's submission that this change was last submitted as, or None if it was never
         submitted. Indexed with the subject, **not** unique."
@@ -221,7 +221,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_the_first_reason_is_told(self, backend: StorageBackend) -> None:
-        """Version before subject before ticket.
+        """The version is checked before the subject, and the subject before the ticket.
 
         Port: "The reason of a conflict. If several reasons apply, the first in this order is reported."
         """
@@ -236,7 +236,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_a_write_without_entries_only_moves_when_it_is_due(self, backend: StorageBackend) -> None:
-        """Claiming and polling leave no mark on the change.
+        """Claiming and polling leave no trace on the change.
 
         Port: "May be empty: then only ``due_at`` and ``version`` move, and ``updated_at`` stays, whatever else the row
         says."
@@ -248,7 +248,7 @@ class CommitPromises(Promises):
         careless = claim(other, None)
         assert stored(backend, careless) == attrs.evolve(row, version=3, due_at=None)
         assert [line.seq for line in whole_history(backend, "c1")] == [1]
-        # Nor is what it says of subject and ticket held against it, or taken.
+        # The row's subject and ticket are not checked for conflicts either, and not stored.
         row = stored(backend, create("holder", open_subject="taken", ticket_key="taken"))
         for place, (subject, ticket) in enumerate([("taken", None), (None, "taken"), ("free", "free")], start=3):
             careless = claim(attrs.evolve(present(backend, "c1"), open_subject=subject, ticket_key=ticket), NOW + place)
@@ -259,7 +259,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_no_form_leaves_the_form(self, backend: StorageBackend) -> None:
-        """The form is written when it changes.
+        """The form is written only when it changes.
 
         Port: "The form, as canonical JSON. In a write, None leaves the stored text as it is."
         """
@@ -270,7 +270,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_a_bad_write_stores_nothing(self, backend: StorageBackend) -> None:
-        """A batch with a write that cannot be is refused as a whole.
+        """A batch with an invalid write is rejected as a whole.
 
         Port: "Checked before anything is stored, so that one bad write cannot fail a batch half-way."
         """
@@ -281,7 +281,7 @@ class CommitPromises(Promises):
             except ValueError:
                 pass
             else:
-                raise AssertionError(f"{name}: no ValueError")
+                raise AssertionError(f"{name}: no ValueError was raised")
             assert backend.get("good") is None, name
             assert backend.get("c1") == row, name
         assert [line.seq for line in whole_history(backend, "c1")] == [1, 2]
@@ -289,7 +289,7 @@ class CommitPromises(Promises):
 
     @promise()
     def test_what_is_not_a_batch_of_writes_is_refused(self, backend: StorageBackend) -> None:
-        """A batch that can be read only once is not taken for an empty one, and no value is stored as another type.
+        """An iterator is not accepted as an empty batch, and no value is stored as another type.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
         it stores or reads anything; a bool is not a number."
@@ -335,7 +335,7 @@ def _wrong_writes(row: Row) -> dict[str, Any]:
 def _assert_lost(conflict: Conflict | None, kind: ConflictKind, change_id: str, holder: str | None) -> None:
     assert conflict is not None
     assert (kind, change_id) == (conflict.kind, conflict.change_id)
-    # A backend that cannot tell the holder says None.
+    # A backend that cannot name the holder returns None.
     assert conflict.holder in {holder, None}
 
 

@@ -1,4 +1,4 @@
-"""Promises about files that were damaged behind the backend's back."""
+"""The promises about files that were damaged outside of the backend."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ _NAMES = ("c1", "c2", "c3")
 
 
 class DamagePromises(Promises):
-    """A damaged store is known to be damaged."""
+    """Damage to a store is detected."""
 
     @promise("durable", "multi_process", "checksums")
     def test_damage_is_told_and_never_read(self, open_backend: RecordedOpener) -> None:
-        """Flip a bit or spoil a stretch anywhere: the truth is read, or StorageCorrupt is raised before one builds.
+        """After any damage to its bytes, committed data is read, or StorageCorrupt is raised before a write.
 
-        What cannot be laid to a change may have taken any change's last write; then an older one may be read, but
-        nothing is stored upon it.
+        Damage that cannot be attributed to a change may have hit the last write of any change. Then an older version
+        may be read, but nothing is written on top of it.
 
         Port: "Every method may raise ``StorageUnavailable`` or ``StorageCorrupt``."
         """
         commits = _commits()
         other = Other(written_files, open_backend, open_backend, commits)
         try:
-            files = [Path(path) for path in other.hear() if Path(path).stat().st_size]
+            files = [Path(path) for path in other.receive() if Path(path).stat().st_size]
         finally:
             other.close()
-        assert files, "no file was written by Python: the ability checksums is declared of files that Python writes"
+        assert files, "Python wrote no file, but the ability checksums is about files that Python writes"
         states = _states(commits)
         whole = {path: path.read_bytes() for path in files}
-        # Damage that reaches the last byte looks like a commit that nobody was told of.
+        # Damage that includes the last byte looks like a commit that was never acknowledged.
         places = [(path, place) for path, content in whole.items() for place in range(len(content) - 1)]
-        dice = random.Random(_SEED)  # noqa: S311  # no secrets
+        dice = random.Random(_SEED)  # noqa: S311  # not for secrets
         for number, (path, place) in enumerate(dice.sample(places, min(self.profile.damages, len(places)))):
             open_backend.recording.calls.clear()
             damaged = bytearray(whole[path])
@@ -78,7 +78,7 @@ def _commits() -> list[list[Write]]:
 
 
 def _states(commits: list[list[Write]]) -> list[dict[str, State]]:
-    """Return what is stored before each commit, and after the last one."""
+    """Return the contents before each commit, and after the last one."""
     model = Model()
     states = []
     for writes in [[], *commits]:
@@ -98,7 +98,7 @@ def _look(open_backend: Callable[[], StorageBackend], states: list[dict[str, Sta
                 read: State = backend.get(name), whole_history(backend, name)
             except StorageCorrupt:
                 continue
-            assert read in [state[name] for state in states], f"{name} was read as something that was never committed"
+            assert read in [state[name] for state in states], f"{name} was read with contents that were never committed"
             if read != states[-1][name]:
                 _must_refuse(backend, name, read[0])
     finally:
@@ -110,4 +110,4 @@ def _must_refuse(backend: StorageBackend, name: str, row: Row | None) -> None:
         backend.commit([create(name) if row is None else follow(row)])
     except StorageCorrupt:
         return
-    raise AssertionError(f"{name} was read as it was before its last write, and written to")
+    raise AssertionError(f"{name} was read as it was before its last write, and a write to it was accepted")

@@ -1,4 +1,4 @@
-"""Promises to those whose process dies, or whose machine loses power, at any moment."""
+"""The promises for a crash of the process, or a power cut, at any moment."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ if TYPE_CHECKING:
 
 _ACKNOWLEDGED = 25
 _CUTS = (1, 2, 3, 4, 5, 6)
-"""After how many commits the power is cut, each time on what the cuts before have left."""
+"""The numbers of commits after which the power is cut, each time on what the earlier cuts left."""
 
 
 class DyingPromises(Promises):
-    """What was told to be stored is stored, and nothing is by half."""
+    """An acknowledged commit is stored, and no write is stored in part."""
 
     @promise("durable", "multi_process")
     def test_a_killed_process_loses_nothing_that_it_was_told(self, open_backend: RecordedOpener) -> None:
-        """After SIGKILL in the midst of writing, each commit that had returned is there, and none is there by half.
+        """After SIGKILL in the middle of writing, each acknowledged commit is there, and no write is there in part.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
         for kill in range(self.profile.kills):
             change_id = f"c{kill}"
-            # The first one is killed right after it was told, so that nothing more is on its way; the others at work.
+            # The first process is killed after its acknowledgement, with no write under way; the others while writing.
             rests_at = _ACKNOWLEDGED + 1 if kill == 0 else None
             writer = Other(write_on, open_backend, change_id, rests_at)
             try:
-                told = [writer.hear() for _ in range(_ACKNOWLEDGED + kill)]
-                told += writer.kill()
+                acknowledged = [writer.receive() for _ in range(_ACKNOWLEDGED + kill)]
+                acknowledged += writer.kill()
             finally:
                 writer.close()
-            open_backend.recording.add("elsewhere", (f"told up to version {told[-1]} of {change_id}, and killed",))
+            open_backend.recording.add("elsewhere", (f"killed after version {acknowledged[-1]} of {change_id}",))
             backend = open_backend()
             try:
                 version = check_prefix(backend, change_id)
-                # One more may have been stored before anybody was told.
-                assert version in {told[-1], told[-1] + 1}
+                # One more commit may have been stored without being acknowledged.
+                assert version in {acknowledged[-1], acknowledged[-1] + 1}
                 names = [name for name in found(backend) if name.startswith(f"{change_id}-")]
                 assert len(names) == version - 1
                 for name in names:
                     assert len(whole_history(backend, name)) == present(backend, name).seq
-                # And the store works on.
+                # The store still accepts writes.
                 stored(backend, follow(present(backend, change_id)))
             finally:
                 backend.close()
 
     @promise("durable", "multi_process")
     def test_dying_inside_a_commit_leaves_whole_writes(self, open_backend: RecordedOpener) -> None:
-        """Wherever in its code the backend dies, each write of the commit is there with its entries, or not at all.
+        """After a crash at any line of the backend, each write of the commit is there with its entries, or not at all.
 
         Port: "A write is stored whole, row and entries, or not at all."
         """
@@ -78,7 +78,7 @@ class DyingPromises(Promises):
             row = stored(survivor, create("c0", open_subject="s0"))
             counter = Other(count_lines, open_backend, [follow(row, entries=2), create("new0", open_subject="n0")])
             try:
-                lines = counter.hear()
+                lines = counter.receive()
             finally:
                 counter.close()
             step = max(1, lines // self.profile.deaths)
@@ -88,12 +88,12 @@ class DyingPromises(Promises):
                 writes = [follow(row, entries=2), create(new, entries=2, open_subject=new)]
                 other = Other(write_and_die, open_backend, [writes], line)
                 try:
-                    answers = other.last_words()
+                    answers = other.remaining_reports()
                 finally:
                     other.close()
                 after = present(survivor, "c0")
                 there = survivor.get(new)
-                where = f"died at line {line} of {lines} of the commit"
+                where = f"crashed at line {line} of {lines} of the commit"
                 open_backend.recording.add("elsewhere", (f"commit({word(writes)}), {where}",))
                 assert after.version in {row.version, row.version + 1}, where
                 assert after.seq == row.seq + 2 * (after.version - row.version), where
@@ -101,7 +101,7 @@ class DyingPromises(Promises):
                 assert len(whole_history(survivor, new)) == (2 if there else 0), where
                 if answers:
                     assert (after.version, there is not None) == (row.version + 1, True), where
-                # Nobody holds what was not stored, and the store works on.
+                # The unique values of writes that were not stored are free, and the store still accepts writes.
                 taken = survivor.commit([create(f"{new} again", open_subject=new)])
                 assert [conflict is None for conflict in taken] == [there is None], where
         finally:
@@ -109,9 +109,9 @@ class DyingPromises(Promises):
 
     @promise("durable", "multi_process", "fsync")
     def test_a_power_cut_loses_nothing_that_was_told(self, open_backend: RecordedOpener) -> None:
-        """What stood in no file when it was last synced is lost in a power cut; nothing of it was told to be stored.
+        """Data that was not yet synced to a file is lost in a power cut; no such data had been acknowledged.
 
-        The power is cut after creates, after an approval and after claims, each time with another commit as the last.
+        The power is cut after creates, after an approval and after claims, each time after a different last commit.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
@@ -120,7 +120,7 @@ class DyingPromises(Promises):
             commits = _history(cut)[:place]
             other = Other(synced_files, open_backend, open_backend, commits)
             try:
-                synced = other.hear()
+                synced = other.receive()
             finally:
                 other.close()
             for writes in commits:
@@ -128,12 +128,12 @@ class DyingPromises(Promises):
                 model = model.after(writes, [None] * len(writes))
             open_backend.recording.add("elsewhere", ("then the power was cut",))
             if synced is None:
-                raise AssertionError("no os.fsync and no os.fdatasync was called while it committed")
+                raise AssertionError("neither os.fsync nor os.fdatasync was called during the commit")
             _cut_back({Path(path): content for path, content in synced.items()}, known)
             backend = open_backend()
             try:
                 for change_id, row in model.rows.items():
-                    lost = f"{change_id}: told to be stored, but lost"
+                    lost = f"{change_id}: acknowledged as stored, but lost"
                     assert present(backend, change_id) == row, lost
                     assert tuple(whole_history(backend, change_id)) == model.entries[change_id], lost
             finally:
@@ -141,7 +141,7 @@ class DyingPromises(Promises):
 
 
 def _history(cut: int) -> list[list[Write]]:
-    """Return commits of each kind; whatever place the power is cut at, the last one is what was not synced."""
+    """Return commits of each kind; at whatever point the power is cut, the last commit is the one not synced."""
     applied, other = create(f"c{cut}", entries=2, due_at=NOW), create(f"d{cut}")
     approved = follow(applied.row, state="approved", form=None)
     claimed = claim(other.row, NOW + 60_000_000)
@@ -158,7 +158,7 @@ def _history(cut: int) -> list[list[Write]]:
 
 
 def _cut_back(synced: dict[Path, bytes], known: set[Path]) -> None:
-    """Leave of each file what was synced, and nothing of those that were not there yet."""
+    """Reduce each file to its synced content, and empty the files that did not exist before."""
     known |= synced.keys()
     for path in known - synced.keys():
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Which files a backend writes, and what of them would survive a power cut.
+"""The files that a backend writes, and the content that would survive a power cut.
 
-Runs in a process of its own: it watches every file that Python opens there, and every sync. What a library in C writes
-or syncs is not seen. That a renamed file's new name needs a sync of its directory is not played.
+Runs in a separate process: it watches every file that Python opens there, and every sync. Writes and syncs by a C
+library are not seen. It does not model that a renamed file's new name needs a sync of its directory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TO_WRITE = os.O_WRONLY | os.O_RDWR
 
 
 class Watch:
-    """The files that this process has opened to write, and the content of each as it was last synced."""
+    """The files that this process opened for writing, and the content of each when it was last synced."""
 
     def __init__(self) -> None:
         sys.dont_write_bytecode = True
@@ -44,11 +44,11 @@ class Watch:
             fcntl.fcntl = self._noting(fcntl.fcntl, only=fcntl.F_FULLFSYNC)
 
     def files(self) -> list[str]:
-        """Return the paths of the regular files that were opened to write and are there."""
+        """Return the paths of the regular files that were opened for writing and exist."""
         return [path for path in self._paths if Path(path).is_file()]
 
     def synced(self) -> dict[str, bytes]:
-        """Return what a power cut now would leave of each file."""
+        """Return the content of each file that would survive a power cut now."""
         return {path: self._synced.get(_identity(Path(path).stat()), b"") for path in self.files()}
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -62,15 +62,15 @@ class Watch:
         if path in self._paths:
             return
         self._paths[path] = None
-        with suppress(OSError):  # what is not there yet has nothing that could be lost
+        with suppress(OSError):  # a file that does not exist yet has no content to lose
             found = Path(path).stat()
             if stat.S_ISREG(found.st_mode):
                 self._synced.setdefault(_identity(found), Path(path).read_bytes())
 
     def _noting(self, sync: Callable[..., Any], *, only: int | None = None) -> Callable[..., Any]:
-        """Return the same function, which also notes what the file holds; of fcntl, only one command is a sync."""
+        """Return a function that also records the file's content; of fcntl, only one command is a sync."""
 
-        def noting(descriptor: Any, *rest: Any) -> Any:  # noqa: ANN401  # a number, or what has a fileno
+        def noting(descriptor: Any, *rest: Any) -> Any:  # noqa: ANN401  # a number, or an object with a fileno
             done = sync(descriptor, *rest)
             if only is None or rest[:1] == (only,):
                 self._note(os.fstat(descriptor if isinstance(descriptor, int) else descriptor.fileno()))
@@ -89,7 +89,7 @@ class Watch:
 def synced_files(
     unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
 ) -> None:
-    """Commit, and report what a power cut would leave of each file, or None if nothing was synced."""
+    """Commit, and report the content of each file that would survive a power cut, or None if nothing was synced."""
     unused.close()
     watch = Watch()
     backend = opener()
@@ -103,7 +103,7 @@ def synced_files(
 def written_files(
     unused: StorageBackend, pipe: Connection, opener: Callable[[], StorageBackend], commits: Sequence[Sequence[Write]]
 ) -> None:
-    """Commit, close the store, and report the paths of the files that this wrote."""
+    """Commit, close the store, and report the paths of the written files."""
     unused.close()
     watch = Watch()
     backend = opener()

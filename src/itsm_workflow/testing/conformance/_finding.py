@@ -22,11 +22,11 @@ _MOVING = ("due_at", "updated_at", "submission")
 
 
 class FindPromises(Promises):
-    """Which rows are found, in which order, on which page."""
+    """The rows that a query finds, their order, and their pages."""
 
     @promise()
     def test_none_is_any_and_empty_is_none(self, backend: StorageBackend) -> None:
-        """Each field narrows, all of them together.
+        """The conditions of a query must all hold.
 
         Port: "The conditions that rows must meet. None means "any"; an empty tuple means "none"."
         """
@@ -52,7 +52,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_due_before(self, backend: StorageBackend) -> None:
-        """Due is what is due now, to the microsecond.
+        """A row is due at its due time, to the microsecond.
 
         Port: "Rows with ``due_at`` at or before this time. Rows without ``due_at`` never match."
         """
@@ -65,7 +65,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_updated_before(self, backend: StorageBackend) -> None:
-        """What has rested since then.
+        """Rows that were not updated since then are found.
 
         Port: "Rows with ``updated_at`` at or before this time."
         """
@@ -75,7 +75,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_the_four_orders(self, backend: StorageBackend) -> None:
-        """Earliest first, newest submission first, and of those at one place the lowest id.
+        """The order is by time, or newest submission first; ties are broken by ascending id.
 
         Port: "The four orders in which a query can be read; ties are broken by id."
         """
@@ -91,7 +91,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_what_is_never_due_is_left_out_by_due(self, backend: StorageBackend) -> None:
-        """A row without a time has no place in an order by time.
+        """A row without a time is not part of an order by time.
 
         Port: "Ordered by due_at, rows without one are left out."
         """
@@ -100,7 +100,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_the_newest_submission_of_a_subject_comes_first(self, backend: StorageBackend) -> None:
-        """Whatever the ids and the times say, also after a change was submitted again; ties come by id.
+        """The order does not depend on ids and times, also after a change was submitted again; ties are broken by id.
 
         Port: "the newest submission comes first, and ties by ascending id."
         """
@@ -121,7 +121,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_drafts_are_not_found_among_submissions(self, backend: StorageBackend) -> None:
-        """A draft decides nothing, and 0 is a number like any other.
+        """A draft is not a submission, and 0 is a valid number.
 
         Port: "Ordered by submission, rows that were never submitted are left out."
         """
@@ -135,7 +135,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_an_open_subject_names_its_holder(self, backend: StorageBackend) -> None:
-        """The one change that holds it now, or none; a change that let go of it is not found by it.
+        """The query finds the change that holds the subject now, or nothing; a former holder is not found.
 
         Port: "Only the row that holds this open subject, so at most one."
         """
@@ -153,7 +153,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_pages_end(self, backend: StorageBackend) -> None:
-        """The last page says that it is the last one, also when it is full.
+        """The last page is marked as the last one, also when it is full.
 
         Port: "One page of rows. ``next`` is the cursor for the following page, or None if this was the last."
         """
@@ -169,7 +169,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_a_page_is_as_large_as_asked_for(self, backend: StorageBackend) -> None:
-        """More than a thousand rows, names or entries are left out by no limit but the query's own.
+        """Only the query's own limit leaves out rows, names or entries, even of more than a thousand.
 
         Port: "One page of rows. ``next`` is the cursor for the following page, or None if this was the last."
         """
@@ -188,7 +188,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_rows_are_whole(self, backend: StorageBackend) -> None:
-        """What is found need not be read once more.
+        """Found rows are complete, so they need not be read again.
 
         Port: "Rows come whole, as `get` returns them."
         """
@@ -199,13 +199,13 @@ class FindPromises(Promises):
 
     @promise()
     def test_nothing_is_left_out_while_others_change(self, backend: StorageBackend) -> None:
-        """Rows that come, go and move between two pages push no other row off its page.
+        """Rows that are created, removed or moved between two pages push no other row off its page.
 
         Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
         between two pages can be met twice or missed."
         """
         for order in Order:
-            # Every second row changes behind the reader's back; the others, at even places, stay as they are.
+            # Every second row changes between the reader's pages; the others, at even places, stay as they are.
             names = [f"{order.value}{place:02}" for place in range(12)]
             numbers = {name: dict.fromkeys(_MOVING, place) for place, name in enumerate(names)}
             writes = [create(name, **numbers[name]) for name in names]
@@ -219,7 +219,7 @@ class FindPromises(Promises):
             assert steady == [name for name in met if name in steady], order
 
     def _disturb(self, backend: StorageBackend, order: Order, names: list[str], number: int) -> None:
-        """Let one row leave the query, one move to the front, one to the end, and one come in at the front."""
+        """Move one row out of the query, one to the front, one to the end, and add one at the front."""
         gone, front, end = (present(backend, names[(number + step) % len(names)]) for step in (0, 2, 4))
         backend.commit(
             [
@@ -232,7 +232,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_a_query_that_cannot_be(self, backend: StorageBackend) -> None:
-        """A mistake is told, not answered.
+        """An invalid query raises an error.
 
         Port: "A limit below 1, a cursor that another order gave or whose id no row can have, a number over 64 bits."
         """
@@ -254,7 +254,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_a_query_of_other_types(self, backend: StorageBackend) -> None:
-        """A text for a number is not compared, searched for or waited for, and a text for a tuple is not taken apart.
+        """A text in place of a number is not compared with numbers, and a text in place of a tuple is not split.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
         it stores or reads anything; a bool is not a number."
@@ -279,7 +279,7 @@ class FindPromises(Promises):
 
     @promise()
     def test_a_name_that_nothing_can_have(self, backend: StorageBackend) -> None:
-        """What comes from outside may hold anything; it names nothing, and is no error.
+        """A name from outside may contain anything; an impossible one finds nothing, and is not an error.
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class HistoryPromises(Promises):
-    """Each change's entries, without a gap."""
+    """Each change has its entries, without a gap."""
 
     @promise()
     def test_entries_are_numbered_without_a_gap(self, backend: StorageBackend) -> None:
-        """However many entries a write brings.
+        """A write may have any number of entries.
 
         Port: "The number of entries in the history, which are numbered 1 to ``seq``."
         """
@@ -32,7 +32,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_a_change_can_begin_without_entries(self, backend: StorageBackend) -> None:
-        """Then its history is empty, and grows from there.
+        """The history of such a change is empty at first, and grows later.
 
         Port: "The number of entries in the history, which are numbered 1 to ``seq``."
         """
@@ -44,7 +44,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_an_entry_stays_as_it_is(self, backend: StorageBackend) -> None:
-        """What was recorded is not recorded anew.
+        """An entry is never written again.
 
         Port: "One line of a change's history as it is stored. Never changed, never deleted."
         """
@@ -56,7 +56,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_a_page_of_history(self, backend: StorageBackend) -> None:
-        """From any place on, as many as asked for.
+        """A page begins at any entry, and has as many entries as the limit allows.
 
         Port: "Return entries ``after_seq + 1`` and on, at most ``limit``. Empty for an unknown id."
         """
@@ -70,7 +70,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_pages_of_history_lead_on(self, backend: StorageBackend) -> None:
-        """Each page tells where the next one begins, the last one that there is none.
+        """Each page says where the next one begins, or that it is the last one.
 
         Port: "One page of history, oldest first. ``next_seq`` goes into ``after_seq`` for more, or is None."
         """
@@ -82,7 +82,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_a_page_that_cannot_be(self, backend: StorageBackend) -> None:
-        """A page of nothing leads nowhere, and no page begins before the first entry.
+        """A page has at least one entry, and begins no earlier than the first entry.
 
         Port: "A limit below 1, an ``after_seq`` below 0."
         """
@@ -93,7 +93,7 @@ class HistoryPromises(Promises):
 
     @promise()
     def test_what_is_not_an_id_is_refused(self, backend: StorageBackend) -> None:
-        """And is not answered as if no change had it; nor is a text for a number.
+        """The value is rejected instead of treated as an unknown id; so is a text in place of a number.
 
         Port: "A method raises TypeError for an argument, or a value in it, of another type than declared here, before
         it stores or reads anything; a bool is not a number."

@@ -1,4 +1,4 @@
-"""The whole kit as one class, with nothing of any test runner."""
+"""The whole kit as one class, independent of any test runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about what outlives the object that stored it."""
+"""The promises about data that outlives the backend object."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class LastingPromises(Promises):
-    """Closing, and opening anew."""
+    """Closing a store and opening it again."""
 
     @promise()
     def test_a_closed_backend_does_nothing(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """Each call says that the store was closed.
+        """Each call raises StorageUnavailable.
 
         Port: "Closing twice is fine; any other call afterwards raises StorageUnavailable."
         """
@@ -42,7 +42,7 @@ class LastingPromises(Promises):
 
     @promise("durable")
     def test_opened_anew_everything_is_there(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """Rows, history, order, and what is unique.
+        """Rows, history, order and uniqueness are the same after the store is opened again.
 
         Port: "Store each write or say why not, and make all that were stored durable before returning."
         """
@@ -66,7 +66,7 @@ class LastingPromises(Promises):
 
     @promise("durable")
     def test_two_objects_see_each_others_commits(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """As soon as a commit has returned, whoever reads sees it.
+        """As soon as a commit has returned, every reader sees it.
 
         Port: "Return the row of that id as of the last commit, with its form, or None."
         """
@@ -74,7 +74,7 @@ class LastingPromises(Promises):
         try:
             row = stored(one, create("c1"))
             for number in range(20):
-                # Not in turns: who commits reads its own commit anew, and would hide that it misses the other's.
+                # Not in turns: a writer reads its own commit, which would hide that it misses the other's.
                 writer, reader = (one, other) if number % 4 < 2 else (other, one)
                 row = stored(writer, follow(row))
                 assert reader.find(Query()).rows == (row,)

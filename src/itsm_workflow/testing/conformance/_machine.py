@@ -1,7 +1,6 @@
-"""A walk at random through the port, each step of which is compared with a plain model.
+"""A random walk through the port; each step is compared with a plain model.
 
-Hypothesis is imported when the walk begins: it takes a while to load, which a host's test run should not pay for, and
-the rest of the kit works without it.
+Hypothesis is imported when the walk begins, since it loads slowly and the rest of the kit works without it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class ModelPromises(Promises):
 
     @promise()
     def test_it_does_what_a_dictionary_would(self, open_backend: RecordedOpener) -> None:
-        """Whatever is written in whichever order, by whom, whenever the store is opened anew or a writer dies.
+        """Writes in any order from threads and processes, reopened stores and crashed writers match the model.
 
         Port: "Each write succeeds or conflicts independently of the others, in any order the backend likes."
         """
@@ -70,42 +69,42 @@ class ModelPromises(Promises):
             with _shrinking_soon():
                 run_state_machine_as_test(machine, settings=with_settings)
         except Flaky as error:
-            # A race that is lost in one run and won in the next one: what was seen first is what is wrong.
+            # A race that fails in one run and not in the next: the first failure is the one to report.
             raise getattr(error, "exceptions", [error])[0] from None
         finally:
             if partner is not None:
-                partner.tell(None)
+                partner.send(None)
                 partner.close()
 
 
 def _shrinking_soon() -> ExitStack:
-    """Let Hypothesis leave out what a failure does not need for seconds, not minutes; a race is never shown small."""
+    """Limit Hypothesis to seconds, not minutes, of shrinking a failure; a failing race does not shrink reliably."""
     from hypothesis.internal.conjecture import engine  # noqa: PLC0415  # see the module's docstring
     from hypothesis.reporting import reporter, with_reporter  # noqa: PLC0415  # the same
 
     outer = reporter.value
 
-    def told(text: object) -> None:
-        # What Hypothesis says of an early end speaks of five minutes and of a seed, and would stand in a JSON report.
+    def filtered(text: object) -> None:
+        # Hypothesis' notes on an early end mention five minutes and a seed, and would appear in a JSON report.
         if "working to shrink" not in str(text) and "too long to shrink" not in str(text):
             outer(text)
 
     both = ExitStack()
-    if hasattr(engine, "MAX_SHRINKING_SECONDS"):  # left open for this by Hypothesis, but not promised
+    if hasattr(engine, "MAX_SHRINKING_SECONDS"):  # not a documented part of Hypothesis
         both.enter_context(mock.patch.object(engine, "MAX_SHRINKING_SECONDS", _SHRINKING))
-        both.enter_context(with_reporter(told))
+        both.enter_context(with_reporter(filtered))
     return both
 
 
 def storage_machine(  # noqa: C901  # the rules of one machine
     open_backend: RecordedOpener, *, durable: bool, partner: Other | None
 ) -> type[RuleBasedStateMachine]:
-    """Return a Hypothesis state machine over the store. Each walk has names of its own, so one store does for all.
+    """Return a Hypothesis state machine over the store. Each walk has its own names, so all walks can share one store.
 
     Args:
-        open_backend: Opens the store anew.
-        durable: Whether the store outlives the object.
-        partner: Another process that commits what it is told, if processes may share the store.
+        open_backend: Opens the store.
+        durable: Whether the store outlives the backend object.
+        partner: Another process that commits the writes it receives, if processes can share the store.
     """
     from hypothesis import strategies as st  # noqa: PLC0415  # see the module's docstring
     from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule  # noqa: PLC0415  # the same
@@ -153,7 +152,7 @@ def storage_machine(  # noqa: C901  # the rules of one machine
     class StorageMachine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            recording.calls.clear()  # what is shown in the end is the last walk, which is the shortest that failed
+            recording.calls.clear()  # a failure shows the last walk, which is the shortest failing one
             self.walk = f"{next(walks)}/"
             self.model = Model()
             self.backend = open_backend()
@@ -175,10 +174,10 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             assert partner is not None
             ours = self.planned_at_once(here) if together else []
             theirs = self.planned_at_once(there)
-            partner.tell(theirs)
-            # Not even nothing is committed if it is their turn: what is read next must not be what one commits anew.
+            partner.send(theirs)
+            # Without writes, do not even call commit: the next read must see the other's commit without one of its own.
             answer = self.backend.commit(ours) if ours else []
-            their_answer = partner.hear()
+            their_answer = partner.receive()
             recording.add("elsewhere", (f"commit({word(theirs)}) -> {word(their_answer)}",))
             self.model = self.model.after([*ours, *theirs], [*answer, *their_answer])
 
@@ -188,14 +187,14 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             commits = [self.planned_at_once(batch) for batch in batches]
             other = Other(write_and_die, open_backend, commits, line)
             try:
-                answers = other.last_words()
+                answers = other.remaining_reports()
             finally:
                 other.close()
             for writes, answer in zip(commits, answers, strict=False):
                 self.model = self.model.after(writes, answer)
             unseen = commits[len(answers)] if len(answers) < len(commits) else []
-            told = f"died in commit({word(unseen)})" if unseen else "died"
-            recording.add("elsewhere", (f"{word(commits[: len(answers)])} -> {word(answers)}, and {told}",))
+            end = f"crashed in commit({word(unseen)})" if unseen else "crashed"
+            recording.add("elsewhere", (f"{word(commits[: len(answers)])} -> {word(answers)}, and {end}",))
             self.model = self.after_death(unseen)
 
         def after_death(self, unseen: list[Write]) -> Model:
@@ -205,8 +204,8 @@ def storage_machine(  # noqa: C901  # the rules of one machine
                 ):
                     return model
             raise AssertionError(
-                f"a process died while it committed {word(unseen)}; what is stored is neither what was before nor that "
-                "with some of these writes"
+                f"a process crashed while it committed {word(unseen)}; the store holds neither what it held before "
+                "nor that with some of these writes"
             )
 
         def names(self) -> list[str]:
@@ -228,7 +227,7 @@ def storage_machine(  # noqa: C901  # the rules of one machine
             return follow(row, entries=entries, **values)
 
         def planned_at_once(self, plans: list[Plan]) -> list[Write]:
-            """Return writes that stay valid whoever comes first: nobody follows what is only just being made."""
+            """Return writes that are valid in any order: none follows a change that is created at the same time."""
             known = self.model.rows
             return [
                 self.planned(name, kind if self.walk + name in known else "create", entries, values)
@@ -270,6 +269,6 @@ def storage_machine(  # noqa: C901  # the rules of one machine
 
 
 def _compare(what: str, actual: object, expected: object) -> None:
-    # Not an assert statement: pytest would explain each of the hundreds of failures of which Hypothesis shows the last.
+    # Not an assert statement: pytest would explain each of hundreds of failures, and Hypothesis shows only the last.
     if actual != expected:
         raise AssertionError(f"{what}: {difference(actual, expected)}")

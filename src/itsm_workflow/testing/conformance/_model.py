@@ -1,4 +1,4 @@
-"""The port over a plain dictionary, as short as it can be said; what a backend does is compared with it."""
+"""The port over a plain dictionary, as a reference for backends."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class Model:
     entries: dict[str, tuple[EntryRow, ...]] = attrs.field(factory=dict)
 
     def after(self, writes: Sequence[Write], answer: Sequence[Conflict | None]) -> Model:
-        """Return what is stored after writes that were answered so, in whichever order it explains the answer.
+        """Return the contents after writes that got this answer, in an order of the writes that explains it.
 
         Raises:
-            AssertionError: No order does.
+            AssertionError: No order explains it.
         """
         check_answer("commit", answer)
         kinds = [None if conflict is None else conflict.kind for conflict in answer]
         ids = [None if conflict is None else write.row.id for write, conflict in zip(writes, answer, strict=False)]
         if len(kinds) != len(writes) or ids != [conflict and conflict.change_id for conflict in answer]:
-            raise AssertionError(f"{len(writes)} writes were answered by {word(list(answer))}")
+            raise AssertionError(f"commit of {len(writes)} writes returned {word(list(answer))}")
         for order in _orders(len(writes)):
             model = self.copy()
-            told = {place: model.write(writes[place]) for place in order}
-            if [told[place] for place in range(len(writes))] == kinds:
+            results = {place: model.write(writes[place]) for place in order}
+            if [results[place] for place in range(len(writes))] == kinds:
                 return model
         model = self.copy()
         right = [model.write(write) for write in writes]
         raise AssertionError(
-            f"no order of these writes explains the answers {_kinds(kinds)}; one after the other they are "
+            f"no order of these writes explains the answers {_kinds(kinds)}; one after the other they would be "
             f"{_kinds(right)}: {word(list(writes))}"
         )
 
     def after_any(self, writes: Sequence[Write]) -> Iterator[Model]:
-        """Yield what may be stored after a commit that nobody saw return: any of the writes, each of them whole."""
+        """Yield the possible contents after a commit that never returned: any of the writes, each of them whole."""
         for few in chain.from_iterable(combinations(writes, size) for size in range(len(writes) + 1)):
             for order in permutations(few):
                 model = self.copy()
@@ -58,11 +58,11 @@ class Model:
                     yield model
 
     def copy(self) -> Model:
-        """Return a model that can be changed on its own."""
+        """Return a copy of the model."""
         return Model(dict(self.rows), dict(self.entries))
 
     def write(self, write: Write) -> ConflictKind | None:
-        """Store the write, or return why not."""
+        """Store the write, or return the kind of conflict."""
         row = write.row
         old = self.rows.get(row.id)
         others = [other for other in self.rows.values() if other.id != row.id]
@@ -85,12 +85,12 @@ class Model:
 
     def history(self, change_id: str, after_seq: int = 0, limit: int = 1000) -> EntryRows:
         """Return one page of entries."""
-        rest = [line for line in self.entries.get(change_id, ()) if line.seq > after_seq]
-        page = tuple(rest[:limit])
-        return EntryRows(entries=page, next_seq=page[-1].seq if len(rest) > limit else None)
+        later = [line for line in self.entries.get(change_id, ()) if line.seq > after_seq]
+        page = tuple(later[:limit])
+        return EntryRows(entries=page, next_seq=page[-1].seq if len(later) > limit else None)
 
     def find(self, query: Query) -> list[Row]:
-        """Return all rows that match, in order, from the query's cursor on."""
+        """Return all matching rows in order, from the query's cursor on."""
 
         def matches(row: Row) -> bool:
             tuples = ((query.ids, row.id), (query.states, row.state), (query.attention, row.attention))
@@ -120,7 +120,7 @@ class Model:
 
 
 def _orders(count: int) -> Iterable[tuple[int, ...]]:
-    # All orders of many writes are too many to try; a backend takes them as they come, or sorted.
+    # All orders of many writes are too many to try; a backend takes them as given, or sorted.
     return permutations(range(count)) if count <= _FEW else [tuple(range(count)), tuple(reversed(range(count)))]
 
 

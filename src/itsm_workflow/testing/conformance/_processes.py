@@ -1,6 +1,6 @@
-"""Other processes: what they do, and how a test starts them and hears from them.
+"""The work of other processes, and the means to start them and exchange messages with them.
 
-They are started afresh, so they share nothing with the test but the store.
+They are not forked from the test, so they share nothing with it but the store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 _LAST_WORDS = 10.0
-# Both start a process afresh; where there is a fork server, it takes a tenth of the time.
+# Neither method forks the test process; a fork server takes a tenth of the time.
 _FRESH = (
     multiprocessing.get_context("forkserver")
     if "forkserver" in multiprocessing.get_all_start_methods()
@@ -39,30 +39,30 @@ _NOT_THE_BACKENDS_OWN = (protocol.__file__, "<attrs generated")
 
 
 def load_ahead() -> None:
-    """Let other processes start with what each needs; for a program of its own, since it holds for all of it."""
+    """Preload the modules that other processes need; only for a program of its own, since the setting is global."""
     _FRESH.set_forkserver_preload([__name__, "itsm_workflow.storage.table"])
 
 
 class Other:
-    """One other process that works on the store and reports over a pipe."""
+    """Another process that works on the store and reports over a pipe."""
 
     def __init__(self, work: Callable[..., None], opener: Opener, *args: object) -> None:
         self._pipe, theirs = _FRESH.Pipe()
         self._process = _FRESH.Process(target=_run, args=(work, opener, theirs, args), daemon=True)
         self._process.start()
-        # Or the end of the other process would not be seen as the end of its reports.
+        # Otherwise the end of the other process would not be noticed as the end of its reports.
         theirs.close()
 
-    def tell(self, message: object) -> None:
-        """Send it something to do."""
+    def send(self, message: object) -> None:
+        """Send a message to the process."""
         self._pipe.send(message)
 
-    def hear(self) -> Any:  # noqa: ANN401  # whatever it reports
+    def receive(self) -> Any:  # noqa: ANN401  # whatever it reports
         """Wait for the next report.
 
         Raises:
-            EOFError: It has ended.
-            AssertionError: It failed, or did not report in time.
+            EOFError: The process has ended.
+            AssertionError: The process failed, or did not report in time.
         """
         if not self._pipe.poll(_PATIENCE):
             raise AssertionError(f"the other process reported nothing for {_PATIENCE} s")
@@ -72,21 +72,21 @@ class Other:
         return report
 
     def kill(self) -> list[Any]:
-        """End it at once, as a power cut for processes would, and return what it had still reported."""
+        """Kill the process without warning, and return the reports that it had sent."""
         self._process.kill()
-        return self.last_words()
+        return self.remaining_reports()
 
-    def last_words(self) -> list[Any]:
-        """Wait until it has died, and return what it had still reported."""
-        rest = []
-        with suppress(EOFError, OSError):  # OSError: the end came in the middle of a report
+    def remaining_reports(self) -> list[Any]:
+        """Wait until the process has ended, and return the reports that it had sent."""
+        reports = []
+        with suppress(EOFError, OSError):  # OSError: it ended in the middle of a report
             while True:
-                rest.append(self.hear())
+                reports.append(self.receive())
         self._process.join(_PATIENCE)
-        return rest
+        return reports
 
     def close(self) -> None:
-        """End it if it has not ended by itself."""
+        """End the process if it is still running."""
         self._process.join(_LAST_WORDS)
         if self._process.is_alive():
             self._process.kill()
@@ -96,18 +96,18 @@ class Other:
 
 
 def together(work: Callable[..., None], opener: Opener, arguments: Sequence[tuple[object, ...]]) -> list[Any]:
-    """Let one process per argument tuple work at the same time, and return the one report of each."""
+    """Run one process per argument tuple at the same time, and return one report of each."""
     start = _FRESH.Barrier(len(arguments))
     others = [Other(work, opener, start, *args) for args in arguments]
     try:
-        return [other.hear() for other in others]
+        return [other.receive() for other in others]
     finally:
         for other in others:
             other.close()
 
 
 def count_up(backend: StorageBackend, sender: Connection, start: Any, change_id: str, rounds: int) -> None:  # noqa: ANN401
-    """Write to one change so many times, reading again whenever somebody was faster; report how often that was."""
+    """Write to one change that many times, reading again after each lost race; report the number of lost races."""
     start.wait(_PATIENCE)
     lost = won = 0
     while won < rounds:
@@ -121,7 +121,7 @@ def count_up(backend: StorageBackend, sender: Connection, start: Any, change_id:
 
 
 def open_subjects(backend: StorageBackend, sender: Connection, start: Any, name: str, subjects: int) -> None:  # noqa: ANN401
-    """Try to open a change for each subject; report for which it was the first, and what was said otherwise."""
+    """Try to open a change for each subject; report the subjects that were won, and the conflicts of the others."""
     start.wait(_PATIENCE)
     won, kinds = [], set()
     for number in range(subjects):
@@ -134,13 +134,13 @@ def open_subjects(backend: StorageBackend, sender: Connection, start: Any, name:
 
 
 def claim_due(backend: StorageBackend, sender: Connection, start: Any, now: int) -> None:  # noqa: ANN401
-    """Claim all that is due, page by page; report the ids of what was claimed."""
+    """Claim all due changes, page by page; report the claimed ids."""
     start.wait(_PATIENCE)
     sender.send(("done", claimed(backend, now)))
 
 
 def claimed(backend: StorageBackend, now: int) -> list[str]:
-    """Push what is due into the future, until nothing is; return the ids of those that this call pushed."""
+    """Postpone due changes until none is left; return the ids of those that this call postponed."""
     mine: list[str] = []
     while True:
         seen = 0
@@ -153,7 +153,7 @@ def claimed(backend: StorageBackend, now: int) -> list[str]:
 
 
 def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_at: int | None = None) -> None:
-    """Write to a change for ever, or up to that version; report each as soon as its commit has returned."""
+    """Write to a change without end, or up to that version; report each version when its commit has returned."""
     row = create(change_id, due_at=0).row
     assert backend.commit([create(change_id)]) == [None]
     deadline = time.monotonic() + _PATIENCE
@@ -167,13 +167,13 @@ def write_on(backend: StorageBackend, sender: Connection, change_id: str, rests_
 
 
 def serve(backend: StorageBackend, pipe: Connection) -> None:
-    """Commit what is told and report the answers, until None is told."""
+    """Commit each batch that arrives and report the answers, until None arrives."""
     while (writes := pipe.recv()) is not None:
         pipe.send(("done", backend.commit(writes)))
 
 
 def write_and_die(backend: StorageBackend, pipe: Connection, commits: Sequence[Sequence[Write]], line: int) -> None:
-    """Commit one after the other, report each answer, and die at that line of the last commit, or behind it."""
+    """Make the commits, report each answer, and crash at that line of the last commit, or after it."""
     for writes in commits[:-1]:
         pipe.send(("done", backend.commit(writes)))
     with _dying_at(line):
@@ -183,22 +183,22 @@ def write_and_die(backend: StorageBackend, pipe: Connection, commits: Sequence[S
 
 
 def count_lines(backend: StorageBackend, pipe: Connection, writes: Sequence[Write]) -> None:
-    """Commit, and report how many lines of Python that took."""
+    """Commit, and report the number of executed lines of Python."""
     with _dying_at(0) as lines:
         assert backend.commit(writes) == [None] * len(writes)
     pipe.send(("done", lines[0]))
 
 
 def die() -> None:
-    """End this process at once, without any of the things that a process does when it ends."""
+    """End this process immediately, without any clean-up."""
     if hasattr(signal, "SIGKILL"):
         os.kill(os.getpid(), signal.SIGKILL)
-    os._exit(9)  # Windows has no such signal
+    os._exit(9)  # Windows has no SIGKILL
 
 
 @contextmanager
 def _dying_at(line: int) -> Iterator[list[int]]:
-    """Die when so many lines of Python were run in the block, the port's own left out; give the number so far."""
+    """Crash after that many lines of Python in the block, not counting the port's; yield the number so far."""
     lines = [0]
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401  # itself
@@ -219,7 +219,7 @@ def _dying_at(line: int) -> Iterator[list[int]]:
 
 
 def check_prefix(backend: StorageBackend, change_id: str) -> int:
-    """Check that the change is whole, and return its version."""
+    """Check that the change is complete, and return its version."""
     row = present(backend, change_id)
     lines: list[EntryRow] = []
     after: int | None = 0
@@ -239,7 +239,7 @@ def _run(work: Callable[..., None], opener: Opener, sender: Connection, args: tu
         finally:
             backend.close()
     except BaseException:
-        with suppress(OSError):  # nobody listens any more
+        with suppress(OSError):  # the test no longer listens
             sender.send(("failed", traceback.format_exc()))
         raise
     finally:

@@ -1,4 +1,4 @@
-"""How thoroughly the kit looks."""
+"""The levels of thoroughness of the kit."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Profile:
-    """How often each promise is tried; more finds what is rarer.
+    """The number of repetitions of each promise; more of them find rarer defects.
 
     Attributes:
-        name: What a report calls it.
-        walks: Walks at random.
+        name: The name in a report.
+        walks: Random walks.
         steps: Steps of each walk.
-        rounds: Races of eight threads.
+        rounds: Races between eight threads.
         writes: Writes of each racing process.
-        kills: Processes that are killed, the first at rest and the others in the midst of writing.
-        deaths: Places inside a commit at which a process dies; the commit has as many as it has lines of Python.
+        kills: Processes that are killed, the first while idle and the others while writing.
+        deaths: Lines inside a commit at which a process crashes; a commit has as many as it executes lines of Python.
         damages: Damaged places of a file.
         patience: Seconds after which a promise counts as broken because a call does not return.
     """
@@ -38,6 +38,6 @@ QUICK = Profile(name="quick", walks=12, steps=20, rounds=20, writes=25, kills=2,
 THOROUGH = Profile(
     name="thorough", walks=100, steps=40, rounds=200, writes=150, kills=20, deaths=300, damages=1000, patience=3600
 )
-"""Minutes: for the night, and before a release."""
+"""Takes minutes; for nightly runs, and before a release."""
 
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}

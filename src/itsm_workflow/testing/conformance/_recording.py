@@ -1,4 +1,4 @@
-"""What was called, and what was answered: the counterexample of a failing promise."""
+"""The calls and their answers: the counterexample of a failing promise."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ class Recording:
 
     calls: list[Call] = attrs.field(factory=list)
     pending: dict[int, Call] = attrs.field(factory=dict)
-    """Calls that have not returned yet."""
+    """The calls that have not returned yet."""
 
     def of(self, name: str, value: Any) -> Any:  # noqa: ANN401  # a backend or what opens one
-        """Return the same backend, or the same opener, whose calls are recorded here."""
+        """Return the same backend, or the same opener, with its calls recorded here."""
         return RecordedBackend(self, value) if name == "backend" else RecordedOpener(self, value)
 
     def add(self, name: str, arguments: tuple[Any, ...] = (), outcome: object = None) -> None:
-        """Note one call."""
+        """Record one call."""
         self.calls.append(Call(name, arguments, outcome))
 
     def hanging(self) -> list[str]:
-        """Return what was called and has not returned yet, one call on a line."""
+        """Return the calls that have not returned yet, one call a line."""
         return [f"{asked(call.name, call.arguments)} does not return" for call in list(self.pending.values())]
 
     def shown(self) -> list[Call]:
-        """Return the calls that matter: those that write, and the last one."""
+        """Return the relevant calls: those that write, and the last one."""
         last = self.calls[-1:]
         return [call for call in self.calls[:-1] if call.name in _WRITING] + last
 
-    def told(self) -> str:
-        """Return the calls that matter, one on a line."""
+    def as_text(self) -> str:
+        """Return the relevant calls as text, one call a line."""
         shown = self.shown()
         lines = [str(call) for call in shown[-_MOST:]]
         if len(shown) > _MOST:
-            lines.insert(0, f"({len(shown) - _MOST} more before)")
+            lines.insert(0, f"({len(shown) - _MOST} earlier calls)")
         return "\n  ".join(["Calls:", *lines])
 
 
@@ -75,24 +75,24 @@ class RecordedBackend:
         self._backend = backend
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Pass it on."""
-        # A copy, so that what is shown later is what was given; of another type, what was given itself.
+        """Pass the call on."""
+        # A copy, so that later changes of the list do not show; a value of another type is passed as it is.
         return self._pass_on(self._backend.commit, list(writes) if isinstance(writes, list) else writes)
 
     def get(self, change_id: str, /) -> Row | None:
-        """Pass it on."""
+        """Pass the call on."""
         return self._pass_on(self._backend.get, change_id)
 
     def find(self, query: Query, /) -> Rows:
-        """Pass it on."""
+        """Pass the call on."""
         return self._pass_on(self._backend.find, query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
-        """Pass it on."""
+        """Pass the call on."""
         return self._pass_on(self._backend.history, change_id, after_seq, limit)
 
     def close(self) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._pass_on(self._backend.close)
 
     def _pass_on(self, method: Callable[..., Answer], *arguments: Any) -> Answer:  # of each of them
@@ -112,7 +112,7 @@ class RecordedBackend:
 
 
 class RecordedOpener:
-    """What opens a backend, recorded; another process gets the opener itself."""
+    """A recorded opener of a backend; another process gets the opener without the recording."""
 
     def __init__(self, recording: Recording, opener: Callable[[], StorageBackend]) -> None:
         self.recording = recording
@@ -125,7 +125,7 @@ class RecordedOpener:
         return backend
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go to another process as what is recorded."""
+        """Pickle the recorded opener without the recording."""
         return _itself, (self._opener,)
 
 

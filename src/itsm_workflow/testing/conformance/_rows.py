@@ -1,4 +1,4 @@
-"""Short ways to say what a test writes and reads."""
+"""Short functions for the writes and reads of a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Rows, StorageBackend
 
 NOW = 1_790_000_000_123_457
-"""A time whose last digit is lost by whoever keeps milliseconds, or microseconds in a float of seconds."""
+"""A time whose last digit is lost in milliseconds, or in a float of seconds."""
 
 
 def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # any column
@@ -34,7 +34,7 @@ def entry(change_id: str, seq: int, **columns: Any) -> EntryRow:  # any column
 
 
 def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # any column
-    """Return the write of a new change with so many entries."""
+    """Return the write of a new change with that many entries."""
     row = Row(
         id=change_id,
         workflow="collector",
@@ -58,7 +58,7 @@ def create(change_id: str, *, entries: int = 1, **columns: Any) -> Write:  # any
 
 
 def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # any column
-    """Return the write that leads on from a stored row with so many entries."""
+    """Return a write that follows a stored row, with that many entries."""
     seq = row.seq + entries
     following = attrs.evolve(row, version=row.version + 1, seq=seq, updated_at=NOW + seq)
     lines = tuple(entry(row.id, number) for number in range(row.seq + 1, seq + 1))
@@ -66,7 +66,7 @@ def follow(row: Row, *, entries: int = 1, **columns: Any) -> Write:  # any colum
 
 
 def claim(row: Row, due_at: int | None) -> Write:
-    """Return the write that only moves when the change is due."""
+    """Return a write that only moves the due time."""
     return Write(row=attrs.evolve(row, version=row.version + 1, due_at=due_at), expected_version=row.version)
 
 
@@ -82,13 +82,13 @@ def refused(error: type[Exception], what: str, call: Callable[[], object]) -> No
 
 
 def stored(backend: StorageBackend, write: Write) -> Row:
-    """Commit a write that must win and return the row as it is then."""
+    """Commit a write that must succeed, and return its row."""
     assert backend.commit([write]) == [None]
     return present(backend, write.row.id)
 
 
 def present(backend: StorageBackend, change_id: str) -> Row:
-    """Return a row that must be there."""
+    """Return a row that must exist."""
     row = backend.get(change_id)
     assert row is not None, f"get({change_id!r}) returned None"
     return row
@@ -101,7 +101,7 @@ def whole_history(backend: StorageBackend, change_id: str, *, limit: int = 1000)
     while after is not None:
         page = backend.history(change_id, after_seq=after, limit=limit)
         assert len(page.entries) <= limit
-        assert page.next_seq is None or page.next_seq > after, "a page that leads nowhere"
+        assert page.next_seq is None or page.next_seq > after, "the page's next_seq does not advance"
         entries += page.entries
         after = page.next_seq
     return entries
@@ -112,7 +112,7 @@ def pages(backend: StorageBackend, query: Query) -> Iterator[Rows]:
     page = backend.find(query)
     yield page
     while page.next is not None:
-        assert page.rows, "an empty page that says there is more"
+        assert page.rows, "an empty page says that there are more"
         page = backend.find(attrs.evolve(query, after=page.next))
         yield page
 

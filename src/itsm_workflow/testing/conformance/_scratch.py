@@ -1,4 +1,4 @@
-"""Empty stores for a check, beside the one that a URL names; that one is never written to."""
+"""Empty stores for a check, next to the store that a URL names, which is never written to."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def scratch_stores(url: str | SecretURL) -> Iterator[NewStore]:
-    """Give what makes empty stores: files in a folder of their own beside the path, which is removed in the end.
+    """Yield a function that makes empty stores: files in a new folder next to the path, which is removed at the end.
 
-    A backend whose stores are no files names them itself, see `itsm_workflow.storage.registry.MakesScratch`; what is
-    in memory alone is empty whenever it is opened.
+    A backend that does not store files names the stores itself, see `itsm_workflow.storage.registry.MakesScratch`. A
+    store in memory is empty whenever it is opened.
 
     Raises:
-        StorageError: There are changes in the store, or its backend names no empty ones.
+        StorageError: The store contains changes, or its backend cannot name empty stores.
     """
     url = SecretURL.of(url)
     scheme, abilities = scheme_of(url), backend_of(url).abilities
@@ -60,8 +60,8 @@ def scratch_stores(url: str | SecretURL) -> Iterator[NewStore]:
             shutil.rmtree(folder, ignore_errors=True)
     else:
         raise StorageError(
-            f"the {scheme} backend cannot be checked by its URL: its stores are no files, and it has no scratch_url "
-            "that names empty ones; write that, or run its StorageConformance with pytest",
+            f"the {scheme} backend cannot be checked by its URL: it does not store files, and it has no scratch_url "
+            "that names empty stores; add scratch_url, or run its StorageConformance with pytest",
             scheme=scheme,
         )
 
@@ -71,7 +71,7 @@ def _scratch_url(backend: MakesScratch, url: SecretURL, name: str) -> SecretURL:
 
 
 def _refuse_data(url: SecretURL) -> None:
-    # Not opened if that would migrate it.
+    # The store is not opened if that would migrate it.
     schema = schema_of(url)
     if schema is None or schema.found == schema.known:
         try:
@@ -79,15 +79,15 @@ def _refuse_data(url: SecretURL) -> None:
         except StorageError:
             raise
         except Exception as error:
-            # Not in its own words: they may hold the URL's password.
-            wrong = f"the store cannot be opened: from_url raised {type(error).__name__}, which is no StorageError"
+            # The error's own message is left out, since it may contain the URL's password.
+            wrong = f"the store cannot be opened: from_url raised {type(error).__name__}, which is not a StorageError"
             raise StorageError(wrong, scheme=scheme_of(url)) from error
         with closing(opened) as store:
             page = store.find(Query(limit=1))
             if not page.rows and page.next is None:
                 return
     raise StorageError(
-        "there is data in this store, and a check is for stores that hold nothing: nothing was done; name an empty "
-        "one, or a path where there is none yet",
+        "the store holds changes, and a check needs an empty store: nothing was done; name an empty store, or a path "
+        "that does not exist yet",
         scheme=scheme_of(url),
     )

@@ -1,4 +1,4 @@
-"""Promises to many writers at once: threads of one process, and processes."""
+"""The promises for many concurrent writers: threads of one process, and processes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _MOST_WRITES = 500
 
 
 class SharingPromises(Promises):
-    """Races, each of which has exactly one winner."""
+    """Races with exactly one winner each."""
 
     @promise()
     def test_one_thread_wins_each_version(self, backend: StorageBackend) -> None:
-        """Eight threads that have read the same version: one writes, seven are told.
+        """Of eight threads that have read the same version, one writes and seven get a conflict.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
@@ -60,7 +60,7 @@ class SharingPromises(Promises):
 
     @promise()
     def test_threads_claim_each_due_row_once(self, backend: StorageBackend) -> None:
-        """Two workers that find the same rows share them out.
+        """Two workers that find the same rows claim each row once.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
@@ -71,7 +71,7 @@ class SharingPromises(Promises):
 
     @promise()
     def test_a_reader_never_sees_half_a_write(self, backend: StorageBackend) -> None:
-        """Whoever sees the row sees the entries that led to it.
+        """A reader that sees the row also sees the entries that led to it.
 
         Port: "A write is stored whole, row and entries, or not at all."
         """
@@ -98,20 +98,20 @@ class SharingPromises(Promises):
 
     @promise()
     def test_what_was_there_is_found_while_others_write(self, backend: StorageBackend) -> None:
-        """Changes that are created meanwhile disturb no reader.
+        """Changes that are created in the meantime do not affect readers.
 
         Port: "Read page by page, a row that matches throughout is never left out; only a row that itself changed
         between two pages can be met twice or missed."
         """
         names = [f"b{number:02}" for number in range(40)]
         backend.commit([create(name) for name in names])
-        # The writer does not stop before the readers do: a fast one would be done before they begin.
+        # The writer does not stop before the readers; a fast writer would finish before they begin.
         reading = {"one", "other"}
 
         def write() -> int:
             number = 0
             while reading and number < _MOST_WRITES:
-                # Before, between and behind those that are there.
+                # Before, between and after the existing rows.
                 backend.commit([create(f"{first}{number:04}-new") for first in "abc"])
                 number += 1
             return 0
@@ -130,7 +130,7 @@ class SharingPromises(Promises):
 
     @promise("multi_process")
     def test_processes_do_not_lose_each_others_writes(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """Four processes write many times each to one change: no write is lost, and there is no gap.
+        """Four processes write many times each to one change: no write is lost, and the history has no gap.
 
         Port: "One backend object is shared by the threads of a process; the store behind it is shared by processes."
         """
@@ -145,7 +145,7 @@ class SharingPromises(Promises):
 
     @promise("multi_process")
     def test_one_process_opens_each_subject(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """The store refuses the second change, whoever asks, and whoever made the file.
+        """The store refuses the second change, whichever process writes it or created the file.
 
         Port: "Workflow and subject while the change holds its subject, else None. Unique."
         """
@@ -155,7 +155,7 @@ class SharingPromises(Promises):
 
     @promise("multi_process")
     def test_processes_claim_each_due_row_once(self, open_backend: Callable[[], StorageBackend]) -> None:
-        """Two workers on one machine share out what is due.
+        """Two workers on one machine claim each due change once.
 
         Port: "0 creates; otherwise the version that the writer has read."
         """
@@ -175,5 +175,5 @@ def _kind(backend: StorageBackend, write: Write) -> ConflictKind | None:
 
 
 def in_threads(work: Callable[[], Answer], *, threads: int = _THREADS) -> list[Answer]:
-    """Let threads do the same at the same time, and return what each got."""
+    """Run the same work in several threads at the same time, and return the result of each."""
     return at_once([work] * threads)

@@ -1,6 +1,6 @@
-"""The shortest counterexample: calls are left out as long as the store still answers otherwise than the model.
+"""The shortest counterexample: calls are left out while the store's answers still differ from the model's.
 
-Only for calls of one thread and one process; what a race or a death broke is shown as it was.
+Only for calls of one thread and one process; the calls of a race or a crash are shown in full.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _ASKING = frozenset({"commit", "get", "find", "history"})
 
 @attrs.frozen
 class Counterexample:
-    """Calls, the last of which is answered wrongly, and what is wrong with its answer."""
+    """Calls, the last of which gets a wrong answer, and the difference of that answer."""
 
     calls: tuple[Call, ...]
     wrong: str
 
 
 def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], StorageBackend]]) -> Counterexample | None:
-    """Return the shortest counterexample that leaving out calls and writes leads to, or None if the model agrees.
+    """Return the shortest counterexample that leaving out calls and writes produces, or None if the model agrees.
 
     Args:
-        calls: What was called when a promise broke.
-        new_store: Makes an empty store and returns what opens it.
+        calls: The calls of the broken promise.
+        new_store: Makes an empty store and returns a callable that opens it.
     """
     asked = [call for call in calls if call.name in _ASKING and not isinstance(call.outcome, BaseException)]
     until = time.monotonic() + _MOST_SECONDS
@@ -59,7 +59,7 @@ def shortest(calls: Sequence[Call], new_store: Callable[[], Callable[[], Storage
 
 
 def _fewer(calls: Sequence[Call]) -> Iterator[list[Call]]:
-    """Yield the calls with something left out, much before little."""
+    """Yield the calls with some of them left out, large parts first."""
     size = len(calls) // 2
     while size:
         for start in range(0, len(calls), size):
@@ -70,8 +70,8 @@ def _fewer(calls: Sequence[Call]) -> Iterator[list[Call]]:
         size = len(writes) // 2
         while size:
             for start in range(0, len(writes), size):
-                rest = [*writes[:start], *writes[start + size :]]
-                yield [*calls[:place], Call("commit", (rest,)), *calls[place + 1 :]]
+                kept = [*writes[:start], *writes[start + size :]]
+                yield [*calls[:place], Call("commit", (kept,)), *calls[place + 1 :]]
             size //= 2
 
 
@@ -86,7 +86,7 @@ def _replayed(
                 return None
             try:
                 answer = getattr(backend, call.name)(*call.arguments)
-            except Exception:  # noqa: BLE001  # calls that were left out made this one impossible
+            except Exception:  # noqa: BLE001  # a call that was left out made this one impossible
                 return None
             done.append(Call(call.name, call.arguments, answer))
             try:

@@ -1,6 +1,6 @@
-"""Threads that do not outlive the program: a backend that blocks for ever keeps neither a check nor its end waiting.
+"""Threads that do not keep the program alive, so a backend that blocks delays neither a check nor the program's end.
 
-Not an executor's: the interpreter waits for those when it ends.
+Not threads of an executor, since the interpreter waits for those when it ends.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Answer = TypeVar("Answer")
 
 
 class DidNotReturn(Exception):
-    """Work has not ended in time, and goes on: a thread cannot be ended."""
+    """The work has not ended in time and continues, since a thread cannot be ended."""
 
 
 def within(seconds: float | None, work: Callable[[], Answer]) -> Answer:
-    """Do work in a thread of its own, and return what it returns or raise what it raises.
+    """Run the work in a new thread, and return its result or raise its error.
 
     Raises:
-        DidNotReturn: It has not ended after so many seconds.
+        DidNotReturn: The work has not ended after that many seconds.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -30,7 +30,7 @@ def within(seconds: float | None, work: Callable[[], Answer]) -> Answer:
     def run() -> None:
         try:
             answers.append(work())
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -44,7 +44,7 @@ def within(seconds: float | None, work: Callable[[], Answer]) -> Answer:
 
 
 def at_once(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
-    """Do all of this at the same time, each in a thread of its own, and return what each returned."""
+    """Run each of these in its own thread at the same time, and return their results."""
     start = threading.Barrier(len(works))
     answers: dict[int, Answer] = {}
     errors: list[BaseException] = []
@@ -53,7 +53,7 @@ def at_once(works: Sequence[Callable[[], Answer]]) -> list[Answer]:
         try:
             start.wait(30)
             answers[place] = work()
-        except BaseException as error:  # noqa: BLE001  # raised again where all are waited for
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(works)]

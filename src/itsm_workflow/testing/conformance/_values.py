@@ -1,4 +1,4 @@
-"""Promises about the values themselves: that they come back as they were given."""
+"""The promises about the values: each is read back as it was written."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ DOCUMENTS = (
 
 
 class ValuePromises(Promises):
-    """What is given back is what was given, to the last character."""
+    """Values are read back as they were written, to the last character."""
 
     @promise()
     def test_ids_are_case_sensitive(self, backend: StorageBackend) -> None:
-        """Names that differ in case, accents, spaces or the dress of an emoji are different names.
+        """Names that differ in case, accents, spaces or variants of an emoji are different names.
 
         Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
         """
@@ -78,7 +78,7 @@ class ValuePromises(Promises):
 
     @promise()
     def test_times_are_exact(self, backend: StorageBackend) -> None:
-        """Not one microsecond is lost, a thousand years from now neither.
+        """Times are exact to the microsecond, also a thousand years from now.
 
         Port: "Times are integer microseconds since the Unix epoch, UTC. Ids are case-sensitive."
         """
@@ -90,7 +90,7 @@ class ValuePromises(Promises):
 
     @promise()
     def test_texts_are_exact(self, backend: StorageBackend) -> None:
-        """Whatever people write and paste comes back.
+        """Any text that people type or paste is read back.
 
         Port: "A backend never receives an object of this library other than the values below, which consist of strings,
         integers and None."
@@ -114,7 +114,7 @@ class ValuePromises(Promises):
 
     @promise()
     def test_what_cannot_be_kept_is_refused(self, backend: StorageBackend) -> None:
-        """NUL or half a surrogate pair, in an id or in any other text: the error names the change, nothing is stored.
+        """A NUL or a lone surrogate in an id or another text: the error names the change, and nothing is stored.
 
         Port: "Two writes of one id, a version that is not ``expected_version + 1``, entries that do not number on to
         ``row.seq`` (or, where the version fits, from the stored one), a size or character the backend cannot keep."
@@ -129,7 +129,7 @@ class ValuePromises(Promises):
                 try:
                     backend.commit([write])
                 except UnicodeError as error:
-                    raise AssertionError(f"{word(write)}: an error of the encoding, not of the write") from error
+                    raise AssertionError(f"{word(write)} raised an encoding error, not a ValueError") from error
                 except ValueError as error:
                     if repr(write.row.id) not in str(error):
                         raise AssertionError(f"{error} does not name the change {write.row.id!r}") from error
@@ -139,7 +139,7 @@ class ValuePromises(Promises):
 
     @promise()
     def test_documents_are_exact(self, backend: StorageBackend) -> None:
-        """A document is a text to a backend: it is not read, tidied or rounded.
+        """A document is an opaque text: it is not parsed, reformatted or rounded.
 
         Port: "Everything that no column holds, as canonical JSON."
         """
@@ -151,7 +151,7 @@ class ValuePromises(Promises):
 
     @promise()
     def test_a_long_document(self, backend: StorageBackend) -> None:
-        """One mebibyte is no size that a backend may refuse.
+        """A backend must accept a document of one mebibyte.
 
         Port: "Everything that no column holds, as canonical JSON."
         """

@@ -1,4 +1,4 @@
-"""Calls and their answers in few words: of a row, only what makes it different from a plain one."""
+"""Calls and answers in short: of a row, only the columns that differ from a plain row."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
-    """Return one call in one line."""
+    """Return one call with its outcome on one line."""
     if name in {"open", "close"} and outcome is None:
         return name
-    if name == "elsewhere":  # what another process did
+    if name == "elsewhere":  # the act of another process
         return f"elsewhere: {arguments[0]}"
     if isinstance(outcome, BaseException):
         return f"{asked(name, arguments)} raised {type(outcome).__name__}: {_SHORT.repr(str(outcome))}"
@@ -31,15 +31,15 @@ def said(name: str, arguments: tuple[Any, ...], outcome: object) -> str:
 
 
 def asked(name: str, arguments: tuple[Any, ...]) -> str:
-    """Return one call without its answer."""
+    """Return one call without its outcome."""
     return f"{name}({', '.join(map(word, arguments))})"
 
 
 def word(value: object) -> str:
-    """Return a value of the port in few words."""
+    """Return a value of the port in short."""
     try:
         return _word(value)
-    except (AttributeError, TypeError):  # some of its parts have other types than the port declares
+    except (AttributeError, TypeError):  # some parts are not of the types that the port declares
         return _SHORT.repr(value)
 
 
@@ -72,19 +72,19 @@ def _word(value: object) -> str:
 
 
 def _listed(values: Iterable[object]) -> str:
-    """Return many values with the middle left out."""
+    """Return many values, without the middle."""
     if not isinstance(values, list | tuple):
         return _SHORT.repr(values)
     left_out = len(values) - _FIRST - _LAST
     if left_out > 1:
-        told = [*map(word, values[:_FIRST]), f"… {left_out:,} left out", *map(word, values[-_LAST:])]
+        parts = [*map(word, values[:_FIRST]), f"… {left_out:,} left out", *map(word, values[-_LAST:])]
     else:
-        told = [*map(word, values)]
-    return f"[{', '.join(told)}]"
+        parts = [*map(word, values)]
+    return f"[{', '.join(parts)}]"
 
 
 def difference(actual: object, expected: object) -> str:
-    """Say what was answered and what it must be; of two rows, only the columns that differ."""
+    """Describe the actual and the expected value; of two rows, only the columns that differ."""
     if isinstance(actual, Row) and isinstance(expected, Row):
         names = [name for name in attrs.fields_dict(Row) if getattr(actual, name) != getattr(expected, name)]
         return "; ".join(
@@ -101,12 +101,14 @@ def difference(actual: object, expected: object) -> str:
 def _columns(row: Row) -> str:
     plain = create(row.id).row
     names = [name for name in attrs.fields_dict(Row) if name not in _LEAD]
-    told = [f"{name}={_SHORT.repr(getattr(row, name))}" for name in names if getattr(row, name) != getattr(plain, name)]
-    return f" ({', '.join(told)})" if told else ""
+    parts = [
+        f"{name}={_SHORT.repr(getattr(row, name))}" for name in names if getattr(row, name) != getattr(plain, name)
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _odd(entries: Iterable[EntryRow]) -> str:
-    """Name the columns of entries that are not plain."""
+    """Return the columns of entries that are not plain."""
     odd = []
     for line in entries:
         plain = entry(line.change_id, line.seq)

@@ -1,6 +1,6 @@
-"""Hypothesis strategies for everything that meets a workflow: forms, evidence, gateway answers, triggers, callbacks.
+"""Hypothesis strategies for the values that a workflow handles: forms, evidence, gateway answers, triggers, callbacks.
 
-Named in tests as ``from itsm_workflow.testing import strategies as its``.
+Import them in tests as ``from itsm_workflow.testing import strategies as its``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strategies of evidence: of any sort, as a gateway gives it, and aimed at one change."""
+"""Strategies of evidence: of any content, as a gateway gives it, or matching one change."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ endings = st.builds(
     st.sampled_from(sorted(ev.ENDED)),
     st.sampled_from([None, None, None, ev.TicketStatus.FINISHED]),
 )
-"""Looks at tickets that ended; mostly the gateway's two answers agree."""
+"""Snapshots of ended tickets; the gateway's two answers mostly agree."""
 decided = st.builds(
     lambda seen, approved: attrs.evolve(
         seen,
@@ -76,7 +76,7 @@ decided = st.builds(
     endings,
     flags,
 )
-"""Looks at tickets that somebody decided; mostly nothing is in doubt."""
+"""Snapshots of decided tickets, mostly without anything in doubt."""
 _S = ev.TicketStatus
 _DECIDED = {"result_status": _S.FINISHED, "approval_step": True, "step_running": False}
 _LOOKS: tuple[Mapping[str, Any], ...] = (
@@ -97,9 +97,9 @@ recorded_looks: SearchStrategy[ev.Snapshot] = st.builds(
     st.sampled_from(_LOOKS),
     st.fixed_dictionaries({"ticket_id": ids, "sn": sns, "seen_at": moments}),
 )
-"""Looks at a ticket as BK-ITSM shows it.
+"""Snapshots of a ticket as BK-ITSM shows it.
 
-In turn: before its flow starts, running, suspended, approved, rejected, finished with nobody asked, withdrawn,
+In order: before its flow starts, running, suspended, approved, rejected, finished without an approver, withdrawn,
 withdrawn and revived, terminated.
 """
 
@@ -158,7 +158,7 @@ EVIDENCE: Mapping[type, SearchStrategy[Any]] = {
     ),
     ev.EffectRetry: st.builds(ev.EffectRetry, effect=effect_ids, reason=texts),
 }
-"""For each type of evidence, a strategy of its instances."""
+"""A strategy of instances for each type of evidence."""
 
 evidence: SearchStrategy[Any] = st.one_of(*EVIDENCE.values())
 entries = st.builds(
@@ -176,7 +176,7 @@ entries = st.builds(
 
 
 def evidence_of(kind: type[Any]) -> SearchStrategy[Any]:
-    """Return a strategy of instances of an attrs class: the library's own, or one that is made of its annotations."""
+    """Return a strategy of instances of an attrs class: the library's strategy, or one derived from the annotations."""
     known = EVIDENCE.get(kind)
     if known is not None:
         return known
@@ -186,12 +186,12 @@ def evidence_of(kind: type[Any]) -> SearchStrategy[Any]:
 
 
 def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] | None = None) -> SearchStrategy[Any]:
-    """Return a strategy of evidence that is aimed at the change: its own key, ticket and so on, or only some of them.
+    """Return a strategy of evidence whose key, ticket and so on are all the change's, or only some of them.
 
     Args:
-        change: Whose.
+        change: The change.
         kind: The type of the evidence, an attrs class.
-        strategy: What draws the rest; by default `evidence_of` the type.
+        strategy: The strategy for the other values; by default `evidence_of` the type.
     """
     names = {field.name for field in attrs.fields(kind)}
     own = {name: st.just(value) for name, value in _own(change, kind).items() if name in names}
@@ -203,7 +203,7 @@ def aimed(change: ChangeRequest, kind: type[Any], strategy: SearchStrategy[Any] 
 
 
 def right(change: ChangeRequest, brought: Any) -> Any:  # noqa: ANN401 - evidence of any type
-    """Return the evidence with all that is the change's own in it."""
+    """Return the evidence with all identifying values set to the change's."""
     names = {field.name for field in attrs.fields(type(brought))}
     return attrs.evolve(
         brought, **{name: value for name, value in _own(change, type(brought)).items() if name in names}
@@ -224,7 +224,7 @@ def _own(change: ChangeRequest, kind: type) -> Mapping[str, object]:
 
 
 def _of(hint: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - an annotation
-    """Return a strategy of values of a type that can be stored."""
+    """Return a strategy of storable values of a type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in {typing.Union, types.UnionType}:
         return st.one_of(*map(_of, arguments))

@@ -1,4 +1,4 @@
-"""Strategies of what a gateway says: answers of any sort, and such as BK-ITSM 2 was recorded to give."""
+"""Strategies of gateway answers: of any content, and as recorded from BK-ITSM 2."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ recorded_sns = st.integers(1, 999_999).map(lambda number: f"REQ20261125{number:0
 recorded_create_answers = st.one_of(
     st.builds(lambda number, sn: Created(id=str(number), sn=sn, url=""), st.integers(1, 99), recorded_sns),
     st.builds(Refused, remote_code=st.sampled_from([3900003, 3900004]), message=st.just("参数验证失败")),
-    st.builds(Unknown, problem=st.sampled_from(["no answer in 20 s", "HTTP 502", "the answer is no JSON"])),
+    st.builds(Unknown, problem=st.sampled_from(["no answer in 20 s", "HTTP 502", "the answer is not JSON"])),
     st.builds(NotSent, problem=st.sampled_from(["connection refused", "the name could not be resolved"])),
 )
-"""Every way in which a create was seen to end."""
+"""Every recorded outcome of a create."""
 
 callback_bodies: SearchStrategy[dict[str, object]] = st.builds(
     lambda status, approved, sn, last: {
@@ -82,4 +82,4 @@ callback_bodies: SearchStrategy[dict[str, object]] = st.builds(
     recorded_sns,
     st.sampled_from([{}, {"last_approver": ""}, {"last_approver": "alice"}]),
 )
-"""What a callback says, with the fields that it was recorded to have; whether it is true is another question."""
+"""Bodies of callbacks, with the fields of the recorded ones; they may be true or not."""

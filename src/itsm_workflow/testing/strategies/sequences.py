@@ -1,4 +1,4 @@
-"""Strategies of what happens to a change: triggers one after the other, and callbacks with all that befalls them."""
+"""Strategies of the events of a change: sequences of triggers, and callbacks with their faults."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ FORM = Form(title="Collect access logs", applicant="alice", approvers=("bob",))
 POLICY = Policy(
     lookups=(dt.timedelta(), dt.timedelta(seconds=60)), effect_attempts=2, effect_backoff=dt.timedelta(seconds=1)
 )
-"""Short schedules, so that what comes after their end is met soon."""
+"""Short schedules, so that a test soon passes their end."""
 
 pauses = st.sampled_from([0, 1, 5, 31, 61, 130, 500, 4000, 16 * 86400])
-"""Seconds between two triggers: within and beyond each of the policy's waits."""
+"""Seconds between two triggers: shorter and longer than each of the policy's waits."""
 
 
 @attrs.define
 class Walk:
-    """One change on its way, as a journal would keep it."""
+    """One change under way, with its entries as a journal would keep them."""
 
     change: ChangeRequest
     entries: list[Entry]
@@ -51,21 +51,21 @@ class Walk:
 
     @classmethod
     def begin(cls, definition: WorkflowDefinition = COLLECTOR_CHANGE, **values: Any) -> Walk:
-        """Return a walk that stands at the draft."""
+        """Return a walk whose change is a draft."""
         change, entry = open_change(
             definition, change_id="C1", subject="collector-1", form=FORM, now=NOW, actor="alice"
         )
         return cls(change, [entry], definition=definition, **values)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self.now += dt.timedelta(seconds=seconds)
 
     def fire(self, trigger: str, evidence: object) -> Entry | None:
-        """Fire, and keep what comes of it.
+        """Fire a trigger, and keep the change and the entry.
 
         Raises:
-            TransitionRefused: The walk stands where it stood.
+            TransitionRefused: The machine refuses the trigger; the walk is unchanged.
         """
         self.change, entry = fire(
             self.definition,
@@ -91,22 +91,22 @@ def steps_at(
     policy: Policy = POLICY,
     evidence: Mapping[type, SearchStrategy[Any]] | None = None,
 ) -> SearchStrategy[Step]:
-    """Return a strategy of triggers that the table has where the change stands, with evidence for them.
+    """Return a strategy of triggers that the table has in the change's state, with evidence for them.
 
-    About half of what is drawn leads on to another state, where something was found that does; the rest is aimed at the
-    change, rightly or nearly so, and may be refused. Triggers that the shipped workflow does not have, those of a host,
-    are drawn more often, those that lead nowhere else included.
+    About half of the drawn steps lead to another state, if some evidence for that was found. The other half holds
+    evidence that matches the change, or nearly, and may be refused. Triggers that the shipped workflow does not have,
+    those of a host, are drawn more often, including those that lead to no other state.
 
     Args:
         definition: The workflow.
         change: The change.
         now: The time.
         policy: The timings in force.
-        evidence: A strategy of one's own for some types.
+        evidence: Your own strategies for some types of evidence.
     """
     own = evidence or {}
     some = st.sampled_from(_pairs(definition, change)).flatmap(functools.partial(_brought, change, own))
-    if own_pairs(definition, change):  # else they are lost among the library's many
+    if own_pairs(definition, change):  # otherwise the library's many triggers would crowd them out
         some = own_steps_at(definition, change, evidence=evidence) | some
     leading = [
         st.builds(Step, st.just(trigger), drawn) for trigger, drawn in _leading(definition, change, now, policy, own)
@@ -115,7 +115,7 @@ def steps_at(
 
 
 def own_pairs(definition: WorkflowDefinition, change: ChangeRequest) -> list[tuple[str, type]]:
-    """Return the triggers, with types of their evidence, that the shipped workflow lacks and the table has there."""
+    """Return the triggers of the change's state that the shipped workflow lacks, with the types of their evidence."""
     library = {row.trigger.value for row in COLLECTOR_CHANGE.transitions}
     return [pair for pair in _pairs(definition, change) if pair[0] not in library]
 
@@ -127,15 +127,16 @@ def own_steps_at(
     fired: Collection[str] = (),
     evidence: Mapping[type, SearchStrategy[Any]] | None = None,
 ) -> SearchStrategy[Step]:
-    """Return a strategy of those triggers where the change stands, with evidence that is right, or nearly so.
+    """Return a strategy of these triggers in the change's state, with evidence that matches, or nearly.
 
-    Triggers whose rows only stay come first until they were fired: behind one that leads on they may be out of reach.
+    Triggers whose rows all stay come first until each was fired, since they may be out of reach after a trigger that
+    moves the change.
 
     Args:
-        definition: The workflow, of which `own_pairs` has some.
+        definition: The workflow; `own_pairs` must return at least one pair for it.
         change: The change.
-        fired: The triggers that were fired on this change.
-        evidence: A strategy of one's own for some types.
+        fired: The triggers that were already fired on this change.
+        evidence: Your own strategies for some types of evidence.
     """
     pairs = own_pairs(definition, change)
     leads = {row.trigger.value for row in definition.transitions if row.dest is not None}
@@ -168,7 +169,7 @@ def _leading(
     policy: Policy,
     own: Mapping[type, SearchStrategy[Any]],
 ) -> Iterator[tuple[str, SearchStrategy[Any]]]:
-    """Yield for each row that leads to another state what passes its guard, or what the author says of it."""
+    """Yield evidence that passes the guard of each row to another state, or the host's strategy for the type."""
     for row in definition.transitions:
         if row.dest is not None and change.state in row.sources:
             for kind in row.evidence_types:
@@ -177,10 +178,10 @@ def _leading(
                     yield row.trigger.value, own[kind] if kind in own else st.sampled_from(passing)
 
 
-def _passing(  # noqa: PLR0917 - private, and each argument is another thing
+def _passing(  # noqa: PLR0917 - private, and the arguments have nothing in common
     definition: WorkflowDefinition, row: Transition, kind: type, change: ChangeRequest, now: dt.datetime, policy: Policy
 ) -> list[Any]:
-    """Return the evidence that passes, of what can be made up."""
+    """Return the sampled evidence that passes the guard."""
     found = []
     try:
         made = samples(kind, change, now, constants=constants_of(definition, row.trigger))
@@ -198,7 +199,7 @@ def _passing(  # noqa: PLR0917 - private, and each argument is another thing
         )
         try:
             passes = row.guard(facts) is None
-        except Exception:  # noqa: BLE001 - firing it shows what is wrong with the guard
+        except Exception:  # noqa: BLE001 - firing the trigger shows the error of the guard
             passes = False
         if passes:
             found.append(one)
@@ -213,15 +214,15 @@ def trigger_sequences(
     evidence: Mapping[type, SearchStrategy[Any]] | None = None,
     most: int = 14,
 ) -> list[Step]:
-    """Draw triggers with evidence, one after the other, each aimed at the change as those before it left it.
+    """Draw a sequence of triggers with evidence, each made for the change as the triggers before it left it.
 
-    Some are refused when they are fired: what is nearly right is what tests are made of.
+    Some are refused when they are fired, since evidence that nearly matches is the most useful in tests.
 
     Args:
-        draw: Given by Hypothesis.
+        draw: Passed by Hypothesis.
         definition: The workflow.
-        evidence: A strategy of one's own for some types of evidence.
-        most: At most so many.
+        evidence: Your own strategies for some types of evidence.
+        most: The largest number of triggers.
     """
     walk, steps = Walk.begin(definition), list[Step]()
     for _ in range(draw(st.integers(1, most))):
@@ -236,30 +237,30 @@ def trigger_sequences(
 
 
 class Fate(enum.StrEnum):
-    """What becomes of a callback between the gateway and us."""
+    """The fate of a callback on its way from the gateway to the host."""
 
     DELIVERED = "delivered"
     DOUBLED = "doubled"
-    """Delivered, and delivered again."""
+    """It is delivered twice."""
     LATE = "late"
-    """Held back; those behind it come first."""
+    """It is held back until later callbacks have arrived."""
     LOST = "lost"
-    """Never comes, and the gateway does not know."""
+    """It never arrives, and the gateway does not notice."""
     UNDELIVERED = "undelivered"
-    """Never comes, and the gateway lists it."""
+    """It never arrives, and the gateway lists it as not delivered."""
     TAMPERED = "tampered"
-    """Comes with our credential, and says something else."""
+    """It arrives with our credential, but with a changed body."""
     FORGED = "forged"
-    """Another one comes before it, without our credential."""
+    """A forged callback without our credential arrives before it."""
 
 
 @attrs.frozen(kw_only=True)
 class DrawnCallback:
-    """What becomes of one callback.
+    """The fate of one callback.
 
     Attributes:
-        place: Which of those that wait, counted round.
-        fate: What becomes of it.
+        place: The index of the callback among those that wait, modulo their number.
+        fate: Its fate.
     """
 
     place: int
@@ -267,6 +268,6 @@ class DrawnCallback:
 
 
 def callbacks(*, faults: bool = True) -> SearchStrategy[DrawnCallback]:
-    """Return a strategy of what becomes of a callback; without faults, all are delivered in any order."""
+    """Return a strategy of fates of callbacks; without faults, all are delivered, in any order."""
     fates = list(Fate) if faults else [Fate.DELIVERED]
     return st.builds(DrawnCallback, place=st.integers(0, 3), fate=st.sampled_from(fates))

@@ -1,4 +1,4 @@
-"""Strategies of the plain values: changes of any shape, and their parts; few names, so that values meet."""
+"""Strategies of plain values: changes of any content and their parts, drawn from few names so that they coincide."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NOW = dt.datetime(2024, 5, 17, 8, 0, tzinfo=dt.UTC)
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
-"""Texts that every store can keep."""
+"""Texts that every store can hold."""
 moments = st.datetimes(dt.datetime(2024, 5, 1), dt.datetime(2024, 6, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - the bounds of st.datetimes are naive
 whenever = st.datetimes(timezones=st.just(dt.UTC), allow_imaginary=False)
 ids = st.sampled_from(["1", "2", "3"])
@@ -165,4 +165,4 @@ changes = st.builds(
     contradictions=st.lists(texts, max_size=2).map(tuple),
     data=frozen(json_values),
 )
-"""Changes of any shape that the types allow, whether the machine could make them or not."""
+"""Changes of any content that the types allow, whether or not the machine could make them."""
