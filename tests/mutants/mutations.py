@@ -5,8 +5,8 @@ A mutation that no test notices is listed in survivors.toml with the reason why 
 
 from __future__ import annotations
 
+import hashlib
 import json
-import random
 import subprocess
 import sys
 import tomllib
@@ -61,8 +61,8 @@ def sampled(names: Mapping[str, Sequence[str]], *, size: int, seed: int) -> dict
     """Return a sample of the mutations of each part.
 
     The larger a part, the more of its mutations are taken; of none are fewer taken than `AT_LEAST`, nor fewer than an
-    even share if the sample is too small for that. A part's own sample depends on the seed, on the number that is
-    taken of it and on its mutations, not on the other parts.
+    even share if the sample is too small for that. Each mutation has its place in line by the seed and its own name, so
+    that a change of the source exchanges few of those that are taken.
 
     Args:
         names: The mutations of each part.
@@ -74,8 +74,8 @@ def sampled(names: Mapping[str, Sequence[str]], *, size: int, seed: int) -> dict
     found = {}
     for part, each in names.items():
         count = min(len(each), max(least, round(size * len(each) / total)))
-        chosen = set(random.Random(f"{seed} {part}").sample(range(len(each)), count))
-        found[part] = [name for number, name in enumerate(each) if number in chosen]
+        chosen = set(sorted(each, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())[:count])
+        found[part] = [name for name in each if name in chosen]
     return found
 
 

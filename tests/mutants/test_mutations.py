@@ -65,6 +65,14 @@ class TestSample:
         assert sampled(NAMES, size=300, seed=1) == sampled(NAMES, size=300, seed=1)
         assert sampled(NAMES, size=300, seed=1) != sampled(NAMES, size=300, seed=2)
 
+    def test_a_change_of_the_source_exchanges_few(self) -> None:
+        """A mutation that is gone makes room for one, and a new one takes the place of at most one."""
+        before = sampled(NAMES, size=300, seed=1)["large"]
+        changed = {**NAMES, "large": ["new", *NAMES["large"][1:]]}
+        after = sampled(changed, size=300, seed=1)["large"]
+
+        assert len(set(before) ^ set(after)) <= 4
+
     def test_small_parts_are_not_missed(self) -> None:
         """A part has its share, and no fewer than the least."""
         found = sampled(NAMES, size=300, seed=1)
