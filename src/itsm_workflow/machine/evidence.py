@@ -1,4 +1,4 @@
-"""Evidence: the typed facts that a trigger must bring. Stored with the entry that it caused."""
+"""The evidence types: the typed facts that a trigger requires. They are stored with the entry of the trigger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itsm_workflow.change import NOTHING, AttentionReason, Decider, Form, Moment
 
 
 class TicketStatus(enum.StrEnum):
-    """What a gateway's status words come down to. ``other`` is never final."""
+    """The status of a ticket, mapped from a gateway's status words. ``other`` is never final."""
 
     RUNNING = "running"
     SUSPENDED = "suspended"
@@ -27,7 +27,7 @@ ENDED = frozenset({TicketStatus.FINISHED, TicketStatus.TERMINATED, TicketStatus.
 
 
 class Channel(enum.StrEnum):
-    """How a ticket became known."""
+    """The way in which a ticket became known."""
 
     ANSWER = "answer"
     LOOKUP = "lookup"
@@ -36,39 +36,39 @@ class Channel(enum.StrEnum):
 
 
 class Withdrawal(enum.StrEnum):
-    """What became of a withdrawal that the gateway was asked for."""
+    """The result of a withdrawal request to the gateway."""
 
     DONE = "done"
     """The ticket is withdrawn, by this request or by an earlier one."""
     NOT_YET = "not_yet"
-    """The gateway refused it, and the ticket's flow has not reached its approval: ask again."""
+    """The gateway refused it because the ticket's flow has not reached its approval: retry."""
     ENDED = "ended"
-    """The ticket had ended otherwise: nothing was done."""
+    """The ticket had already ended in another way: nothing was done."""
     UNKNOWN = "unknown"
-    """It may have been done."""
+    """The ticket may have been withdrawn."""
 
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """A person, or a program on its own account, wants something."""
+    """A decision by a person or a program, with its reason."""
 
     reason: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class Drafted:
-    """What is asked: the first form, or a revised one."""
+    """The form of a draft: the first one, or a revised one."""
 
     form: Form
 
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """The one send that is wanted: its key, and who sends it for whom to which service.
+    """A submission: the key, the creator and the service of the create request, and the worker that sends it.
 
     Attributes:
-        number: The submission's number among those of the subject: one more than the highest.
-        effects: By state, the names of the effects of the definition that it is submitted with.
+        number: The number of the submission within its subject: the highest number so far plus one.
+        effects: By state, the names of the effects of the definition at the time of the submission.
         trace: The W3C ``traceparent`` of the request, or empty.
     """
 
@@ -83,17 +83,17 @@ class Submission:
 
 @attrs.frozen(kw_only=True)
 class SubmissionNumber:
-    """Another submission of the subject turned out to have the number: this one takes a higher one."""
+    """A higher submission number, because another submission of the subject already has the number."""
 
     number: int
 
 
 @attrs.frozen(kw_only=True)
 class AttemptMark:
-    """What a worker did, or is about to do, about attempt ``number``.
+    """A step of the worker that sends attempt ``number``, done or about to be done.
 
     Attributes:
-        at: When, by every clock at hand; None where no interval is counted from it.
+        at: The time by every available clock, or None if no interval starts there.
     """
 
     number: int
@@ -104,11 +104,11 @@ class AttemptMark:
 
 @attrs.frozen(kw_only=True)
 class LookupNoted:
-    """A look-up that brought no ticket.
+    """A look-up that found no ticket.
 
     Attributes:
-        answered: True if the gateway answered that there is none, False if it could not be asked.
-        at: When the look-up was, by every clock at hand.
+        answered: True if the gateway answered that it has no such ticket, False if it could not be asked.
+        at: The time of the look-up by every available clock.
     """
 
     number: int
@@ -119,12 +119,12 @@ class LookupNoted:
 
 @attrs.frozen(kw_only=True)
 class TicketConfirmed:
-    """A ticket that is ours: it is what we would have sent, or it came as the answer to our send.
+    """A ticket of the change: it matches the create request, or is the answer to it.
 
     Attributes:
-        differences: In what the ticket differs from what we would have sent, both sides shown, and what of it could
-            not be seen.
-        override: Why an operator binds the change to a ticket that differs, or of which something is not shown.
+        differences: The differences between the ticket and the create request, with both values, and the parts of the
+            ticket that could not be read.
+        override: The reason why an operator binds the change to a ticket that differs or is not fully shown.
     """
 
     gateway: str
@@ -141,7 +141,7 @@ class TicketConfirmed:
 
 @attrs.frozen(kw_only=True)
 class Refusal:
-    """The gateway itself answered no to our create, and a look-up right after it found no ticket."""
+    """A create request that the gateway rejected, without a ticket in the look-up right after it."""
 
     number: int
     owner: str
@@ -152,10 +152,10 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class CallbackHeard:
-    """A callback that carried our credential. What its body says is not believed.
+    """A callback that carried the change's credential. Its body is not trusted.
 
     Attributes:
-        digest: SHA-256 of the body's facts without the server's token, to know a repeat.
+        digest: SHA-256 of the body's facts without the server's token, used to recognise duplicates.
     """
 
     sn: str
@@ -165,30 +165,30 @@ class CallbackHeard:
 
 @attrs.frozen(kw_only=True)
 class Undelivered:
-    """The gateway lists our ticket among the callbacks that it could not deliver."""
+    """A ticket that the gateway lists among the callbacks that it could not deliver."""
 
     sn: str
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """What the gateway said of one ticket at a time.
+    """The gateway's answers about one ticket at one time.
 
     Attributes:
-        status: From the ticket's own page (get_ticket_info), mapped.
+        status: The status on the ticket's own page (get_ticket_info), mapped.
         word: The gateway's own status word.
         result_status: The status that came with the result, mapped; None if no result was read.
         approve_result: The result; None if it was not read.
-        approval_step: Of a finished ticket, whether a person approved in an approval step; of any other one, whether
-            an approval step asks for a decision now. None if that could not be read.
+        approval_step: For a finished ticket, whether a person approved in an approval step. For any other ticket,
+            whether an approval step is waiting for a decision now. None if that could not be read.
         step_running: Whether a step of the flow is still running; None if that could not be read.
-        decision: The value of the form's decision field, if the definition wants one.
-        ambiguous: Several tickets carry this sn, so that what is read by sn alone could not be read.
-        closed_by: Who touched the ticket last.
-        deciders: Who decided in the ticket's approval steps, oldest first.
-        inconclusive: What could not be read although the gateway answers, and why; empty if all was.
-        differences: In what a ticket that ended differs from what was sent, both sides shown: another ticket system
-            can have a ticket of the same id and number.
+        decision: The value of the form's decision field, if the definition names one.
+        ambiguous: Whether several tickets carry this sn, so the answers that are found by sn alone could not be read.
+        closed_by: The user who last changed the ticket.
+        deciders: The people who decided in the ticket's approval steps, oldest first.
+        inconclusive: The part that could not be read although the gateway answers, and why; empty if all was read.
+        differences: The differences between an ended ticket and the create request, with both values: another ticket
+            system can have a ticket with the same id and number.
     """
 
     ticket_id: str
@@ -210,12 +210,12 @@ class Snapshot:
 
 @attrs.frozen(kw_only=True)
 class ApprovalAttested:
-    """An operator attests an approval that the gateway cannot show step by step.
+    """An operator's attestation of an approval that the gateway cannot show step by step.
 
     Attributes:
         ticket_id: The ticket that was approved.
         approver: The user who approved it.
-        evidence: What the operator relies on, in words.
+        evidence: The proof that the operator relies on, in words.
     """
 
     ticket_id: str
@@ -225,11 +225,11 @@ class ApprovalAttested:
 
 @attrs.frozen(kw_only=True)
 class AbsenceAttested:
-    """An operator attests that the ticket system has no ticket of the change, so that it can be sent once more.
+    """An operator's attestation that the ticket system has no ticket of the change, so that it can be sent again.
 
     Attributes:
-        reason: Why it is sent once more.
-        evidence: Where the operator looked and what that showed, in words.
+        reason: The reason for the resend.
+        evidence: The places where the operator looked and the results, in words.
     """
 
     evidence: str
@@ -238,7 +238,7 @@ class AbsenceAttested:
 
 @attrs.frozen(kw_only=True)
 class LateTicket:
-    """A ticket that carries our key and is not the one that the change is bound to."""
+    """A ticket that carries the change's key, but is not the ticket that the change is bound to."""
 
     gateway: str
     id: str
@@ -247,7 +247,7 @@ class LateTicket:
 
 @attrs.frozen(kw_only=True)
 class Concern:
-    """Why a person should look."""
+    """A reason for a person to look at the change."""
 
     reason: AttentionReason
     facts: Mapping[str, str] = NOTHING
@@ -255,11 +255,11 @@ class Concern:
 
 @attrs.frozen(kw_only=True)
 class EffectNames:
-    """A process names the effects of its workflow's definition; kept by workflow, not by change.
+    """The effect names of a definition that a process uses; stored per workflow, not per change.
 
     Attributes:
         version: The version of the definition.
-        effects: By state, the names.
+        effects: By state, the names of its effects.
     """
 
     version: int
@@ -268,11 +268,11 @@ class EffectNames:
 
 @attrs.frozen(kw_only=True)
 class EffectStart:
-    """A worker is about to deliver an effect.
+    """The start of a delivery, stored before the worker calls the effect.
 
     Attributes:
         attempt: The number of this delivery, from 1.
-        until: When the delivery counts as failed.
+        until: The time after which the delivery counts as failed.
         owner: The worker's token.
     """
 
@@ -284,13 +284,13 @@ class EffectStart:
 
 @attrs.frozen(kw_only=True)
 class EffectResult:
-    """How one delivery of an effect went.
+    """The result of one delivery of an effect.
 
     Attributes:
-        attempt: The number of this delivery, from 1; 0 if the work was done otherwise, e.g. by hand.
-        error: Empty if it was done.
-        final: A failure that no repeat can mend, e.g. a name that is not registered.
-        withdrawal: What became of the library's own withdrawal; None for a host's effect, and for a withdrawal that
+        attempt: The number of this delivery, from 1; 0 if the work was done in another way, e.g. by hand.
+        error: The error of a failed delivery; empty if the work was done.
+        final: Whether the failure is permanent, e.g. because the name is not registered.
+        withdrawal: The result of the library's own withdrawal; None for a host's effect, and for a withdrawal that
             was certainly not done.
     """
 
@@ -303,7 +303,7 @@ class EffectResult:
 
 @attrs.frozen(kw_only=True)
 class EffectRetry:
-    """A person wants a parked effect tried again."""
+    """A person's request to retry a parked effect."""
 
     effect: str
     reason: str = ""

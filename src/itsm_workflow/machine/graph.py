@@ -1,4 +1,4 @@
-"""A workflow drawn as text: a Mermaid state diagram or a Markdown table, from the same rows that fire."""
+"""Text diagrams of a workflow: a Mermaid state diagram or a Markdown table, made from the definition's rows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FORMATS = ("mermaid", "table")
 
 @attrs.frozen(kw_only=True)
 class Graph:
-    """A workflow, and the path of one change through it.
+    """A diagram of a workflow, optionally with the path of one change through it.
 
-    ``f"{graph:mermaid}"`` and ``f"{graph:table}"`` give the text; ``str(graph)`` is the Mermaid text.
+    ``f"{graph:mermaid}"`` and ``f"{graph:table}"`` return the text; ``str(graph)`` is the Mermaid text.
 
     Attributes:
-        path: The change's history; its moves are numbered in the picture, its states are marked.
+        path: The change's history. The diagram numbers its transitions and marks its states.
     """
 
     definition: WorkflowDefinition
@@ -35,7 +35,7 @@ class Graph:
             return _mermaid(self.definition, self.path)
         if spec == "table":
             return _table(self.definition, self.path)
-        raise ValueError(f"a graph has no format {spec!r}; it has {', '.join(FORMATS)}")
+        raise ValueError(f"a graph has no format {spec!r}; its formats are {', '.join(FORMATS)}")
 
     def __str__(self) -> str:
         return format(self, "mermaid")
@@ -62,7 +62,7 @@ def _mermaid(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
 
 
 def _steps(path: Sequence[Entry]) -> dict[tuple[str, str, str], list[str]]:
-    """Return the numbers of a path's moves by the edge that they took; the draft is number 0."""
+    """Return the numbers of a path's transitions by edge; the draft is number 0."""
     steps: dict[tuple[str, str, str], list[str]] = {}
     moved = [entry for entry in path if entry.source != entry.dest]
     for number, entry in enumerate(moved):
@@ -92,7 +92,7 @@ def _table(definition: WorkflowDefinition, path: Sequence[Entry]) -> str:
             cells.append("")
         lines.append(_line(cells))
     if path:
-        lines += ["", f"The change stands in {path[-1].dest}."]
+        lines += ["", f"The change is in state {path[-1].dest}."]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The guards of the collector table: each returns None, or the reason why not. Named so that a graph can show them."""
+"""The guards of the collector table: each returns None, or the reason to refuse. Graphs show their names."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OUTCOMES = {
     Verdict.WITHDRAWN: Outcome.WITHDRAWN,
     Verdict.TERMINATED: Outcome.TERMINATED,
 }
-"""The outcome that each ending verdict means."""
+"""The outcome of each verdict that ends a change."""
 
-GIVEN_ONCE = "give the rule once, as WorkflowDefinition(approval=...), and name the guard itself in the row"
-"""What to do about a rule of approval that is given to a table or a guard."""
+GIVEN_ONCE = "pass the rule once, to WorkflowDefinition(approval=...), and use the guard itself in the row"
+"""The advice for a caller that passes an approval rule to a table or a guard."""
 
 _UNDECIDABLE = {
     AttentionReason.NOT_FOUND,
@@ -38,100 +38,100 @@ _ENDINGS = (Verdict.WITHDRAWN, Verdict.TERMINATED)
 
 
 def number_is_higher(facts: Facts) -> str | None:
-    """The submission number is higher than the change's own."""
+    """Require a submission number that is higher than the change's own."""
     number, own = facts.expect(ev.SubmissionNumber).number, facts.change.submission
     return None if number > own else f"submission number {number} is not higher than its own, {own}"
 
 
 def is_queued(facts: Facts) -> str | None:
-    """Nothing of this attempt was sent yet."""
+    """Require an attempt of which nothing was sent."""
     return _attempt_is(facts, Phase.QUEUED)
 
 
 def is_sending_by_owner(facts: Facts) -> str | None:
-    """This worker marked this attempt and is sending it."""
+    """Require that this worker marked the attempt and is sending it."""
     return _attempt_is(facts, Phase.SENDING) or _same_owner(facts)
 
 
 def may_be_unknown(facts: Facts) -> str | None:
-    """The sender itself does not know, or it has been silent for longer than its lease."""
+    """Require that the sender itself reports an unknown outcome, or that its lease has expired."""
     reason = _attempt_is(facts, Phase.SENDING)
     if reason or not _same_owner(facts):
         return reason
     marked = facts.attempt.marked_at
     if marked is not None and facts.now >= marked + facts.policy.send_lease:
         return None
-    return "another worker is sending it and its lease has not run out"
+    return "another worker is sending it, and its lease has not expired"
 
 
 def is_unknown(facts: Facts) -> str | None:
-    """The outcome of this attempt is being looked up."""
+    """Require an attempt whose outcome is being looked up."""
     return _attempt_is(facts, Phase.UNKNOWN)
 
 
 def answered_no(facts: Facts) -> str | None:
-    """The gateway answered this worker's send with no, a look-up found no ticket, and no earlier send can bring one."""
+    """Require that the gateway refused this worker's send, and that no send of this attempt made a ticket."""
     if not facts.expect(ev.Refusal).looked_up:
-        return "the gateway answered no, but whether a ticket exists was not looked up"
+        return "the gateway refused the create request, but no look-up has checked whether a ticket exists"
     reason = is_sending_by_owner(facts)
     if reason is None and facts.attempt.unknown_since is not None:
-        return "the gateway answered no, but the ticket of an earlier send may still turn up"
+        return "the gateway refused the create request, but the ticket of an earlier send may still appear"
     return reason
 
 
 def may_resend(facts: Facts) -> str | None:
-    """The look-ups found no ticket that carries the key; or they failed, and an operator attests that there is none."""
+    """Require look-ups that found no ticket with the key; after failed ones, an operator must attest its absence."""
     attention = facts.change.attention
     if facts.change.ticket is not None:
         return "a ticket is known"
     if attention is not None and attention.reason is AttentionReason.MISMATCH:
-        return "a ticket carries its key, though it is not what was sent: abandon the change, or record that ticket"
+        return "a ticket carries its key but differs from what was sent: abandon the change, or record that ticket"
     if attention is None or attention.reason is not AttentionReason.NOT_FOUND:
         doubt = _not_attested(facts, attention)
         if doubt:
             return doubt
-    return None if facts.attempt.phase is Phase.UNKNOWN else "the attempt is not unknown"
+    return None if facts.attempt.phase is Phase.UNKNOWN else "the outcome of the attempt is not unknown"
 
 
 def _not_attested(facts: Facts, attention: Attention | None) -> str | None:
-    """Return why there may be a ticket, or None if the look-ups failed and an operator attests that there is none."""
-    reason = "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+    """Return why there may be a ticket, or None if the look-ups failed and an operator attests its absence."""
+    reason = "a resend could create a second ticket: the look-ups have not shown yet that the first does not exist"
     if attention is None or attention.reason is not AttentionReason.LOOKUP_FAILED:
         return reason
     if tickets := attention.facts.get("tickets"):
         return (
-            f"a resend could make a second ticket, since the gateway shows ticket {tickets} with its key: record that "
-            "ticket, or abandon the change"
+            "a resend could create a second ticket, since the gateway shows ticket "
+            f"{tickets} with its key: record that ticket, or abandon the change"
         )
     attested = facts.evidence
     if isinstance(attested, ev.AbsenceAttested) and attested.evidence.strip():
         return None
-    return f"{reason}; an operator who has looked in the ticket system itself can resend with evidence of that"
+    return f"{reason}; an operator who has checked the ticket system can resend with evidence of that"
 
 
 def may_abandon(facts: Facts) -> str | None:
-    """Nothing of it was ever sent, or whether there is a ticket was found undecidable."""
+    """Require that nothing was sent, or that the look-ups cannot decide whether there is a ticket."""
     change, attention = facts.change, facts.change.attention
     if change.ticket is not None:
-        return "a ticket is known: withdraw it"
+        return "a ticket is known: withdraw it instead"
     if change.was_never_sent:
         return None
     if facts.attempt.phase is Phase.SENDING:
         return "it is being sent"
     if attention is None or attention.reason not in _UNDECIDABLE:
-        return "a ticket may still turn up: wait for the look-ups to end in attention"
+        return "a ticket may still appear: wait until the look-ups end and raise attention"
     return None
 
 
 def ticket_is_ours(facts: Facts) -> str | None:
-    """The ticket answered this change's own send, or is what was sent, or an operator says why it is ours after all."""
+    """Require a ticket that answers this change's send or matches it, or an operator's reason to accept it."""
     attempt, ticket = facts.attempt, facts.expect(ev.TicketConfirmed)
     if ticket.channel is ev.Channel.OPERATOR and ticket.override.strip():
-        # Nothing looks for a second ticket of a send that was answered.
+        # While a send runs, its own ticket may still come. No look-up would then find the second ticket.
         return "it is being sent: wait until its outcome is known" if attempt.phase is Phase.SENDING else None
     hint = "; an operator can record it with override" if ticket.channel is ev.Channel.OPERATOR else ""
     if ticket.channel is not ev.Channel.ANSWER and ticket.differences:
-        return f"the ticket is not what was sent: {'; '.join(ticket.differences)}{hint}"
+        return f"the ticket differs from what was sent: {'; '.join(ticket.differences)}{hint}"
     if ticket.key != attempt.key:
         return f"the ticket does not carry this change's key{hint}"
     if ticket.creator != attempt.creator:
@@ -140,7 +140,7 @@ def ticket_is_ours(facts: Facts) -> str | None:
 
 
 def ticket_is_known(facts: Facts) -> str | None:
-    """It is the very ticket that the change is bound to."""
+    """Require the ticket that the change is bound to."""
     ticket, known = facts.expect(ev.TicketConfirmed), facts.ticket
     if (ticket.gateway, ticket.id) == (known.gateway, known.id):
         return None
@@ -148,43 +148,43 @@ def ticket_is_known(facts: Facts) -> str | None:
 
 
 def callback_names_an_attempt(facts: Facts) -> str | None:
-    """The credential was made for an attempt of this change."""
+    """Require a credential of an attempt of this change."""
     number = facts.expect(ev.CallbackHeard).number
     return None if 1 <= number <= facts.attempt.number else f"this change has no attempt {number}"
 
 
 def callback_was_undelivered(facts: Facts) -> str | None:
-    """The gateway names our ticket's sn among the callbacks that it could not deliver."""
+    """Require that the gateway lists the ticket's sn among the callbacks that it could not deliver."""
     sn = facts.expect(ev.Undelivered).sn
     return None if sn == facts.ticket.sn else "the undelivered callback is not about our ticket"
 
 
 def ticket_is_open(facts: Facts) -> str | None:
-    """The gateway shows our ticket, and it has not ended."""
+    """Require that the gateway shows the change's ticket and that the ticket has not ended."""
     return _of_our_ticket(facts) or _judged(facts, Verdict.OPEN)
 
 
 def suspicion_is_gone(facts: Facts) -> str | None:
-    """An ending was suspected, and the ticket is open again."""
+    """Require a suspected ending and a ticket that is open again."""
     return ticket_is_open(facts) if facts.change.suspicion else "no ending is suspected"
 
 
 def ending_is_new(facts: Facts) -> str | None:
-    """The ticket was withdrawn or terminated, and that is seen for the first time."""
+    """Require a withdrawn or terminated ticket that is seen as such for the first time."""
     snapshot, suspicion = facts.expect(ev.Snapshot), facts.change.suspicion
     if suspicion is not None and suspicion.status == snapshot.status:
-        return f"already suspected since {suspicion.since:%Y-%m-%d %H:%M:%S}"
+        return f"the ending is already suspected since {suspicion.since:%Y-%m-%d %H:%M:%S}"
     return _of_our_ticket(facts) or _judged(facts, *_ENDINGS)
 
 
 def is_approved(facts: Facts) -> str | None:
-    """Our own ticket is approved by the definition's rule, and no withdrawal of it is unresolved."""
+    """Require that the rule approves the change's ticket, and that no withdrawal of it is unresolved."""
     _rule(facts)
     return _of_our_ticket(facts) or _judged(facts, Verdict.APPROVED) or withdrawal.forbids_approval(facts.change)
 
 
 def is_refused(facts: Facts) -> str | None:
-    """Our own ticket is refused by the definition's rule, or has stayed withdrawn or terminated."""
+    """Require that the rule refuses the change's ticket, or that it is still withdrawn or terminated."""
     verdict, snapshot = _judge(facts), facts.expect(ev.Snapshot)
     reason = _of_our_ticket(facts)
     if reason or verdict is Verdict.REFUSED:
@@ -193,35 +193,35 @@ def is_refused(facts: Facts) -> str | None:
         return _judged(facts, Verdict.REFUSED)
     if has_stayed(facts.change.suspicion, snapshot, facts.now, facts.policy):
         return None
-    return f"the ticket was {verdict.value}: that is believed after a second look, {facts.policy.quiet} later"
+    return f"the ticket was {verdict.value}: a second look, {facts.policy.quiet} later, must confirm that"
 
 
 def may_be_given_up(facts: Facts) -> str | None:
-    """The gateway cannot show that the ticket was approved as the rule wants it, or the ticket's flow has not begun."""
-    return _is_a_persons(facts, UNPROVEN | {AttentionReason.NOT_STARTED})
+    """Require attention because the approval is unproven, or because the ticket's flow has not started."""
+    return _attention_is_for(facts, UNPROVEN | {AttentionReason.NOT_STARTED})
 
 
 def approval_is_unproven(facts: Facts) -> str | None:
-    """The ticket ended, and the gateway cannot show that it was approved as the rule wants it."""
-    return _is_a_persons(facts, UNPROVEN)
+    """Require attention because the ticket ended and the gateway cannot show the approval that the rule requires."""
+    return _attention_is_for(facts, UNPROVEN)
 
 
-def _is_a_persons(facts: Facts, reasons: frozenset[AttentionReason]) -> str | None:
+def _attention_is_for(facts: Facts, reasons: frozenset[AttentionReason]) -> str | None:
     attention = facts.change.attention
     if attention is not None and attention.reason in reasons:
         return None
     listed = ", ".join(sorted(reasons))
-    return f"the gateway decides it: only with attention for one of {listed} is it a person's to decide"
+    return f"the gateway decides it: a person may decide only with attention for one of {listed}"
 
 
 def may_attest(facts: Facts) -> str | None:
-    """An operator, not the applicant, vouches for the approval of our own ticket that the gateway cannot show."""
+    """Require an attestation of the change's ticket by an operator who is neither applicant nor approver."""
     attested, applicant = facts.expect(ev.ApprovalAttested), applicant_of(facts.change)
     approver, actor = attested.approver.strip(), facts.actor.strip()
     if attested.ticket_id != facts.ticket.id:
-        return f"ticket {attested.ticket_id} is attested, ours is {facts.ticket.id}"
+        return f"ticket {attested.ticket_id} is attested, but the change is bound to {facts.ticket.id}"
     if not approver or not attested.evidence.strip():
-        return "it needs the user who approved, and in words what shows the approval"
+        return "it needs the approver, and evidence of the approval in words"
     if not actor or is_same_user(actor, applicant):
         return f"the applicant {applicant} cannot attest the approval: another person must"
     if is_same_user(actor, approver):
@@ -232,9 +232,9 @@ def may_attest(facts: Facts) -> str | None:
 
 
 def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> bool:
-    """Tell whether a suspected ending was seen again late enough to be believed.
+    """Return whether a suspected ending was seen again after the quiet time.
 
-    When it was seen is what counts: a worker may be stopped between a look and storing what it showed.
+    The time of the look counts, since a worker may stop between the look and the commit of its result.
     """
     if suspicion is None or suspicion.status != snapshot.status:
         return False
@@ -242,14 +242,14 @@ def has_stayed(suspicion: Suspicion | None, snapshot: ev.Snapshot, now: dt.datet
 
 
 def has_started(snapshot: ev.Snapshot) -> bool | None:
-    """Tell whether a step of an open ticket's flow was seen to run; None if the steps could not be read."""
+    """Return whether a step of an open ticket's flow was running; None if the steps could not be read."""
     if snapshot.approval_step or snapshot.step_running:
         return True
     return None if snapshot.approval_step is None or snapshot.step_running is None else False
 
 
 def confirms_outcome(facts: Facts) -> str | None:
-    """The snapshot repeats what ended the change."""
+    """Require a snapshot with the outcome that ended the change."""
     verdict = _judge(facts)
     reason = _of_our_ticket(facts)
     if reason or (isinstance(verdict, Verdict) and OUTCOMES.get(verdict) is facts.change.ticket_outcome):
@@ -258,7 +258,7 @@ def confirms_outcome(facts: Facts) -> str | None:
 
 
 def is_contradiction(facts: Facts) -> str | None:
-    """The fact disagrees with where the change stands. Whether it is new is for the update."""
+    """Require a fact that contradicts the state of the change; the update drops known ones."""
     if isinstance(facts.evidence, ev.LateTicket):
         known = facts.change.ticket
         same = known is not None and (known.gateway, known.id) == (facts.evidence.gateway, facts.evidence.id)
@@ -267,17 +267,17 @@ def is_contradiction(facts: Facts) -> str | None:
 
 
 def may_clear_attention(facts: Facts) -> str | None:
-    """A person was asked to look; at an approval by the applicant alone another person is."""
+    """Require raised attention; after an approval by the applicant alone, another person must clear it."""
     attention, applicant = facts.change.attention, applicant_of(facts.change)
     if attention is None:
         return "no attention is raised"
     if attention.reason is AttentionReason.SELF_APPROVED and is_same_user(facts.actor, applicant):
-        return f"the applicant {applicant} approved the ticket alone, and cannot clear this: another person must look"
+        return f"the applicant {applicant} approved the ticket alone and cannot clear this: another person must look"
     return None
 
 
 def effect_may_start(facts: Facts) -> str | None:
-    """The effect is to be delivered, no worker is delivering it, and this is its next delivery."""
+    """Require a planned effect that no worker delivers, and the number of its next delivery."""
     start = facts.expect(ev.EffectStart)
     effect = _effect(facts, start.effect)
     if effect is None:
@@ -287,34 +287,34 @@ def effect_may_start(facts: Facts) -> str | None:
     if effect.status not in {EffectStatus.PLANNED, EffectStatus.STARTED}:
         return f"effect {effect.name} is {effect.status.value}"
     if effect.status is EffectStatus.STARTED and effect.tries >= facts.policy.effect_attempts:
-        return f"effect {effect.name} was started {effect.tries} times and brought no result: it is to be parked"
+        return f"effect {effect.name} was started {effect.tries} times without a result: it must be parked"
     if start.attempt != effect.attempts + 1:
         return f"the next delivery of effect {effect.name} is number {effect.attempts + 1}, not {start.attempt}"
     return None
 
 
 def effect_was_done(facts: Facts) -> str | None:
-    """The effect was not delivered before, and this delivery did its work, however late."""
+    """Require a delivery that succeeded, even late, of an effect that was not delivered before."""
     result = facts.expect(ev.EffectResult)
     return f"the delivery failed: {result.error}" if result.error else _undelivered(facts, result)
 
 
 def effect_has_failed(facts: Facts) -> str | None:
-    """The effect's present delivery failed; what an earlier one says changes nothing."""
+    """Require that the current delivery of the effect failed; results of earlier deliveries are refused."""
     result = facts.expect(ev.EffectResult)
     effect = _effect(facts, result.effect)
     if not result.error:
-        return "the delivery did its work: the result names no error"
+        return "the delivery succeeded: the result has no error"
     reason = _undelivered(facts, result)
     if reason or effect is None:
         return reason
     if effect.status is not EffectStatus.STARTED or result.attempt != effect.attempts:
-        return f"delivery {result.attempt} of effect {effect.name} has been counted already"
+        return f"delivery {result.attempt} of effect {effect.name} is already counted"
     return None
 
 
 def effect_is_parked(facts: Facts) -> str | None:
-    """The effect was given up."""
+    """Require a parked effect."""
     wanted = facts.expect(ev.EffectRetry).effect
     effect = _effect(facts, wanted)
     if effect is None:
@@ -329,20 +329,20 @@ def _undelivered(facts: Facts, result: ev.EffectResult) -> str | None:
     if result.withdrawal is not None and effect.name != WITHDRAW:
         return f"effect {effect.name} is not the library's own withdrawal"
     if effect.status is EffectStatus.DELIVERED:
-        return f"effect {effect.name} was delivered already"
+        return f"effect {effect.name} is already delivered"
     if result.attempt > effect.attempts:
         return f"delivery {result.attempt} of effect {effect.name} was not started"
     return None
 
 
 def _rule(facts: Facts) -> ApprovalPolicy:
-    """Return the rule of approval.
+    """Return the approval rule.
 
     Raises:
-        TypeError: The guard was called with a rule, which these guards took before they got it from the definition.
+        TypeError: The guard was called with a rule. The guards of earlier versions took one.
     """
     if isinstance(facts, ApprovalPolicy):
-        raise TypeError(f"a guard takes Facts, not a rule of approval: {GIVEN_ONCE}")
+        raise TypeError(f"a guard takes Facts, not an approval rule: {GIVEN_ONCE}")
     return facts.approval
 
 
@@ -354,7 +354,7 @@ def _of_our_ticket(facts: Facts) -> str | None:
     snapshot = facts.expect(ev.Snapshot)
     if snapshot.ticket_id == facts.ticket.id:
         return None
-    return f"the snapshot is of ticket {snapshot.ticket_id}, ours is {facts.ticket.id}"
+    return f"the snapshot shows ticket {snapshot.ticket_id}, but the change is bound to {facts.ticket.id}"
 
 
 def _judged(facts: Facts, *wanted: Verdict) -> str | None:
@@ -370,7 +370,7 @@ def _attempt_is(facts: Facts, phase: Phase) -> str | None:
     mark = facts.evidence
     number = mark.number if isinstance(mark, ev.AttemptMark | ev.LookupNoted | ev.Refusal) else 0
     if facts.attempt.number != number:
-        return f"it is about attempt {number}, the change is at attempt {facts.attempt.number}"
+        return f"it is about attempt {number}, but the change is at attempt {facts.attempt.number}"
     return None if facts.attempt.phase is phase else f"the attempt is {facts.attempt.phase.value}, not {phase.value}"
 
 

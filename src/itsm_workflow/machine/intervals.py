@@ -1,7 +1,7 @@
-"""Whether a wait has passed, by more than one clock.
+"""Elapsed waits, checked by more than one clock.
 
-A wall clock can be set. What must not be hurried by that, a second create above all, is judged by the wall clock and by
-a witness that is independent of it: the machine's boot time, or the gateway's ``Date``.
+A wall clock can be set forward. That must not shorten a wait, above all the wait before a second create request. So a
+wait has passed only if an independent clock agrees: the machine's boot time, or the gateway's ``Date``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _BOOT_GRACE = 100  # a hundredth of the wait: a time server slews the wall clock
 
 
 def has_passed(before: Moment, after: Moment, wait: dt.timedelta) -> bool | None:
-    """Return whether a wait has passed between two moments; None if only the wall clock says so.
+    """Return whether a wait has passed between two moments; None if only the wall clock shows it.
 
     Args:
-        before: When the wait began.
-        after: Now.
-        wait: How long it is; one of zero has always passed.
+        before: The moment when the wait began.
+        after: The current moment.
+        wait: The duration; a wait of zero has always passed.
     """
     if after.wall < before.wall + wait:
         return False

@@ -1,6 +1,6 @@
-"""Whether each argument of a definition is of the type that it is declared as: what is derived of it relies on that.
+"""Checks of the types of a definition's arguments, on which all other checks rely.
 
-A version that is no whole number would be stored with each change, and none of them could be read again.
+For example, a version that is not a whole number would be stored with each change, and no change could be read again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST = 40
 
 
 def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type) -> Iterator[str]:
-    """Yield what is wrong with the types of a definition's arguments, each by the argument's name.
+    """Yield the arguments of a definition that have the wrong type, each by its name.
 
     Args:
         definition: The definition.
@@ -33,7 +33,7 @@ def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type
     }
     name, version, states = values["name"], values["version"], values["states"]
     if not isinstance(name, str):
-        yield f"name: {_a(name)} is not text"
+        yield f"name: {_type_name(name)} is not text"
     if type(version) is not int or not 0 < version <= _MOST:
         yield f"version: {_shown(version)} is not a whole number from 1 to {_MOST}"
     if not (isinstance(states, type) and issubclass(states, enum.StrEnum) and len(states)):
@@ -41,7 +41,7 @@ def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type
     yield from _state("initial", values["initial"])
     final = values["final"]
     if not isinstance(final, set | frozenset):
-        yield f"final: {_a(final)} is not a frozenset of states"
+        yield f"final: {_type_name(final)} is not a frozenset of states"
     else:
         for state in final:
             yield from _state("final", state)
@@ -53,7 +53,7 @@ def wrong_types(definition: WorkflowDefinition, *, roles: type, transition: type
 
 def _roles(roles: object, wanted: type) -> Iterator[str]:
     if not isinstance(roles, wanted):
-        yield f"roles: {_a(roles)} is not Roles"
+        yield f"roles: {_type_name(roles)} is not Roles"
         return
     for field in attrs.fields(wanted):
         yield from _state(f"roles: {field.name}", getattr(roles, field.name))
@@ -61,18 +61,18 @@ def _roles(roles: object, wanted: type) -> Iterator[str]:
 
 def _transitions(rows: object, wanted: type) -> Iterator[str]:
     if not isinstance(rows, tuple | list):
-        yield f"transitions: {_a(rows)} is not a tuple of Transition"
+        yield f"transitions: {_type_name(rows)} is not a tuple of Transition"
         return
     for number, row in enumerate(rows):
         if not isinstance(row, wanted):
-            yield f"transitions[{number}]: {_a(row)} is not a Transition"
+            yield f"transitions[{number}]: {_type_name(row)} is not a Transition"
             continue
         trigger, sources, dest, note = (getattr(row, part) for part in ("trigger", "sources", "dest", "note"))
         where = f"transitions[{number}], trigger {trigger}" if isinstance(trigger, str) else f"transitions[{number}]"
         if not isinstance(trigger, enum.StrEnum):
-            yield f"{where}: its trigger is {_a(trigger)}, not a member of a StrEnum"
+            yield f"{where}: its trigger is {_type_name(trigger)}, not a member of a StrEnum"
         if not isinstance(sources, tuple | list) or not sources:
-            yield f"{where}: its sources are {_a(sources)}, not a tuple of one state or more"
+            yield f"{where}: its sources are {_type_name(sources)}, not a tuple of one state or more"
         else:
             for state in sources:
                 yield from _state(f"{where}: source", state)
@@ -81,43 +81,46 @@ def _transitions(rows: object, wanted: type) -> Iterator[str]:
         kinds = getattr(row, "evidence", None)
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         if not kinds or not all(isinstance(kind, type) for kind in kinds):
-            told = ", ".join(_a(kind) for kind in kinds if not isinstance(kind, type)) or "no class"
-            yield f"{where}: its evidence is {told}, not a class or a tuple of classes"
+            given = ", ".join(_type_name(kind) for kind in kinds if not isinstance(kind, type)) or "no class"
+            yield f"{where}: its evidence is {given}, not a class or a tuple of classes"
         if not isinstance(note, str):
-            yield f"{where}: its note is {_a(note)}, not text"
+            yield f"{where}: its note is {_type_name(note)}, not text"
 
 
 def _due(rules: object) -> Iterator[str]:
     if not isinstance(rules, Mapping):
-        yield f"due: {_a(rules)} is not a mapping from states to due rules"
+        yield f"due: {_type_name(rules)} is not a mapping from states to due rules"
         return
     for state, rule in rules.items():
         yield from _state("due", state)
         if not callable(rule):
-            yield f"due: the rule of state {state} is {_a(rule)}, not a function; waits_for_a_person never falls due"
+            yield (
+                f"due: the rule of state {state} is {_type_name(rule)}, not a function; "
+                "waits_for_a_person never falls due"
+            )
 
 
 def _labels(labels: object) -> Iterator[str]:
     if not isinstance(labels, Mapping):
-        yield f"labels: {_a(labels)} is not a mapping from states to names by language"
+        yield f"labels: {_type_name(labels)} is not a mapping from states to names by language"
         return
     for state, names in labels.items():
         if not isinstance(names, Mapping) or not all(isinstance(one, str) for pair in names.items() for one in pair):
-            yield f"labels: of state {state}: {_a(names)} is not a mapping from languages to names"
+            yield f"labels: of state {state}: {_type_name(names)} is not a mapping from languages to names"
 
 
 def _state(where: str, state: object) -> Iterator[str]:
-    """Yield what keeps a value from being a state at all; whether the workflow has it is seen later."""
+    """Yield a problem if a value is not a member of any StrEnum; a later check looks for it in the workflow."""
     if not isinstance(state, enum.StrEnum):
         yield f"{where}: {_shown(state)} is not a member of the states"
 
 
-def _a(value: object) -> str:
+def _type_name(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _shown(value: object) -> str:
-    """Return a value in short, or its type if its text may be long."""
+    """Return a short representation of a value, or its type if the representation may be long."""
     short = value is None or isinstance(value, bool | float) or (isinstance(value, str) and len(value) <= _LONGEST)
     short = short or (isinstance(value, int) and value.bit_length() <= _MOST.bit_length())
-    return repr(value) if short else _a(value)
+    return repr(value) if short else _type_name(value)

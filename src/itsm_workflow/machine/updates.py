@@ -1,4 +1,4 @@
-"""The updates of the collector table: each returns the change with the evidence in it. The engine sets the state."""
+"""The updates of the collector table: each returns the change with the evidence applied. The engine sets the state."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 _UNDONE = frozenset({EffectStatus.PLANNED, EffectStatus.STARTED})
 _AT_REST: Mapping[str, Any] = MappingProxyType({"owner": "", "claimed_until": None, "lost": 0})
-"""What is stored of an effect that no worker delivers."""
+"""The claim fields of an effect that no worker delivers."""
 
 _MOMENT = dt.timedelta(microseconds=1)
 
 
 def revised(facts: Facts) -> ChangeRequest:
-    """Take the new form."""
+    """Replace the form."""
     return attrs.evolve(facts.change, form=facts.expect(ev.Drafted).form)
 
 
@@ -65,7 +65,7 @@ def submitted(facts: Facts) -> ChangeRequest:
     return attrs.evolve(
         change,
         attempt=attempt,
-        # Whatever was decided about an earlier ticket, or asked for it, says nothing of this submission.
+        # Decisions about an earlier ticket, and requests for it, do not apply to this submission.
         ticket=None,
         outcome=None,
         ended_at=None,
@@ -85,13 +85,13 @@ def renumbered(facts: Facts) -> ChangeRequest:
 
 
 def sending(facts: Facts) -> ChangeRequest:
-    """Note who is about to send."""
+    """Store the worker that is about to send."""
     owner = facts.expect(ev.AttemptMark).owner
     return _attempt(facts, phase=Phase.SENDING, owner=owner, marked_at=facts.now, not_before=None, problem="")
 
 
 def unsent(facts: Facts) -> ChangeRequest:
-    """Queue the attempt again, for later: nothing of it left. After too many times, ask for a person as well."""
+    """Queue the attempt again with back-off, since nothing was sent; raise attention after too many times."""
     problem, times = facts.expect(ev.AttemptMark).problem, facts.attempt.unsent + 1
     later = facts.now + facts.policy.unsent_wait(times)
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, not_before=later, unsent=times, problem=problem)
@@ -101,7 +101,7 @@ def unsent(facts: Facts) -> ChangeRequest:
 
 
 def unknown(facts: Facts) -> ChangeRequest:
-    """Begin to look the attempt up."""
+    """Start the look-up schedule of the attempt."""
     mark = facts.expect(ev.AttemptMark)
     return _attempt(
         facts,
@@ -116,15 +116,15 @@ def unknown(facts: Facts) -> ChangeRequest:
 
 
 def looked_up(facts: Facts) -> ChangeRequest:
-    """Count the look-up if its wait has passed; when the schedule is used up, ask for a person in the same commit."""
+    """Count the look-up if its wait has passed; raise attention in the same commit when the schedule ends."""
     note, attempt, attention = facts.expect(ev.LookupNoted), facts.attempt, facts.change.attention
     if attention is not None and attention.reason is AttentionReason.NOT_FOUND:
-        return facts.change  # a person knows already: one more empty look-up is no news
+        return facts.change  # attention is already raised: another empty look-up adds nothing
     at, base = note.at or Moment(wall=facts.now), attempt.looked or Moment(wall=attempt.unknown_since or facts.now)
     wait = facts.policy.lookup_wait(attempt.looks)
     passed = has_passed(base, at, wait)
     if passed is False:
-        stepped = at.wall >= base.wall + wait  # the wall clock was set forward: the wait begins again
+        stepped = at.wall >= base.wall + wait  # the wall clock was set forward: restart the wait
         return _attempt(facts, looked=at if stepped else base, look_problem=note.problem)
     unwitnessed = attempt.unwitnessed or passed is None
     change = _attempt(facts, looks=attempt.looks + 1, looked=at, unwitnessed=unwitnessed, look_problem=note.problem)
@@ -151,57 +151,57 @@ def recorded(facts: Facts) -> ChangeRequest:
 
 
 def refused(facts: Facts) -> ChangeRequest:
-    """Remember what the gateway said; nothing was filed, so a withdrawal that was asked for is done with."""
+    """Store the gateway's refusal; without a ticket, a requested withdrawal is superseded."""
     refusal = facts.expect(ev.Refusal)
     problem = f"the gateway refused it (code {refusal.remote_code}): {refusal.message}"
     change = _attempt(facts, phase=Phase.QUEUED, marked_at=None, problem=problem)
-    # Left planned, it would hit the ticket that the mended draft is filed as.
+    # If it stayed planned, it would withdraw the ticket of the corrected draft.
     return withdrawal.superseded(change, EffectStatus.PLANNED, EffectStatus.STARTED)
 
 
 def requeued(facts: Facts) -> ChangeRequest:
-    """Begin the next attempt with the same key, so that any double is visible. What was heard so far is dealt with."""
-    begun = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
-    change = _attempt(facts, **begun, marked_at=None, problem="", look_problem="")
+    """Start the next attempt with the same key, so that a duplicate is visible; drop the earlier hint."""
+    restarted = {"number": facts.attempt.number + 1, "phase": Phase.QUEUED, "looks": 0, "looked": None, "unsent": 0}
+    change = _attempt(facts, **restarted, marked_at=None, problem="", look_problem="")
     return attrs.evolve(change, attention=_parked(facts), heard=None)
 
 
 def heard(facts: Facts) -> ChangeRequest:
-    """Remember the hint; one that was heard already changes nothing, and neither does one of too many."""
+    """Store the hint; ignore a duplicate, and a hint beyond the limit."""
     callback, last, ended = facts.expect(ev.CallbackHeard), facts.change.heard, facts.change.ended_at
-    # Those that come after the end are counted for themselves: the first is late, and is looked into.
+    # Hints after the end are counted separately, since the first of them makes the ended change due again.
     count = 0 if last is None or (ended is not None and last.at <= ended) else last.count
     if count >= facts.policy.callbacks or (last is not None and last.digest == callback.digest):
         return facts.change
-    # What comes after the end is later than the end, whatever a clock shows that was set back.
+    # A hint after the end must be later than the end, even if the clock was set back.
     at = facts.now if ended is None else max(facts.now, ended + _MOMENT)
     hint = HeardCallback(sn=callback.sn, digest=callback.digest, at=at, count=count + 1)
     return attrs.evolve(facts.change, heard=hint)
 
 
 def resumed(facts: Facts) -> ChangeRequest:
-    """Drop the suspicion, so that two looks that agree are also consecutive."""
+    """Drop the suspicion, so that the two looks that confirm an ending are consecutive."""
     return attrs.evolve(facts.change, suspicion=None)
 
 
 def suspected(facts: Facts) -> ChangeRequest:
-    """Begin to wait for the second quiet look."""
+    """Start the quiet time before the second look."""
     status = facts.expect(ev.Snapshot).status
     return attrs.evolve(facts.change, suspicion=Suspicion(status=status.value, since=facts.now))
 
 
 def approved(facts: Facts) -> ChangeRequest:
-    """Note the approval and who gave it; ask for a person if that was the applicant, and the rule says so."""
+    """Store the approval and its deciders; raise attention if the rule requires it for the applicant's own approval."""
     change, applicant = _ended(facts, Outcome.APPROVED), applicant_of(facts.change)
     change = attrs.evolve(change, decision=_decision(facts))
     if not facts.approval.alarms_of(facts.expect(ev.Snapshot), applicant=applicant):
         return change
-    told = {"ticket": facts.ticket.id, "approver": applicant}
-    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)
+    details = {"ticket": facts.ticket.id, "approver": applicant}
+    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
 
 
 def attested(facts: Facts) -> ChangeRequest:
-    """Note the approval, and who vouches for it on what evidence."""
+    """Store the attested approval, the operator and the evidence."""
     given, applicant = facts.expect(ev.ApprovalAttested), applicant_of(facts.change)
     decision = TicketDecision(
         deciders=(Decider(user=given.approver, approved=True),), attested_by=facts.actor, evidence=given.evidence
@@ -209,19 +209,19 @@ def attested(facts: Facts) -> ChangeRequest:
     change = attrs.evolve(_ended(facts, Outcome.APPROVED), decision=decision)
     if not facts.approval.alarms_of_approver(given.approver, applicant=applicant):
         return change
-    told = {"ticket": facts.ticket.id, "approver": applicant}
-    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, told)
+    details = {"ticket": facts.ticket.id, "approver": applicant}
+    return _with_attention(facts, change, AttentionReason.SELF_APPROVED, details)
 
 
 def rejected(facts: Facts) -> ChangeRequest:
-    """Note why the ticket ended without approval, and who refused it."""
+    """Store why the ticket ended without approval, and who refused it."""
     verdict = facts.approval.judge(facts.expect(ev.Snapshot))
     outcome = next((OUTCOMES[known] for known in OUTCOMES if known == verdict), Outcome.REJECTED)
     return attrs.evolve(_ended(facts, outcome), decision=_decision(facts))
 
 
 def abandoned(facts: Facts) -> ChangeRequest:
-    """Give up; a ticket whose flow has not begun may begin any time, and is withdrawn as soon as that can be done."""
+    """Give up; also plan the withdrawal of a ticket whose flow has not started, since it may start at any time."""
     change, attention = _ended(facts, Outcome.ABANDONED), facts.change.attention
     if attention is None or attention.reason is not AttentionReason.NOT_STARTED:
         return change
@@ -229,30 +229,30 @@ def abandoned(facts: Facts) -> ChangeRequest:
 
 
 def contradicted(facts: Facts) -> ChangeRequest:
-    """Record and alarm a contradicting fact once; the state stays."""
+    """Store a contradicting fact once and raise attention; the state stays."""
     fact = facts.evidence
     if isinstance(fact, ev.LateTicket):
         name, reason = f"ticket {fact.gateway}:{fact.id}", AttentionReason.DUPLICATE
-        told = {"ticket": fact.id, "sn": fact.sn}
+        details = {"ticket": fact.id, "sn": fact.sn}
     else:
         snapshot = facts.expect(ev.Snapshot)
         name, reason = f"{snapshot.word} {snapshot.approve_result}", AttentionReason.DISAGREEMENT
-        told = {"ticket": snapshot.ticket_id, "status": snapshot.word, "approved": str(snapshot.approve_result)}
+        details = {"ticket": snapshot.ticket_id, "status": snapshot.word, "approved": str(snapshot.approve_result)}
     if name in facts.change.contradictions:
         return facts.change
     change = attrs.evolve(facts.change, contradictions=(*facts.change.contradictions, name))
-    return _with_attention(facts, change, reason, told)
+    return _with_attention(facts, change, reason, details)
 
 
 def withdrawal_planned(facts: Facts) -> ChangeRequest:
-    """Plan the built-in effect; one that is still to be delivered is enough."""
+    """Plan the built-in effect, unless one is already waiting for delivery."""
     if any(one.name == WITHDRAW and one.status in _UNDONE for one in facts.change.effects):
         return facts.change
     return effect_planned(facts.change, WITHDRAW, facts.now, facts.actor)
 
 
 def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
-    """Set the withdrawals aside, and the call for a person as well."""
+    """Supersede the withdrawals and clear the attention that they raised."""
     change = withdrawal.superseded(facts.change, EffectStatus.PLANNED, EffectStatus.PARKED, EffectStatus.DELIVERED)
     resolved = {AttentionReason.WITHDRAWAL_UNRESOLVED, AttentionReason.EFFECT_PARKED}
     if change.attention is None or change.attention.reason not in resolved:
@@ -261,9 +261,9 @@ def accepted_after_withdrawal(facts: Facts) -> ChangeRequest:
 
 
 def attention_raised(facts: Facts) -> ChangeRequest:
-    """Ask for a person; the same reason and facts again change nothing.
+    """Raise attention; the same reason and facts again change nothing.
 
-    A look in doubt ends the wait for a second quiet look: two that agree must be consecutive.
+    A doubt drops the suspicion, since the two looks that confirm an ending must be consecutive.
     """
     concern, change, current = facts.expect(ev.Concern), facts.change, facts.change.attention
     if concern.reason in DOUBTS:
@@ -274,12 +274,12 @@ def attention_raised(facts: Facts) -> ChangeRequest:
 
 
 def attention_cleared(facts: Facts) -> ChangeRequest:
-    """A person has looked."""
+    """Clear the attention."""
     return attrs.evolve(facts.change, attention=None)
 
 
 def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: str) -> ChangeRequest:
-    """Return the change with one more effect, due now; its id does not depend on entry numbers: repairs lose some."""
+    """Plan one more effect, due now; its id must not depend on entry numbers, since a repair can remove entries."""
     effect = PlannedEffect(
         id=f"{change.id}.{name}.{change.submission}.{change.planned}",
         name=name,
@@ -291,7 +291,7 @@ def effect_planned(change: ChangeRequest, name: str, now: dt.datetime, actor: st
 
 
 def effect_started(facts: Facts) -> ChangeRequest:
-    """Count the delivery before it begins, so that one that ends its process is counted as well."""
+    """Count the delivery before it starts, so that a delivery that crashes its process is counted as well."""
     start = facts.expect(ev.EffectStart)
     before = facts.change.expect_effect(start.effect)
     change = _effect(
@@ -309,7 +309,7 @@ def effect_started(facts: Facts) -> ChangeRequest:
 
 
 def effect_delivered(facts: Facts) -> ChangeRequest:
-    """Note the delivery."""
+    """Store that the effect was delivered."""
     result = facts.expect(ev.EffectResult)
     status = withdrawal.status_after(facts.change.expect_effect(result.effect), result)
     change = _effect(facts, result.effect, status=status, error="", unsure=False, **_AT_REST)
@@ -317,7 +317,7 @@ def effect_delivered(facts: Facts) -> ChangeRequest:
 
 
 def effect_failed(facts: Facts) -> ChangeRequest:
-    """Note the failure; after too many, park the effect and ask for a person."""
+    """Store the failure; after too many, park the effect and raise attention."""
     result = facts.expect(ev.EffectResult)
     if result.withdrawal is ev.Withdrawal.NOT_YET:
         return withdrawal.tried_later(facts)
@@ -333,12 +333,12 @@ def effect_failed(facts: Facts) -> ChangeRequest:
         unsure=before.unsure or result.withdrawal is ev.Withdrawal.UNKNOWN,
         **_AT_REST,
     )
-    told = {"effect": result.effect, "error": result.error}
-    return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, told) if parked else change
+    details = {"effect": result.effect, "error": result.error}
+    return _with_attention(facts, change, AttentionReason.EFFECT_PARKED, details) if parked else change
 
 
 def effect_retried(facts: Facts) -> ChangeRequest:
-    """Deliver a parked effect again, as often as a new one. Its deliveries are numbered on: a late result fits one."""
+    """Plan a parked effect again with all its tries; the numbering continues, so that a late result matches one."""
     wanted = facts.expect(ev.EffectRetry).effect
     attempts = facts.change.expect_effect(wanted).attempts
     change = _effect(facts, wanted, status=EffectStatus.PLANNED, due_at=facts.now, retried_after=attempts)
@@ -366,21 +366,21 @@ def _decision(facts: Facts) -> TicketDecision | None:
 
 
 def _parked(facts: Facts) -> Attention | None:
-    """Return the attention that remains when all else is dealt with: for an effect that is parked, or not known."""
+    """Return the attention that stays when all other reasons are resolved: an effect is parked or unknown."""
     change = facts.change
     if change.attention is not None and change.attention.reason is AttentionReason.EFFECT_UNKNOWN:
         return change.attention
     effect = next((one for one in change.effects if one.status is EffectStatus.PARKED), None)
     if effect is None or (change.attention is not None and change.attention.reason is AttentionReason.EFFECT_PARKED):
         return change.attention if effect else None
-    told = MappingProxyType({"effect": effect.id, "error": effect.error})
-    return Attention(reason=AttentionReason.EFFECT_PARKED, since=facts.now, facts=told)
+    details = MappingProxyType({"effect": effect.id, "error": effect.error})
+    return Attention(reason=AttentionReason.EFFECT_PARKED, since=facts.now, facts=details)
 
 
 def _with_attention(
-    facts: Facts, change: ChangeRequest, reason: AttentionReason, told: Mapping[str, str]
+    facts: Facts, change: ChangeRequest, reason: AttentionReason, details: Mapping[str, str]
 ) -> ChangeRequest:
-    attention = Attention(reason=reason, since=facts.now, facts=MappingProxyType(dict(told)))
+    attention = Attention(reason=reason, since=facts.now, facts=MappingProxyType(dict(details)))
     return attrs.evolve(change, attention=attention)
 
 
@@ -392,7 +392,7 @@ def _without_parked_attention(change: ChangeRequest) -> ChangeRequest:
 
 
 def _with_known_effect(change: ChangeRequest, effect: str) -> ChangeRequest:
-    """Return the change without attention for that effect because no process knew it."""
+    """Clear the attention that was raised because no process knew the effect."""
     attention = change.attention
     if attention is None or attention.reason is not AttentionReason.EFFECT_UNKNOWN:
         return change

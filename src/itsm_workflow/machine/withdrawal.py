@@ -1,11 +1,11 @@
-"""The library's own withdrawal of a ticket: when it is done with, and what it forbids until then.
+"""The library's own withdrawal of a ticket: when it is resolved, and what it forbids until then.
 
-A withdrawn ticket can revive: its flow may start after the withdrawal, and its approvers may then approve it. The
-applicant did not want that any more. So a withdrawal that was delivered, or may have been, stays *unresolved* until the
-ticket has ended as withdrawn or refused, or until an operator accepts the ticket all the same.
+A withdrawn ticket can revive: its flow may start after the withdrawal, and its approvers may then approve it although
+the applicant no longer wants that. So a withdrawal that was delivered, or may have been, stays *unresolved* until the
+ticket has ended as withdrawn or refused, or until an operator accepts the ticket despite the withdrawal.
 
-A ticket that is approved before its withdrawal was delivered is approved: which of the two came first is decided in the
-ticket system, and the withdrawal that finds the ticket ended is superseded.
+A ticket that is approved before its withdrawal was delivered is approved. The ticket system decides which of the two
+came first, and a withdrawal that finds the ticket ended is superseded.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def unresolved(change: ChangeRequest) -> PlannedEffect | None:
 
 
 def is_pursued(change: ChangeRequest) -> bool:
-    """Return whether the change was given up and its ticket, which was open then, is to be withdrawn or was."""
+    """Return whether the change was given up with an open ticket that is to be withdrawn, or was withdrawn."""
     given_up = change.outcome is Outcome.ABANDONED and change.ticket is not None
     return given_up and any(one.name == WITHDRAW for one in change.effects)
 
 
 def may_still_act(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bool:
-    """Return whether the ticket of a change that was given up may still be decided, so that it is looked at.
+    """Return whether the ticket of a change that was given up may still be decided, so the sweep must look at it.
 
-    Until its withdrawal was delivered, however long that takes, and at least for some days: it may revive.
+    That is true until its withdrawal was delivered, and for at least some days, since the ticket may revive.
     """
     if not is_pursued(change) or change.ended_at is None:
         return False
@@ -49,38 +49,38 @@ def may_still_act(change: ChangeRequest, now: dt.datetime, policy: Policy) -> bo
 
 
 def is_in_delivery(change: ChangeRequest) -> bool:
-    """Return whether a withdrawal was begun and what came of it is not stored yet."""
+    """Return whether a withdrawal was started and its result is not stored yet."""
     return any(one.status is EffectStatus.STARTED for one in _withdrawals(change))
 
 
 def forbids_approval(change: ChangeRequest) -> str | None:
-    """Return why an approved ticket may not approve the change, or None."""
+    """Return the reason why an approved ticket must not approve the change, or None."""
     if is_in_delivery(change):
-        return "a withdrawal is being delivered: its result is waited for"
+        return "a withdrawal is being delivered: wait for its result"
     withdrawn = unresolved(change)
     if withdrawn is None:
         return None
-    return f"the ticket was withdrawn ({since(withdrawn)}): accept_after_withdrawal accepts it all the same"
+    return f"the ticket was withdrawn ({since(withdrawn)}): accept_after_withdrawal accepts it despite the withdrawal"
 
 
 def since(effect: PlannedEffect) -> str:
-    """Return when an unresolved withdrawal was delivered, for people."""
+    """Return when an unresolved withdrawal was delivered, as text for people."""
     if effect.status is not EffectStatus.DELIVERED:
-        return "not known when"
+        return "at an unknown time"
     return f"{effect.due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def may_be_accepted(facts: Facts) -> str | None:
-    """A withdrawal is unresolved, none is being delivered, and a reason is given."""
+    """Require an unresolved withdrawal, no withdrawal in delivery, and a reason."""
     if not facts.expect(ev.Decision).reason.strip():
-        return "a reason is needed: the applicant had the ticket withdrawn"
+        return "a reason is required, because the applicant had the ticket withdrawn"
     if is_in_delivery(facts.change):
         return "a withdrawal is being delivered: wait for its result"
-    return None if unresolved(facts.change) else "no withdrawal that was delivered is unresolved"
+    return None if unresolved(facts.change) else "no delivered withdrawal is unresolved"
 
 
 def superseded(change: ChangeRequest, *statuses: EffectStatus) -> ChangeRequest:
-    """Return the change with its withdrawals of these statuses superseded: they are pointless now."""
+    """Return the change with its withdrawals of these statuses superseded, since they have no effect any more."""
     effects = tuple(
         attrs.evolve(one, status=EffectStatus.SUPERSEDED, unsure=False, owner="", claimed_until=None, lost=0)
         if one.name == WITHDRAW and one.status in statuses
@@ -91,10 +91,10 @@ def superseded(change: ChangeRequest, *statuses: EffectStatus) -> ChangeRequest:
 
 
 def status_after(effect: PlannedEffect, result: ev.EffectResult) -> EffectStatus:
-    """Return the status of an effect that was done, or that there was nothing to do for.
+    """Return the status of an effect after a delivery that succeeded or found nothing to do.
 
-    A ticket that has ended otherwise does not show whether an earlier delivery, of unknown outcome, withdrew it before.
-    What a delivery says that ended late changes nothing of a withdrawal that was set aside.
+    A ticket that has ended in another way does not show whether an earlier delivery with an unknown result withdrew it.
+    A late result does not change a withdrawal that was superseded.
     """
     if effect.status is EffectStatus.SUPERSEDED:
         return EffectStatus.SUPERSEDED
@@ -103,9 +103,9 @@ def status_after(effect: PlannedEffect, result: ev.EffectResult) -> EffectStatus
 
 
 def next_try(change: ChangeRequest, now: dt.datetime, policy: Policy) -> dt.datetime:
-    """Return when to try a withdrawal again that the gateway does not take yet: the longer it lasts, the later.
+    """Return when to retry a withdrawal that the gateway does not accept yet, with growing waits.
 
-    The ticket of a change that was given up may never start: after some hours it is tried as rarely as it is looked at.
+    The ticket of a change that was given up may never start: after some hours, each sweep retries the withdrawal once.
     """
     age = now - change.ticket.recorded_at if change.ticket else policy.soon
     cap = max(policy.sweep_every, policy.effect_backoff_cap) if is_pursued(change) else policy.effect_backoff_cap
@@ -117,7 +117,7 @@ def _withdrawals(change: ChangeRequest) -> list[PlannedEffect]:
 
 
 def tried_later(facts: Facts) -> ChangeRequest:
-    """Return the change with a withdrawal planned again that the gateway does not take yet; it counts for nothing."""
+    """Plan a withdrawal again that the gateway does not accept yet; the try does not count as a failure."""
     result, change = facts.expect(ev.EffectResult), facts.change
     before = change.expect_effect(result.effect)
     after = attrs.evolve(

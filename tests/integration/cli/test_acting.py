@@ -201,7 +201,7 @@ def test_a_ticket_that_a_person_found_is_recorded(office: Office) -> None:
         draft = Draft(title="by hand", creator="alice", service=ledger.services[2], approvers=("bob",), tag=None)
         sn = ledger.file(draft).sn
     command = ("record-ticket", "collector-42", "--sn", sn, "--actor", "carol", "--json")
-    refused(office.run(*command), 1, "the ticket is not what was sent: key: ")
+    refused(office.run(*command), 1, "the ticket differs from what was sent: key: ")
     done = office.run(*command, "--override", "filed by hand")
     assert (done.code, done.json["id"], done.json["state"], done.json["sn"]) == (0, change["id"], "pending", sn)
     assert "override filed by hand" in office.run("history", "collector-42").out

@@ -195,7 +195,7 @@ def test_a_table_numbers_a_changes_path(office: Office) -> None:
     steps = [(line.split(" | ")[0].lstrip("| "), line.split(" | ")[-1].rstrip(" |")) for line in lines[2:-2]]
     assert lines[0].endswith("| meaning | steps |")
     assert [one for one in steps if one[1]] == [("submit", "1"), ("record_ticket", "2")]
-    assert lines[-1] == "The change stands in pending."
+    assert lines[-1] == "The change is in state pending."
 
 
 def test_damage_that_a_store_only_logs_makes_a_list_partial(office: Office) -> None:

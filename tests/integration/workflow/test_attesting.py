@@ -136,7 +136,7 @@ def test_an_approval_that_nobody_vouches_for_is_given_up(office: Office) -> None
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"ticket_id": "999"}, "ticket 999 is attested, ours is"),
+        ({"ticket_id": "999"}, "ticket 999 is attested, but the change is bound to"),
         ({"actor": "alice"}, "the applicant alice cannot attest"),
         ({"actor": "carol"}, "carol cannot attest an approval by carol"),
         ({"actor": "ALICE"}, "the applicant alice cannot attest"),

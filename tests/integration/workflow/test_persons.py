@@ -76,7 +76,7 @@ def test_abandon_is_refused_while_a_ticket_may_turn_up_or_is_there(office: Offic
     workflow = office.workflow()
     armed = lose_every_answer(office, "502", processed=False)
     lost = workflow.apply(subject=SUBJECT, **asked())
-    with pytest.raises(TransitionRefused, match="may still turn up"):
+    with pytest.raises(TransitionRefused, match="may still appear"):
         workflow.abandon(lost.id, actor="ops")
     assert armed.hits == 1
     office.sandbox.faults.clear()

@@ -104,7 +104,7 @@ def test_what_may_have_been_sent_is_not_given_up_because_of_another_flag(world: 
     change = world.apply(workflow)
     concern = Concern(reason=AttentionReason.HOST, facts={})
     workflow.fire(change.id, "raise_attention", concern, actor="alice")
-    with pytest.raises(TransitionRefused, match="may still turn up"):
+    with pytest.raises(TransitionRefused, match="may still appear"):
         workflow.abandon(change.id, actor="alice", reason="impatient")
     with pytest.raises(AlreadyApplied):
         world.apply(workflow)
@@ -120,7 +120,7 @@ def test_resend_is_not_never_sent(world: World, workflow: Workflow) -> None:
     be(world, "unreachable")
     queued = workflow.resend(change.id, actor="carol", reason="not in the list")
     assert (queued.expect_attempt().phase, queued.was_never_sent) == (Phase.QUEUED, False)
-    with pytest.raises(TransitionRefused, match="may still turn up"):
+    with pytest.raises(TransitionRefused, match="may still appear"):
         workflow.abandon(change.id, actor="carol", reason="changed my mind")
 
 

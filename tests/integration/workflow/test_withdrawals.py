@@ -160,10 +160,10 @@ def test_what_nothing_was_withdrawn_of_cannot_be_accepted(
 ) -> None:
     """Neither before a withdrawal was delivered, nor without a reason."""
     workflow.withdraw(change.id, actor="alice", reason="not wanted")
-    with pytest.raises(TransitionRefused, match="no withdrawal that was delivered is unresolved"):
+    with pytest.raises(TransitionRefused, match="no delivered withdrawal is unresolved"):
         workflow.accept_after_withdrawal(change.id, actor="ops", reason="x")
     withdraw(world, workflow, change)
-    with pytest.raises(TransitionRefused, match="a reason is needed"):
+    with pytest.raises(TransitionRefused, match="a reason is required"):
         workflow.accept_after_withdrawal(change.id, actor="ops", reason="")
     with pytest.raises(InvalidForm, match="reason"):
         workflow.accept_after_withdrawal(change.id, actor="ops", reason=" ")

@@ -276,5 +276,5 @@ def test_an_update_that_leaves_what_cannot_be_stored_is_refused() -> None:
     broken = with_row(
         Proof, update=lambda facts: attrs.evolve(facts.change, data={"when": {"day": dt.date(2026, 3, 2)}})
     )
-    with pytest.raises(DefinitionError, match=r"the update of trigger revise put .*when\.day must be a JSON value"):
+    with pytest.raises(DefinitionError, match=r"trigger revise sets data .*when\.day must be a JSON value"):
         x.told(x.PENDING, Trigger.REVISE, Proof(), definition=broken)

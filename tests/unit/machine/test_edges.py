@@ -125,7 +125,10 @@ def test_an_entry_tells_only_of_the_effects_that_it_planned() -> None:
 def test_a_foreign_ticket_that_was_withdrawn_rejects_nothing() -> None:
     """However long the ending of ours has been suspected."""
     foreign = x.withdrawn(ticket_id="8", seen_at=x.later(100))
-    assert guards.is_refused(x.facts(x.SUSPECTED, foreign, at=100)) == "the snapshot is of ticket 8, ours is 7"
+    assert (
+        guards.is_refused(x.facts(x.SUSPECTED, foreign, at=100))
+        == "the snapshot shows ticket 8, but the change is bound to 7"
+    )
 
 
 @pytest.mark.parametrize(("guard", "approved"), [(guards.is_approved, True), (guards.is_refused, False)])
@@ -140,7 +143,7 @@ def test_the_rule_of_the_definition_decides_in_its_guards(guard: Guard, *, appro
 @pytest.mark.parametrize("guard", [guards.is_approved, guards.is_refused, guards.confirms_outcome])
 def test_a_guard_that_is_given_a_rule_says_where_the_rule_belongs(guard: Guard) -> None:
     """A rule beside the definition's own could never be met: the change would wait for ever."""
-    with pytest.raises(TypeError, match=r"give the rule once, as WorkflowDefinition\(approval=\.\.\.\)"):
+    with pytest.raises(TypeError, match=r"pass the rule once, to WorkflowDefinition\(approval=\.\.\.\)"):
         guard(ApprovalPolicy())  # type: ignore[arg-type]  # as these guards were called once
 
 

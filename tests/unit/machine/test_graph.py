@@ -103,6 +103,6 @@ def test_the_table_has_a_line_for_each_row() -> None:
 
 def test_an_unknown_format_is_refused_with_those_that_exist() -> None:
     """A misspelt format gets the right ones."""
-    with pytest.raises(ValueError, match=r"^a graph has no format 'svg'; it has mermaid, table$"):
+    with pytest.raises(ValueError, match=r"^a graph has no format 'svg'; its formats are mermaid, table$"):
         format(GRAPH, "svg")
     assert all(format(GRAPH, name) for name in FORMATS)

@@ -15,7 +15,7 @@ from tests.support import examples as x
 
 APPROVES, REFUSES, CONFIRMS = guards.is_approved, guards.is_refused, guards.confirms_outcome
 WANTED = ev.Decision()
-OTHER_TICKET = "the snapshot is of ticket 8, ours is 7"
+OTHER_TICKET = "the snapshot shows ticket 8, but the change is bound to 7"
 PARKED = EffectStatus.PARKED
 DELIVERED = EffectStatus.DELIVERED
 
@@ -62,7 +62,7 @@ def effect(status: EffectStatus = EffectStatus.PLANNED, **values: object) -> Cha
     return x.with_effect(x.APPROVED, x.planned(status, **values))
 
 
-ANOTHER_ATTEMPT = "it is about attempt 2, the change is at attempt 1"
+ANOTHER_ATTEMPT = "it is about attempt 2, but the change is at attempt 1"
 NOT_HIGHER = "submission number 0 is not higher than its own, 0"
 ANOTHER_WORKER = "another worker is sending it"
 
@@ -71,7 +71,7 @@ ATTEMPTS: dict[str, Case] = {
     "numbered the same": (guards.number_is_higher, x.QUEUED, ev.SubmissionNumber(number=0), 0, NOT_HIGHER),
     "queued": (guards.is_queued, x.QUEUED, x.mark(), 0, None),
     "queued, another attempt": (guards.is_queued, x.QUEUED, x.mark(number=2), 0, ANOTHER_ATTEMPT),
-    "queued, no mark": (guards.is_queued, x.QUEUED, WANTED, 0, "it is about attempt 0, the change is at attempt 1"),
+    "queued, no mark": (guards.is_queued, x.QUEUED, WANTED, 0, "it is about attempt 0, but the change is at attempt 1"),
     "queued, sending": (guards.is_queued, x.SENDING, x.mark(), 0, "the attempt is sending, not queued"),
     "sending": (guards.is_sending_by_owner, x.SENDING, x.mark(), 0, None),
     "sending by another": (guards.is_sending_by_owner, x.SENDING, x.mark(owner="w2"), 0, ANOTHER_WORKER),
@@ -83,7 +83,7 @@ ATTEMPTS: dict[str, Case] = {
         x.SENDING,
         x.mark(owner="w2"),
         29.999999,
-        "another worker is sending it and its lease has not run out",
+        "another worker is sending it, and its lease has not expired",
     ),
     "unknown, lease over": (guards.may_be_unknown, x.SENDING, x.mark(owner="w2"), 30, None),
     "unknown, never marked": (
@@ -91,7 +91,7 @@ ATTEMPTS: dict[str, Case] = {
         attrs.evolve(x.SENDING, attempt=attrs.evolve(x.SENDING.expect_attempt(), marked_at=None)),
         x.mark(owner="w2"),
         99,
-        "another worker is sending it and its lease has not run out",
+        "another worker is sending it, and its lease has not expired",
     ),
     "unknown, queued": (guards.may_be_unknown, x.QUEUED, x.mark(), 0, "the attempt is queued, not sending"),
     "looked up": (guards.is_unknown, x.UNKNOWN, looked(), 0, None),
@@ -103,7 +103,7 @@ ATTEMPTS: dict[str, Case] = {
         x.SENDING,
         no(looked_up=False),
         0,
-        "the gateway answered no, but whether a ticket exists was not looked up",
+        "the gateway refused the create request, but no look-up has checked whether a ticket exists",
     ),
     "no to another": (guards.answered_no, x.SENDING, no(owner="w2"), 0, ANOTHER_WORKER),
     "no to another attempt": (guards.answered_no, x.SENDING, no(number=2), 0, ANOTHER_ATTEMPT),
@@ -112,7 +112,7 @@ ATTEMPTS: dict[str, Case] = {
         x.after(x.EXHAUSTED, (Trigger.RESEND, WANTED), (Trigger.MARK_SENDING, x.mark(number=2))),
         no(number=2),
         0,
-        "the gateway answered no, but the ticket of an earlier send may still turn up",
+        "the gateway refused the create request, but the ticket of an earlier send may still appear",
     ),
     "no, unknown": (guards.answered_no, x.UNKNOWN, no(), 0, "the attempt is unknown, not sending"),
 }
@@ -122,17 +122,17 @@ NOT_STARTED = x.with_attention(x.PENDING, AttentionReason.NOT_STARTED)
 UNASKED = x.with_attention(x.UNKNOWN, AttentionReason.LOOKUP_FAILED)
 UNSEEN = ev.Concern(reason=AttentionReason.LOOKUP_FAILED, facts={"tickets": "7, 8", "unseen": "title"})
 ABSENT = ev.AbsenceAttested(reason="asked the desk", evidence="no ticket by alice since Monday in BK-ITSM's list")
-NOT_SHOWN = "a resend could make a second ticket: the look-ups have not shown yet that there is none"
+NOT_SHOWN = "a resend could create a second ticket: the look-ups have not shown yet that the first does not exist"
 SHOWN = (
-    "a resend could make a second ticket, since the gateway shows ticket 7, 8 with its key: record that ticket, or "
+    "a resend could create a second ticket, since the gateway shows ticket 7, 8 with its key: record that ticket, or "
     "abandon the change"
 )
-LOOKED = "; an operator who has looked in the ticket system itself can resend with evidence of that"
+LOOKED = "; an operator who has checked the ticket system can resend with evidence of that"
 NOT_A_PERSONS = (
-    "the gateway decides it: only with attention for one of "
-    "ambiguous_sn, inconclusive, no_approval_step, not_as_sent, self_approved is it a person's to decide"
+    "the gateway decides it: a person may decide only with attention for one of "
+    "ambiguous_sn, inconclusive, no_approval_step, not_as_sent, self_approved"
 )
-NO_EVIDENCE = "it needs the user who approved, and in words what shows the approval"
+NO_EVIDENCE = "it needs the approver, and evidence of the approval in words"
 
 PEOPLE: dict[str, Case] = {
     **{
@@ -152,7 +152,7 @@ PEOPLE: dict[str, Case] = {
         UNPROVEN,
         x.attested(ticket_id="8"),
         0,
-        "ticket 8 is attested, ours is 7",
+        "ticket 8 is attested, but the change is bound to 7",
     ),
     "attest, by nobody": (guards.may_attest, UNPROVEN, x.attested(approver=" "), 0, NO_EVIDENCE),
     "attest, on nothing": (guards.may_attest, UNPROVEN, x.attested(evidence=" \n"), 0, NO_EVIDENCE),
@@ -206,7 +206,7 @@ PEOPLE: dict[str, Case] = {
         x.with_attention(x.UNKNOWN, AttentionReason.MISMATCH),
         ABSENT,
         0,
-        "a ticket carries its key, though it is not what was sent: abandon the change, or record that ticket",
+        "a ticket carries its key but differs from what was sent: abandon the change, or record that ticket",
     ),
     "resend, a ticket not shown in full, on evidence": (
         guards.may_resend,
@@ -221,23 +221,23 @@ PEOPLE: dict[str, Case] = {
         x.with_attention(x.SENDING, AttentionReason.LOOKUP_FAILED),
         ABSENT,
         0,
-        "the attempt is not unknown",
+        "the outcome of the attempt is not unknown",
     ),
     "resend, sending": (
         guards.may_resend,
         x.with_attention(x.SENDING, AttentionReason.NOT_FOUND),
         WANTED,
         0,
-        "the attempt is not unknown",
+        "the outcome of the attempt is not unknown",
     ),
     "abandon": (guards.may_abandon, x.EXHAUSTED, WANTED, 0, None),
-    "abandon, ticket": (guards.may_abandon, x.PENDING, WANTED, 0, "a ticket is known: withdraw it"),
+    "abandon, ticket": (guards.may_abandon, x.PENDING, WANTED, 0, "a ticket is known: withdraw it instead"),
     "abandon, too early": (
         guards.may_abandon,
         x.UNKNOWN,
         WANTED,
         0,
-        "a ticket may still turn up: wait for the look-ups to end in attention",
+        "a ticket may still appear: wait until the look-ups end and raise attention",
     ),
     "attention": (guards.may_clear_attention, x.EXHAUSTED, WANTED, 0, None),
     "no attention": (guards.may_clear_attention, x.PENDING, WANTED, 0, "no attention is raised"),
@@ -273,21 +273,22 @@ TICKETS: dict[str, Case] = {
         x.UNKNOWN,
         x.confirmed(channel=ev.Channel.LOOKUP, differences=DIFFERS),
         0,
-        "the ticket is not what was sent: approvers: sent bob, shows alice",
+        "the ticket differs from what was sent: approvers: sent bob, shows alice",
     ),
     "an override that no operator gave": (
         guards.ticket_is_ours,
         x.UNKNOWN,
         x.confirmed(channel=ev.Channel.LOOKUP, differences=DIFFERS, override="it looks alike"),
         0,
-        "the ticket is not what was sent: approvers: sent bob, shows alice",
+        "the ticket differs from what was sent: approvers: sent bob, shows alice",
     ),
     "an operator's that differs": (
         guards.ticket_is_ours,
         x.UNKNOWN,
         x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS),
         0,
-        "the ticket is not what was sent: approvers: sent bob, shows alice; an operator can record it with override",
+        "the ticket differs from what was sent: approvers: sent bob, shows alice; "
+        "an operator can record it with override",
     ),
     "an override": (
         guards.ticket_is_ours,
@@ -375,8 +376,8 @@ DOUBT = (
     "the gateway's answers are in doubt (no_approval_step): "
     "the ticket ended as approved, but the gateway shows no person who approved it"
 )
-SUSPECTED_SINCE = "already suspected since 2024-05-17 08:00:10"
-BELIEVED_LATER = "the ticket was withdrawn: that is believed after a second look, 0:01:00 later"
+SUSPECTED_SINCE = "the ending is already suspected since 2024-05-17 08:00:10"
+BELIEVED_LATER = "the ticket was withdrawn: a second look, 0:01:00 later, must confirm that"
 TERMINATED_LATER = BELIEVED_LATER.replace("withdrawn", "terminated")
 
 ENDINGS: dict[str, Case] = {
@@ -477,7 +478,7 @@ ENDINGS: dict[str, Case] = {
 
 NO_EFFECT = "this change has no effect E2"
 NEXT = "the next delivery of effect start is"
-COUNTED = "of effect start has been counted already"
+COUNTED = "of effect start is already counted"
 EFFECTS: dict[str, Case] = {
     "start": (guards.effect_may_start, effect(), start(), 0, None),
     "start again": (guards.effect_may_start, effect(attempts=2), start(attempt=3), 0, None),
@@ -503,7 +504,7 @@ EFFECTS: dict[str, Case] = {
         x.with_effect(x.APPROVED, x.started(attempts=8)),
         start(attempt=9),
         300,
-        "effect start was started 8 times and brought no result: it is to be parked",
+        "effect start was started 8 times without a result: it must be parked",
     ),
     "start what a person wants tried again": (
         guards.effect_may_start,
@@ -516,7 +517,7 @@ EFFECTS: dict[str, Case] = {
     "start what was done": (guards.effect_may_start, effect(DELIVERED), start(), 0, "effect start is delivered"),
     "done": (guards.effect_was_done, running(), done(), 0, None),
     "done, unknown": (guards.effect_was_done, running(), done("E2"), 0, NO_EFFECT),
-    "done twice": (guards.effect_was_done, effect(DELIVERED), done(), 0, "effect start was delivered already"),
+    "done twice": (guards.effect_was_done, effect(DELIVERED), done(), 0, "effect start is already delivered"),
     "done late": (guards.effect_was_done, running(attempts=3), done(attempt=2), 0, None),
     "done after its failure": (guards.effect_was_done, effect(attempts=2), done(attempt=2), 0, None),
     "done after it was parked": (guards.effect_was_done, effect(PARKED, attempts=8), done(attempt=8), 0, None),
@@ -531,14 +532,14 @@ EFFECTS: dict[str, Case] = {
         running(),
         done(),
         0,
-        "the delivery did its work: the result names no error",
+        "the delivery succeeded: the result has no error",
     ),
     "failed after it was done": (
         guards.effect_has_failed,
         effect(DELIVERED),
         done(error="boom"),
         0,
-        "effect start was delivered already",
+        "effect start is already delivered",
     ),
     "failed before it began": (
         guards.effect_has_failed,
@@ -585,7 +586,7 @@ MAYBE_WITHDRAWN = attrs.evolve(x.PENDING, effects=(x.planned(name="withdraw", un
 ACCEPTED = attrs.evolve(x.PENDING, effects=(x.planned(EffectStatus.SUPERSEDED, name="withdraw"),))
 ACCEPTS = withdrawal.may_be_accepted
 PLEASE = ev.Decision(reason="please")
-AFTER_ALL = "accept_after_withdrawal accepts it all the same"
+AFTER_ALL = "accept_after_withdrawal accepts it despite the withdrawal"
 WITHDRAWALS: dict[str, Case] = {
     "approve, withdrawn by us": (
         APPROVES,
@@ -599,14 +600,14 @@ WITHDRAWALS: dict[str, Case] = {
         MAYBE_WITHDRAWN,
         x.finished(approved=True),
         0,
-        f"the ticket was withdrawn (not known when): {AFTER_ALL}",
+        f"the ticket was withdrawn (at an unknown time): {AFTER_ALL}",
     ),
     "approve, while a withdrawal is delivered": (
         APPROVES,
         WITHDRAWING,
         x.finished(approved=True),
         0,
-        "a withdrawal is being delivered: its result is waited for",
+        "a withdrawal is being delivered: wait for its result",
     ),
     "approve, a withdrawal is planned": (
         APPROVES,
@@ -623,7 +624,7 @@ WITHDRAWALS: dict[str, Case] = {
         WITHDRAWN,
         ev.Decision(reason=" "),
         0,
-        "a reason is needed: the applicant had the ticket withdrawn",
+        "a reason is required, because the applicant had the ticket withdrawn",
     ),
     "accept, while a withdrawal is delivered": (
         ACCEPTS,
@@ -637,9 +638,9 @@ WITHDRAWALS: dict[str, Case] = {
         x.PENDING,
         PLEASE,
         0,
-        "no withdrawal that was delivered is unresolved",
+        "no delivered withdrawal is unresolved",
     ),
-    "accept, accepted": (ACCEPTS, ACCEPTED, PLEASE, 0, "no withdrawal that was delivered is unresolved"),
+    "accept, accepted": (ACCEPTS, ACCEPTED, PLEASE, 0, "no delivered withdrawal is unresolved"),
     "withdrawn, of a host's effect": (
         guards.effect_was_done,
         running(),

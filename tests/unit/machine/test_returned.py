@@ -44,7 +44,7 @@ def sets(**values: Any) -> Callable[[Facts], ChangeRequest]:
 )
 def test_a_guard_says_none_or_why_not(said: object, shown: str) -> None:
     """Whatever else it returns is neither: the change stays, and the host is told by the trigger's name."""
-    with pytest.raises(DefinitionError, match=f"guard of trigger deploy returned {shown}: return None where"):
+    with pytest.raises(DefinitionError, match=f"guard of trigger deploy returned {shown}: return None to allow"):
         fired(attrs.evolve(DEPLOY, guard=lambda _facts: cast("str", said)))
 
 
@@ -58,7 +58,7 @@ def test_an_update_returns_the_change(made: object, shown: str) -> None:
 @pytest.mark.parametrize("data", [5, [], "text", None, [("a", 1)]])
 def test_the_data_of_a_change_are_a_json_object(data: object) -> None:
     """Anything else would be stored, and the change could never be read again."""
-    with pytest.raises(DefinitionError, match="put into the change's data what cannot be stored: data must be a dict"):
+    with pytest.raises(DefinitionError, match="sets data that cannot be stored: data must be a dict"):
         fired(attrs.evolve(DEPLOY, update=sets(data=data)))
 
 
@@ -84,7 +84,7 @@ def test_the_data_of_a_change_are_a_json_object(data: object) -> None:
 )
 def test_an_update_sets_nothing_that_the_library_keeps(field: str, value: object) -> None:
     """By these fields a change is found, and they tell of its ticket what the gateway showed."""
-    with pytest.raises(DefinitionError, match=f"update of trigger deploy sets {field}, which is not for updates"):
+    with pytest.raises(DefinitionError, match=f"update of trigger deploy sets {field}, which updates must not set"):
         fired(attrs.evolve(DEPLOY, update=sets(**{field: value})))
 
 
@@ -92,7 +92,7 @@ def test_an_update_sets_nothing_that_the_library_keeps(field: str, value: object
 def test_an_update_leaves_what_can_be_stored(field: str, value: object) -> None:
     """Also in the fields that it may set."""
     with pytest.raises(
-        DefinitionError, match=f"update of trigger deploy leaves a change that cannot be stored: {field}"
+        DefinitionError, match=f"update of trigger deploy returns a change that cannot be stored: {field}"
     ):
         fired(attrs.evolve(DEPLOY, update=sets(**{field: value})))
 
@@ -101,7 +101,7 @@ def test_an_update_asks_for_a_person_by_the_hosts_own_reason_alone() -> None:
     """The others are what guards believe; to clear the flag is a host's to do."""
     for reason in set(AttentionReason) - {AttentionReason.HOST}:
         forged = Attention(reason=reason, since=x.NOW)
-        with pytest.raises(DefinitionError, match="sets attention for a reason of the library's"):
+        with pytest.raises(DefinitionError, match="sets attention with a reason of the library"):
             fired(attrs.evolve(DEPLOY, update=sets(attention=forged)))
     with pytest.raises(DefinitionError, match="a change that cannot be stored: attention must be a Attention"):
         fired(attrs.evolve(DEPLOY, update=sets(attention="x")))

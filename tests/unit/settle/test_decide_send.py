@@ -303,7 +303,7 @@ def test_a_ticket_that_cannot_be_compared_yet_takes_back_that_none_was_found() -
 
     assert (noted(NOT_SHOWN, answered=False), Step(Trigger.RAISE_ATTENTION, concern)) == steps
     barred = x.after(x.EXHAUSTED, *((step.trigger, step.evidence) for step in steps), at=500)
-    with pytest.raises(TransitionRefused, match="a resend could make a second ticket"):
+    with pytest.raises(TransitionRefused, match="a resend could create a second ticket"):
         x.after(barred, (Trigger.RESEND, ev.Decision()), at=500)
 
 
@@ -334,7 +334,7 @@ def test_a_person_may_not_resend_while_a_ticket_carries_the_key_and_may_abandon(
     steps = looked(x.EXHAUSTED, ANOTHER)
     mismatched = x.after(x.EXHAUSTED, *((step.trigger, step.evidence) for step in steps), at=500)
 
-    with pytest.raises(TransitionRefused, match="a ticket carries its key, though it is not what was sent"):
+    with pytest.raises(TransitionRefused, match="a ticket carries its key but differs from what was sent"):
         x.after(mismatched, (Trigger.RESEND, ev.Decision()), at=500)
     assert x.after(mismatched, (Trigger.ABANDON, ev.Decision()), at=500).state == State.REJECTED
 
