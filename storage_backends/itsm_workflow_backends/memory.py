@@ -1,4 +1,4 @@
-"""Changes in the memory of one process: for tests, trials and demonstrations."""
+"""The storage port in the memory of one process, for tests, trials and demonstrations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MemoryBackend:
-    """A store that is empty when made and forgotten when closed. One lock makes every call atomic."""
+    """A store that is empty when it is made and lost when it is closed. One lock makes every call atomic."""
 
     protocol_version: ClassVar[int] = PROTOCOL_VERSION
     abilities: ClassVar[frozenset[str]] = frozenset()
@@ -35,7 +35,7 @@ class MemoryBackend:
 
     @classmethod
     def from_url(cls, url: str, /) -> Self:
-        """Make a new, empty store; the URL is ``memory://`` and nothing more."""
+        """Make a new, empty store; the URL must be ``memory://``."""
         check_bare(url)
         return cls()
 
@@ -47,7 +47,7 @@ class MemoryBackend:
             before = {write.row.id: table.rows.get(write.row.id) for write in writes}
             try:
                 return table.commit(writes)
-            except BaseException:  # Ctrl-C comes anywhere: a batch is stored as a whole, or not at all
+            except BaseException:  # Ctrl-C can interrupt the commit, and a batch is stored as a whole or not at all
                 self._table = table.as_before(before)
                 raise
 
@@ -70,11 +70,11 @@ class MemoryBackend:
             return self._open_table().history(change_id, after_seq, limit)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Close the store, which loses its content; closing twice is fine."""
         with self._lock:
             self._table = None
 
     def _open_table(self) -> Table:
         if self._table is None:
-            raise StorageUnavailable("this memory store was closed; what it held is gone")
+            raise StorageUnavailable("this memory store was closed, and its content is lost: open a new one")
         return self._table

@@ -214,7 +214,7 @@ def test_damage_is_told_to_the_log(path: Path, caplog: pytest.LogCaptureFixture)
 
 
 UNATTRIBUTABLE = {
-    "beyond telling which change": lambda path: damage(path, 4, b'"c1"'),
+    "is damaged, and the changes in it are unknown": lambda path: damage(path, 4, b'"c1"'),
     "are missing": lambda path: rewrite(path, 4, b""),
     "repeats commit 2": lambda path: rewrite(path, 4, lines_of(path)[2]),
     "its first line is damaged": lambda path: damage(path, 1, b"schema"),
@@ -297,7 +297,7 @@ def test_names_that_are_right_and_wrong_in_shape_are_damage(path: Path) -> None:
     with path.open("ab") as file:
         file.write(head + b',"names_check":"' + _format._digest(head) + b'","changes":[]}\n')
     backend = JSONFileBackend(path)
-    with pytest.raises(StorageCorrupt, match="beyond telling"):
+    with pytest.raises(StorageCorrupt, match="and the changes in it are unknown"):
         backend.commit([create("c9")])
     backend.close()
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from itsm_workflow_backends.json_file._lock import Patience
 
-LOST = "was removed while it was open: put it back, or open the store once more"
+LOST = "was removed while it was open: put the file back, or open the store again"
 REPLACED = (
-    "was replaced by another file or by an older copy while it was open: put it back, or open the store once more"
+    "was replaced by another file or by an older copy while it was open: put the file back, or open the store again"
 )
 
 
@@ -59,7 +59,10 @@ def test_a_removed_lock_file_loses_no_change(path: Path) -> None:
     try:
         assert holder.receive() == "holds"
         path.with_name("store.jsonl.lock").unlink()
-        with pytest.raises(StorageUnavailable, match=r"another process held .*store\.jsonl for 0\.05 s; nothing was"):
+        with pytest.raises(
+            StorageUnavailable,
+            match=r"cannot lock .*store\.jsonl: another process held its lock for 0\.05 s; nothing was",
+        ):
             JSONFileBackend(path, timeout=0.05)
         others = [Other(commit_on, opener, f"other{number}", 20) for number in range(2)]
         holder.send("go on")
@@ -138,7 +141,10 @@ def test_a_log_that_was_compacted_while_a_process_waited_for_it_is_not_written_t
 def test_making_a_store_locks_its_directory(tmp_path: Path) -> None:
     """Two processes of which each has a lock file of its own would put one empty log in place of the other's."""
     path = tmp_path / "store.jsonl"
-    with locked(tmp_path), pytest.raises(StorageUnavailable, match=rf"another process held {tmp_path} for 0\.02 s"):
+    with (
+        locked(tmp_path),
+        pytest.raises(StorageUnavailable, match=rf"cannot lock {tmp_path}: another process held its lock for 0\.02 s"),
+    ):
         JSONFileBackend(path, timeout=0.02)
     assert not path.exists()
     JSONFileBackend(path).close()

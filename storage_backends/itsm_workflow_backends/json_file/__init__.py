@@ -1,4 +1,4 @@
-"""Changes in one file of JSON lines, readable by eye and by ``jq``, shared by the processes of one machine."""
+"""A store in one file of JSON lines, which people and ``jq`` can read and the processes of one machine share."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The file beside the log that says which commit was the last to be acknowledged.
+"""The ``.end`` file next to the log, which records the number of the last acknowledged commit.
 
-A log that was cut at its end looks like one that was never longer. This file tells the two apart, and hides nothing: it
-only says that commits are missing. It is written after the log was synced, so it is never ahead of that, and is not
-synced itself, so after a power cut it may be behind, empty or gone. Then nothing can be told, and a log that was cut is
-taken for a whole one, as it is where the file was not copied with the log.
+A log that was cut at its end looks like a log that was never longer. This file distinguishes the two; it is used only
+to report that commits are missing. It is written after the log was synced, so it is never ahead of the log. It is not
+synced itself, so after a power cut it may be out of date, empty or missing. In that case, and if it was not copied
+together with the log, a log that was cut is taken for a complete one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _MOST = 1024
 
 
 def end_of(path: Path) -> Path:
-    """Return the path of the file that belongs to the log at a path."""
+    """Return the path of the ``.end`` file of the log at a path."""
     return path.with_name(f"{path.name}.end")
 
 
 def note_acknowledged(path: Path, store: str, number: int) -> None:
-    """Note that the commit is durable; the log's lock is held. If that cannot be noted, it is not."""
-    # Always of one length, so that it is one write into one block.
+    """Record that the commit is durable, if the file can be written; the caller holds the log's lock."""
+    # The text always has the same length, so that it is one write into one block.
     text = b'{"store":"%s","acknowledged":%20d' % (store.encode(), number)
     with suppress(OSError, StorageUnavailable):
         found = look_at(end_of(path))
@@ -45,7 +45,7 @@ def note_acknowledged(path: Path, store: str, number: int) -> None:
 
 
 def last_acknowledged(path: Path, store: str) -> int:
-    """Return the number of the last commit that is known to be acknowledged, 0 if none is; the log's lock is held."""
+    """Return the recorded number of the last acknowledged commit, or 0 if unknown; the caller holds the log's lock."""
     with suppress(OSError, StorageUnavailable, ValueError, KeyError, TypeError):
         found = look_at(end_of(path))
         if found is not None and found.st_size <= _MOST:

@@ -41,16 +41,16 @@ _COMPACT_AT = 1024 * 1024
 
 
 class JSONFileBackend:
-    """Changes in one file of JSON lines, synced once per commit, on a local disk of this machine.
+    """A store in one file of JSON lines, synced once per commit, on a local disk of this machine.
 
-    The file is made, readable by its owner only, if there is none; its directory must exist. A file ``<name>.lock``
-    beside it keeps processes apart, and so does a lock on the file itself. A file ``<name>.end`` says which commit was
-    the last, so that a file that was cut at its end is noticed, unless that one is missing or behind. All rows are held
-    in memory: meant for thousands of changes, not for millions.
+    If the file does not exist, it is made, readable by its owner only; its directory must exist. Processes exclude each
+    other by a lock on the file ``<name>.lock`` next to it and by a lock on the file itself. The file ``<name>.end``
+    records the last commit, so that a store that was cut at its end is noticed, unless ``<name>.end`` is missing or out
+    of date. All rows are held in memory, so this backend is meant for thousands of changes, not for millions.
 
-    A file at the path that does not continue what this object has read, since the file was removed, replaced by another
-    one or by an older copy, raises StorageUnavailable until the right one is back or the store is opened once more. An
-    older copy is then found to lack commits, unless it was brought back by `restore`.
+    Each call raises StorageUnavailable if the file was removed, or was replaced by another file or by an older copy,
+    until the right file is back or the store is opened again. When an older copy is opened, its missing commits are
+    noticed, unless it was put there by `restore`.
     """
 
     protocol_version: ClassVar[int] = PROTOCOL_VERSION
@@ -60,16 +60,16 @@ class JSONFileBackend:
         """Open the store.
 
         Args:
-            path: The file.
-            timeout: For how many seconds a call waits for those of other processes.
-            compact_at: From how many bytes on the file is rewritten without what later lines made obsolete, each time
-                that this is about half of it or more.
+            path: The path of the file.
+            timeout: The number of seconds that a call waits for the calls of other processes.
+            compact_at: The size in bytes from which on the file is compacted: it is rewritten without obsolete lines
+                whenever they make up about half of it or more.
 
         Raises:
             TypeError: An option is not a number.
             ValueError: The time-out is below 0 or too long.
             StorageUnavailable: The path cannot be used; nothing was changed.
-            StorageCorrupt: It is not a store of this library, or nothing of it is left.
+            StorageCorrupt: The file is not a store of this library, or is entirely unreadable.
             StorageSchemaError: A newer version wrote it.
         """
         check_timeout(timeout)
@@ -93,11 +93,11 @@ class JSONFileBackend:
 
     @classmethod
     def schema_of(cls, url: str, /) -> Schema:
-        """Tell with which schema the store was written; only reads.
+        """Return the schema that the store was written with; nothing is written.
 
         Raises:
-            StorageUnavailable: There is no file, or it cannot be read.
-            StorageCorrupt: It is not a store of this library, or nothing of it is left.
+            StorageUnavailable: The file does not exist, or it cannot be read.
+            StorageCorrupt: It is not a store of this library, or is entirely unreadable.
             StorageSchemaError: A newer version wrote it.
         """
         return Schema(found=read_schema(path_of(url)), known=SCHEMA)
@@ -109,9 +109,9 @@ class JSONFileBackend:
 
     @classmethod
     def restore(cls, url: str, source: str, /, *, timeout: float = 30.0, check: ContentCheck | None = None) -> Restored:
-        """Put a backup in the store's place, see `SupportsRestore.restore`.
+        """Replace the store by a backup, see `SupportsRestore.restore`.
 
-        A process that has the store open refuses each call after that, until it opens the store once more.
+        In a process that has the store open, each call fails after that, until the process opens the store again.
         """
         return restore(path_of(url), Path(source).absolute(), timeout=timeout, check=check)
 
@@ -119,17 +119,17 @@ class JSONFileBackend:
     def repair(
         cls, path: str | PathLike[str], /, *, timeout: float = 30.0, check: ContentCheck | None = None
     ) -> Repair:
-        """Make a damaged store usable again and say what was lost, see `SupportsRepair.repair`.
+        """Make a damaged store usable again and report what was lost, see `SupportsRepair.repair`.
 
         Raises:
             StorageUnavailable: The path cannot be used.
-            StorageCorrupt: Nothing of the store is left.
+            StorageCorrupt: The store is entirely unreadable.
             StorageSchemaError: A newer version wrote it.
         """
         return repair(Path(path).absolute(), timeout=timeout, check=check)
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Store the writes that win as one line, see `StorageBackend.commit`."""
+        """Store the writes without a conflict as one line, see `StorageBackend.commit`."""
         check_writes(writes)
         with self._shared.writing() as opened:
             replay = opened.replay
@@ -142,7 +142,7 @@ class JSONFileBackend:
             except ValueError:
                 raise
             except BaseException:
-                # The index may be ahead of the file now: read it again.
+                # The index may be ahead of the file now, so read the file again.
                 self._shared.forget()
                 raise
             compaction = self._compaction_if_worth_it(opened)
@@ -165,8 +165,8 @@ class JSONFileBackend:
         """Return one page of the rows that can be read, see `StorageBackend.find`.
 
         Raises:
-            StorageCorrupt: The query names the id of a change that cannot be read; or it asks for the newest
-                submission or the holder of a subject, and that may be such a change.
+            StorageCorrupt: The query names the id of a change that cannot be read. Or it asks for the newest
+                submission or the holder of a subject, which may be a change that cannot be read.
         """
         check_query(query)
         with self._shared.reading() as replay:
@@ -183,18 +183,19 @@ class JSONFileBackend:
             return replay.table.history(change_id, after_seq, limit)
 
     def damage(self) -> tuple[str, ...]:
-        """Return which changes and lines cannot be read, see `TellsDamage.damage`; all lines were read to open it."""
+        """Return the changes and lines that cannot be read, see `TellsDamage.damage`; opening has read all lines."""
         with self._shared.reading() as replay:
             return replay.problems()
 
     def compact(self) -> None:
-        """Rewrite the file without what later lines made obsolete; history stays.
+        """Rewrite the file without rows that later lines made obsolete; the whole history is kept.
 
-        Other threads and processes go on meanwhile. If one of them is compacting the file already, nothing is done.
+        Other threads and processes can use the store meanwhile. If one of them is compacting the file already, nothing
+        is done.
 
         Raises:
-            StorageCorrupt: Something is damaged, and rewriting would lose what is left of it.
-            StorageUnavailable: It cannot be written; the old file is still there.
+            StorageCorrupt: The store is damaged; a rewrite would lose what is left of the damaged lines.
+            StorageUnavailable: The new file cannot be written; the old file is still there.
         """
         with self._shared.writing() as opened:
             opened.replay.check_writable(opened.replay.quarantined)
@@ -210,7 +211,7 @@ class JSONFileBackend:
         replay = opened.replay
         if replay.end < max(self._compact_at, opened.compact_from, 2 * replay.live) or not replay.is_sound:
             return None
-        # If it fails, it is tried again when the file has grown by half.
+        # If the compaction fails, the next one is tried when the file has grown by half.
         opened.compact_from = replay.end + replay.end // 2
         try:
             return Compaction.begin(self._path, opened.replay)

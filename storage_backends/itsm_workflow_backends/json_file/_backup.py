@@ -1,4 +1,4 @@
-"""A copy of a store that others are using."""
+"""Back up a store while other processes use it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 def backup(path: Path, target: Path, *, timeout: float) -> None:
-    """Copy the store to a new file; `JSONFileBackend.backup` is the door to this."""
+    """Copy the store to a new file; the implementation of `JSONFileBackend.backup`."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
     with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
         log.lock(patience)
         if not log.is_at_path(look_at(path)):
-            raise StorageUnavailable(f"cannot copy {path}: it was replaced or removed meanwhile", path=str(path))
+            raise StorageUnavailable(
+                f"cannot back up {path}: another process replaced or removed it meanwhile: try again", path=str(path)
+            )
         data = log.read(0)
         replay = Replay(path)
         replay.feed(data)

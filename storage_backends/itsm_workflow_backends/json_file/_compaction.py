@@ -1,14 +1,14 @@
-"""Compaction: a new file without what later lines made obsolete, while other processes go on with the old one.
+"""Compaction: rewrite the log without obsolete lines, while other processes use it.
 
-The long part is done without the lock, in a file beside the log:
+The long part is done without the lock of the log, in a new file next to it:
 
-1. under the lock, the rows are noted as they are, and the offset up to which they were read;
-2. they are written and synced;
-3. what was appended to the log meanwhile is copied after them, as it is, until little is left;
-4. under the lock, the rest is copied and synced, and the file is put in place of the log.
+1. under the lock, a snapshot of the rows is taken, and the offset up to which they were read;
+2. the rows are written to the new file and synced;
+3. the lines that were appended to the log meanwhile are copied to the new file, until little is left;
+4. under the lock, the remaining lines are copied and synced, and the new file replaces the log.
 
-The file beside is locked as long as it is written. Wherever a process is killed, the log is whole, and the next
-compaction clears the file beside away.
+The new file is locked while it is written. If the process is killed at any point, the log is intact, and the next
+compaction removes the new file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BLOCK = 1024 * 1024
 
 
 class Compaction:
-    """One compaction, up to its end or to where it is given up."""
+    """A single compaction of the log, which may be given up on the way."""
 
     def __init__(self, path: Path, log: Log, source: Log, replay: Replay) -> None:
         self._path = path
@@ -46,19 +46,22 @@ class Compaction:
         self._source = source
         self._copied = replay.end
         self._header = replay.next_header(continues=(replay.end, 0))
-        # The table goes on changing; these are the changes as they are now.
+        # A snapshot: the table changes while the lines are written.
         self._lines = rewritten(self._header, replay.table.writes())
         self._live = replay.live
         self._size = 0
 
     @classmethod
     def begin(cls, path: Path, replay: Replay) -> Self | None:
-        """Note what there is, under the lock; None if another process or thread is compacting the log.
+        """Take a snapshot; the caller holds the lock.
+
+        Returns:
+            The compaction, or None if another process or thread is compacting the log.
 
         Raises:
-            StorageUnavailable: The file beside the log cannot be made.
+            StorageUnavailable: The new file cannot be made.
         """
-        # Opened once more: the one in use may be closed while this one is read.
+        # A second descriptor, because the one in use may be closed while this one is read.
         source = Log.open(path)
         try:
             log = _created(_beside(path))
@@ -71,10 +74,10 @@ class Compaction:
         return cls(path, log, source, replay)
 
     def run(self, shared: SharedLog) -> None:
-        """Do all the rest, and leave nothing beside the log.
+        """Write the new file, and replace the log by it or remove it.
 
         Raises:
-            StorageUnavailable: It cannot be written; the log is as it was.
+            StorageUnavailable: The new file cannot be written; the log was not changed.
         """
         try:
             self._write()
@@ -91,7 +94,7 @@ class Compaction:
             self._log.write(block)
             self._size += len(block)
         self._log.write_at_the_start(encode_header(attrs.evolve(self._header, continues=(self._copied, self._size))))
-        # How far the estimate of what is not obsolete was off.
+        # From here on, the error of the estimate of the size without obsolete lines.
         self._live -= self._size
         self._log.sync()
 
@@ -99,23 +102,27 @@ class Compaction:
         while self._copied < far:
             data = self._source.read(self._copied, min(far, self._copied + _BLOCK))
             if not data:
-                raise StorageUnavailable(f"cannot compact {self._path}: it was cut meanwhile", path=str(self._path))
+                raise StorageUnavailable(
+                    f"cannot compact {self._path}: the file was truncated while it was copied", path=str(self._path)
+                )
             self._log.write(data)
             self._copied += len(data)
             self._size += len(data)
 
     def _finish(self, shared: SharedLog, *, far: bool) -> int | None:
-        """Put the file in place; or return up to where to copy the log without the lock first."""
+        """Replace the log and return None, or return the offset up to which to copy the log first, without the lock."""
         with shared.writing() as opened:
             replay = opened.replay
             if not opened.log.is_same_file(self._source) or not replay.is_sound:
-                return None  # another file is at the path by now, or one that is to be repaired first
+                return None  # another file is at the path by now, or the log must be repaired first
             if far and replay.end - self._copied > _LITTLE:
                 return replay.end
             self._copy(replay.end)
             for place, log in ((self._path, self._source), (_beside(self._path), self._log)):
                 if not log.is_at_path(look_at(place)):
-                    raise StorageUnavailable(f"cannot replace {self._path}: {place} was removed", path=str(place))
+                    raise StorageUnavailable(
+                        f"cannot replace {self._path} by its compacted copy: {place} was removed", path=str(place)
+                    )
             try:
                 if os.name == "nt":  # pragma: no cover  # where a file that is open cannot be replaced
                     self._source.close()
@@ -139,10 +146,10 @@ class Compaction:
 
 
 def check_compact_at(size: object) -> None:
-    """Refuse a size from which on to compact that is not one.
+    """Reject a value of ``compact_at`` that is not a number of bytes.
 
     Raises:
-        TypeError: It is not a whole number.
+        TypeError: The value is not an int.
     """
     if not isinstance(size, int) or isinstance(size, bool):
         raise TypeError(f"compact_at must be a number of bytes, not {type(size).__name__}")
@@ -153,7 +160,7 @@ def _beside(path: Path) -> Path:
 
 
 def _created(beside: Path) -> Log | None:
-    """Return a new, locked file, or None if another process has one; what a crash left is cleared away."""
+    """Return a new, locked file, or None if another process has one; remove the file that a crash left."""
     with unavailable("write to", beside):
         if look_at(beside) is not None:
             with closing(Log.open(beside)) as stale:

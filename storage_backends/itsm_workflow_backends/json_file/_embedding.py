@@ -1,7 +1,7 @@
-"""JSON texts inside of JSON lines: as objects where the identical text can be had back, else as strings.
+"""Embed JSON texts in JSON lines: as JSON values if that restores the identical text, otherwise as strings.
 
-A reader of the file sees ``"document": {"title": ...}``. A text that is not written the one way that `json` writes it
-(other spacing, numbers like ``1E2``, a repeated key, escapes) stands as the string ``document_text`` instead.
+A reader of the file sees ``"document": {"title": ...}``. A text that differs from what `json` would write (other
+spacing, numbers like ``1E2``, a duplicate key, escapes) is stored as the string ``document_text`` instead.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def embed(fields: dict[str, object], name: str, text: str) -> None:
 
 
 def extract(fields: dict[str, object], name: str) -> str | None:
-    """Remove the text from the fields and return it as it was given to `embed`, or None if it is not there."""
+    """Remove the text from the fields and return it as it was passed to `embed`, or None if it is missing."""
     if name in fields:
         return write(fields.pop(name))
     text = fields.pop(f"{name}_text", None)
     if text is None or isinstance(text, str):
         return text
-    raise TypeError(f"{name}_text is no text")
+    raise TypeError(f"{name}_text is not a string")
 
 
 def write(value: object, *, ascii_only: bool = False) -> str:
@@ -42,7 +42,7 @@ def write(value: object, *, ascii_only: bool = False) -> str:
 
 
 def _is_shallow(text: str) -> bool:
-    """Tell whether any reader, however deep its stack, can parse the text."""
+    """Return whether the text has so few nested levels that every JSON parser can read it."""
     if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return True
     depth = 0

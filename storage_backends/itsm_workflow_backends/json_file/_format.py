@@ -1,27 +1,28 @@
-"""The lines of the file.
+"""The format of the lines of the file.
 
-The first line tells the format; each further line is one commit::
+The first line is the header; each further line is one commit::
 
     {"format":"itsm-workflow changes","schema":2,"first":1,"store":"…","generation":1,"check":"…"}
     {"names":{"number":1,"bytes":2345,"holds":[["id","open subject","ticket key"]]},"names_check":"…",
      "changes":[{"row":{…},"entries":[…]}, {"id":"…","version":7,"due_at":…}],"check":"…"}
 
 ``check`` is a digest of the line up to itself. ``names`` has a digest of its own, so that damage to the rest of a line,
-its end included, can still be laid to the changes in it; ``bytes`` is the length of what follows ``names_check``.
-Commits are numbered without a gap, from ``first`` on. A compacted file is numbered backwards from the commit that it
-begins with, so ``first`` can be below 1. A change is a row with its new entries, or only what a write without entries
-moves.
+including its end, can still be attributed to the changes in it. ``bytes`` is the length of the text after
+``names_check``. Commits are numbered without a gap, starting with ``first``. When a file is compacted, its lines are
+numbered so that the next commit keeps its number, so ``first`` can be below 1. A change is a row with its new entries,
+or only the columns that a write without entries changes.
 
-``store`` is the same in each file that has held the store, and ``generation`` counts these files. They tell a process
-that has the store open whether another file at its path continues what it has read. A compacted file says by
-``"continues":[before,after]`` that its first ``after`` bytes hold what the first ``before`` bytes of the file before it
-held, and that the same bytes follow in both; so a process that has read those of the one goes on in the other.
+``store`` is the same in all files that have held the store, and ``generation`` counts these files. With them, a process
+that has the store open decides whether another file at its path continues the one that it has read. In a compacted
+file, ``"continues":[before,after]`` means that its first ``after`` bytes replace the first ``before`` bytes of the
+previous file, and that the same bytes follow in both. So a process that has read that part of the previous file can go
+on in the new one.
 
-A blank line is nothing, wherever it is: an editor or a shell adds one easily.
+Blank lines are ignored everywhere, because an editor or a shell easily adds one.
 
-Schema 1 had no ``submission`` in its rows and no ``store`` in its first line. Its lines are read as they are; the first
-line is raised before anything is appended, so that an older version refuses the file as newer instead of taking its
-lines for damaged ones.
+Schema 1 had no ``submission`` in its rows and no ``store`` in its first line. Lines of schema 1 are still read. The
+schema in the first line is raised before a line is appended, so that an older version refuses the file as newer instead
+of reading the new lines as damaged ones.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ class Header:
 
     Attributes:
         first: The number of the first commit in the file.
-        store: The store's own name, or "" in a file that was written before stores had one.
-        generation: One higher in each file that replaces one of the same store.
-        continues: Which part of the file before this one a compacted file holds, and in how many bytes; else None.
+        store: The random name of the store, or "" in a file that was written before stores had one.
+        generation: The number of the file: one higher than that of the file of the same store that it replaced.
+        continues: In a compacted file, the size of the part of the previous file that it replaces, and the size of its
+            own part that replaces it; otherwise None.
     """
 
     schema: int
@@ -80,16 +82,17 @@ class Claim:
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        """Return what a write of this row moves if it brings no entries."""
+        """Return the claim that stores a write of this row without entries."""
         return cls(row.id, row.version, row.due_at)
 
 
 @attrs.frozen
 class Names:
-    """What a line is about: its number, and what each change in it holds when it is done.
+    """The part of a line that has a digest of its own.
 
     Attributes:
-        holds: Id, open subject and ticket key of each change.
+        number: The number of the commit.
+        holds: The id of each change in the line, and the open subject and the ticket key that it holds afterwards.
     """
 
     number: int
@@ -98,12 +101,12 @@ class Names:
 
 @attrs.frozen
 class Line:
-    """What stands between two offsets of the file.
+    """A line of the file after the first.
 
     Attributes:
-        end: The offset behind it.
-        names: None if it cannot be told what the line was about.
-        changes: None if the line is damaged.
+        end: The offset after the line.
+        names: The names, or None if they are damaged, so that the changes in the line are unknown.
+        changes: The changes, or None if the line is damaged.
     """
 
     end: int
@@ -112,7 +115,7 @@ class Line:
 
 
 def encode_header(header: Header) -> bytes:
-    """Return the first line of a file; its length does not depend on the numbers in ``continues``."""
+    """Return the first line of a file as bytes; their number does not depend on the numbers in ``continues``."""
     fields = attrs.asdict(header, filter=lambda field, _: field.name != "continues")
     text = write({"format": FORMAT, **fields}).encode()[:-1]
     if header.continues is not None:
@@ -121,12 +124,12 @@ def encode_header(header: Header) -> bytes:
 
 
 def new_header() -> Header:
-    """Return the first line of a new store."""
+    """Return the header of a new store."""
     return Header(schema=SCHEMA, first=1, store=secrets.token_hex(8), generation=1)
 
 
 def decode_header(line: bytes) -> Header | None:
-    """Return what the first line says, or None if it is not an intact first line of any version of this format."""
+    """Return the header in the first line, or None if the line is not an intact header of any schema."""
     text = line[:-_FOOT]
     if not line.endswith(_CHECK + _digest(text) + _END):
         return None
@@ -166,14 +169,14 @@ def encode_commit(names: Names, changes: Sequence[Write | Claim]) -> bytes:
     """Return one commit as a line."""
     tail = _CHANGES + write([_encode_change(change) for change in changes]).encode()
     fields = {"number": names.number, "bytes": len(tail) + _FOOT, "holds": names.holds}
-    # In ASCII, so that no damage can make it undecodable.
+    # In ASCII, so that the names of a damaged line are never undecodable UTF-8.
     head = _NAMES + write(fields, ascii_only=True).encode()
     text = head + _NAMES_CHECK + _digest(head) + tail
     return text + _CHECK + _digest(text) + _END
 
 
 def decode_line(data: bytes, start: int) -> Line | None:
-    """Return what stands at the offset, or None if it is the beginning of a line only."""
+    """Return the line at the offset, or None if its end is missing."""
     head = _decode_names(data, start)
     if head is None:
         newline = data.find(b"\n", start)
@@ -193,7 +196,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _decode_names(data: bytes, start: int) -> tuple[Names, int, int] | None:
-    """Return the names, where the changes begin and where the line ends, or None if that cannot be trusted."""
+    """Return the names and the offsets of the changes and of the end of the line, or None if they are damaged."""
     if not data.startswith(_NAMES, start):
         return None
     mark = data.find(_NAMES_CHECK, start)
@@ -228,7 +231,7 @@ def _encode_entry(entry: EntryRow) -> dict[str, object]:
 
 
 def _decode_changes(text: bytes) -> tuple[Write | Claim, ...] | None:
-    # The digest was right, so a wrong shape was written so, by hand or by a defect. It is damage all the same.
+    # With the right digest, a wrong shape was written by hand or by a defect; it is treated as damage all the same.
     try:
         return tuple(_decode_change(fields) for fields in json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -240,13 +243,13 @@ def _decode_change(fields: dict[str, object]) -> Write | Claim:
         match fields:
             case {"id": str(change_id), "version": int(version), "due_at": int() | None as due_at}:
                 return Claim(change_id, version, due_at)
-        raise TypeError("neither a row nor a claim")
+        raise TypeError("the change is neither a row nor a claim")
     columns = cast("dict[str, object]", fields["row"])
     columns.setdefault("submission", None)
     row = Row(form=extract(columns, "form"), document=extract(columns, "document"), **columns)  # type: ignore[arg-type]
     entries = tuple(
         EntryRow(change_id=row.id, document=extract(entry, "document"), **entry)  # type: ignore[arg-type]
-        for entry in cast("list[dict[str, object]]", fields["entries"])  # check_writes looks at each
+        for entry in cast("list[dict[str, object]]", fields["entries"])  # check_writes checks each of them
     )
     change = Write(row=row, expected_version=row.version - 1, entries=entries)
     check_writes([change])

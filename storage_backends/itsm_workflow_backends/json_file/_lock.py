@@ -1,8 +1,8 @@
-"""The locks between processes: on a file beside the log, and on the log itself.
+"""The locks between processes: on a lock file next to the log, and on the log itself.
 
-Processes queue at the file beside the log. It can be removed while it is held, and the next process would make a new
-one and hold that. So the log is locked as well, and its path is looked at again once the lock is held: a process that
-has locked a log that was replaced meanwhile holds nothing.
+Processes queue for the lock file. If it is removed while a process holds its lock, the next process makes a new lock
+file and locks that one. So the log is locked as well, and its path is checked again once the lock is held, because a
+lock on a log that was replaced meanwhile excludes no other process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _POLL = 0.002
 
 
 class Lock:
-    """The file beside the log: held by one process at a time; the system frees it when that dies."""
+    """The lock file next to the log; the operating system releases its lock when the process that holds it dies."""
 
     def __init__(self, path: Path, *, timeout: float) -> None:
         self._path = path.with_name(f"{path.name}.lock")
@@ -38,10 +38,10 @@ class Lock:
 
     @contextmanager
     def held(self) -> Iterator[Patience]:
-        """Wait for the lock and hold it; what is left of the time is for further locks.
+        """Wait for the lock and hold it; yield the rest of the time-out for further locks.
 
         Raises:
-            StorageUnavailable: Others held it for longer than the timeout, or the lock file cannot be used.
+            StorageUnavailable: Others held it for longer than the time-out, or the lock file cannot be used.
         """
         patience = Patience(self._timeout)
         look_at(self._path)
@@ -57,7 +57,7 @@ class Lock:
 
 
 class Patience:
-    """How long a call waits for other processes, all its locks together."""
+    """The time-out of a call, which limits the waiting for all of its locks together."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -67,7 +67,7 @@ class Patience:
         """Wait for the lock of an open file or directory.
 
         Raises:
-            StorageUnavailable: Another process held it for longer than the timeout, or the system cannot lock it.
+            StorageUnavailable: Another process held it for longer than the time-out, or the system cannot lock it.
         """
         while not try_lock(descriptor, path):
             if time.monotonic() >= self._until:
@@ -75,17 +75,18 @@ class Patience:
             time.sleep(_POLL)
 
     def ended(self, path: Path) -> StorageUnavailable:
-        """Return the error of a call that has waited for too long."""
+        """Return the error to raise when the time-out has passed."""
         return StorageUnavailable(
-            f"another process held {path} for {self._timeout} s; nothing was stored", path=str(path)
+            f"cannot lock {path}: another process held its lock for {self._timeout} s; nothing was stored: try again",
+            path=str(path),
         )
 
 
 def try_lock(descriptor: int, path: Path) -> bool:
-    """Lock an open file or directory unless another process, or another object of this one, holds its lock.
+    """Lock an open file or directory, unless another process or another object of this process holds its lock.
 
-    The lock belongs to the descriptor and its copies, not to the process: closing another descriptor of the same file
-    does not free it, and a forked child that closes its copy does not either.
+    The lock belongs to the descriptor and its copies, not to the process. It is not released when another descriptor of
+    the same file is closed, nor when a forked child closes its copy.
     """
     if sys.platform == "win32":  # pragma: no cover  # where a file that is open cannot be removed
         return True
@@ -98,14 +99,14 @@ def try_lock(descriptor: int, path: Path) -> bool:
 
 
 def unlock(descriptor: int) -> None:
-    """Free the lock of an open file or directory."""
+    """Release the lock of an open file or directory."""
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
 def directory_locked(path: Path, patience: Patience) -> Iterator[None]:
-    """Hold the lock of a directory, which protects what has no file yet that could be locked."""
+    """Hold the lock of a directory, for the time before there is a file that could be locked."""
     if sys.platform == "win32":  # pragma: no cover  # where a directory cannot be opened
         yield
         return

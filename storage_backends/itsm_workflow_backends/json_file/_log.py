@@ -1,4 +1,4 @@
-"""The file itself: opened, locked, read, appended to, replaced as a whole."""
+"""The file operations on the log: open, lock, read, append, replace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK = 64 * 1024
 
 
 class Log:
-    """One opened file."""
+    """An open file."""
 
     def __init__(self, path: Path, file: FileIO) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class Log:
         """Open the file at the path.
 
         Raises:
-            StorageUnavailable: There is none, it is not a regular file, or it cannot be read and written.
+            StorageUnavailable: The file does not exist, is not a regular file, or cannot be read and written.
         """
         with unavailable("open", path):
             return cls(path, open(path, "r+b", buffering=0, opener=_open_plain))  # closed by close
@@ -43,18 +43,18 @@ class Log:
         """Make a file at the path, readable by its owner only.
 
         Raises:
-            FileExistsError: There is one.
+            FileExistsError: The path exists.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600)
         return cls(path, os.fdopen(descriptor, "r+b", buffering=0))
 
     def is_at_path(self, found: os.stat_result | None) -> bool:
-        """Return whether what was found at the path is still this file."""
+        """Return whether the status that was read at the path is that of this file."""
         return found is not None and self._identity == (found.st_dev, found.st_ino)
 
     def is_same_file(self, other: Log) -> bool:
-        """Return whether the other one is this file, opened once more."""
-        return self._identity == other._identity  # of its own class
+        """Return whether both objects have the same file open."""
+        return self._identity == other._identity
 
     def lock(self, patience: Patience) -> None:
         """Wait for the lock of the file; until it is held, another process may replace the file at its path."""
@@ -65,17 +65,17 @@ class Log:
         return try_lock(self._file.fileno(), self._path)
 
     def unlock(self) -> None:
-        """Free the lock; a file that was closed holds none."""
+        """Release the lock; does nothing if the file is closed, since closing releases it."""
         if not self._file.closed:
             unlock(self._file.fileno())
 
     def size(self) -> int:
-        """Return how many bytes there are."""
+        """Return the size of the file in bytes."""
         with unavailable("read", self._path):
             return os.fstat(self._file.fileno()).st_size
 
     def read(self, start: int, end: int | None = None) -> bytes:
-        """Return everything from the offset on, or up to another one."""
+        """Return the bytes from one offset up to another one, by default up to the end."""
         with unavailable("read", self._path):
             self._file.seek(start)
             if end is None:
@@ -87,7 +87,7 @@ class Log:
             return b"".join(pieces)
 
     def whole_end(self) -> int:
-        """Return the offset after the last line that has its end; no process changes what is before it."""
+        """Return the offset after the last complete line; no process changes the part before it."""
         end = self.size()
         while end:
             start = max(0, end - _BLOCK)
@@ -98,7 +98,7 @@ class Log:
         return 0
 
     def append(self, end: int, data: bytes) -> None:
-        """Write at the offset, over whatever a crash left there, and make it durable."""
+        """Write at the offset, in place of anything that a crash left there, and make it durable."""
         with unavailable("write to", self._path):
             if os.fstat(self._file.fileno()).st_size != end:
                 os.ftruncate(self._file.fileno(), end)
@@ -107,35 +107,35 @@ class Log:
             sync(self._file.fileno())
 
     def write(self, data: bytes) -> None:
-        """Write on; not durable before the next sync."""
+        """Write at the current position; the data is not durable before the next sync."""
         with unavailable("write to", self._path):
             _write_all(self._file, data)
 
     def write_at_the_start(self, data: bytes) -> None:
-        """Write over the first bytes, and be ready to write on at the end."""
+        """Overwrite the first bytes, then move the position to the end of the file."""
         with unavailable("write to", self._path):
             self._file.seek(0)
             _write_all(self._file, data)
             self._file.seek(0, os.SEEK_END)
 
     def sync(self) -> None:
-        """Make everything durable that is in the file."""
+        """Make everything in the file durable."""
         with unavailable("write to", self._path):
             sync(self._file.fileno())
 
     def cut(self, end: int) -> None:
-        """Take back what was written behind the offset, durably."""
+        """Remove everything after the offset, durably."""
         with unavailable("write to", self._path):
             os.ftruncate(self._file.fileno(), end)
             sync(self._file.fileno())
 
     def move(self, path: Path) -> None:
-        """Put the file, which is durable, in place of the one at the path, durably.
+        """Replace the file at the path by this file, durably; it takes over the owner and the mode.
 
-        It gets the owner and the mode of that one.
+        The content of this file must be durable already.
         """
         with unavailable("replace", path):
-            _take_after(path, self._file.fileno())
+            _copy_owner_and_mode(path, self._file.fileno())
             sync(self._file.fileno())
             if os.name == "nt":  # pragma: no cover  # where a file that is open cannot be renamed
                 self._file.close()
@@ -146,19 +146,19 @@ class Log:
                 self._file = open(path, "r+b", buffering=0, opener=_open_plain)  # noqa: SIM115  # closed by close
 
     def close(self) -> None:
-        """Close the file, which frees its lock."""
+        """Close the file, which releases its lock."""
         self._file.close()
 
 
 def replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Put a file made of the pieces at the path in one step, durably; the lock is held.
+    """Put a file with these bytes at the path in one step, durably; the caller holds the lock.
 
-    It has the owner and the mode of the file that it replaces; a new one is readable by its owner only.
+    The file takes over the owner and the mode of the file that it replaces. A new file is readable by its owner only.
     """
     new = path.with_name(f"{path.name}.new")
     with unavailable("replace", path):
         look_at(new)
-        # What a crash left; another process does not write it, since the lock is held.
+        # A crash can leave this file. Because the lock is held, no other process is writing it.
         new.unlink(missing_ok=True)
         log = Log.create(new)
         try:
@@ -173,7 +173,7 @@ def replace(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces that are worth a call of the system."""
+    """Yield the same bytes in larger pieces, for fewer system calls."""
     block = bytearray()
     for piece in pieces:
         block += piece
@@ -183,7 +183,7 @@ def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(block)
 
 
-def _take_after(path: Path, descriptor: int) -> None:
+def _copy_owner_and_mode(path: Path, descriptor: int) -> None:
     before = look_at(path)
     if before is not None and hasattr(os, "fchown"):
         with suppress(PermissionError):  # only the superuser may give files away

@@ -1,4 +1,4 @@
-"""Making a damaged file usable again, on a person's word."""
+"""Make a damaged file usable again, when an operator asks for it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
-    """Rewrite the file with what is certain in it; `JSONFileBackend.repair` is the door to this."""
+    """Rewrite the file without its damaged parts; the implementation of `JSONFileBackend.repair`."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
     with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
         log.lock(patience)
         if not log.is_at_path(look_at(path)):
             raise StorageUnavailable(
-                f"cannot repair {path}: it was replaced or removed meanwhile: try again", path=str(path)
+                f"cannot repair {path}: another process replaced or removed it meanwhile: try again", path=str(path)
             )
         data = log.read(0)
         replay = Replay(path)
@@ -51,13 +51,13 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
             replay.table.drop(name)
         header = replay.next_header()
         replace(path, rewritten(header, replay.table.writes()))
-        # What is lost is accepted by this.
+        # From now on, the lost commits are no longer reported as missing.
         note_acknowledged(path, header.store, replay.next_number - 1)
     return Repair(problems=problems, original=original, restored=restored, dropped=(*dropped, *wrong), lost=replay.lost)
 
 
 def wrong_content(replay: Replay, check: ContentCheck | None) -> Iterator[tuple[str, str]]:
-    """Yield the changes whose lines are whole and whose content is not, with what is wrong."""
+    """Yield the ids of the changes that have intact lines but wrong content, each with what is wrong."""
     for write in replay.table.writes():
         if write.row.id not in replay.quarantined and check is not None:
             why = check(write.row, write.entries)
@@ -71,9 +71,9 @@ def _free_name(path: Path) -> Path:
 
 
 def _restore(table: Table, change_id: str) -> int:
-    """Put the change back as of its last whole write, and return the version of that."""
+    """Restore the change to its last complete write, and return the version of that write."""
     row = table.rows[change_id]
-    # What another change holds by now, this one has let go of in a write that is lost.
+    # A subject or ticket that another change holds by now was released by this change in a write that is lost.
     subject_holder, ticket_holder = table.holders(row)
     table.put(
         attrs.evolve(

@@ -1,8 +1,8 @@
-"""From the lines of the file to its rows, and what cannot be read of them.
+"""Read the lines of the file into a table of rows, and record the damage found in them.
 
-A damaged line whose names are intact quarantines the changes that it names: they are known to be other than the last
-rows read. Damage that cannot be laid to a change may concern each of them. Bytes at the end that are no whole line are
-what a crash left of a commit that nobody was told of; the next commit overwrites them.
+A damaged line with intact names puts the changes that it names in quarantine, because their last rows are unknown.
+Damage that cannot be attributed to a change may concern any change. An incomplete line at the end is the rest of a
+commit that was interrupted by a crash and never acknowledged; the next commit overwrites it.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _MARK = 64
 
 @attrs.define
 class Replay:
-    """What the file says up to an offset.
+    """The content of the file up to an offset.
 
     Attributes:
         path: The file, for messages.
-        schema: The schema that the first line gives.
-        store: The store's name that the first line gives, or "" if it gives none or is damaged.
-        generation: Which of the store's files this is.
-        end: The offset behind the last whole line; 0 before the first line was read.
-        mark: The last bytes before `end`, by which the file is known again.
-        live: About how many bytes a file would have that holds nothing obsolete.
-        next_number: What the next commit is numbered.
-        lost: How many commits are missing as a whole.
-        quarantined: For each change that cannot be read, why.
+        schema: The schema in the first line.
+        store: The name of the store in the first line, or "" if the line has no name or is damaged.
+        generation: The generation in the first line.
+        end: The offset after the last complete line; 0 before the first line was read.
+        mark: The last bytes before `end`, by which the file is recognized.
+        live: The estimated size in bytes of the file without obsolete lines.
+        next_number: The number of the next commit.
+        lost: The number of missing commits.
+        quarantined: The reason for each change that cannot be read, by its id.
         unattributed: Damage that may concern any change.
-        table: The rows, those in quarantine as they were before the damage.
+        table: The rows. Those in quarantine are as they were before the damage.
     """
 
     path: Path
@@ -69,13 +69,13 @@ class Replay:
     table: Table = attrs.field(factory=Table)
 
     def feed(self, data: bytes) -> None:
-        """Read on from `end`.
+        """Read the data that follows `end` in the file.
 
         Raises:
-            StorageCorrupt: Neither the first line of the file nor any other is one of ours.
+            StorageCorrupt: Neither the first line nor the second line is in the format of this backend.
             StorageSchemaError: A newer version wrote the file.
         """
-        # A crash of the machine can leave a file longer than what was written to it, filled up with NUL.
+        # After a crash, the machine can leave NUL bytes after the end of what was written.
         data = data.rstrip(b"\0")
         offset = self.end
         start = self._begin(data) if offset == 0 else 0
@@ -85,7 +85,7 @@ class Replay:
         self.moved_to(offset + start, data[:start])
 
     def check_end(self, acknowledged: int) -> None:
-        """Note which commits are missing at the end of the file, which was read to its end.
+        """Record the commits that are missing at the end of the file; call it after the whole file was read.
 
         Args:
             acknowledged: The number of the last commit that is known to be acknowledged.
@@ -96,19 +96,19 @@ class Replay:
             self.unattributed.append(f"{missing} commit(s) that were acknowledged are missing at its end")
 
     def next_header(self, *, continues: tuple[int, int] | None = None) -> Header:
-        """Return the first line of the file that replaces this one and holds each change in a line."""
+        """Return the header of a file that replaces this one and contains one line for each change."""
         known = attrs.evolve(new_header(), generation=self.generation + 1, continues=continues)
-        # Numbered backwards, so that the next commit has the number that it would have had.
+        # Numbered backwards from the next commit, so that its number stays the same.
         first = self.next_number - len(self.table.rows)
         return attrs.evolve(known, first=first, store=self.store or known.store)
 
     def moved_to(self, end: int, last: bytes) -> None:
-        """Note how far the file was read or written, and the last bytes of that."""
+        """Set the offset up to which the file was read or written, given the last bytes before it."""
         self.mark = (self.mark + last[-_MARK:])[-_MARK:]
         self.end = end
 
     def commit(self, writes: Sequence[Write]) -> list[Conflict | None]:
-        """Take the writes in, see `Table.commit`."""
+        """Apply the writes, see `Table.commit`."""
         before = [self.table.rows.get(write.row.id) for write in writes]
         results = self.table.commit(writes)
         for write, old, conflict in zip(writes, before, results, strict=True):
@@ -130,8 +130,8 @@ class Replay:
             header = self._without_header(data, first_end)
         if header.schema > SCHEMA:
             raise StorageSchemaError(
-                f"{self.path} was written with schema {header.schema}, this version of itsm-workflow knows {SCHEMA} "
-                "and left it as it is: install a newer itsm-workflow",
+                f"{self.path} was written with schema {header.schema}, this version of itsm-workflow knows {SCHEMA}. "
+                "Nothing was changed: install a newer itsm-workflow",
                 path=str(self.path),
                 found=header.schema,
                 known=SCHEMA,
@@ -141,14 +141,14 @@ class Replay:
         return first_end
 
     def hide(self) -> None:
-        """Leave what is in quarantine out of what the table finds."""
+        """Hide the changes in quarantine from the queries of the table."""
         self.table.hidden = set(self.quarantined)
 
     def check(self, change_id: str) -> None:
-        """Refuse to tell anything of a change in quarantine.
+        """Refuse a change in quarantine.
 
         Raises:
-            StorageCorrupt: It is.
+            StorageCorrupt: The change is in quarantine.
         """
         if change_id in self.quarantined:
             raise StorageCorrupt(
@@ -158,17 +158,17 @@ class Replay:
             )
 
     def check_newest(self, query: Query) -> None:
-        """Refuse to name the newest submission of a subject, or its holder, where that may be a change in quarantine.
+        """Refuse a query for the newest submission or the holder of a subject that may be a change in quarantine.
 
-        Left out like elsewhere, it would let an older submission pass for the newest.
+        If the change were left out, as in other queries, an older submission would be taken for the newest.
 
         Raises:
-            StorageCorrupt: As said.
+            StorageCorrupt: The result may be a change in quarantine.
         """
         if query.order is not Order.SUBMISSION and query.open_subject is None:
             return
         if self.unattributed:
-            message = f"{self.path} cannot say which change of a subject is the newest: {self.unattributed[0]}"
+            message = f"cannot find the newest change of a subject in {self.path}: {self.unattributed[0]}"
             raise StorageCorrupt(f"{message}; {self.advice()}", path=str(self.path))
         for change_id in self.quarantined:
             row, held = self.table.rows.get(change_id), self.table.held(change_id)[0]
@@ -181,10 +181,10 @@ class Replay:
                 self.check(change_id)
 
     def check_writable(self, changes: Iterable[str]) -> None:
-        """Refuse to write to changes in quarantine, or at all if any change may be other than it seems.
+        """Refuse writes to changes in quarantine, and all writes if there is damage that may concern any change.
 
         Raises:
-            StorageCorrupt: As said; nothing was stored.
+            StorageCorrupt: The writes are refused; nothing was stored.
         """
         if self.unattributed:
             raise StorageCorrupt(
@@ -194,19 +194,19 @@ class Replay:
             self.check(change_id)
 
     def problems(self) -> tuple[str, ...]:
-        """Return everything that is damaged, one sentence each."""
+        """Return all damage, one clause each."""
         return (*self.unattributed, *(f"change {name}: {why}" for name, why in self.quarantined.items()))
 
     def advice(self) -> str:
-        """Return what a person should do about damage."""
-        return f"restore {self.path} from a copy, or run `itsm-workflow storage repair`, which keeps the original"
+        """Return what the operator should do about the damage."""
+        return f"restore {self.path} from a backup, or run `itsm-workflow storage repair`, which keeps the original"
 
     def _without_header(self, data: bytes, first_end: int) -> Header:
         line = decode_line(data, first_end) if first_end else None
         if line is None or line.names is None:
             raise StorageCorrupt(
-                f"{self.path} is not a store of this library, or nothing of it is left: it was left as it is, restore "
-                "it from a copy or give another path",
+                f"{self.path} is not a store of this library, or is entirely unreadable. Nothing was changed: restore "
+                "it from a backup or give another path",
                 path=str(self.path),
             )
         self.unattributed.append("its first line is damaged")
@@ -215,7 +215,7 @@ class Replay:
     def _read(self, line: Line, offset: int) -> None:
         names = line.names
         if names is None:
-            self.unattributed.append(f"the line at byte {offset} is damaged beyond telling which change it was about")
+            self.unattributed.append(f"the line at byte {offset} is damaged, and the changes in it are unknown")
             return
         if names.number < self.next_number:
             self.unattributed.append(f"the line at byte {offset} repeats commit {names.number}")
@@ -245,13 +245,13 @@ class Replay:
             old = self.table.rows.get(change_id)
             conflict = self.table.judge(attrs.evolve(change, expected_version=self._version(change_id)))
             if conflict is not None and conflict.holder is not None:
-                # That one must have let go of it, in a line that is missing.
+                # The holder must have released the value in a line that is missing.
                 self.quarantined.setdefault(conflict.holder, f"a write before the line at byte {offset} is missing")
             self.table.apply(change)
             self._count(change, old)
 
     def _count(self, write: Write, old: Row | None) -> None:
-        """Keep `live` up to a write that was taken in: entries stay for good, the row before is obsolete."""
+        """Add a write that was applied to `live`: its entries are never obsolete, the previous row is."""
         if old is None or write.entries:
             self.live += row_bytes(self.table.rows[write.row.id]) - (0 if old is None else row_bytes(old))
             self.live += sum(map(entry_bytes, write.entries))
@@ -270,7 +270,7 @@ class Replay:
         return row.version if row else 0
 
     def _hold(self, names: Names) -> None:
-        """Let changes in quarantine hold what they are known to hold, so that nobody else is given it."""
+        """Record the unique values of changes in quarantine, so that no other change can take them."""
         for change_id, open_subject, ticket_key in names.holds:
             if change_id in self.quarantined:
                 self.table.hold(change_id, open_subject, ticket_key)

@@ -1,7 +1,7 @@
-"""Bringing a backup back: a copy of it takes the place of the store, which is kept beside it.
+"""Restore a backup: a copy of the backup replaces the store, which is kept under another name.
 
-A process that has the store open cannot be seen while it rests. The copy is given another name as a store, so such a
-process refuses each call from then on until it is started again, however alike the two files are.
+A process that has the store open cannot be detected while it is idle. So the copy gets a new store name in its header.
+In such a process each call fails from then on, however similar the two files are, until it opens the store again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ if TYPE_CHECKING:
 
 
 def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | None) -> Restored:
-    """Put a copy of the backup at the path; `JSONFileBackend.restore` is the door to this."""
+    """Put a copy of the backup at the path; the implementation of `JSONFileBackend.restore`."""
     if look_at(source) is None:
         raise StorageUnavailable(f"there is no backup at {source}", path=str(source))
     if look_at(path) is not None and source.samefile(path):
-        raise StorageUnavailable(f"cannot restore {path}: it is the backup itself", path=str(path))
+        raise StorageUnavailable(
+            f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
+        )
     with unavailable("read", source):
         data = source.read_bytes()
     changes = _checked(data, source, check)
     check_writable(path)
-    # The directory as well, as when a store is made, since there may be no file yet.
+    # The directory is locked as well, as when a store is made, since the file may not exist yet.
     with (
         Lock(path, timeout=timeout).held() as patience,
         directory_locked(path.parent, patience),
@@ -53,30 +55,30 @@ def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | N
 
 
 def _checked(data: bytes, source: Path, check: ContentCheck | None) -> int:
-    """Return how many changes are in the backup.
+    """Return the number of changes in the backup, after a check of its content.
 
     Raises:
-        StorageCorrupt: It is damaged, or no store.
+        StorageCorrupt: The backup is damaged, or is not a store.
         StorageSchemaError: A newer version wrote it.
     """
     replay = Replay(source)
     replay.feed(data)
     if data[replay.end :].strip(b"\0"):
-        # The beginning of a line is what a crash leaves in a store; a backup ends with a line.
+        # Only a crash leaves an incomplete line in a store; a backup ends with a complete line.
         raise StorageCorrupt(
-            f"cannot restore {source}: its end was cut off; nothing was changed: take another backup", path=str(source)
+            f"cannot restore {source}: its end was cut off; nothing was changed: use another backup", path=str(source)
         )
     for problem in (*replay.problems(), *(f"change {name}: {why}" for name, why in wrong_content(replay, check))):
         raise StorageCorrupt(
-            f"cannot restore {source}: {problem}; nothing was changed: take another backup, or make this one usable "
-            "with `itsm-workflow storage repair` first",
+            f"cannot restore {source}: {problem}; nothing was changed: use another backup, or repair this one with "
+            "`itsm-workflow storage repair` first",
             path=str(source),
         )
     return len(replay.table.rows)
 
 
 def _end_set_aside(path: Path, aside: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Move what belongs to the file that was replaced after it; it says nothing of the one that took its place."""
+    """Move the ``.end`` file along with the log that it belongs to; it does not apply to the restored log."""
     end = end_of(path)
     if not aside or look_at(end) is None:
         return ()

@@ -1,4 +1,4 @@
-"""From writes and rows to the lines that store them."""
+"""Convert writes and rows to the lines that store them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def encode_writes(table: Table, number: int, writes: Sequence[Write]) -> bytes:
-    """Return the line for writes that the table has taken in."""
+    """Return the line for writes that were applied to the table."""
     changes = [write if write.entries or write.expected_version == 0 else Claim.of(write.row) for write in writes]
     names = Names(number, tuple((write.row.id, *table.held(write.row.id)) for write in writes))
     return encode_commit(names, changes)
 
 
 def rewritten(header: Header, writes: Iterable[Write]) -> Iterator[bytes]:
-    """Yield a whole file that holds these changes, one line for each."""
+    """Yield the bytes of a file that holds these changes, one line for each."""
     yield encode_header(header)
     for number, write in enumerate(writes, header.first):
         row = write.row
@@ -41,7 +41,7 @@ def rewritten(header: Header, writes: Iterable[Write]) -> Iterator[bytes]:
 
 
 def with_current_header(data: bytes) -> Iterator[bytes]:
-    """Yield a whole file as it is, but with a current first line in place of an intact one: lines of any schema fit."""
+    """Yield the bytes of a file with an intact first line raised to the current schema, which allows older lines."""
     start = skip_blank(data, 0)
     first_end = data.find(b"\n", start) + 1
     header = decode_header(data[start:first_end])
@@ -54,7 +54,7 @@ def with_current_header(data: bytes) -> Iterator[bytes]:
 
 
 def with_another_name(data: bytes) -> Iterator[bytes]:
-    """Yield a whole file as it is, but as that of another store: what has the old one open does not go on in it."""
+    """Yield the bytes of a file with a new store name, so that a process with the old store open does not accept it."""
     start = skip_blank(data, 0)
     first_end = data.find(b"\n", start) + 1
     header = decode_header(data[start:first_end])
@@ -66,14 +66,14 @@ def with_another_name(data: bytes) -> Iterator[bytes]:
 
 
 def row_bytes(row: Row) -> int:
-    """Return about how long the line of a change without entries is in a compacted file."""
+    """Return the estimated length of a change's line in a compacted file, without its entries."""
     held = (row.id, row.open_subject, row.ticket_key)  # in the row and among the names of its line
     texts = (row.workflow, row.state, row.subject, row.document, row.attention, row.ticket_sn, row.form)
     return _EMPTY_ROW + _bytes(*held, *held, *texts)
 
 
 def entry_bytes(entry: EntryRow) -> int:
-    """Return about how much an entry adds to a line."""
+    """Return the estimated length that an entry adds to a line."""
     return _EMPTY_ENTRY + _bytes(entry.trigger, entry.source, entry.dest, entry.actor, entry.document)
 
 

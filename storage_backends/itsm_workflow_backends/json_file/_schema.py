@@ -1,4 +1,4 @@
-"""Which schema a file has, found out without the locks, and without touching it or anything beside it."""
+"""Read the schema of a file, without locks and without changing the file or any other file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def read_schema(path: Path) -> int:
-    """Return the schema of the store at the path; that of a file without a name for the store is the first.
+    """Return the schema of the store at the path; a file with an intact header and without a store name has schema 1.
 
     Raises:
-        StorageError: There is none, or it cannot be read.
+        StorageError: The store does not exist, or it cannot be read.
     """
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
     with unavailable("read", path), path.open("rb") as file:
         data = file.readline()
-        # What is no first line is damaged, or there are blank lines before it: all of the file tells which.
+        # The first line is damaged, or blank lines precede it; only the whole file shows which.
         if decode_header(data) is None:
             data += file.read()
     replay = Replay(path)

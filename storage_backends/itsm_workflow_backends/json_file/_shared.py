@@ -1,12 +1,12 @@
-"""The file that processes share: locked, known again, and read up to where they have written it.
+"""The file that processes share: lock it, recognize it, and read the lines that other processes have appended.
 
-Whatever takes long is read without the locks. What is before the last end of a line is changed by no process, so a
-process that has to read much, since it opens the store or since the file was compacted, holds the locks only to see how
-far it may read, and once more to read the rest.
+Long reads are done without the locks, which is safe because no process changes the complete lines of a file. A process
+that has to read much, because it opens the store or because the file was compacted, holds the locks only to find how
+far it may read, and then again to read the rest.
 
-Another file at the path is noticed. One that continues what this process has read, as a compacted one does, is read
-instead; any other is refused until the right one is put back or the store is opened once more: this process may have
-acted on something that is missing there.
+A process notices another file at the path. If that file continues what the process has read, as a compacted file does,
+the process goes on in it. Any other file is refused until the right one is put back or the store is opened again,
+because the process may have acted on changes that are missing in that file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_READ_UNDER_THE_LOCK = 256 * 1024
 _FIRST_LINE = 1024
 _ANOTHER = "was replaced by another file or by an older copy"
 
-# Several threads of a new child may be the first to notice that it is one.
+# After a fork, several threads of the child may notice it at the same time.
 _AFTER_FORK = threading.Lock()
 
 
@@ -49,10 +49,10 @@ class Opened:
     """The file as this process has read it.
 
     Attributes:
-        placed: Whether its name is known to be durable: the process that put it in place may have been killed before
-            it synced the directory.
+        placed: Whether its name is known to be durable. The process that put the file in place may have been killed
+            before it synced the directory.
         reported: Whether its damage was logged.
-        compact_from: It is not compacted before it has this size.
+        compact_from: The size from which on it is compacted.
     """
 
     log: Log
@@ -64,7 +64,7 @@ class Opened:
 
 @attrs.frozen
 class _Known:
-    """What this process has read of a file that it no longer has open."""
+    """The part that this process has read of a file that it no longer has open."""
 
     store: str
     generation: int
@@ -73,12 +73,12 @@ class _Known:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How far that is, to be compared."""
+        """The position up to which the process has read, for comparison."""
         return self.generation, self.end
 
 
 class SharedLog:
-    """The file at the path, for the threads of this process, which take turns."""
+    """The file at the path, shared by the threads of this process, which use it one at a time."""
 
     _opened: Opened | None
 
@@ -86,8 +86,8 @@ class SharedLog:
         self._path = path
         self._timeout = timeout
         self._closed = False
-        # After a sync that failed: what is in memory may not be on the medium, and no later sync would tell.
-        self._doubtful = False
+        # After a failed sync, cached data may not be on the medium, and a later sync would not report that.
+        self._sync_failed = False
         self._known: _Known | None = None
         self._start()
 
@@ -99,38 +99,38 @@ class SharedLog:
         """
         if look_at(self._path) is not None:
             return
-        # The directory as well: the file beside the log may be removed while another process holds it to make the log.
+        # The directory is locked as well, since the lock file may be removed while another process makes the log.
         with self._mutex, self._lock.held() as patience, directory_locked(self._path.parent, patience):
             if look_at(self._path) is None:
                 replace(self._path, [encode_header(new_header())])
 
     @contextmanager
     def reading(self) -> Iterator[Replay]:
-        """Give what the file holds."""
-        self._leave_parent()
+        """Yield the current content of the file."""
+        self._reset_after_fork()
         with self._mutex:
             self._check_open()
             if (opened := self._if_current()) is not None:
                 yield opened.replay
                 return
-            # A reader waits as well: a line counts when it is durable, which is when its writer frees the lock.
+            # A reader waits as well: a line is not committed before its writer has synced it and released the lock.
             with self._locked() as opened:
                 yield opened.replay
 
     @contextmanager
     def writing(self) -> Iterator[Opened]:
-        """Give the file, which no other process touches meanwhile."""
-        self._leave_parent()
+        """Yield the file, which no other process changes during the block."""
+        self._reset_after_fork()
         with self._mutex:
             self._check_open()
             with self._locked() as opened:
                 yield opened
 
     def append(self, opened: Opened, line: bytes) -> None:
-        """Write a commit that the index has taken in, durably.
+        """Append the line of a commit that was applied to the index, durably.
 
         Raises:
-            StorageUnavailable: Whether it was stored is unknown.
+            StorageUnavailable: The append failed; whether the commit was stored is unknown.
         """
         replay = opened.replay
         try:
@@ -141,7 +141,7 @@ class SharedLog:
                 opened.placed = True
             self._check_in_place(opened.log)
         except BaseException as error:
-            self._take_back(opened)
+            self._undo_append(opened)
             if isinstance(error, StorageUnavailable):
                 raise StorageUnavailable(
                     f"{error}; whether it was stored is unknown: read again", path=str(self._path)
@@ -152,7 +152,7 @@ class SharedLog:
         replay.next_number += 1
 
     def switch(self, opened: Opened, log: Log, size: int, live: int) -> None:
-        """Go on with a compacted file that holds what the index holds, is in place and locked."""
+        """Use a compacted file from now on, which has the content of the index, is at the path, and is locked."""
         opened.log.close()
         replay = opened.replay
         opened.log = log
@@ -163,12 +163,12 @@ class SharedLog:
         opened.compact_from = 0
 
     def forget(self) -> None:
-        """Read the file again before anything else: the index may be ahead of it."""
+        """Discard the index, which may be ahead of the file, so that the file is read again before it is used."""
         opened = self._opened
         if opened is not None:
             replay = opened.replay
             read = _Known(replay.store, replay.generation, replay.end, replay.mark)
-            # What was read only in part is no better known than before.
+            # A file that was read only in part does not replace what is known from before.
             if read.store and (self._known is None or read.reach >= self._known.reach):
                 self._known = read
             opened.log.close()
@@ -176,7 +176,7 @@ class SharedLog:
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
-        self._leave_parent()
+        self._reset_after_fork()
         with self._mutex:
             self._closed = True
             self.forget()
@@ -187,8 +187,8 @@ class SharedLog:
         self._opened = None
         self._pid = os.getpid()
 
-    def _leave_parent(self) -> None:
-        """In a forked child, start afresh: offset, lock and index are those of the parent's threads."""
+    def _reset_after_fork(self) -> None:
+        """Start again without a file in a forked child, whose offset, lock and index belong to the parent's threads."""
         if self._pid != os.getpid():
             with _AFTER_FORK:
                 if self._pid != os.getpid():
@@ -198,11 +198,11 @@ class SharedLog:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StorageUnavailable(f"the store {self._path} was closed", path=str(self._path))
+            raise StorageUnavailable(f"the store {self._path} was closed: open it again", path=str(self._path))
 
     def _check_in_place(self, log: Log) -> None:
         if not log.is_at_path(look_at(self._path)):
-            raise self._replaced("was removed or replaced")
+            raise self._replaced_error("was removed or replaced")
 
     def _if_current(self) -> Opened | None:
         opened, found = self._opened, look_at(self._path)
@@ -212,7 +212,7 @@ class SharedLog:
 
     @contextmanager
     def _locked(self) -> Iterator[Opened]:
-        """Hold the locks, and give the file, read to its end."""
+        """Hold the locks, and yield the file after it was read to its end."""
         read_ahead = True
         while True:
             with self._lock.held() as patience:
@@ -230,16 +230,16 @@ class SharedLog:
             if far is not None:
                 before = opened.replay.end
                 self._read(opened, far)
-                # A line may have lost its end, although what it has of it looks whole.
+                # If nothing was read, a line is shorter than its names say, so the rest is read under the locks.
                 read_ahead = opened.replay.end > before
 
     def _lock_log(self, patience: Patience) -> Opened:
-        """Lock the file that is at the path."""
+        """Lock the file at the path."""
         while True:
             found = look_at(self._path)
             if found is None:
                 self.forget()
-                raise self._replaced("was removed")
+                raise self._replaced_error("was removed")
             opened = self._opened
             if opened is None or not opened.log.is_at_path(found):
                 opened = self._open(opened)
@@ -250,11 +250,11 @@ class SharedLog:
             except BaseException:
                 opened.log.unlock()
                 raise
-            # Another process has put a compacted file at the path while this one waited.
+            # Another process has put a compacted file at the path while this process waited.
             opened.log.unlock()
 
     def _open(self, before: Opened | None) -> Opened:
-        """Open the file at the path, which another process has put in place of the one before, if there was one."""
+        """Open the file at the path, which another process may have put in place of the file that was open before."""
         log = Log.open(self._path)
         try:
             carried = before is not None and self._carry_over(before, log)
@@ -267,9 +267,9 @@ class SharedLog:
         return opened
 
     def _carry_over(self, before: Opened, log: Log) -> bool:
-        """Go on in a compacted file where this process was in the file before, if it knows the place.
+        """Move the index to the corresponding position in a compacted file; return whether that position is known.
 
-        Neither file is changed any more up to there, so no lock is needed.
+        Both files no longer change up to that position, so no lock is needed.
         """
         replay, header = before.replay, self._header(log)
         if header is None or header.continues is None:
@@ -278,7 +278,7 @@ class SharedLog:
             return False
         old, new = header.continues
         if before.log.size() < old:
-            raise self._replaced(_ANOTHER)
+            raise self._replaced_error(_ANOTHER)
         if replay.end < old:
             if old - replay.end > _MOST_READ_UNDER_THE_LOCK:
                 return False
@@ -287,7 +287,7 @@ class SharedLog:
             return False
         end, common = new + replay.end - old, min(len(replay.mark), replay.end - old)
         if not self._is_as_read(log, end, replay.mark[len(replay.mark) - common :]):
-            raise self._replaced(_ANOTHER)
+            raise self._replaced_error(_ANOTHER)
         replay.generation = header.generation
         replay.moved_to(end, log.read(max(0, end - _FIRST_LINE), end))
         return True
@@ -297,7 +297,7 @@ class SharedLog:
         return decode_header(log.read(0, _FIRST_LINE).lstrip().partition(b"\n")[0] + b"\n")
 
     def _far_end(self, opened: Opened) -> int | None:
-        """Return up to where to read the file without the lock, or None if little of it is left."""
+        """Return the offset up to which to read the file without the lock, or None if little of it is left."""
         log, read = opened.log, opened.replay.end
         if log.size() - read <= _MOST_READ_UNDER_THE_LOCK:
             return None
@@ -307,10 +307,10 @@ class SharedLog:
     def _check_content(self, opened: Opened) -> None:
         log, replay = opened.log, opened.replay
         if not (self._is_as_read(log, replay.end, replay.mark) if replay.end else self._continues(log)):
-            raise self._replaced(_ANOTHER)
+            raise self._replaced_error(_ANOTHER)
 
     def _read_on(self, opened: Opened) -> None:
-        """Read the rest of the file; what is damaged is logged once."""
+        """Read the rest of the file, and log its damage once."""
         replay = opened.replay
         if opened.log.size() > replay.end or not replay.end:
             self._read(opened)
@@ -329,9 +329,9 @@ class SharedLog:
         opened.replay.hide()
 
     def _continues(self, log: Log) -> bool:
-        """Return whether a file that was not read yet holds all that this process has read of the one before."""
+        """Return whether a file that was not read yet holds all that this process has read of the previous file."""
         known, header = self._known, self._header(log)
-        if known is None or header is None:  # a damaged first line makes the store read-only
+        if known is None or header is None:  # with a damaged first line, the store is read-only anyway
             return True
         if header.store != known.store:
             return False
@@ -342,27 +342,27 @@ class SharedLog:
         return log.read(end - len(mark), end) == mark
 
     def _renewed(self, opened: Opened) -> bool:
-        """Replace the file by a new one with the same lines if a sync of it failed or its first line is of old."""
+        """Replace the file by a copy if a sync of it failed or its first line is outdated; return whether it was."""
         replay = opened.replay
         is_old = (replay.schema < SCHEMA or not replay.store) and not replay.unattributed
-        if not (self._doubtful or is_old):
+        if not (self._sync_failed or is_old):
             return False
         replace(self._path, with_current_header(opened.log.read(0, replay.end)))
-        self._doubtful = False
+        self._sync_failed = False
         self.forget()
         return True
 
-    def _take_back(self, opened: Opened) -> None:
-        self._doubtful = True
+    def _undo_append(self, opened: Opened) -> None:
+        self._sync_failed = True
         try:
             with suppress(StorageUnavailable):
                 opened.log.cut(opened.replay.end)
-                self._doubtful = False
+                self._sync_failed = False
         finally:
             self.forget()
 
-    def _replaced(self, what: str) -> StorageUnavailable:
+    def _replaced_error(self, what: str) -> StorageUnavailable:
         return StorageUnavailable(
-            f"the store {self._path} {what} while it was open: put it back, or open the store once more",
+            f"the store {self._path} {what} while it was open: put the file back, or open the store again",
             path=str(self._path),
         )
