@@ -186,7 +186,7 @@ def test_an_empty_file_is_no_store_to_copy(tmp_path: Path) -> None:
     """Opening it would make it one."""
     path = tmp_path / "store"
     path.touch()
-    with pytest.raises(StorageCorrupt, match=r"store is empty, and a store never is"):
+    with pytest.raises(StorageCorrupt, match=r"store: it is empty, and a store is never empty"):
         back_up(SQLiteBackend, path, tmp_path / "copy")
     assert (path.stat().st_size, [file.name for file in tmp_path.iterdir()]) == (0, ["store"])
 

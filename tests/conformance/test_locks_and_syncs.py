@@ -231,7 +231,7 @@ def test_a_fork_lets_go_of_all_before_another_one_may_begin() -> None:
     calls: list[str] = []
 
     class Store:
-        hold = release = close_inherited = begin_anew = lambda _: calls.append("call")
+        hold = release = close_inherited = restart = lambda _: calls.append("call")
 
     registry, store = _forks._Registry(), Store()
     registry.known.add(store)

@@ -158,7 +158,7 @@ def test_a_log_beside_a_copied_backup_is_refused(tmp_path: Path, *, index: bool)
         lambda: SQLiteBackend.repair(path),
         lambda: SQLiteBackend.backup(url, str(tmp_path / "other")),
     ):
-        with pytest.raises(StorageCorrupt, match=r"store-wal beside it is the write-ahead log of the store that was"):
+        with pytest.raises(StorageCorrupt, match=r"store-wal next to it is the write-ahead log of the store that was"):
             opening()
         assert contents(tmp_path) == before
     bring_back(SQLiteBackend, source, path)
@@ -298,7 +298,7 @@ def test_a_store_in_use_is_no_backup(tmp_path: Path) -> None:
     backed_up(SQLiteBackend, path, "c1")
     other = tmp_path / "other"
     killed(other, "c2")
-    with pytest.raises(StorageUnavailable, match=r"other-wal beside it says .*storage backup"):
+    with pytest.raises(StorageUnavailable, match=r"other-wal next to it shows .*storage backup"):
         bring_back(SQLiteBackend, other, path)
     other.with_name("other-wal").unlink()
     with pytest.raises(StorageCorrupt, match=r"without its write-ahead log"):

@@ -140,7 +140,7 @@ def test_a_store_whose_log_was_replaced_refuses_until_it_is_opened_anew(path: Pa
     told = set()
     for call in [*calls, *calls]:
         with pytest.raises(
-            StorageCorrupt, match=rf"{name} was replaced by another file while .* open it anew"
+            StorageCorrupt, match=rf"{name} was replaced by another file while .* open it again"
         ) as refused:
             call()
         told.add(str(refused.value))
@@ -566,7 +566,7 @@ def test_a_plain_copy_without_any_table_is_refused(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert len(before) > 0
     for act in (SQLiteBackend, lambda path: SQLiteBackend.schema_of(f"sqlite:///{path}")):
-        with pytest.raises(StorageCorrupt, match=r"an empty database: .*copy .*without its write-ahead log"):
+        with pytest.raises(StorageCorrupt, match=r"an empty database, .*copy .*without its write-ahead log"):
             act(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["copy.db"]

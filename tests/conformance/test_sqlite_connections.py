@@ -195,7 +195,7 @@ def test_a_connection_is_no_longer_counted_when_it_is_closed(path: Path, monkeyp
 def test_a_look_at_the_files_drops_no_lock(path: Path) -> None:
     """Any closing of the file drops the locks that SQLite has on it: another process would then find itself alone."""
     code = "import sys, pathlib\nfrom itsm_workflow_backends.sqlite import _opening\n"
-    code += "print(_opening._is_alone(pathlib.Path(sys.argv[1])))"
+    code += "print(_opening._has_exclusive_access(pathlib.Path(sys.argv[1])))"
     backend = SQLiteBackend(path)
     stored(backend, create("c2"))
     assert _marking.is_marked(path)
@@ -231,7 +231,7 @@ class Held:
         """In the child."""
         self.done.append(("close", _forks._REGISTRY.forking.locked()))
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """In the child."""
         self.done.append(("begin", _forks._REGISTRY.forking.locked()))
 
@@ -262,7 +262,7 @@ def test_all_is_closed_before_anything_begins(monkeypatch: pytest.MonkeyPatch) -
         def close_inherited(self) -> None:
             done.append("close")
 
-        def begin_anew(self) -> None:
+        def restart(self) -> None:
             done.append("begin")
 
     both = Noted(), Noted()
@@ -309,13 +309,13 @@ def test_a_child_that_python_did_not_fork_closes_what_it_inherited(tmp_path: Pat
         pid = os.fork()
         if pid == 0:
             _forks._REGISTRY.listed = listed
-            left, leave = [], _forks.leave_parent
+            left, leave = [], _forks.reset_in_child
 
             def count():
                 left.append(1)
                 leave()
 
-            _forks.leave_parent = count
+            _forks.reset_in_child = count
             threads = [threading.Thread(target=lambda n=n: stored(backend, create(f"t{n}"))) for n in range(4)]
             for thread in threads:
                 thread.start()
@@ -427,12 +427,12 @@ def test_processes_wait_for_different_times_before_they_look_again(monkeypatch: 
             waits.append(seconds)
 
     monkeypatch.setattr(threading, "Event", Event)
-    monkeypatch.setattr(_opening, "_is_alone", lambda _: len(waits) > 20)
+    monkeypatch.setattr(_opening, "_has_exclusive_access", lambda _: len(waits) > 20)
     monkeypatch.setattr(Companions, "beside", lambda _: type("None", (), {"complete": False}))
     for number in range(17):
         monkeypatch.setattr(os, "getpid", lambda number=number: number)
         waits.clear()
-        assert _opening._await_alone("path", timeout=5.0)  # type: ignore[arg-type]  # nothing is opened
+        assert _opening._wait_for_exclusive_access("path", timeout=5.0)  # type: ignore[arg-type]  # nothing is opened
         assert waits[0] == pytest.approx(0.001 * (1 + number))
 
 

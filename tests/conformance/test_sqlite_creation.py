@@ -33,7 +33,9 @@ def test_an_empty_file_is_no_store(tmp_path: Path) -> None:
         lambda: SQLiteBackend.repair(path),
         lambda: SQLiteBackend.backup(url, str(tmp_path / "copy")),
     ):
-        with pytest.raises(StorageCorrupt, match=r"store.db is empty, and a store never is: .*remove the file if"):
+        with pytest.raises(
+            StorageCorrupt, match=r"store.db: it is empty, and a store is never empty\. .*remove the file if"
+        ):
             opening()
         assert [(file.name, file.stat().st_size) for file in tmp_path.iterdir()] == [("store.db", 0)]
 

@@ -281,7 +281,7 @@ def test_a_change_that_is_gone_is_told(path: Path) -> None:
     """A damaged index hides a row; its history shows that there was one. What never was is just not there."""
     _execute(path, "DELETE FROM changes")
     backend = SQLiteBackend(path)
-    with pytest.raises(StorageCorrupt, match="change c1 has a history and cannot be found"):
+    with pytest.raises(StorageCorrupt, match="cannot read change c1: it has a history but no row"):
         backend.get("c1")
 
     assert backend.get("c2") is None
@@ -480,7 +480,7 @@ def test_a_place_without_shared_memory_is_refused(path: Path, monkeypatch: pytes
 
     _execute(path, "PRAGMA journal_mode = DELETE")
     monkeypatch.setattr(sqlite3, "connect", on_such_a_file_system)
-    with pytest.raises(StorageUnavailable, match="no shared memory for a write-ahead log"):
+    with pytest.raises(StorageUnavailable, match="does not support the shared memory of a write-ahead log"):
         SQLiteBackend(path)
 
 

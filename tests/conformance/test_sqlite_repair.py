@@ -200,7 +200,7 @@ def test_a_change_without_its_row_is_dropped(path: Path) -> None:
     _execute(path, "DELETE FROM changes WHERE id = 'c05'")
     repair = SQLiteBackend.repair(path)
     assert (repair.dropped, repair.restored) == (("c05",), {})
-    assert repair.problems == ("change c05: it has a history, and its row is gone or cannot be read",)
+    assert repair.problems == ("change c05: it has a history, but its row is missing or unreadable",)
     backend = SQLiteBackend(path)
     assert (backend.get("c05"), whole_history(backend, "c05")) == (None, [])
     backend.close()
@@ -212,7 +212,7 @@ def test_a_gap_in_a_history_is_no_history(path: Path) -> None:
     repair = SQLiteBackend.repair(path)
     assert repair.dropped == ("c05",)
     assert repair.problems[-1] == (
-        "change c05: entry 1 of its history is gone; it is about 'subject of c05', its ticket is REQ05"
+        "change c05: entry 1 of its history is missing; its subject is 'subject of c05', its ticket is REQ05"
     )
 
 
@@ -280,7 +280,7 @@ def test_content_that_the_check_finds_wrong_is_left_out(path: Path) -> None:
 
     repair = SQLiteBackend.repair(path, check=check)
     assert repair.dropped == ("c05",)
-    assert repair.problems[0].startswith("change c05: its digest is wrong; it is about")
+    assert repair.problems[0].startswith("change c05: its digest is wrong; its subject is")
 
 
 def test_two_rows_of_one_id_are_left_out(path: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_store_without_its_log_goes_on_without_those_commits(path: Path) -> No
         SQLiteBackend(copy)
     repair = SQLiteBackend.repair(copy)
     assert (repair.lost, repair.dropped, repair.restored) == (1, (), {})
-    assert repair.problems == ("its write-ahead log is missing, and the commits in it with it",)
+    assert repair.problems == ("its write-ahead log is missing, with the commits in it",)
     assert repair.original is not None
     assert repair.original.read_bytes() == before
     opened = SQLiteBackend(copy)
@@ -376,7 +376,7 @@ def test_a_store_of_version_1_is_repaired_to_this_one(tmp_path: Path, monkeypatc
     ("content", "error", "words"),
     [
         (None, StorageUnavailable, "there is no store at"),
-        (b"", StorageCorrupt, "store.db is empty, and a store never is"),
+        (b"", StorageCorrupt, "store.db: it is empty, and a store is never empty"),
         (b"no database" * 1000, StorageCorrupt, "file is not a database"),
     ],
 )

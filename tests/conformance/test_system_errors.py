@@ -171,7 +171,7 @@ def test_an_index_that_was_made_in_another_way_is_damage(tmp_path: Path) -> None
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP INDEX changes_updated_at")
         connection.execute("CREATE INDEX changes_updated_at ON changes (updated_at DESC, id)")
-    assert backend.damage() == ("its index changes_updated_at is not as it was made",)
+    assert backend.damage() == ("its index changes_updated_at was changed",)
     backend.close()
 
 

@@ -1,4 +1,4 @@
-"""Changes in one SQLite file, shared by the threads and processes of one machine."""
+"""A store in one SQLite file, shared by the threads and processes of one machine."""
 
 from __future__ import annotations
 

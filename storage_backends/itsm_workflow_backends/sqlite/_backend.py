@@ -47,9 +47,9 @@ _LAST_SEQ = 2**63 - 1
 
 
 class SQLiteBackend:
-    """Changes in one SQLite file (WAL, one sync per commit) on a local disk of this machine.
+    """A store in one SQLite file (WAL, one sync per commit) on a local disk of this machine.
 
-    The file is made, readable by its owner only, if there is none; its directory must exist.
+    If the file does not exist, it is made, readable by its owner only; its directory must exist.
     """
 
     protocol_version: ClassVar[int] = PROTOCOL_VERSION
@@ -59,12 +59,12 @@ class SQLiteBackend:
         """Open the store.
 
         Args:
-            path: The file.
-            timeout: For how many seconds a write waits for those of others.
+            path: The path of the file.
+            timeout: The number of seconds that a write waits for the writes of other threads and processes.
 
         Raises:
             StorageUnavailable: The path cannot be used; nothing was changed.
-            StorageCorrupt: It is damaged, or not a store of this library.
+            StorageCorrupt: The file is damaged, or is not a store of this library.
             StorageSchemaError: A newer version wrote it.
         """
         check_timeout(timeout)
@@ -77,30 +77,30 @@ class SQLiteBackend:
 
     @classmethod
     def schema_of(cls, url: str, /) -> Schema:
-        """Tell with which schema the store was written; only reads.
+        """Return the schema that the store was written with; nothing is written.
 
         Raises:
-            StorageUnavailable: There is no file, or it cannot be read.
-            StorageCorrupt: It is damaged, or not a store of this library.
+            StorageUnavailable: The file does not exist, or it cannot be read.
+            StorageCorrupt: It is damaged, or is not a store of this library.
             StorageSchemaError: A newer version wrote it.
         """
         return Schema(found=read_version(path_of(url)), known=SCHEMA_VERSION)
 
     @classmethod
     def backup(cls, url: str, target: str, /, *, timeout: float = 30.0) -> None:
-        """Copy the store to a new file, see `SupportsBackup.backup`; SQLite's own backup, in one transaction."""
+        """Copy the store to a new file with SQLite's backup API, in one transaction, see `SupportsBackup.backup`."""
         backup(path_of(url), Path(target).absolute(), timeout=timeout)
 
     @classmethod
     def restore(cls, url: str, source: str, /, *, check: ContentCheck | None = None) -> Restored:
-        """Put a backup in the store's place, see `SupportsRestore.restore`; refused while a process has it open."""
+        """Replace the store by a backup, see `SupportsRestore.restore`; refused while a process has the store open."""
         return restore(path_of(url), Path(source).absolute(), check=check)
 
     @classmethod
     def repair(
         cls, path: str | PathLike[str], /, *, timeout: float = 30.0, check: ContentCheck | None = None
     ) -> Repair:
-        """Make a damaged store usable again and say what was lost, see `SupportsRepair.repair`."""
+        """Make a damaged store usable again and report what was lost, see `SupportsRepair.repair`."""
         return repair(Path(path).absolute(), timeout=timeout, check=check)
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
@@ -109,7 +109,7 @@ class SQLiteBackend:
         with self._connections.writing() as connection:
             connection.execute("BEGIN IMMEDIATE")
             stored = _stored_versions(connection, writes)
-            # Every write is judged before its first statement, so one that loses has left nothing to undo.
+            # Every write is checked for conflicts before its first statement, so a conflict leaves nothing to undo.
             results = [_write(connection, write, stored.get(write.row.id, 0)) for write in writes]
             connection.execute("COMMIT" if None in results else "ROLLBACK")
         return results
@@ -143,7 +143,7 @@ class SQLiteBackend:
         return EntryRows(entries=entries, next_seq=entries[-1].seq if len(found) > limit else None)
 
     def damage(self) -> tuple[str, ...]:
-        """Return what is damaged of the file, see `TellsDamage.damage`; SQLite's own check reads all of it."""
+        """Return the damage of the file, see `TellsDamage.damage`; SQLite's integrity check reads all of it."""
         with self._connections.reading() as connection:
             return tuple(problems_of_the_file(connection))
 
@@ -155,7 +155,9 @@ class SQLiteBackend:
 def _check_not_lost(connection: sqlite3.Connection, change_id: str) -> None:
     if connection.execute(sql.SELECT_IS_LOST, (change_id, change_id)).fetchone()[0]:
         raise StorageCorrupt(
-            f"change {change_id} has a history and cannot be found: the file is damaged", change_id=change_id
+            f"cannot read change {change_id}: it has a history but no row, so the store is damaged: run "
+            "`itsm-workflow storage repair`",
+            change_id=change_id,
         )
 
 
@@ -173,7 +175,7 @@ def _stored_versions(connection: sqlite3.Connection, writes: Sequence[Write]) ->
 
 
 def _write(connection: sqlite3.Connection, write: Write, stored_version: int) -> Conflict | None:
-    """Judge one write and store it if it wins."""
+    """Store one write, or return its conflict."""
     row = write.row
     if stored_version != write.expected_version:
         return Conflict(kind=ConflictKind.VERSION, change_id=row.id)

@@ -1,4 +1,4 @@
-"""A copy of a store that others are using, by SQLite's own means."""
+"""Back up a store while other processes use it, with SQLite's backup API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def backup(path: Path, target: Path, *, timeout: float) -> None:
-    """Copy the store to a new file; `SQLiteBackend.backup` is the door to this."""
+    """Copy the store to a new file; the implementation of `SQLiteBackend.backup`."""
     if look_at(path) is None:
         raise StorageUnavailable(f"there is no store at {path}", path=str(path))
     with new_file(target) as new, _reading(path, timeout) as source:
@@ -30,7 +30,7 @@ def backup(path: Path, target: Path, *, timeout: float) -> None:
 @contextmanager
 def _reading(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
     if is_backup(path):
-        # Opened as a store it would become one.
+        # Opening the backup as a store would turn it into one.
         check_finished(path)
         check_log_is_own(path)
         with closing(connect(path, "ro", timeout=timeout)) as source:
@@ -48,9 +48,9 @@ def _reading(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
 def _copy(source: sqlite3.Connection, path: Path, new: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as copy:
-            # In one step, so in one reading transaction: writers go on, and nothing of theirs is seen.
+            # In one step, so in one read transaction: other processes go on writing, and the copy does not change.
             source.backup(copy)
-            # One file: what stands in a log could be left behind when the copy is moved.
+            # Without a log, which could be forgotten when the copy is moved.
             copy.execute("PRAGMA journal_mode = DELETE")
             complete_mark(copy)
             mark_as_backup(copy)

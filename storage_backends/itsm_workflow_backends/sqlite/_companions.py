@@ -1,9 +1,10 @@
 """The two files that SQLite keeps beside the database while it is open: the write-ahead log and its index.
 
-Until a checkpoint copies it into the database, a commit is in the log alone. A process keeps the log that it has opened
-whatever happens to the name: if that is removed, its commits go into a file that no other process can find, and if
-another process begins a second log, the two overwrite each other's pages. So both names are compared with what was
-opened, before each call and after each commit. The files are never opened here: closing one drops SQLite's locks on it.
+Until a checkpoint copies it into the database, a commit is only in the log. A process keeps writing to the log that it
+has opened, even if its name is removed or replaced. If the name is removed, the commits go into a file that no other
+process can find. If another process then begins a second log, the two processes overwrite each other's pages. So the
+files at both names are compared with those that were opened, before each call and after each commit. This module never
+opens the files, because closing one would release SQLite's locks on it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Companions:
-    """Which files stand beside a database.
+    """The log and its index next to a database, as they were found at one time.
 
     Attributes:
-        path: The database.
-        files: The path of each and its identity, None where there is no file.
+        path: The path of the database.
+        files: The path of each file and its identity, or None if the file does not exist.
     """
 
     path: Path
@@ -36,10 +37,10 @@ class Companions:
 
     @classmethod
     def beside(cls, path: Path) -> Self:
-        """Look at the files beside the database.
+        """Return the current files next to the database.
 
         Raises:
-            StorageUnavailable: One of them is not a plain file.
+            StorageUnavailable: One of them is not a regular file.
         """
         return cls(
             path, tuple((file, identity_of(look_at(file))) for file in (_named(path, "-wal"), _named(path, "-shm")))
@@ -47,11 +48,11 @@ class Companions:
 
     @property
     def complete(self) -> bool:
-        """Whether both are there, so whether a process has the database open, or died while it had."""
+        """Whether both files exist, which means that a process has the database open, or died while it did."""
         return all(identity is not None for _, identity in self.files)
 
     def unchanged(self) -> bool:
-        """Whether the same files still stand there."""
+        """Return whether the same files are still there."""
         for file, before in self.files:
             try:
                 found = os.lstat(file)
@@ -62,52 +63,53 @@ class Companions:
         return True
 
     def replaced(self) -> Path | None:
-        """Return which of the files is another one now, or None."""
+        """Return the path of a file that was replaced by another file, or None."""
         for file, before in self.files:
             now = identity_of(look_at(file))
             if now is not None and now != before:
                 return file
         return None
 
-    def removal(self, outcome: str = "") -> StorageUnavailable:
-        """Return the error that says that one was removed; the last connection to be closed writes what was committed.
+    def removed_error(self, outcome: str = "") -> StorageUnavailable:
+        """Return the error for a removed file; the last connection that is closed writes what was committed.
 
         Args:
-            outcome: A clause on what is known about the attempt.
+            outcome: A clause that describes the known outcome of the call.
         """
         gone = next((file for file, _ in self.files if look_at(file) is None), self.files[0][0])
         return StorageUnavailable(
-            f"{gone} was removed while the store was open{outcome}. What was committed is written to {self.path} when "
-            "the last process that has it open closes it: put nothing in its place, and open the store again",
+            f"{gone} was removed while the store was open{outcome}. The committed changes will be written to "
+            f"{self.path} when the last process closes the store: do not put another file in its place, close the "
+            "store in all processes, and open it again",
             path=str(self.path),
         )
 
 
-def replacement(path: Path, file: Path, outcome: str = "") -> StorageCorrupt:
-    """Return the error that says that a file beside a database was replaced, so that nobody may write what it held.
+def replaced_error(path: Path, file: Path, outcome: str = "") -> StorageCorrupt:
+    """Return the error for a replaced file next to a database, after which no process may write to the database.
 
     Args:
-        path: The database.
-        file: The file beside it.
-        outcome: A clause on what is known about the attempt.
+        path: The path of the database.
+        file: The path of the replaced file.
+        outcome: A clause that describes the known outcome of the call.
     """
     return StorageCorrupt(
         f"{file} was replaced by another file while the store was open{outcome}: each call is refused. Two programs "
-        "may have written to the store without seeing each other: stop both, compare it with a backup, then open it "
-        "anew",
+        "may have written to the store without seeing each other's changes: stop both, compare the store with a "
+        "backup, then open it again",
         path=str(path),
     )
 
 
 def check_companions(path: Path, found: os.stat_result | None) -> None:
-    """Refuse links in place of the files that SQLite makes beside it, and a database that has gone or is empty.
+    """Refuse links in place of the files that SQLite makes next to a database, and a missing or empty database.
 
     Args:
-        path: The database.
-        found: What stands there, or None if it is about to be made.
+        path: The path of the database.
+        found: The status of the file at the path, or None if it is about to be made.
 
     Raises:
-        StorageUnavailable: A file beside the database is not a plain file.
+        StorageUnavailable: A file next to the database is not a regular file.
         StorageCorrupt: The database is empty, or is missing although its log is not.
     """
     log, *_ = (look_at(_named(path, end)) for end in ("-wal", "-shm", "-journal"))
@@ -115,23 +117,27 @@ def check_companions(path: Path, found: os.stat_result | None) -> None:
         return
     what = "missing" if found is None else "empty"
     if log is not None and log.st_size > 0:
-        raise StorageCorrupt(f"{path} is {what} although its write-ahead log is not: restore it", path=str(path))
+        raise StorageCorrupt(
+            f"cannot open {path}: it is {what} although its write-ahead log is not: restore it from a backup with "
+            "`itsm-workflow storage restore`",
+            path=str(path),
+        )
     if found is not None:
-        raise emptiness(path)
+        raise empty_error(path)
 
 
-def emptiness(path: Path) -> StorageCorrupt:
-    """Return the error that says that the file is empty: a store has its tables before it has its name."""
+def empty_error(path: Path) -> StorageCorrupt:
+    """Return the error for an empty file, which is never a store: a store gets its tables before its name."""
     return StorageCorrupt(
-        f"{path} is empty, and a store never is: it has lost its content, or something else made it. It was left as "
-        "it is: bring back a backup (`itsm-workflow storage restore`), or remove the file if nothing was ever stored "
-        "in it",
+        f"cannot open {path}: it is empty, and a store is never empty. It has lost its content, or another program "
+        "made it. Nothing was changed: restore a backup with `itsm-workflow storage restore`, or remove the file if "
+        "nothing was ever stored in it",
         path=str(path),
     )
 
 
 def identity_of(found: os.stat_result | None) -> Identity | None:
-    """Return what a file keeps when it is renamed, and no other file has at the same time."""
+    """Return the device and the inode of a file, which stay the same when it is renamed; None if there is no file."""
     return None if found is None else (found.st_dev, found.st_ino)
 
 

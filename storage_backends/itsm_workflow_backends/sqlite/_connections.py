@@ -1,9 +1,10 @@
-"""The connections to one file, lent to the threads of a process.
+"""The pool of connections to one file, which the threads of a process share.
 
-Readers run beside each other and beside one writer (WAL). Writers of one process queue at a lock of their own: polling
-SQLite's lock from many threads costs more than the work. A connection on which anything failed is closed, never lent
-again: after a failed commit it reads the old row although the new one may be on the disk. After a fork, the child
-closes what it inherited and opens its own, see `_forks`. What becomes of a removed log is said in `_companions`.
+Readers run concurrently with each other and with one writer (WAL). The writers of one process queue for a lock of this
+pool, because polling SQLite's lock from many threads costs more than the work itself. A connection on which anything
+failed is closed and never used again: after a failed commit it reads the old row although the new one may be on the
+disk. After a fork, the child closes the inherited connections and opens its own, see `_forks`. For a removed log, see
+`_companions`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from itsm_workflow.errors import StorageError, StorageUnavailable
 from itsm_workflow.storage.files import check_writable, look_at
 from itsm_workflow_backends.sqlite import _forks, _marking
-from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replacement
+from itsm_workflow_backends.sqlite._companions import Companions, check_companions, identity_of, replaced_error
 from itsm_workflow_backends.sqlite._creation import create_if_missing
 from itsm_workflow_backends.sqlite._errors import is_of_sqlite, translate
 from itsm_workflow_backends.sqlite._opening import (
@@ -39,12 +40,12 @@ logger = logging.getLogger(__name__)
 
 _MAX_IDLE = 8
 
-# Several threads of a new child may be the first to notice that it is one.
+# After a fork, several threads of the child may notice it at the same time.
 _AFTER_FORK = threading.Lock()
 
 
 class Connections:
-    """Opens, lends, takes back and closes connections to the file at the path, and makes the file if there is none."""
+    """The connections to the file at the path, which is made if it does not exist."""
 
     _idle: list[sqlite3.Connection]
     _busy: dict[int, int]
@@ -53,15 +54,15 @@ class Connections:
         """Open the first connection.
 
         Args:
-            path: The file.
-            timeout: For how many seconds to wait for others.
+            path: The path of the file.
+            timeout: The number of seconds to wait for other threads and processes.
             as_it_is: Neither make nor migrate a store.
         """
         self._path = path
         self._as_it_is = as_it_is
         self._timeout = timeout
         self._checked: Identity | None = None
-        # Once set, for good, also in a forked child: only a person can tell which of the two logs is the store's.
+        # Once set, it stays set, also in a forked child: only the operator can decide which of the two logs is right.
         self._replaced: Path | None = None
         self._closed = False
         self._start()
@@ -73,15 +74,15 @@ class Connections:
         self._mutex = threading.Condition()
         self._writers = threading.Lock()
         self._idle = []
-        # How many connections are open, idle or lent, and the log that all of them have opened.
+        # The number of open connections, idle or in use, and the log that all of them have opened.
         self._live = 0
         self._log: Companions | None = None
         self._lost = self._keep_log = False
-        # Whether the file is marked, and from which size on the log is copied into it.
+        # Whether the file is marked, and the size from which on the log is copied into it.
         self._marked = False
-        # Not the same for each process, or all of them would copy it at once.
+        # The size differs between processes, so that they do not all copy the log at the same time.
         self._copy_at = _marking.LOG_BYTES + os.getpid() % 16 * _marking.LOG_BYTES // 64
-        # Which threads are in the middle of how many calls.
+        # The number of unfinished calls of each thread.
         self._busy = {}
         self._held = False
         self._pid = os.getpid()
@@ -89,17 +90,18 @@ class Connections:
 
     @contextmanager
     def reading(self, **about: str) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for statements that read; an error that SQLite raises is given the facts of ``about``."""
+        """Yield a connection for statements that read; an error of SQLite gets the facts in ``about``."""
         with self._lent("read", "", **about) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to the one thread of this process that may write now."""
-        self._leave_parent()
+        """Yield a connection for statements that write, to one thread of this process at a time."""
+        self._reset_after_fork()
         if not self._writers.acquire(timeout=self._timeout):
             raise StorageUnavailable(
-                f"cannot write to {self._path}: other threads kept it busy for {self._timeout} s; nothing was stored",
+                f"cannot write to {self._path}: other threads kept it busy for {self._timeout} s; nothing was stored: "
+                "try again",
                 path=str(self._path),
             )
         try:
@@ -109,7 +111,7 @@ class Connections:
                 if not self._marked:
                     self._mark(connection)
                 yield connection
-                # What is acknowledged must be in a log that others can find.
+                # An acknowledged commit must be in a log that other processes can find.
                 if (lost := self._change_of_log(outcome)) is not None:
                     raise lost
             self._copy_log()
@@ -117,17 +119,17 @@ class Connections:
             self._writers.release()
 
     def _mark(self, connection: sqlite3.Connection) -> None:
-        """Copy the log into the file and mark it, so that what is committed later is missed without the log."""
+        """Copy the log into the file and mark the file, so that a loss of the log after later commits is noticed."""
         try:
             self._marked = _marking.mark(connection, self._path)
         except BaseException:
-            # Closed as the last one, it would leave a mark without a log although nothing is missing.
+            # If this were the last connection, closing it would leave a marked file without a log, and nothing missing.
             with self._mutex:
                 self._keep_log = True
             raise
 
     def _copy_log(self) -> None:
-        """Copy the log into the file once it has grown; the commit before was stored, whatever becomes of this."""
+        """Copy the log into the file if it has grown; a failure is logged, because the last commit was stored."""
         size = _marking.log_size(self._path)
         if size < self._copy_at:
             return
@@ -136,12 +138,12 @@ class Connections:
                 self._mark(connection)
         except StorageError as error:
             logger.warning("the log of %s was not copied into it: %s", self._path, error)
-        # A reader may have been in the way of a part.
+        # Because of a reader, a part of the log may not have been copied.
         self._copy_at = _marking.LOG_BYTES + _marking.log_size(self._path)
 
     def close(self) -> None:
-        """Close what is idle now, and what is lent as soon as it comes back."""
-        self._leave_parent()
+        """Close the idle connections now, and those in use as soon as their calls end."""
+        self._reset_after_fork()
         with self._mutex:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -149,40 +151,40 @@ class Connections:
             self._shut(connection)
 
     def has_open(self, file: Identity | None) -> bool:
-        """Tell whether there is a connection to that file."""
+        """Return whether there is an open connection to that file."""
         return self._live > 0 and self._checked == file
 
     def hold(self) -> None:
-        """Before a fork: wait for the calls of other threads, and let none begin."""
+        """Before a fork, wait for the calls of other threads, and keep new calls waiting."""
         with self._mutex:
             self._held = True
             self._mutex.wait_for(lambda: self._busy.keys() <= {threading.get_ident()}, self._timeout)
 
     def release(self) -> None:
-        """After a fork: let calls begin again."""
+        """After a fork, let calls begin again."""
         with self._mutex:
             self._held = False
             self._mutex.notify_all()
 
     def close_inherited(self) -> None:
-        """In a forked child: close the connections that nothing is in the middle of."""
+        """In a forked child, close the connections that no call was using."""
         for connection in self._idle:
             connection.close()
 
-    def begin_anew(self) -> None:
-        """In a forked child: begin without connections, or not at all if one is in the middle of a call."""
-        in_the_middle = bool(self._busy)
+    def restart(self) -> None:
+        """In a forked child, start without connections; become unusable if the fork interrupted a call."""
+        interrupted = bool(self._busy)
         self._start()
-        self._unusable = in_the_middle
+        self._unusable = interrupted
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Count this thread as being in the middle of a call, once no fork is on its way."""
+        """Wait until no fork is in progress, and count a call of this thread as unfinished during the block."""
         me = threading.get_ident()
         with self._mutex:
             if me not in self._busy and not self._mutex.wait_for(lambda: not self._held, self._timeout):
                 raise StorageUnavailable(
-                    f"cannot use {self._path}: a fork of this process took longer than {self._timeout} s",
+                    f"cannot use {self._path}: a fork of this process took longer than {self._timeout} s: try again",
                     path=str(self._path),
                 )
             self._busy[me] = self._busy.get(me, 0) + 1
@@ -198,7 +200,7 @@ class Connections:
     @contextmanager
     def _lent(self, doing: str, outcome: str, **about: str) -> Iterator[sqlite3.Connection]:
         connection = None
-        self._leave_parent()
+        self._reset_after_fork()
         with self._counted():
             try:
                 connection = self._take()
@@ -215,13 +217,14 @@ class Connections:
         found = look_at(self._path)
         with self._mutex:
             if self._closed:
-                raise StorageUnavailable(f"the store {self._path} was closed", path=str(self._path))
+                raise StorageUnavailable(f"the store {self._path} was closed: open it again", path=str(self._path))
             if self._replaced is not None:
-                raise replacement(self._path, self._replaced)
+                raise replaced_error(self._path, self._replaced)
             if self._unusable:
                 raise StorageUnavailable(
-                    f"cannot use {self._path}: this process was forked while a thread was using the store, and has "
-                    "none of its parent's locks. Fork when no thread uses it, or start the process by spawn",
+                    f"cannot use {self._path}: this process was forked while a thread was using the store, and a child "
+                    "does not inherit its parent's locks. Fork when no thread uses the store, or start the process by "
+                    "spawn",
                     path=str(self._path),
                 )
             if self._checked is not None and self._checked != identity_of(found):
@@ -248,15 +251,16 @@ class Connections:
     def _changed(self, log: Companions, outcome: str = "") -> StorageError:
         file = log.replaced()
         if file is None:
-            return log.removal(outcome)
+            return log.removed_error(outcome)
         self._keep_log, self._replaced = True, file
-        return replacement(self._path, file, outcome)
+        return replaced_error(self._path, file, outcome)
 
     def _refuse_replaced(self, found: os.stat_result | None) -> NoReturn:
-        # What would be written through an old connection would be in no file that anybody can open.
+        # A write through an old connection would go into a file that no other process can open.
         what = "was removed" if found is None else "was replaced by another file"
         raise StorageUnavailable(
-            f"the store {self._path} {what} while it was open: put it back, or open it anew", path=str(self._path)
+            f"the store {self._path} {what} while it was open: put the file back, or open the store again",
+            path=str(self._path),
         )
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
@@ -269,7 +273,7 @@ class Connections:
     def _shut(self, connection: sqlite3.Connection) -> None:
         with self._mutex:
             keep_log = self._keep_log
-            # Before it is closed: with the last one the log goes, which must not look like a loss to other threads.
+            # Counted before the close: the last close removes the log, which other threads must not take for a loss.
             self._live -= 1
             if not self._live:
                 self._log, self._lost, self._keep_log, self._marked = None, False, False, False
@@ -278,11 +282,11 @@ class Connections:
         else:
             connection.close()
 
-    def _leave_parent(self) -> None:
+    def _reset_after_fork(self) -> None:
         if self._pid != os.getpid():
             with _AFTER_FORK:
                 if self._pid != os.getpid():
-                    _forks.leave_parent()
+                    _forks.reset_in_child()
 
     def _open(self) -> sqlite3.Connection:
         path = self._path
@@ -311,7 +315,7 @@ class Connections:
         return connection
 
     def _count(self, log: Companions) -> None:
-        """Count a connection, and remember which log it has opened."""
+        """Count a connection, and record the log that it has opened."""
         with self._mutex:
             known = self._log or log
             if not log.complete or not known.unchanged():
@@ -321,6 +325,6 @@ class Connections:
 
 
 def is_open_here(path: Path) -> bool:
-    """Tell whether this process has connections to the file at the path."""
+    """Return whether this process has connections to the file at the path."""
     file = identity_of(look_at(path))
     return any(isinstance(each, Connections) and each.has_open(file) for each in _forks.registered())

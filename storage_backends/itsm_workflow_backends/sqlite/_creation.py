@@ -1,7 +1,7 @@
-"""Making a store: its file has its tables before it has its name, so that an empty file is never a store.
+"""Make a store: its file gets its tables before its name, so that an empty file is never a store.
 
-Whoever makes one holds the lock of the directory, so of several threads and processes one makes it, and the others find
-it.
+The lock of the directory is held meanwhile, so only one of several threads and processes makes the store, and the
+others find it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def create_if_missing(path: Path, *, timeout: float) -> None:
-    """Make an empty store, readable by its owner only, unless something stands at the path.
+    """Make an empty store, readable by its owner only, unless the path exists.
 
     Raises:
-        StorageUnavailable: The directory is missing or read-only, or others held its lock for too long.
+        StorageUnavailable: The directory is missing or read-only, or other processes held its lock for too long.
     """
     with _directory_locked(path.parent, path, timeout), unavailable("create", path):
         if os.path.lexists(path):
@@ -61,7 +61,7 @@ def _directory_locked(directory: Path, path: Path, timeout: float) -> Iterator[N
         _lock(descriptor, path, time.monotonic() + timeout)
         yield
     finally:
-        # A child that was forked meanwhile has a copy of the descriptor.
+        # Unlocked explicitly, because a child that was forked meanwhile has a copy of the descriptor.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
@@ -74,10 +74,11 @@ def _lock(descriptor: int, path: Path, deadline: float) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise StorageUnavailable(
-                    f"cannot create {path}: another process held the lock of its directory for too long", path=str(path)
+                    f"cannot create {path}: another process held the lock of its directory for too long: try again",
+                    path=str(path),
                 ) from None
             threading.Event().wait(0.002)
         except OSError:
-            return  # a file system that cannot lock a directory: of two stores made at once, one is used by both
+            return  # this file system cannot lock a directory: of two stores made at the same time, one remains
         else:
             return

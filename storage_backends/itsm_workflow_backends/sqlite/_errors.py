@@ -1,4 +1,4 @@
-"""The one place where what ``sqlite3`` raises becomes an error of the library."""
+"""Translate the errors of ``sqlite3`` to errors of this library."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _CORRUPT = frozenset(
     {
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
-        # "No such table" and the like: the statements are fixed, so the tables are not those that were made.
+        # "No such table" and the like: the statements are fixed, so the tables have been changed.
         sqlite3.SQLITE_ERROR,
-        # Under the write lock, after the checks, a constraint can only fail on what is stored already.
+        # Under the write lock, after the checks, a constraint can only fail because of damaged data.
         sqlite3.SQLITE_CONSTRAINT,
         sqlite3.SQLITE_MISMATCH,
     }
 )
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process held it locked for too long",
+    sqlite3.SQLITE_BUSY: "another process held it locked for too long: try again",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    # The index of the log, beside the file, could not be made large enough; SQLite does not say why.
+    # SQLite does not report why the index of the log could not be enlarged; a full disk is the usual cause.
     sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free some space",
     sqlite3.SQLITE_READONLY: "it is read-only: check the mode of the file and of its directory",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it exists and who may read it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it exists and that this user may read and write it",
     sqlite3.SQLITE_IOERR: "reading or writing failed: check the disk",
 }
 
 
 def is_of_sqlite(error: BaseException) -> TypeGuard[sqlite3.Error | UnicodeDecodeError]:
-    """Tell whether ``sqlite3`` raised it; a message that quotes damaged bytes is one that it cannot decode."""
+    """Return whether ``sqlite3`` raised the error; it raises UnicodeDecodeError if its message quotes damaged bytes."""
     return isinstance(error, sqlite3.Error | UnicodeDecodeError)
 
 
@@ -46,19 +46,19 @@ def is_undecodable(error: BaseException) -> bool:
 def translate(
     error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str, *, outcome: str = "", **about: str
 ) -> StorageError:
-    """Return the error to raise instead.
+    """Return the error of this library to raise instead of an error of ``sqlite3``.
 
     Args:
-        error: What ``sqlite3`` raised.
-        path: The file.
-        doing: What was attempted, as in "cannot <doing>".
-        outcome: A clause on what is known about the attempt.
-        about: Further facts that the error carries.
+        error: The error of ``sqlite3``.
+        path: The path of the file.
+        doing: The attempted action, as in "cannot <doing>".
+        outcome: A clause that describes the known outcome of the action.
+        about: Further attributes of the error.
     """
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & _PRIMARY
     facts = {"path": str(path), "sqlite_error": getattr(error, "sqlite_errorname", type(error).__name__), **about}
     if code in _CORRUPT or is_undecodable(error):
-        return StorageCorrupt(f"cannot {doing} {path}: it is damaged or no store ({error}){outcome}", **facts)
+        return StorageCorrupt(f"cannot {doing} {path}: it is damaged or not a store ({error}){outcome}", **facts)
     advice = _ADVICE.get(extended) or _ADVICE.get(code) or str(error)
     return StorageUnavailable(f"cannot {doing} {path}: {advice}{outcome}", **facts)

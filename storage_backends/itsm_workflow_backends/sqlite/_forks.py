@@ -1,10 +1,11 @@
-"""What a fork does to connections: the child inherits them without the locks that they rely on.
+"""Fork handling: a child inherits connections, but not the locks that they rely on.
 
-SQLite keeps one record of locks for each file and process, and believes the inherited one. A child that opened a
-connection of its own beside an inherited one would hold no lock: another process would take itself for the last one,
-and remove the log under the child. So the child closes what it inherited before it opens anything. That disturbs
-nobody: an idle connection has nothing to roll back, and with the parent's lock in the way, its closing writes nothing.
-A connection in the middle of a call cannot be closed like this, so a fork waits for the calls of other threads.
+SQLite keeps one record of locks for each file and process, and relies on the inherited record in the child. If the
+child opened its own connection while it has an inherited one, it would hold no lock. Another process would then take
+itself for the last user and remove the log that the child is using. So the child closes the inherited connections
+before it opens its own. That does not disturb the parent: an idle connection has nothing to roll back, and because of
+the parent's lock, closing it writes nothing. A connection that a call is using cannot be closed like this, so a fork
+waits for the calls of other threads.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from typing import Protocol
 
 
 class Forkable(Protocol):
-    """An object that holds connections."""
+    """An object that owns connections."""
 
     def hold(self) -> None:
-        """Wait until no other thread is in the middle of a call, and let none begin one."""
+        """Before a fork, wait for the calls of other threads, and keep new calls waiting."""
         ...
 
     def release(self) -> None:
-        """Let calls begin again."""
+        """After a fork, let calls begin again."""
         ...
 
     def close_inherited(self) -> None:
-        """Close what was inherited, in the child."""
+        """Close the inherited connections in the child."""
         ...
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Let calls begin in the child."""
         ...
 
 
 class _Registry:
-    """All objects of this process that hold connections, and the one fork that may be on its way."""
+    """All objects of this process that own connections, and the fork that may be in progress."""
 
     def __init__(self) -> None:
         self.known: weakref.WeakSet[Forkable] = weakref.WeakSet()
@@ -67,29 +68,29 @@ class _Registry:
         # The threads that might hold these locks do not exist in the child.
         self.renew()
         known = self.listed()
-        # Several objects may have one file: none may open it before the last has closed what was inherited.
+        # Several objects may use the same file: none may open it before all have closed their inherited connections.
         for each in known:
             each.close_inherited()
         for each in known:
-            each.begin_anew()
+            each.restart()
 
 
 _REGISTRY = _Registry()
 
 
 def register(each: Forkable) -> None:
-    """Prepare the object for forks, until it is garbage."""
+    """Prepare the object for forks, until it is garbage-collected."""
     with _REGISTRY.mutex:
         _REGISTRY.known.add(each)
 
 
 def registered() -> list[Forkable]:
-    """Return all objects of this process that were registered and are no garbage."""
+    """Return all registered objects of this process that were not garbage-collected."""
     return _REGISTRY.listed()
 
 
-def leave_parent() -> None:
-    """Do in a child what the hooks do; called where the process may have been forked by other means than Python's."""
+def reset_in_child() -> None:
+    """Do the work of the fork hooks in a child that was not forked by Python, so that the hooks did not run."""
     _REGISTRY.after_in_child()
 
 

@@ -1,11 +1,11 @@
-"""What indexes say, and how much of it is believed.
+"""Find rows through indexes that may be damaged.
 
-SQLite finds a row through an index, and an index has no checksum: one flipped bit in it hides a row, or puts it at
-another place. A row itself is bound by its digest. So what decides, which is who holds a subject or a ticket and which
-submission of a subject is the newest, is asked of two indexes, and nothing is decided where they differ. A walk over
-many rows is read through one index. It goes on behind a row whose index says what the row itself says, and is not
-believed where the entries around a page do not, so that a damaged entry neither ends a walk, nor sends it round in
-circles, nor hides another row.
+SQLite finds a row through an index, and an index has no checksum: one flipped bit can hide a row or move it to another
+place. A row itself is protected by its digest. Two questions decide what is approved: which change holds a subject or a
+ticket, and which submission of a subject is the newest. They are answered through two indexes, and an error is raised
+if the two differ. A search over many rows reads one index, page by page. The next page starts after a row that agrees
+with its index entry. If the index entries around a page do not agree with their rows, the page is read again without a
+search in the index. So a damaged entry cannot end the search early, repeat pages without end, or hide another row.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _FIRST = -(2**63)
 def find(connection: sqlite3.Connection, query: Query) -> Rows:
     """Return one page of the rows that match.
 
-    Where the index is damaged at all rows of a page, the page is longer than its limit: it reaches to a sound row.
+    If the index entries of all rows of a page are damaged, the page is longer than its limit, up to an intact entry.
 
     Raises:
-        StorageCorrupt: The query names a subject, and its two indexes give different answers.
+        StorageCorrupt: The query names a subject, and the two indexes give different results.
     """
-    # In one transaction, or what another process commits in between would look like damage.
+    # In one transaction, because a commit of another process between the statements would look like damage.
     connection.execute("BEGIN")
     page = _page(connection, query)
     connection.execute("COMMIT")
@@ -50,25 +50,25 @@ def find(connection: sqlite3.Connection, query: Query) -> Rows:
 
 
 def other_holder(connection: sqlite3.Connection, column: str, value: str, change_id: str) -> str | None:
-    """Return which other change holds a value of ``open_subject`` or ``ticket_key``.
+    """Return the id of another change that holds a value of ``open_subject`` or ``ticket_key``, or None.
 
     Raises:
-        StorageCorrupt: Its two indexes give different answers.
+        StorageCorrupt: The two indexes give different results.
     """
     one, other = (
         connection.execute(sql.SELECT_HOLDER[column, index], (value, change_id)).fetchone()
         for index in (f"changes_{column}", f"second_{column}")
     )
     if one != other:
-        raise _differ(f"which change has the {column} {value!r}", **{column: value})
+        raise _disagreement(f"the change that has the {column} {value!r}", **{column: value})
     return None if one is None else str(one[1])
 
 
 def read(connection: sqlite3.Connection, statement: str, values: Sequence[sql.Value]) -> list[Any]:
     """Return the rows that a statement selects.
 
-    Bytes that are not UTF-8 fail the whole statement. They are in one row, so the rows are read once more with these
-    bytes escaped: whoever decodes the damaged row finds its digest wrong, and the other rows are read.
+    One row with bytes that are not UTF-8 makes the whole statement fail. Then the rows are read again with these bytes
+    escaped, so that the other rows can be used; the digest of the damaged row is wrong when that row is decoded.
     """
     try:
         return connection.execute(statement, values).fetchall()
@@ -105,10 +105,10 @@ def _page(connection: sqlite3.Connection, query: Query) -> Rows:
 
 
 def _is_whole(connection: sqlite3.Connection, query: Query, *, ended: bool) -> bool:
-    """Return whether no entry of the index led the page astray, so that rows are missing from it.
+    """Return whether the page is complete, without rows missing because of a damaged index entry.
 
-    A search that goes wrong by a damaged entry ends beside it, and a walk that ends too early ends at it. So the entry
-    that the page begins behind, and the one that it ended before, must say what their rows say.
+    A search that a damaged entry misleads ends next to that entry, and a scan that ends too early ends at that entry.
+    So the entry before the page and the entry after it must agree with their rows.
     """
     order, edges = query.order, []
     if order is Order.SUBMISSION or any(sql.indexes_of(query)):
@@ -125,11 +125,11 @@ def _is_whole(connection: sqlite3.Connection, query: Query, *, ended: bool) -> b
             behind.close()
     finally:
         connection.text_factory = str
-    return all(_says(connection, order, *edge) for edge in edges)
+    return all(_entry_agrees(connection, order, *edge) for edge in edges)
 
 
 def _found(connection: sqlite3.Connection, query: Query, *, searched: bool) -> list[Found]:
-    """Return the rows of a page, and one more if there is one, each with its rowid."""
+    """Return the rows of a page, and one more if it exists, each with its rowid."""
     first, second = sql.indexes_of(query)
     selected = sql.select_page(query, index=first, searched=searched)
     compared = sql.select_page(query, index=second, columns=_COMPARED)
@@ -138,41 +138,41 @@ def _found(connection: sqlite3.Connection, query: Query, *, searched: bool) -> l
     if not second:
         return [(rowid, sql.to_row(values)) for rowid, *values in read(connection, *selected)]
     found = [(rowid, sql.to_row(values)) for rowid, *values in read(connection, *selected)]
-    told = [(rowid, *(getattr(row, name) for name in _COMPARED)) for rowid, row in found]
-    if told != read(connection, *compared):
+    by_first = [(rowid, *(getattr(row, name) for name in _COMPARED)) for rowid, row in found]
+    if by_first != read(connection, *compared):
         subject = query.subject if query.open_subject is None else query.open_subject
-        raise _differ(f"the changes of subject {subject!r}", subject=subject)
+        raise _disagreement(f"the changes of subject {subject!r}", subject=subject)
     return found
 
 
-def _differ(on: str, **facts: str | None) -> StorageCorrupt:
+def _disagreement(about: str, **facts: str | None) -> StorageCorrupt:
     return StorageCorrupt(
-        f"two indexes of the store say different things on {on}, so one of them is damaged and nothing is decided by "
-        "them: run `itsm-workflow storage repair`",
+        f"cannot find {about}: the two indexes of the store give different results, so one of them is damaged: run "
+        "`itsm-workflow storage repair`",
         **facts,
     )
 
 
 def _is_ahead(row: Row, query: Query) -> bool:
-    """Return whether the row belongs behind the query's cursor, by what its index says."""
+    """Return whether the row, with the values of its index entry, comes after the query's cursor."""
     place = cursor_at(row, query.order)
     if query.after is None or [*map(type, _place(place))] != [*map(type, _place(query.after))]:
-        return True  # damage can turn a text or a number into anything
+        return True  # damage can turn a text or a number into a value of any type
     return sort_key(place, query.order) > sort_key(query.after, query.order)
 
 
 def _is_repeated(connection: sqlite3.Connection, found: Found, query: Query) -> bool:
-    """Return whether a damaged index led back to a row that was read before; a damaged row is never one."""
+    """Return whether a damaged index led back to a row that was read before; a damaged row never counts as such."""
     return not _is_ahead(found[1], query) and _agrees(connection, found, query.order)
 
 
 def _agrees(connection: sqlite3.Connection, found: Found, order: Order) -> bool:
-    """Return whether the row itself says what its index says of its id and place."""
+    """Return whether the id and the place of a row in its index agree with the row itself."""
     rowid, row = found
-    return _says(connection, order, rowid, *_place(cursor_at(row, order)))
+    return _entry_agrees(connection, order, rowid, *_place(cursor_at(row, order)))
 
 
-def _says(connection: sqlite3.Connection, order: Order, rowid: int, *place: str | int) -> bool:
+def _entry_agrees(connection: sqlite3.Connection, order: Order, rowid: int, *place: str | int) -> bool:
     *value, change_id = place
     if not is_keepable(str(change_id)):
         return False

@@ -1,14 +1,15 @@
-"""The mark in a database file that says: this is not the whole store, a write-ahead log belongs to it.
+"""The mark in a database file which means that the file is incomplete without its write-ahead log.
 
-The mark is in the file alone. It is committed, copied into the file by a checkpoint, and taken back by the next commit,
-which is in the log. A reader of file and log sees it taken back; a reader of a file without its log sees the mark. When
-the last process closes the store, SQLite copies the log into the file, and the mark is gone with it.
+The mark is in the file only. It is committed, copied into the file by a checkpoint, and removed by the next commit,
+which is in the log. A reader of the file and the log does not see the mark; a reader of a file without its log does.
+When the last process closes the store, SQLite copies the log into the file, which removes the mark.
 
-Each checkpoint takes the mark away, so none is left to SQLite: whoever makes one marks the file again.
+Each checkpoint removes the mark, so SQLite's automatic checkpoints are turned off. This package makes all checkpoints,
+and marks the file again after each of them.
 
-A backup has a mark of the opposite meaning: it is the whole store, and no log belongs to it. It is taken away, in the
-file itself, when the backup is first opened as a store, before a log is begun. So a log beside a file with that mark is
-another one's, left behind where a backup was copied over a store, and SQLite would apply it.
+A backup has a mark with the opposite meaning: the file is complete, and has no log. That mark is removed from the file
+itself when the backup is first opened as a store, before a log is begun. So a log next to a file with that mark belongs
+to another store, over which the backup was copied, and SQLite would apply it to the backup.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG_BYTES = 4 * 1024 * 1024
-"""How much the log grows before it is copied into the file."""
+"""The size of the log from which on it is copied into the file."""
 
 _ATTEMPTS = 3
 
 SETTINGS = ("wal_autocheckpoint = 0", "journal_size_limit = 0")
-"""No checkpoint but ours, and a log that is as large as what it holds."""
+"""Settings that turn off automatic checkpoints, and keep the log file as small as its content."""
 
 
 def is_without_log(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell whether the file's log is missing."""
+    """Return whether the file's log is missing."""
     return _application_id(connection) == MARKED_ID and not log_size(path)
 
 
@@ -42,44 +43,46 @@ def check_log(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file whose log is missing.
 
     Raises:
-        StorageCorrupt: It is.
+        StorageCorrupt: The log is missing.
     """
     if is_without_log(connection, path):
         raise StorageCorrupt(
-            f"{path} was copied or kept without its write-ahead log ({path.name}-wal), which holds the last commits. "
-            "It was left as it is: put the log back beside it, or bring back a backup (`itsm-workflow storage backup` "
-            "makes one). `itsm-workflow storage repair` goes on without those commits and keeps the original",
+            f"cannot open {path}: it was copied or kept without its write-ahead log ({path.name}-wal), which contains "
+            "the last commits. Nothing was changed: put the log back next to it, or restore a backup with "
+            "`itsm-workflow storage restore`. `itsm-workflow storage repair` continues without those commits and keeps "
+            "the original",
             path=str(path),
         )
 
 
 def check_log_is_own(path: Path) -> None:
-    """Refuse a backup that has a log beside it; called before SQLite opens the file, since it would apply the log.
+    """Refuse a backup with a log next to it; call it before SQLite opens the file, because SQLite applies the log.
 
     Raises:
-        StorageCorrupt: The log is another file's.
+        StorageCorrupt: The log belongs to another store.
     """
-    # In this order: a process that makes a store of the backup takes the mark away before it begins the log.
+    # In this order: a process that turns the backup into a store removes the mark before it begins the log.
     if log_size(path) and is_backup(path):
         raise StorageCorrupt(
-            f"{path} is a backup, and {path.name}-wal beside it is the write-ahead log of the store that was there "
-            "before: applied to the backup, it would spoil it. Both were left as they are: bring the backup back with "
+            f"cannot open {path}: it is a backup, and {path.name}-wal next to it is the write-ahead log of the store "
+            "that was there before, which would damage the backup. Nothing was changed: restore the backup with "
             f"`itsm-workflow storage restore`, or move {path.name}-wal and {path.name}-shm away",
             path=str(path),
         )
 
 
 def log_size(path: Path) -> int:
-    """Return how many bytes the log has, 0 if there is none."""
+    """Return the size of the log in bytes, or 0 if it does not exist."""
     found = look_at(path.with_name(f"{path.name}-wal"))
     return 0 if found is None else found.st_size
 
 
 def mark(connection: sqlite3.Connection, path: Path) -> bool:
-    """Copy the log into the file as far as readers allow, and leave the file marked.
+    """Copy the log into the file as far as readers allow, and mark the file.
 
     Returns:
-        Whether it is. If not, because others read or wrote meanwhile, it is tried again with a later commit.
+        Whether the file is marked. If other processes read or wrote meanwhile, it may not be; then a later commit tries
+        again.
     """
     for _ in range(_ATTEMPTS):
         _set(connection, MARKED_ID)
@@ -91,24 +94,24 @@ def mark(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def is_marked(path: Path) -> bool:
-    """Tell whether the file itself, without its log, is marked."""
+    """Return whether the file itself, without its log, is marked."""
     return _id_in_file(path) == MARKED_ID
 
 
 def is_backup(path: Path) -> bool:
-    """Tell whether the file is a backup that was not opened as a store."""
+    """Return whether the file is a backup that was not opened as a store."""
     return _id_in_file(path) == BACKUP_ID
 
 
 def mark_as_backup(connection: sqlite3.Connection) -> None:
-    """Note in a file that has no log that none belongs to it."""
+    """Mark a file without a log as a backup."""
     _set(connection, BACKUP_ID)
 
 
 def begin_from_backup(connection: sqlite3.Connection) -> None:
-    """Make a store of a backup, before a log is begun."""
+    """Turn a backup into a store, before a log is begun."""
     if _application_id(connection) == BACKUP_ID:
-        # Somebody may have opened the backup with a log of SQLite's; the mark must go from the file itself.
+        # Another program may have opened the backup in WAL mode; the mark must be removed from the file itself.
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = EXTRA")
         _set(connection, APPLICATION_ID)
@@ -116,7 +119,7 @@ def begin_from_backup(connection: sqlite3.Connection) -> None:
 
 
 def complete_mark(connection: sqlite3.Connection) -> None:
-    """Take back a mark that a crash left in the log: the log is there, so nothing is missing."""
+    """Remove a mark that a crash left in the log; since the log is there, nothing is missing."""
     if _application_id(connection) == MARKED_ID:
         _set(connection, APPLICATION_ID)
 

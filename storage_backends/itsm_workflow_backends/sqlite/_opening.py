@@ -1,4 +1,4 @@
-"""How a connection to the file is opened: whose file it is, who else has it open, and the settings of a writer."""
+"""Open connections to the file: check what it is and which processes have it open, and set up a writer's connection."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from typing import TYPE_CHECKING
 
 from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow_backends.sqlite import _marking
-from itsm_workflow_backends.sqlite._companions import Companions, emptiness
+from itsm_workflow_backends.sqlite._companions import Companions, empty_error
 from itsm_workflow_backends.sqlite._errors import translate
 from itsm_workflow_backends.sqlite._schema import migrate, stored_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ALONE_SECONDS = 5.0
-"""For how long a process that is opening or closing the store may hold it without its log."""
+_EXCLUSIVE_SECONDS = 5.0
+"""The number of seconds for which a process that opens or closes the store may have it open without its log."""
 
 _ABANDONED: list[sqlite3.Connection] = []
 
 
 def connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
-    """Open the file in a mode of SQLite's; never ``rwc``, since a store that has gone must not come back empty."""
+    """Open the file in a mode of SQLite, but never ``rwc``, because a missing store must not be made again empty."""
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
     )
 
 
 def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
-    """Refuse a file that is not ours, or that others hold without its log, before SQLite makes anything beside it.
+    """Refuse a file that is not a store, or that is open elsewhere without its log, before SQLite makes any file.
 
     Args:
-        path: The file.
-        timeout: For how many seconds to wait for others.
-        first: Whether it is to be the first connection of this process's `Connections`.
+        path: The path of the file.
+        timeout: The number of seconds to wait for other processes.
+        first: Whether this is the first open connection of a `Connections`.
 
     Raises:
-        StorageUnavailable: Another process has it open without a log that can be found here.
-        StorageCorrupt: The log beside it is another file's.
+        StorageUnavailable: Another process has the file open, and its log is missing.
+        StorageCorrupt: The log next to the file belongs to another store.
         StorageError: As `stored_version`.
     """
     _marking.check_log_is_own(path)
-    if first and not Companions.beside(path).complete and _await_alone(path, timeout=timeout):
+    if first and not Companions.beside(path).complete and _wait_for_exclusive_access(path, timeout=timeout):
         return
     connection = connect(path, "ro", timeout=timeout)
     try:
         stored_version(connection, path)
         _marking.check_log(connection, path)
     except sqlite3.OperationalError as error:
-        # A rollback that a crash left to be done needs a writer; stored_version is asked again there.
+        # After a crash, SQLite may need a writer to roll back; the writer's connection checks the version again.
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             raise
     finally:
@@ -60,14 +60,14 @@ def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
 
 
 def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it_is: bool) -> None:
-    """Make a writer's connection of it: durable, with a log, and the tables of this version.
+    """Set up a connection for writing: durable commits, a write-ahead log, and the tables of this version.
 
     Raises:
         StorageCorrupt: The file is empty.
         StorageError: As `migrate`.
     """
     for setting in (
-        # One sync per commit. The default of most builds, but not of all.
+        # One sync per commit. This is the default of most builds of SQLite, but not of all.
         "synchronous = FULL",
         "fullfsync = ON",
         "checkpoint_fullfsync = ON",
@@ -77,7 +77,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
     ):
         connection.execute(f"PRAGMA {setting}")
     if stored_version(connection, path) == 0:
-        raise emptiness(path)
+        raise empty_error(path)
     if as_it_is:
         _marking.complete_mark(connection)
         return
@@ -88,20 +88,20 @@ def prepare(connection: sqlite3.Connection, path: Path, *, timeout: float, as_it
 
 
 def close_without_checkpoint(connection: sqlite3.Connection) -> None:
-    """Close a connection without the checkpoint that SQLite does when the last one is closed."""
+    """Close a connection without the checkpoint that SQLite makes when the last connection is closed."""
     if hasattr(connection, "setconfig"):
-        # Its name, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is as new as the method.
-        connection.setconfig(1006, True)  # noqa: FBT003  # sqlite3's own
+        # 1006 is SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; the constant is as new as the method.
+        connection.setconfig(1006, True)  # noqa: FBT003  # the signature of sqlite3
         connection.close()
-    else:  # before Python 3.12
+    else:  # before Python 3.12: kept open, since closing it would make the checkpoint
         _ABANDONED.append(connection)
 
 
 def check_finished(path: Path) -> None:
-    """Refuse a store that a repair or a restore has left half-way, before anything is made at its path.
+    """Refuse a store with an interrupted repair or restore, before a file is made at its path.
 
     Raises:
-        StorageUnavailable: One was interrupted.
+        StorageUnavailable: A repair or a restore was interrupted.
     """
     for left, what in ((repaired_name(path), "repair"), (restored_name(path), "restore")):
         if os.path.lexists(left):
@@ -112,12 +112,12 @@ def check_finished(path: Path) -> None:
 
 
 def restored_name(path: Path) -> Path:
-    """Return where a restore puts the new file before the old one is moved."""
+    """Return the path of the new file of a restore, which it has until the old file was moved."""
     return path.with_name(f"{path.name}.restored")
 
 
 def repaired_name(path: Path) -> Path:
-    """Return where a repair puts the new file before the old one is moved."""
+    """Return the path of the new file of a repair, which it has until the old file was moved."""
     return path.with_name(f"{path.name}.repaired")
 
 
@@ -125,52 +125,53 @@ def read_version(path: Path) -> int:
     """Return the version of the store at the path, through a connection that cannot write to it.
 
     Raises:
-        StorageError: There is none, or it cannot be read.
+        StorageError: The store does not exist, or it cannot be read.
     """
     check_finished(path)
     _marking.check_log_is_own(path)
-    # Without its companions the file is read as it is, since SQLite would make them even for a reader.
+    # Without its log and index the file is opened as immutable, since SQLite would make them even for a reader.
     how = "ro" if Companions.beside(path).complete else "ro&immutable=1"
     try:
         with closing(connect(path, how, timeout=5.0)) as connection:
             version = stored_version(connection, path)
             _marking.check_log(connection, path)
         if version == 0:
-            raise emptiness(path)
+            raise empty_error(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise translate(error, path, "read") from error
     return version
 
 
-def _await_alone(path: Path, *, timeout: float) -> bool:
-    """Return whether no process has the database open; False once its log is there after all.
+def _wait_for_exclusive_access(path: Path, *, timeout: float) -> bool:
+    """Wait until no process has the database open, and return True; return False if its log appears meanwhile.
 
-    A process that began a second log beside one that it cannot see would overwrite what others commit.
+    A process that began a second log while another process uses a log that cannot be seen here would overwrite the
+    commits of that process.
 
     Raises:
-        StorageUnavailable: A process has it open, and there is no log.
+        StorageUnavailable: A process has the database open, and its log is missing.
         StorageError: As `stored_version`.
     """
-    deadline = time.monotonic() + min(timeout, _ALONE_SECONDS)
-    while not _is_alone(path):
+    deadline = time.monotonic() + min(timeout, _EXCLUSIVE_SECONDS)
+    while not _has_exclusive_access(path):
         if Companions.beside(path).complete:
             return False
         if time.monotonic() > deadline:
             raise StorageUnavailable(
-                f"cannot open {path}: another process has it open, and its write-ahead log is missing here. The log "
-                "was removed, or that process opened the file by another path (a mount): close the store in all "
-                "processes, so that the last one writes its log to the file, and use one path",
+                f"cannot open {path}: another process has it open, and its write-ahead log is missing. The log was "
+                "removed, or that process opened the file by another path (a mount): close the store in all processes, "
+                "so that the last one copies the log into the file, and then use the same path in all of them",
                 path=str(path),
             )
-        # Processes that look at the same time get in each other's way, but not again after different times.
+        # Processes that check at the same time block each other; different waits keep that from repeating.
         threading.Event().wait(0.001 * (1 + os.getpid() % 17))
     return True
 
 
-def _is_alone(path: Path) -> bool:
+def _has_exclusive_access(path: Path) -> bool:
     connection = connect(path, "rw", timeout=0.0)
     try:
-        # In this mode SQLite locks the database itself, or fails: it begins no log that others could share.
+        # In this mode SQLite locks the database itself or fails, and does not begin a log that others could share.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         stored_version(connection, path)
         _marking.check_log(connection, path)
@@ -197,6 +198,7 @@ def _use_wal(connection: sqlite3.Connection, path: Path, timeout: float) -> None
             break
     if mode != "wal":
         raise StorageUnavailable(
-            f"cannot use {path}: its file system has no shared memory for a write-ahead log; use a local one",
+            f"cannot use {path}: its file system does not support the shared memory of a write-ahead log: move the "
+            "store to a local file system",
             path=str(path),
         )

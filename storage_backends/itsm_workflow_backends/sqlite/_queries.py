@@ -1,4 +1,4 @@
-"""The SQL of the port: rows to parameters, and a query to one statement."""
+"""The SQL statements of the port, and the conversion of rows and queries to their parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _listed(columns: Sequence[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
-# The names come from the two classes above, never from outside.
+# The column names come from the two classes above, never from outside.
 SELECT_ROW = f"SELECT {_listed(_ROW_COLUMNS)} FROM changes WHERE id = ?"  # noqa: S608
 INSERT_ROW = f"INSERT INTO changes ({_listed(_ROW_COLUMNS)}) VALUES ({', '.join('?' * len(_ROW_COLUMNS))})"  # noqa: S608
 UPDATE_ROW = (
@@ -33,7 +33,7 @@ UPDATE_ROW = (
 CLAIM_ROW = "UPDATE changes SET version = ?, due_at = ? WHERE id = ?"
 INSERT_ENTRY = f"INSERT INTO entries ({_listed(_ENTRY_COLUMNS)}) VALUES ({', '.join('?' * len(_ENTRY_COLUMNS))})"  # noqa: S608
 SELECT_ENTRIES = f"SELECT {_listed(_ENTRY_COLUMNS)} FROM entries WHERE change_id = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-# One statement, so that it sees one state: a change that is created meanwhile is in both or in neither.
+# One statement, which sees one state: a change that is created meanwhile is in both tables or in neither.
 SELECT_IS_LOST = """
     SELECT EXISTS (SELECT 1 FROM entries WHERE change_id = ?) AND NOT EXISTS (SELECT 1 FROM changes WHERE id = ?)
 """
@@ -49,53 +49,53 @@ SELECT_HOLDER = {
     for column in ("open_subject", "ticket_key")
     for index in (f"changes_{column}", f"second_{column}")
 }
-"""By column and index: which other change holds a value that is unique."""
+"""By column and index: the statement that finds another change with a unique value."""
 _IN_THE_ROW = "SELECT EXISTS (SELECT 1 FROM changes NOT INDEXED WHERE rowid = ? AND id = ?{})"
 SELECT_AGREES = {order: _IN_THE_ROW.format("" if order is Order.ID else f" AND {order.value} = ?") for order in Order}
-"""By order: whether a row says of itself what an index says of it."""
+"""By order: the statement that compares an index entry with its row."""
 _PLACED = {Order.ID: ("id", "?"), Order.DUE_AT: ("due_at, id", "?, ?"), Order.UPDATED_AT: ("updated_at, id", "?, ?")}
 SELECT_BEFORE = {
     order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) <= ({given}) "  # noqa: S608
     f"ORDER BY {place.replace(',', ' DESC,')} DESC LIMIT 1"
     for order, (place, given) in _PLACED.items()
 }
-"""By order: what the index has at a cursor, or else before it."""
+"""By order: the statement that reads the index entry at a cursor, or the last one before it."""
 SELECT_BEHIND = {
     order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) > ({given}) "  # noqa: S608
     f"ORDER BY {place}"
     for order, (place, given) in _PLACED.items()
 }
-"""By order: what the index has behind a cursor, whatever else is asked."""
+"""By order: the statement that reads the index entries after a cursor, without further conditions."""
 
 
 def insert_values(row: Row) -> tuple[Value, ...]:
-    """Return what `INSERT_ROW` takes."""
+    """Return the parameters of `INSERT_ROW`."""
     return tuple(getattr(row, column) for column in _ROW_COLUMNS)
 
 
 def update_values(row: Row) -> tuple[Value, ...]:
-    """Return what `UPDATE_ROW` takes."""
+    """Return the parameters of `UPDATE_ROW`."""
     values = tuple(getattr(row, column) for column in _ROW_COLUMNS if column not in {"id", "form"})
     return (*values, row.form, row.id)
 
 
 def entry_values(entry: EntryRow) -> tuple[Value, ...]:
-    """Return what `INSERT_ENTRY` takes."""
+    """Return the parameters of `INSERT_ENTRY`."""
     return tuple(getattr(entry, column) for column in _ENTRY_COLUMNS)
 
 
 def to_row(values: Sequence[Value]) -> Row:
-    """Return the row whose columns a statement read."""
+    """Return the row with these columns, as a statement returns them."""
     return Row(**dict(zip(_ROW_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
 
 
 def to_entry(values: Sequence[Value]) -> EntryRow:
-    """Return the entry that `SELECT_ENTRIES` read."""
+    """Return the entry with these columns, as `SELECT_ENTRIES` returns them."""
     return EntryRow(**dict(zip(_ENTRY_COLUMNS, values, strict=True)))  # type: ignore[arg-type]  # STRICT columns
 
 
 def indexes_of(query: Query) -> tuple[str, str]:
-    """Return the two indexes by which a query is answered that names a subject; SQLite chooses one for any other."""
+    """Return the two indexes for a query that names a subject, or empty strings if SQLite may choose the index."""
     for column, index in (("open_subject", "open_subject"), ("subject", "subject_submission")):
         if getattr(query, column) is not None:
             return f"changes_{index}", f"second_{index}"
@@ -105,27 +105,28 @@ def indexes_of(query: Query) -> tuple[str, str]:
 def select_page(
     query: Query, *, index: str = "", columns: Sequence[str] = _ROW_COLUMNS, searched: bool = True
 ) -> tuple[str, list[Value]] | None:
-    """Return the statement and its parameters that read one row more than the page, or None if nothing can match.
+    """Return the statement that reads one row more than the page, with its parameters, or None if no row can match.
 
     Args:
-        query: What to find.
-        index: The index by which to find it; by default SQLite chooses one.
-        columns: What is read of each row, besides its rowid, which comes first.
-        searched: Whether an index may be searched for where the page begins and ends, or is read from end to end.
+        query: The query.
+        index: The index to use; by default SQLite chooses one.
+        columns: The columns to read of each row, after its rowid.
+        searched: Whether SQLite may search an index for the beginning and the end of the page. If not, it reads the
+            index from end to end.
     """
     if not all(text is None or is_keepable(text) for text in (query.workflow, query.subject, query.open_subject)):
         return None
     terms: list[str] = []
     values: list[Value] = []
-    plus = "" if searched else "+"  # SQLite's way to keep a term from an index
+    plus = "" if searched else "+"  # a unary plus keeps SQLite from using an index for a term
     _narrow(query, terms, values, plus)
     if query.order in {Order.DUE_AT, Order.SUBMISSION}:
         terms.append(f"{query.order.value} IS NOT NULL")
     if query.after is not None:
-        _continue_behind(query.after, query.order, terms, values, plus)
+        _continue_after(query.after, query.order, terms, values, plus)
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     by = f" INDEXED BY {index}" if index else ""
-    selected = f"SELECT rowid, {_listed(columns)} FROM changes{by}"  # noqa: S608  # names of our own
+    selected = f"SELECT rowid, {_listed(columns)} FROM changes{by}"  # noqa: S608  # the names are constants
     return f"{selected}{where} ORDER BY {_SORTED[query.order]} LIMIT ?", [*values, query.limit + 1]
 
 
@@ -147,17 +148,17 @@ def _narrow(query: Query, terms: list[str], values: list[Value], plus: str) -> N
         ("ticket_sn", query.ticket_sns),
     ):
         if several is not None:
-            # One parameter however many there are. A text that cannot be stored is left out: it would end at its NUL.
+            # One parameter for any number of values. A text that cannot be stored is left out: it would end at its NUL.
             terms.append(f"{column} IS NOT NULL AND {column} IN (SELECT value FROM json_each(?))")  # noqa: S608
             values.append(json.dumps([text for text in several if is_keepable(text)]))
 
 
-def _continue_behind(cursor: Cursor, order: Order, terms: list[str], values: list[Value], plus: str) -> None:
+def _continue_after(cursor: Cursor, order: Order, terms: list[str], values: list[Value], plus: str) -> None:
     if order is Order.ID:
         terms.append(f"{plus}id > ?")
         values += [cursor.id]
     elif order is Order.SUBMISSION:
-        # The first term is implied by the second, but it is the one that bounds the search in the index.
+        # The second term implies the first, but only the first lets SQLite bound the search in the index.
         terms.append("submission <= ? AND (submission < ? OR id > ?)")
         values += [cursor.value, cursor.value, cursor.id]
     else:

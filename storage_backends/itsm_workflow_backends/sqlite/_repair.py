@@ -1,7 +1,8 @@
-"""Making a damaged store usable again, on a person's word: what can be read goes into a new file, the old one is kept.
+"""Make a damaged store usable again, when an operator asks for it: write what can be read to a new file, keep the old.
 
-The new file is complete, and durable under a name of its own, before the old one is moved. While that name is there, no
-process opens the store, so a repair that was interrupted is finished by the next one and leaves nothing half-way.
+The new file is complete and durable under a temporary name before the old file is moved. While the temporary name
+exists, no process opens the store. So an interrupted repair is finished by the next one, and never leaves the store in
+an intermediate state.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.storage.files import check_writable, keep_owner, look_at, new_file, sync_directory, unavailable
 from itsm_workflow_backends.sqlite import _queries as sql
-from itsm_workflow_backends.sqlite._companions import emptiness
+from itsm_workflow_backends.sqlite._companions import empty_error
 from itsm_workflow_backends.sqlite._errors import translate
 from itsm_workflow_backends.sqlite._marking import check_log_is_own, is_without_log, log_size
 from itsm_workflow_backends.sqlite._opening import check_finished, close_without_checkpoint, connect, repaired_name
@@ -45,25 +46,25 @@ class _Findings:
         about = ""
         if change.row is not None:
             ticket = f", its ticket is {change.row.ticket_sn}" if change.row.ticket_sn else ""
-            about = f"; it is about {change.row.subject!r}{ticket}"
+            about = f"; its subject is {change.row.subject!r}{ticket}"
         self.problems.append(f"change {change.id}: {why}{about}")
         self.dropped.append(change.id)
 
 
 def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
-    """Put what can be read into a new file; `SQLiteBackend.repair` is the door to this."""
+    """Write what can be read to a new file; the implementation of `SQLiteBackend.repair`."""
     finished = repaired_name(path)
     if look_at(path) is None:
         if not os.path.lexists(finished):
             raise StorageUnavailable(f"there is no store at {path}", path=str(path))
-        problem = "a repair was interrupted after it had read the store; it was finished now"
+        problem = "an earlier repair was interrupted after it had read the store; it has been finished now"
         return Repair(problems=(problem,), original=_put_in_place(path, finished))
     check_writable(path)
     with unavailable("remove", finished):
         finished.unlink(missing_ok=True)
     check_finished(path)
     check_log_is_own(path)
-    with _held_alone(path, timeout) as connection:
+    with _exclusive_connection(path, timeout) as connection:
         found = _repair(connection, path, finished, check)
     return attrs.evolve(found, original=_put_in_place(path, finished)) if found.problems else found
 
@@ -71,11 +72,11 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
 def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: ContentCheck | None) -> Repair:
     version = stored_version(connection, path)
     if version == 0:
-        raise emptiness(path)
+        raise empty_error(path)
     problems = list(problems_of_the_file(connection))
     without_log = is_without_log(connection, path)
     if without_log:
-        problems.append("its write-ahead log is missing, and the commits in it with it")
+        problems.append("its write-ahead log is missing, with the commits in it")
     if not problems and all(change.damage is None and not change.behind for change in salvage(connection, check)):
         return Repair()
     found = _Findings(problems)
@@ -91,8 +92,8 @@ def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: C
 
 
 @contextmanager
-def _held_alone(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
-    """Give a connection that no other process has beside it; its closing leaves file and log as they were."""
+def _exclusive_connection(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
+    """Yield a connection while no other process has the file open; closing it changes neither the file nor the log."""
     connection = connect(path, "rw", timeout=min(timeout, _WAIT_SECONDS))
     held = False
     try:
@@ -110,13 +111,13 @@ def _held_alone(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
         raise translate(error, path, "repair") from error
     finally:
         if held and not log_size(path):
-            # SQLite has made it for this connection; to others it would look like a log that lost its content.
+            # SQLite has made the log for this connection; other processes would take it for a log without its content.
             path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
         close_without_checkpoint(connection)
 
 
 def problems_of_the_file(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield what is damaged of the file: its tables and indexes, and what SQLite's own check finds in them."""
+    """Yield the damage of the file: changed tables and indexes, and what SQLite's integrity check finds."""
     try:
         yield from differences(connection, int(connection.execute("PRAGMA user_version").fetchone()[0]))
         for (line,) in connection.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
@@ -151,7 +152,7 @@ def _write(damaged: sqlite3.Connection, new: Path, found: _Findings, check: Cont
 
 
 def _put_in_place(path: Path, finished: Path) -> Path:
-    """Move the damaged file and its log away, and the new file to its place; return where the damaged one is."""
+    """Move the damaged file and its log away and the new file to the path; return the new path of the damaged file."""
     names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
     with unavailable("replace", path):
         before = None
@@ -161,7 +162,7 @@ def _put_in_place(path: Path, finished: Path) -> Path:
             before = original
         if look_at(path) is not None:
             path.rename(original)
-        elif before is not None:  # where an interrupted repair has moved it
+        elif before is not None:  # an interrupted repair has moved the file there
             original = before
         log = path.with_name(f"{path.name}-wal")
         if log.exists():
@@ -171,7 +172,7 @@ def _put_in_place(path: Path, finished: Path) -> Path:
                 log.unlink()
         with suppress(FileNotFoundError):
             path.with_name(f"{path.name}-shm").unlink()
-        # The old log must be gone for good before the new file has the name: SQLite would apply it.
+        # The old log must be removed durably before the new file gets the name, because SQLite would apply it.
         sync_directory(path.parent)
         finished.rename(path)
         sync_directory(path.parent)

@@ -1,8 +1,8 @@
-"""Bringing a backup back: a copy of it takes the place of the store, which is kept beside it with its log.
+"""Restore a backup: a copy of the backup replaces the store, which is kept under another name with its log.
 
-The log of the store must be gone before the copy has its name, since SQLite would apply it to the copy. So the copy is
-complete, checked and durable under a name of its own first. While that name is there, no process opens the store, and a
-restore that was interrupted is run again.
+The log of the store must be moved away before the copy gets the name of the store, because SQLite would apply the log
+to the copy. So the copy is first completed, checked and made durable under a temporary name. While that name exists, no
+process opens the store; an interrupted restore must be run again.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 _ENDS = ("", "-wal", "-shm", "-journal")
 
-# Where SQLite locks a database: each process that has a store of ours open holds a lock somewhere in it.
+# The byte range that SQLite locks: each process that has a store open holds a lock somewhere in it.
 _LOCKS_AT, _LOCKS = 0x40000000, 512
 
 
 def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored:
-    """Put a copy of the backup at the path; `SQLiteBackend.restore` is the door to this."""
+    """Put a copy of the backup at the path; the implementation of `SQLiteBackend.restore`."""
     _check_source(path, source)
     check_writable(path)
     if os.path.lexists(repaired_name(path)):
@@ -59,7 +59,7 @@ def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored
             path=str(path),
         )
     copy, finished = path.with_name(f"{path.name}.restoring"), restored_name(path)
-    with _held_alone(path):
+    with _locked_against_sqlite(path):
         with unavailable("remove", copy):
             copy.unlink(missing_ok=True)
         with new_file(copy) as new:
@@ -69,10 +69,10 @@ def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored
             if look_at(path) is not None:
                 keep_owner(new, path)
         with unavailable("replace", path):
-            # Over what an interrupted restore left.
+            # This replaces the copy that an interrupted restore left.
             copy.replace(finished)
             aside = _set_aside(path)
-            # The old log must be gone for good before the copy has the name.
+            # The old log must be removed durably before the copy gets the name.
             sync_directory(path.parent)
             finished.rename(path)
             sync_directory(path.parent)
@@ -83,27 +83,29 @@ def _check_source(path: Path, source: Path) -> None:
     if look_at(source) is None:
         raise StorageUnavailable(f"there is no backup at {source}", path=str(source))
     if look_at(path) is not None and source.samefile(path):
-        raise StorageUnavailable(f"cannot restore {path}: it is the backup itself", path=str(path))
+        raise StorageUnavailable(
+            f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
+        )
     for end in ("-wal", "-journal"):
         beside = source.with_name(source.name + end)
         found = look_at(beside)
         if found is not None and found.st_size:
             raise StorageUnavailable(
-                f"cannot restore {source}: {beside.name} beside it says that it is a store in use, or was when its "
-                "process died: copy it with `itsm-workflow storage backup`, and restore that copy",
+                f"cannot restore {source}: {beside.name} next to it shows that it is a store in use, or was in use "
+                "when its process died: copy it with `itsm-workflow storage backup`, and restore that copy",
                 path=str(source),
             )
 
 
 @contextmanager
-def _held_alone(path: Path) -> Iterator[None]:
-    """Keep SQLite from opening the file, whatever is in it: a damaged one is what is restored most often."""
+def _locked_against_sqlite(path: Path) -> Iterator[None]:
+    """Lock the file so that SQLite cannot open it, without SQLite itself, because the file is often damaged."""
     if look_at(path) is None or sys.platform == "win32":  # pragma: no cover  # where an open file cannot be renamed
         yield
         return
-    # Before a descriptor of our own: closing that would drop the locks of this process's connections.
+    # Checked before the file is opened here: closing the descriptor would release the locks of this process.
     if is_open_here(path):
-        raise _in_use(path)
+        raise _in_use_error(path)
     with unavailable("open", path):
         descriptor = os.open(path, os.O_RDWR | SAFE_FLAGS)
     try:
@@ -111,13 +113,13 @@ def _held_alone(path: Path) -> Iterator[None]:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCKS, _LOCKS_AT)
             except (BlockingIOError, PermissionError) as error:
-                raise _in_use(path) from error
+                raise _in_use_error(path) from error
         yield
     finally:
         os.close(descriptor)
 
 
-def _in_use(path: Path) -> StorageUnavailable:
+def _in_use_error(path: Path) -> StorageUnavailable:
     return StorageUnavailable(
         f"cannot restore {path}: a process has it open; stop all processes that use it, then restore it",
         path=str(path),
@@ -125,20 +127,22 @@ def _in_use(path: Path) -> StorageUnavailable:
 
 
 def _checked(copy: Path, source: Path, check: ContentCheck | None) -> int:
-    """Return how many changes are in the copy.
+    """Return the number of changes in the copy, after a check of its content.
 
     Raises:
-        StorageCorrupt: It is damaged, or no store.
+        StorageCorrupt: The copy is damaged, or is not a store.
         StorageSchemaError: A newer version wrote it.
     """
     try:
         with closing(connect(copy, "ro&immutable=1", timeout=0.0)) as connection:
             if stored_version(connection, source) == 0:
-                raise StorageCorrupt(f"cannot restore {source}: it is empty; nothing was changed", path=str(source))
+                raise StorageCorrupt(
+                    f"cannot restore {source}: it is empty; nothing was changed: use another backup", path=str(source)
+                )
             if is_marked(copy):
                 raise StorageCorrupt(
-                    f"cannot restore {source}: it was copied without its write-ahead log, which held the last commits; "
-                    "nothing was changed: take a backup that `itsm-workflow storage backup` made",
+                    f"cannot restore {source}: it was copied without its write-ahead log, which contained the last "
+                    "commits; nothing was changed: use a backup that `itsm-workflow storage backup` made",
                     path=str(source),
                 )
             problem = next(_problems(connection, check), None)
@@ -147,8 +151,8 @@ def _checked(copy: Path, source: Path, check: ContentCheck | None) -> int:
         raise translate(error, source, "restore", outcome="; nothing was changed") from error
     if problem is not None:
         raise StorageCorrupt(
-            f"cannot restore {source}: it is damaged ({problem}); nothing was changed: take another backup, or make "
-            "this one usable with `itsm-workflow storage repair` first",
+            f"cannot restore {source}: it is damaged ({problem}); nothing was changed: use another backup, or repair "
+            "this one with `itsm-workflow storage repair` first",
             path=str(source),
         )
     return int(changes)
@@ -162,7 +166,7 @@ def _problems(connection: sqlite3.Connection, check: ContentCheck | None) -> Ite
 
 
 def _set_aside(path: Path) -> tuple[Path, ...]:
-    """Move the store and what stands beside it, by names under which they are a store again; return these."""
+    """Rename the store and its companion files consistently, so that they can be opened; return the new paths."""
     there = [end for end in _ENDS if os.path.lexists(path.with_name(path.name + end))]
     for number in count(1):
         base = f"{path.name}.replaced-{number}"

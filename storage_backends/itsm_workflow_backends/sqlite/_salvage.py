@@ -1,4 +1,4 @@
-"""What can still be read of a damaged database, change by change."""
+"""Read as much as possible of a damaged database, change by change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.abilities import ContentCheck
     from itsm_workflow.storage.protocol import EntryRow
 
-# Every way through the rows: damage ends one of them early, and leaves others.
+# The orders in which the rows can be read: damage may end one of them early, but not the others.
 _WAYS = (
     "NOT INDEXED ORDER BY rowid",
     "NOT INDEXED ORDER BY rowid DESC",
@@ -31,14 +31,15 @@ _SELECT_ENTRY = sql.SELECT_ENTRIES.replace("seq > ? ORDER BY seq LIMIT ?", "seq 
 
 @attrs.frozen
 class Salvaged:
-    """A change of which a trace is left.
+    """A change of which at least a part is left.
 
     Attributes:
-        id: Its id, or words that stand for it where that cannot be read.
-        row: The row, or None if it cannot be read or is gone.
+        id: Its id, or a description such as ``in row 7`` if the id cannot be read.
+        row: The row, or None if it is missing or cannot be read.
         entries: Its history, up to the last entry that the row names.
-        damage: Why the change cannot be taken over, or None.
-        behind: Whether the history goes on beyond the row, so whether the row is without its last write.
+        damage: The reason why the change cannot be kept, or None.
+        behind: Whether the history continues after the last entry that the row names, so that the row lacks at least
+            its last write.
     """
 
     id: str
@@ -49,15 +50,15 @@ class Salvaged:
 
 
 def salvage(connection: sqlite3.Connection, check: ContentCheck | None) -> Iterator[Salvaged]:
-    """Yield each change of which a trace is left, one at a time.
+    """Yield each change of which at least a part is left.
 
     Args:
-        connection: To the damaged database.
-        check: Says what is wrong with the content of a change.
+        connection: A connection to the damaged database.
+        check: A function that returns what is wrong with the content of a change, or None.
     """
     columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(changes)")}
     names = (name if name in columns else f"NULL AS {name}" for name in attrs.fields_dict(Row))
-    select = f"SELECT {', '.join(names)} FROM changes NOT INDEXED WHERE rowid = ?"  # noqa: S608  # names of our own
+    select = f"SELECT {', '.join(names)} FROM changes NOT INDEXED WHERE rowid = ?"  # noqa: S608  # the names are constants
     rowids, unreadable = _rowids_by_id(connection)
     last = _last_entries(connection)
     for change_id in sorted({*rowids, *last}):
@@ -68,7 +69,7 @@ def salvage(connection: sqlite3.Connection, check: ContentCheck | None) -> Itera
             behind = change.row is not None and last.get(change_id, 0) > change.row.seq
             yield attrs.evolve(change, damage=wrong or None, behind=behind)
         else:
-            damage = "two rows have its id" if places else "it has a history, and its row is gone or cannot be read"
+            damage = "two rows have its id" if places else "it has a history, but its row is missing or unreadable"
             yield Salvaged(change_id, None, damage=damage)
     for rowid, why in unreadable.items():
         yield Salvaged(f"in row {rowid}", None, damage=f"its id cannot be read: {why}")
@@ -81,7 +82,7 @@ def _read(connection: sqlite3.Connection, select: str, change_id: str, rowid: in
         for seq in range(1, row.seq + 1):
             values = connection.execute(_SELECT_ENTRY, (change_id, seq)).fetchone()
             if values is None:
-                return Salvaged(change_id, row, damage=f"entry {seq} of its history is gone")
+                return Salvaged(change_id, row, damage=f"entry {seq} of its history is missing")
             entries.append(sql.to_entry(values))
         check_writes([Write(row=row, expected_version=row.version - 1, entries=tuple(entries))])
     except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError) as error:
@@ -90,7 +91,7 @@ def _read(connection: sqlite3.Connection, select: str, change_id: str, rowid: in
 
 
 def _rowids_by_id(connection: sqlite3.Connection) -> tuple[dict[str, list[int]], dict[int, str]]:
-    """Return where the rows are by id, and why the id of others cannot be read."""
+    """Return the rowids by id, and for each row with an unreadable id the reason."""
     rowids: dict[str, list[int]] = {}
     unreadable: dict[int, str] = {}
     for rowid in sorted(_all_rowids(connection)):
@@ -108,7 +109,7 @@ def _all_rowids(connection: sqlite3.Connection) -> set[int]:
     found: set[int] = set()
     for way in _WAYS:
         found.update(rowid for (rowid,) in _until_damage(connection, f"SELECT rowid FROM changes {way}"))  # noqa: S608
-    # Rows are never deleted, so they are numbered without gaps: in a gap is a row that no way came to.
+    # Rows are never deleted, so rowids have no gaps: a gap is a row that was not reached in any order.
     highest = max(found, default=0)
     return found | set(range(1, highest + _BEYOND)) if highest < 10 * len(found) + _BEYOND else found
 

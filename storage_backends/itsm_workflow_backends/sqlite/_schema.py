@@ -1,7 +1,8 @@
-"""The tables, and how a file becomes or is recognised as a store of this version.
+"""The tables of a store, its version, and its migration to the current version.
 
-``application_id`` says that the file is ours, ``user_version`` which migrations it has been through. A migration is
-appended, never edited: files that went through it exist.
+``application_id`` identifies the file as a store of this library, and ``user_version`` is the number of migrations that
+were applied to it. New migrations are appended. An existing migration is never edited, because files exist to which it
+was applied.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _VERSION_1 = (
     "CREATE INDEX changes_subject ON changes (subject)",
     "CREATE INDEX changes_due_at ON changes (due_at, id) WHERE due_at IS NOT NULL",
     "CREATE INDEX changes_updated_at ON changes (updated_at, id)",
-    # An entry is never changed and never deleted, not even by a statement typed into a shell.
+    # An entry is never changed and never deleted, not even by a statement in an SQL shell.
     """
     CREATE TRIGGER entries_are_never_changed BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'an entry is never changed'); END
@@ -73,13 +74,13 @@ _VERSION_1 = (
 _VERSION_2 = (
     "ALTER TABLE changes ADD COLUMN submission INTEGER",
     "DROP INDEX changes_subject",
-    # In the order in which the gate asks: the newest submission of a subject first. The workflow is part of it so that
-    # the changes that another workflow made for the subject are passed over without reading their rows.
+    # In the order of the gate's query: the newest submission of a subject first. The workflow is part of the index, so
+    # that changes of other workflows for the same subject are skipped without reading their rows.
     "CREATE INDEX changes_subject_submission ON changes (subject, submission DESC, id, workflow)",
 )
 
-# Each index that decides has a second one beside it, see _indexes. That of the submissions runs the other way, or a
-# damaged header, which lets SQLite overlook what is descending, would turn the order of both.
+# Each index on which a decision depends has a second one, see _indexes. The second index of submissions has the
+# opposite order: a damaged header can make SQLite ignore descending orders, which would affect both in the same way.
 _VERSION_3 = (
     "CREATE INDEX second_subject_submission ON changes (subject, submission, id DESC, workflow)",
     "CREATE INDEX second_open_subject ON changes (open_subject, id) WHERE open_subject IS NOT NULL",
@@ -87,30 +88,30 @@ _VERSION_3 = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
-"""What leads from each ``user_version`` to the next one."""
+"""The statements of each migration; the first one makes the tables in an empty file."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
 def differences(connection: sqlite3.Connection, version: int) -> Iterator[str]:
-    """Yield what of the tables, indexes and triggers is not as the migrations up to the version made it."""
+    """Yield the tables, indexes and triggers that differ from those that the migrations up to the version make."""
     expected, found = _as_made(version), _objects(connection)
     for name, (kind, sql) in expected.items():
         if name not in found:
             yield f"its {kind} {name} is missing"
         # The text of a table depends on the release of SQLite that altered it.
         elif kind != "table" and found[name] != (kind, sql):
-            yield f"its {kind} {name} is not as it was made"
+            yield f"its {kind} {name} was changed"
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the store, 0 for an empty file; only reads.
+    """Return the version of the store, or 0 for an empty file; nothing is written.
 
     Raises:
-        StorageCorrupt: It is the database of another application, or one without its log.
-        StorageSchemaError: It was written by a newer version of this library.
+        StorageCorrupt: The file is a database of another application, or has lost its log.
+        StorageSchemaError: A newer version of this library wrote it.
     """
-    # In one transaction, or a store that somebody is just making would look like a mixture.
+    # In one transaction, because another process may be making the store at the same time.
     connection.execute("BEGIN")
     try:
         application = _number(connection, "PRAGMA application_id")
@@ -118,27 +119,28 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
         objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
         pages = _number(connection, "PRAGMA page_count")
     finally:
-        if connection.in_transaction:  # SQLite may have ended it, as it does when the disk is full
+        if connection.in_transaction:  # on some errors, such as a full disk, SQLite ends the transaction itself
             connection.execute("ROLLBACK")
     if application == 0 and version == 0 and objects == 0:
         if pages:
-            # A store has its tables from its first page on, so this one has lost them.
+            # A store has its tables from its first page on, so this file has lost them.
             raise StorageCorrupt(
-                f"{path} is an empty database: it looks like a copy of a store without its write-ahead log. It was "
-                "left as it is: bring back a backup (`itsm-workflow storage backup` makes one), or remove the file if "
+                f"cannot open {path}: it is an empty database, probably a copy of a store without its write-ahead log. "
+                "Nothing was changed: restore a backup with `itsm-workflow storage restore`, or remove the file if "
                 "nothing was ever stored in it",
                 path=str(path),
             )
         return 0
     if application not in {APPLICATION_ID, MARKED_ID, BACKUP_ID} or version < 1:
         raise StorageCorrupt(
-            f"{path} is a SQLite database of another application: it was left as it is, give another path",
+            f"cannot open {path}: it is a SQLite database of another application. Nothing was changed: give another "
+            "path",
             path=str(path),
         )
     if version > SCHEMA_VERSION:
         raise StorageSchemaError(
-            f"{path} was written with schema {version}, this version of itsm-workflow knows {SCHEMA_VERSION} and left "
-            "it as it is: install a newer itsm-workflow",
+            f"{path} was written with schema {version}, this version of itsm-workflow knows {SCHEMA_VERSION}. Nothing "
+            "was changed: install a newer itsm-workflow",
             path=str(path),
             found=version,
             known=SCHEMA_VERSION,
@@ -147,7 +149,7 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the store to this version, in one transaction, whoever else tries it at the same time.
+    """Migrate the store to this version in one transaction; other processes may do the same at the same time.
 
     Raises:
         StorageCorrupt: As `stored_version`.
@@ -157,7 +159,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Read again under the write lock: another process may have been faster.
+        # Read again under the write lock, because another process may have migrated the store meanwhile.
         for migration in MIGRATIONS[_number(connection, "PRAGMA user_version") :]:
             for statement in migration:
                 connection.execute(statement)
