@@ -198,6 +198,13 @@ def test_a_fact_of_the_wrong_type_is_refused(name: str, value: object) -> None:
     assert refused(body(**{name: value})) == (400, f"missing or of the wrong type: {name}")
 
 
+def test_all_facts_of_the_wrong_type_are_named_in_one_answer() -> None:
+    """In the order in which the gateway documents them."""
+    wrong = body(sn=5, approve_result="true", last_approver=7)
+
+    assert refused(wrong) == (400, "missing or of the wrong type: sn, approve_result, last_approver")
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_fact_that_is_missing_is_refused(name: str) -> None:
     """Eight are required."""
