@@ -86,6 +86,11 @@ def test_a_ticket_that_goes_on_although_we_withdrew_it_asks_for_a_person(seen: e
         (step,) = decided(delivered, looked)
         assert isinstance(step.evidence, ev.Concern)
         assert step.evidence.reason is AttentionReason.WITHDRAWAL_UNRESOLVED
+        assert dict(step.evidence.facts) == {
+            "ticket": "7",
+            "status": looked.status.value,
+            "since": "2024-05-17 08:00:00 UTC",
+        }
     assert decided(delivering, APPROVED) == ()
     assert decided(delivering, seen) == ()
 

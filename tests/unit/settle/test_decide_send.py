@@ -106,7 +106,11 @@ def test_what_never_left_is_queued_again() -> None:
 
 def test_what_may_have_left_is_unknown() -> None:
     """It is looked up from then on."""
-    assert (Step(Trigger.MARK_UNKNOWN, x.mark(problem="connection reset")),) == decided(x.SENDING, UNKNOWN)
+    at = x.moment(30)
+
+    assert (Step(Trigger.MARK_UNKNOWN, x.mark(problem="connection reset", at=at)),) == decided(
+        x.SENDING, UNKNOWN, at=at
+    )
 
 
 def test_a_refusal_is_believed_after_an_empty_look_up() -> None:
