@@ -1,1 +1,1 @@
-"""What ties the library to one host or platform."""
+"""Integrations with particular hosts and platforms."""

@@ -1,8 +1,8 @@
-"""A BK-ITSM 2 stand-in over real HTTP, for tests and for trying things by hand; standard library only.
+"""A stand-in for BK-ITSM 2 over real HTTP, for tests and experiments; it uses the standard library only.
 
-It behaves as BK-ITSM 2.7 was seen to behave, its oddities included: success that only means a row exists, decisions
-that take effect later, a read that forgets, callbacks sent once. What it does later is data
-(:mod:`~itsm_workflow.sandbox.ledger`), so a simulation can drive the same model with its own clock.
+The stand-in reproduces the observed behaviour of BK-ITSM 2.7, including its oddities: a success that only means that a
+row exists, decisions that take effect later, a destructive read, callbacks that are sent once. Its future actions are
+data (:mod:`~itsm_workflow.sandbox.ledger`), so a simulation can drive the same model with its own clock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Acting on a ticket: who may do what, when, and what two people at the same instant get.
+"""Operations on a ticket: the rights, the order, and the results of two simultaneous requests.
 
-A decision's "success" is not its effect, and a server that is raced answers from the state before; both are kept, as
-clients meet them.
+The "success" of a decision is not its effect, and a server in a race answers from the state before the race. The
+stand-in reproduces both, since clients must handle them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _CLOSED = "抱歉，单据已关闭，无法操作"
 
 
 def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
-    """Take a ticket back: its creator or the API account, while it is not over.
+    """Withdraw a ticket by its creator or the API account, before the ticket ends.
 
-    Before the flow has started this is refused, or sets REVOKED without stopping the start, so the approval step may
-    run all the same. Two withdrawals at one instant both succeed and both cause a callback.
+    Before the start of the flow, the server refuses the withdrawal, or sets REVOKED without stopping the start, so the
+    approval step may still run. Two simultaneous withdrawals both succeed and both cause a callback.
 
     Returns:
         The callbacks, which the server sends before it answers.
 
     Raises:
-        Refusal: the operator may not, the ticket is over, or its flow has not started.
+        Refusal: the operator has no right to do this, the ticket has ended, or its flow has not started.
     """
     check_may_withdraw(ledger, ticket, operator)
     if ticket.ended:
@@ -55,13 +55,13 @@ def withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
 
 
 def terminate(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
-    """End a ticket for good: a current approver, while it is not over.
+    """Terminate a ticket by a current approver, before the ticket ends.
 
     Returns:
         The callbacks, which the server sends before it answers.
 
     Raises:
-        Refusal: the operator may not, or the ticket is over.
+        Refusal: the operator has no right to do this, or the ticket has ended.
     """
     check_may_operate(ticket, operator)
     _log(ledger, ticket, operator, "终止单据")
@@ -71,10 +71,10 @@ def terminate(ledger: Ledger, ticket: Ticket, operator: str) -> list[Outgoing]:
 
 
 def suspend(ledger: Ledger, ticket: Ticket, operator: str) -> None:
-    """Suspend a ticket: a current approver. Done twice it succeeds twice, and then no resume helps.
+    """Suspend a ticket by a current approver. A second suspension also succeeds, and then nothing resumes it.
 
     Raises:
-        Refusal: the operator may not, or the ticket is over.
+        Refusal: the operator has no right to do this, or the ticket has ended.
     """
     check_may_operate(ticket, operator)
     ticket.suspensions += 1
@@ -83,10 +83,10 @@ def suspend(ledger: Ledger, ticket: Ticket, operator: str) -> None:
 
 
 def resume(ledger: Ledger, ticket: Ticket, operator: str) -> None:
-    """Resume a suspended ticket: a current approver. Success changes nothing if it was suspended twice.
+    """Resume a suspended ticket by a current approver. It succeeds without effect after a second suspension.
 
     Raises:
-        Refusal: the operator may not, the ticket is over or not suspended.
+        Refusal: the operator has no right to do this, or the ticket has ended or is not suspended.
     """
     check_may_operate(ticket, operator)
     if ticket.status is not Status.SUSPENDED:
@@ -99,10 +99,10 @@ def resume(ledger: Ledger, ticket: Ticket, operator: str) -> None:
 
 
 def transfer(ledger: Ledger, ticket: Ticket, operator: str, to: Iterable[str]) -> None:
-    """Hand the approval step over to others: a current approver, while the step runs.
+    """Transfer the approval step from a current approver to other users, while the step runs.
 
     Raises:
-        Refusal: the operator may not, or the ticket is over.
+        Refusal: the operator has no right to do this, or the ticket has ended.
     """
     check_may_operate(ticket, operator)
     ticket.assigned = tuple(to)
@@ -113,13 +113,13 @@ def transfer(ledger: Ledger, ticket: Ticket, operator: str, to: Iterable[str]) -
 
 
 def decide(ledger: Ledger, ticket: Ticket, approver: str, *, approved: bool, remark: str) -> None:
-    """Say yes or no in the approval step; the effect follows after the decision delay.
+    """Approve or reject in the approval step; the effect follows after the decision delay.
 
-    One approval is enough and the first decision wins. A suspended ticket can be decided, and so can a revoked one
+    One approval is enough, and the first decision wins. A suspended ticket can be decided, and so can a revoked ticket
     whose step runs.
 
     Raises:
-        Refusal: 3900004, the step does not run or the person is no approver; 3900019, the ticket is stuck.
+        Refusal: 3900004, the step does not run or the user is not an approver; 3900019, the ticket is stuck.
     """
     check_step_open(ledger, ticket)
     if ticket.stuck and approver in ticket.processors and approver not in ticket.signed:
@@ -139,7 +139,7 @@ def decide(ledger: Ledger, ticket: Ticket, approver: str, *, approved: bool, rem
 
 
 def jam(ledger: Ledger, ticket: Ticket, approver: str) -> None:
-    """Leave a ticket as two simultaneous approvals by one person can: RUNNING for ever, only a withdrawal helps."""
+    """Make a ticket stuck, as by two simultaneous approvals of one user: only a withdrawal ends it."""
     ticket.pending = None
     ticket.stuck = True
     if approver not in ticket.signed:
@@ -148,7 +148,7 @@ def jam(ledger: Ledger, ticket: Ticket, approver: str) -> None:
 
 
 def check_step_open(ledger: Ledger, ticket: Ticket) -> None:
-    """Check that the approval step runs or, for a server that is raced, ran a moment ago.
+    """Check that the approval step runs or, in a race, ran a moment ago.
 
     Raises:
         Refusal: 3900004.
@@ -162,7 +162,7 @@ def check_step_open(ledger: Ledger, ticket: Ticket) -> None:
 
 
 def check_may_withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> None:
-    """Check that the operator may withdraw and that the ticket is not over, or was not a moment ago.
+    """Check that the operator may withdraw the ticket, and that it has not ended or, in a race, ended just now.
 
     Raises:
         Refusal: 3900004.
@@ -178,7 +178,7 @@ def check_may_withdraw(ledger: Ledger, ticket: Ticket, operator: str) -> None:
 
 
 def check_may_operate(ticket: Ticket, operator: str) -> None:
-    """Check that the ticket is not over and that the operator is one of its current approvers.
+    """Check that the ticket has not ended and that the operator is one of its current approvers.
 
     Raises:
         Refusal: 3900004.

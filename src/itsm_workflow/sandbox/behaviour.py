@@ -1,4 +1,4 @@
-"""How a BK-ITSM behaves: how long it takes, and how likely its oddities are."""
+"""The delays of a BK-ITSM server, and the chances of its oddities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Ways(TypedDict, total=False):
-    """The numbers of a `Behaviour`; what is left out is as there."""
+    """The numbers of a `Behaviour`; a missing number has its default."""
 
     start_delay: float
     start_spread: float
@@ -27,22 +27,23 @@ class Ways(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Behaviour:
-    """What differs between one BK-ITSM and another, and between one moment and the next.
+    """The properties that differ between BK-ITSM servers, or change over time.
 
-    The delays are those of a server that has nothing else to do; `LOADED` has those of one that does.
+    The default delays are those of an idle server; `LOADED` has those of a server under load.
 
     Attributes:
-        start_delay: seconds from a create to its approval step (the submit step shows at half of it), at least.
-        start_spread: seconds that may come on top, drawn anew for each ticket.
-        decision_delay: seconds from a decision's "success" to its effect and callback, at least.
-        decision_spread: seconds that may come on top, drawn anew for each decision.
-        revive_chance: how likely a withdrawal before the flow has started leaves an approval step that runs, 0 to 1.
-        early_refusal_chance: how likely a withdrawal before the flow has started is refused, 0 to 1.
-        race_window: seconds within which two requests count as sent at the same instant, so that both are answered
-            from the state before either; 0 for a server that is never raced.
-        jam_chance: how likely two simultaneous approvals by one person leave a ticket that nobody can decide, 0 to 1.
-        api_account: the account that may withdraw anybody's ticket.
-        site: the address in ticket URLs, without a slash at its end.
+        start_delay: the minimum seconds from a create to its approval step; the submit step appears after half of them.
+        start_spread: the largest random addition in seconds, drawn for each ticket.
+        decision_delay: the minimum seconds from the "success" of a decision to its effect and callback.
+        decision_spread: the largest random addition in seconds, drawn for each decision.
+        revive_chance: the chance, 0 to 1, that a withdrawal before the flow starts leaves a running approval step.
+        early_refusal_chance: the chance, 0 to 1, that a withdrawal before the flow starts is refused.
+        race_window: the seconds within which two requests count as simultaneous, so that both are answered from the
+            state before either of them; 0 for a server without races.
+        jam_chance: the chance, 0 to 1, that two simultaneous approvals by one person leave a ticket that cannot be
+            decided.
+        api_account: the account that may withdraw every ticket.
+        site: the address in ticket URLs, without a trailing slash.
     """
 
     start_delay: float = 0.95
@@ -57,17 +58,17 @@ class Behaviour:
     site: str = f"http://{PAGES_HOST}"
 
     def draw_start(self, random: Random) -> float:
-        """Return the seconds from one create to its approval step. Without a spread, nothing is drawn."""
+        """Return the seconds from one create to its approval step. Without a spread, no random number is drawn."""
         return self.start_delay + (random.uniform(0, self.start_spread) if self.start_spread else 0.0)
 
     def draw_decision(self, random: Random) -> float:
-        """Return the seconds from one decision to its effect. Without a spread, nothing is drawn."""
+        """Return the seconds from one decision to its effect. Without a spread, no random number is drawn."""
         return self.decision_delay + (random.uniform(0, self.decision_spread) if self.decision_spread else 0.0)
 
 
 LOADED = Ways(start_delay=16.0, start_spread=9.0, decision_delay=0.65, decision_spread=1.15)
-"""A server under load: 16 to 25 seconds until an approval step is there, 0.65 to 1.8 from a decision to its effect.
+"""A server under load: 16 to 25 seconds until an approval step exists, 0.65 to 1.8 from a decision to its effect.
 
-``Sandbox(**LOADED)``; whoever waits for its approval steps must have the patience, as `Sandbox.approve` with
-``timeout=30``.
+Use it as ``Sandbox(**LOADED)``. A caller that waits for an approval step needs a long time-out, such as
+`Sandbox.approve` with ``timeout=30``.
 """

@@ -1,4 +1,4 @@
-"""The endpoints about services: what tickets can be filed under. Page parameters are ignored."""
+"""The endpoints about the services with which tickets can be filed. Page parameters are ignored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_PROJECT = "0"
 
 
 def get_services(ledger: Ledger, request: Request) -> object:
-    """List the services that match every filter given."""
+    """Return the services that match every given filter."""
     asked = request.parameters
     catalog = read_id(asked["catalog_id"]) if asked.get("catalog_id") else None
     if asked.get("project_key", DEFAULT_PROJECT) != DEFAULT_PROJECT:
@@ -35,7 +35,7 @@ def get_services(ledger: Ledger, request: Request) -> object:
 
 
 def get_service_detail(ledger: Ledger, request: Request) -> object:
-    """Show one service with the form of its first step."""
+    """Return one service with the form of its first step."""
     service = find_service(request.parameters.get("service_id"), ledger.services)
     if service is None:
         text = "查找对象不存在"
@@ -51,14 +51,14 @@ def get_service_detail(ledger: Ledger, request: Request) -> object:
 
 
 def get_service_catalogs(_ledger: Ledger, request: Request) -> object:
-    """Show the catalogue tree."""
+    """Return the catalogue tree."""
     if request.parameters.get("project_key", DEFAULT_PROJECT) != DEFAULT_PROJECT:
         return []
     return [_branch(CATALOGS, 0)]
 
 
 def get_service_roles(ledger: Ledger, request: Request) -> object:
-    """Show who processes each step of a service; the submit step only with ``all=1``."""
+    """Return the users who process each step of a service; the submit step only with ``all=1``."""
     asked = request.parameters
     service = find_service(asked.get("service_id"), ledger.services)
     if service is None:

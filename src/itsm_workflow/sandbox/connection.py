@@ -1,4 +1,4 @@
-"""What a client must be told to use a sandbox."""
+"""The settings that a client needs to use a stand-in."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from itsm_workflow.secrets import Secret
 from itsm_workflow.settings import Settings
 
 PAGES_HOST = "itsm.example.com"
-"""The host of a sandbox's ticket pages, as in the recordings of the real server; there are none."""
+"""The host in the addresses of ticket pages, as recorded from the real server. The pages do not exist."""
 
 NOWHERE = "http://127.0.0.1:9"
-"""A callback host at which nobody listens: the port of the discard service."""
+"""A callback host without a listener: the port of the discard service."""
 
 
 def behind_esb(url: str) -> str:
-    """Return the gateway root of a sandbox's ESB."""
+    """Return the gateway root of the stand-in's ESB."""
     return url.replace("/v2/itsm/", "/api/c/compapi/v2/itsm/")
 
 
 def settings_for(url: str, **given: object) -> Settings:
-    """Return settings for the gateway root of a sandbox, with secrets made up for this once.
+    """Return settings for the gateway root of a stand-in, with new random secrets.
 
     Args:
         url: The gateway root, `Sandbox.url`.
-        given: Fields of `Settings` that shall be otherwise, such as ``callback_host``. With ``routes="esb"`` the root
-            is the sandbox's ESB, unless another is given.
+        given: Other values for fields of `Settings`, such as ``callback_host``. With ``routes="esb"`` the default root
+            is the stand-in's ESB.
     """
     chosen = {
         "app_code": "sandbox_client",

@@ -1,20 +1,20 @@
-"""The small HTTP surface by which another process steers a sandbox. Loopback only; it shows no token.
+"""The HTTP endpoints by which another process controls a stand-in. Loopback only; they do not show tokens.
 
 ==========================================  ===========================================================
-``GET  /_sandbox/ledger/``                  every ticket, the failed list, calls per endpoint, what is planned
+``GET  /_sandbox/ledger/``                  tickets, failed callbacks, calls per endpoint, planned events
 ``POST /_sandbox/approve/``                 ``{"sn": …, "approver": …, "remark": …}``; also ``reject``
 ``POST /_sandbox/withdraw/``                ``{"sn": …, "operator": …}``; also ``suspend``, ``resume``, ``terminate``
-``POST /_sandbox/begin/``                   ``{"sn": …}``: starts its flow now, also one that a fault holds
-``POST /_sandbox/duplicate_sn/``            ``{"sn": …}``: a foreign ticket under the same number
-``POST /_sandbox/faults/``                  a :class:`~itsm_workflow.sandbox.faults.Fault` as JSON; answers its ``id``
-``GET  /_sandbox/faults/``                  every armed fault and what it met
-``GET  /_sandbox/faults/?id=1&wait=5``      one fault, waiting up to so many seconds until it applied to a call
-``POST /_sandbox/release/``                 ``{"id": 1}`` lets held answers go; with ``"drop": true`` closes them
+``POST /_sandbox/begin/``                   ``{"sn": …}``: starts the flow now, even one that a fault holds
+``POST /_sandbox/duplicate_sn/``            ``{"sn": …}``: another user's ticket with the same number
+``POST /_sandbox/faults/``                  a :class:`~itsm_workflow.sandbox.faults.Fault` as JSON; returns its ``id``
+``GET  /_sandbox/faults/``                  every armed fault and its number of calls
+``GET  /_sandbox/faults/?id=1&wait=5``      one fault; waits up to ``wait`` seconds until it applies to a call
+``POST /_sandbox/release/``                 ``{"id": 1}`` sends held answers; ``"drop": true`` closes them
 ``POST /_sandbox/clear/``                   disarms every fault
 ==========================================  ===========================================================
 
-``sn`` may be a ticket's integer id, which alone is unambiguous. Answers are JSON: HTTP 200, 400 for what makes no
-sense, 404 for what does not exist, 409 for what BK-ITSM would refuse, 403 from elsewhere than this machine.
+``sn`` may also be a ticket's integer id, which is always unambiguous. Answers are JSON: HTTP 200, 400 for an invalid
+request, 404 for an unknown object, 409 for a request that BK-ITSM would refuse, 403 for a request from another machine.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _ANSWERS: dict[type[Exception], int] = {
 
 
 def is_local(client: str, host: str, origin: str | None = None) -> bool:
-    """Tell whether a request comes from this machine and was meant for it.
+    """Return whether a request comes from this machine and is addressed to it.
 
     Args:
         client: the peer's address.
-        host: the Host header; a rebound name in a browser differs.
-        origin: the Origin header, by which a browser names the page that calls, if one does.
+        host: the Host header, which shows DNS rebinding in a browser.
+        origin: the Origin header, by which a browser names the calling page; None without the header.
     """
     try:
         called = urlsplit(f"//{host}").hostname in _NAMES
@@ -64,18 +64,18 @@ def is_local(client: str, host: str, origin: str | None = None) -> bool:
 
 
 def control(sandbox: Sandbox, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
-    """Serve one request of the surface.
+    """Serve one request to the control endpoints.
 
     Returns:
         HTTP status and JSON body.
     """
     action = _ACTIONS.get((method, path.removeprefix(PREFIX).strip("/")))
     if action is None:
-        return 404, _json({"error": f"There is no {method} {path} here."})
+        return 404, _json({"error": f"Unknown control endpoint: {method} {path}."})
     try:
         given = json.loads(body) if body else {}
         if not isinstance(given, dict):
-            raise TypeError("The body must be a JSON object.")  # noqa: TRY301 - answered like every other nonsense
+            raise TypeError("The body must be a JSON object.")  # noqa: TRY301 - answered like every other invalid request
         return 200, _json(action(sandbox, {**dict(parse_qsl(query)), **given}))
     except (Refusal, LookupError, OSError, ValueError, TypeError) as error:
         status = next((code for kind, code in _ANSWERS.items() if isinstance(error, kind)), 500)
@@ -83,7 +83,7 @@ def control(sandbox: Sandbox, method: str, path: str, query: str, body: bytes) -
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Turn values of the ledger into what JSON can hold; times become ISO 8601 with their zone."""
+    """Convert values of the ledger to JSON values; times become ISO 8601 with their zone."""
     kind = type(value)
     if attrs.has(kind):
         return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
@@ -140,7 +140,7 @@ def _begin(sandbox: Sandbox, given: Mapping[str, Any]) -> object:
 def _sn(given: Mapping[str, Any]) -> str | int:
     sn = given.get("sn")
     if not isinstance(sn, (str, int)):
-        raise TypeError("The body must name a ticket as sn: its number, or its integer id.")
+        raise TypeError("The body must have a key sn with the ticket's number or its integer id.")
     return sn
 
 

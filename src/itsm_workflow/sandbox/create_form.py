@@ -1,4 +1,4 @@
-"""What create_ticket accepts: the checks of BK-ITSM in its order, from a parsed body to a draft."""
+"""The checks of create_ticket, in the order of BK-ITSM, from a parsed body to a draft."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def read_create(body: Mapping[str, Any], *, user: str, services: Mapping[int, Se
 
     Args:
         body: the parsed JSON object.
-        user: the gateway's user, who becomes the creator when none is named.
-        services: what can be filed under.
+        user: the gateway's user, who becomes the creator if the body does not name one.
+        services: the services with which tickets can be filed.
 
     Raises:
-        Refusal: 3900003 for the ticket form, 3900004 for all the rest; ``uses_number`` tells a refusal by the
-            database, which costs a ticket number.
+        Refusal: 3900003 for the ticket form, 3900004 for everything else. ``uses_number`` marks a refusal by the
+            database, which uses up a ticket number.
     """
     service = _service(body, services)
     creator = _text(body.get("creator", user), "creator")
@@ -68,13 +68,13 @@ def _service(body: Mapping[str, Any], services: Mapping[int, Service]) -> Servic
 
 
 def find_service(service_id: object, services: Mapping[int, Service]) -> Service | None:
-    """Find the service of an id as it came over the wire.
+    """Find the service with an id, as the request has it.
 
     Returns:
-        The service; None when the id is missing or nobody's.
+        The service; None if the id is missing or unknown.
 
     Raises:
-        Refusal: 3900004, the id is no number.
+        Refusal: 3900004, the id is not a number.
     """
     if service_id is None or service_id == "":
         return None
@@ -82,13 +82,13 @@ def find_service(service_id: object, services: Mapping[int, Service]) -> Service
 
 
 def read_id(value: object) -> int:
-    """Read a number that may be written as text.
+    """Parse a number that may be given as text.
 
     Raises:
-        Refusal: 3900004, it is no number.
+        Refusal: 3900004, the value is not a number.
     """
     try:
-        return int(value)  # type: ignore[call-overload,no-any-return]  # whatever JSON holds; the rest is TypeError
+        return int(value)  # type: ignore[call-overload,no-any-return]  # any JSON value; other types raise a TypeError
     except (TypeError, ValueError) as error:
         text = f"Field 'id' expected a number but got {value!r}."
         raise unexpected(text) from error
@@ -147,7 +147,7 @@ def _check_form(service: Service, values: Mapping[str, Any]) -> None:
                 text = f"【{field.name}】为必填项"
                 raise not_created(text)
             continue
-        # No other type is looked at: null, a number or a list is no empty text.
+        # Other types are not checked: null, a number or a list is not an empty text.
         if key == "title":
             _check_title(value)
         if field.choices:
@@ -156,11 +156,11 @@ def _check_form(service: Service, values: Mapping[str, Any]) -> None:
 
 def _check_title(title: object) -> None:
     try:
-        length = len(title)  # type: ignore[arg-type]  # whatever JSON holds; what has no length is the TypeError
+        length = len(title)  # type: ignore[arg-type]  # any JSON value; one without a length raises a TypeError
     except TypeError as error:
         raise not_created(str(error)) from error
     if length > TITLE_COLUMN:
-        # The text claims 120; the check lets 128 pass.
+        # The message says 120, but the check accepts 128.
         text = "标题不能超过120个字符"
         raise not_created(text)
 
@@ -201,13 +201,13 @@ def _check_columns(values: Mapping[str, Any], tag: str | None, creator: str) -> 
             message = f"(1406, \"Data too long for column '{column}' at row 1\")"
             raise unexpected(message, uses_number=True)
     if any(_beyond_three_bytes(str(value)) for value in values.values()):
-        # Written after the ticket's row, which the server then deletes again.
+        # The server writes the values after the ticket's row, and then deletes that row.
         text = "单据创建失败"
         raise not_created(text, uses_number=True)
 
 
 def _beyond_three_bytes(text: str) -> bool:
-    """Tell whether a text needs four-byte UTF-8, which the recorded server's columns do not hold."""
+    """Return whether a text needs four-byte UTF-8, which the columns of the recorded server cannot store."""
     return any(character > "\uffff" for character in text)
 
 
@@ -218,5 +218,5 @@ def _approvers(service: Service, values: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(named, (bool, list, dict)) or named is None:
         return service.approvers
     named = str(named)
-    # Split at commas and nothing else: after "alice, bob" the second approver is " bob", whom nobody is.
+    # Split only at commas: the second approver of "alice, bob" is " bob", who does not exist.
     return tuple(name for name in named.split(",") if name)

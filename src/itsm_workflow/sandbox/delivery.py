@@ -1,4 +1,4 @@
-"""Sending callbacks as BK-ITSM does, over real HTTP: once, with no signature, and certificates unchecked."""
+"""The delivery of callbacks as by BK-ITSM, over real HTTP: once, unsigned, without a check of certificates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FIRST_HEADERS = {
 
 @attrs.frozen
 class Sending:
-    """What became of one sending, with a note that holds nothing of the callback itself."""
+    """The outcome of one sending, with a note that does not quote the callback."""
 
     outcome: CallbackOutcome
     note: str
@@ -51,11 +51,11 @@ class _Message:
 
 
 class Courier:
-    """Sends callbacks, and lets go of all of them when closed.
+    """A sender of callbacks, which aborts all of them when it is closed.
 
     Args:
-        timeout: seconds without a byte after which a receiver is given up, so that closing never hangs; the real
-            server waits for ever.
+        timeout: the time-out in seconds without a byte from a receiver, so that a close never hangs. The real server
+            has no time-out.
     """
 
     def __init__(self, *, timeout: float) -> None:
@@ -63,13 +63,13 @@ class Courier:
         self._lock = threading.Lock()
         self._open: set[http.client.HTTPConnection] = set()
         self._closed = False
-        # The real server checks no certificate, and a client that relies on TLS must find that out here.
+        # The real server does not check certificates, and a test of a client that relies on TLS must show that.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
 
     def close(self) -> None:
-        """Break off every sending; it ends as lost, like one whose worker was killed."""
+        """Abort every sending. Its callback is lost, like one whose worker was killed."""
         with self._lock:
             self._closed = True
             connections = list(self._open)
@@ -80,10 +80,10 @@ class Courier:
                     sock.shutdown(socket.SHUT_RDWR)
 
     def send(self, outgoing: Outgoing) -> Sending:
-        """Send one callback and judge the answer.
+        """Send one callback and evaluate the answer.
 
-        Acknowledged is HTTP 200 or 201 with a JSON object whose ``code`` is the number 0, also at the end of
-        redirects; everything else failed.
+        The receiver acknowledges a callback by HTTP 200 or 201 and a JSON object whose ``code`` is the number 0, also
+        after redirects. Any other answer is a failure.
         """
         try:
             status, body = self._follow(_first_message(outgoing))
@@ -120,7 +120,7 @@ class Courier:
     @contextmanager
     def _connection(self, url: SplitResult) -> Iterator[http.client.HTTPConnection]:
         if url.scheme not in {"http", "https"} or not url.hostname:
-            raise ValueError("not a URL that can be called")
+            raise ValueError("the callback's address must be an http or https URL with a host")
         connection = (
             http.client.HTTPSConnection(url.hostname, url.port, timeout=self._timeout, context=self._tls)
             if url.scheme == "https"
@@ -128,7 +128,7 @@ class Courier:
         )
         with self._lock:
             if self._closed:
-                raise ConnectionAbortedError("the sandbox is closed")
+                raise ConnectionAbortedError("the callback was not sent: the sandbox is closed")
             self._open.add(connection)
         try:
             yield connection
@@ -139,15 +139,15 @@ class Courier:
 
 
 def _first_message(outgoing: Outgoing) -> _Message:
-    # ASCII-escaped, with the separators of json.dumps: byte for byte the form that the real server sends.
+    # ASCII-escaped, with the separators of json.dumps: the same bytes as from the real server.
     body = json.dumps(outgoing.body).encode("ascii")
     headers = dict(_FIRST_HEADERS)
     extra = outgoing.headers
     if not isinstance(extra, dict):
-        raise ValueError("headers that are no object")  # noqa: TRY004 - one kind for all that cannot be sent
+        raise ValueError("the callback's headers must be an object")  # noqa: TRY004 - as for any invalid callback
     for name, value in extra.items():
         if not isinstance(value, str) or "\r" in value or "\n" in value:
-            raise ValueError("a header that cannot be sent")
+            raise ValueError("a header of the callback must be one line of text")
         headers = {known: kept for known, kept in headers.items() if known.lower() != name.lower()}
         headers[name] = value
     headers.setdefault("Content-Length", str(len(body)))

@@ -1,14 +1,14 @@
 """The server in front of the ledger: paths, methods, credentials, envelopes.
 
-Three addresses lead to each endpoint: the server's own ``/openapi/ticket/<name>/`` or ``/openapi/service/<name>/``,
-the API gateway's ``/v2/itsm/<name>/``, and the ESB's component path ``/api/c/compapi/v2/itsm/<name>/``, or the same
-without ``v2``. The ESB also takes a POST where the server wants a GET, and hands the body's parameters on in the query,
-as the log platform relies on; no real ESB was recorded.
+Each endpoint has three addresses: the server's own ``/openapi/ticket/<name>/`` or ``/openapi/service/<name>/``, the API
+gateway's ``/v2/itsm/<name>/``, and the ESB's component path ``/api/c/compapi/v2/itsm/<name>/``, or the same without
+``v2``. The ESB also accepts a POST if the server needs a GET, and passes the body's parameters on in the query. The log
+platform relies on that; no real ESB was recorded.
 
-Credentials: a sandbox stands for gateway and server in one, so a request that carries what a gateway asks for
-(``X-Bkapi-Authorization`` with an app code and a secret, or an access token) is treated as one the gateway let through.
-A request that carries the gateway's own ``X-Bkapi-JWT`` is treated as having come from it; its shape is checked, its
-signature cannot be.
+Credentials: the stand-in replaces both gateway and server. So a request with the credentials that a gateway needs
+(``X-Bkapi-Authorization`` with an app code and a secret, or an access token) is treated as accepted by the gateway. A
+request with the gateway's own ``X-Bkapi-JWT`` is treated as sent by the gateway. The shape of the JWT is checked; its
+signature cannot be checked.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Route:
     """One endpoint.
 
     Attributes:
-        area: which half of the server serves it, "ticket" or "service".
-        method: the only one it takes.
-        run: the endpoint over the ledger.
-        catches: faults become 3900004 here; elsewhere they come out as SERVER_500_ERROR.
-        acts: what it returns are callbacks to send before the answer, which itself says nothing.
+        area: the part of the server that serves the endpoint, "ticket" or "service".
+        method: the only method that the endpoint accepts.
+        run: the function that runs the endpoint on a ledger.
+        catches: whether faults become 3900004; otherwise they become SERVER_500_ERROR.
+        acts: whether the function returns callbacks, which are sent before an answer without data.
     """
 
     area: str
@@ -79,12 +79,12 @@ ROUTES = {
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """What a request leads to.
+    """The results of a request.
 
     Attributes:
-        answer: what to send back.
-        before: callbacks to deliver before the answer is sent, as the server does inside the call.
-        later: callbacks of what else fell due meanwhile, to deliver on their own.
+        answer: the answer.
+        before: the callbacks that are delivered before the answer, as by the server.
+        later: the callbacks of other events that became due, which are delivered separately.
     """
 
     answer: SandboxResponse
@@ -93,17 +93,17 @@ class Reply:
 
 
 def endpoint_of(path: str) -> str | None:
-    """Name the endpoint behind a path, with or without its trailing slash; None for any other path."""
+    """Return the endpoint of a path, with or without its trailing slash; None for an unknown path."""
     name = _name(path if path.endswith("/") else path + "/")
     return name if name in ROUTES else None
 
 
 class Api:
-    """The endpoints over one ledger. Pure like the ledger: a request in, a reply out.
+    """The endpoints of one ledger, without I/O: a request in, a reply out.
 
     Args:
-        ledger: what it serves.
-        require_authorization: refuse requests without a gateway's credentials with HTTP 403.
+        ledger: the ledger.
+        require_authorization: whether requests without a gateway's credentials are refused with HTTP 403.
     """
 
     def __init__(self, ledger: Ledger, *, require_authorization: bool = True) -> None:
@@ -114,8 +114,8 @@ class Api:
         """Serve one request.
 
         Args:
-            request: what came in.
-            flow: when the flow of a ticket starts that it creates.
+            request: the request.
+            flow: when the flow of a new ticket starts.
         """
         later = self._ledger.run_due()
         answer, before = self._route(request, flow=flow)
@@ -161,7 +161,7 @@ class Api:
 
 
 def _name(path: str) -> str | None:
-    """Name what a path asks for; None if nothing at all serves such a path."""
+    """Return the endpoint or the object that a path names; None for an unknown path."""
     for prefix in GATEWAY_PREFIXES:
         if path.startswith(prefix):
             name = path.removeprefix(prefix).removesuffix("/")
@@ -172,6 +172,6 @@ def _name(path: str) -> str | None:
             area = prefix.split("/")[2]
             if name in ROUTES:
                 return name if ROUTES[name].area == area else None
-            # The server reads any one word here as the id of a ticket or a service.
+            # The server reads any single word here as the id of a ticket or a service.
             return name if name and "/" not in name else None
     return None

@@ -1,4 +1,4 @@
-"""The answers of the server as values: envelopes, pages of HTML, and the bare sentences around them."""
+"""The answers of the server as values: JSON envelopes, pages of HTML, and plain sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IN_FRONT: Mapping[int, tuple[int, str, str]] = MappingProxyType(
         1642901: (429, "RATE_LIMIT_RESTRICTION", "API rate limit exceeded by stage global limit"),
     }
 )
-"""By code, what the API gateway in front of BK-ITSM answers without passing the call on: HTTP status, name, message."""
+"""By code, the answers of the API gateway to calls that it does not pass on: HTTP status, name, message."""
 
 _HTML = "text/html; charset=utf-8"
 _PAGE = """<!DOCTYPE html>
@@ -41,7 +41,7 @@ _PAGE = """<!DOCTYPE html>
 
 @attrs.frozen
 class SandboxResponse:
-    """One HTTP answer, without the headers that the HTTP server adds by itself."""
+    """One HTTP answer, without the headers that the HTTP server adds."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,7 +54,7 @@ def _answer(status: int, content_type: str, body: str, **headers: str) -> Sandbo
 
 
 def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> SandboxResponse:
-    """Write a JSON envelope; always HTTP 200, also for errors."""
+    """Build a JSON envelope, with HTTP 200 even for errors."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return _answer(
         200, "application/json", text, Allow=allow, Vary="Accept-Language, Cookie", Content_Language=language
@@ -62,15 +62,15 @@ def envelope(content: Mapping[str, Any], *, allow: str, language: str) -> Sandbo
 
 
 def refused_in_front(code: int) -> SandboxResponse:
-    """Write what the API gateway answers that refuses a call before it passes it on."""
+    """Build the answer of an API gateway that refuses a call and does not pass it on."""
     status, name, message = IN_FRONT[code]
     content = {"code": code, "code_name": name, "message": message, "data": None, "result": False}
-    told = {"X_Bkapi_Error_Code": str(code), "X_Bkapi_Error_Message": message}
-    return _answer(status, "application/json", json.dumps(content), **told)
+    headers = {"X_Bkapi_Error_Code": str(code), "X_Bkapi_Error_Message": message}
+    return _answer(status, "application/json", json.dumps(content), **headers)
 
 
 def success(data: object) -> dict[str, Any]:
-    """Build the envelope of a success; nothing to say is an empty list."""
+    """Build the envelope of a success; without data it has an empty list."""
     return {"result": True, "code": 0, "message": "success", "data": [] if data is None else data}
 
 
@@ -82,22 +82,22 @@ def refused(refusal: Refusal) -> dict[str, Any]:
 
 
 def not_through_gateway(language: str) -> SandboxResponse:
-    """SandboxResponse a request without the gateway's credentials: HTTP 403 and a sentence."""
+    """Build the answer to a request without the gateway's credentials: HTTP 403 and a sentence."""
     return _answer(403, _HTML, GATEWAY_ONLY, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
 def broken_page(language: str = "zh-cn") -> SandboxResponse:
-    """SandboxResponse what the server breaks over: HTTP 200 and a page of HTML."""
+    """Build the answer to a request on which the server fails: HTTP 200 and a page of HTML."""
     page = _PAGE.format(title="应用异常(500页)", heading="应用出现异常")
     return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
 def missing_page(language: str) -> SandboxResponse:
-    """SandboxResponse a path that nothing serves: HTTP 200 and a page of HTML."""
+    """Build the answer to an unknown path: HTTP 200 and a page of HTML."""
     page = _PAGE.format(title="页面找不到（404页）", heading="页面找不到了")
     return _answer(200, _HTML, page, Vary="Accept-Language, Cookie", Content_Language=language)
 
 
 def moved(location: str) -> SandboxResponse:
-    """SandboxResponse a path without its trailing slash: HTTP 301 and nothing else."""
+    """Build the answer to a path without its trailing slash: HTTP 301 with an empty body."""
     return _answer(301, _HTML, "", Location=location)

@@ -1,12 +1,12 @@
-"""Telling a sandbox to misbehave: per endpoint, for the n-th call, once or always.
+"""Faults that a test can inject into a stand-in: per endpoint, for the n-th call, once or always.
 
-``faults.lose_answer("create_ticket")`` arms a fault for the next create; ``nth=3`` for the third from now;
-``always=True`` for every one from the n-th on. At most one fault applies to a call: the one armed first.
+``faults.lose_answer("create_ticket")`` arms a fault for the next create, ``nth=3`` for the third create from now, and
+``always=True`` for every create from the n-th on. At most one fault applies to a call: the one that was armed first.
 
-Faults of requests: the answer is lost after the work was done, held until released, delayed, replaced by an HTTP
-error or a page of HTML, the API gateway in front refuses the call, or the connection is reset before anything was
-done. Faults of callbacks: sent twice, sent late, never sent (with or without an entry in callback_failed_ticket), or
-sent before the create's answer. And the flow of a new ticket may never start.
+Faults of requests: the answer is lost after the request was processed, held until it is released, delayed, or replaced
+by an HTTP error or a page of HTML; the API gateway refuses the call; or the connection is reset before the request is
+processed. Faults of callbacks: a callback is sent twice, late, never (with or without an entry in
+callback_failed_ticket), or before the create's answer. Also, the flow of a new ticket may never start.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WRONG_SECRET = 1640101
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """The kinds of faults."""
 
     LOSE_ANSWER = "lose_answer"
     HOLD = "hold"
@@ -55,20 +55,20 @@ OF_CALLBACKS = frozenset(
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One thing to go wrong.
+    """One fault.
 
     Attributes:
-        kind: what.
-        endpoint: which calls it concerns, by name such as "create_ticket" or "token/verify"; ``"callback"`` for the
-            callbacks themselves.
-        nth: which of these calls, counted from arming, from 1.
-        always: also every call after the n-th.
-        seconds: how long a delayed answer or a late callback waits.
+        kind: the kind of fault.
+        endpoint: the name of the endpoint, such as "create_ticket" or "token/verify"; ``"callback"`` for the callbacks
+            themselves.
+        nth: the number of the affected call, counted from 1 since the fault was armed.
+        always: whether every call after the n-th is affected as well.
+        seconds: the delay of a delayed answer or a late callback.
         status: the HTTP status of a STATUS fault.
         code: the API gateway's code of a REFUSE fault: 1640101 for a wrong app secret, 1640301 for no permission, and
             others of `itsm_workflow.sandbox.envelope.IN_FRONT`.
-        processed: the work is done before things go wrong; False for a server that never got to it. LOSE_ANSWER and
-            HOLD always do the work first, RESET and REFUSE never.
+        processed: whether the request is processed before the fault. LOSE_ANSWER and HOLD always process the request
+            first, RESET and REFUSE never process it.
     """
 
     kind: FaultKind
@@ -88,19 +88,20 @@ class Fault:
         if self.code not in IN_FRONT:
             raise ValueError(f"Fault.code must be one of {', '.join(map(str, IN_FRONT))}, not {self.code!r}")
         if (self.kind in OF_CALLBACKS) != (self.endpoint == CALLBACK):
-            raise ValueError(f"A fault of kind {self.kind.value} cannot concern {self.endpoint!r}.")
+            raise ValueError(f"A fault of kind {self.kind.value} cannot apply to {self.endpoint!r}.")
         if self.kind in OF_CREATES and self.endpoint != "create_ticket":
-            raise ValueError(f"A fault of kind {self.kind.value} can only concern create_ticket.")
+            raise ValueError(f"A fault of kind {self.kind.value} can only apply to create_ticket.")
 
 
 class Armed:
-    """A fault that waits for its call, and what a test may learn and do about it.
+    """A fault that waits for its call, with methods by which a test observes and controls it.
 
     Attributes:
-        number: its name on the control surface.
-        fault: what goes wrong.
-        reached: set once the fault applied to a call; for a HOLD the work is done by then (the ticket is stored).
-        answer: the answer of the last call it applied to, as it would have been sent; None if none was made.
+        number: the fault's id at the control endpoints.
+        fault: the fault.
+        reached: an event that is set once the fault has applied to a call. With HOLD the request is processed by then,
+            so a create has stored its ticket.
+        answer: the answer of the last affected call, as it would have been sent; None without an answer.
     """
 
     def __init__(self, number: int, fault: Fault) -> None:
@@ -115,31 +116,31 @@ class Armed:
 
     @property
     def spent(self) -> bool:
-        """It can apply to no further call."""
+        """Whether the fault cannot apply to any further call."""
         return self.hits > 0 and not self.fault.always
 
     def release(self) -> None:
-        """Let every held answer go out, now and from here on."""
+        """Send every held answer, now and in future."""
         self._let_go.set()
 
     def drop(self) -> None:
-        """Close every held connection without an answer, now and from here on."""
+        """Close every held connection without an answer, now and in future."""
         self._drop = True
         self._let_go.set()
 
     def wait_reached(self, timeout: float) -> bool:
-        """Wait until the fault applied to a call.
+        """Wait until the fault has applied to a call.
 
         Args:
             timeout: seconds.
 
         Returns:
-            Whether it did in time.
+            Whether the fault applied before the time-out.
         """
         return self.reached.wait(timeout)
 
     def hold(self) -> bool:
-        """Wait for somebody to release or drop the answer.
+        """Wait until the answer is released or dropped.
 
         Returns:
             Whether the answer is to be sent.
@@ -148,7 +149,7 @@ class Armed:
         return not self._drop
 
     def describe(self) -> dict[str, Any]:
-        """Show the fault and how often it met its calls, as JSON."""
+        """Return the fault and its number of calls as JSON values."""
         return {
             "id": self.number,
             **attrs.asdict(self.fault),
@@ -176,17 +177,17 @@ class Faults:
             return armed
 
     def lose_answer(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
-        """Do the work, then close the connection without an answer."""
+        """Process the request, then close the connection without an answer."""
         return self.add(Fault(kind=FaultKind.LOSE_ANSWER, endpoint=endpoint, nth=nth, always=always))
 
     def hold(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
-        """Do the work, then keep the answer until it is released or dropped."""
+        """Process the request, then hold the answer until it is released or dropped."""
         return self.add(Fault(kind=FaultKind.HOLD, endpoint=endpoint, nth=nth, always=always))
 
     def delay(
         self, endpoint: str, seconds: float, *, processed: bool = True, nth: int = 1, always: bool = False
     ) -> Armed:
-        """Wait before the answer, or with ``processed=False`` before the work."""
+        """Wait before the answer, or with ``processed=False`` before the request is processed."""
         return self.add(
             Fault(kind=FaultKind.DELAY, endpoint=endpoint, seconds=seconds, processed=processed, nth=nth, always=always)
         )
@@ -194,30 +195,30 @@ class Faults:
     def status(
         self, endpoint: str, status: int = 502, *, processed: bool = False, nth: int = 1, always: bool = False
     ) -> Armed:
-        """SandboxResponse an HTTP error, as a proxy in between does."""
+        """Answer with an HTTP error, as a proxy does."""
         return self.add(
             Fault(kind=FaultKind.STATUS, endpoint=endpoint, status=status, processed=processed, nth=nth, always=always)
         )
 
     def html(self, endpoint: str, *, processed: bool = False, nth: int = 1, always: bool = False) -> Armed:
-        """SandboxResponse HTTP 200 with a page of HTML."""
+        """Answer with HTTP 200 and a page of HTML."""
         return self.add(Fault(kind=FaultKind.HTML, endpoint=endpoint, processed=processed, nth=nth, always=always))
 
     def refuse(self, endpoint: str, code: int = WRONG_SECRET, *, nth: int = 1, always: bool = False) -> Armed:
-        """Refuse the call in front of the server, as the API gateway does; nothing is done."""
+        """Refuse the call as the API gateway does; the server does not process it."""
         fault = Fault(kind=FaultKind.REFUSE, endpoint=endpoint, code=code, processed=False, nth=nth, always=always)
         return self.add(fault)
 
     def reset(self, endpoint: str, *, nth: int = 1, always: bool = False) -> Armed:
-        """Reset the connection before the body is read; nothing is done."""
+        """Reset the connection before the body is read; the request is not processed."""
         return self.add(Fault(kind=FaultKind.RESET, endpoint=endpoint, processed=False, nth=nth, always=always))
 
     def early_callback(self, *, nth: int = 1, always: bool = False) -> Armed:
-        """Run a create's flow to its end, approved by its first approver, and send the callback before the answer."""
+        """End a create's flow, approved by its first approver, and send the callback before the answer."""
         return self.add(Fault(kind=FaultKind.EARLY_CALLBACK, endpoint="create_ticket", nth=nth, always=always))
 
     def flow_never_starts(self, *, nth: int = 1, always: bool = False) -> Armed:
-        """SandboxResponse a create with success and never start its flow: no step runs, and withdrawals are refused.
+        """Answer a create with success but never start its flow: no step runs, and withdrawals are refused.
 
         `Sandbox.begin` starts it later.
         """
@@ -228,22 +229,22 @@ class Faults:
         return self.add(Fault(kind=FaultKind.CALLBACK_TWICE, endpoint=CALLBACK, nth=nth, always=always))
 
     def callback_late(self, seconds: float, *, nth: int = 1, always: bool = False) -> Armed:
-        """Send a callback some seconds late; a withdrawal's API call does not wait for it then."""
+        """Send a callback some seconds late; the API call of a withdrawal then does not wait for it."""
         return self.add(Fault(kind=FaultKind.CALLBACK_LATE, endpoint=CALLBACK, seconds=seconds, nth=nth, always=always))
 
     def callback_lost(self, *, listed: bool, nth: int = 1, always: bool = False) -> Armed:
         """Never send a callback.
 
         Args:
-            listed: the number enters callback_failed_ticket; False for a worker that died, which leaves no trace.
-            nth: which callback from now.
-            always: also every later one.
+            listed: whether callback_failed_ticket lists the number; False for a worker that crashed without a trace.
+            nth: the number of the affected callback, counted from now.
+            always: whether every later callback is affected as well.
         """
         kind = FaultKind.CALLBACK_LOST_LISTED if listed else FaultKind.CALLBACK_LOST
         return self.add(Fault(kind=kind, endpoint=CALLBACK, nth=nth, always=always))
 
     def take(self, endpoint: str | None) -> Armed | None:
-        """Count one call and tell which fault applies to it."""
+        """Count one call and return the fault that applies to it."""
         chosen: Armed | None = None
         with self._lock:
             for armed in self._concerning(endpoint):
@@ -260,7 +261,7 @@ class Faults:
         """Find an armed fault by its number.
 
         Raises:
-            LookupError: there is none.
+            LookupError: no armed fault has the number.
         """
         with self._lock:
             for armed in self._armed:
@@ -269,19 +270,19 @@ class Faults:
         raise LookupError(f"No fault has the number {number}.")
 
     def armed(self) -> tuple[Armed, ...]:
-        """List every fault armed since the last clear, spent ones included."""
+        """Return every fault that was armed since the last clear, including spent faults."""
         with self._lock:
             return tuple(self._armed)
 
     def clear(self) -> None:
-        """Disarm everything; held answers go out."""
+        """Disarm all faults; held answers are sent."""
         with self._lock:
             armed, self._armed = self._armed, []
         for fault in armed:
             fault.release()
 
     def close(self) -> None:
-        """Disarm everything; held connections are closed without an answer."""
+        """Disarm all faults; held connections are closed without an answer."""
         with self._lock:
             armed, self._armed = self._armed, []
         for fault in armed:

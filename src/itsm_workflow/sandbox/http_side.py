@@ -1,4 +1,4 @@
-"""The HTTP server of a sandbox: reads requests, lets faults have their way, writes answers."""
+"""The HTTP server of a stand-in: it reads requests, applies faults, and writes answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HTML = "text/html; charset=utf-8"
 
 
 class Listener(ThreadingHTTPServer):
-    """Listens for a sandbox; knows its connections, so that closing need not wait for idle clients."""
+    """The listener of a stand-in. It tracks its connections, so that a close does not wait for idle clients."""
 
     daemon_threads = False
     request_queue_size = 128
@@ -43,22 +43,22 @@ class Listener(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server for this machine's name, which can take seconds."""
+        """Bind without a look-up of this machine's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
-    def hear(self, connection: socket.socket) -> None:
-        """Remember an open connection."""
+    def track(self, connection: socket.socket) -> None:
+        """Add an open connection."""
         with self._lock:
             self._connections.add(connection)
 
-    def forget(self, connection: socket.socket) -> None:
-        """Forget a connection that ended."""
+    def untrack(self, connection: socket.socket) -> None:
+        """Remove a connection that ended."""
         with self._lock:
             self._connections.discard(connection)
 
     def hang_up(self) -> None:
-        """Break off every open connection; their threads then end."""
+        """Shut down every open connection, so that its thread ends."""
         self.closing.set()
         with self._lock:
             for connection in self._connections:
@@ -66,37 +66,37 @@ class Listener(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's signature
-        """Stay quiet about clients that went away; they are what this server is for."""
+        """Do not log clients that closed their connection: tests of faults do that on purpose."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """The handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     server_version = "nginx"
     sys_version = ""
     disable_nagle_algorithm = True
-    # Head and body leave in one piece; two would wait for each other's acknowledgement.
+    # Head and body are sent together: the second of two packets would wait for an acknowledgement of the first.
     wbufsize = 1 << 16
     server: Listener
 
     def setup(self) -> None:
-        """Announce the connection."""
+        """Add the connection to the listener's list."""
         super().setup()
-        self.server.hear(self.connection)
+        self.server.track(self.connection)
 
     def finish(self) -> None:
-        """Take the connection off the list."""
-        self.server.forget(self.connection)
+        """Remove the connection from the listener's list."""
+        self.server.untrack(self.connection)
         super().finish()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: paths hold ticket numbers, and the ledger counts."""
+        """Do not log requests: paths contain ticket numbers, and the ledger counts the requests."""
 
     def serve(self) -> None:
-        """Serve one request, as the fault armed for it says."""
+        """Serve one request, with the fault that is armed for it."""
         path, _, query = self.path.partition("?")
         if path == "/" or path.startswith(PREFIX):
             self._serve_person(path, query)
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._misbehave(armed, request)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server looks for these
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server calls these
 
     def _misbehave(self, armed: Armed, request: Request) -> None:
         fault, sandbox = armed.fault, self.server.sandbox
@@ -149,7 +149,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         sandbox = self.server.sandbox
         if not is_local(self.client_address[0], self.headers.get("Host", ""), self.headers.get("Origin")):
-            self._write(SandboxResponse(403, {"Content-Type": _JSON}, b'{"error": "Only for this machine."}'))
+            refusal = b'{"error": "Only requests from this machine are accepted."}'
+            self._write(SandboxResponse(403, {"Content-Type": _JSON}, refusal))
         elif path == "/":
             self._write(SandboxResponse(200, {"Content-Type": _HTML}, index_page(sandbox.url, sandbox.tickets())))
         else:
@@ -170,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         self.close_connection = True
-        self.server.forget(self.connection)
+        self.server.untrack(self.connection)
         # Zero linger: the peer sees a reset, not an end.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.close(self.connection.detach())

@@ -1,4 +1,4 @@
-"""The page at ``/``: what a person sees who opens a sandbox in a browser."""
+"""The page at ``/``, which shows a stand-in's tickets in a browser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 def index_page(url: str, tickets: Iterable[TicketView]) -> bytes:
-    """Write the page; every text of a ticket is escaped, since clients choose them."""
+    """Return the page. All texts of a ticket are escaped, since clients choose them."""
     rows = "\n".join(_row(ticket) for ticket in tickets)
     return _PAGE.format(url=escape(url), rows=rows).encode("utf-8")
 

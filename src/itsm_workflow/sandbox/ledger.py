@@ -1,10 +1,10 @@
-"""The one model of BK-ITSM: tickets, their flows, the day counter, the list of failed callbacks.
+"""The model of BK-ITSM: tickets, their flows, the day counter, the list of failed callbacks.
 
-Pure Python: no I/O, no thread, no clock of its own. What happens later (a flow that starts, a decision that takes
-effect) is planned in a :class:`~itsm_workflow.sandbox.schedule.Schedule` and happens when a driver calls
-:meth:`Ledger.run_due`; callbacks come out as :class:`~itsm_workflow.sandbox.ticket.Outgoing` values which the driver
-delivers and reports back with :meth:`Ledger.record_delivery`. A driver with virtual time replays a run exactly.
-Not thread-safe: whoever shares a ledger between threads holds a lock around it.
+The model is pure Python, without I/O, threads or a clock of its own. Future events, such as the start of a flow or the
+effect of a decision, are planned in a :class:`~itsm_workflow.sandbox.schedule.Schedule` and run when a driver calls
+:meth:`Ledger.run_due`. Callbacks are :class:`~itsm_workflow.sandbox.ticket.Outgoing` values, which the driver delivers
+and reports with :meth:`Ledger.record_delivery`. A driver with virtual time replays a run exactly.
+A ledger is not thread-safe: callers in several threads must hold a lock around each use.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ APPROVAL_STEP = "内置审批节点"
 
 
 class Ledger:
-    """Every ticket, and everything that ever happened to it.
+    """The tickets with their complete history.
 
     Args:
-        clock: tells the time as an aware UTC datetime.
+        clock: returns the time as an aware UTC datetime.
         random: source of tokens, field keys and chances; the same seed replays the same run.
         behaviour: delays and chances.
-        services: what tickets can be filed under.
+        services: the services with which tickets can be filed.
     """
 
     def __init__(
@@ -83,42 +83,42 @@ class Ledger:
         self._comments = 0
 
     def now(self) -> datetime:
-        """Tell the time by the clock it was given."""
+        """Return the time of the ledger's clock."""
         return self._clock()
 
     # --- Finding -------------------------------------------------------------------------------------------------
 
     def tickets(self) -> tuple[TicketView, ...]:
-        """Copy every ticket, oldest first."""
+        """Return a copy of every ticket, oldest first."""
         return tuple(ticket.view() for ticket in self._tickets)
 
     def newest_first(self) -> list[Ticket]:
-        """List the live records, newest first, as every list of BK-ITSM is ordered."""
+        """Return the live records, newest first, like every list of BK-ITSM."""
         return self._tickets[::-1]
 
     def by_id(self, ticket_id: int) -> Ticket:
-        """Find the ticket of an id.
+        """Find the ticket with an id.
 
         Raises:
-            LookupError: there is none.
+            LookupError: no ticket has the id.
         """
         for ticket in self._tickets:
             if ticket.id == ticket_id:
                 return ticket
-        message = f"The sandbox holds no ticket with id {ticket_id}."
+        message = f"No ticket of the sandbox has the id {ticket_id}."
         raise LookupError(message)
 
     def by_sn(self, sn: object) -> list[Ticket]:
-        """Find every ticket of a number, newest first; case and blanks at the end do not count."""
+        """Find every ticket with a number, newest first; case and trailing blanks are ignored."""
         wanted = collate(sn)
         return [ticket for ticket in self.newest_first() if collate(ticket.sn) == wanted]
 
     def one(self, sn: object) -> Ticket:
-        """Find the ticket of a number as an endpoint does.
+        """Find the ticket with a number, as an endpoint does.
 
         Raises:
-            Refusal: 3900022, nobody has that number.
-            Unforeseen: several tickets have it.
+            Refusal: 3900022, no ticket has the number.
+            Unforeseen: several tickets have the number.
         """
         found = self.by_sn(sn)
         if not found:
@@ -129,9 +129,9 @@ class Ledger:
         return found[0]
 
     def step_keys(self, service: Service) -> tuple[str, str, str]:
-        """Name the three fields of a service's approval step: verdict, optional remark, required remark.
+        """Return the keys of the three fields of a service's approval step: verdict, optional remark, required remark.
 
-        The keys are random per install, so a client must read them from get_ticket_status.
+        The keys differ from one installation to another, so a client must read them from get_ticket_status.
         """
         return tuple(self._random_key(f"{service.id}.{n}") for n in range(3))  # type: ignore[return-value]  # exactly 3
 
@@ -142,8 +142,8 @@ class Ledger:
 
         Args:
             draft: a create that passed every check.
-            flow: when its flow starts. If at once, the callback exists before the answer to the create does
-                (:meth:`collect` hands it out).
+            flow: when its flow starts. With `Flow.AT_ONCE` the callback exists before the answer to the create, and
+                :meth:`collect` returns it.
         """
         ticket = self._store(draft, self.draw_number())
         if flow is Flow.NEVER:
@@ -162,9 +162,9 @@ class Ledger:
         return ticket
 
     def duplicate(self, original: Ticket, *, title: str, creator: str) -> Ticket:
-        """Store somebody else's ticket under a number that is taken, as after a loss of the day counter.
+        """Store another user's ticket under a number that is already used, as after a loss of the day counter.
 
-        The foreign ticket runs, has the original's approvers, no tag and no callback.
+        The other ticket runs and has the original's approvers, but no tag and no callback.
         """
         draft = Draft(
             title=title,
@@ -179,7 +179,7 @@ class Ledger:
         return ticket
 
     def draw_number(self) -> str:
-        """Draw the next number of the local day; one drawn for a create that then fails is gone."""
+        """Return the next number of the local day. If the create then fails, the number is not used again."""
         day = day_text(self.now())
         self._days[day] += 1
         return f"REQ{day}{self._days[day]:06d}"
@@ -209,25 +209,25 @@ class Ledger:
     # --- The flow ------------------------------------------------------------------------------------------------
 
     def plan(self, delay: float, what: str, action: Callable[[], None]) -> None:
-        """Plan something for a number of seconds from now."""
+        """Plan an action for a number of seconds from now."""
         self.schedule.add(self.now() + timedelta(seconds=delay), what, action)
 
     def run_due(self) -> list[Outgoing]:
-        """Let everything happen that is due by the clock.
+        """Run every event that is due by the clock.
 
         Returns:
-            The callbacks this caused, which the caller delivers.
+            The resulting callbacks, which the caller delivers.
         """
         self.schedule.run(self.now())
         return self.collect()
 
     def collect(self) -> list[Outgoing]:
-        """Take the callbacks that wait for somebody to deliver them."""
+        """Return the callbacks that wait for delivery, and remove them from the outbox."""
         taken, self._outbox = self._outbox, []
         return taken
 
     def begin(self, ticket: Ticket) -> None:
-        """Start a ticket's flow now, also one that would never have started."""
+        """Start a ticket's flow now, even if it would never have started."""
         ticket.stalled = False
         self._open_submit_step(ticket)
         self._start(ticket)
@@ -250,7 +250,7 @@ class Ledger:
         self._outbox.extend(callback)
 
     def take_effect(self, ticket: Ticket, decision: Decision) -> None:
-        """Let a decision end its ticket, unless something else ended or changed it meanwhile."""
+        """End the ticket by a decision, unless the ticket has ended or changed in the meantime."""
         if ticket.pending is not decision:
             return
         ticket.decided = decision
@@ -276,7 +276,7 @@ class Ledger:
         """End a ticket.
 
         Returns:
-            Its callback, if it has a URL to send one to.
+            The callback; empty if the ticket has no callback URL.
         """
         bare = status is Status.REVOKED and ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING}
         ticket.status, ticket.approve_result = status, approve_result
@@ -291,17 +291,17 @@ class Ledger:
         return self.compose(ticket, bare=bare)
 
     def sign(self, ticket: Ticket, person: str) -> None:
-        """Remember a person among those who changed the ticket."""
+        """Add a user to the list of those who changed the ticket."""
         if person not in ticket.updated_by:
             ticket.updated_by.append(person)
 
     def touch(self, ticket: Ticket) -> datetime:
-        """Move the ticket's time of change, which never goes back."""
+        """Update the ticket's time of change, which never moves backwards."""
         ticket.update_at = max(ticket.update_at, self.now())
         return ticket.update_at
 
     def note(self, ticket: Ticket, cause: str) -> None:
-        """Write where the ticket stands into its history."""
+        """Append the ticket's current status to its history."""
         ticket.transitions.append(
             Transition(at=self.now(), status=ticket.status, approve_result=ticket.approve_result, cause=cause)
         )
@@ -309,11 +309,11 @@ class Ledger:
     # --- Callbacks -----------------------------------------------------------------------------------------------
 
     def compose(self, ticket: Ticket, *, bare: bool = False) -> list[Outgoing]:
-        """Write the callback for where the ticket stands; none for a ticket without a callback_url.
+        """Build the callback for the ticket's current status; empty for a ticket without a callback_url.
 
         Args:
-            ticket: whose callback.
-            bare: no commas around updated_by, as for a ticket withdrawn before its flow started.
+            ticket: the ticket.
+            bare: omit the commas around updated_by, as for a ticket that was withdrawn before its flow started.
         """
         if not ticket.callback_url:
             return []
@@ -344,9 +344,9 @@ class Ledger:
     def record_delivery(
         self, outgoing: Outgoing, outcome: CallbackOutcome, *, note: str = "", times_sent: int = 1
     ) -> None:
-        """Write down what became of a callback; a failed one puts the number on the failed list.
+        """Record the outcome of a callback; a failed callback adds the number to the list of failed callbacks.
 
-        A lost one (the server's worker died over it) leaves no trace there. A later good one takes nothing off it.
+        A lost callback, whose worker crashed, is not on the list. A later successful callback removes nothing from it.
         """
         ticket = self.by_id(outgoing.ticket_id)
         index = outgoing.number - 1
@@ -357,15 +357,15 @@ class Ledger:
             self._failed[ticket.sn] = None
 
     def failed_callbacks(self) -> list[str]:
-        """List the numbers whose callback failed; reading clears nothing."""
+        """Return the numbers whose callback failed. Reading the list does not clear it."""
         return list(self._failed)
 
     def forget_failed(self, sns: Iterable[object]) -> None:
-        """Take numbers off the failed list: exact text only, unlike the look-up of tickets."""
+        """Remove numbers from the failed list, by their exact text, unlike the look-up of tickets."""
         for sn in sns:
             self._failed.pop(str(sn), None)
 
 
 def collate(text: object) -> str:
-    """Fold a text as the server's database compares it: no case, no blanks at the end."""
+    """Fold a text as the server's database compares it: without case and trailing blanks."""
     return str(text).rstrip(" ").casefold() if text is not None else "\0"

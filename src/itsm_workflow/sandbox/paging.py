@@ -1,4 +1,4 @@
-"""Pages of tickets: size and number from the query string or the body, links that forget the body."""
+"""Pages of tickets: size and number come from the query string or the body; links omit the body."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def page_of(
     query: str,
     body: Mapping[str, Any],
 ) -> dict[str, Any] | None:
-    """Cut one page out of a list.
+    """Return one page of a list.
 
     Args:
-        tickets: everything that matched, newest first.
-        show: writes one ticket.
+        tickets: all tickets that match, newest first.
+        show: returns the data of one ticket.
         url: the absolute address of the endpoint, without a query.
         query: the query string as sent.
-        body: the parsed body; its page and page_size count when the query has none.
+        body: the parsed body; its page and page_size apply if the query does not have them.
 
     Returns:
-        The page; None when the size is 0 or no number, which switches paging off.
+        The page; None if the size is 0 or not a number, which turns paging off.
 
     Raises:
-        Unforeseen: there is no such page.
+        Unforeseen: the page does not exist.
     """
     asked = dict(parse_qsl(query, keep_blank_values=True))
     size = _size(asked.get("page_size", body.get("page_size", DEFAULT_SIZE)))
@@ -58,7 +58,7 @@ def page_of(
 
 def _size(value: object) -> int | None:
     try:
-        size = int(value)  # type: ignore[call-overload]  # whatever the client sent
+        size = int(value)  # type: ignore[call-overload]  # any value of a client
     except ValueError:
         return None
     except TypeError as error:
@@ -72,7 +72,7 @@ def _number(value: object, total: int) -> int:
     if value == "last":
         return total
     try:
-        number = int(value)  # type: ignore[call-overload]  # whatever the client sent
+        number = int(value)  # type: ignore[call-overload]  # any value of a client
     except (TypeError, ValueError) as error:
         raise Unforeseen(message) from error
     if not 1 <= number <= total:

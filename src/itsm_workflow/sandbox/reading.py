@@ -1,4 +1,4 @@
-"""The endpoints that read tickets. One of them, ticket_approval_result, also forgets."""
+"""The endpoints that read tickets. One of them, ticket_approval_result, is a destructive read."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ _FILTERS = (
 
 
 def get_ticket_status(ledger: Ledger, request: Request) -> object:
-    """Answer the status and the running steps of one ticket."""
+    """Return the status and the running steps of one ticket."""
     return rendering.status(ledger, ledger.one(request.parameters.get("sn")))
 
 
 def get_ticket_info(ledger: Ledger, request: Request) -> object:
-    """Answer everything of one ticket, form values included."""
+    """Return all data of one ticket, including the form's values."""
     return rendering.info(ledger, ledger.one(request.parameters.get("sn")))
 
 
 def get_ticket_logs(ledger: Ledger, request: Request) -> object:
-    """Answer what happened to one ticket."""
+    """Return the log of one ticket."""
     asked = request.parameters
     return rendering.logs(ledger, ledger.one(asked.get("sn")), detailed=asked.get("show_type") == "complex")
 
 
 def ticket_approval_result(ledger: Ledger, request: Request) -> object:
-    """Answer the results of several tickets, and take the numbers asked for off the failed list."""
+    """Return the results of several tickets, and remove their numbers from the list of failed callbacks."""
     asked = _iterable(request.body_object().get("sn"))
     if not asked:
         message = "wrong number of arguments for 'hdel' command"
         raise Unforeseen(message)
     for sn in asked:
         if isinstance(sn, (bool, list, dict)) or sn is None:
-            # The list of failed callbacks is kept in redis, whose client takes texts and numbers alone.
+            # The list of failed callbacks is in redis, whose client accepts only texts and numbers.
             message = f"Invalid input of type: '{type(sn).__name__}'. Convert to a bytes, string, int or float first."
             raise Unforeseen(message)
     rows = [rendering.result(ledger, ticket) for ticket in _numbered(ledger, asked)]
@@ -65,11 +65,11 @@ def ticket_approval_result(ledger: Ledger, request: Request) -> object:
 
 
 def get_tickets(ledger: Ledger, request: Request) -> object:
-    """Answer a page of the tickets that match; what it does not know as a filter it ignores."""
+    """Return a page of the tickets that match; unknown filters are ignored."""
     body = request.body_object()
     filtered = any(body.get(name) for name in _FILTERS)
     if not filtered and ledger.stale_rows is not None:
-        # The server process once kept these rows on the class, and answers every call without a filter from them.
+        # The server process keeps these rows on a class, and answers every later call without a filter from them.
         rows = ledger.stale_rows
         page = page_of(rows, dict, url=address(request), query=request.query, body=body)
         return page if page is not None else rows
@@ -90,7 +90,7 @@ def get_tickets(ledger: Ledger, request: Request) -> object:
 
 
 def get_tickets_by_user(ledger: Ledger, request: Request) -> object:
-    """Answer a page of one person's tickets, the only list that shows ``meta``."""
+    """Return a page of one user's tickets, the only list that shows ``meta``."""
     asked = request.parameters
     user = asked.get("username") or asked.get("user")
     if user is None:
@@ -109,12 +109,12 @@ def get_tickets_by_user(ledger: Ledger, request: Request) -> object:
 
 
 def callback_failed_ticket(ledger: Ledger, _request: Request) -> object:
-    """Answer the numbers whose callback failed and that nobody has asked for since."""
+    """Return the numbers whose callback failed and whose result was not read since."""
     return ledger.failed_callbacks()
 
 
 def get_approver(ledger: Ledger, request: Request) -> object:
-    """Answer who has decided in a step; empty until somebody has."""
+    """Return the users who decided in a step; empty before the first decision."""
     ticket = _known(ledger, request)
     if not _has_step(ticket, request.parameters.get("state_id")):
         text = "Status matching query does not exist."
@@ -123,7 +123,7 @@ def get_approver(ledger: Ledger, request: Request) -> object:
 
 
 def get_approve_node_result(ledger: Ledger, request: Request) -> object:
-    """Answer what was decided in a step that is over."""
+    """Return the decision of a completed step."""
     ticket = _known(ledger, request)
     sn, state = request.parameters.get("sn"), request.parameters.get("state_id")
     if not _has_step(ticket, state):
@@ -142,7 +142,7 @@ def get_approve_node_result(ledger: Ledger, request: Request) -> object:
 
 
 def address(request: Request) -> str:
-    """Write the absolute address of the endpoint a request came to."""
+    """Return the absolute address of a request's endpoint."""
     return f"http://{request.headers.get('host', '127.0.0.1')}{request.path}"
 
 
@@ -160,7 +160,7 @@ def _has_step(ticket: Ticket, state: str | None) -> bool:
 
 
 def _iterable(value: object) -> list[Any]:
-    """Take a value apart as Python iterates it, since the server does: a text becomes its characters."""
+    """Return the items of a value as Python iterates it, like the server: a text becomes its characters."""
     if isinstance(value, (list, str, dict)):
         return list(value)
     name = "NoneType" if value is None else type(value).__name__

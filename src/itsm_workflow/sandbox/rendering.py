@@ -1,4 +1,4 @@
-"""How each endpoint shows a ticket: the shapes of the ``data`` key."""
+"""The shapes of the ``data`` key: one function for each endpoint that shows a ticket."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _TABLE = (
 
 
 def desk_url(ledger: Ledger, ticket: Ticket) -> str:
-    """Write the address of a ticket's page for a desktop browser."""
+    """Return the address of a ticket's page for a desktop browser."""
     return f"{ledger.behaviour.site}/#/ticket/detail?id={ticket.id}"
 
 
 def frame_url(ledger: Ledger, ticket: Ticket) -> str:
-    """Write the address of a ticket's page for embedding."""
+    """Return the address of a ticket's page for embedding."""
     return f"{ledger.behaviour.site}/#/ticket/detail-iframe?id={ticket.id}"
 
 
 def created(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
-    """Show a ticket as create_ticket answers."""
+    """Return a ticket as create_ticket shows it."""
     return {"sn": ticket.sn, "id": ticket.id, "ticket_url": desk_url(ledger, ticket)}
 
 
 def status(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
-    """Show a ticket as get_ticket_status answers: no approve_result."""
+    """Return a ticket as get_ticket_status shows it, without approve_result."""
     steps = _steps(ticket)
     for step in steps:
         submit = step["state_id"] == ticket.service.submit_state
@@ -61,7 +61,7 @@ def status(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
 
 
 def result(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
-    """Show a ticket as ticket_approval_result answers."""
+    """Return a ticket as ticket_approval_result shows it."""
     return {
         "sn": ticket.sn,
         "title": ticket.draft.title,
@@ -74,7 +74,7 @@ def result(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
 
 
 def info(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
-    """Show a ticket as get_ticket_info answers: the only place with form values and dynamic fields."""
+    """Return a ticket as get_ticket_info shows it, the only endpoint with form values and dynamic fields."""
     return {
         "id": ticket.id,
         "catalog_id": ticket.service.catalog_id,
@@ -92,7 +92,7 @@ def info(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
 
 
 def listed(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
-    """Show a ticket as an item of get_tickets."""
+    """Return a ticket as an item of get_tickets."""
     return {
         "id": ticket.id,
         "sn": ticket.sn,
@@ -109,7 +109,7 @@ def listed(ledger: Ledger, ticket: Ticket) -> dict[str, Any]:
 
 
 def listed_for(ticket: Ticket, user: str) -> dict[str, Any]:
-    """Show a ticket as an item of get_tickets_by_user: the only place that gives ``meta`` back."""
+    """Return a ticket as an item of get_tickets_by_user, the only endpoint that returns ``meta``."""
     service = ticket.service
     hidden = {"callback_url", "headers"}
     acts = user in ticket.processors and not ticket.ended
@@ -154,12 +154,12 @@ def listed_for(ticket: Ticket, user: str) -> dict[str, Any]:
 
 
 def logs(ledger: Ledger, ticket: Ticket, *, detailed: bool) -> dict[str, Any]:
-    """Show a ticket as get_ticket_logs answers.
+    """Return a ticket as get_ticket_logs shows it.
 
     Args:
-        ledger: where it lives.
+        ledger: the ledger that stores the ticket.
         ticket: the ticket.
-        detailed: with the form each step was sent with (``show_type=complex``).
+        detailed: whether each line has the form of its step (``show_type=complex``).
     """
     return {
         "sn": ticket.sn,
@@ -171,7 +171,7 @@ def logs(ledger: Ledger, ticket: Ticket, *, detailed: bool) -> dict[str, Any]:
 
 
 def approval_fields(ledger: Ledger, service: Service) -> list[dict[str, Any]]:
-    """Show the three fields of an approval step, whose keys differ between installs."""
+    """Return the three fields of an approval step, whose keys differ between installations."""
     verdict, optional, required = ledger.step_keys(service)
     choice = [{"key": key, "name": name} for key, name in VERDICTS.items()]
     state = service.approval_state
@@ -270,7 +270,7 @@ def _common(ticket: Ticket) -> dict[str, Any]:
 
 @attrs.frozen
 class _Row:
-    """One field with its value, before it is numbered."""
+    """One field with its value, before it has a number."""
 
     key: str
     type: str
@@ -294,7 +294,7 @@ class _Row:
 
 def _info_fields(ledger: Ledger, ticket: Ticket) -> list[dict[str, Any]]:
     dynamic = zip(ticket.dynamic_keys, ticket.draft.dynamic, strict=True)
-    # The status is filled in by the flow's start, like the steps.
+    # The start of the flow fills in the status, like the steps.
     word = None if ticket.phase in {FlowPhase.CREATED, FlowPhase.SUBMITTING} and not ticket.ended else ticket.status
     rows = [
         *(_Row(key, kind, name, value) for key, (name, kind, value) in dynamic),

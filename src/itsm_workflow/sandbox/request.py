@@ -1,4 +1,4 @@
-"""One request as the endpoints see it: parsed by need, since each part may be broken."""
+"""One request as the endpoints read it. A part is parsed only on use, since each part may be malformed."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Request:
     """An HTTP request.
 
     Attributes:
-        method: upper case.
-        path: without the query string, percent-decoding not applied.
-        query: what follows the question mark.
-        headers: names in lower case; they carry credentials, so they stay out of the repr.
-        body: as read.
+        method: the method in upper case.
+        path: the path without the query string, not percent-decoded.
+        query: the query string, without the question mark.
+        headers: the headers by lower-case name. They contain credentials, so they are not in the repr.
+        body: the body as received.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Request:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query string as a mapping; of a name given twice the last counts."""
+        """The query string as a mapping, with the last value of a repeated name."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     @property
@@ -48,11 +48,11 @@ class Request:
         """The language of the answer: English only on request."""
         return "en" if self.headers.get("accept-language", "").lower().startswith("en") else "zh-cn"
 
-    def json(self) -> Any:  # noqa: ANN401 - whatever JSON the client sent
-        """Read the body as the server does: JSON or a form; nothing sent is an empty object.
+    def json(self) -> Any:  # noqa: ANN401 - any JSON of a client
+        """Parse the body as the server does: JSON or a form; an empty body is an empty object.
 
         Raises:
-            Unforeseen: the body is not what its type says, or its type is unknown.
+            Unforeseen: the body does not match its content type, or the content type is unknown.
         """
         if not self.body:
             return {}
@@ -69,10 +69,10 @@ class Request:
             raise Unforeseen(message) from error
 
     def body_object(self) -> dict[str, Any]:
-        """Read the body as a JSON object.
+        """Parse the body as a JSON object.
 
         Raises:
-            Unforeseen: it is something else.
+            Unforeseen: the body is not a JSON object.
         """
         body = self.json()
         if not isinstance(body, dict):
@@ -81,7 +81,7 @@ class Request:
         return body
 
     def with_body_in_query(self) -> Request:
-        """Return the request as an ESB hands it on to a server that wants a GET: a JSON object is now the query."""
+        """Return the request as an ESB passes it on to a server that needs a GET, with the body as the query."""
         try:
             given = self.body_object()
         except Unforeseen:
@@ -91,17 +91,17 @@ class Request:
         return attrs.evolve(self, method="GET", query=query, body=b"")
 
     def authorization(self) -> dict[str, Any]:
-        """Read ``X-Bkapi-Authorization``; anything but a JSON object counts as nothing."""
+        """Parse ``X-Bkapi-Authorization``; a header that is not a JSON object counts as empty."""
         return _json_object(self.headers.get("x-bkapi-authorization", ""))
 
     @property
     def jwt_broken(self) -> bool:
-        """The request carries a gateway JWT that is none."""
+        """Whether the request carries a gateway JWT that is malformed."""
         return "x-bkapi-jwt" in self.headers and not self._jwt()
 
     @property
     def came_through_gateway(self) -> bool:
-        """The request carries a gateway's JWT, or the credentials for which a gateway would add one."""
+        """Whether the request carries a gateway's JWT, or credentials for which a gateway would add a JWT."""
         if self._jwt():
             return True
         given = self.authorization()
@@ -109,14 +109,14 @@ class Request:
 
     @property
     def user(self) -> str:
-        """The gateway's user: who creates when the body names nobody."""
+        """The gateway's user, who is the creator if the body does not name one."""
         user = self._jwt().get("user")
         if isinstance(user, dict):
             return str(user.get("bk_username") or user.get("username") or DEFAULT_USER)
         return str(self.authorization().get("bk_username") or DEFAULT_USER)
 
     def _jwt(self) -> dict[str, Any]:
-        """Read the payload of the gateway JWT; its signature cannot be checked without the gateway's key."""
+        """Parse the payload of the gateway JWT. Its signature cannot be checked without the gateway's key."""
         parts = self.headers.get("x-bkapi-jwt", "").split(".")
         if len(parts) != _JWT_PARTS or not _segment(parts[0]):
             return {}

@@ -1,4 +1,4 @@
-"""What happens later, as data: due times with actions, run by whoever owns the clock."""
+"""Future events as data: due times with actions, which the owner of the clock runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(order=True)
 class Event:
-    """One thing that will happen.
+    """One future event.
 
     Attributes:
-        due: when, aware UTC.
-        number: order of scheduling, which breaks ties.
-        what: a word for people reading a dump.
-        action: the thing itself; called once, at or after ``due``.
+        due: the time of the event, aware UTC.
+        number: the order of scheduling, which breaks ties.
+        what: a description for people who read a dump.
+        action: the action, which is called once, at or after ``due``.
     """
 
     due: datetime
@@ -30,7 +30,7 @@ class Event:
 
 
 class Schedule:
-    """A queue of events that never runs one by itself."""
+    """A queue of events, which run only when a caller runs them."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -45,14 +45,14 @@ class Schedule:
         heapq.heappush(self._events, Event(due, self._number, what, action))
 
     def next_due(self) -> datetime | None:
-        """Tell when the next event is due; None if nothing is planned."""
+        """Return the time at which the next event is due; None without events."""
         return self._events[0].due if self._events else None
 
     def run(self, now: datetime) -> int:
-        """Run what is due, in order of due time, including what those events plan for no later than now.
+        """Run the due events, in the order of their times, including due events that these events plan.
 
         Returns:
-            How many events ran.
+            The number of events that ran.
         """
         ran = 0
         while self._events and self._events[0].due <= now:
@@ -61,5 +61,5 @@ class Schedule:
         return ran
 
     def pending(self) -> list[tuple[datetime, str]]:
-        """List what is planned, soonest first."""
+        """Return the planned events, earliest first."""
         return [(event.due, event.what) for event in sorted(self._events)]

@@ -1,4 +1,4 @@
-"""A BK-ITSM stand-in that speaks real HTTP on this machine.
+"""A stand-in for BK-ITSM that serves real HTTP on this machine.
 
 ::
 
@@ -47,28 +47,28 @@ ACCEPT_POLL = 0.02
 
 
 class Sandbox:
-    """A running BK-ITSM 2 for tests and for trying things by hand.
+    """A running stand-in for BK-ITSM 2, for tests and experiments.
 
-    Use it as a context manager, or call :meth:`start` and :meth:`close`. Every method may be called from any thread.
-    Where a ticket is named, text is its number and an integer is its id; a number that two tickets share is refused
-    with a LookupError.
+    Use it as a context manager, or call :meth:`start` and :meth:`close`. Every method is thread-safe. A ticket is given
+    by its number as text or by its id as an integer; a number of two tickets raises a LookupError.
 
     Args:
-        host: address to listen on; the control surface answers this machine only, whatever it says.
-        port: TCP port, 0 for a free one.
-        clock: tells the time as an aware UTC datetime.
-        seed: decides tokens, field keys and chances.
-        services: what tickets can be filed under.
-        require_authorization: refuse requests without a gateway's credentials with HTTP 403.
-        callback_timeout: seconds without a byte after which a callback's receiver is given up. The real server has
-            no such limit.
-        drive: let time pass by itself; False leaves it to :meth:`run_due`, as a test with its own clock wants.
+        host: the address to listen on; the control endpoints always accept requests from this machine only.
+        port: the TCP port, 0 for a free one.
+        clock: returns the time as an aware UTC datetime.
+        seed: the seed of tokens, field keys and chances.
+        services: the services with which tickets can be filed.
+        require_authorization: whether requests without a gateway's credentials are refused with HTTP 403.
+        callback_timeout: the time-out in seconds without a byte from a callback's receiver. The real server has no
+            time-out.
+        drive: whether events run by themselves. With False the caller runs them by :meth:`run_due`, for a test with its
+            own clock.
         ways: delays and chances by the names of :class:`~itsm_workflow.sandbox.behaviour.Behaviour`; ``**LOADED`` is a
             server under load.
 
     Attributes:
-        ledger: the model behind it; read it inside :meth:`locked` while the sandbox runs.
-        faults: what it is told to do wrong.
+        ledger: the model; read it inside :meth:`locked` while the stand-in runs.
+        faults: the faults that a test can inject.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class Sandbox:
     # --- Life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin to listen.
+        """Start to listen.
 
         Raises:
-            RuntimeError: it was started before.
-            OSError: the port is taken.
+            RuntimeError: the stand-in was started before.
+            OSError: the port is in use.
         """
         if self._listener is not None:
-            raise RuntimeError("A sandbox starts once.")
+            raise RuntimeError("A Sandbox can be started only once: create another one.")
         self._listener = Listener(self._address, self)
         self._spawn("listen", partial(self._listener.serve_forever, ACCEPT_POLL))
         if self._drive:
@@ -114,7 +114,7 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """Stop: break off what is open, and come back when every thread has ended. Closing twice does nothing."""
+        """Abort open connections and wait until every thread has ended. A second close has no effect."""
         if self._closing.is_set() or self._listener is None:
             return
         self._closing.set()
@@ -122,7 +122,7 @@ class Sandbox:
         self._listener.hang_up()
         self._courier.close()
         self._listener.shutdown()
-        # Again: the last connections may have come in meanwhile.
+        # A second time, since connections may have been accepted before the shutdown.
         self._listener.hang_up()
         self._listener.server_close()
         with self._changed:
@@ -141,13 +141,13 @@ class Sandbox:
 
     @property
     def root(self) -> str:
-        """The server's address, such as ``http://127.0.0.1:8901``: its ``/openapi/...`` paths hang here.
+        """The server's address, such as ``http://127.0.0.1:8901``, the root of its ``/openapi/...`` paths.
 
         Raises:
-            RuntimeError: it was not started.
+            RuntimeError: the stand-in was not started.
         """
         if self._listener is None:
-            raise RuntimeError("A sandbox has an address once it is started.")
+            raise RuntimeError("The Sandbox has no address before it is started: call start().")
         host, port = self._listener.server_address[:2]
         return f"http://{host!s}:{port}"
 
@@ -160,48 +160,48 @@ class Sandbox:
         return f"{self.root}/v2/itsm/"
 
     def settings(self, **given: object) -> Settings:
-        """Return a client's settings for this sandbox; ``given`` are fields of `Settings` that shall be otherwise."""
+        """Return a client's settings for this stand-in; ``given`` are other values for fields of `Settings`."""
         return settings_for(self.url, **given)
 
     # --- Looking -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def locked(self) -> Iterator[Ledger]:
-        """Hold the ledger still, to read several things of one moment."""
+        """Lock the ledger, to read several values in a consistent state."""
         with self._changed:
             yield self.ledger
 
     def tickets(self) -> tuple[TicketView, ...]:
-        """Copy every ticket, oldest first."""
+        """Return a copy of every ticket, oldest first."""
         with self._changed:
             return self.ledger.tickets()
 
     def ticket(self, sn: str | int) -> TicketView:
-        """Copy one ticket.
+        """Return a copy of one ticket.
 
         Raises:
-            LookupError: there is none, or several.
+            LookupError: no ticket or several tickets have the number.
         """
         with self._changed:
             return self._find(sn).view()
 
     def wait(self, predicate: Callable[[Ledger], Found], timeout: float = 10.0) -> Found:
-        """Wait until the ledger is as wanted, by looking whenever it changes.
+        """Wait until the ledger meets a condition, which is checked after every change.
 
         Args:
-            predicate: looks at the ledger; truthy ends the waiting.
+            predicate: the condition; a truthy result ends the wait.
             timeout: seconds.
 
         Returns:
-            What the predicate found.
+            The result of the predicate.
 
         Raises:
-            TimeoutError: it was not so in time.
+            TimeoutError: the condition was not met in time.
         """
         with self._changed:
             found = self._changed.wait_for(lambda: predicate(self.ledger), timeout)
         if not found:
-            raise TimeoutError(f"The sandbox's ledger did not come to what was waited for within {timeout} s.")
+            raise TimeoutError(f"The sandbox's ledger did not meet the condition within {timeout} s.")
         return found
 
     # --- Acting as people do --------------------------------------------------------------------------------------
@@ -209,66 +209,66 @@ class Sandbox:
     def approve(
         self, sn: str | int, *, approver: str | None = None, remark: str = "", timeout: float = 10.0
     ) -> TicketView:
-        """Approve a ticket, waiting for its approval step first.
+        """Approve a ticket after a wait for its approval step.
 
-        The decision is taken when this returns; its effect and callback follow after the decision delay.
+        The decision is stored when this method returns; its effect and callback follow after the decision delay.
 
         Args:
-            sn: which ticket.
-            approver: who; the first of its approvers unless named.
-            remark: what they say.
+            sn: the ticket's number or id.
+            approver: the approver; by default the ticket's first one.
+            remark: the approver's remark.
             timeout: seconds to wait for the step.
 
         Raises:
-            Refusal: BK-ITSM would say no.
-            LookupError: there is no such ticket, or several.
+            Refusal: BK-ITSM would refuse the decision.
+            LookupError: no ticket or several tickets have the number.
         """
         return self._decide(sn, approver, remark, timeout, approved=True)
 
     def reject(
         self, sn: str | int, *, approver: str | None = None, remark: str = "", timeout: float = 10.0
     ) -> TicketView:
-        """Reject a ticket; else as :meth:`approve`."""
+        """Reject a ticket; otherwise like :meth:`approve`."""
         return self._decide(sn, approver, remark, timeout, approved=False)
 
     def withdraw(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Withdraw a ticket, by its creator unless somebody is named; its callback was sent when this returns."""
+        """Withdraw a ticket, by default by its creator. The callback is sent before this method returns."""
         return self._operate(sn, lambda ticket: acting.withdraw(self.ledger, ticket, operator or ticket.draft.creator))
 
     def terminate(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Terminate a ticket, by its first approver unless somebody is named; its callback was sent then."""
+        """Terminate a ticket, by default by its first approver. The callback is sent before this method returns."""
         return self._operate(
             sn, lambda ticket: acting.terminate(self.ledger, ticket, operator or ticket.first_approver)
         )
 
     def suspend(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Suspend a ticket, by its first approver unless somebody is named."""
+        """Suspend a ticket, by default by its first approver."""
         return self._operate(sn, lambda ticket: acting.suspend(self.ledger, ticket, operator or ticket.first_approver))
 
     def resume(self, sn: str | int, *, operator: str | None = None) -> TicketView:
-        """Resume a suspended ticket, by its first approver unless somebody is named."""
+        """Resume a suspended ticket, by default by its first approver."""
         return self._operate(sn, lambda ticket: acting.resume(self.ledger, ticket, operator or ticket.first_approver))
 
     def jam(self, sn: str | int, *, approver: str | None = None) -> TicketView:
-        """Leave a ticket as two simultaneous approvals by one person can: RUNNING, and nobody can decide it."""
+        """Make a ticket stuck, as by two simultaneous approvals of one user: it is RUNNING and cannot be decided."""
         return self._operate(sn, lambda ticket: acting.jam(self.ledger, ticket, approver or ticket.first_approver))
 
     def begin(self, sn: str | int) -> TicketView:
-        """Start a ticket's flow now, also one that a fault keeps from starting."""
+        """Start a ticket's flow now, even if a fault prevents its start."""
         return self._operate(sn, self.ledger.begin)
 
     def duplicate_sn(self, sn: str | int, *, title: str = "somebody else's", creator: str = "stranger") -> TicketView:
-        """Give a ticket's number to a second, foreign ticket, as BK-ITSM does after losing its day counter."""
+        """File another user's ticket with the same number, as BK-ITSM does after a loss of its day counter."""
         with self._changed:
             ticket = self.ledger.duplicate(self._find(sn), title=title, creator=creator)
             self._changed.notify_all()
             return ticket.view()
 
     def run_due(self) -> int:
-        """Let everything happen that is due by the clock, and deliver the callbacks before returning.
+        """Run every event that is due by the clock, and deliver the resulting callbacks.
 
         Returns:
-            How many callbacks there were.
+            The number of callbacks.
         """
         delivered = 0
         while True:
@@ -284,7 +284,7 @@ class Sandbox:
     # --- For the HTTP side ----------------------------------------------------------------------------------------
 
     def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> SandboxResponse:
-        """Serve one API request, with the callbacks that belong before its answer."""
+        """Serve one API request, and send the callbacks that precede its answer."""
         with self._changed:
             reply = self._api.handle(request, flow=flow)
             self._changed.notify_all()
@@ -300,7 +300,7 @@ class Sandbox:
         found = self.ledger.by_sn(sn)
         if len(found) != 1:
             known = ", ".join(str(ticket.id) for ticket in found) or "none"
-            raise LookupError(f"The number {sn} must name one ticket; it names {known}. Use the ticket's id.")
+            raise LookupError(f"The number {sn} must name exactly one ticket, but names {known}: use the ticket's id.")
         return found[0]
 
     def _decide(
@@ -338,7 +338,7 @@ class Sandbox:
         due = self.ledger.schedule.next_due()
         if due is None:
             return LOOK_AGAIN
-        # Never longer than a moment: a clock that a test moves tells nobody.
+        # The pause is always short: a clock that a test moves does not send a notification.
         return max(0.0, min(LOOK_AGAIN, (due - self.ledger.now()).total_seconds()))
 
     def _deliver_soon(self, outgoing: Outgoing, delay: float = 0.0) -> None:
@@ -385,4 +385,4 @@ class Sandbox:
         thread = threading.Thread(target=run, name=f"itsm-sandbox-{name}", daemon=True)
         with self._changed:
             self._threads.add(thread)
-            thread.start()  # under the lock: who closes must not find a thread that has not begun
+            thread.start()  # under the lock: close() must not join a thread that has not started

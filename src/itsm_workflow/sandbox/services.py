@@ -1,4 +1,4 @@
-"""The services a ticket can be filed under, with their forms, flows and the catalogue tree."""
+"""The services with which tickets can be filed: their forms, their flows, and the catalogue tree."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class FieldSpec:
 
     Attributes:
         id: the field's id in the flow.
-        key: the name a create or a decision must use.
+        key: the key that a create or a decision must use.
         type: the server's word, such as STRING, TEXT, INT, DATE, MEMBERS, SELECT or RADIO.
-        name: what people read.
+        name: the name for people.
         desc: a hint for people.
-        required: a create without it is refused, and so is an empty text.
-        shared: the field comes from the table that all flows share.
-        choices: what may be chosen, key and name each.
-        source: where the choices come from; of any source but CUSTOM, nobody is shown them.
+        required: whether a create without the field, or with an empty text, is refused.
+        shared: whether the field comes from the table that all flows share.
+        choices: the choices, as pairs of key and name.
+        source: the source of the choices. The server shows them only if the source is CUSTOM.
     """
 
     id: int
@@ -77,17 +77,17 @@ class Service:
     """One service.
 
     Attributes:
-        id: what a create names as ``service_id``.
-        name: what people read.
+        id: the ``service_id`` of a create.
+        name: the name for people.
         desc: a hint for people.
-        catalog_id: the catalogue entry it hangs under.
-        display_type: API, OPEN or INVISIBLE, as get_services filters.
-        display_role: roles that may see it, with a comma around each; empty for everyone.
-        service_type: "request" for all built-in ones.
+        catalog_id: the service's entry in the catalogue.
+        display_type: API, OPEN or INVISIBLE, a filter of get_services.
+        display_role: the roles that may see the service, with commas around each; empty for all roles.
+        service_type: "request" for all built-in services.
         form: the fields of the first step.
-        open_form: further keys in a create are taken as plain text fields instead of refused.
-        approval: the flow has an approval step; without one a ticket finishes by itself.
-        approvers: who approves when the form has no field APPROVER.
+        open_form: whether a create may have other keys, which become plain text fields.
+        approval: whether the flow has an approval step; a ticket without it finishes by itself.
+        approvers: the approvers if the form has no field APPROVER.
     """
 
     id: int
@@ -104,12 +104,12 @@ class Service:
 
     @property
     def workflow_id(self) -> int:
-        """The flow's id as get_service_detail and the fields of a step tell it."""
+        """The flow's id, as get_service_detail and the fields of a step show it."""
         return self.id + 1
 
     @property
     def flow_id(self) -> int:
-        """The flow version's id as tickets tell it."""
+        """The flow version's id, as tickets show it."""
         return self.id
 
     @property
@@ -157,13 +157,13 @@ DEFAULT_SERVICES = (
 
 
 def self_finishing(service_id: int, name: str = "无审批流程") -> Service:
-    """Make a service whose flow has no approval step: its tickets end as FINISHED with approve_result true."""
+    """Return a service without an approval step: its tickets end as FINISHED with approve_result true."""
     return Service(id=service_id, name=name, approval=False)
 
 
 @attrs.frozen
 class Catalog:
-    """One entry of the catalogue tree, with its children in the order the server lists them."""
+    """One entry of the catalogue tree, with its children in the server's order."""
 
     id: int
     key: str

@@ -1,4 +1,4 @@
-"""One ticket of the ledger: what BK-ITSM knows of it, and the frozen view that others may keep."""
+"""One ticket of the ledger: the record that changes, and a frozen view that callers may keep."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHOWN = {
 
 
 class FlowPhase(Enum):
-    """How far the flow is, which is not the status: a revoked ticket's approval step may still run."""
+    """The progress of the flow, which differs from the status: a revoked ticket's approval step may still run."""
 
     CREATED = "created"
     SUBMITTING = "submitting"
@@ -49,13 +49,13 @@ class Flow(Enum):
     SOON = "soon"
     """After the delay."""
     AT_ONCE = "at once"
-    """It runs to its end before the create is answered, approved by its first approver if it has one."""
+    """The flow ends before the answer to the create, approved by the first approver if the flow has approvers."""
     NEVER = "never"
-    """The server's worker dies over it without a word; `Ledger.begin` starts it all the same."""
+    """The server's worker crashes silently. `Ledger.begin` can still start the flow."""
 
 
 class CallbackOutcome(StrEnum):
-    """What became of one callback."""
+    """The outcome of one callback."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -69,12 +69,12 @@ class Draft:
 
     Attributes:
         title: the ticket's title.
-        creator: who asks.
-        service: what it is filed under.
-        values: the form, key to value, in the order sent.
-        approvers: who may decide; empty for a flow without approval.
+        creator: the user who files the ticket.
+        service: the service with which the ticket is filed.
+        values: the form by key, in the order of the request.
+        approvers: the users who may decide; empty for a flow without approval.
         tag: the searchable correlation id, or None.
-        meta: the object sent as ``meta``, with callback_url and headers.
+        meta: the object that was sent as ``meta``, with callback_url and headers.
         dynamic: ``(name, type, value)`` of each dynamic field.
     """
 
@@ -90,7 +90,7 @@ class Draft:
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """What an approver said, before or after it took effect."""
+    """The decision of an approver, before or after it takes effect."""
 
     approver: str
     approved: bool
@@ -100,7 +100,7 @@ class Decision:
 
 @attrs.frozen(kw_only=True)
 class Transition:
-    """One change of a ticket: when, what it became, and what caused it."""
+    """One change of a ticket: its time, the new status, and the cause."""
 
     at: datetime
     status: Status
@@ -110,7 +110,7 @@ class Transition:
 
 @attrs.frozen(kw_only=True)
 class CallbackAttempt:
-    """One callback, in order of sending: what it said and what became of it."""
+    """One callback, in the order of sending: its content and its outcome."""
 
     number: int
     at: datetime
@@ -126,8 +126,8 @@ class LogLine:
     """One line of the ticket's log.
 
     Attributes:
-        state_type: the kind of step it came from; "" for the flow itself.
-        decision: what was decided in it, whose form the line shows; None for a transfer, a withdrawal and the like.
+        state_type: the kind of step; empty for the flow itself.
+        decision: the decision whose form the line shows; None for lines of other acts, such as a transfer.
     """
 
     operator: str
@@ -140,14 +140,14 @@ class LogLine:
 
 @attrs.frozen(kw_only=True)
 class TicketView:
-    """A ticket as it stood at one moment; safe to keep.
+    """A snapshot of a ticket, which does not change.
 
     Attributes:
-        id: the integer that alone identifies a ticket.
-        sn: the number people use; two tickets may share it.
-        foreign: made by ``duplicate_sn``, so nobody's create asked for it.
-        step_running: the approval step accepts a decision, whatever the status says.
-        callbacks: every callback so far, without its body, since that holds a token.
+        id: the integer that identifies the ticket.
+        sn: the number for people; two tickets may have the same number.
+        foreign: whether ``duplicate_sn`` made the ticket, so that it does not belong to a create.
+        step_running: whether the approval step accepts a decision, regardless of the status.
+        callbacks: every callback so far, without its body, since the body contains a token.
     """
 
     id: int
@@ -171,7 +171,7 @@ class TicketView:
 
 @attrs.define(kw_only=True, eq=False)
 class Ticket:
-    """The ledger's own, changing record of one ticket."""
+    """The ledger's mutable record of one ticket."""
 
     id: int
     sn: str
@@ -200,36 +200,36 @@ class Ticket:
 
     @property
     def service(self) -> Service:
-        """The service it was filed under."""
+        """The service with which the ticket was filed."""
         return self.draft.service
 
     @property
     def ended(self) -> bool:
-        """The status is one that BK-ITSM calls over."""
+        """Whether the status is final."""
         return self.status in ENDED
 
     @property
     def step_running(self) -> bool:
-        """The approval step accepts a decision."""
+        """Whether the approval step accepts a decision."""
         return self.phase is FlowPhase.APPROVING
 
     @property
     def processors(self) -> tuple[str, ...]:
-        """Who may act now: the approvers, or those the step was transferred to, while it runs; else nobody."""
+        """The users who may decide while the step runs: the approvers, or the users of a transfer; else empty."""
         return (self.assigned or self.draft.approvers) if self.step_running else ()
 
     @property
     def first_approver(self) -> str:
-        """Who acts when nobody is named; empty if the flow has no approvers."""
+        """The default approver; empty if the flow has no approvers."""
         return self.draft.approvers[0] if self.draft.approvers else ""
 
     @property
     def callback_url(self) -> str:
-        """Where callbacks go; empty for nowhere."""
+        """The address of callbacks; empty for a ticket without callbacks."""
         return str(self.draft.meta.get("callback_url") or "")
 
     def view(self) -> TicketView:
-        """Take a frozen copy."""
+        """Return a frozen copy."""
         return TicketView(
             id=self.id,
             sn=self.sn,
@@ -253,13 +253,13 @@ class Ticket:
 
 @attrs.frozen(kw_only=True)
 class Outgoing:
-    """One callback that somebody has to send.
+    """One callback that is to be sent.
 
     Attributes:
-        ticket_id: whose it is.
-        number: which of the ticket's attempts, from 1.
-        url: ``meta.callback_url`` as given, perhaps no URL at all.
-        headers: ``meta.headers`` as given, perhaps not sendable.
+        ticket_id: the ticket's id.
+        number: the number of the ticket's callback, from 1.
+        url: ``meta.callback_url`` as given; it may not be a valid URL.
+        headers: ``meta.headers`` as given; they may not be valid headers.
         body: the nine fields.
     """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-# Written out instead of zoneinfo: China has kept UTC+8 without daylight saving since 1991, and slim images and
-# Windows ship no time zone data.
+# A fixed offset instead of zoneinfo: China has kept UTC+8 without daylight saving since 1991, and slim images and
+# Windows do not include time zone data.
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 _FILTER = re.compile(
@@ -16,30 +16,30 @@ _FILTER = re.compile(
 
 
 def utc_now() -> datetime:
-    """Tell the time as an aware UTC datetime: the clock of a sandbox that is given none."""
+    """Return the time as an aware UTC datetime; the default clock of a stand-in."""
     return datetime.now(UTC)
 
 
 def query_text(moment: datetime | None) -> str | None:
-    """Write a time as the query endpoints do: whole seconds, the fraction cut off."""
+    """Format a time as the query endpoints do: in whole seconds, without the fraction."""
     return None if moment is None else moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def callback_text(moment: datetime) -> str:
-    """Write a time as the callback does: with microseconds, unless they are exactly zero."""
+    """Format a time as the callback does: with microseconds, unless they are exactly zero."""
     return str(moment.astimezone(SHANGHAI).replace(tzinfo=None))
 
 
 def day_text(moment: datetime) -> str:
-    """Write the local day as ticket numbers carry it, ``YYYYMMDD``."""
+    """Format the local day as in ticket numbers, ``YYYYMMDD``."""
     return moment.astimezone(SHANGHAI).strftime("%Y%m%d")
 
 
 def parse_filter(text: object) -> datetime:
-    """Read a time of a get_tickets filter.
+    """Parse a time of a get_tickets filter.
 
     Raises:
-        ValueError: the text is no local time, or it names a zone, which the server's database refuses.
+        ValueError: the text is not a local time, or it has a time zone, which the server's database refuses.
     """
     found = _FILTER.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:

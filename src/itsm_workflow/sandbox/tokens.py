@@ -1,7 +1,7 @@
-"""The token of a callback: looks random, holds a constant, verifies for any ticket and at any time.
+"""The token of a callback: it looks random, contains a constant, and is valid for any ticket at any time.
 
-It is no security and is not meant to be: BK-ITSM's own token is bound to nothing either, and a stand-in that bound
-it would let a client pass here and fail there.
+The token gives no security by design. BK-ITSM's own token is not bound to a ticket either. If the stand-in bound it, a
+client could pass against the stand-in and fail against BK-ITSM.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _BODY = 48
 
 
 def issue(random: Random) -> str:
-    """Make the token of one callback, 88 characters of base64.
+    """Create the token of one callback, 88 characters of base64.
 
     Args:
-        random: source of the 16 bytes in which tokens differ.
+        random: source of the 16 bytes by which tokens differ.
     """
     start = random.randbytes(_START)
     return base64.b64encode(start + _seal(start)).decode("ascii")
 
 
 def verify(token: str) -> bool:
-    """Tell whether a token is one that some sandbox issued.
+    """Return whether any stand-in issued a token.
 
     Args:
-        token: text as received; blanks around it and bytes that are not base64 are skipped, as the server does.
+        token: the text as received. Blanks around it and bytes that are not base64 are skipped, as by the server.
 
     Raises:
-        TypeError: the token decodes to exactly its first 16 bytes, over which the real server stumbles.
+        TypeError: the token decodes to exactly its first 16 bytes, and the real server fails on such a token.
     """
     try:
         raw = base64.b64decode(token.encode("utf-8"))

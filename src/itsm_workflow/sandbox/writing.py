@@ -23,12 +23,12 @@ _NEEDS_PEOPLE = (
 
 
 def create_ticket(ledger: Ledger, request: Request, *, flow: Flow = Flow.SOON) -> object:
-    """File a ticket; nothing keeps the same body from filing another.
+    """File a ticket. The call is not idempotent: the same body files another ticket.
 
     Args:
-        ledger: where.
+        ledger: the ledger that stores the ticket.
         request: the create.
-        flow: when the ticket's flow starts, see :meth:`Ledger.file`.
+        flow: when the ticket's flow starts; see :meth:`Ledger.file`.
     """
     body = request.json()
     if not isinstance(body, dict):
@@ -68,7 +68,7 @@ def operate_ticket(ledger: Ledger, request: Request) -> list[Outgoing]:
 
 
 def approve(ledger: Ledger, request: Request) -> None:
-    """Decide in the approval step; the plain way, without the step's random field keys."""
+    """Decide in the approval step, without the step's random field keys."""
     body = request.body_object()
     ticket = ledger.one(body.get("sn"))
     if str(body.get("state_id")) != str(ticket.service.approval_state):
@@ -83,7 +83,7 @@ def approve(ledger: Ledger, request: Request) -> None:
 
 
 def operate_node(ledger: Ledger, request: Request) -> None:
-    """Decide in the approval step with its field keys; the built-in step refuses every other action."""
+    """Decide in the approval step with its field keys. The built-in step refuses every other action."""
     body = request.body_object()
     ticket = ledger.one(body.get("sn"))
     state, action, operator = body.get("state_id"), body.get("action_type"), str(body.get("operator"))
@@ -108,7 +108,7 @@ def operate_node(ledger: Ledger, request: Request) -> None:
 
 
 def verify_token(_ledger: Ledger, request: Request) -> object:
-    """Tell whether a callback's token is the server's; it is bound to nothing."""
+    """Return whether the server issued a callback's token, which is not bound to a ticket."""
     token = request.body_object().get("token", "")
     if not isinstance(token, str):
         message = "encoding without a string argument"
@@ -120,7 +120,7 @@ def verify_token(_ledger: Ledger, request: Request) -> object:
 
 
 def _check_operation(ledger: Ledger, ticket: Ticket, body: dict[str, Any]) -> None:
-    """Check rights before the message, as the server does, so that the refusal names the first thing wrong."""
+    """Check rights before the message, as the server does, so that the refusal names the first problem."""
     message = body.get("action_message")
     if isinstance(message, str) and message.strip():
         return

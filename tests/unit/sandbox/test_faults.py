@@ -221,7 +221,7 @@ def test_an_early_callback_of_a_refused_create_is_none(stage: Stage) -> None:
 )
 def test_a_fault_that_makes_no_sense_is_refused(kind: FaultKind, endpoint: str) -> None:
     """Callbacks and requests have their own kinds."""
-    with pytest.raises(ValueError, match=r"cannot concern|can only concern create_ticket"):
+    with pytest.raises(ValueError, match=r"cannot apply to|can only apply to create_ticket"):
         Fault(kind=kind, endpoint=endpoint)
 
 

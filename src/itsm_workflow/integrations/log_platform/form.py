@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from itsm_workflow.change import Form
 
 TITLE_ROOM = TITLE_LIMIT - len(title_suffix("0" * KEY_LIMIT))
-"""How many characters a title may have: what BK-ITSM takes, less what the key takes at its end."""
+"""The maximum length of a title in characters: the limit of BK-ITSM minus the suffix with the key."""
 
 SHARDS = 2
-"""The number of shards by which the log platform multiplies when it reckons the capacity."""
+"""The number of shards, a factor in the log platform's calculation of the capacity."""
 
 EXPANSION = Fraction(3, 2)
-"""Stored bytes per byte of log, by which it multiplies as well."""
+"""The stored bytes per byte of log, another factor of the calculation."""
 
-_LARGEST = 2**53 - 1  # JSON carries no larger whole number exactly
+_LARGEST = 2**53 - 1  # the largest whole number that every JSON parser reads exactly
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LABELS = {
     "expect_access_data": ("期待接入日期", ""),
@@ -54,20 +54,21 @@ _LABELS = {
 
 @attrs.frozen(kw_only=True)
 class CollectorForm:
-    """What an approver must know before logs are collected from hosts. Checked when it is made.
+    """The facts that an approver must know before logs are collected from hosts. Checked at construction.
 
     Attributes:
-        expect_access_data: The day on which collecting shall begin, ``YYYY-MM-DD``. The name is the log platform's.
-        single_log_size: Size of one log line in bytes.
-        single_host_peak: Peak traffic of one host in KB/s.
-        single_host_log_volume: Growth of one host's logs in GB a day.
-        expect_host_size: Number of hosts.
-        log_keep_days: Days for which logs are kept.
-        hot_data_days: Days for which they stay on fast disks; at most as many, and 0 where there are none.
-        apply_reason: Why it is wanted.
+        expect_access_data: The day on which the collection begins, ``YYYY-MM-DD``. The name is the log platform's.
+        single_log_size: The size of one log line in bytes.
+        single_host_peak: The peak traffic of one host in KB/s.
+        single_host_log_volume: The growth of one host's logs in GB a day.
+        expect_host_size: The number of hosts.
+        log_keep_days: The number of days for which logs are kept.
+        hot_data_days: The number of days for which logs stay on fast disks; at most `log_keep_days`, and 0 without
+            fast disks.
+        apply_reason: The reason for the request.
 
     Raises:
-        InvalidForm: Lists every value that is wrong.
+        InvalidForm: Some values are invalid; the error lists all of them.
     """
 
     expect_access_data: str
@@ -80,24 +81,24 @@ class CollectorForm:
     apply_reason: str
 
     def __attrs_post_init__(self) -> None:
-        """Refuse values that are wrong."""
+        """Reject invalid values."""
         problems = list(_problems(self.fields()))
         if problems:
             raise InvalidForm(problems)
 
     @classmethod
     def check(cls, form: Form) -> Sequence[Problem]:
-        """Return what is wrong with a form whose fields shall be these eight and may be more: a `Workflow`'s check."""
+        """Return the problems of a form with these eight fields and perhaps more; for use as a `Workflow`'s check."""
         missing = [(name, "", f"is missing ({_LABELS[name][0]})") for name in _CHECKS if name not in form.fields]
         return [*missing, *_problems(form.fields)]
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, object]) -> Self:
-        """Return the form of raw values, as they come out of JSON. Nothing is coerced: ``"10"`` and ``True`` are no 10.
+        """Return the form of raw JSON values. Values are not converted: ``"10"`` and ``True`` are not numbers.
 
         Raises:
-            InvalidForm: Lists every value that is wrong, every field that is missing, and every key that is none; or it
-                is no object at all.
+            InvalidForm: Values are invalid, fields are missing, or keys are unknown; the error lists all of them. Or
+                the argument is not an object.
         """
         given: object = raw
         if not isinstance(given, Mapping):
@@ -105,18 +106,18 @@ class CollectorForm:
             raise InvalidForm([("fields", shown(given), rule)])
         problems = [(name, "", f"is missing ({_LABELS[name][0]})") for name in _CHECKS if name not in raw]
         problems += [
-            (str(key), shown(value), f"is no field; fields are {', '.join(_CHECKS)}")
+            (str(key), shown(value), f"is not a field; the fields are {', '.join(_CHECKS)}")
             for key, value in raw.items()
             if key not in _CHECKS
         ]
         problems += _problems(raw)
         if problems:
             raise InvalidForm(problems)
-        return cls(**raw)  # type: ignore[arg-type]  # each value was found to be of its field's type
+        return cls(**raw)  # type: ignore[arg-type]  # the checks have verified the type of each value
 
     @property
     def capacity(self) -> int:
-        """The disk space in GB that the log platform reckons with, rounded up."""
+        """The disk space in GB by the log platform's calculation, rounded up."""
         volume = Fraction(str(self.single_host_log_volume))  # 0.1 means a tenth, not the binary number next to it
         return math.ceil(volume * self.expect_host_size * (self.log_keep_days + 1) * EXPANSION * SHARDS)
 
@@ -125,12 +126,13 @@ class CollectorForm:
         """Return the ticket's title, ``【日志采集】space-name-YYYYMMDD``.
 
         Args:
-            space: The space that the collector belongs to, as people call it.
+            space: The display name of the collector's space.
             name: The collector's name.
-            date: The day on which the collector was made.
+            date: The day on which the collector was created.
 
         Raises:
-            InvalidForm: A part is empty or cannot be shown in one line, the day is no date, or the title is too long.
+            InvalidForm: A part is empty or cannot be shown in one line, the day is not a date, or the title is too
+                long.
         """
         problems = [
             (field, shown(value), rule)
@@ -152,8 +154,8 @@ class CollectorForm:
         """Return the form's fields by key, for `Workflow.apply`.
 
         Args:
-            detail: Adds the two pages that the log platform's own service shows: ``collector_detail`` and
-                ``capacity_formula``.
+            detail: If given, the result also has the two pages that the log platform's own service shows,
+                ``collector_detail`` and ``capacity_formula``.
         """
         fields: dict[str, object] = {name: getattr(self, name) for name in _CHECKS}
         if detail is None:
@@ -161,7 +163,7 @@ class CollectorForm:
         return {**fields, "collector_detail": detail.page(), "capacity_formula": self._formula()}
 
     def content(self) -> str:
-        """Return what an approver reads: one line for each field with its unit, and the capacity."""
+        """Return the text for the approver: one line for each field with its unit, and the capacity."""
         lines = [f"{label}：{getattr(self, name)}{unit}" for name, (label, unit) in _LABELS.items()]
         return "\n".join([*lines[:-1], f"预计所需容量：{self.capacity} GB", lines[-1]])
 
@@ -176,17 +178,17 @@ class CollectorForm:
 
 @attrs.frozen(kw_only=True)
 class CollectorDetail:
-    """What is collected, as a page of the ticket. Checked when it is made.
+    """The collected logs, as a page of the ticket. Checked at construction.
 
     Attributes:
         name: The collector's name.
-        description: What it is for; may be empty.
-        scenario: The kind of log, as people call it.
+        description: The purpose of the collector; may be empty.
+        scenario: The kind of log, for people.
         encoding: The character set of the log.
-        paths: The files that are read; none for logs that are no files.
+        paths: The files that are read; empty for logs that are not files.
 
     Raises:
-        InvalidForm: Lists every value that is wrong.
+        InvalidForm: Some values are invalid; the error lists all of them.
     """
 
     name: str
@@ -196,7 +198,7 @@ class CollectorDetail:
     paths: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        """Refuse values that are wrong."""
+        """Reject invalid values."""
         lines = [(field, getattr(self, field)) for field in ("name", "scenario", "encoding")]
         problems = [(field, shown(value), rule) for field, value in lines if (rule := _one_line(value))]
         if self.description != "" and (rule := _text(self.description)):
@@ -212,15 +214,15 @@ class CollectorDetail:
         object.__setattr__(self, "paths", tuple(self.paths))
 
     def page(self) -> str:
-        """Return the page, in the JSON text that BK-ITSM draws for a field of the kind "custom form"."""
-        told = [
+        """Return the page as the JSON text that BK-ITSM renders in a field of the kind "custom form"."""
+        lines = [
             _line("名称：", self.name),
             _line("备注说明：", self.description),
             _line("日志类型：", self.scenario),
             _line("日志字符集：", self.encoding),
             *(_line(f"日志路径-{number}：", path) for number, path in enumerate(self.paths, 1)),
         ]
-        return _page([{**_line("", self.name), "children": told}])
+        return _page([{**_line("", self.name), "children": lines}])
 
 
 def _line(label: str, value: str) -> dict[str, object]:
@@ -234,8 +236,8 @@ def _page(lines: list[dict[str, object]]) -> str:
 
 
 def _problems(raw: Mapping[str, object]) -> Iterator[Problem]:
-    """Tell what is wrong with the fields that are there."""
-    sound = set()
+    """Yield the problems of the fields that are present."""
+    valid = set()
     for name, check in _CHECKS.items():
         if name not in raw:
             continue
@@ -243,9 +245,9 @@ def _problems(raw: Mapping[str, object]) -> Iterator[Problem]:
         if rule:
             yield name, shown(raw[name]), rule
         else:
-            sound.add(name)
+            valid.add(name)
     hot, keep = raw.get("hot_data_days"), raw.get("log_keep_days")
-    if {"hot_data_days", "log_keep_days"} <= sound and isinstance(hot, int) and isinstance(keep, int) and hot > keep:
+    if {"hot_data_days", "log_keep_days"} <= valid and isinstance(hot, int) and isinstance(keep, int) and hot > keep:
         yield "hot_data_days", shown(hot), f"must be at most log_keep_days, which is {keep}"
 
 
@@ -262,7 +264,7 @@ def _whole_or_none(value: object) -> str:
 def _number(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"must be a number, not {type(value).__name__}"
-    return "" if 0 < value <= _LARGEST else f"must be above 0, at most {_LARGEST}"  # NaN is neither
+    return "" if 0 < value <= _LARGEST else f"must be above 0, at most {_LARGEST}"  # also rejects NaN
 
 
 def _date(value: object) -> str:
@@ -274,7 +276,7 @@ def _date(value: object) -> str:
     try:
         dt.date.fromisoformat(value)
     except ValueError:
-        return "must be a day that the calendar has"
+        return "must be a day that exists in the calendar"
     return ""
 
 
@@ -284,9 +286,9 @@ def _text(value: object) -> str:
     if not value.strip():
         return "must not be empty"
     if any(unicodedata.category(each) in {"Cc", "Cs"} and each not in "\n\r\t" for each in value):
-        return "must not hold control characters or half a character"
+        return "must not contain control characters or lone surrogates"
     if any(each > "\uffff" for each in value):
-        return "must not hold 4-byte characters such as emoji, which the gateway's database cannot store"
+        return "must not contain 4-byte characters such as emoji, which the gateway's database cannot store"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The log platform's own status of a collector, from the collector's newest change.
+"""The log platform's own status of a collector, by the collector's newest change.
 
 ::
 
