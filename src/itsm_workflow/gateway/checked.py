@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from itsm_workflow.gateway.protocol import CreateAnswer
 
 PageRule: TypeAlias = Callable[[str], bool]
-"""Returns whether ticket pages on a host may be shown."""
+"""A function that returns whether ticket pages on a host may be shown."""
 
 MOST_DECIDERS = 20
 """The largest number of decisions that is kept of one ticket."""
@@ -250,7 +250,7 @@ def _listed(rows: object, endpoint: str) -> Iterable[object]:
 
 
 def capped(deciders: tuple[Decider, ...]) -> tuple[Decider, ...]:
-    """Return the first decisions; if there are too many, the first one by each person with each verdict.
+    """Return the first decisions; of too many, only the first decision of each person with each verdict.
 
     Repeated decisions of one person must not hide the others: the list of approvers shows whether the applicant alone
     approved.

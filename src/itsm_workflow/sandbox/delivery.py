@@ -63,7 +63,7 @@ class Courier:
         self._lock = threading.Lock()
         self._open: set[http.client.HTTPConnection] = set()
         self._closed = False
-        # The real server does not check certificates, and a test of a client that relies on TLS must show that.
+        # Like the real server, without a check of certificates, so that a client that relies on TLS fails in its tests.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE

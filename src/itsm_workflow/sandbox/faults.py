@@ -161,7 +161,7 @@ class Armed:
 
 
 class Faults:
-    """The faults of one sandbox. May be used from any thread."""
+    """The faults of one stand-in. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

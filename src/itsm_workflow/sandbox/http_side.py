@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         self.close_connection = True
         self.server.untrack(self.connection)
-        # Zero linger: the peer sees a reset, not an end.
+        # Zero linger: the peer receives a reset, not a normal close.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.close(self.connection.detach())
 

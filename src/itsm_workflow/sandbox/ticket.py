@@ -44,10 +44,10 @@ class FlowPhase(Enum):
 
 
 class Flow(Enum):
-    """When the flow of a new ticket starts."""
+    """The time at which the flow of a new ticket starts."""
 
     SOON = "soon"
-    """After the delay."""
+    """The flow starts after the delay."""
     AT_ONCE = "at once"
     """The flow ends before the answer to the create, approved by the first approver if the flow has approvers."""
     NEVER = "never"

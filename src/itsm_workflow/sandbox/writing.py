@@ -1,4 +1,4 @@
-"""The endpoints that create tickets and act on them, and the one that verifies a token."""
+"""The endpoints that create tickets and operate on them, and the endpoint that verifies a token."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class _Head(Protocol):
 
 
 class TicketMatcher:
-    """Compares the tickets of one look-up with what was sent.
+    """The comparison of one look-up's tickets with what was sent.
 
     Args:
         sent: What was sent.

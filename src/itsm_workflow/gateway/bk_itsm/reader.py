@@ -1,4 +1,4 @@
-"""Reads of one BK-ITSM ticket, or of the results of many, by id although the server answers by number."""
+"""The reads of one BK-ITSM ticket, or of the results of many, by id although the server answers by number."""
 
 from __future__ import annotations
 

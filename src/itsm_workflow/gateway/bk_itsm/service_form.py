@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 NOT_SHOWN_AGAIN = 60.0
-"""Seconds before a list is requested again, whether it was read or not, and whatever it forbids."""
+"""The seconds before a list is requested again, whether it was read or not, and whatever it forbids."""
 
 _TITLE = "title"
 _ONE, _SEVERAL = frozenset({"SELECT", "RADIO"}), frozenset({"CHECKBOX", "MULTISELECT"})

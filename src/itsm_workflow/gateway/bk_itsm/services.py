@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     ChooseService = Callable[[], str | int | None]
 
 REMEMBERED = 300.0
-"""Seconds for which the result of a look-up is cached."""
+"""The seconds for which the result of a look-up is cached."""
 BUILTIN_NAME, BUILTIN_DISPLAY_TYPE = "内置审批服务", "INVISIBLE"
 """The name and the display type by which the server itself finds the ``fast_approval`` service."""
 DISPLAY_TYPE = "API"
