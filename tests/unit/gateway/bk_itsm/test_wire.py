@@ -73,5 +73,5 @@ def test_what_must_be_there(kind: type[Any], least: dict[str, object]) -> None:
     """Without any one of it, the answer does not count."""
     data = {name: list(value) if isinstance(value, tuple) else value for name, value in least.items()}
     for name in data:
-        with pytest.raises(GatewayProtocolError, match="not as agreed"):
+        with pytest.raises(GatewayProtocolError, match="do not match the type"):
             decode({key: value for key, value in data.items() if key != name}, kind, endpoint="e", request_id="r")
