@@ -198,7 +198,7 @@ def test_no_secret_is_stored_or_shown(tmp_path: pathlib.Path) -> None:
 def test_a_folder_with_a_store_is_refused(tmp_path: pathlib.Path) -> None:
     """It never mixes with changes that somebody else made."""
     (tmp_path / "changes.db").write_bytes(b"")
-    with pytest.raises(FileExistsError, match="begins with an empty store"):
+    with pytest.raises(FileExistsError, match="starts with an empty store"):
         demo.run(folder=tmp_path, show=lambda _: None)
 
 
@@ -277,7 +277,7 @@ def test_a_planted_defect_is_found_and_ends_with_1(
     assert (result.problems, result.exit_code) == ((), 1)
     assert result.as_json()[figure] != demo_figure(figure)
     assert any(found in line for line in lines if line.startswith("  ! "))
-    assert lines[-1].startswith("Something is wrong")
+    assert lines[-1].startswith("Problems were found")
 
 
 def demo_figure(figure: str) -> int:

@@ -51,7 +51,7 @@ def test_without_a_name_the_shipped_workflow_is_checked(capsys: pytest.CaptureFi
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
     assert out.startswith("collector_change, version 1")
-    assert out.endswith("nothing is wrong with it\n")
+    assert out.endswith("no problem was found\n")
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_the_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture
         ("no_such_module:x", "cannot be loaded"),
         (
             f"{HERE}:Stage",
-            f"{HERE}:Stage is the enum Stage; wanted a WorkflowDefinition, a Workflow, or a function without",
+            f"{HERE}:Stage is the enum Stage; expected a WorkflowDefinition, a Workflow, or a function without",
         ),
-        (f"{HERE}:is_healthy", "is a function that takes arguments; wanted a WorkflowDefinition, a Workflow, or a"),
-        (f"{HERE}:Deployed", "is a class that takes arguments; wanted a WorkflowDefinition"),
-        (f"{HERE}:DUE", "is a value of type dict; wanted a WorkflowDefinition"),
+        (f"{HERE}:is_healthy", "is a function that takes arguments; expected a WorkflowDefinition, a Workflow, or a"),
+        (f"{HERE}:Deployed", "is a class that takes arguments; expected a WorkflowDefinition"),
+        (f"{HERE}:DUE", "is a value of type dict; expected a WorkflowDefinition"),
         ("tests.testing.test_lint_command:slips", "cannot be loaded: TypeError: its own mistake"),
         (f"{HERE}:roles", "gives a Roles, not a WorkflowDefinition or Workflow"),
     ],

@@ -1,4 +1,4 @@
-"""The command as a whole: its group, and the one place where errors become a line and an exit code."""
+"""The command group, and the one place where an error becomes a line and an exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAME = "itsm-workflow"
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="itsm-workflow", prog_name=NAME)
 def group() -> None:
-    """File change requests as tickets in BK-ITSM, and look after them until they end."""
+    """File change requests as tickets in BK-ITSM, and follow them until they end."""
 
 
 for _command in (
@@ -69,20 +69,20 @@ for _command in (
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code. Nothing that a user can bring about ends in a traceback."""
-    _let_every_text_through()
+    """Run the command and return its exit code. No error that a user can cause ends in a traceback."""
+    _escape_unencodable()
     try:
         code = group.main(args=arguments, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         code = _usage(error)
     except ItsmWorkflowError as error:
-        _tell(error)
+        _report(error)
         code = exit_of(error)
     except BrokenPipeError:
-        _close_quietly()  # whoever read this has seen enough
+        _close_quietly()  # the reader of the pipe closed it, as `head` does
         code = Exit.DONE
-    except OSError as error:  # a full disk behind the output, a folder that cannot be made
+    except OSError as error:  # the disk is full, or a folder cannot be made
         _close_quietly()
         note(f"{NAME}: {clean(describe(error))}")
         code = Exit.FAILED
@@ -95,11 +95,11 @@ def _usage(error: click.ClickException) -> int:
     note(f"{NAME}: " + "\n".join(map(clean, error.format_message().splitlines())))
     ctx = getattr(error, "ctx", None)
     if ctx is not None:
-        note(f"`{ctx.command_path} --help` shows how it is used")
+        note(f"`{ctx.command_path} --help` shows the usage")
     return error.exit_code
 
 
-def _tell(error: ItsmWorkflowError) -> None:
+def _report(error: ItsmWorkflowError) -> None:
     if isinstance(error, InvalidForm):
         note(f"{NAME}: the form was refused, nothing was stored or sent:")
         for field, value, rule in error.problems:
@@ -108,15 +108,15 @@ def _tell(error: ItsmWorkflowError) -> None:
         note(f"{NAME}: {clean(error)}")
 
 
-def _let_every_text_through() -> None:
-    """Print what the terminal's encoding lacks as an escape instead of failing."""
+def _escape_unencodable() -> None:
+    """Print characters that the terminal's encoding lacks as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _close_quietly() -> None:
-    """Let go of an output that nobody takes, so that the interpreter does not complain of it when it ends."""
+    """Redirect a closed output to the null device, so that the interpreter reports no error when it exits."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())
     os.close(quiet)

@@ -1,4 +1,4 @@
-"""The command that looks after the keys of the callback credentials."""
+"""The command that counts and rotates the keys of the callback credentials."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _LIVE = 2
 
 
 @click.command()
-@click.option("--rotate", is_flag=True, help="Make a new key and put it in front of the newest of the present ones.")
+@click.option("--rotate", is_flag=True, help="Make a new key, and put it before the newest of the present keys.")
 @click.option(
     "--output",
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="The new file that the variable is written to, readable by you alone; keys are never printed.",
+    help="A new file for the variable, which only you can read; keys are never printed.",
 )
 @placed
 def callback_keys(place: Place, output: pathlib.Path | None, *, rotate: bool) -> Exit:
-    """Tell how many keys authenticate callbacks, or rotate them."""
+    """Print how many keys authenticate callbacks, or rotate them."""
     if rotate != (output is not None):
         raise click.UsageError("--rotate and --output belong together: keys are written to a file, never printed")
     keys = Settings.from_env().callback_keys
     data(f"{min(len(keys), _LIVE)} of {_LIVE} keys are live")
     if len(keys) > _LIVE:
-        data(f"{len(keys) - _LIVE} more are listed in {VARIABLE} and believed no longer: take them away")
+        data(f"{len(keys) - _LIVE} more are listed in {VARIABLE} and no longer accepted: remove them")
     if output is not None:
         with place.records() as records:  # first, since it may fail
             relying = sum(records.definition.is_open(change) for change in records.find())
@@ -51,7 +51,7 @@ def _write(path: pathlib.Path, keys: Sequence[Secret]) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise click.UsageError(f"{path} is there already: name a new file") from None
+        raise click.UsageError(f"{path} exists already: name a new file") from None
     new = [Secret(secrets.token_urlsafe(48)), *keys[:1]]
     with os.fdopen(file, "w", encoding="utf-8") as writing:
         writing.write(f"{VARIABLE}={','.join(map(Secret.reveal, new))}\n")

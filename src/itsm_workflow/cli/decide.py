@@ -1,4 +1,4 @@
-"""The commands that act: they need the gateway, and to know what follows from an approval."""
+"""The commands that act. They need the gateway, and the effects that follow an approval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itsm_workflow.cli.output import as_json, clean, note
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option, print_change, resolved
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import field, said
+from itsm_workflow.cli.values import field, reason_text
 from itsm_workflow.integrations.log_platform import CollectorForm
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, PlannedEffect
     from itsm_workflow.workflow import Workflow
 
-_actor = click.option("--actor", required=True, help="Who decides this, for the history.")
-_reason = click.option("--reason", required=True, type=said, metavar="TEXT", help="Why, for the history.")
+_actor = click.option("--actor", required=True, help="The person who decides this; stays in the history.")
+_reason = click.option("--reason", required=True, type=reason_text, metavar="TEXT", help="Why; stays in the history.")
 
 
 @click.command()
 @click.option("--subject", required=True, help="What the change is about, such as a collector's id.")
 @click.option("--title", required=True, help="The ticket's title.")
-@click.option("--applicant", required=True, help="Who asks; becomes the ticket's creator.")
-@click.option("--approver", "approvers", multiple=True, help="Who shall decide; may be repeated.")
+@click.option("--applicant", required=True, help="The person who asks; becomes the ticket's creator.")
+@click.option("--approver", "approvers", multiple=True, help="A person who may decide; may be repeated.")
 @click.option(
     "--field",
     "fields",
     multiple=True,
     type=field,
     metavar="KEY=VALUE",
-    help="A field: JSON if it is JSON, else text; repeatable.",
+    help="A field. A value that is valid JSON counts as JSON, any other as text; may be repeated.",
 )
-@click.option("--content", default="", help="What the approver reads; by default the fields.")
-@click.option("--actor", help="Who files it, for the history; by default the applicant.")
-@click.option("--collector", is_flag=True, help="The fields are a collector's: check all eight of them.")
+@click.option("--content", default="", help="The text that the approver reads; by default the fields.")
+@click.option("--actor", help="The person who files it; stays in the history. By default the applicant.")
+@click.option("--collector", is_flag=True, help="Check the eight fields of a collector.")
 @click.option("--dry-run", is_flag=True, help="Print the body that would be sent; send and store nothing.")
 @json_option
 @placed
@@ -55,7 +55,7 @@ def apply(
     in_json: bool,
     **asked: Any,
 ) -> Exit:
-    """File a change: store the intent, send it once, store what came of it."""
+    """File a change: store the intent, send it once, and store the result."""
     keys = [key for key, _ in fields]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
@@ -90,7 +90,7 @@ def withdraw(place: Place, name: str, actor: str, reason: str, *, in_json: bool)
 @json_option
 @placed
 def accept_after_withdrawal(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Let a ticket that was withdrawn, and revived, decide the change all the same."""
+    """Let a ticket that was withdrawn and then revived decide the change."""
 
     def accept(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
         return workflow.accept_after_withdrawal(change.id, actor=actor, reason=reason)
@@ -104,14 +104,14 @@ def accept_after_withdrawal(place: Place, name: str, actor: str, reason: str, *,
 @_reason
 @click.option(
     "--evidence",
-    type=said,
+    type=reason_text,
     metavar="TEXT",
-    help="If the look-ups failed: where you looked in the ticket system itself, and what that showed.",
+    help="If the look-ups failed: where you looked in the ticket system itself, and what you found.",
 )
 @json_option
 @placed
 def resend(place: Place, name: str, actor: str, reason: str, evidence: str | None, *, in_json: bool) -> Exit:
-    """Send once more with the same key, after the look-ups showed that there is no ticket."""
+    """Send the ticket again with the same key, after the look-ups found no ticket."""
     with troubles(), place.workflow() as workflow:
         change = workflow.resend(resolved(workflow, name).id, actor=actor, reason=reason, evidence=evidence or "")
         print_change(workflow, change, in_json=in_json)
@@ -125,7 +125,7 @@ def resend(place: Place, name: str, actor: str, reason: str, evidence: str | Non
 @json_option
 @placed
 def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Give up a draft, a submission whose ticket was not found, or a ticket that no person is asked about."""
+    """Give up a draft, a submission whose ticket was not found, or a change whose ticket asks no person."""
     return _act(place, name, in_json, lambda workflow, one: workflow.abandon(one.id, actor=actor, reason=reason))
 
 
@@ -134,15 +134,18 @@ def abandon(place: Place, name: str, actor: str, reason: str, *, in_json: bool) 
 @click.option("--sn", required=True, help="The ticket's number.")
 @click.option("--ticket-id", help="The ticket's id; needed if several tickets have that number.")
 @click.option(
-    "--override", default="", metavar="TEXT", help="Why a ticket that is not what was sent is the change's own."
+    "--override",
+    default="",
+    metavar="TEXT",
+    help="Why a ticket that differs from what was sent belongs to the change all the same.",
 )
 @_actor
 @json_option
 @placed
-def record_ticket(  # noqa: PLR0917 - click passes each by name
+def record_ticket(  # noqa: PLR0917 - click passes by name
     place: Place, name: str, sn: str, ticket_id: str | None, override: str, actor: str, *, in_json: bool
 ) -> Exit:
-    """Bind a change to a ticket that a person found; one that is not what was sent is refused without --override."""
+    """Bind a change to a ticket that a person found. A ticket that differs from what was sent needs --override."""
 
     def record(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
         return workflow.record_ticket(change.id, sn=sn, ticket_id=ticket_id, actor=actor, override=override)
@@ -154,8 +157,8 @@ def record_ticket(  # noqa: PLR0917 - click passes each by name
 @click.argument("name", metavar="ID")
 @click.option("--ticket-id", required=True, help="The ticket's id, as its page in the ticket system shows it.")
 @click.option("--approver", required=True, help="The user who approved the ticket.")
-@click.option("--evidence", required=True, help="What shows the approval, in words; stays with the change.")
-@click.option("--actor", required=True, help="Who attests it: neither the applicant nor the approver.")
+@click.option("--evidence", required=True, help="What shows the approval, in words; stays in the history.")
+@click.option("--actor", required=True, help="The person who attests it: neither the applicant nor the approver.")
 @json_option
 @placed
 def attest_approval(  # noqa: PLR0917 - click passes by name
@@ -167,7 +170,7 @@ def attest_approval(  # noqa: PLR0917 - click passes by name
     actor: str,
     in_json: bool,  # noqa: FBT001 - the same
 ) -> Exit:
-    """Approve a change whose ticket was approved, where the gateway cannot show by whom."""
+    """Approve a change whose ticket was approved, if the gateway cannot show the approver."""
 
     def attest(workflow: Workflow, change: ChangeRequest) -> ChangeRequest:
         return workflow.attest_approval(
@@ -184,7 +187,7 @@ def attest_approval(  # noqa: PLR0917 - click passes by name
 @json_option
 @placed
 def clear_attention(place: Place, name: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Note that a person has looked."""
+    """Mark the change as reviewed, and clear its attention."""
     return _act(
         place, name, in_json, lambda workflow, one: workflow.clear_attention(one.id, actor=actor, reason=reason)
     )
@@ -194,11 +197,11 @@ def clear_attention(place: Place, name: str, actor: str, reason: str, *, in_json
 @click.argument("name", metavar="ID")
 @click.argument("effect")
 @_actor
-@click.option("--reason", default="", help="Why, for the history.")
+@click.option("--reason", default="", help="Why; stays in the history.")
 @json_option
 @placed
 def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, *, in_json: bool) -> Exit:
-    """Deliver a parked effect once more, by its name or id."""
+    """Deliver a parked effect again, by its name or id."""
     with troubles(), place.workflow() as workflow:
         change = resolved(workflow, name)
         effect_id = _effect_of(change, effect).id
@@ -210,7 +213,7 @@ def retry_effect(place: Place, name: str, effect: str, actor: str, reason: str, 
     if retried.error and retried.tries:
         note(f"itsm-workflow: effect {retried.name} failed again: {clean(retried.error)}")
         return Exit.FAILED
-    note(f"itsm-workflow: effect {retried.name} is due; the application that knows it delivers it with its next pass")
+    note(f"itsm-workflow: effect {retried.name} is due; the application that has it delivers it in its next pass")
     return Exit.DONE
 
 
@@ -245,7 +248,7 @@ def _act(
 
 
 def _filed(workflow: Workflow, change: ChangeRequest) -> Exit:
-    """Return what came of a send, as an exit code."""
+    """Report the result of a send, and return the exit code for it."""
     if change.state == workflow.definition.initial:
         note("itsm-workflow: the gateway refused the ticket; the change is a draft again")
         return Exit.GATEWAY
@@ -254,12 +257,12 @@ def _filed(workflow: Workflow, change: ChangeRequest) -> Exit:
     if change.expect_attempt().phase is Phase.QUEUED:
         note("itsm-workflow: nothing was sent yet; `itsm-workflow reconcile` files the stored change")
         return Exit.GATEWAY
-    note("itsm-workflow: whether there is a ticket is not known yet; `itsm-workflow reconcile` finds out")
+    note("itsm-workflow: it is not known yet whether there is a ticket; `itsm-workflow reconcile` finds out")
     return Exit.PARTLY
 
 
 def _effect_of(change: ChangeRequest, wanted: str) -> PlannedEffect:
-    """Return the effect of that id, or the newest of that name, a parked one first."""
+    """Return the effect with that id, or the newest with that name; a parked effect goes first."""
     named = [one for one in change.effects if wanted in {one.id, one.name}]
     parked = [one for one in named if one.status is EffectStatus.PARKED]
     if not named:

@@ -1,4 +1,4 @@
-"""The commands to try things with: the demonstration, and a BK-ITSM stand-in of one's own."""
+"""The commands for trying the library: the demonstration, and a stand-in of BK-ITSM."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _PORT, _SEEDS = 8901, 2**63 - 1
     type=click.Path(file_okay=False, path_type=pathlib.Path),
     help="Keep the store and the host's log here; by default in a new temporary folder.",
 )
-@click.option("--seed", type=Whole(-_SEEDS, _SEEDS), help="Decides ids, and what the stand-in draws.")
+@click.option("--seed", type=Whole(-_SEEDS, _SEEDS), help="The seed of ids, and of the stand-in's random choices.")
 @json_option
 def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int:
-    """Run change requests against a stand-in of BK-ITSM on this machine, with all that can go wrong, and audit them."""
+    """Run change requests against a stand-in of BK-ITSM on this machine, inject faults, and audit the result."""
     from itsm_workflow.demo import SEED, run  # noqa: PLC0415 - imported here to save start-up time
 
     try:
         result = run(folder=folder, seed=SEED if seed is None else seed, show=note if in_json else data)
     except FileExistsError as error:
-        raise click.UsageError(f"the folder holds a store already: {error}") from error
+        raise click.UsageError(str(error)) from error
     if in_json:
         as_json(result.as_json())
     return result.exit_code
@@ -45,10 +45,10 @@ def demo(folder: pathlib.Path | None, seed: int | None, *, in_json: bool) -> int
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=Whole(0, 65_535), default=_PORT, show_default=True, help="The port; 0 for a free one.")
-@click.option("--loaded", is_flag=True, help="Take as long as a server under load: 16 to 25 s to the approval step.")
+@click.option("--loaded", is_flag=True, help="Be as slow as a server under load: 16 to 25 s to the approval step.")
 @json_option
 def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
-    """Run a BK-ITSM stand-in until Ctrl-C or SIGTERM, and print the settings by which to use it."""
+    """Run a stand-in of BK-ITSM until Ctrl-C or SIGTERM, and print the settings for its clients."""
     from itsm_workflow.sandbox import LOADED, Sandbox, Ways  # noqa: PLC0415 - imported here to save start-up time
 
     stop = threading.Event()
@@ -69,14 +69,14 @@ def sandbox(host: str, port: int, *, loaded: bool, in_json: bool) -> None:
             f"BK-ITSM stand-in at {running.root}/ until Ctrl-C. Decide a ticket from another terminal:\n"
             f"  curl -d {shlex.quote(json.dumps({'sn': 'REQ...'}))} {running.root}/_sandbox/approve/    # or reject/"
         )
-        while not stop.wait(1.0):  # in steps: on Windows a wait without an end does not let signals through
+        while not stop.wait(1.0):  # in steps: on Windows a wait without a time-out blocks signals
             pass
     finally:
         running.close()
 
 
 def _variables(url: str, host: str) -> dict[str, str]:
-    """Return the settings of a client of the stand-in; its credentials protect nothing."""
+    """Return the settings for a client of the stand-in; its credentials protect nothing."""
     from itsm_workflow.sandbox.connection import PAGES_HOST  # noqa: PLC0415 - imported here to save start-up time
 
     plain_text = {} if is_loopback(host) else {"BKAPP_ITSM_ALLOW_HTTP": "true"}

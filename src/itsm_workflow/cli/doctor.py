@@ -1,4 +1,4 @@
-"""The command that finds out why something does not work."""
+"""The command that diagnoses settings, store, gateway and callback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INDENT = " " * (len("warning") + 2)
 
 @click.command()
 @click.option("--online", is_flag=True, help="Ask the gateway as well; without it nothing leaves this machine.")
-@click.option("--callback", is_flag=True, help="With --online: call our own callback address as BK-ITSM does.")
+@click.option("--callback", is_flag=True, help="With --online: call the callback address as BK-ITSM does.")
 @click.option(
     "--store",
     envvar=VARIABLES["store"][0],
@@ -37,13 +37,13 @@ _INDENT = " " * (len("warning") + 2)
     show_envvar=True,
     type=store_url,
     metavar="URL",
-    help="The store to look at.",
+    help="The store to check.",
 )
 @json_option
 def doctor(store: SecretURL, *, online: bool, callback: bool, in_json: bool) -> Exit:
-    """Check settings, store, gateway and callback, and say what to do. Changes nothing."""
+    """Check settings, store, gateway and callback, and print advice. Changes nothing."""
     if callback and not online:
-        raise click.UsageError("--callback calls an address: say --online as well")
+        raise click.UsageError("--callback calls an address: give --online as well")
     found = []
     for finding in examine(os.environ, store=store, online=online, callback=callback):
         found.append(finding)

@@ -1,4 +1,4 @@
-"""What the command's exit code says, and which error leads to which."""
+"""The exit codes of the command, and the errors that lead to them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Exit(enum.IntEnum):
 
     DONE = 0
     FAILED = 1
-    """Found something, or was refused by the machine."""
+    """The command found something, or the machine refused."""
     USAGE = 2
-    """Asked in a way that cannot be answered: arguments, settings, form."""
+    """Wrong usage: arguments, settings, form."""
     GATEWAY = 3
     """The gateway could not be reached, or refused."""
     STORAGE = 4
@@ -45,7 +45,7 @@ _CODES: tuple[tuple[type[ItsmWorkflowError], Exit], ...] = (
     (StorageUnavailable, Exit.STORAGE),
     (StorageCorrupt, Exit.STORAGE),
     (StorageSchemaError, Exit.STORAGE),
-    (StorageError, Exit.USAGE),  # what is left of these: the URL names no backend, or is not written as it wants
+    (StorageError, Exit.USAGE),  # any other of these: no backend has that scheme, or the URL is not valid for it
     (GatewayError, Exit.GATEWAY),
     (ServiceNotFound, Exit.GATEWAY),
     (SettingsError, Exit.USAGE),

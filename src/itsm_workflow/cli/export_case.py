@@ -1,4 +1,4 @@
-"""The command that makes a test out of a stored change."""
+"""The command that exports a stored change as a test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @placed
 def export_case(place: Place, name: str, output: pathlib.Path | None) -> None:
-    """Write a change's history as a pytest file that replays it, with names, texts, addresses and keys redacted."""
+    """Write a change's history as a pytest file that replays it. Names, texts, addresses and keys are redacted."""
     from itsm_workflow.testing.simulation.case_file import case_file  # noqa: PLC0415 - to save start-up time
 
     if output is not None and output.exists():
@@ -45,6 +45,6 @@ def export_case(place: Place, name: str, output: pathlib.Path | None) -> None:
 
 
 def _policy(records: Records) -> Policy:
-    """Return the timings of an application's workflow; a store alone knows none."""
+    """Return the policy of an application's workflow; a store alone has none, so the default applies."""
     policy = getattr(records, "policy", None)
     return policy if isinstance(policy, Policy) else Policy()

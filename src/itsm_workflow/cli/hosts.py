@@ -1,6 +1,6 @@
-"""What a host's web framework wants before its application can be used: said, since its own words do not name --app.
+"""Advice for an application whose web framework is not set up: the framework's own error does not name --app.
 
-The library knows no host. A framework is recognised by the names of its exceptions and of its loaded modules alone.
+The library depends on no framework. It recognises a framework only by the names of its exceptions and loaded modules.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _DJANGO = "django."
 
 
 def advice_for(error: BaseException) -> str:
-    """Return what to do about an error with which an application could not be loaded; empty if it is not known."""
+    """Return advice on an error raised while an application was loaded; empty for an error that is not recognised."""
     django = (type(cause) for cause in _causes(error) if type(cause).__module__.startswith(_DJANGO))
     return _ADVICE if any(kind.__name__ in _NOT_SET_UP for kind in django) else ""
 
 
-def check_set_up(told: str) -> None:
-    """Refuse an application that has loaded Django's registry of apps and not populated it.
+def check_set_up(label: str) -> None:
+    """Refuse an application that has imported Django's registry of apps but has not populated it.
 
-    Its effects would fail one after the other where they import their models, and each failure counts.
+    Its effects would fail where they import their models, and each failure counts as an attempt.
 
     Args:
-        told: What the application is called in messages.
+        label: The name of the application in messages.
 
     Raises:
         UsageError: Django is not set up.
     """
     apps = getattr(sys.modules.get("django.apps"), "apps", None)
     if getattr(apps, "ready", True) is False:
-        raise click.UsageError(f"{told} was loaded, and Django's apps are not loaded: {_ADVICE}")
+        raise click.UsageError(f"{label} was loaded, but Django's apps are not loaded: {_ADVICE}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

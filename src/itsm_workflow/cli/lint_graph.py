@@ -31,15 +31,15 @@ _REFUSED = "."
 @click.command("lint-graph")
 @click.argument("definition", required=False)
 @click.option(
-    "--against", type=store_url, metavar="URL", help="Name the changes in this store that the definition would strand."
+    "--against", type=store_url, metavar="URL", help="List the changes in this store that the definition would strand."
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well, not on errors alone.")
+@click.option("--strict", is_flag=True, help="Exit with 1 on doubts as well as on errors.")
 @json_option
 def lint_graph(definition: str | None, against: SecretURL | None, *, strict: bool, in_json: bool) -> Exit:
     """Check a workflow's definition: its graph, its guards on sampled evidence, its due rules, the changes in a store.
 
-    DEFINITION is a WorkflowDefinition, a Workflow, or a function that makes one, written as module:name; by default
-    the one that is shipped.
+    DEFINITION names a WorkflowDefinition, a Workflow, or a function that returns one, as module:name. The default is
+    the workflow that is shipped.
     """
     from itsm_workflow.lint import lint, refused_report, stranded  # noqa: PLC0415 - to save start-up time
 
@@ -79,21 +79,21 @@ def _loaded(path: str | None) -> WorkflowDefinition:
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
 
     try:
-        found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, told=path)
+        found: WorkflowDefinition | Workflow = imported(path, WorkflowDefinition, Workflow, label=path)
     except click.UsageError as refusal:
-        told = _unfit(path) if isinstance(refusal.__cause__, TypeError) else ""
-        if not told:
+        actual = _uncallable(path) if isinstance(refusal.__cause__, TypeError) else ""
+        if not actual:
             raise
-        wanted = "a WorkflowDefinition, a Workflow, or a function without arguments"
-        raise click.UsageError(f"{path} is {told}; wanted {wanted}") from None
+        expected = "a WorkflowDefinition, a Workflow, or a function without arguments"
+        raise click.UsageError(f"{path} is {actual}; expected {expected}") from None
     if isinstance(found, WorkflowDefinition):
         return found
     with found:
         return found.definition
 
 
-def _unfit(path: str) -> str:
-    """Return what a path names, if that can make nothing; empty if it can be called, and failed by itself."""
+def _uncallable(path: str) -> str:
+    """Describe the object that a path names if it cannot be called without arguments; empty if it can."""
     module, _, name = path.partition(":")
     named = operator.attrgetter(name)(sys.modules[module])
     if isinstance(named, enum.EnumMeta):
@@ -125,7 +125,7 @@ def _print(report: LintReport, stuck: list[Stranded] | None) -> None:
         places = ((one.severity, one.check, one.state, one.trigger, one.message) for one in report.findings)
         table(("severity", "check", "state", "trigger", "what is wrong"), places)
     else:
-        data("nothing is wrong with it")
+        data("no problem was found")
     if stuck:
         data("")
         table(

@@ -1,6 +1,6 @@
-"""What is printed, and where: data to standard output, everything else to standard error.
+"""Printing: data goes to standard output, everything else to standard error.
 
-Texts of a form come from people and travel to a terminal, so nothing in them may steer it.
+People write the texts of a form. They are printed on a terminal, so control characters in them are escaped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEAST = 20
 
 
 def data(text: str) -> None:
-    """Print what was asked for."""
+    """Print data."""
     click.echo(text)
 
 
@@ -36,17 +36,17 @@ def note(text: str) -> None:
 def as_json(value: object) -> None:
     """Print a JSON value."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    # JSON leaves some of these as they are, and terminals obey them; its own line breaks stay.
+    # JSON does not escape every character that terminals obey; its own line breaks stay.
     data("".join(f"\\u{ord(each):04x}" if steers(each) and each != "\n" else each for each in text))
 
 
 def clean(text: object) -> str:
-    """Return a text as one line in which nothing steers a terminal."""
+    """Return a text as one line, with every character escaped that a terminal would obey."""
     return escaped(str(text))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in columns that align, wide characters included; the last column is cut at a terminal's edge."""
+    """Print rows in aligned columns, wide characters included; the last column is cut at a terminal's edge."""
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
     room = None
@@ -59,7 +59,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print named values, one on a line; a value of several lines is indented."""
+    """Print named values, one on each line; further lines of a value are indented."""
     known = [(name, str(value)) for name, value in pairs if value is not None and value != ""]
     width = max((cell_len(name) for name, _ in known), default=0)
     for name, value in known:
@@ -68,7 +68,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def colour() -> bool:
-    """Tell whether standard output may be coloured."""
+    """Return whether standard output may be coloured."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 

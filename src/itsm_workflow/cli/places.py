@@ -1,4 +1,4 @@
-"""Where a command finds changes: a store, or the application whose workflow it is."""
+"""The place where a command finds changes: a store, or an application with its own workflow."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ DEFAULT_STORE = str(attrs.fields(Settings).store.default)
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """Where the changes are.
+    """The place where the changes are.
 
     Attributes:
         store: The store's URL.
-        app: ``module:name`` of what makes the workflow, ``none`` if there is no such application, or empty: not said.
+        app: ``module:name`` of the application, ``none`` if there is no application, or empty if it was not given.
     """
 
     store: SecretURL
@@ -54,12 +54,12 @@ class Place:
 
     @property
     def has_app(self) -> bool:
-        """Whether an application makes the workflow."""
+        """Whether an application provides the workflow."""
         return self.app not in {"", NO_APP}
 
     @contextlib.contextmanager
     def records(self) -> Iterator[Records]:
-        """Open the changes to read them; without an application only the store is needed."""
+        """Open the changes for reading; without an application only the store is needed."""
         if self.has_app:
             with self._app() as workflow:
                 yield workflow
@@ -69,10 +69,10 @@ class Place:
 
     @contextlib.contextmanager
     def workflow(self, *, stored: bool = True) -> Iterator[Workflow]:
-        """Open the workflow to act.
+        """Open the workflow for acting.
 
         Args:
-            stored: Whether changes are needed; otherwise a store in memory does.
+            stored: Whether stored changes are needed; otherwise a store in memory is enough.
         """
         if self.has_app:
             with self._app() as workflow:
@@ -81,8 +81,8 @@ class Place:
             return
         if stored and not self.app:
             raise click.UsageError(
-                "what follows from an approval is not known here: name the application whose effects do, with "
-                f"--app module:name or {APP_VARIABLE}; or say --app {NO_APP} if nothing follows"
+                "the command needs to know which effects follow an approval: name the application that has them, with "
+                f"--app module:name or {APP_VARIABLE}; or give --app {NO_APP} if no effects follow"
             )
         with _own_workflow(self.store if stored else SecretURL("memory://")) as workflow:
             yield workflow
@@ -97,7 +97,7 @@ class Place:
 
 
 def placed(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options that say where the changes are; the command is called with a `Place`."""
+    """Add the options --store and --app, and call the command with a `Place`."""
 
     @click.option(
         "--store",
@@ -115,7 +115,7 @@ def placed(command: Callable[..., R]) -> Callable[..., R]:
         default="",
         show_envvar=True,
         metavar="MODULE:NAME",
-        help=f"A Workflow of your application, or a function that makes one; {NO_APP!r} if no effects follow.",
+        help=f"A Workflow of your application, or a function that returns one; {NO_APP!r} if no effects follow.",
     )
     @click.pass_context
     @functools.wraps(command)
@@ -124,7 +124,7 @@ def placed(command: Callable[..., R]) -> Callable[..., R]:
         if typed["store"] and typed["app"] and app != NO_APP:
             raise click.UsageError("--app brings its own store: leave --store out")
         if typed["store"] and not typed["app"] and app != NO_APP:
-            app = ""  # what is typed beats what the environment says, and an application would bring its own store
+            app = ""  # the command line beats the environment, and an application would bring its own store
         return command(place=Place(store=store, app=app.strip()), **rest)
 
     return wrapped
@@ -159,7 +159,7 @@ def _own_workflow(store: SecretURL) -> Iterator[Workflow]:
 
 @contextlib.contextmanager
 def existing_store(url: SecretURL) -> Iterator[StorageBackend]:
-    """Open a store to read it. None is made or upgraded: a typing error would look like an empty store."""
+    """Open a store for reading. It is not created or upgraded, since a typing error would look like an empty store."""
     check_exists(url)
     check_schema(url)
     with contextlib.closing(open_storage(url)) as storage:
@@ -167,41 +167,43 @@ def existing_store(url: SecretURL) -> Iterator[StorageBackend]:
 
 
 def check_exists(url: SecretURL) -> None:
-    """Refuse the URL of a file that is not there, since opening would make it.
+    """Refuse the URL of a file that does not exist, since opening would create it.
 
     Raises:
-        StorageUnavailable: There is none.
+        StorageUnavailable: The file does not exist.
     """
     if scheme_of(url) in FILES and not path_of(url).exists():
         named = path_of(url) if url.is_plain else url
-        raise StorageUnavailable(f"there is no store at {named}; name it by an option or {VARIABLES['store'][0]}")
+        raise StorageUnavailable(
+            f"there is no store at {named}; name it with an option or with {VARIABLES['store'][0]}"
+        )
 
 
 def _load(app: str) -> Workflow:
     from itsm_workflow.workflow import Workflow  # noqa: PLC0415 - imported here to save start-up time
 
-    made: Workflow = imported(app, Workflow, told=f"--app {app}")
-    return made
+    workflow: Workflow = imported(app, Workflow, label=f"--app {app}")
+    return workflow
 
 
-def imported(path: str, *kinds: type, told: str) -> Any:  # noqa: ANN401 - an instance of one of the kinds
-    """Return what a user names as ``module:name``: an instance of a class, or what a function of theirs makes.
+def imported(path: str, *kinds: type, label: str) -> Any:  # noqa: ANN401 - an instance of one of the kinds
+    """Import an object that a user names as ``module:name``, or call the function that it names.
 
     Args:
-        path: What was typed; modules are looked for in the current folder as well.
-        kinds: The classes that will do.
-        told: What the path is called in messages.
+        path: The text that was typed; modules are looked for in the current folder as well.
+        kinds: The classes that are accepted.
+        label: The name of the path in messages.
 
     Raises:
-        UsageError: It names nothing, or something else.
-        ItsmWorkflowError: The library refused what the module makes.
+        UsageError: The path cannot be imported, or its object is of another class.
+        ItsmWorkflowError: The library refused an object that the module builds.
     """
     module, separator, name = path.partition(":")
     if not separator or not module or not name:
-        raise click.UsageError(f"{told} is not written as module:name, such as shop.itsm:make_workflow")
+        raise click.UsageError(f"{label} is not written as module:name, such as shop.itsm:make_workflow")
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)  # as every command does that is given an application by name
+        sys.path.insert(0, here)  # as other commands do that import an application by name, such as gunicorn
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
@@ -210,10 +212,10 @@ def imported(path: str, *kinds: type, told: str) -> Any:  # noqa: ANN401 - an in
     except ItsmWorkflowError:
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
         advice = advice_for(error)
-        raise click.UsageError(f"{told} cannot be loaded: {said}{f'; {advice}' if advice else ''}") from error
+        raise click.UsageError(f"{label} cannot be loaded: {problem}{f'; {advice}' if advice else ''}") from error
     if not isinstance(made, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise click.UsageError(f"{told} gives a {type(made).__name__}, not a {wanted}")
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise click.UsageError(f"{label} gives a {type(made).__name__}, not a {expected}")
     return made

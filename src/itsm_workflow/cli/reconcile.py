@@ -1,4 +1,4 @@
-"""The command that looks after everything that is due, once or again and again."""
+"""The command that settles every change that is due, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--limit", type=Whole(1), help="Look at most at so many changes in a pass.")
-@click.option("--seconds", type=Seconds(0.001), help="Begin nothing more after that time.")
-@click.option("--watch", type=Seconds(0.01), metavar="SECONDS", help="Repeat, so long after each pass.")
+@click.option("--limit", type=Whole(1), help="Settle at most this many changes in a pass.")
+@click.option("--seconds", type=Seconds(0.001), help="Start no further change after this time.")
+@click.option("--watch", type=Seconds(0.01), metavar="SECONDS", help="Repeat, and pause this long after each pass.")
 @json_option
 @placed
 def reconcile(place: Place, limit: int | None, seconds: float | None, watch: float | None, *, in_json: bool) -> Exit:
     """Bring every change that is due to what the gateway says; run it every few minutes.
 
-    With --watch it repeats until it is interrupted; SIGTERM lets the running pass end first.
+    With --watch it repeats until it is interrupted; after SIGTERM it ends the running pass first.
     """
     with place.workflow() as workflow:
         if watch is None:
             code = _pass(workflow, limit, seconds, in_json=in_json)
-            _tell_others(workflow, [])
+            _report_others(workflow, [])
             return code
-        told: list[str] = []
+        reported: list[str] = []
         with _until_terminated() as stop:
             while not stop.is_set():
                 _pass(workflow, limit, seconds, in_json=in_json)
-                told = _tell_others(workflow, told)
+                reported = _report_others(workflow, reported)
                 sys.stdout.flush()
                 stop.wait(watch)
     return Exit.DONE
@@ -68,19 +68,19 @@ def _pass(workflow: Workflow, limit: int | None, seconds: float | None, *, in_js
             f"{report.seconds:.1f} s"
         )
     if not report.finished:
-        note(f"itsm-workflow: the pass ended before all that was due had been looked at: {report.stopped}")
+        note(f"itsm-workflow: the pass ended before it had settled every due change: {report.stopped}")
     if report.finished and not report.failed and not report.unreadable and not shown.gateway:
         return Exit.DONE
     return Exit.GATEWAY if shown.gateway and report.failed == report.due else Exit.PARTLY
 
 
-def _tell_others(workflow: Workflow, told: list[str]) -> list[str]:
-    """Say which other workflows have changes in the store that nobody reconciles, unless that was just told."""
+def _report_others(workflow: Workflow, reported: list[str]) -> list[str]:
+    """Name the other workflows whose changes are long overdue, unless the pass before named the same."""
     others = workflow.other_workflows(late_query(SystemClock().now()))
-    if others and others != told:
+    if others and others != reported:
         note(
-            f"itsm-workflow: this pass looked at {workflow.definition.name} alone, and the store holds changes of "
-            f"{', '.join(others)} that have long been due: name the application of that workflow (--app)"
+            f"itsm-workflow: this pass settled only changes of {workflow.definition.name}, but the store also holds "
+            f"changes of {', '.join(others)} that have long been due: name the application of that workflow (--app)"
         )
     return others
 
@@ -93,7 +93,7 @@ def _progress(limit: int | None) -> Iterator[Callable[[Report], object] | None]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("looking at what is due", total=limit)
+        task = bar.add_task("settling due changes", total=limit)
         yield lambda report: bar.update(task, completed=report.due)
 
 

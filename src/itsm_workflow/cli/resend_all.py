@@ -1,4 +1,4 @@
-"""The command that resends in bulk, after a gateway lost the creates of a whole minute."""
+"""The command that resends changes in bulk, for example after an outage of the gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itsm_workflow.cli.output import as_json, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.show import json_option
 from itsm_workflow.cli.troubles import troubles
-from itsm_workflow.cli.values import Whole, said
+from itsm_workflow.cli.values import Whole, reason_text
 from itsm_workflow.errors import TransitionRefused
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command("resend-all")
-@click.option("--actor", required=True, help="Who decides this, for the history.")
-@click.option("--reason", required=True, type=said, metavar="TEXT", help="Why, for the history.")
+@click.option("--actor", required=True, help="The person who decides this; stays in the history.")
+@click.option("--reason", required=True, type=reason_text, metavar="TEXT", help="Why; stays in the history.")
 @click.option(
     "--attention",
     type=click.Choice([one.value for one in AttentionReason]),
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Resend the changes with attention for this reason.",
 )
-@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Resend at most so many.")
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Resend at most this many.")
 @click.option("--yes", is_flag=True, help="Resend; without it, print what would be resent.")
 @json_option
 @placed
 def resend_all(place: Place, actor: str, reason: str, attention: str, limit: int, *, yes: bool, in_json: bool) -> Exit:
-    """Send every change once more whose ticket the look-ups did not find. Without --yes, print which ones."""
+    """Resend every change whose ticket the look-ups did not find. Without --yes, only print these changes."""
     with troubles(), place.workflow() as workflow:
         found = workflow.find(states=[workflow.definition.roles.asking], attention=[attention])
         changes = list(itertools.islice(found, limit))

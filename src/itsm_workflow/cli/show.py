@@ -1,4 +1,4 @@
-"""The commands that read: they need a store, and no gateway."""
+"""The commands that read. They need a store, and no gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itsm_workflow.cli.exits import Exit
 from itsm_workflow.cli.output import as_json, clean, data, facts, note, table
 from itsm_workflow.cli.places import Place, placed
 from itsm_workflow.cli.values import Whole, age
-from itsm_workflow.cli.views import change_view, entry_view, moment, told
+from itsm_workflow.cli.views import change_view, entry_view, evidence_text, moment
 from itsm_workflow.errors import AmbiguousChange
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE
 from itsm_workflow.machine.graph import FORMATS, Graph
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.records import Records
 
 live_option = click.option(
-    "--live", "is_live", is_flag=True, help="Ask the gateway how the ticket stands now; nothing of it is stored."
+    "--live", "is_live", is_flag=True, help="Ask the gateway for the ticket's present status; the answer is not stored."
 )
 json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
 
 
 @attrs.frozen(kw_only=True)
 class _View:
-    """What is shown of one change.
+    """The facts that are shown of one change.
 
     Attributes:
-        ticket_status: How the ticket stands at the gateway now; None if the gateway was not asked or did not say.
-        exit: `Exit.GATEWAY` if the gateway was asked and did not say.
+        ticket_status: The ticket's present status; None if the gateway was not asked or did not answer.
+        exit: `Exit.GATEWAY` if the gateway was asked and did not answer.
     """
 
     records: Records
@@ -65,7 +65,7 @@ def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
         sentence = workflow.why(change.id, live=now is not None)
         is_missing = change.ticket is not None and now is None
         if is_missing:
-            note("itsm-workflow: the gateway could not be asked how the ticket stands; this is what is stored")
+            note("itsm-workflow: the gateway could not be asked for the ticket's status; the stored one is shown")
         code = Exit.GATEWAY if is_missing else Exit.DONE
         yield _View(records=workflow, change=change, why=sentence, ticket_status=now, exit=code)
 
@@ -80,14 +80,14 @@ def _viewed(place: Place, name: str, *, is_live: bool) -> Iterator[_View]:
     type=click.Choice([one.value for one in AttentionReason]),
     help="Only changes with attention for this reason; may be repeated.",
 )
-@click.option("--subject", help="Only changes about this.")
+@click.option("--subject", help="Only changes of this subject.")
 @click.option(
     "--older-than",
     type=age,
     metavar="AGE",
-    help="Only changes whose last entry is at least so old, such as 30m, 1h or 2d.",
+    help="Only changes whose last entry is at least this old, such as 30m, 1h or 2d.",
 )
-@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Print at most so many.")
+@click.option("--limit", type=Whole(1), default=100, show_default=True, help="Print at most this many.")
 @json_option
 @placed
 def list_changes(  # noqa: PLR0917 - click passes by name
@@ -126,7 +126,7 @@ def list_changes(  # noqa: PLR0917 - click passes by name
             if others := records.other_workflows():
                 note(f"the store holds changes of {', '.join(others)}: name the application of that workflow (--app)")
     if len(changes) > limit:
-        note(f"there are more: these are the oldest {limit}, --limit shows more")
+        note(f"there are more changes: these are the oldest {limit}; a higher --limit shows more")
     for one in damaged:
         note(f"itsm-workflow: {clean(one)}")
     return Exit.PARTLY if damaged or logged else Exit.DONE
@@ -163,7 +163,15 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
     table(
         ("seq", "at (UTC)", "from", "trigger", "to", "actor", "facts"),
         [
-            (entry.seq, moment(entry.at), entry.source, entry.trigger, entry.dest, entry.actor, told(entry.evidence))
+            (
+                entry.seq,
+                moment(entry.at),
+                entry.source,
+                entry.trigger,
+                entry.dest,
+                entry.actor,
+                evidence_text(entry.evidence),
+            )
             for entry in entries
         ],
     )
@@ -175,7 +183,7 @@ def history(place: Place, name: str, in_json: bool) -> None:  # noqa: FBT001 - c
 @json_option
 @placed
 def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
-    """Say what a change waits for, since when, when it is looked at next, and what a person can do."""
+    """Print what a change waits for, since when, the next look, and what a person can do."""
     with _viewed(place, name, is_live=is_live) as view:
         if in_json:
             as_json({"id": view.change.id, "why": view.why})
@@ -187,7 +195,12 @@ def why(place: Place, name: str, *, is_live: bool, in_json: bool) -> Exit:
 @click.command()
 @click.option("--request", "name", metavar="ID", help="Mark the path of this change, by id, subject or sn.")
 @click.option(
-    "--format", "spec", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="What to draw."
+    "--format",
+    "spec",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="The format of the drawing.",
 )
 @click.option(
     "-o",
@@ -219,18 +232,18 @@ def graph(
 
 
 def resolved(records: Records, name: str) -> ChangeRequest:
-    """Return the one change that goes by an id, a subject or an sn; several are listed in the refusal."""
+    """Return the one change with this id, subject or sn; if there are several, the error lists them."""
     try:
         return records.resolve(name)
     except AmbiguousChange as error:
         found = [records.get(change_id) for change_id in error.candidates]
         lines = [f"  {one.id}  {one.state}  {one.sn or 'no ticket'}  made {moment(one.created_at)}" for one in found]
-        told_all = "\n".join([f"{name!r} names {len(lines)} changes, give the id of one:", *lines])
-        raise click.UsageError(told_all) from error
+        head = f"{name!r} names {len(lines)} changes, give the id of one:"
+        raise click.UsageError("\n".join([head, *lines])) from error
 
 
 def print_change(records: Records, change: ChangeRequest, *, in_json: bool) -> None:
-    """Print a change after something was done to it."""
+    """Print a change after a command acted on it."""
     if in_json:
         as_json(change_view(records.definition, change))
     else:
@@ -250,7 +263,7 @@ def _print_changes(changes: Iterable[ChangeRequest]) -> None:
         [
             (
                 change.id,
-                _stands(change),
+                _state_text(change),
                 change.attention.reason.value if change.attention else "",
                 change.subject,
                 change.sn or "",
@@ -262,13 +275,13 @@ def _print_changes(changes: Iterable[ChangeRequest]) -> None:
     )
 
 
-def _stands(change: ChangeRequest) -> str:
+def _state_text(change: ChangeRequest) -> str:
     outcome = change.outcome.value if change.outcome else change.state
     return change.state if outcome == change.state else f"{change.state} ({outcome})"
 
 
 def _described(
-    definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, stands: str
+    definition: WorkflowDefinition, change: ChangeRequest, allowed: Iterable[str], sentence: str, status: str
 ) -> list[tuple[str, object]]:
     form, attention = change.form, change.attention
     label = definition.labels.get(definition.states(change.state), {}).get("zh", "")
@@ -287,9 +300,9 @@ def _described(
         ("applicant", form.applicant),
         ("approvers", ", ".join(form.approvers)),
         ("content", form.content),
-        *((f"  {key}", told({"": value}).strip()) for key, value in form.fields.items()),
+        *((f"  {key}", evidence_text({"": value}).strip()) for key, value in form.fields.items()),
         ("ticket", f"{change.sn} (id {change.ticket.id})" if change.ticket else ""),
-        ("ticket now", stands),
+        ("ticket now", status),
         ("ticket page", change.ticket_url),
         ("last problem", change.attempt.problem if change.attempt else ""),
         ("last look-up", change.attempt.look_problem if change.attempt else ""),

@@ -1,4 +1,4 @@
-"""The commands about stores themselves."""
+"""The commands that maintain stores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SQLITE = b"SQLite format 3\0"
 
 @click.group(no_args_is_help=False)
 def storage() -> None:
-    """Look after stores."""
+    """Check, copy, restore, upgrade and repair stores."""
 
 
 storage.add_command(check)
@@ -40,7 +40,7 @@ storage.add_command(check)
 @click.argument("path", type=store_url)
 @json_option
 def repair(path: SecretURL, *, in_json: bool) -> Exit:
-    """Make a damaged store usable again; the original is kept beside it.
+    """Make a damaged store usable again; the original is kept in the same folder.
 
     PATH is the URL of a store whose backend can repair, or the file of a JSON store. Stop all processes that use a
     SQLite store first.
@@ -56,7 +56,7 @@ def repair(path: SecretURL, *, in_json: bool) -> Exit:
     if in_json:
         as_json(plain(done))
     elif not done.problems:
-        data("nothing is damaged, and nothing was done")
+        data("the store is not damaged, and nothing was done")
     else:
         restored = [f"{name} as of version {version}" for name, version in done.restored.items()]
         facts(
@@ -76,14 +76,15 @@ def repair(path: SecretURL, *, in_json: bool) -> Exit:
 @click.argument("target")
 @json_option
 def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
-    """Copy a store to the new file TARGET, while others use it.
+    """Copy a store to the new file TARGET while other processes use it.
 
-    A SQLite store in use must not be copied by other means: its last commits are in a second file.
+    A SQLite store in use must not be copied in another way: its last commits are in a second file.
     """
     backend: object = backend_of(url)
     if not isinstance(backend, SupportsBackup):
         raise click.UsageError(
-            f"the {scheme_of(url)} backend makes no backups: use the means of its server; able are: {_able('backup')}"
+            f"the {scheme_of(url)} backend cannot make backups: use the tools of its server; able are: "
+            f"{_able('backup')}"
         )
     handing_over(url, lambda text: backend.backup(text, target))
     if in_json:
@@ -98,15 +99,15 @@ def backup(url: SecretURL, target: str, *, in_json: bool) -> Exit:
 @click.argument("url", type=store_url)
 @json_option
 def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
-    """Bring BACKUP back in place of the store at URL; the store that is there is kept beside it.
+    """Replace the store at URL with BACKUP; the replaced store is kept in the same folder.
 
     BACKUP is a file that `storage backup` made. It is checked first, and is not changed. Stop all processes that use
-    the store: while one has a SQLite store open, nothing is done.
+    the store: while one of them has a SQLite store open, the restore is refused.
     """
     backend: object = backend_of(url)
     if not isinstance(backend, SupportsRestore):
         raise click.UsageError(
-            f"the {scheme_of(url)} backend restores no backups: use the means of its server; able are: "
+            f"the {scheme_of(url)} backend cannot restore backups: use the tools of its server; able are: "
             f"{_able('restore')}"
         )
     done = handing_over(url, lambda text: backend.restore(text, source, check=content_problem))
@@ -131,14 +132,14 @@ def restore(source: str, url: SecretURL, *, in_json: bool) -> Exit:
 @click.argument("url", type=store_url)
 @json_option
 def upgrade(url: SecretURL, *, in_json: bool) -> Exit:
-    """Raise a store to the schema of this release; processes of older releases cannot use it after that.
+    """Upgrade a store to the schema of this release; processes of older releases cannot use it afterwards.
 
     Back it up and stop these processes first. A process of this release that writes does the same by opening the store.
     """
     check_exists(url)
     before = schema_of(url)
     if before is None:
-        data(f"the {scheme_of(url)} backend tells of no schema; nothing was done")
+        data(f"the {scheme_of(url)} backend has no schema; nothing was done")
         return Exit.DONE
     if before.found < before.known:
         open_storage(url).close()
@@ -157,9 +158,9 @@ def _able(ability: str) -> str:
 
 
 def _is_sqlite(file: pathlib.Path) -> bool:
-    """Tell whether a file begins as SQLite's do. What cannot be read is for the repair to tell of."""
+    """Return whether a file begins with SQLite's header. An error in reading is left to the repair."""
     try:
-        if not file.is_file():  # to open a FIFO would wait for a writer
+        if not file.is_file():  # opening a FIFO would wait for a writer
             return False
         with file.open("rb") as opened:
             return opened.read(len(_SQLITE)) == _SQLITE
@@ -168,7 +169,7 @@ def _is_sqlite(file: pathlib.Path) -> bool:
 
 
 def _repairer(scheme: str) -> SupportsRepair:
-    """Return the backend that repairs a file of that scheme."""
+    """Return the backend that repairs a file of this scheme."""
     able = {
         entry.name: backend
         for entry in importlib.metadata.entry_points(group=GROUP)

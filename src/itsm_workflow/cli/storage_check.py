@@ -1,4 +1,4 @@
-"""The command that proves a storage backend."""
+"""The command that tests a storage backend."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     type=click.Choice(["quick", "thorough"]),
     default="quick",
     show_default=True,
-    help="How thoroughly to look: quick takes seconds, thorough takes minutes.",
+    help="How thoroughly to test: quick takes seconds, thorough takes minutes.",
 )
-@click.option("--runs", type=Whole(1), default=1, show_default=True, help="Try everything so many times.")
-@click.option("--only", default="", metavar="TEXT", help="Try only promises whose name contains this.")
+@click.option("--runs", type=Whole(1), default=1, show_default=True, help="Repeat the whole check this many times.")
+@click.option("--only", default="", metavar="TEXT", help="Test only promises whose name contains this.")
 @json_option
 def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> Exit:
-    """Try every promise of the storage port on a backend, each on an empty store.
+    """Test every promise of the storage port on a backend, each on an empty store.
 
-    URL is where its stores may be made: a path where there is none yet, or an empty store. One that has data in it is
-    refused.
+    URL is the place for its stores: a path at which no store exists yet, or an empty store. A store that has data in
+    it is refused.
     """
     from itsm_workflow.testing.conformance import PROFILES, StorageReport, check_storage  # noqa: PLC0415 - to save start-up time
     from itsm_workflow.testing.conformance._check import promises_named  # noqa: PLC0415 - the same
@@ -57,11 +57,13 @@ def check(url: SecretURL, name: str, *, runs: int, only: str, in_json: bool) -> 
         raise click.UsageError(f"no promise has {only!r} in its name") from None
     run, report = 0, StorageReport(profile=name, abilities=abilities, results=())
     load_ahead()
-    with _quiet(), _progress() as told:
+    with _quiet(), _progress() as progress:
         while run < runs and not report.broken:
             run += 1
             with scratch_stores(url) as new_store:
-                report = check_storage(new_store, abilities=abilities, profile=PROFILES[name], only=words, told=told)
+                report = check_storage(
+                    new_store, abilities=abilities, profile=PROFILES[name], only=words, told=progress
+                )
     if report.stopped:
         click.echo(f"{report.stopped}: {report.broken[report.stopped].reason}", err=True)
     if in_json:
@@ -88,7 +90,7 @@ def _show(report: StorageReport, scheme: str, run: int) -> None:
     declared = {name: "declared" if name in report.abilities else "not declared" for name in ABILITIES}
     facts([("backend", scheme), ("profile", report.profile)])
     data("")
-    table(("ability", "", "meaning"), [(name, declared[name], told) for name, told in ABILITIES.items()])
+    table(("ability", "", "meaning"), [(name, declared[name], meaning) for name, meaning in ABILITIES.items()])
     data("")
     table(("promise", "outcome", "seconds", ""), map(_line, report.results))
     for result in report.broken.values():
@@ -125,7 +127,7 @@ def _plain(report: StorageReport) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let backends keep to themselves what they log of stores that were damaged on purpose."""
+    """Silence the log, since backends report stores that the check damages on purpose."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -135,15 +137,15 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Give what shows, on a terminal, which promise is tried now."""
+    """Yield a function that shows, on a terminal, the promise under test."""
     shown = sys.stderr.isatty()
 
-    def told(promise: str) -> None:
+    def show(promise: str) -> None:
         if shown:
             click.echo(f"\r\033[K{promise} …", err=True, nl=False)
 
     try:
-        yield told
+        yield show
     finally:
         if shown:
             click.echo("\r\033[K", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""Trouble that the library handles by itself, shown on standard error while a command runs."""
+"""Errors that the library handles by itself, shown on standard error while a command runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LOGGER = "itsm_workflow"
 
 
 class Troubles(logging.Handler):
-    """Prints each trouble in a line of its own, and remembers whether the gateway was one.
+    """Prints each of these errors on a line, and remembers whether the gateway caused one.
 
-    The log is where these are told of whoever made the workflow, a host's own application included.
+    The library logs them for every workflow, whether the command or a host's application built it.
 
     Attributes:
-        gateway: Whether the gateway could not be asked, or refused.
+        gateway: Whether the gateway could not be reached, or refused.
     """
 
     def __init__(self) -> None:
@@ -29,17 +29,17 @@ class Troubles(logging.Handler):
         self.gateway = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one trouble."""
+        """Print one error."""
         if record.name != _LOGGER:
-            return  # the gateway's client has a log of its own, call by call
-        told = record.args if isinstance(record.args, tuple) else ()
-        self.gateway = self.gateway or any(isinstance(one, GatewayError) for one in told)
+            return  # the gateway's client logs every call to its own logger
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        self.gateway = self.gateway or any(isinstance(one, GatewayError) for one in arguments)
         note(f"itsm-workflow: {clean(record.getMessage().removeprefix('no change: '))}")
 
 
 @contextlib.contextmanager
 def troubles() -> Iterator[Troubles]:
-    """Show trouble until the end of the block."""
+    """Show these errors until the end of the block."""
     shown, logger = Troubles(), logging.getLogger(_LOGGER)
     logger.addHandler(shown)
     try:

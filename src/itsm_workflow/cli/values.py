@@ -1,4 +1,4 @@
-"""Values as they are typed on a command line."""
+"""Types for the values that are typed on a command line."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from click import Context, Parameter
 
 MANY = 1_000_000
-"""No count that is typed may be higher."""
+"""The highest count that may be typed."""
 
 LONGEST = 30 * 86_400
-"""No time in seconds that is typed may be longer."""
+"""The longest time that may be typed, in seconds."""
 
 OLDEST = dt.timedelta(days=36_500)
-"""No age that is typed may be higher: nothing in a store is so old, and a time can still be so far back."""
+"""The highest age that may be typed: no store is so old, and a date can still represent a time so far back."""
 
 _AGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Whole(click.IntRange):
-    """A whole number within bounds. Every one of them has two: what has no end can bring down what it is passed to."""
+    """A whole number between two bounds, since a number without a bound can crash the function that gets it."""
 
     def __init__(self, least: int, most: int = MANY) -> None:
         super().__init__(least, most)
 
 
 class Seconds(click.FloatRange):
-    """A time in seconds within bounds; NaN is none, and neither is infinity."""
+    """A time in seconds between two bounds; NaN and infinity are rejected."""
 
     def __init__(self, least: float, most: float = LONGEST) -> None:
         super().__init__(least, most)
@@ -50,18 +50,20 @@ class Seconds(click.FloatRange):
         return number
 
 
-def said(text: str) -> str:
-    """Return a text in which something is said, such as the reason for a decision."""
+def reason_text(text: str) -> str:
+    """Return a text that is not empty, such as the reason for a decision."""
     if all(is_invisible(character) or character.isspace() for character in text):
-        raise click.BadParameter("it is empty, and stays in the history: say in a few words why")
+        raise click.BadParameter("it is empty, but stays in the history: explain the decision in a few words")
     return text
 
 
 def age(text: str) -> dt.timedelta:
-    """Return a span of time written such as ``30m``, ``1h`` or ``2d``."""
+    """Return a span of time that is written like ``30m``, ``1h`` or ``2d``."""
     found = _AGE.fullmatch(text)
     if found is None:
-        raise click.BadParameter(f"{text!r} is no age: write a number and a unit (s, m, h, d, w), such as 30m or 2d")
+        raise click.BadParameter(
+            f"{text!r} is not an age: write a number and a unit (s, m, h, d, w), such as 30m or 2d"
+        )
     old = dt.timedelta(**{_UNITS[found[2]]: float(found[1])})
     if old > OLDEST:
         raise click.BadParameter(f"{text!r} is not in the range 0s<=x<={OLDEST.days}d.")
@@ -69,15 +71,15 @@ def age(text: str) -> dt.timedelta:
 
 
 def store_url(text: str) -> SecretURL:
-    """Return the URL of a store, sealed, since that of a server may hold a password."""
+    """Return the URL of a store, masked, since the URL of a server may hold a password."""
     return SecretURL(text)
 
 
 def field(text: str) -> tuple[str, object]:
-    """Return a form's field written such as ``expect_host_size=10``; what is JSON counts as JSON, all else as text."""
+    """Return a field written like ``expect_host_size=10``; a value that is not valid JSON counts as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise click.BadParameter(f"{text!r} is no field: write key=value")
+        raise click.BadParameter(f"{text!r} is not a field: write key=value")
     try:
         return key.strip(), parse(value)
     except ValueError:

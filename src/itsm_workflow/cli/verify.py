@@ -1,4 +1,4 @@
-"""The command that walks everything that can happen to a change."""
+"""The command that explores every sequence of events that a change can go through."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _MOST = 10  # as `Bounds` has it
 
 
 @click.command()
-@click.option("--depth", type=Whole(0), help="How many steps to go at most; all by default.")
+@click.option("--depth", type=Whole(0), help="The most steps to take; all by default.")
 @click.option("--ticks", type=Whole(0, _MOST), default=3, show_default=True, help="Steps of time.")
-@click.option("--faults", type=Whole(0, _MOST), default=2, show_default=True, help="Things that go wrong.")
+@click.option("--faults", type=Whole(0, _MOST), default=2, show_default=True, help="Faults to inject.")
 @click.option("--acts", type=Whole(0, _MOST), default=1, show_default=True, help="Acts of an operator or a host.")
 @json_option
 def verify(depth: int | None, ticks: int, faults: int, acts: int, *, in_json: bool) -> Exit:
     """Walk every order of calls, answers, callbacks, looks and crashes within bounds, and check the promises in each.
 
-    Exits with 1 if one is broken, and prints the shortest way there.
+    Exits with 1 if a promise is broken, and prints the shortest sequence that breaks it.
     """
     from itsm_workflow.testing.exploration import Bounds, explore  # noqa: PLC0415 - to save start-up time
 
@@ -47,7 +47,7 @@ def verify(depth: int | None, ticks: int, faults: int, acts: int, *, in_json: bo
 
 
 def plain_exploration(bounds: Bounds, found: Exploration) -> dict[str, object]:
-    """Return what was found as a JSON object; its keys are documented and stay."""
+    """Return the result as a JSON object; its keys are documented and stay."""
     return {
         "bounds": {name: getattr(bounds, name) for name in ("ticks", "faults", "acts", "workers")},
         "states": found.states,
@@ -86,7 +86,7 @@ def _verdict(found: Exploration) -> str:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int, int], object] | None]:
-    """Show how far the walk is on standard error while it is a terminal."""
+    """Show the progress on standard error while it is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,4 +1,4 @@
-"""Changes and entries as JSON documents, whose keys are a promise, and as short texts for people."""
+"""Changes and entries as JSON documents, whose keys are stable, and as short texts for people."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def moment(value: dt.datetime | None) -> str:
     return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" if value else ""
 
 
-def told(evidence: object) -> str:
-    """Return what an entry's evidence says, in a few words; what is only for programs is left out."""
+def evidence_text(evidence: object) -> str:
+    """Return an entry's evidence in a few words, without the values that only programs need."""
     kind: type = type(evidence)
     if attrs.has(kind):
         pairs = [

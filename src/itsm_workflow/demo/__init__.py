@@ -1,6 +1,6 @@
-"""The demonstration: twenty changes against a BK-ITSM stand-in, with everything going wrong that can, and an audit.
+"""The demonstration: twenty changes against a stand-in of BK-ITSM, with faults injected, and an audit.
 
-Real HTTP both ways, real processes, a real store; only the timings are short. Used by ``itsm-workflow demo``.
+HTTP, processes and store are real; only the timings are short. ``itsm-workflow demo`` runs it.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Ending:
     """How one change ended.
 
     Attributes:
-        change: As it was stored in the end; None if it never was.
-        problem: What did not happen as the scenario says, empty if all did.
-        seconds: How long it took.
+        change: The change as it was stored in the end; None if it was never stored.
+        problem: The difference from what the scenario expects; empty if there is none.
+        seconds: The time it took.
     """
 
     scenario: Scenario
@@ -67,10 +67,10 @@ class Ending:
 
 @attrs.frozen(kw_only=True)
 class DemoResult:
-    """What the demonstration came to.
+    """The result of the demonstration.
 
     Attributes:
-        store: The URL of the store, which stays.
+        store: The URL of the store, which is kept.
     """
 
     endings: tuple[Ending, ...]
@@ -80,16 +80,16 @@ class DemoResult:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What did not end as its scenario says."""
+        """The changes that did not end as their scenario expects."""
         return tuple(f"{one.ask.subject} ({one.scenario.name}): {one.problem}" for one in self.endings if one.problem)
 
     @property
     def exit_code(self) -> int:
-        """0 if every scenario ended as it says and the audit found nothing, else 1."""
+        """0 if every change ended as its scenario expects and the audit found nothing, else 1."""
         return 0 if self.audit.ok and not self.problems else 1
 
     def as_json(self) -> dict[str, object]:
-        """Return the figures, all of them the audit's, as a JSON object."""
+        """Return the audit's figures as a JSON object."""
         return {
             "requests": self.audit.requests,
             "by_state": dict(self.audit.by_state),
@@ -113,17 +113,17 @@ def run(
     scenarios: Sequence[Scenario] = SCENARIOS,
     before_audit: Callable[[Stage], object] | None = None,
 ) -> DemoResult:
-    """Drive the changes, show what happens, and audit what is left.
+    """Drive the changes, show their progress, and audit the result.
 
     Args:
-        folder: Where the store and the host's log are kept; by default a new temporary folder. It stays.
-        seed: Decides ids, and what the stand-in draws.
-        show: Is called with each line to show.
-        scenarios: What to drive, in order.
-        before_audit: Is called once the host is silent and before the audit looks.
+        folder: The folder of the store and the host's log; by default a new temporary folder. It is kept.
+        seed: The seed of ids, and of the stand-in's random choices.
+        show: Called with each line to show.
+        scenarios: The scenarios to drive, in order.
+        before_audit: Called after the host has stopped and before the audit starts.
 
     Raises:
-        FileExistsError: The folder holds a store already.
+        FileExistsError: The folder already holds a store.
     """
     began = time.monotonic()
     folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="itsm-workflow-demo-"))
@@ -168,7 +168,7 @@ def _play(stage: Stage, scenario: Scenario, ask: Ask) -> Ending:
         _check(scenario, stage.until_ended(ask))
     except _SETBACKS as error:
         problem = f"{type(error).__name__}: {error}"
-    # What a scenario that failed half-way armed must not hit the next one.
+    # A scenario that failed half-way may have left a fault armed, which must not hit the next scenario.
     stage.sandbox.faults.clear()
     change = next(iter(stage.workflow.find(subject=ask.subject)), None)
     return Ending(scenario=scenario, ask=ask, change=change, problem=problem, seconds=time.monotonic() - began)
@@ -176,8 +176,8 @@ def _play(stage: Stage, scenario: Scenario, ask: Ask) -> Ending:
 
 def _check(scenario: Scenario, change: ChangeRequest) -> None:
     state = State.APPROVED if scenario.ending is Outcome.APPROVED else State.REJECTED
-    stands = (change.state, change.outcome, change.attention)
-    expect(stands == (state, scenario.ending, None), f"{state}, {scenario.ending}, no attention; it is {stands}")
+    actual = (change.state, change.outcome, change.attention)
+    expect(actual == (state, scenario.ending, None), f"{state}, {scenario.ending}, no attention; it is {actual}")
 
 
 def _audit(stage: Stage) -> AuditReport:
@@ -203,7 +203,7 @@ def _progress(number: int, of: int, ending: Ending) -> str:
 
 
 def _pictures(stage: Stage, endings: Sequence[Ending]) -> Iterator[str]:
-    """Yield the table of all changes, and of one its history and its path through the state graph."""
+    """Yield the table of all changes, and the history and state graph of one of them."""
     yield from report.overview((one.scenario.name, one.change, one.ask.subject) for one in endings)
     shown = sorted(endings, key=lambda one: one.scenario.name != SPOTLIGHT)
     for one in shown[:1]:

@@ -1,7 +1,7 @@
-"""The other processes of the demonstration: one that is killed while it applies, and one that takes over.
+"""The other processes of the demonstration: one is killed while it applies, and one takes over.
 
-``python -m itsm_workflow.demo.child ROLE DELIVERIES ASK``, with the settings in the environment. ``apply`` files the
-change; ``recover`` reconciles until no change of its subject is being filed any more.
+``python -m itsm_workflow.demo.child ROLE DELIVERIES ASK``, with the settings in the environment. The role ``apply``
+files the change; ``recover`` reconciles until no change of the subject is being filed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TURN = 0.1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play one role, and return the exit code: 0 done, 1 not done in time."""
+    """Play one role, and return the exit code: 0 for done, 1 for not done in time."""
     role, deliveries, text = arguments
     ask = json.loads(text)
     host = open_host(Settings.from_env(), Deliveries(pathlib.Path(deliveries)))

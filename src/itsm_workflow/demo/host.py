@@ -1,6 +1,7 @@
-"""The host application of the demonstration: its timings, the work it does on approval, the workflow that it builds.
+"""The host application of the demonstration: its timings, its work on approval, and its workflow.
 
-Nothing here knows what will go wrong. Two more processes build the same host to show that a second one takes over.
+This module does not know which faults are injected. Two more processes build the same host, so that a second one can
+take over from a killed one.
 """
 
 from __future__ import annotations
@@ -54,18 +55,18 @@ POLICY = Policy(
     effect_lease=_second(5),
     effect_backoff=_second(0.3),
 )
-"""Minutes shortened to moments, so that all of it is seen within half a minute."""
+"""Minutes shortened to seconds, so that the demonstration ends within half a minute."""
 
 DEADLINE = 1.5
-"""Seconds that one call of the gateway may take; less than `POLICY.send_lease`, as in production."""
+"""The deadline of one call of the gateway, in seconds; less than `POLICY.send_lease`, as in production."""
 
 
 class NotStartedError(Exception):
-    """The collection could not be started this time."""
+    """The collection could not be started in this delivery."""
 
 
 class Deliveries:
-    """The work of the host, starting a collection, and its own append-only log of that: one JSON line each.
+    """The work of the host, which starts collections, and its append-only log with one JSON line for each start.
 
     Args:
         path: The log.
@@ -77,15 +78,15 @@ class Deliveries:
         self._failing: set[str] = set()
 
     def fail_next(self, subject: str) -> None:
-        """Let the next start for that subject fail."""
+        """Let the next start for this subject fail."""
         with self._lock:
             self._failing.add(subject)
 
     def start_collection(self, call: EffectCall) -> None:
-        """Do the work, durably, before returning.
+        """Start the collection durably before returning.
 
         Raises:
-            NotStartedError: It was to fail this time.
+            NotStartedError: `fail_next` was called for this subject.
         """
         subject = call.change.subject
         with self._lock:
@@ -99,7 +100,7 @@ class Deliveries:
                 os.fsync(log.fileno())
 
     def read(self) -> list[Delivery]:
-        """Return what was logged, by whatever process."""
+        """Return the deliveries that all processes logged."""
         if not self.path.exists():
             return []
         lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
@@ -108,13 +109,13 @@ class Deliveries:
 
 @attrs.frozen(kw_only=True)
 class Host:
-    """A workflow with its gateway, to be closed together."""
+    """A workflow and its gateway, which are closed together."""
 
     workflow: Workflow
     gateway: BkItsmGateway
 
     def close(self) -> None:
-        """Wait for what runs in the background, then let go of the store and of all connections."""
+        """Wait for background work, then close the store and all connections."""
         self.workflow.close()
         self.gateway.close()
 
@@ -126,13 +127,13 @@ def open_host(
     observers: Sequence[Observer] = (),
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Host:
-    """Build the workflow of these settings.
+    """Build the host for these settings.
 
     Args:
-        settings: Where store, gateway and callbacks are.
-        deliveries: What is done on approval.
-        observers: Are told of every entry.
-        entropy: Gives random bytes for ids and keys.
+        settings: The addresses of store, gateway and callbacks.
+        deliveries: The work that is done on approval.
+        observers: Notified of every entry.
+        entropy: Source of random bytes for ids and keys.
     """
     gateway = BkItsmGateway(settings)
     workflow = Workflow(

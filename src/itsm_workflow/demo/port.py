@@ -1,4 +1,4 @@
-"""A real port that hears callbacks: the standard library's server, handing each request to `Workflow.receive`."""
+"""A port for callbacks: the standard library's HTTP server, which passes each request to `Workflow.receive`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL = 0.05
 
 
 class CallbackPort:
-    """Listens on a free loopback port as long as it is entered. Its address is known before it is entered."""
+    """A server on a free loopback port. Its address is known before `open` is called."""
 
     def __init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -26,17 +26,17 @@ class CallbackPort:
 
     @property
     def url(self) -> str:
-        """Where it listens, such as ``http://127.0.0.1:8902``."""
+        """The address it listens on, such as ``http://127.0.0.1:8902``."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
     def open(self, receive: Callable[..., CallbackResponse]) -> None:
-        """Begin to hear, and hand every request to ``receive``."""
+        """Start to listen, and pass every request to ``receive``."""
         self._server.receive = receive
         self._thread.start()
 
     def close(self) -> None:
-        """Stop hearing, once the requests that are being answered have been."""
+        """Answer the requests that are in progress, then stop listening."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -48,7 +48,7 @@ class _Server(ThreadingHTTPServer):
     receive: Callable[..., CallbackResponse]
 
     def server_bind(self) -> None:
-        """Bind without asking a name server for this machine's name, which can take seconds."""
+        """Bind without a look-up of this machine's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
@@ -58,12 +58,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: a path may hold a credential."""
+        """Log nothing, since a path may hold a credential."""
 
     def handle_any(self) -> None:
-        """CallbackResponse one request as the workflow says."""
+        """Answer one request with the workflow's response."""
         length = self.headers.get("Content-Length", "0")
-        # One byte more than the workflow takes is enough for it to refuse.
+        # A body that is larger than the workflow accepts need not be read in full to be refused.
         body = self.rfile.read(min(int(length), _TOO_LARGE)) if length.isdigit() else b""
         answer = self.server.receive(method=self.command, path=self.path, headers=dict(self.headers), body=body)
         self.send_response(answer.status)

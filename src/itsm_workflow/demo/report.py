@@ -1,4 +1,4 @@
-"""The texts of the demonstration: plain, at most 100 columns wide, aligned also where titles are Chinese."""
+"""The texts of the demonstration: plain, at most 100 columns wide, and aligned for Chinese titles as well."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ORDER = ("approved", "rejected", "withdrawn", "terminated", "abandoned")
 
 
 def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the number of terminal columns that a text takes."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
@@ -34,7 +34,7 @@ def display_width(text: str) -> int:
 
 
 def clip(text: str, width: int) -> str:
-    """Return a text that takes at most so many columns, with an ellipsis where it was cut."""
+    """Return a text cut to at most ``width`` columns, with an ellipsis where it was cut."""
     if display_width(text) <= width:
         return text
     kept = ""
@@ -46,13 +46,13 @@ def clip(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """Return a text that takes exactly so many columns."""
+    """Return a text that takes exactly ``width`` columns."""
     text = clip(text, width)
     return text + " " * (width - display_width(text))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> Iterator[str]:
-    """Yield the lines of a table, each column as wide as it must be; the last is clipped to the terminal."""
+    """Yield the lines of a table; each column is as wide as its longest cell, and the last is cut to fit."""
     cells = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(display_width(row[column]) for row in cells) for column in range(len(head))]
     taken = display_width(indent) + sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
@@ -63,11 +63,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "
             yield indent + _GAP.join("-" * width for width in widths)
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- sections
 
 
 def opening(*, requests: int, gateway: str, callbacks: str, store: str, policy: Policy) -> Iterator[str]:
-    """Yield what is about to happen, and which timings were shortened for it."""
+    """Yield the opening: the addresses in use, and the timings that were shortened."""
     yield f"{requests} change requests, over real HTTP on this machine."
     yield f"  BK-ITSM stand-in  {gateway}"
     yield f"  callbacks         {callbacks}"
@@ -83,7 +83,7 @@ def opening(*, requests: int, gateway: str, callbacks: str, store: str, policy: 
 
 
 def progress(number: int, of: int, *, seconds: float, ended: str, title: str, shows: str) -> str:
-    """Return the line of one change that ended."""
+    """Return the progress line for one change that ended."""
     digits = len(str(of))
     return f"[{number:{digits}}/{of}] {seconds:4.1f} s  {pad(ended, 10)}  {pad(title, 24)}  {clip(shows, 46)}"
 
@@ -111,7 +111,7 @@ def history(change: ChangeRequest, scenario: str, entries: Sequence[Entry]) -> I
 
 
 def graph(mermaid: str, subject: str) -> Iterator[str]:
-    """Yield the state graph with a change's path."""
+    """Yield the state graph with one change's path."""
     yield f"The state graph as Mermaid text; the steps of {subject} are numbered, its states are coloured:"
     yield ""
     yield from mermaid.rstrip("\n").splitlines()
@@ -119,7 +119,7 @@ def graph(mermaid: str, subject: str) -> Iterator[str]:
 
 
 def sum_line(audit: AuditReport) -> str:
-    """Return the one line that adds up; every figure in it is the audit's."""
+    """Return the summary line; every figure in it comes from the audit."""
     ended = {word: audit.by_outcome[word] for word in _ORDER if word in audit.by_outcome}
     open_states = {state: count for state, count in audit.by_state.items() if state not in {"approved", "rejected"}}
     unstored = audit.requests - sum(audit.by_state.values())
@@ -134,18 +134,18 @@ def sum_line(audit: AuditReport) -> str:
 
 
 def closing(audit: AuditReport, problems: Sequence[str], *, seconds: float, store: str) -> Iterator[str]:
-    """Yield how it went."""
-    yield "Recomputed by the audit from the stored rows, the stand-in's own ledger and the host's own log:"
+    """Yield the result of the audit and of the scenarios."""
+    yield "The audit recomputed these figures from the stored rows, the stand-in's ledger and the host's log:"
     yield sum_line(audit)
     for finding in (*audit.findings, *problems):
         yield f"  ! {finding}"
     yield ""
-    verdict = "All is well" if audit.ok and not problems else "Something is wrong"
-    yield f"{verdict}, after {seconds:.1f} s. The store stays: {store}"
+    verdict = "No problem was found" if audit.ok and not problems else "Problems were found"
+    yield f"{verdict}, after {seconds:.1f} s. The store is kept: {store}"
 
 
 def wrapped(items: Iterable[str], *, indent: str) -> Iterator[str]:
-    """Yield a list in lines that fit the terminal."""
+    """Yield the items, separated by commas, in lines that fit the terminal."""
     line = ""
     for item in items:
         longer = f"{line}, {item}" if line else item
@@ -179,7 +179,7 @@ def _history_row(entry: Entry) -> tuple[str, ...]:
     return (str(entry.seq), time, entry.trigger, state, entry.actor, facts(entry))
 
 
-_SAID: Mapping[str, str] = {
+_FACTS: Mapping[str, str] = {
     "Drafted": "",
     "Submission": "service {service}",
     "AttemptMark": "{problem}",
@@ -190,7 +190,7 @@ _SAID: Mapping[str, str] = {
     "EffectStart": "delivery {attempt}",
     "EffectResult": "delivery {attempt} {error}",
 }
-"""How each kind of evidence is told; of any other, everything that is not empty is listed."""
+"""The text for each kind of evidence; for any other kind, every value that is not empty is listed."""
 
 
 def facts(entry: Entry) -> str:
@@ -199,9 +199,9 @@ def facts(entry: Entry) -> str:
     if not attrs.has(kind):
         return str(entry.evidence)
     values = {field.name: _plain(getattr(entry.evidence, field.name)) for field in attrs.fields(kind)}
-    said = _SAID.get(kind.__name__)
-    if said is not None:
-        return said.format_map(values).strip()
+    template = _FACTS.get(kind.__name__)
+    if template is not None:
+        return template.format_map(values).strip()
     return ", ".join(f"{name} {value}" for name, value in values.items() if value)
 
 

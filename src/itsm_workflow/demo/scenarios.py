@@ -1,4 +1,4 @@
-"""The twenty changes of the demonstration as one table; each row's function makes its own thing happen, or go wrong."""
+"""The twenty scenarios of the demonstration as one table; the function of each row drives its change."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ REFUSED = 401
 
 @attrs.frozen
 class Scenario:
-    """One row.
+    """One row of the table.
 
     Attributes:
-        name: In a few words.
-        shows: What to learn from it.
-        drive: Files the change and makes things happen; returns once it need only end.
-        ending: How it must end, without attention.
+        name: A name in a few words.
+        shows: The lesson of the scenario.
+        drive: Files the change and drives it; returns when the change only has to end.
+        ending: The expected outcome, without attention.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Scenario:
     ending: Outcome
 
 
-# ---------------------------------------------------------------- as people decide
+# ---------------------------------------------------------------- decisions of people
 
 
 def approved(stage: Stage, ask: Ask) -> None:
-    """Approve; the callback is a hint, and the ticket, read again, decides."""
+    """Approve the ticket. The callback is a hint; the ticket is read again, and decides."""
     stage.sandbox.approve(_sn(stage.pending(ask)))
 
 
@@ -60,7 +60,7 @@ def approved_by_second(stage: Stage, ask: Ask) -> None:
 
 
 def rejected(stage: Stage, ask: Ask) -> None:
-    """Reject."""
+    """Reject the ticket."""
     stage.sandbox.reject(_sn(stage.pending(ask)), remark="quota exceeded")
 
 
@@ -71,7 +71,7 @@ def withdrawn_here(stage: Stage, ask: Ask) -> None:
 
 
 def withdrawn_there(stage: Stage, ask: Ask) -> None:
-    """Withdraw on the ticket's own page; that is believed after a second quiet look."""
+    """Withdraw on the ticket's page; a second look after the quiet time confirms it."""
     change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.withdraw(_sn(change))
@@ -79,14 +79,14 @@ def withdrawn_there(stage: Stage, ask: Ask) -> None:
 
 
 def terminated(stage: Stage, ask: Ask) -> None:
-    """Terminate, as an approver may."""
+    """Terminate the ticket, as an approver may."""
     change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.terminate(_sn(change))
 
 
 def suspended(stage: Stage, ask: Ask) -> None:
-    """Suspend, look, resume and approve; nobody calls back about a suspension."""
+    """Suspend, settle, resume and approve; BK-ITSM sends no callback for a suspension."""
     change = stage.pending(ask)
     stage.step_open(change)
     stage.sandbox.suspend(_sn(change))
@@ -95,11 +95,11 @@ def suspended(stage: Stage, ask: Ask) -> None:
     stage.sandbox.approve(_sn(change))
 
 
-# ---------------------------------------------------------------- creating goes wrong
+# ---------------------------------------------------------------- faults of the create
 
 
 def answer_lost(stage: Stage, ask: Ask) -> None:
-    """Lose the answer of a create: the ticket is found by its key, and nothing is sent again."""
+    """Lose the answer to a create: the ticket is found by its key, and is not sent again."""
     stage.sandbox.faults.lose_answer("create_ticket")
     stage.file(ask)
     change = stage.until(ask, lambda seen: seen.state == State.PENDING, "found by its key")
@@ -108,7 +108,7 @@ def answer_lost(stage: Stage, ask: Ask) -> None:
 
 
 def never_created(stage: Stage, ask: Ask) -> None:
-    """Let a proxy answer 502 and create nothing: a person, told after the look-ups, has it sent again."""
+    """Let a proxy answer 502 and create nothing: after the look-ups the operator resends it."""
     stage.sandbox.faults.status("create_ticket", 502)
     stage.file(ask)
     change = stage.until(ask, lambda seen: seen.attention, "given attention")
@@ -119,16 +119,16 @@ def never_created(stage: Stage, ask: Ask) -> None:
 
 
 def called_back_early(stage: Stage, ask: Ask) -> None:
-    """Decide and call back before the create is answered."""
+    """Decide, and send the callback, before the create is answered."""
     stage.sandbox.faults.early_callback()
     stage.file(ask)
     stage.until(ask, lambda seen: seen.outcome, "ended")
-    heard = stage.triggers(ask)
-    expect(heard.index(Trigger.RECEIVE_CALLBACK) < heard.index(Trigger.RECORD_TICKET), "the callback came first")
+    triggers = stage.triggers(ask)
+    expect(triggers.index(Trigger.RECEIVE_CALLBACK) < triggers.index(Trigger.RECORD_TICKET), "the callback came first")
 
 
 def killed(stage: Stage, ask: Ask) -> None:
-    """Kill -9 a process whose ticket is stored and whose answer is on its way; a second process takes over."""
+    """Kill a process with SIGKILL after its ticket was created and before the answer; a second process takes over."""
     held = stage.sandbox.faults.hold("create_ticket")
     stage.asked.append(ask.subject)
     child = stage.spawn("apply", ask)
@@ -144,11 +144,11 @@ def killed(stage: Stage, ask: Ask) -> None:
     stage.sandbox.approve(_sn(change))
 
 
-# ---------------------------------------------------------------- callbacks go wrong
+# ---------------------------------------------------------------- faults of callbacks
 
 
 def callback_lost(stage: Stage, ask: Ask) -> None:
-    """Lose the callback; the gateway lists it as not delivered, where a reconcile finds it."""
+    """Lose the callback; the gateway lists it as not delivered, and a reconcile finds it there."""
     change = stage.pending(ask)
     stage.sandbox.faults.callback_lost(listed=True)
     stage.sandbox.approve(_sn(change))
@@ -162,7 +162,7 @@ def callback_vanished(stage: Stage, ask: Ask) -> None:
     stage.sandbox.faults.callback_lost(listed=False)
     stage.sandbox.approve(_sn(change))
     stage.until_ended(ask)
-    expect(Trigger.RECEIVE_CALLBACK not in stage.triggers(ask), "no callback was heard")
+    expect(Trigger.RECEIVE_CALLBACK not in stage.triggers(ask), "no callback was received")
 
 
 def callback_twice(stage: Stage, ask: Ask) -> None:
@@ -177,11 +177,11 @@ def callback_twice(stage: Stage, ask: Ask) -> None:
 
 
 def callback_forged(stage: Stage, ask: Ask) -> None:
-    """Forge callbacks in several ways, with a token that the server vouches for: all are refused, nothing is asked."""
+    """Forge callbacks in several ways, with a token that the server accepts: all are refused without a look."""
     change = stage.pending(ask)
     ticket = stage.step_open(change)
     url, headers = stage.callback_target(change)
-    body = _lie(ticket, stage, "2001-01-01 00:00:00.000001")
+    body = _false_approval(ticket, stage, "2001-01-01 00:00:00.000001")
     tries: list[tuple[str, str, dict[str, str]]] = [
         ("no credential", url, {}),
         ("a guessed credential", url, {HEADER: "A" * len(headers[HEADER])}),
@@ -197,33 +197,35 @@ def callback_forged(stage: Stage, ask: Ask) -> None:
 
 
 def callback_lies(stage: Stage, ask: Ask) -> None:
-    """Call back with the true credential and a body that says approved: it is heard, and not believed."""
+    """Send a callback with the true credential and a false approval: it is a hint, and the ticket is read again."""
     change = stage.pending(ask)
     ticket = stage.step_open(change)
     url, headers = stage.callback_target(change)
-    status, _ = stage.call_back(url, headers, _lie(ticket, stage, "2001-01-01 00:00:00.000002"))
-    expect(status == 200, f"the hint is taken, not HTTP {status}")  # noqa: PLR2004 - HTTP's OK
+    status, _ = stage.call_back(url, headers, _false_approval(ticket, stage, "2001-01-01 00:00:00.000002"))
+    expect(status == 200, f"HTTP 200 for the hint, not {status}")  # noqa: PLR2004 - HTTP's OK
     expect(stage.workflow.settle(change.id).state == State.PENDING, "the change is still pending")
-    expect(Trigger.RECEIVE_CALLBACK in stage.triggers(ask), "the hint was heard")
+    expect(Trigger.RECEIVE_CALLBACK in stage.triggers(ask), "the hint was received")
     stage.sandbox.reject(_sn(change))
 
 
-# ---------------------------------------------------------------- and the rest
+# ---------------------------------------------------------------- other faults
 
 
 def shared_number(stage: Stage, ask: Ask) -> None:
-    """Give our ticket's number to a foreign ticket and approve that one; only then is ours decided, by its id."""
+    """Give the change's sn to another ticket and approve that one; the change is decided by its own ticket's id."""
     change = stage.pending(ask)
     stage.step_open(change)
-    foreign = stage.sandbox.duplicate_sn(_sn(change))
-    stage.sandbox.approve(foreign.id)
-    stage.sandbox.wait(lambda ledger: ledger.by_id(foreign.id).status is Status.FINISHED, PATIENCE)
-    expect(stage.workflow.settle(change.id).state == State.PENDING, "the foreign approval is not ours")
+    other = stage.sandbox.duplicate_sn(_sn(change))
+    stage.sandbox.approve(other.id)
+    stage.sandbox.wait(lambda ledger: ledger.by_id(other.id).status is Status.FINISHED, PATIENCE)
+    expect(
+        stage.workflow.settle(change.id).state == State.PENDING, "the other ticket's approval leaves the change pending"
+    )
     stage.sandbox.reject(int(change.expect_ticket().id))
 
 
 def effect_fails(stage: Stage, ask: Ask) -> None:
-    """Let the work fail once: it is done again under the same id, and the approval stands."""
+    """Let the effect fail once: it is delivered again under the same id, and the approval stays."""
     stage.deliveries.fail_next(ask.subject)
     change = stage.pending(ask)
     stage.sandbox.approve(_sn(change))
@@ -235,11 +237,11 @@ SCENARIOS = (
     Scenario("approved", "a callback is a hint; the ticket decides", approved, Outcome.APPROVED),
     Scenario("approved", "the same for another applicant", approved, Outcome.APPROVED),
     Scenario("second approver", "one approval of several approvers is enough", approved_by_second, Outcome.APPROVED),
-    Scenario("rejected", "FINISHED and not approved", rejected, Outcome.REJECTED),
+    Scenario("rejected", "FINISHED, and not approved", rejected, Outcome.REJECTED),
     Scenario("rejected", "the same for another applicant", rejected, Outcome.REJECTED),
     Scenario("withdrawn here", "waits until the ticket is old enough", withdrawn_here, Outcome.WITHDRAWN),
-    Scenario("withdrawn there", "believed after a second quiet look", withdrawn_there, Outcome.WITHDRAWN),
-    Scenario("terminated", "believed after a second quiet look", terminated, Outcome.TERMINATED),
+    Scenario("withdrawn there", "confirmed by a second look, after a quiet time", withdrawn_there, Outcome.WITHDRAWN),
+    Scenario("terminated", "confirmed by a second look, after a quiet time", terminated, Outcome.TERMINATED),
     Scenario("suspended, approved", "a suspended ticket has not ended", suspended, Outcome.APPROVED),
     Scenario("create answer lost", "found by its key, not sent again", answer_lost, Outcome.APPROVED),
     Scenario("create never arrived", "a person decides on a resend", never_created, Outcome.APPROVED),
@@ -247,9 +249,9 @@ SCENARIOS = (
     Scenario("callback lost", "found on the gateway's failed list", callback_lost, Outcome.APPROVED),
     Scenario("callback vanished", "found by the next poll", callback_vanished, Outcome.APPROVED),
     Scenario("callback twice", "one approval, one effect", callback_twice, Outcome.APPROVED),
-    Scenario("callback forged", "refused before anything is asked or written", callback_forged, Outcome.REJECTED),
-    Scenario("callback lies", "heard as a hint, its body not believed", callback_lies, Outcome.REJECTED),
-    Scenario("two tickets, one sn", "the foreign approval does not count", shared_number, Outcome.REJECTED),
+    Scenario("callback forged", "refused before a look or a write", callback_forged, Outcome.REJECTED),
+    Scenario("callback lies", "a hint; the ticket is read again, and decides", callback_lies, Outcome.REJECTED),
+    Scenario("two tickets, one sn", "the other ticket's approval does not count", shared_number, Outcome.REJECTED),
     Scenario("effect fails once", "delivered again under the same id", effect_fails, Outcome.APPROVED),
     Scenario("kill -9", "a second process takes over", killed, Outcome.APPROVED),
 )
@@ -260,15 +262,15 @@ def _sn(change: ChangeRequest) -> str:
 
 
 def _others(stage: Stage, change: ChangeRequest) -> list[ChangeRequest]:
-    """Return another change that has a ticket, if there is one."""
+    """Return another change that has a ticket, in a list that is empty if there is no such change."""
     found = (one for one in stage.workflow.find() if one.id != change.id and one.ticket is not None)
     return list(itertools.islice(found, 1))
 
 
-def _lie(ticket: TicketView, stage: Stage, update_at: str) -> dict[str, Any]:
-    """Return a body as the stand-in writes it, saying that a running ticket was approved."""
+def _false_approval(ticket: TicketView, stage: Stage, update_at: str) -> dict[str, Any]:
+    """Return a callback body in the stand-in's format that reports a running ticket as approved."""
     with stage.sandbox.locked() as ledger:
-        token = tokens.issue(random.Random(ticket.id))  # noqa: S311 - what the stand-in itself would send
+        token = tokens.issue(random.Random(ticket.id))  # noqa: S311 - the token that the stand-in would send
         site = ledger.behaviour.site
     return {
         "title": ticket.title,

@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a BK-ITSM stand-in, a callback port, a store, and the host between them."""
+"""The stage of the demonstration: a stand-in of BK-ITSM, a callback port, a store, and the host between them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from itsm_workflow.workflow import Workflow
 
 PATIENCE = 20.0
-"""Seconds after which something that should have happened counts as not happening."""
+"""The time-out, in seconds, of every wait for an expected event."""
 
 _TURN = 0.1
 _START_DELAY, _DECISION_DELAY = 0.15, 0.05
@@ -44,14 +44,14 @@ _STORE, _DELIVERIES, _PROCESSES = "changes.db", "deliveries.jsonl", "processes.l
 
 
 class NotAsExpectedError(Exception):
-    """Something did not happen, or happened otherwise."""
+    """An expected event did not happen, or something else happened."""
 
 
 def expect(holds: object, what: str) -> None:
-    """Go on only if it holds.
+    """Raise an error unless the condition holds.
 
     Raises:
-        NotAsExpectedError: It does not.
+        NotAsExpectedError: The condition does not hold.
     """
     if not holds:
         raise NotAsExpectedError(f"expected: {what}")
@@ -59,7 +59,7 @@ def expect(holds: object, what: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class Ask:
-    """What one change asks for."""
+    """The request of one change."""
 
     subject: str
     title: str
@@ -68,21 +68,21 @@ class Ask:
 
 
 class Stage:
-    """Everything that the scenarios play on; a context manager.
+    """The environment of the scenarios; a context manager.
 
     Args:
-        folder: Where the store and the host's log are kept; must hold no store yet.
-        seed: Decides ids, and what the stand-in draws.
+        folder: The folder of the store and the host's log; must not hold a store yet.
+        seed: The seed of ids, and of the stand-in's random choices.
 
     Raises:
-        FileExistsError: The folder holds a store.
+        FileExistsError: The folder already holds a store.
 
     Attributes:
-        sandbox: The BK-ITSM stand-in; its tickets are the ledger.
-        workflow: The workflow, open as long as the stage is entered and not `silence`-d.
-        deliveries: The host's own log.
-        asked: The subjects that a change was asked for.
-        forged: The forged callbacks that were sent, with their answers.
+        sandbox: The stand-in of BK-ITSM; its tickets are the ledger.
+        workflow: The workflow; it is open until `silence` is called or the stage is left.
+        deliveries: The host's log.
+        asked: The subjects for which a change was filed.
+        forged: The forged callbacks that were sent, with the answers to them.
         store: The URL of the store.
     """
 
@@ -92,7 +92,9 @@ class Stage:
         folder.mkdir(parents=True, exist_ok=True)
         path = (folder / _STORE).absolute()
         if path.exists():
-            raise FileExistsError(f"{path} exists: the demonstration begins with an empty store")
+            raise FileExistsError(
+                f"{path} exists, but the demonstration starts with an empty store: choose another folder"
+            )
         self.folder = folder
         self.store = f"sqlite:///{path.as_posix()}"
         self.deliveries = Deliveries(folder / _DELIVERIES)
@@ -100,8 +102,8 @@ class Stage:
         self.forged: list[Forged] = []
         self.sandbox = Sandbox(seed=seed, start_delay=_START_DELAY, decision_delay=_DECISION_DELAY)
         self.port = CallbackPort()
-        self._random = random.Random(seed)  # noqa: S311 - ids that repeat, no secrets
-        self._news = _News()
+        self._random = random.Random(seed)  # noqa: S311 - reproducible ids, not secrets
+        self._signal = _Signal()
         self._host: Host | None = None
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -112,7 +114,7 @@ class Stage:
             self._host = open_host(
                 Settings.from_env(self.environ),
                 self.deliveries,
-                observers=[self._news],
+                observers=[self._signal],
                 entropy=self._random.randbytes,
             )
             self.workflow = self._host.workflow
@@ -128,7 +130,7 @@ class Stage:
         self.close()
 
     def close(self) -> None:
-        """End every process, the stand-in and the host."""
+        """Kill the other processes, and stop the stand-in and the host."""
         for child in self._children:
             child.kill()
             child.wait()
@@ -136,12 +138,12 @@ class Stage:
         self.silence()
 
     def silence(self) -> None:
-        """Stop the host: nothing is heard or written from here on. The stand-in and the store stay."""
+        """Stop the host, so that no callback is received and nothing is written. The stand-in and the store stay."""
         self.port.close()
         if self._host is not None:
             self._host.close()
 
-    # ---------------------------------------------------------------- asking and looking
+    # ---------------------------------------------------------------- changes
 
     def file(self, ask: Ask) -> ChangeRequest:
         """Apply for a change."""
@@ -151,15 +153,15 @@ class Stage:
         )
 
     def pending(self, ask: Ask) -> ChangeRequest:
-        """Apply for a change and wait until it has its ticket, which on a slow machine takes a look-up or two."""
+        """Apply for a change and wait until it has its ticket, which may take look-ups on a slow machine."""
         change = self.file(ask)
         return change if change.ticket else self.until(ask, lambda seen: seen.ticket, "filed")
 
     def change(self, ask: Ask) -> ChangeRequest:
-        """Return the change as it is stored.
+        """Return the stored change.
 
         Raises:
-            ChangeNotFound: There is none.
+            ChangeNotFound: The change is not stored.
         """
         return self.workflow.resolve(ask.subject)
 
@@ -168,14 +170,14 @@ class Stage:
         return [entry.trigger for entry in self.workflow.history(self.change(ask).id)]
 
     def until(self, ask: Ask, wanted: Callable[[ChangeRequest], object], what: str) -> ChangeRequest:
-        """Reconcile as cron would, only more often, until the change is as wanted.
+        """Reconcile repeatedly, as cron would, until the condition holds for the change.
 
         Raises:
-            TimeoutError: It was not in time; the message says what it waits for.
+            TimeoutError: The condition did not hold in time; the message says what the change waits for.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
-            self._news.forget()
+            self._signal.clear()
             self.workflow.reconcile()
             change = self.change(ask)
             if wanted(change):
@@ -183,10 +185,10 @@ class Stage:
             if time.monotonic() > deadline:
                 waits = self.workflow.why(change.id)
                 raise TimeoutError(f"{ask.subject} was not {what} within {PATIENCE:.0f} s: {waits}")
-            self._news.wait(_TURN)
+            self._signal.wait(_TURN)
 
     def until_ended(self, ask: Ask) -> ChangeRequest:
-        """Reconcile until the change has ended, its effects were delivered, and no callback is on its way."""
+        """Reconcile until the change has ended, its effects are delivered, and no callback is pending."""
         self.until(ask, _has_ended, "ended")
         self.sandbox.wait(
             lambda ledger: all(
@@ -198,7 +200,7 @@ class Stage:
         )
         return self.until(ask, _has_ended, "ended with all its effects")
 
-    # ---------------------------------------------------------------- the ticket's side
+    # ---------------------------------------------------------------- tickets and callbacks
 
     def step_open(self, change: ChangeRequest) -> TicketView:
         """Wait until the ticket's approval step runs, and return the ticket."""
@@ -207,13 +209,13 @@ class Stage:
         return self.sandbox.ticket(ticket_id)
 
     def callback_target(self, change: ChangeRequest) -> tuple[str, dict[str, str]]:
-        """Return the URL and the headers that the stand-in was told for the ticket's callbacks."""
+        """Return the URL and the headers that the stand-in has for the ticket's callbacks."""
         with self.sandbox.locked() as ledger:
             meta = ledger.by_id(int(change.expect_ticket().id)).draft.meta
             return str(meta["callback_url"]), dict(meta["headers"])
 
     def call_back(self, url: str, headers: Mapping[str, str], body: Mapping[str, object]) -> tuple[int, bytes]:
-        """Post a callback of our own making to the port, and return the answer's status and what was sent."""
+        """Post a made-up callback to the port, and return the status of the answer and the body that was sent."""
         parts = urlsplit(url)
         sent = json.dumps(body).encode("ascii")
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE)
@@ -228,12 +230,12 @@ class Stage:
     # ---------------------------------------------------------------- other processes
 
     def spawn(self, role: str, ask: Ask) -> subprocess.Popen[bytes]:
-        """Start a process of its own that works on the same store; see `itsm_workflow.demo.child`."""
+        """Start another process on the same store; see `itsm_workflow.demo.child`."""
         command = [sys.executable, "-m", "itsm_workflow.demo.child", role, str(self.deliveries.path)]
         ours = {name for names in VARIABLES.values() for name in names}
         inherited = {name: value for name, value in os.environ.items() if name not in ours}
         with (self.folder / _PROCESSES).open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            child = subprocess.Popen(  # noqa: S603 - this interpreter, a module of this package
                 [*command, json.dumps(attrs.asdict(ask))],
                 env={**inherited, **self.environ},
                 stdin=subprocess.DEVNULL,
@@ -260,13 +262,13 @@ class Stage:
         }
 
 
-class _News:
-    """Tells a waiting thread that an entry was committed in this process; an observer."""
+class _Signal:
+    """An observer that wakes a waiting thread when an entry was committed in this process."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._event.clear()
 
     def wait(self, seconds: float) -> None:

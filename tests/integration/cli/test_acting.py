@@ -241,7 +241,7 @@ def test_acting_needs_to_know_what_follows(office: Office, monkeypatch: pytest.M
     office.apply("collector-42")
     monkeypatch.delenv("BKAPP_ITSM_WORKFLOW_APP")
     for command in (("settle", "collector-42"), ("reconcile",), ("withdraw", "collector-42", *DECIDED)):
-        refused(office.run(*command), 2, "--app none if nothing follows")
+        refused(office.run(*command), 2, "--app none if no effects follow")
     assert office.run("settle", "collector-42", "--app", "none").code == 0
 
 

@@ -107,7 +107,7 @@ def test_without_the_application_its_effects_are_left_alone(shop: Office) -> Non
     assert shop.run("settle", "collector-42").code == 1
     noted = shop.run("retry-effect", "collector-42", "start_collection", "--actor", "carol", "--app", "none", "--json")
     assert (noted.code, noted.json["effects"][0]["status"]) == (0, "planned")
-    assert "the application that knows it delivers it" in noted.err
+    assert "the application that has it delivers it" in noted.err
     assert shop.run("reconcile", "--app", "none", "--json").json["unchanged"] == 1
     assert shop.run("show", "collector-42", "--json").json["effects"][0]["status"] == "planned"
 

@@ -84,7 +84,7 @@ def test_a_gateway_that_cannot_be_asked_is_said_and_the_rest_is_shown(office: Of
     for command in ("why", "show"):
         done = office.run(command, change["id"], "--live")
         assert (done.code, "waits for bob to decide" in done.out) == (3, True)
-        assert "the gateway could not be asked how the ticket stands" in done.err
+        assert "the gateway could not be asked for the ticket's status" in done.err
 
 
 def test_live_needs_to_know_what_follows_no_more_than_a_gateway(office: Office) -> None:

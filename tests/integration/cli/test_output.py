@@ -102,7 +102,7 @@ def test_a_damaged_store_is_repaired_and_the_original_kept(office: Office) -> No
         "apply", "--subject", "s", "--title", "t", "--applicant", "alice", "--approver", "bob", *store, "--json"
     )
     file = office.folder / "changes.jsonl"
-    assert office.run("storage", "repair", "changes.jsonl").out == "nothing is damaged, and nothing was done\n"
+    assert office.run("storage", "repair", "changes.jsonl").out == "the store is not damaged, and nothing was done\n"
 
     damaged = file.read_text(encoding="utf-8").replace('"pending"', '"approved"')
     file.write_text(damaged, encoding="utf-8")
@@ -134,7 +134,10 @@ def test_a_damaged_sqlite_store_is_repaired(office: Office) -> None:
     assert names["s"]["sn"] in "".join(repaired.json["problems"])
     assert [one["subject"] for one in office.run("list", "--json").json] == ["t", "u"]
     assert office.run("history", "t", "--json").code == 0
-    assert office.run("storage", "repair", "sqlite:///changes.db").out == "nothing is damaged, and nothing was done\n"
+    assert (
+        office.run("storage", "repair", "sqlite:///changes.db").out
+        == "the store is not damaged, and nothing was done\n"
+    )
 
 
 def test_a_repair_is_told_to_people_as_well(office: Office) -> None:
@@ -174,7 +177,7 @@ def test_a_sqlite_store_that_is_named_as_a_json_store_is_told_its_url(office: Of
     url = f"sqlite:///{office.folder / 'changes.db'}"
     assert f"changes.db is a SQLite database: give the URL of a SQLite store, {url}\n" in done.err
     assert sorted(one.name for one in office.folder.iterdir()) == before
-    assert office.run("storage", "repair", url).out == "nothing is damaged, and nothing was done\n"
+    assert office.run("storage", "repair", url).out == "the store is not damaged, and nothing was done\n"
 
 
 def test_a_store_is_backed_up_by_its_url(office: Office) -> None:
@@ -202,4 +205,4 @@ def test_the_demonstration_is_run_and_its_figures_are_json(office: Office, monke
     assert done.err
     again = office.run("demo", "--folder", "kept")
     assert again.code == 2
-    assert "holds a store already" in again.err
+    assert "starts with an empty store" in again.err

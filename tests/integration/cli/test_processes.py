@@ -44,7 +44,7 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "itsm-workflow needs rich_click here: pip install 'itsm-workflow[cli]'\n"
+    assert done.stderr == "itsm-workflow needs rich_click, which is not installed: pip install 'itsm-workflow[cli]'\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("storage",), ("nope",), ("show",), ("list", "--nope")])
@@ -53,7 +53,7 @@ def test_wrong_usage_is_exit_2_without_data(office: Office, arguments: tuple[str
     done = office.run(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("itsm-workflow: ")
-    assert "--help` shows how it is used" in done.err
+    assert "--help` shows the usage" in done.err
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(office: Office) -> None:
@@ -88,7 +88,7 @@ def test_colour_is_for_terminals_that_want_it(office: Office) -> None:
 
 def test_a_pass_shows_its_progress_on_a_terminal_only(office: Office) -> None:
     """The bar goes to standard error, the report to standard output."""
-    assert b"looking at what is due" in on_a_terminal(office, "reconcile")
+    assert b"settling due changes" in on_a_terminal(office, "reconcile")
     assert office.run("reconcile").err == ""
 
 

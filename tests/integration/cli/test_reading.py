@@ -103,7 +103,7 @@ def test_a_list_says_that_there_is_more(office: Office) -> None:
     ("filters", "said"),
     [
         (("--state", "pendign"), "states are draft, applying, pending"),
-        (("--older-than", "1 hour"), "is no age"),
+        (("--older-than", "1 hour"), "is not an age"),
         (("--limit", "0"), "1<=x<="),
     ],
 )
@@ -240,8 +240,8 @@ def test_a_pass_says_that_another_workflows_changes_are_left(office: Office) -> 
     done = office.run("reconcile")
     assert (done.code, done.out[:6]) == (0, "due 0:")
     assert done.err == (
-        "itsm-workflow: this pass looked at collector_change alone, and the store holds changes of release that have "
-        "long been due: name the application of that workflow (--app)\n"
+        "itsm-workflow: this pass settled only changes of collector_change, but the store also holds changes of "
+        "release that have long been due: name the application of that workflow (--app)\n"
     )
     with office.start("reconcile", "--watch", "0.05") as running:
         assert running.stdout is not None
