@@ -1,4 +1,4 @@
-"""Callbacks as BK-ITSM sends them, and the addresses that they come to."""
+"""Callbacks as BK-ITSM sends them, and the addresses that receive them."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def body(facts: Mapping[str, Any] = FACTS, /, **changes: object) -> bytes:
 
 
 def place(change_id: str = CHANGE, number: int = 1, *, address: CallbackAddress = ADDRESS) -> dict[str, Any]:
-    """Return the path and the headers of a callback of that attempt, as the gateway was asked to send it."""
+    """Return the path and the headers of a callback for an attempt, as the create request asks for them."""
     url, headers = address.make(change_id, number)
     given = {name: value.reveal() for name, value in headers.items()}
     return {"path": url.reveal().removeprefix(HOST), "headers": {"Content-Type": "application/json", **given}}
 
 
 def read(address: CallbackAddress, *, method: str = "POST", **parts: Any) -> Callback | CallbackResponse:
-    """Return the callback in a request, or the answer that refuses it."""
+    """Return the callback of a request, or the answer that refuses it."""
     return read_callback(address, Incoming(method=method, **parts))
 
 
 def address_of(workflow: Workflow) -> CallbackAddress:
-    """Return the addresses that a workflow hands out."""
+    """Return the callback addresses of a workflow."""
     settings = workflow._settings
     assert settings is not None
     return CallbackAddress(host=HOST, keys=settings.callback_keys)

@@ -1,4 +1,4 @@
-"""What tests of the API client stand on: a client of a server on loopback, and what that server got."""
+"""Helpers for tests of the API client: a client, a server on loopback, and the requests that it received."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APP_SECRET = "canary-app-secret"
-NOWHERE = "http://127.0.0.1:9/v2/itsm/"  # nobody listens
+NOWHERE = "http://127.0.0.1:9/v2/itsm/"  # no server listens on this port
 
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """A request as a server got it.
+    """A request as a server received it.
 
     Attributes:
-        headers: By lower-case name.
+        headers: The headers by lower-case name.
     """
 
     method: str
@@ -39,18 +39,18 @@ class Sent:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body's values."""
+        """The body as JSON."""
         return json.loads(self.body)
 
     @property
     def authorization(self) -> dict[str, str]:
-        """What the gateway's own header says."""
+        """The JSON value of the gateway's authorization header."""
         claims: dict[str, str] = json.loads(self.headers["x-bkapi-authorization"])
         return claims
 
 
 def sent(request: bytes) -> Sent:
-    """Read a request's bytes."""
+    """Parse a request's bytes."""
     head, _, body = request.partition(b"\r\n\r\n")
     first, *lines = head.decode("ascii").split("\r\n")
     method, target, _ = first.split(" ")
@@ -65,11 +65,11 @@ def sent(request: bytes) -> Sent:
 
 
 class Desk:
-    """A client, and the server it calls.
+    """A client and the server that it calls.
 
     Attributes:
-        client: Calls.
-        server: Answers.
+        client: The client.
+        server: The server.
         raw: The bytes of each request.
     """
 
@@ -80,17 +80,17 @@ class Desk:
 
     @property
     def requests(self) -> list[Sent]:
-        """What the server got, in order."""
+        """The requests that the server received, in order."""
         return [sent(each) for each in self.raw]
 
     @property
     def last(self) -> Sent:
-        """What the server got last."""
+        """The last request that the server received."""
         return self.requests[-1]
 
 
 def settings(url: str = NOWHERE, **given: object) -> Settings:
-    """Return settings with times that are long enough for a busy machine."""
+    """Return settings with time-outs that are long enough for a busy machine."""
     fixed: dict[str, Any] = {
         "app_code": "bk_flow",
         "app_secret": Secret(APP_SECRET),
@@ -104,7 +104,7 @@ def settings(url: str = NOWHERE, **given: object) -> Settings:
 
 
 def client(url: str = NOWHERE, given: dict[str, object] | None = None, **options: Any) -> ApiClient:
-    """Return a client that tries once, unless told otherwise."""
+    """Return a client that does not retry, unless an option says otherwise."""
     fixed: dict[str, Any] = {"retry": NO_RETRY}
     return ApiClient(settings(url, **given or {}), **fixed | options)
 
@@ -117,7 +117,7 @@ def endpoint(**given: Any) -> Endpoint[Any]:
 
 @contextlib.contextmanager
 def desk(*answers: bytes | object, given: dict[str, object] | None = None, **options: Any) -> Iterator[Desk]:
-    """Give a client whose server answers with these, the last one again and again; what is no bytes is a success."""
+    """Yield a client whose server gives these answers and repeats the last; a value that is not bytes is a success."""
     raw: list[bytes] = []
     ready = [each if isinstance(each, bytes) else response(success(each)) for each in answers or ({},)]
     with FaultServer(answering(*ready, seen=raw)) as server:

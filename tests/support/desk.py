@@ -1,4 +1,4 @@
-"""A workflow over a ticket system, a store and a clock that are all in memory, and ways to step in between."""
+"""A workflow over a ticket system, a store and a clock in memory, and hooks to interfere between calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ASKED: Asked = {"title": "接入 nginx 日志", "applicant": "alice", "approvers
 
 
 class Gateway(LedgerGateway):
-    """A gateway whose calls fail as a test says, whose search may lag behind and whose answers may be lost."""
+    """A gateway with faults on demand: calls fail, the search lags, answers are lost."""
 
     def __init__(self, ledger: Ledger, *, clock: ManualClock, **options: Any) -> None:
         super().__init__(ledger, clock=clock, **options)
@@ -41,7 +41,7 @@ class Gateway(LedgerGateway):
         self.refusal: Refused | None = None
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File the ticket, unless all are refused; the answer may be lost on its way."""
+        """File the ticket, unless a refusal is set; the answer may be lost."""
         if self.refusal is not None:
             self._catch_up("create_ticket")
             return self.refusal
@@ -49,7 +49,7 @@ class Gateway(LedgerGateway):
         return Unknown(problem="the connection was reset") if self.loses_answers else answer
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets that the search shows already."""
+        """Return the tickets that the search finds; none while it lags."""
         found = super().find_by_key(sent)
         return [] if self.search_lags else found
 
@@ -76,7 +76,7 @@ class Desk:
         self.store = WatchedStore(open_storage("memory://"))
 
     def workflow(self, **options: Any) -> Workflow:
-        """Open a workflow; a callback's change is looked into later unless an option says otherwise."""
+        """Open a workflow; a change is settled later than its callback unless an option says otherwise."""
         values: dict[str, Any] = {
             "storage": self.store,
             "gateway": self.gateway,
@@ -88,12 +88,12 @@ class Desk:
         return Workflow(**values)
 
     def pass_time(self, seconds: float = 1.0) -> list[Outgoing]:
-        """Let time pass; return the callbacks of what happened meanwhile."""
+        """Advance the clock, and return the callbacks that were sent meanwhile."""
         self.clock.advance(seconds)
         return self.gateway.run_due()
 
     def decide(self, change: ChangeRequest, *, approved: bool = True) -> Outgoing:
-        """Let the first approver decide the change's ticket; return the callback of it."""
+        """Let the first approver decide the change's ticket, and return the callback about it."""
         self.pass_time()
         ticket = self.ledger.by_id(int(change.expect_ticket().id))
         acting.decide(self.ledger, ticket, "carol", approved=approved, remark="")
@@ -101,14 +101,14 @@ class Desk:
         return callback
 
     def race(self, change_id: str) -> None:
-        """Write the change as another worker does: nothing is new but its version."""
+        """Write the change as another worker would: only its version changes."""
         row = self.store.get(change_id)
         assert row is not None
         touched = attrs.evolve(row, version=row.version + 1, form=None)
         assert self.store.inner.commit([Write(row=touched, expected_version=row.version, entries=())]) == [None]
 
     def before_next_write(self, act: Callable[[], object]) -> None:
-        """Let something happen just before the next write."""
+        """Call a function just before the next write."""
 
         def step_in(writes: Sequence[Write]) -> None:
             if writes:
@@ -127,13 +127,13 @@ class Desk:
 
 
 class Work:
-    """What a host does, with what a test does meanwhile."""
+    """An effect of a host that records its calls, and calls a function of the test."""
 
     def __init__(self, meanwhile: Callable[[], object] = int) -> None:
         self.calls: list[EffectCall] = []
         self.meanwhile = meanwhile
 
     def __call__(self, call: EffectCall) -> None:
-        """Do it."""
+        """Deliver the effect."""
         self.calls.append(call)
         self.meanwhile()

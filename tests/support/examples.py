@@ -34,7 +34,7 @@ MadeT = TypeVar("MadeT")
 
 
 def later(seconds: float) -> dt.datetime:
-    """Return the time so many seconds after the example's change was drafted."""
+    """Return the time this many seconds after the example's change was drafted."""
     return NOW + dt.timedelta(seconds=seconds)
 
 
@@ -55,7 +55,7 @@ def told(
     policy: Policy = POLICY,
     definition: WorkflowDefinition = COLLECTOR_CHANGE,
 ) -> tuple[ChangeRequest, Entry | None]:
-    """Return what one trigger makes of the change, and its entry."""
+    """Fire one trigger, and return the change and the entry."""
     return fire(
         definition, change, trigger, evidence, now=later(at), policy=policy, seq=seq, actor="carol", effects=START
     )
@@ -64,58 +64,58 @@ def told(
 def facts(
     change: ChangeRequest, evidence: object, at: float = 0, *, approval: ApprovalPolicy = COLLECTOR_CHANGE.approval
 ) -> Facts:
-    """Return what a guard or an update sees."""
+    """Return the facts that a guard or an update gets."""
     return Facts(
         change=change, evidence=evidence, now=later(at), policy=POLICY, approval=approval, seq=9, actor="carol"
     )
 
 
 def filled(kind: Callable[..., MadeT], values: Mapping[str, object], **usual: object) -> MadeT:
-    """Return an instance with the given values, and the usual ones elsewhere."""
+    """Return an instance with the given values, and the usual values for the rest."""
     return kind(**{**usual, **values})
 
 
 def mark(**values: object) -> ev.AttemptMark:
-    """Return what the worker w1 says of attempt 1."""
+    """Return a mark of worker w1 for attempt 1."""
     return filled(ev.AttemptMark, values, number=1, owner="w1")
 
 
 def submission(**values: object) -> ev.Submission:
-    """Return a submission under key K1."""
+    """Return a submission with key K1."""
     return filled(ev.Submission, values, key="K1", creator="alice", service="17", owner="w1")
 
 
 def confirmed(**values: object) -> ev.TicketConfirmed:
-    """Return our ticket, number 7, as the answer to our send."""
+    """Return the change's ticket, number 7, as the answer to the send."""
     usual = {"gateway": "bk_itsm", "id": "7", "sn": "REQ7", "url": "https://itsm.example.com/7"}
     return filled(ev.TicketConfirmed, values, **usual, key="K1", creator="alice", channel=ev.Channel.ANSWER)
 
 
 def found(ticket_id: str = "7", **values: object) -> FoundTicket:
-    """Return a ticket that carries K1 and is what was sent."""
+    """Return a found ticket that carries K1 and equals what was sent."""
     usual = {"sn": f"REQ{ticket_id}", "url": "", "title": "", "key": "K1", "creator": "alice"}
     return filled(FoundTicket, values, id=ticket_id, **usual, differences=(), unseen=())
 
 
 def snapshot(status: ev.TicketStatus = ev.TicketStatus.RUNNING, /, **values: object) -> ev.Snapshot:
-    """Return a look at our ticket; by default it is running and nothing else is known."""
+    """Return a snapshot of the ticket; by default it is running and nothing else is known."""
     word = status.value.upper()
     return filled(ev.Snapshot, values, ticket_id="7", sn="REQ7", status=status, word=word, seen_at=NOW)
 
 
 def finished(*, approved: bool, **values: object) -> ev.Snapshot:
-    """Return a look at our ticket after somebody decided."""
+    """Return a snapshot of the ticket after an approver decided."""
     agreed = {"result_status": ev.TicketStatus.FINISHED, "approve_result": approved, "approval_step": True}
     return snapshot(ev.TicketStatus.FINISHED, **{**agreed, **values})
 
 
 def withdrawn(**values: object) -> ev.Snapshot:
-    """Return a look at our ticket after it was withdrawn, with no step running."""
+    """Return a snapshot of the ticket after it was withdrawn, with no step running."""
     return snapshot(ev.TicketStatus.REVOKED, **{"step_running": False, **values})
 
 
 def terminated(**values: object) -> ev.Snapshot:
-    """Return a look at our ticket after it was terminated, with no step running."""
+    """Return a snapshot of the ticket after it was terminated, with no step running."""
     return snapshot(ev.TicketStatus.TERMINATED, **{"step_running": False, **values})
 
 
@@ -130,12 +130,12 @@ def opened() -> tuple[ChangeRequest, Entry]:
 
 
 def moment(seconds: float, **values: object) -> Moment:
-    """Return the moment so many seconds after the example's change was drafted, by all clocks of one boot."""
+    """Return the moment this many seconds after the example's change was drafted, on every clock of one boot."""
     return filled(Moment, values, wall=later(seconds), boot_id="b1", boot=round(seconds * 1_000_000))
 
 
 def looked_in_vain(change: ChangeRequest, looks: int) -> ChangeRequest:
-    """Return the change after so many empty look-ups, each right after its wait."""
+    """Return the change after a number of empty look-ups, each right after its wait."""
     for at in list(itertools.accumulate(wait.total_seconds() for wait in POLICY.lookups))[:looks]:
         noted = ev.LookupNoted(number=1, answered=True, problem="no ticket carries its key", at=moment(at))
         change = after(change, (Trigger.NOTE_LOOKUP, noted), at=at)
@@ -157,21 +157,21 @@ ABANDONED = after(EXHAUSTED, (Trigger.ABANDON, ev.Decision(reason="not wanted an
 
 
 def with_attention(change: ChangeRequest, reason: AttentionReason = AttentionReason.OVERDUE) -> ChangeRequest:
-    """Return the change with a person asked to look."""
+    """Return the change with attention."""
     return after(change, (Trigger.RAISE_ATTENTION, ev.Concern(reason=reason)))
 
 
 def started(**values: object) -> PlannedEffect:
-    """Return the effect E1 while worker w1 delivers it, for the first time and until five minutes after NOW."""
+    """Return the effect E1 while worker w1 delivers it for the first time, claimed until five minutes after NOW."""
     given = {"attempts": 1, "owner": "w1", "claimed_until": later(300), **values}
     return planned(EffectStatus.STARTED, **given)
 
 
 def attested(**values: object) -> ev.ApprovalAttested:
-    """Return what an operator says of bob's approval of our ticket."""
+    """Return an operator's attestation that bob approved the ticket."""
     return filled(ev.ApprovalAttested, values, ticket_id="7", approver="bob", evidence="bob's mail of 17 May")
 
 
 def with_effect(change: ChangeRequest, effect: PlannedEffect | None = None) -> ChangeRequest:
-    """Return the change with one effect, by default E1, planned."""
+    """Return the change with one effect; by default E1, which is planned."""
     return attrs.evolve(change, effects=(effect or planned(),))

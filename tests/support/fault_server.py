@@ -1,6 +1,6 @@
-"""A server that misbehaves as told, over real sockets; standard library only.
+"""A server that injects faults over real sockets; standard library only.
 
-A fault is a function of one connection: it reads what it wants and sends what it wants, byte by byte.
+A fault is a function of one connection, which reads and sends the bytes that it chooses.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Connection:
     """One accepted connection.
 
     Attributes:
-        closing: Set when the server stops; whoever waits, waits on it.
+        closing: Set when the server stops; every wait of a fault is a wait for it.
     """
 
     def __init__(self, sock: socket.socket, closing: threading.Event) -> None:
@@ -35,7 +35,7 @@ class Connection:
         self.closing = closing
 
     def read_request(self) -> bytes:
-        """Return a whole request, head and body; empty when the client hung up before its end."""
+        """Return a whole request, head and body; empty if the client closed the connection before its end."""
         data = b""
         while b"\r\n\r\n" not in data:
             part = self.sock.recv(65536)
@@ -58,12 +58,12 @@ class Connection:
         self.sock.sendall(data)
 
     def reset(self) -> None:
-        """Break the connection off, so that the other side sees a reset."""
+        """Abort the connection, so that the other side gets a reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
         self.sock.close()
 
     def drip(self, data: bytes, *, every: float = 0.05) -> None:
-        """Send one byte after the other, then go on for ever with the last one."""
+        """Send the bytes one at a time, then repeat the last byte without end."""
         for byte in data:
             self.send(bytes([byte]))
             if self.closing.wait(every):
@@ -72,25 +72,24 @@ class Connection:
             self.send(data[-1:])
 
     def flood(self, data: bytes) -> None:
-        """Send the same bytes until the other side has had enough."""
+        """Send the same bytes repeatedly, until the other side closes the connection."""
         while not self.closing.is_set():
             self.send(data)
 
     def hold(self) -> None:
-        """Say nothing, and keep the connection."""
+        """Send nothing, and keep the connection open."""
         self.closing.wait(PATIENCE)
 
 
 class FaultServer:
-    """Listens on loopback and does one thing to every connection.
+    """A server on loopback that runs one fault on every connection.
 
     Args:
-        fault: What it does.
-        tls: Speak TLS with this context.
+        fault: The fault.
+        tls: The context for TLS; by default the server speaks plain text.
 
     Attributes:
-        requests: What was read by `Connection.read_request` through `answering`, in order.
-        connections: How many were accepted.
+        connections: The number of connections that were accepted.
     """
 
     def __init__(self, fault: Callable[[Connection], None], *, tls: ssl.SSLContext | None = None) -> None:
@@ -110,7 +109,7 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        """A gateway root."""
+        """The root address of a gateway on this server."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v2/itsm/"
 
     def __enter__(self) -> Self:
@@ -153,7 +152,7 @@ class FaultServer:
 def response(
     body: bytes | object, *, status: str = "200 OK", headers: tuple[str, ...] = (), length: int | None = None
 ) -> bytes:
-    """Return an HTTP response; a body that is no bytes is written as JSON."""
+    """Return an HTTP response; a body that is not bytes is written as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     size = len(raw) if length is None else length
     head = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {size}", "", ""]
@@ -161,12 +160,12 @@ def response(
 
 
 def success(data: object) -> dict[str, object]:
-    """Return the envelope of a success."""
+    """Return an envelope that reports success."""
     return {"result": True, "code": 0, "message": "success", "data": data}
 
 
 def answering(*responses: bytes, seen: list[bytes] | None = None) -> Callable[[Connection], None]:
-    """Return a fault that answers one request after the other with these, the last one again and again."""
+    """Return a fault that answers requests with these responses in order, and repeats the last."""
     waiting: Iterator[bytes] = iter(responses)
     last = [responses[-1]]
     lock = threading.Lock()
@@ -183,7 +182,7 @@ def answering(*responses: bytes, seen: list[bytes] | None = None) -> Callable[[C
 
 
 def in_turn(*faults: Callable[[Connection], None]) -> Callable[[Connection], None]:
-    """Return a fault that reads a whole request and then does these."""
+    """Return a fault that reads a whole request, and then runs these faults in order."""
 
     def serve(connection: Connection) -> None:
         if connection.read_request():
@@ -199,5 +198,5 @@ def sending(data: bytes) -> Callable[[Connection], None]:
 
 
 def packed(body: bytes) -> bytes:
-    """Return a body packed by gzip."""
+    """Return a body compressed with gzip."""
     return gzip.compress(body)

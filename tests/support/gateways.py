@@ -1,4 +1,4 @@
-"""What these tests stand on: settings with short times, a change that is being filed, a ticket."""
+"""Values for tests of gateways: settings with short time-outs, an attempt in progress, a ticket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def settings(url: str, **given: object) -> Settings:
 
 
 def gateway(url: str, *, retry: RetryPolicy = NO_RETRY, **given: object) -> BkItsmGateway:
-    """Return an adapter that tries once, unless told otherwise."""
+    """Return an adapter that does not retry, unless an option says otherwise."""
     wanted = settings(url, **given)
     return BkItsmGateway(wanted, client=ApiClient(wanted, retry=retry))
 
@@ -56,22 +56,22 @@ def attempt(**given: object) -> Attempt:
 
 
 def create_request(of: Attempt | None = None, title: str = "接入 nginx 日志") -> CreateRequest:
-    """Return what to create."""
+    """Return a create request."""
     return CreateRequest(
         form=Form(title=title, applicant="alice", approvers=("bob",)),
         attempt=of or attempt(),
-        callback_url=f"http://127.0.0.1:9/callback/{CREDENTIAL}",  # nobody listens
+        callback_url=f"http://127.0.0.1:9/callback/{CREDENTIAL}",  # no server listens on this port
         callback_headers={"Authorization": CREDENTIAL},
     )
 
 
 def sent(of: Attempt | None = None, title: str = "接入 nginx 日志") -> SentTicket:
-    """Return what a look-up looks for: what `create_request` creates, made at most ten minutes before."""
+    """Return the input of a look-up for the ticket of `create_request`, from ten minutes before its submission."""
     request = create_request(of, title)
     since = request.attempt.submitted_at - dt.timedelta(minutes=10)
     return SentTicket(form=request.form, attempt=request.attempt, made_after=since)
 
 
 def ticket(ticket_id: str = "7", sn: str = "REQ20261125000007") -> Ticket:
-    """Return a ticket that a change is bound to."""
+    """Return a ticket to which a change is bound."""
     return Ticket(gateway="bk_itsm", id=ticket_id, sn=sn, url="", channel="answer", recorded_at=NOW)

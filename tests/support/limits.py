@@ -1,12 +1,12 @@
-"""How long a test may take: counted so that a busy machine does not fail it.
+"""Time limits of tests, counted so that a busy machine does not fail a test.
 
-A wall clock says nothing of a test that waits for a processor. The limit of a test (`timeout` in `pyproject.toml`)
-counts a second whole only if a processor was idle in it, since then the test waited for something else. Of any other
-second it counts the part in which the test ran, and at least a twentieth: a test that hangs ends on a machine that is
-never idle, too. Where the system does not show its idle time, every second counts.
+The wall clock also runs while a test waits for a processor. The limit of a test (`timeout` in `pyproject.toml`) counts
+a second in full only if a processor was idle in it, since the test then waited for something else. Of any other second
+it counts the part in which the test ran, but at least a twentieth, so that a test that hangs also ends on a machine
+that is never idle. If the system does not report its idle time, every second counts.
 
-A wait inside a test, for a thread or another process, does not judge. It waits for `PATIENCE`, which is there so that
-nothing outlives a test that failed.
+A wait inside a test, for a thread or another process, does not decide whether the test fails. It waits for `PATIENCE`,
+so that no process outlives a test that failed.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE = 3600.0
-"""Seconds for a wait inside a test: far longer than the limit of the test, which ends it."""
+"""The time-out of a wait inside a test, in seconds: far longer than the limit of the test, which ends it."""
 
-_EVERY = 5.0  # seconds between two looks: most tests end before the first
+_EVERY = 5.0  # seconds between two readings: most tests end before the first
 _SHORTEST = 0.1
-_LEAST = 1 / 20  # of a second on a busy machine
+_LEAST = 1 / 20  # the part of a second that counts at least on a busy machine
 _STAT = Path("/proc/stat")
 
 
 @attrs.frozen
 class Moment:
-    """Three readings, in seconds, taken together."""
+    """Readings of three clocks, in seconds, taken together."""
 
     wall: float
-    ran: float  # by this process and by those that it started and that have ended
-    idle: float | None  # of all processors; None where it is not shown
+    ran: float  # by this process, and by its child processes that have ended
+    idle: float | None  # of all processors; None if the system does not report it
 
 
 def now() -> Moment:
@@ -57,7 +57,7 @@ def _idle() -> float | None:
 
 
 def counted(before: Moment, after: Moment) -> float:
-    """Return the seconds between two moments that count."""
+    """Return the seconds between two moments that count towards the limit."""
     wall = after.wall - before.wall
     if before.idle is None or after.idle is None:
         return wall
@@ -65,14 +65,14 @@ def counted(before: Moment, after: Moment) -> float:
 
 
 class Limit:
-    """Calls back once its seconds are used up."""
+    """A limit that calls a function when its seconds are used up."""
 
     def __init__(self, seconds: float, then: Callable[[], object], read: Callable[[], Moment] = now) -> None:
         self._left, self._then, self._read = seconds, then, read
         self._last = read()
 
     def look(self) -> float:
-        """Count what has passed since the last look; return the seconds until the next, 0 after the last."""
+        """Count the time since the last reading; return the seconds until the next, or 0 if the limit is used up."""
         seen = self._read()
         self._left -= counted(self._last, seen)
         self._last = seen
@@ -83,7 +83,7 @@ class Limit:
 
 
 def exit_code(child: int) -> int:
-    """Wait for a forked process; it does not outlive a test that failed."""
+    """Wait for a forked process and return its exit code; kill it if the wait fails."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except BaseException:
@@ -93,7 +93,7 @@ def exit_code(child: int) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Settings) -> bool | None:
-    """Count the time of a test by the rule above, in place of the wall clock of pytest-timeout."""
+    """Count the time of a test by the rule above instead of by the wall clock."""
     if settings.method != "signal":
         return None
     limit = Limit(settings.timeout, lambda: pytest_timeout.timeout_sigalrm(item, settings))
@@ -106,7 +106,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Setting
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
-    item.cancel_timeout = cancel  # type: ignore[attr-defined]  # pytest-timeout keeps it there
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]  # the attribute in which pytest-timeout stores it
     signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, min(settings.timeout, _EVERY))
     return True

@@ -1,4 +1,4 @@
-"""Marks cases of a parametrised test as long."""
+"""A helper that marks cases of a parametrised test as long."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def long_after(count: int, cases: Iterable[Any]) -> list[Any]:
-    """Return the cases; all but the first so many are long.
+    """Return the cases, of which all but the first ``count`` are marked as long.
 
     Args:
-        count: How many run each time.
-        cases: What `pytest.mark.parametrize` takes; a tuple is one case of several values.
+        count: The number of cases that run each time.
+        cases: The cases for `pytest.mark.parametrize`; a tuple is one case of several values.
     """
     listed = list(cases)
     values = [one if isinstance(one, tuple) else (one,) for one in listed[count:]]

@@ -1,4 +1,4 @@
-"""Creates whose outcome is not known, and tickets that turn up without us."""
+"""Creates whose outcome is unknown, and tickets that appear without a create of the workflow."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 STRICT_SERVICE = Service(
     id=77, name="strict", form=(TITLE, FieldSpec(id=90, key="cluster", type="STRING", name="集群"))
 )
-"""Its form has a field that the server refuses a ticket without."""
+"""A service whose form has a required field: the server refuses a ticket without it."""
 
 
 def lose_every_answer(office: Office, kind: str, *, processed: bool) -> Armed:
-    """Let every create go wrong."""
+    """Let every create fail, or lose its answer."""
     faults = office.sandbox.faults
     if kind == "reset":
         return faults.reset("create_ticket", always=True)
@@ -34,7 +34,7 @@ def lose_every_answer(office: Office, kind: str, *, processed: bool) -> Armed:
 
 
 def apply_in_vain(office: Office, workflow: Workflow) -> ChangeRequest:
-    """Apply with a create that is never carried out, and look it up until a person is called."""
+    """Apply with a create that is never carried out, and look it up until the change has attention."""
     lose_every_answer(office, "502", processed=False)
     change = workflow.apply(subject=SUBJECT, **asked())
     use_up_lookups(office, workflow)
@@ -59,7 +59,7 @@ def file_behind_our_back(
     service: int = 2,
     content: str = "",
 ) -> int:
-    """Let a ticket like the change's own, but for what is given, turn up in the ticket system, and return its id."""
+    """File a ticket like the change's own, except for the given values, in the ticket system; return its id."""
     key, form = key or change.expect_attempt().key, change.form
     people = form.approvers if approvers is None else approvers
     title = f"{form.title} #{key[-8:]}"

@@ -1,4 +1,4 @@
-"""One ticket system, one store, one clock, and the workflows that a test opens over them."""
+"""A ticket system, a store and a clock, and the workflows that a test opens over them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def asked(
     content: str = "",
     fields: Mapping[str, object] | None = None,
 ) -> Asked:
-    """Return what a host asks for."""
+    """Return the arguments with which a host applies."""
     return {
         "title": title,
         "applicant": applicant,
@@ -47,11 +47,11 @@ def asked(
 
 
 class Office:
-    """Everything around the workflows of one test.
+    """The environment of the workflows of one test.
 
     Args:
-        store_url: Where changes are kept.
-        sandbox: Passed to the sandbox.
+        store_url: The URL of the store.
+        sandbox: Options for the sandbox.
     """
 
     def __init__(self, store_url: str, **sandbox: Any) -> None:
@@ -73,7 +73,7 @@ class Office:
         self._closing.close()
 
     def settings(self, **changes: Any) -> Settings:
-        """Return the settings for this sandbox and door."""
+        """Return the settings for this sandbox and this door."""
         values: dict[str, Any] = {
             "app_code": "collector",
             "app_secret": Secret(APP_SECRET),
@@ -87,7 +87,7 @@ class Office:
         return Settings(**values)
 
     def gateway(self, settings: Settings | None = None) -> BkItsmGateway:
-        """Return a gateway that waits for nothing between its attempts."""
+        """Return a gateway that retries without a pause."""
         settings = settings or self.settings()
         client = ApiClient(settings, clock=self.clock, sleep=lambda _: None)
         gateway = BkItsmGateway(settings, clock=self.clock, client=client)
@@ -101,9 +101,9 @@ class Office:
         storage: StorageBackend | None = None,
         **options: Any,
     ) -> Workflow:
-        """Open a workflow on the store; what comes to the door goes to the newest one.
+        """Open a workflow on the store; the door passes requests to the newest workflow.
 
-        Callbacks are looked into before they are answered unless an option says otherwise.
+        The change of a callback is settled before the answer unless an option says otherwise.
         """
         values: dict[str, Any] = {
             "gateway": self.gateway(settings),
@@ -118,12 +118,12 @@ class Office:
         return workflow
 
     def pass_time(self, seconds: float = 1.0) -> None:
-        """Let time pass, and all that is due in the ticket system happen, callbacks included."""
+        """Advance the clock, and run everything that is due in the ticket system, callbacks included."""
         self.clock.advance(seconds)
         self.sandbox.run_due()
 
     def decide(self, ticket: str | int, *, approved: bool) -> None:
-        """Let the first approver decide a ticket, and the decision take effect."""
+        """Let the first approver decide a ticket, and let the decision take effect."""
         self.pass_time()
         (self.sandbox.approve if approved else self.sandbox.reject)(ticket)
         self.pass_time()
@@ -137,14 +137,14 @@ class Office:
         self.decide(int(change.expect_ticket().id), approved=False)
 
     def only_ticket(self) -> TicketView:
-        """Return the one ticket that there is."""
+        """Return the only ticket."""
         tickets = self.sandbox.tickets()
         assert len(tickets) == 1
         return tickets[0]
 
 
 def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
-    """Return the triggers of a change's history, checking its numbers and that it is one path."""
+    """Return the triggers of a change's history, after a check of its numbers and of its path."""
     history = workflow.history(change.id)
     assert [entry.seq for entry in history] == list(range(1, len(history) + 1))
     assert [entry.source for entry in history] == ["", *(entry.dest for entry in history[:-1])]
@@ -153,7 +153,7 @@ def triggers(workflow: Workflow, change: ChangeRequest) -> list[str]:
 
 
 def together(*works: Callable[[], T]) -> list[T | Exception]:
-    """Do all at the same instant, each in a thread; return what each returned or raised, in order."""
+    """Call all functions at the same time, each in a thread; return what each returned or raised, in order."""
     outcomes: list[T | Exception | None] = [None] * len(works)
     barrier = threading.Barrier(len(works))
 

@@ -1,4 +1,4 @@
-"""What surrounds a workflow in these tests: the ticket system, the port for callbacks, a store to step in front of."""
+"""The environment of a workflow in tests: a ticket system, a port for callbacks, a store with hooks, an observer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Call:
 
 
 class WatchedSandbox(Sandbox):
-    """A sandbox in which nothing happens by itself, that remembers its requests and lets a test step in between."""
+    """A sandbox that is driven by the test, records its requests, and has hooks around them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(drive=False, callback_timeout=PATIENCE, **options)
@@ -44,7 +44,7 @@ class WatchedSandbox(Sandbox):
         self.twist: dict[str, Callable[[SandboxResponse], SandboxResponse]] = {}
 
     def serve(self, request: Request, *, flow: Flow = Flow.SOON) -> SandboxResponse:
-        """Serve one request, with what a test does before it, and to its answer."""
+        """Serve one request, with the hooks of the test before it and on its answer."""
         name = endpoint_of(request.path) or request.path
         self.calls.append(Call(name, json.loads(request.body) if request.body else request.parameters))
         self.before.get(name, _nothing)()
@@ -52,7 +52,7 @@ class WatchedSandbox(Sandbox):
         return self.twist.get(name, _unchanged)(answer)
 
     def bodies(self, endpoint: str) -> list[Any]:
-        """Return what was sent to an endpoint."""
+        """Return the bodies that were sent to an endpoint."""
         return [call.body for call in self.calls if call.endpoint == endpoint]
 
 
@@ -71,7 +71,7 @@ class Knock:
 
 @attrs.frozen
 class Reply:
-    """What the door answered."""
+    """An answer of the door."""
 
     status: int
     headers: Mapping[str, str]
@@ -89,7 +89,7 @@ class _Listener(ThreadingHTTPServer):
 
 
 class Door:
-    """A listening port that hands what comes in to a workflow, as a host's route does."""
+    """A listening port that passes each request to a workflow, as a host's route does."""
 
     def __init__(self) -> None:
         self.receive: Callable[..., CallbackResponse] | None = None
@@ -122,7 +122,7 @@ class Door:
         self._thread.join()
 
     def serve(self, handler: BaseHTTPRequestHandler, knock: Knock) -> None:
-        """Remember a request, and answer it as the workflow says."""
+        """Record a request, and answer it with the workflow's response."""
         self.knocks.append(knock)
         if self.receive is None:
             handler.send_error(502)
@@ -148,7 +148,7 @@ class Door:
 
 
 class WatchedStore:
-    """A store that counts its commits and lets a test step in before and after each."""
+    """A store that counts its commits and has hooks before and after each."""
 
     def __init__(self, inner: StorageBackend) -> None:
         self.inner = inner
@@ -157,7 +157,7 @@ class WatchedStore:
         self.after: Callable[[Sequence[Write]], object] = _nothing
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Commit, with what a test does before and after."""
+        """Commit, with the hooks of the test before and after."""
         self.before(writes)
         answer = self.inner.commit(writes)
         self.commits += 1
@@ -182,7 +182,7 @@ class WatchedStore:
 
 
 class Witness:
-    """An observer that remembers what it was told, and can be waited for."""
+    """An observer that records its notifications, and lets a test wait for one."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -190,24 +190,24 @@ class Witness:
         self._told = threading.Condition()
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Remember an entry."""
+        """Record an entry."""
         with self._told:
             self.entries.append(entry)
             self._told.notify_all()
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Remember a trouble."""
+        """Record an error."""
         with self._told:
             self.troubles.append((change_id, error))
             self._told.notify_all()
 
     def wait_for(self, trigger: str) -> None:
-        """Wait until an entry of that trigger was told."""
+        """Wait until the observer was notified of an entry with this trigger."""
         with self._told:
             assert self._told.wait_for(lambda: trigger in self.triggers(), PATIENCE)
 
     def triggers(self) -> list[str]:
-        """Return the triggers told so far."""
+        """Return the triggers of the recorded entries."""
         return [entry.trigger for entry in self.entries]
 
 

@@ -1,4 +1,4 @@
-"""A callback receiver that answers as it is told and remembers what it was sent."""
+"""A callback receiver that gives prepared answers and records its requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Seen:
 
 @attrs.frozen(kw_only=True)
 class Say:
-    """How to answer: a status with a body, or not at all."""
+    """A prepared answer: a status with a body, or no answer."""
 
     status: int = 200
     body: bytes = GOOD
@@ -47,10 +47,10 @@ class Say:
 
 
 class Receiver:
-    """Listens on a free port of this machine.
+    """A callback receiver on a free port of this machine.
 
     Args:
-        tls: speak HTTPS with this context.
+        tls: The context for HTTPS; by default the receiver speaks HTTP.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -95,7 +95,7 @@ class Receiver:
         self._thread.join()
 
     def take(self, handler: BaseHTTPRequestHandler, seen: Seen) -> None:
-        """Remember a request and answer it with the next answer told, else with a good one."""
+        """Record a request, and give the next prepared answer; a good one if there is none left."""
         with self._arrived:
             answer = self.answers.pop(0) if self.answers else Say()
             self.seen.append(seen)
@@ -114,7 +114,7 @@ class Receiver:
         handler.wfile.write(answer.body)
 
     def wait(self, count: int, timeout: float = 10.0) -> list[Seen]:
-        """Wait until so many requests came in."""
+        """Wait until this many requests came in."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.seen) >= count, timeout)
             return list(self.seen)

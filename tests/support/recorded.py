@@ -1,4 +1,4 @@
-"""The recordings as values, and what their names and notes say about the situation they were made in."""
+"""The recordings as values, and the situation in which each was made, by its name and note."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "contract" / "recordings" / "bk_itsm_v2"
 SN = re.compile(r"(?i)REQ\d{14}")
 NOBODYS_DAY = "REQ1999"
 Json: TypeAlias = Any
-"""JSON as it came: whatever the other side sent."""
+"""JSON as the other side sent it."""
 
 
 @attrs.frozen
@@ -23,8 +23,8 @@ class Recording:
     """One file.
 
     Attributes:
-        name: the file's name without its ending.
-        content: everything in it.
+        name: The file's name without its suffix.
+        content: The file's JSON.
     """
 
     name: str
@@ -32,28 +32,28 @@ class Recording:
 
     @property
     def is_callback(self) -> bool:
-        """BK-ITSM sent the request."""
+        """Whether BK-ITSM sent the request."""
         return "direction" in self.content
 
     @property
     def is_exchange(self) -> bool:
-        """A client sent the request and BK-ITSM answered it."""
+        """Whether a client sent the request and BK-ITSM answered it."""
         request = self.content.get("request")
         return isinstance(request, dict) and "path" in request and not self.is_callback
 
     @property
     def words(self) -> frozenset[str]:
-        """The words of the name, which tell what was done before."""
+        """The words of the name, which describe what was done before."""
         return frozenset(re.findall(r"[a-z]+", self.name.lower()))
 
     @property
     def note(self) -> str:
-        """What the person recording it remarked."""
+        """The remark of the person who made the recording."""
         return str(self.content.get("note", ""))
 
     @property
     def at(self) -> datetime:
-        """When it was recorded."""
+        """The time of the recording."""
         return datetime.fromisoformat(self.content.get("at_utc", "2026-11-24T18:30:00Z"))
 
     @property
@@ -73,14 +73,14 @@ class Recording:
 
     @property
     def asked(self) -> dict[str, Json]:
-        """Query parameters and JSON body together, as far as they can be read."""
+        """The query parameters and the JSON body together, as far as they can be parsed."""
         query = dict(parse_qsl(urlsplit(self.request["path"]).query, keep_blank_values=True))
         body = _json(self.request.get("body"))
         return {**query, **(body if isinstance(body, dict) else {})}
 
     @property
     def envelope(self) -> Json:
-        """The answer's JSON; None for an answer that is none."""
+        """The answer's JSON; None if the answer is not JSON."""
         response = self.response
         return response["json"] if "json" in response else _json(response.get("body"))
 
@@ -91,7 +91,7 @@ class Recording:
 
     @property
     def succeeded(self) -> bool:
-        """The envelope reports success."""
+        """Whether the envelope reports success."""
         return isinstance(self.envelope, dict) and self.envelope.get("result") is True
 
     @property
@@ -101,13 +101,13 @@ class Recording:
 
     @property
     def sns(self) -> list[str]:
-        """Every ticket number the request names, in order, once each, in upper case."""
+        """The ticket numbers in the request, in order, without duplicates, in upper case."""
         text = f"{self.request['path']} {self.request.get('body') or ''}"
         return list(dict.fromkeys(found.upper() for found in SN.findall(text)))
 
     @property
     def rows(self) -> list[dict[str, Json]]:
-        """Every ticket the answer shows, in its order."""
+        """The tickets in the answer, in order."""
         return [row for row in _objects(self.data) if "sn" in row and "current_status" in row]
 
 

@@ -1,4 +1,4 @@
-"""A gateway that says what a test tells it to: it stands where the connections would be, so that all above is real."""
+"""A gateway with scripted answers: it replaces the connections, so that everything above them is real."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from itsm_workflow.clock import Clock
     from itsm_workflow.gateway.bk_itsm.services import ChooseService
 
-URL = "http://127.0.0.1:9/v2/itsm/"  # nobody listens, and nothing is sent
+URL = "http://127.0.0.1:9/v2/itsm/"  # no server listens on this port, and nothing is sent
 
 
 def success(data: object) -> bytes:
-    """Return an envelope of success."""
+    """Return an envelope that reports success."""
     return json.dumps({"result": True, "code": 0, "message": "success", "data": data}).encode()
 
 
@@ -35,13 +35,13 @@ def refusal(code: int | str, message: str = "no") -> bytes:
 
 
 class ScriptedTransport:
-    """Answers each request by a function.
+    """A transport that answers each request with a function.
 
     Args:
         answer: Returns the body of the answer, with HTTP 200, or the whole answer.
 
     Attributes:
-        requests: What was sent, in order.
+        requests: The requests that were sent, in order.
     """
 
     pool_size = 4
@@ -51,7 +51,7 @@ class ScriptedTransport:
         self.requests: list[HttpRequest] = []
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """HttpResponse the request."""
+        """Record the request, and return the answer to it."""
         self.requests.append(request)
         answer = self._answer(request)
         if isinstance(answer, HttpResponse):
@@ -59,13 +59,13 @@ class ScriptedTransport:
         return HttpResponse(status=200, headers=MappingProxyType({}), body=answer, elapsed=0.0)
 
     def close(self) -> None:
-        """Close nothing."""
+        """Do nothing, since there is no connection."""
 
 
 def scripted_client(
     answer: Callable[[HttpRequest], bytes | HttpResponse], *, observers: Sequence[CallObserver] = (), **given: object
 ) -> tuple[ApiClient, ScriptedTransport]:
-    """Return a client whose gateway is scripted, and what stands for its connections."""
+    """Return a client whose gateway is scripted, and its transport."""
     transport = ScriptedTransport(answer)
     client = ApiClient(
         settings(URL, **given), transport=cast("Transport", transport), retry=NO_RETRY, observers=observers
@@ -81,12 +81,12 @@ def scripted_gateway(
     observers: Sequence[CallObserver] = (),
     **given: object,
 ) -> tuple[BkItsmGateway, ScriptedTransport]:
-    """Return an adapter whose gateway is scripted, and what stands for its connections."""
+    """Return an adapter whose gateway is scripted, and its transport."""
     client, transport = scripted_client(answer, observers=observers, **given)
     return BkItsmGateway(client.settings, client=client, clock=clock, service=service), transport
 
 
 def asked(request: HttpRequest) -> dict[str, Any]:
-    """Return what a request asks with: its query and its JSON body."""
+    """Return the query parameters and the JSON body of a request together."""
     query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
     return {**query, **json.loads(request.body or b"{}")}

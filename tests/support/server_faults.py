@@ -1,6 +1,6 @@
-"""The faults of a gateway after a request was sent, by name: what a server does, and in which error a call ends.
+"""The faults of a gateway after a request was sent, by name: the server's behaviour, and the error of the call.
 
-A create sees the same, and then knows nothing: bytes may have left, so there may be a ticket.
+The outcome of a create is unknown after any of them: bytes were sent, so there may be a ticket.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ OK = success(CREATED)
 
 
 def ask(body: bytes | object, **shape: object) -> Serve:
-    """Return a server that answers every request with this."""
+    """Return a server that gives every request the same answer."""
     return answering(response(body, **shape))  # type: ignore[arg-type] # passed on
 
 
 def reset_unread(connection: Connection) -> None:
-    """Break off once the first byte is there, without reading it: earlier, nothing would have been sent."""
+    """Reset the connection when the first byte has arrived, without reading it: before that, nothing was sent."""
     connection.sock.recv(1, socket.MSG_PEEK)
     connection.reset()
 

@@ -1,4 +1,4 @@
-"""A sandbox with its own clock, and the ways to bring a ticket to where a recording found it."""
+"""A sandbox with its own clock, and the steps that bring a ticket to the situation of a recording."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MICROSECONDS = 123_456
 
 
 class Standing(Enum):
-    """Where a ticket stands."""
+    """The situation of a ticket."""
 
     CREATED = auto()
     SUBMITTING = auto()
@@ -44,7 +44,7 @@ class Standing(Enum):
 
 @attrs.frozen(kw_only=True)
 class Cast:
-    """Who and what a ticket is about."""
+    """The people and the values of a ticket."""
 
     title: str = "a change"
     creator: str = "admin"
@@ -75,8 +75,8 @@ class Stage:
     """A sandbox in which time passes only on request.
 
     Args:
-        at: what its clock shows first.
-        options: passed to the sandbox.
+        at: The first time of its clock.
+        options: Options for the sandbox.
     """
 
     def __init__(self, at: datetime, **options: Json) -> None:
@@ -91,20 +91,20 @@ class Stage:
         self.sandbox.close()
 
     def pass_time(self, seconds: float = 1.0) -> None:
-        """Let time pass and everything due happen."""
+        """Advance the clock, and run everything that is due."""
         self.now += timedelta(seconds=seconds)
         self.sandbox.run_due()
 
     def set_time(self, at: datetime) -> None:
-        """Move the clock forward to a time, if it is not there yet."""
+        """Advance the clock to a time, unless it is already later."""
         self.now = max(self.now, at.replace(microsecond=MICROSECONDS))
         self.sandbox.run_due()
 
     def ticket(self, standing: Standing, cast: Cast | None = None) -> str:
-        """Make a ticket and bring it to where it shall stand.
+        """File a ticket and bring it to a situation.
 
         Returns:
-            Its number.
+            The number of the ticket.
         """
         cast = cast or Cast()
         with self.sandbox.locked() as ledger:
@@ -159,7 +159,7 @@ class Stage:
     def send(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | bytes | None = None
     ) -> Heard:
-        """Send a request as it is."""
+        """Send a request unchanged."""
         connection = http.client.HTTPConnection(urlsplit(self.sandbox.root).netloc, timeout=PATIENCE)
         try:
             raw = body.encode("utf-8") if isinstance(body, str) else body
@@ -170,20 +170,20 @@ class Stage:
             connection.close()
 
     def post(self, endpoint: str, body: object) -> Heard:
-        """Send JSON to an endpoint as a client behind the gateway does."""
+        """Send JSON to an endpoint as the gateway does for a client."""
         return self.send(
             "POST", f"/v2/itsm/{endpoint}/", {**front({}), "Content-Type": "application/json"}, json.dumps(body)
         )
 
     def get(self, endpoint: str, query: str = "") -> Heard:
-        """Read an endpoint as a client behind the gateway does."""
+        """Read an endpoint as the gateway does for a client."""
         return self.send("GET", f"/v2/itsm/{endpoint}/{'?' if query else ''}{query}", front({}))
 
 
 def front(headers: Mapping[str, str]) -> dict[str, str]:
-    """Add what the front of the recordings added: a client's credentials, unless the request says otherwise.
+    """Add the headers that the proxy of the recordings added: a client's credentials, unless the request has its own.
 
-    ``X-Test-No-Jwt`` kept the front from adding anything; an ``X-Bkapi-JWT`` was passed through.
+    With ``X-Test-No-Jwt`` that proxy added nothing; it passed an ``X-Bkapi-JWT`` through.
     """
     kept = {name: value for name, value in headers.items() if name != "X-Test-No-Jwt"}
     if len(kept) < len(headers) or "X-Bkapi-JWT" in kept:

@@ -1,4 +1,4 @@
-"""The stores that a promise is tested on."""
+"""The stores on which a promise is tested."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Something strikes: an error is raised at every line that a piece of work comes by, one run after the other.
+"""Errors raised at every line that a piece of work executes, one line in each run.
 
-A task queue's time limit, Ctrl-C, the end of memory can come anywhere, and whoever reports them may show the
-variables of every frame that they came through.
+A task queue's time limit, Ctrl-C or a lack of memory can raise an error anywhere, and an error report may show the
+variables of every frame that the error passed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 LIBRARY = str(itsm_workflow.__path__[0])
 GUARD = "secrets.py"
-"""The module that cuts frames off: its own lines are not struck."""
+"""The module that removes frames from tracebacks; no error is raised in its lines."""
 
 
 class Struck(BaseException):
-    """What a task queue raises into whatever is running."""
+    """An error that a task queue raises in running code."""
 
 
 class StruckSoftly(Exception):
@@ -33,17 +33,17 @@ class StruckSoftly(Exception):
 
 
 class Striker:
-    """Counts the lines of the library that are come by, and raises an error at one of them.
+    """A tracer that counts the executed lines of the library, and raises an error at one of them.
 
     Args:
-        kind: What is raised.
-        at: The number of the line, from 0 on; -1: none.
-        within: Paths that begin so are the library's.
+        kind: The class of the error.
+        at: The count at which the error is raised, from 0; -1 for no error.
+        within: The prefixes of the library's paths.
 
     Attributes:
-        lines: How many were come by.
-        seen: The numbers of each line's first and last time, by line.
-        place: Where the error was raised.
+        lines: The number of executed lines.
+        seen: The counts of each line's first and last execution, by line.
+        place: The place at which the error was raised.
     """
 
     def __init__(self, kind: type[BaseException], at: int = -1, within: tuple[str, ...] = (LIBRARY,)) -> None:
@@ -56,7 +56,7 @@ class Striker:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Strike inside this block, in this thread and in those that are started."""
+        """Trace this block, in this thread and in the threads that it starts."""
         before = sys.gettrace()
         threading.settrace(self._called)
         sys.settrace(self._called)
@@ -88,15 +88,15 @@ def strikes(
     within: tuple[str, ...] = (LIBRARY,),
     step: int = 1,
 ) -> Iterator[tuple[str, str]]:
-    """Do the same work again and again, each time struck at another line; yield where, and all that reports show of it.
+    """Repeat the same work with an error at another line each time; yield the line, and the text of all reports of it.
 
-    A line that is come by several times is struck the first and the last time.
+    A line that is executed several times gets an error the first and the last time.
 
     Args:
-        prepare: Returns the work; it is called before each time, and not struck.
-        kind: What strikes.
-        within: Paths that begin so are struck.
-        step: Strike at each of them, or at every second, ...
+        prepare: Returns the work; it is called before each run, and gets no error.
+        kind: The class of the error.
+        within: The prefixes of the paths whose lines get an error.
+        step: Take every line, every second line, and so on.
     """
     work = prepare()
     counting = Striker(kind, within=within)
@@ -110,13 +110,13 @@ def strikes(
             try:
                 with striker.watching():
                     work()
-            except BaseException as error:  # noqa: BLE001 - it is looked at
+            except BaseException as error:  # noqa: BLE001 - the error is reported
                 shown = report(error)
         yield striker.place, "\n".join([shown, *logged])
 
 
 def report(error: BaseException) -> str:
-    """Return what a report with the variables of all frames shows of an error and of all that it came from."""
+    """Return the report of an error and of all its causes, with the variables of all frames."""
     shown: list[str] = []
     waiting, seen = [error], list[BaseException]()
     while waiting:
@@ -134,13 +134,13 @@ def report(error: BaseException) -> str:
 def _repr(value: object) -> str:
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - of what is half made
+    except Exception:  # noqa: BLE001 - the object may not be initialised
         return "<no repr>"
 
 
 @contextlib.contextmanager
 def overheard() -> Iterator[list[str]]:
-    """Give what is logged inside this block, at every level, with the variables of all frames of the errors in it."""
+    """Yield the log of this block, at every level, with the variables of all frames of its errors."""
     found: list[str] = []
 
     class Listener(logging.Handler):

@@ -1,4 +1,4 @@
-"""A tiny HTTP proxy, over real sockets: a fault of `FaultServer` that opens tunnels and passes requests on."""
+"""A small HTTP proxy over real sockets: a fault of `FaultServer` that opens tunnels and forwards requests."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 def passing_on(seen: list[bytes], *, account: bytes = b"", refusal: bytes = b"") -> Callable[[Connection], None]:
-    """Return what a proxy does with one connection.
+    """Return a fault that acts as a proxy.
 
     Args:
-        seen: Gets the head of each request that the proxy could read.
-        account: What ``Proxy-Authorization`` must say after ``Basic``; empty: it may say anything.
-        refusal: Answered to everything, as it is; empty: requests are passed on.
+        seen: A list to which the head of each request is appended.
+        account: The value that ``Proxy-Authorization`` must have after ``Basic``; empty if any value is accepted.
+        refusal: The answer to every request; empty if requests are forwarded.
     """
 
     def serve(connection: Connection) -> None:
         request = connection.read_request()
         if not request:
-            return  # connected to, to see whether it is there
+            return  # a connection without a request, made to test whether the proxy listens
         head, _, body = request.partition(b"\r\n\r\n")
         seen.append(head)
         if refusal or (account and b"Proxy-Authorization: Basic " + account not in head):
@@ -52,7 +52,7 @@ def passing_on(seen: list[bytes], *, account: bytes = b"", refusal: bytes = b"")
 
 
 def _relay(client: socket.socket, server: socket.socket) -> None:
-    """Pass bytes on in both directions until either side closes."""
+    """Forward bytes in both directions until either side closes."""
     while True:
         pending = getattr(client, "pending", lambda: 0)()
         ready = [client] if pending else select.select([client, server], [], [], 10)[0]

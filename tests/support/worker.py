@@ -1,6 +1,6 @@
-"""Another process: opens a workflow on a shared store, does one thing, and tells of it in lines of JSON.
+"""Another process: it opens a workflow on a shared store, runs one operation, and reports it as lines of JSON.
 
-A line on its standard input lets it go on where it says that it waits.
+Where it reports that it waits, a line on its standard input lets it continue.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class LaterClock(SystemClock):
-    """The machine's clock, some seconds ahead.
+    """The machine's clock, a number of seconds ahead.
 
     Args:
-        seconds: How many.
+        seconds: The number of seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -38,24 +38,24 @@ class LaterClock(SystemClock):
         return super().now() + self._ahead
 
     def boot(self) -> tuple[str, int]:
-        """Return the time since the boot, as late as the wall clock: the machine was not turned, it ran on."""
+        """Return the time since the boot, ahead by the same number: the machine ran on, its clock was not changed."""
         boot_id, micros = super().boot()
         return boot_id, micros + self._ahead // dt.timedelta(microseconds=1)
 
 
 def tell(**facts: object) -> None:
-    """Write one line."""
+    """Write one line of JSON."""
     print(json.dumps(facts), flush=True)  # noqa: T201 - the other process reads it
 
 
 def wait(what: str) -> None:
-    """Say what was reached, and wait until told to go on."""
+    """Report the place that was reached, and wait for a line."""
     tell(waits=what)
     sys.stdin.readline()
 
 
 def apply(workflow: Workflow) -> None:
-    """Apply together with others."""
+    """Apply at the same time as other processes."""
     wait("to apply")
     try:
         change = workflow.apply(subject=SUBJECT, **asked())
@@ -66,14 +66,14 @@ def apply(workflow: Workflow) -> None:
 
 
 def reconcile(workflow: Workflow) -> None:
-    """Make one pass."""
+    """Run one pass."""
     wait("to reconcile")
     report = workflow.reconcile()
     tell(due=report.due, moved=report.moved, unchanged=report.unchanged, busy=report.busy, failed=report.failed)
 
 
 def stop_at_commit(store: WatchedStore, number: int, *, after: bool) -> None:
-    """Wait before or after the commit of that number."""
+    """Wait before or after the commit with this number."""
 
     def stop(_: Sequence[Write]) -> None:
         if store.commits == (number if after else number - 1):
@@ -86,7 +86,7 @@ def stop_at_commit(store: WatchedStore, number: int, *, after: bool) -> None:
 
 
 def main(store_url: str, gateway_url: str, what: str, ahead: str) -> None:
-    """Do it."""
+    """Open the workflow, run the operation, and close it."""
     store = WatchedStore(open_storage(store_url))
     settings = Settings(
         app_code="collector", app_secret=Secret("made up"), gateway_url=gateway_url, fast_approval=True, deadline=25.0

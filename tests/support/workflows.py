@@ -1,4 +1,4 @@
-"""Workflows of a host that goes on after an approval: one that works, and others that are broken in one thing each."""
+"""Workflows of a host with states after the approval: one that is correct, and others with one defect each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Stage(enum.StrEnum):
-    """Where a deployment stands."""
+    """The states of a deployment."""
 
     DRAFT = "draft"
     FILING = "filing"
@@ -35,7 +35,7 @@ class Stage(enum.StrEnum):
 
 
 class More(enum.StrEnum):
-    """The same, with two states that only lead to each other."""
+    """The same states, and two more that lead only to each other."""
 
     DRAFT = "draft"
     FILING = "filing"
@@ -49,7 +49,7 @@ class More(enum.StrEnum):
 
 
 class Verb(enum.StrEnum):
-    """What a host does itself."""
+    """The triggers of the host."""
 
     DEPLOY = "deploy"
     PAUSE = "pause"
@@ -59,7 +59,7 @@ class Verb(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Deployed:
-    """What came of a deployment."""
+    """The result of a deployment."""
 
     size: int
     healthy: bool = True
@@ -67,7 +67,7 @@ class Deployed:
 
 @attrs.frozen(kw_only=True)
 class Opaque:
-    """A value that takes one text only, which nobody could guess."""
+    """A value that accepts only one text, which a generator cannot guess."""
 
     word: str = attrs.field(validator=attrs.validators.in_({"xyzzy"}))
 
@@ -81,11 +81,11 @@ class Sealed:
 
 @attrs.define
 class Loose:
-    """What can be evidence no more than any class can."""
+    """An attrs class that is not frozen."""
 
 
 def roles(states: type[enum.StrEnum] = Stage) -> Roles:
-    """Return the parts of an approval."""
+    """Return the roles of an approval's states."""
     named = {state.name: state for state in states}
     return Roles(
         asking=named["FILING"],
@@ -97,12 +97,12 @@ def roles(states: type[enum.StrEnum] = Stage) -> Roles:
 
 
 def is_healthy(facts: Facts) -> str | None:
-    """Wait for a deployment that works."""
+    """Refuse a deployment that is not healthy."""
     return None if facts.expect(Deployed).healthy else "it is not healthy"
 
 
 def sized(facts: Facts) -> ChangeRequest:
-    """Remember the size."""
+    """Store the size."""
     return attrs.evolve(facts.change, data={"size": facts.expect(Deployed).size})
 
 
@@ -137,7 +137,7 @@ def deployment(
     grants: Mapping[enum.StrEnum, bool] | None = None,
     version: int = 1,
 ) -> WorkflowDefinition:
-    """Return the workflow of a deployment, with what a case makes otherwise."""
+    """Return the workflow of a deployment, with the differences of a case."""
     return WorkflowDefinition(
         name="deployment",
         version=version,
@@ -152,78 +152,78 @@ def deployment(
 
 
 def deploy(**values: object) -> Transition:
-    """Return the host's row, with one thing otherwise."""
-    return attrs.evolve(DEPLOY, **values)  # type: ignore[arg-type]  # a case hands over what it likes
+    """Return the host's row with other values."""
+    return attrs.evolve(DEPLOY, **values)  # type: ignore[arg-type]  # a case passes values of any type
 
 
-# ---------------------------------------------------------------- refused when built
+# ---------------------------------------------------------------- rejected when built
 
 
 def with_an_unreachable_state() -> WorkflowDefinition:
-    """Nothing leads to live."""
+    """No transition leads to live."""
     return deployment(deploy(dest=Stage.REFUSED))
 
 
 def with_a_dead_end() -> WorkflowDefinition:
-    """Nothing leads on from granted, and to live there is another way."""
+    """No transition leaves granted, and live is reached from another state."""
     return deployment(deploy(sources=(Stage.DRAFT,)))
 
 
 def with_a_way_out_of_an_end() -> WorkflowDefinition:
-    """What is live can become a draft."""
+    """A transition leads from the final state live to draft."""
     return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.LIVE,), dest=Stage.DRAFT))
 
 
 def without_a_due_rule() -> WorkflowDefinition:
-    """Nobody said when what is waiting falls due."""
+    """The state waiting has no due rule."""
     return deployment(due_rules={state: rule for state, rule in DUE.items() if state is not Stage.WAITING})
 
 
 def with_two_rows_that_always_hold() -> WorkflowDefinition:
-    """One trigger leads to two states."""
+    """One trigger leads to two states, with guards that always hold."""
     return deployment(deploy(guard=always), deploy(guard=always, dest=Stage.REFUSED))
 
 
 def with_evidence_that_is_no_attrs_class() -> WorkflowDefinition:
-    """A date is no evidence."""
+    """The evidence is a date, which is not an attrs class."""
     return deployment(deploy(evidence=dt.date, guard=always, update=lambda facts: facts.change))
 
 
 def with_a_grant_without_an_approval() -> WorkflowDefinition:
-    """What is live counts as approved, and a draft can be deployed."""
+    """A draft can reach a granting state without an approval."""
     return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.DRAFT,)))
 
 
 def with_a_part_that_grants() -> WorkflowDefinition:
-    """What waits for its approvers counts as approved."""
+    """The waiting state grants."""
     return deployment(grants={Stage.LIVE: True, Stage.WAITING: True})
 
 
 def with_nothing_that_grants() -> WorkflowDefinition:
-    """An approval is without effect."""
+    """No state grants, so an approval has no effect."""
     return deployment(grants={Stage.LIVE: False, Stage.GRANTED: False})
 
 
 def with_a_grant_in_words() -> WorkflowDefinition:
-    """A text counts as true, whatever it says."""
+    """A grant is a text instead of a boolean."""
     return deployment(grants={Stage.LIVE: "no"})  # type: ignore[dict-item]  # the defect
 
 
 def with_what_is_granted_also_refused() -> WorkflowDefinition:
-    """One state plays both parts."""
+    """One state has two roles."""
     return deployment(parts=attrs.evolve(roles(), refused=Stage.GRANTED))
 
 
-# ---------------------------------------------------------------- built, and broken all the same
+# ---------------------------------------------------------------- built, and defective
 
 
 def with_a_state_of_which_nothing_is_said() -> WorkflowDefinition:
-    """Whether what is live counts as approved is left open."""
+    """It is not declared whether live grants."""
     return deployment(grants={})
 
 
 def with_a_trap() -> WorkflowDefinition:
-    """From paused and parked no way leads to an end."""
+    """No path leads from paused and parked to a final state."""
     rows = (
         Transition(trigger=Verb.DEPLOY, sources=(More.GRANTED,), dest=More.LIVE, evidence=ev.Decision),
         Transition(trigger=Verb.PAUSE, sources=(More.GRANTED,), dest=More.PAUSED, evidence=ev.Decision),
@@ -246,7 +246,7 @@ def with_a_trap() -> WorkflowDefinition:
 
 
 def with_guards_that_overlap() -> WorkflowDefinition:
-    """A size of 31 to 39 is large and small."""
+    """A size of 31 to 39 passes both guards."""
 
     def is_large(facts: Facts) -> str | None:
         return None if facts.expect(Deployed).size > 30 else "it is small"
@@ -258,12 +258,12 @@ def with_guards_that_overlap() -> WorkflowDefinition:
 
 
 def without_suspicion() -> WorkflowDefinition:
-    """A withdrawn ticket is seen and nothing can be noted of it."""
+    """A withdrawn ticket is seen, and no transition can store the suspicion."""
     return deployment(approval=tuple(row for row in table() if row.trigger is not Trigger.SUSPECT_ENDING))
 
 
 def with_an_approval_that_leads_elsewhere() -> WorkflowDefinition:
-    """What was undelivered and approved waits again."""
+    """An approval in undelivered leads to waiting."""
     rows = []
     for row in table():
         if row.trigger is Trigger.APPROVE and Stage.UNDELIVERED in row.sources:
@@ -275,30 +275,30 @@ def with_an_approval_that_leads_elsewhere() -> WorkflowDefinition:
 
 
 def with_one_state_in_two_parts() -> WorkflowDefinition:
-    """What was not delivered is also what is refused."""
+    """One state is both undelivered and refused."""
     parts = attrs.evolve(roles(), refused=Stage.UNDELIVERED)
     return deployment(parts=parts, grants={Stage.LIVE: True, Stage.REFUSED: False})
 
 
 def with_a_host_that_approves() -> WorkflowDefinition:
-    """What waits for its approvers can be granted by the host."""
+    """The host can move a change from waiting to granted."""
     return deployment(DEPLOY, deploy(trigger=Verb.PAUSE, sources=(Stage.WAITING,), dest=Stage.GRANTED))
 
 
 def with_a_host_that_grants_again() -> WorkflowDefinition:
-    """What was approved and does not grant any more goes back to the granted state by the host's word."""
+    """The host can move an approved change from a state that does not grant back to granted."""
     trap = with_a_trap()
     back = Transition(trigger=Verb.DEPLOY, sources=(More.PARKED,), dest=More.GRANTED, evidence=ev.Decision)
     return attrs.evolve(trap, transitions=(*trap.transitions, back))
 
 
 def with_a_guard_that_answers_yes_or_no() -> WorkflowDefinition:
-    """A guard says False where it should give a reason."""
+    """A guard returns False instead of a reason."""
     return deployment(deploy(guard=lambda facts: None if facts.expect(Deployed).healthy else False))
 
 
 def with_a_guard_that_raises() -> WorkflowDefinition:
-    """A guard relies on a value that the change need not have."""
+    """A guard reads a field that the change may lack."""
 
     def is_of_the_asked_size(facts: Facts) -> str | None:
         wanted = facts.change.form.fields["size"]
@@ -308,7 +308,7 @@ def with_a_guard_that_raises() -> WorkflowDefinition:
 
 
 def with_a_guard_that_counts() -> WorkflowDefinition:
-    """A guard lets every other firing pass."""
+    """A guard accepts every second call."""
     turns = itertools.count()
 
     def is_its_turn(_facts: Facts) -> str | None:
@@ -318,12 +318,12 @@ def with_a_guard_that_counts() -> WorkflowDefinition:
 
 
 def with_a_guard_that_never_holds() -> WorkflowDefinition:
-    """Nothing can be deployed."""
+    """A guard refuses every deployment."""
     return deployment(deploy(guard=lambda facts: f"{facts.actor} may not"))
 
 
 def with_an_update_that_sets_the_state() -> WorkflowDefinition:
-    """An update does the engine's work."""
+    """An update sets the state, which only the engine may do."""
     return deployment(deploy(update=lambda facts: attrs.evolve(facts.change, state="live")))
 
 
@@ -337,22 +337,22 @@ def with_an_update_that_returns_nothing() -> WorkflowDefinition:
 
 
 def with_an_update_that_cannot_be_stored() -> WorkflowDefinition:
-    """A value that is no JSON is put into the change."""
+    """An update stores a value that is not JSON."""
     return deployment(deploy(update=lambda facts: attrs.evolve(facts.change, data={"warm_up": dt.timedelta(days=1)})))
 
 
 def with_evidence_that_cannot_be_made_up() -> WorkflowDefinition:
-    """Nobody knows what the evidence holds."""
+    """No sample of the evidence can be generated."""
     return deployment(deploy(evidence=Sealed, guard=always, update=lambda facts: facts.change))
 
 
 def with_a_waiting_state_that_never_falls_due() -> WorkflowDefinition:
-    """Without a callback nobody ever looks."""
+    """Without a callback the change is never settled."""
     return deployment(due_rules={**DUE, Stage.WAITING: waits_for_a_person})
 
 
 def with_a_waiting_state_that_is_always_due() -> WorkflowDefinition:
-    """Each look is followed by the next at once."""
+    """The next look is due immediately after each look."""
 
     def at_once(_change: ChangeRequest, now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
         return now if looked else now - dt.timedelta(seconds=1)
@@ -361,7 +361,7 @@ def with_a_waiting_state_that_is_always_due() -> WorkflowDefinition:
 
 
 def with_a_due_time_without_a_zone() -> WorkflowDefinition:
-    """A due rule answers local time."""
+    """A due rule returns a time without a time zone."""
 
     def naive(_change: ChangeRequest, now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
         return None if looked else now.replace(tzinfo=None)
@@ -370,7 +370,7 @@ def with_a_due_time_without_a_zone() -> WorkflowDefinition:
 
 
 def with_a_due_rule_that_goes_by_another_clock() -> WorkflowDefinition:
-    """A due rule counts its calls instead of using the time it is given."""
+    """A due rule counts its calls instead of using the given time."""
     ticks = itertools.count()
 
     def by_calls(_change: ChangeRequest, now: dt.datetime, _policy: Policy, *, looked: bool) -> dt.datetime | None:
@@ -380,7 +380,7 @@ def with_a_due_rule_that_goes_by_another_clock() -> WorkflowDefinition:
 
 
 def with_a_guard_that_counts_to_three() -> WorkflowDefinition:
-    """A guard lets two of three firings pass."""
+    """A guard accepts two of three calls."""
     turns = itertools.count()
     return deployment(deploy(guard=lambda _facts: "not now" if next(turns) % 3 == 2 else None))
 
@@ -389,7 +389,7 @@ DEPLOYMENT = deployment()
 
 
 def counting() -> WorkflowDefinition:
-    """Return a workflow that works, with a count that has no end."""
+    """Return a correct workflow with a count that has no bound."""
 
     def counted(facts: Facts) -> ChangeRequest:
         count = facts.change.data.get("count", 0)

@@ -1,4 +1,4 @@
-"""A ticket system and a store in memory, a clock that a test moves, and the workflows that are opened over them."""
+"""A ticket system and a store in memory, a clock that the test advances, and the workflows opened over them."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import StorageBackend
 
 TOGETHER = Policy(not_started=dt.timedelta(minutes=10))
-"""Leaves the first look to the results that are read together: no ticket is read in full to see whether it started."""
+"""A policy by which no ticket is read in full only to see whether it started: the batch of results is enough."""
 
 APPROVER = "carol"
 EFFECTS = {State.APPROVED.value: ["start"]}
 AFTER_START = 1.0
-"""Seconds after which a ticket's flow runs and a decision has taken effect."""
+"""The seconds until a ticket's flow runs, or until a decision has taken effect."""
 
 
 class World:
-    """One run of everything, in one process and without a network.
+    """The ticket system, the store and the clock of one run, in one process and without a network.
 
     Args:
-        seed: Decides ids and chances.
-        store: Where changes are kept; in memory unless given.
-        behaviour: How the ticket system behaves.
-        gateway: What is between it and the workflows.
+        seed: The seed of ids and random choices.
+        store: The store; by default in memory.
+        behaviour: The behaviour of the ticket system.
+        gateway: The gateway between the ticket system and the workflows.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class World:
         self.asked: list[str] = []
 
     def workflow(self, **options: Any) -> Workflow:
-        """Open a workflow, as a process does that starts."""
+        """Open a workflow, as a new process does."""
         values: dict[str, Any] = {
             "effects": {State.APPROVED: [Effect("start", self._start)]},
             "after_callback": "inline",
@@ -81,19 +81,19 @@ class World:
         self.gateway.run_due()
 
     def decide(self, ticket: Ticket, *, approved: bool) -> None:
-        """Let the approver decide; the effect, and the callback, come with the time."""
+        """Let the approver decide, and advance the clock until the decision takes effect."""
         acting.decide(self.ledger, ticket, APPROVER, approved=approved, remark="")
         self.clock.advance(AFTER_START)
 
     def approved(self, workflow: Workflow) -> ChangeRequest:
-        """File a change and let its ticket be approved; nobody has been told yet."""
+        """File a change and let its ticket be approved, before a callback or a look."""
         change = self.apply(workflow)
         self.start_flow()
         self.decide(self.ticket_of(change), approved=True)
         return change
 
     def reconcile_for(self, workflow: Workflow, *, hours: int) -> None:
-        """Let time pass, and a worker pass by every ten minutes; callbacks come when they are due."""
+        """Advance the clock in steps of ten minutes, and at each deliver the callbacks and reconcile."""
         for _ in range(hours * 6):
             self.clock.advance(600)
             self.gateway.deliver(workflow.receive)
@@ -125,14 +125,14 @@ class World:
 
 
 def address_of(workflow: Workflow, change_id: str, number: int = 1) -> tuple[str, dict[str, str]]:
-    """Return where a callback about an attempt is sent to, and the headers that it brings."""
+    """Return the URL of an attempt's callbacks, and their headers."""
     url, headers = workflow._make_address(change_id, number)
     assert url is not None
     return url.reveal(), {name: value.reveal() for name, value in headers.items()}
 
 
 def callback_facts(change: ChangeRequest, **facts: object) -> Mapping[str, object]:
-    """Return the nine facts of a callback that says that the change's ticket was approved."""
+    """Return the nine facts of a callback that reports the change's ticket as approved."""
     return {
         "title": change.form.title,
         "current_status": "FINISHED",
@@ -148,5 +148,5 @@ def callback_facts(change: ChangeRequest, **facts: object) -> Mapping[str, objec
 
 
 def times(workflow: Workflow, change: ChangeRequest, trigger: str) -> int:
-    """Return how often a trigger is in the change's history."""
+    """Return the number of times that a trigger is in the change's history."""
     return sum(entry.trigger == trigger for entry in workflow.history(change.id))
