@@ -1,7 +1,7 @@
 """Runs the fault matrix and prints one table: `python -m tests.faults [ROW ...] [--profile full] [--case KEY]`.
 
-Two rows run at a time, each in a process of its own. The exit code is 1 if a promise was broken, or if a row could not
-run on this machine, unless ``--allow-missing``.
+Two rows run at a time, each in its own process. The exit code is 1 if a promise was broken, or if a row could not run
+on this machine, unless ``--allow-missing`` is given.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AT_ONCE = 2
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a row's tests did."""
+    """The results of a row's tests."""
 
     row: Row
     seconds: float
@@ -42,25 +42,25 @@ class Outcome:
 
     @property
     def cases(self) -> int:
-        """How many were run."""
+        """The number of cases that were run."""
         return sum(test["ran"] for test in self.tests)
 
     @property
     def missing(self) -> str:
-        """Why the row, or a part of it, could not run here."""
+        """The reason why the row, or a part of it, could not run here; empty if it could."""
         if self.code == NOTHING_COLLECTED:
             return "it has no test"
         return "; ".join(test["cannot"] for test in self.tests if test["cannot"])
 
     @property
     def violations(self) -> int:
-        """How often a promise was broken; a test that ended in an error broke one."""
+        """The number of broken promises; a test that ended in an error counts as one."""
         told = sum(test["violations"] for test in self.tests if not test["cannot"])
         return told or int(self.code not in {0, NOTHING_COLLECTED} and not self.missing)
 
     @property
     def notes(self) -> list[str]:
-        """Figures, and what was enumerated; a line for each test that ran a case."""
+        """Figures and numbers of enumerated points, with a line for each test that ran a case."""
         return [_noted(test) for test in self.tests if test["ran"] and (test["notes"] or test["found"] is not None)]
 
 
@@ -70,12 +70,12 @@ def _noted(test: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for and return the exit code."""
+    """Run the rows of the arguments, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Run the fault matrix.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all unless told")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all by default")
     parser.add_argument("--profile", choices=("quick", "full"), default="full")
-    parser.add_argument("--case", help="run that case alone")
-    parser.add_argument("--allow-missing", action="store_true", help="a row that cannot run here is no failure")
+    parser.add_argument("--case", help="run only this case")
+    parser.add_argument("--allow-missing", action="store_true", help="a row that cannot run here is not a failure")
     asked = parser.parse_args(arguments)
     unknown = sorted(set(asked.rows) - set(ROWS))
     if unknown:
@@ -114,7 +114,7 @@ def run(row: Row, profile: str, case: str | None) -> Outcome:
 
 
 def show(outcomes: Sequence[Outcome], seconds: float) -> None:
-    """Print what is broken, and the table."""
+    """Print the output of the rows with violations, and the table."""
     lines = [outcome.output for outcome in outcomes if outcome.violations]
     lines.append(f"{'row':<4} {'cases':>9} {'violations':>10} {'seconds':>8}  fault")
     for outcome in outcomes:

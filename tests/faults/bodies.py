@@ -1,4 +1,4 @@
-"""Callback bodies that are wrong in one way or another."""
+"""Malformed callback bodies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def malformed(random: Random, facts: Mapping[str, object]) -> bytes:
-    """Return a body that is wrong in one way, or in several."""
+    """Return a body with one or more defects."""
     kind = random.randrange(8)
     name = random.choice(list(facts))
     odd: list[Any] = [None, True, 1, -1.5, [], {}, [[]], "", "\x00", "\ud800", "9" * 5000, {"a": {"b": {}}}, "x" * 3000]

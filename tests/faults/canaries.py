@@ -1,4 +1,4 @@
-"""Secrets that are recognised wherever they turn up, and everything in which they might."""
+"""Secrets that are recognised in any text, and a collector of the texts that might leak them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ COOKIE = "canary-cookie-0123456789"
 
 
 class Watch(logging.Handler):
-    """Collects what could be seen, and finds the secrets in it.
+    """A log handler that collects texts, and finds the secrets in them.
 
     Attributes:
-        secrets: Each by what it is; more may be added once they are known.
-        seen: How many texts were collected.
+        secrets: The secrets by name; more may be added when they are known.
     """
 
     def __init__(self) -> None:
@@ -40,25 +39,25 @@ class Watch(logging.Handler):
 
     @property
     def seen(self) -> int:
-        """How many texts were collected."""
+        """The number of collected texts."""
         return len(self._texts)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Collect a log record with everything that hangs on it."""
+        """Collect a log record with all its attributes."""
         self.see("log", shown_by(record))
 
     def see(self, where: str, *things: object) -> None:
-        """Collect the texts of things."""
+        """Collect the texts and the pickles of objects."""
         for thing in things:
             text = thing if isinstance(thing, str) else f"{thing!r}\n{thing}"
             self._texts.append((where, text))
             with contextlib.suppress(
                 TypeError, AttributeError, pickle.PicklingError
-            ):  # what is not pickled does not leak
+            ):  # an object that cannot be pickled does not leak by a pickle
                 self._texts.append((f"pickle of {where}", pickle.dumps(thing).decode("latin-1")))
 
     def see_error(self, error: BaseException) -> None:
-        """Collect an error with its chain, and the variables of the frames that it went through."""
+        """Collect an error with its chain, and the variables of all frames of its traceback."""
         self.see("error", error)
         self._texts += [("traceback", text) for text in frames_of(error)]
 
@@ -69,7 +68,7 @@ class Watch(logging.Handler):
                 self._texts.append((f"file {path.name}", path.read_bytes().decode("latin-1")))
 
     def hits(self) -> list[str]:
-        """Name each secret that was seen, with where, and forget what was collected."""
+        """Return each secret that was found with its place, and discard the collected texts."""
         found = {
             f"{name} in {where}"
             for where, text in self._texts
@@ -81,7 +80,7 @@ class Watch(logging.Handler):
 
     @contextlib.contextmanager
     def over_all_logs(self) -> Iterator[None]:
-        """Listen at every logger, at every level, inside this block."""
+        """Collect the records of all loggers, at every level, inside this block."""
         root = logging.getLogger()
         before = root.level
         root.addHandler(self)
@@ -94,7 +93,7 @@ class Watch(logging.Handler):
 
 
 PLACES = ("header", "path")
-"""Where a callback brings our credential."""
+"""The places of the credential in a callback."""
 
 
 def credential_of(workflow: Workflow, change: ChangeRequest, place: str) -> str:
@@ -104,7 +103,7 @@ def credential_of(workflow: Workflow, change: ChangeRequest, place: str) -> str:
 
 
 def troubles(office: Office, workflow: Workflow, change: ChangeRequest) -> Iterator[Callable[[], object]]:
-    """Yield what ends in an error, one kind after the other."""
+    """Yield calls that end in an error, each of another kind."""
     yield lambda: workflow.apply(subject="", **asked())
     yield lambda: workflow.get("nobody")
     yield lambda: workflow.abandon(change.id, actor="ops")

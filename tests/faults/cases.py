@@ -1,4 +1,4 @@
-"""What a test of the matrix says of its cases: how many there are, which one fails, and how to run that one alone."""
+"""The cases of a test of the matrix: counted, with the failed ones and the command that runs one alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Profile = Literal["quick", "full"]
 
 QUICK: Profile = "quick"
 SHOWN = 5
-"""How many violations of one test are written out."""
+"""The number of violations of one test that are shown."""
 
 T = TypeVar("T")
 
 
 class CannotRunHereError(Exception):
-    """A row needs something that this machine lacks; the message says what."""
+    """A row needs something that this machine lacks; the message names it."""
 
 
 def row(name: str, *, quick: bool = True) -> pytest.MarkDecorator:
@@ -30,22 +30,22 @@ def row(name: str, *, quick: bool = True) -> pytest.MarkDecorator:
 
     Args:
         name: The row's id.
-        quick: Whether it is run in the quick profile as well, and so on machines that have nothing but Python.
+        quick: Whether the quick profile runs it as well, also on machines that have only Python.
     """
     return pytest.mark.row(name, quick=quick)
 
 
 @attrs.define
 class Faults:
-    """One test's cases: counted, and gone on with after a violation.
+    """The cases of one test, which are counted and run to the end after a violation.
 
     Attributes:
         row: The row's id.
-        profile: How many cases are wanted.
-        only: The case that alone shall run.
-        ran: Cases that were run.
-        found: Cases that there are, if they are enumerated.
-        violations: What was not as promised, with the case.
+        profile: The profile, which decides the number of cases.
+        only: The only case to run; None for all.
+        ran: The number of cases that were run.
+        found: The number of cases that exist, if they are enumerated.
+        violations: The violations, each with its case.
         notes: Figures for the table.
     """
 
@@ -58,16 +58,16 @@ class Faults:
     notes: list[str] = attrs.field(factory=list)
 
     def pick(self, *, quick: T, full: T) -> T:
-        """Return what belongs to the profile."""
+        """Return the value for the profile."""
         return quick if self.profile == "quick" else full
 
     def cases(self, keys: Iterable[T]) -> Iterator[T]:
-        """Return the cases to run: all, or the one that was asked for."""
+        """Return the cases to run: all, or the one of ``only``."""
         return (key for key in keys if self.only is None or str(key) == self.only)
 
     @contextlib.contextmanager
     def case(self, key: object) -> Iterator[None]:
-        """Run one case: an assertion that fails in it is a violation, and the next case is run all the same."""
+        """Run one case: an assertion that fails in it is a violation, and the next case still runs."""
         self.ran += 1
         try:
             yield
@@ -75,7 +75,7 @@ class Faults:
             self.violate(f"{error}", case=key)
 
     def violate(self, what: str, *, case: object) -> None:
-        """Note a violation, and how to see it alone."""
+        """Record a violation, with the command that runs its case alone."""
         replay = f"python -m tests.faults {self.row} --case '{case}' --profile {self.profile}"
         self.violations.append(f"{what}\n  alone: {replay}")
 
@@ -84,17 +84,17 @@ class Faults:
         self.notes.append(text)
 
     def verdict(self) -> None:
-        """Fail the test if there was a violation, or if not all that was found was run."""
+        """Fail the test if there was a violation, or if not every enumerated case was run."""
         if self.violations:
             more = len(self.violations) - SHOWN
             told = [*self.violations[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
             pytest.fail(f"{len(self.violations)} violations of {self.ran} cases\n" + "\n".join(told), pytrace=False)
         if self.found is not None and self.only is None and self.found != self.ran:
             pytest.fail(f"{self.found} cases were found and {self.ran} were run", pytrace=False)
-        if not self.ran and self.only is None:  # the case that was asked for may be another test's of the row
+        if not self.ran and self.only is None:  # the only case may belong to another test of the row
             pytest.fail("no case was run", pytrace=False)
 
 
 def profile_of_environment() -> Profile:
-    """Return the profile that this run was started with."""
+    """Return the profile of this run, by its environment."""
     return "full" if os.environ.get("FAULT_MATRIX") == "full" else QUICK

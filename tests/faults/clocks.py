@@ -1,4 +1,4 @@
-"""A world whose wall clock is turned while the ticket system's goes on, and one whose tickets are born late."""
+"""A world whose wall clock is set while the ticket system's clock runs on, and gateways whose creates are late."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class TurnedClock(ManualClock):
-    """Our clock; what somebody does to it, the ticket system's own does not notice."""
+    """The process's clock, which is set without an effect on the ticket system's clock."""
 
     def __init__(self) -> None:
         super().__init__()
         self.server = ManualClock()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, here and there."""
+        """Advance both clocks."""
         super().advance(seconds)
         self.server.advance(seconds)
 
     def mend(self) -> None:
-        """Set our clock right again."""
+        """Set the process's clock to the ticket system's time."""
         self.set_wall(self.server.peek())
 
 
 class FatedGateway(LedgerGateway):
-    """Loses answers, or cannot send, as it is told; and lets something happen while a create is under way."""
+    """A gateway that loses answers or cannot send, by its fate, with a hook while a create is in progress."""
 
     fate = "answered"
     sent = 0
 
     def meanwhile(self) -> None:
-        """Happen while a create is under way; nothing unless replaced."""
+        """Do nothing; a test replaces it to interfere while a create is in progress."""
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, or not, and tell of it, or not."""
+        """File a ticket or lose the request, and return or lose the answer, by the fate."""
         self.meanwhile()
         if self.fate == "unsent":
             self.fate = "answered"
@@ -57,7 +57,7 @@ class FatedGateway(LedgerGateway):
 
 
 class TurnedWorld(World):
-    """A world with a clock that is turned."""
+    """A world with a clock that can be set."""
 
     clock: TurnedClock
     gateway: FatedGateway
@@ -70,13 +70,13 @@ class TurnedWorld(World):
 
 
 class LateGateway(LedgerGateway):
-    """Answers no create, and carries each out after a while."""
+    """A gateway that answers no create, and carries each out after a delay."""
 
     delay: dt.timedelta
     sent = 0
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """Take the request, and say nothing of it."""
+        """Store the request for later, and return no answer."""
         self.sent += 1
         self._unborn = [*self._waiting, (self.ledger.now() + self.delay, request)]
         return Unknown(problem="no answer")

@@ -1,4 +1,4 @@
-"""Runs the rows of the fault matrix, and writes down what each test did."""
+"""Fixtures and hooks that run the rows of the fault matrix and record the result of each test."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 FAULTS = pytest.StashKey[Faults]()
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a new folder is made there
 
 CASE, RECORD = "FAULT_MATRIX_CASE", "FAULT_MATRIX_RECORD"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark."""
+    """Register the mark."""
     config.addinivalue_line("markers", "row(id, quick=True): a test of that row of the fault matrix")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the quick profile does not run."""
+    """Deselect the tests that the quick profile does not run."""
     if profile_of_environment() != QUICK:
         return
     left_out = [
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Faults:
-    """Count this test's cases."""
+    """The counter of this test's cases."""
     mark = request.node.get_closest_marker("row")
     counted = Faults(row=ROWS[mark.args[0]].id, profile=profile_of_environment(), only=os.environ.get(CASE))
     request.node.stash[FAULTS] = counted
@@ -50,7 +50,7 @@ def faults(request: pytest.FixtureRequest) -> Faults:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder whose syncs cost nothing, where there is one: a killed process loses no page of the system's."""
+    """Yield a folder in memory, whose syncs are fast, if possible: a killed process loses no page of the system."""
     if not os.access(SHARED_MEMORY, os.W_OK):
         yield tmp_path
         return
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Let a test's violations fail it, and write down what it did."""
+    """Fail a test that has violations, and record its result."""
     failure: BaseException | None = None
     try:
         yield

@@ -1,4 +1,4 @@
-"""Stores whose files were damaged behind the library's back, and what may be read of them then."""
+"""Stores whose files were damaged outside the library, and the checks of what may be read of them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ State = dict[str, tuple[Row, tuple[EntryRow, ...]]]
 
 
 def state_of(store: StorageBackend) -> State:
-    """Return everything that can be found in a store."""
+    """Return every row of a store with its history."""
     return {row.id: (row, store.history(row.id).entries) for row in store.find(Query()).rows}
 
 
 class Remembering:
-    """A store that notes how it looks after each commit."""
+    """A store that records its state after each commit."""
 
     def __init__(self, store: StorageBackend, states: list[State]) -> None:
         self._store, self._states = store, states
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Pass it on, and look."""
+        """Commit, and record the state."""
         told = self._store.commit(writes)
         self._states.append(state_of(self._store))
         return told
@@ -51,9 +51,9 @@ class Whole:
     """A store of three changes before it was damaged.
 
     Attributes:
-        url: Where it is.
-        files: What is in its files, as they stand while it is open.
-        states: How it looked after each commit; the last one is how it looks now.
+        url: The URL of the store.
+        files: The contents of its files.
+        states: Its state after each commit; the last one is its present state.
     """
 
     url: str
@@ -67,17 +67,17 @@ class Whole:
 
     @property
     def now(self) -> State:
-        """How it looks."""
+        """The present state."""
         return self.states[-1]
 
     @property
     def changes(self) -> list[str]:
-        """The ids of its changes: its other rows are the library's own."""
+        """The ids of its changes, without the rows that the library stores for itself."""
         return [name for name, (row, _) in self.now.items() if row.workflow == COLLECTOR_CHANGE.name]
 
     @contextlib.contextmanager
     def damaged(self, files: Mapping[str, bytes]) -> Iterator[None]:
-        """Put these files in place of its own until the block ends."""
+        """Replace the store's files with these until the block ends."""
         self._put(files)
         yield
         self._put({})
@@ -90,16 +90,16 @@ class Whole:
 
 
 def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
-    """Make a store with a change that was approved, one that waits, and a draft.
+    """Make a store with an approved change, a waiting change and a draft.
 
     Args:
-        url: Where.
-        seed: Another one makes another store.
-        closed: Whether it was closed before its files are read; SQLite's log is merged then.
+        url: The URL of the store.
+        seed: The seed of the store's ids.
+        closed: Whether the store is closed before its files are read, which merges SQLite's log.
     """
     store = opened(url)
     states: list[State] = [{}]
-    world = World(seed, store=Remembering(store, states))  # type: ignore[arg-type] # it passes on what it does not have
+    world = World(seed, store=Remembering(store, states))  # type: ignore[arg-type] # it delegates the other methods
     workflow = world.workflow()
     world.approved(workflow)
     world.gateway.deliver(workflow.receive)
@@ -114,7 +114,7 @@ def whole(url: str, *, seed: int = 0, closed: bool = True) -> Whole:
 
 
 def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, ...]] | StorageError | None]:
-    """Return what is read of each change, or the error that tells why it is not."""
+    """Return each change as it is read, or the error that reading it raises."""
     try:
         store = opened(url)
     except StorageError as error:
@@ -133,7 +133,7 @@ def read(url: str, ids: Sequence[str]) -> dict[str, tuple[Row, tuple[EntryRow, .
 
 
 def read_by_workflow(whole: Whole) -> dict[str, tuple[ChangeRequest, list[Entry]] | StorageError]:
-    """Return what a workflow reads of each change of a store, or the error that tells why it does not."""
+    """Return each change of a store as a workflow reads it, or the error that reading it raises."""
     try:
         store = opened(whole.url)
     except StorageError as error:
@@ -152,7 +152,7 @@ def read_by_workflow(whole: Whole) -> dict[str, tuple[ChangeRequest, list[Entry]
 
 
 def must_refuse_writes(url: str, row: Row) -> None:
-    """Fail unless a write upon a row that was read is refused."""
+    """Fail unless a write based on this row is refused."""
     with contextlib.suppress(StorageCorrupt):
         store = opened(url)
         try:
@@ -166,7 +166,7 @@ PAGE = 4096
 
 
 def spoiled(content: bytes, random: Random) -> bytes:
-    """Return a SQLite file with one thing wrong."""
+    """Return a SQLite file with one damage."""
     pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
     place = random.randrange(len(pages))
     match random.randrange(5):
@@ -185,7 +185,7 @@ def spoiled(content: bytes, random: Random) -> bytes:
 
 
 def ids_in(url: str) -> list[str] | StorageError:
-    """Return the ids that a store finds, or the error that tells why it does not."""
+    """Return the ids that a store finds, or the error that finding them raises."""
     try:
         store = opened(url)
     except StorageError as error:
@@ -199,10 +199,10 @@ def ids_in(url: str) -> list[str] | StorageError:
 
 
 def check_cut(folder: Path, cut: Cut, states: Sequence[State]) -> bool:
-    """Fail unless a store holds what was acknowledged before the power went, and return whether a change is set aside.
+    """Fail unless a store holds what was acknowledged before the power cut, and return whether a change is set aside.
 
-    One commit more may be there as a whole. A write of which a later part is there without an earlier one is damage as
-    far as anybody can tell: its changes may be set aside, and all others are there.
+    One further commit may be there as a whole. A write of which a later part is there without an earlier one cannot be
+    distinguished from damage: its changes may be set aside, and all others must be there.
     """
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():

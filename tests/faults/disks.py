@@ -1,4 +1,4 @@
-"""Small disks, full disks and disks that are read-only."""
+"""Small, full and read-only disks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Path]:
-    """Mount a file system of so many bytes at a new folder, until the block ends.
+    """Mount a file system of this size in bytes at a new folder, until the block ends.
 
     Raises:
         CannotRunHereError: This user may not mount.
@@ -50,7 +50,7 @@ def bound(file: Path, place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def filled(disk: Path, *, left: int) -> Iterator[None]:
-    """Fill a disk up to so many bytes, until the block ends."""
+    """Fill a disk until only ``left`` bytes are free, until the block ends."""
     file = disk / "somebody-elses"
     found = os.statvfs(disk)
     with file.open("wb") as writing:
@@ -63,7 +63,7 @@ def filled(disk: Path, *, left: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond so many bytes, until the block ends."""
+    """Limit the files of this process to this size in bytes, until the block ends."""
     before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -84,7 +84,7 @@ def read_only(disk: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def immutable(folder: Path) -> Iterator[None]:
-    """Let nobody, not even the superuser, change a folder's files, until the block ends."""
+    """Make a folder's files immutable, also for the superuser, until the block ends."""
     run("chattr", "-R", "+i", str(folder))
     try:
         yield
@@ -96,7 +96,7 @@ def run(*command: str) -> None:
     """Run a command of the system.
 
     Raises:
-        CannotRunHereError: There is none, or this user may not.
+        CannotRunHereError: The command does not exist, or this user may not run it.
     """
     if shutil.which(command[0]) is None:
         raise CannotRunHereError(f"it needs {command[0]}")
@@ -106,7 +106,7 @@ def run(*command: str) -> None:
 
 
 def told_by_list(url: str) -> tuple[int, str]:
-    """Run `itsm-workflow list` on a store, and return its exit code and all that it said."""
+    """Run `itsm-workflow list` on a store, and return its exit code and its output."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = main(["list", "--store", url])

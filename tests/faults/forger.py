@@ -1,4 +1,4 @@
-"""An applicant who files a ticket of her own under the key of her change, whose create was lost."""
+"""An applicant who files another ticket with the key of her change, whose create was lost."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox.ticket import Ticket
 
 PARTS = ("service", "title", "approvers", "content", "creator")
-"""What she changes. The last one takes a second person."""
+"""The parts that the applicant changes. The last one needs a second person."""
 
 
 class LosingGateway(LedgerGateway):
-    """A gateway that loses each create, and does it or not."""
+    """A gateway that loses the answer to each create; whether it carries the create out is set by the test."""
 
     arrives = False
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """Lose the answer."""
+        """Carry the create out or not, and lose the answer."""
         if self.arrives:
             super().create(request)
         return Unknown(problem="no answer in time")
 
 
 def forge(gateway: LedgerGateway, change: ChangeRequest, random: Random) -> tuple[Ticket, set[str]]:
-    """File a ticket like the change's own but for some parts, one at least; return it and what is different."""
+    """File a ticket like the change's own except for one or more parts; return it and these parts."""
     wrong = {part for part in PARTS if random.random() < 0.4} or {random.choice(PARTS)}
     form, attempt = change.form, change.expect_attempt()
     people = ("alice",) if "approvers" in wrong else form.approvers

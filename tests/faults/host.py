@@ -1,4 +1,4 @@
-"""A host in a process of its own: the callback's route on a real server. Prints its port; SIGTERM ends it.
+"""A host in another process: the callback's route on a real server. It prints its port; SIGTERM ends it.
 
 `python -m tests.faults.host STORE`, with the settings in the environment.
 """
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until told to end."""
+    """Serve until SIGTERM."""
     gateway = BkItsmGateway(Settings.from_env())
     with (
         Workflow(storage=open_storage(arguments[0]), gateway=gateway, after_callback="inline") as workflow,
         socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
     ):
-        # asyncio sets it on sockets that name their protocol, which these do not; each answer would wait for 40 ms.
+        # asyncio sets this option only on sockets that name their protocol. Without it each answer waits for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
         config = uvicorn.Config(asgi(workflow.receive), log_config=None, lifespan="off", access_log=False)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def hosts(count: int, office: Office) -> Iterator[list[tuple[int, int]]]:
-    """Run hosts on the office's store until the block ends, and return port and process id of each."""
+    """Run hosts on the office's store until the block ends, and yield the port and process id of each."""
     command = [sys.executable, "-m", "tests.faults.host", office.store_url]
     surroundings = {**os.environ, **environment_of(office)}
     with contextlib.ExitStack() as running:
@@ -86,7 +86,7 @@ class Line:
         return answer.status
 
     def post_at(self, gate: threading.Barrier, knock: Knock) -> int:
-        """Send a request on when all others are about to, too."""
+        """Send a request at the same time as the other threads of the barrier."""
         headers = {
             name: value for name, value in knock.headers.items() if name.lower() not in {"host", "content-length"}
         }
@@ -94,17 +94,17 @@ class Line:
         return self.post(knock.path, headers, knock.body)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Return what is in the store's files; the index that readers share in memory is none."""
+    """Return the contents of the store's files, except the index that readers share in memory."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
 
 
 def resident(process: int) -> int:
-    """Return the bytes of memory that a process holds."""
+    """Return the resident memory of a process in bytes."""
     text = Path(f"/proc/{process}/statm").read_text(encoding="ascii")
     return int(text.split()[1]) * resource.getpagesize()
 

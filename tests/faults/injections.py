@@ -1,4 +1,4 @@
-"""Words that mean something to a database, a file system, a formatter, a template or a terminal."""
+"""Texts with a special meaning for a database, a file system, a formatter, a template or a terminal."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ WORDS = (
 
 
 def evil(random: Random) -> str:
-    """Return one of the words, or several around each other."""
+    """Return one of the texts, or several joined together."""
     return "".join(random.choice(WORDS) for _ in range(random.choice([1, 1, 1, 2, 3])))
 
 
 class Lines(logging.Handler):
-    """Formats every record as a log file would, and keeps those that are not one plain line."""
+    """A log handler that formats every record, and keeps the texts that are not one printable line."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -44,7 +44,7 @@ class Lines(logging.Handler):
         self.wrong: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at a record."""
+        """Format and check a record."""
         self.count += 1
         text = self.format(record)
         if any(unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in text):
@@ -53,7 +53,7 @@ class Lines(logging.Handler):
 
 @contextlib.contextmanager
 def lines_of_the_log() -> Iterator[Lines]:
-    """Listen to the library at every level inside this block."""
+    """Check the library's log at every level inside this block."""
     lines, library = Lines(), logging.getLogger("itsm_workflow")
     before = library.level
     library.addHandler(lines)
@@ -66,11 +66,11 @@ def lines_of_the_log() -> Iterator[Lines]:
 
 
 class WordyGateway(LedgerGateway):
-    """Shows tickets with somebody's word as their status, and as the name of who closed them."""
+    """A gateway that shows tickets with an injected text as their status and as the name of the closer."""
 
     word = ""
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return how the ticket stands, in that word."""
+        """Return a snapshot with the injected text."""
         shown = super().read(ticket, decision_field=decision_field)
         return attrs.evolve(shown, word=self.word, closed_by=self.word, status=TicketStatus.OTHER)

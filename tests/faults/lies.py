@@ -1,4 +1,4 @@
-"""Gateways that answer well-formed and wrong, and ones that come and go; each by a seed, without a socket."""
+"""Gateways with well-formed but wrong answers, and gateways that are down at times; by a seed, without a socket."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ ODD_WORDS: tuple[Any, ...] = (
     "NEW",
     "RESOLVED",
 )
-"""Status words that BK-ITSM's list does not have, or that end nothing."""
+"""Status words that BK-ITSM's list does not have, or that do not end a ticket."""
 _WITHDRAWN = ["TERMINATED", "REVOKED"]
 BUILTIN = {"id": 2, "name": BUILTIN_NAME}
 FOREIGN = "REQ20261125000099"
 
 
 class Liar:
-    """Knows one running ticket of ours, number 7, and lies about it and others in every answer.
+    """A gateway with one running ticket of the change, number 7, that gives wrong answers about it and others.
 
     It claims an end on at most one of the two sides that must agree, and a withdrawal on the ticket's page at most
-    once, so nothing that it says proves an end.
+    once, so its answers never prove an end.
 
     Args:
-        random: Decides what it says.
+        random: Source of the random answers.
     """
 
     def __init__(self, random: Random) -> None:
@@ -79,7 +79,7 @@ class Liar:
         }
 
     def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
-        """HttpResponse."""
+        """Answer a request."""
         params = asked(request)
         if request.endpoint == "create_ticket":
             self.key = params["tag"]
@@ -88,7 +88,7 @@ class Liar:
             return refusal(3900022)
         return success(self._script[request.endpoint](params))
 
-    def _word(self, *, may_claim: bool = False) -> Any:  # noqa: ANN401 - also what is no text
+    def _word(self, *, may_claim: bool = False) -> Any:  # noqa: ANN401 - some are not texts
         if may_claim and self.random.random() < 0.6:
             return self.random.choice(["FINISHED", "TERMINATED", "REVOKED"])
         return self.random.choice(["RUNNING", "SUSPENDED", *ODD_WORDS])
@@ -118,7 +118,7 @@ class Liar:
     def _page(self) -> object:
         random = self.random
         status = self._word(may_claim=self.side == "page")
-        if status in _WITHDRAWN:  # a second one, a minute later, would be believed
+        if status in _WITHDRAWN:  # a second withdrawal, a minute later, would confirm the end
             self._withdrawn_yet, status = True, "RUNNING" if self._withdrawn_yet else status
         given: dict[str, Any] = {"current_status": status, "title": f"t #{self.key[-8:]}"}
         steps = random.choice([[], [{"id": 1, "status": "RUNNING"}], [{"id": None}], "none"])
@@ -133,16 +133,16 @@ class Liar:
         ours = result(
             7, current_status=self._word(may_claim=self.side == "result"), approve_result=random.choice([True, False])
         )
-        other = result(8, current_status="FINISHED", approve_result=True)  # of our number, and approved
+        other = result(8, current_status="FINISHED", approve_result=True)  # with the change's sn, and approved
         foreign = {**other, "sn": FOREIGN}
         return random.choice([[ours], [ours], [ours, other], [other, ours], [other], [foreign], [ours, ours], []])
 
 
 class Flapping:
-    """A gateway that is up or down by the second, with odd advice when to come back, until it is mended.
+    """A gateway that is down at random, with odd values of Retry-After, until it is mended.
 
     Args:
-        random: Decides when it is down, and what it says then.
+        random: Decides when it is down, and its answers then.
     """
 
     def __init__(self, random: Random) -> None:
@@ -157,7 +157,7 @@ class Flapping:
         self._title = ""
 
     def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
-        """HttpResponse."""
+        """Answer a request."""
         self.asked.append(request.endpoint)
         if not self.mended and self.random.random() < 0.8:
             advice = self.random.choice(_ADVICE)
@@ -182,7 +182,7 @@ _ADVICE = (
 def patient_gateway(
     answer: Callable[[HttpRequest], bytes | HttpResponse], clock: ManualClock, random: Random
 ) -> BkItsmGateway:
-    """Return a gateway with the library's own retries, whose waits let the clock's time pass."""
+    """Return a gateway with the library's retries, whose back-off advances the clock."""
     wanted = settings(URL, deadline=20.0)
     client = ApiClient(
         wanted,
@@ -201,7 +201,7 @@ def _down(status: int, headers: dict[str, str]) -> HttpResponse:
 
 
 def meaning(status: int, body: bytes) -> str:
-    """Return what an answer to a create means, told by the rules alone and not by the library's reader."""
+    """Return the meaning of an answer to a create, by the rules alone and without the library's parser."""
     try:
         envelope = json.loads(body)
     except ValueError:
@@ -223,11 +223,11 @@ ODD_ENDS = {
     "no end": AttentionReason.OVERDUE,
     "an unknown status": AttentionReason.OVERDUE,
 }
-"""How a ticket may not end as it should, and why a person is called then."""
+"""Defects of a ticket's end, and the reason of the attention for each."""
 
 
 class OddGateway(LedgerGateway):
-    """Shows tickets that do not end as they should.
+    """A gateway that shows tickets with a defective end.
 
     Attributes:
         kind: One of `ODD_ENDS`.
@@ -236,7 +236,7 @@ class OddGateway(LedgerGateway):
     kind = "no end"
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return how the ticket stands, or seems to."""
+        """Return a snapshot with the defect."""
         shown, over = super().read(ticket, decision_field=decision_field), TicketStatus.FINISHED
         ended = attrs.evolve(shown, status=over, word="FINISHED", result_status=over, approve_result=True)
         if self.kind == "no approval step":

@@ -1,4 +1,4 @@
-"""The log of a SQLite store, taken away or exchanged while processes have it open."""
+"""The log of a SQLite store, removed or replaced while processes have the store open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STRIKES = {
 
 
 def strike(path: Path, how: str) -> None:
-    """Remove or replace what stands beside the database."""
+    """Remove or replace the files next to the database."""
     for end in STRIKES[how]:
         beside = path.with_name(path.name + end)
         if beside.exists():
@@ -45,13 +45,13 @@ def strike(path: Path, how: str) -> None:
 
 @attrs.define
 class Committing:
-    """Commits through several objects in turns, and remembers what was acknowledged.
+    """A writer that commits through several objects in turn, and records the acknowledged commits.
 
     Attributes:
         path: The database.
-        holders: How many objects have the store open.
-        acknowledged: The ids of what was.
-        errors: What was raised instead.
+        holders: The number of objects that have the store open.
+        acknowledged: The ids of the acknowledged changes.
+        errors: The errors of the other commits.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Committing:
     errors: list[StorageError] = attrs.field(factory=list)
 
     def run(self, *, how: str, point: int) -> None:
-        """Commit again and again, with a strike before the call of that number."""
+        """Commit repeatedly, and strike before the call with this number."""
         stores = [opened(self.url) for _ in range(self.holders)]
         for number in range(CALLS):
             if number == point:
@@ -71,7 +71,7 @@ class Committing:
 
     @property
     def url(self) -> str:
-        """Where the store is."""
+        """The URL of the store."""
         return f"sqlite:///{self.path}"
 
     def _commit(self, store: StorageBackend, name: str) -> None:
@@ -85,12 +85,12 @@ class Committing:
 
 
 def check(path: Path, acknowledged: list[str], *, log: Path | None = None) -> bool:
-    """Fail unless a store has all that was acknowledged, or is refused as one without its log; return whether it has.
+    """Fail unless a store has all acknowledged changes, or is refused for its missing log; return whether it has them.
 
     Args:
         path: The database.
-        acknowledged: What must be there.
-        log: Where the log is that a person puts back if the store misses it.
+        acknowledged: The ids of the acknowledged changes.
+        log: The log that an operator puts back if the store is refused.
     """
     try:
         store = opened(f"sqlite:///{path}")
@@ -126,7 +126,7 @@ store.close()
 
 @contextmanager
 def held(path: Path, *, dies: bool) -> Iterator[None]:
-    """Let another process commit a change named held, and have the store open until the block ends, or die at once."""
+    """Let another process commit a change, and keep the store open until the block ends, or crash immediately."""
     command = [sys.executable, "-c", _HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The fault matrix: what is done to the library, and what must be true all the same."""
+"""The fault matrix: the faults that are injected, and the promises that must hold."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Row:
     """One line of the matrix.
 
     Attributes:
-        id: Its name; the tests of the row carry it.
-        fault: What is done.
-        promise: What must be true all the same.
+        id: The name of the row; the tests of the row have it in their names.
+        fault: The fault that is injected.
+        promise: The promise that must hold.
     """
 
     id: str
@@ -21,7 +21,7 @@ class Row:
 
     @property
     def group(self) -> str:
-        """The file that its tests are in."""
+        """The group whose test file has the row's tests."""
         return GROUPS[self.id[0]]
 
 

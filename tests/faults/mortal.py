@@ -1,4 +1,4 @@
-"""A world whose processes die: between the store and the ticket system, which live on, one process after another."""
+"""A world whose processes die, one after another, while the store and the ticket system live on."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ ENDED = {State.APPROVED.value, State.REJECTED.value}
 
 
 class Death(BaseException):
-    """The process dies here. Nothing of the library catches it, except to clean up."""
+    """The death of the process. The library does not catch it, except to clean up."""
 
 
 class Life:
-    """Whether the process lives. What a dead one still tries, in its ``finally`` and ``except``, reaches nothing."""
+    """The life of a process. Calls of a dead process, from its ``finally`` and ``except`` blocks, have no effect."""
 
     alive = True
 
     def end(self) -> None:
-        """Die."""
+        """Kill the process."""
         self.alive = False
         raise Death
 
     def check(self) -> None:
-        """Let nothing pass from a process that is dead."""
+        """Raise `Death` if the process is dead."""
         if not self.alive:
             raise Death
 
 
 class MortalStore:
-    """The process's side of a store that lives on."""
+    """The process's connection to a store that lives on."""
 
     protocol_version = 1
     abilities: frozenset[str] = frozenset()
@@ -58,31 +58,31 @@ class MortalStore:
         self._store, self._life = store, life
 
     def commit(self, writes: Sequence[Write], /) -> list[Conflict | None]:
-        """Pass it on."""
+        """Commit if the process is alive."""
         self._life.check()
         return self._store.commit(writes)
 
     def get(self, change_id: str, /) -> Row | None:
-        """Pass it on."""
+        """Return a row if the process is alive."""
         self._life.check()
         return self._store.get(change_id)
 
     def find(self, query: Query, /) -> Rows:
-        """Pass it on."""
+        """Return rows if the process is alive."""
         self._life.check()
         return self._store.find(query)
 
     def history(self, change_id: str, /, after_seq: int = 0, limit: int = 1000) -> EntryRows:
-        """Pass it on."""
+        """Return entries if the process is alive."""
         self._life.check()
         return self._store.history(change_id, after_seq, limit)
 
     def close(self) -> None:
-        """Leave it open: the next process needs it."""
+        """Leave the store open, since the next process needs it."""
 
 
 class MortalGateway(LedgerGateway):
-    """The process's side of the ticket system. The system notices when its callback meets a process that dies."""
+    """The process's connection to the ticket system, which records a callback to a dead process as failed."""
 
     life: Life
 
@@ -92,7 +92,7 @@ class MortalGateway(LedgerGateway):
         self.unannounced: list[str] = []
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, and notice if its key was not acknowledged as stored before."""
+        """File a ticket, and record its key if the key was not acknowledged as stored before."""
         if request.attempt.key not in self.announced:
             self.unannounced.append(request.attempt.key)
         return super().create(request)
@@ -102,7 +102,7 @@ class MortalGateway(LedgerGateway):
         super()._catch_up(endpoint)
 
     def deliver(self, receive: Callable[..., CallbackResponse]) -> int:
-        """Hand the callbacks over; once the process is dead, the rest finds nobody either."""
+        """Deliver the callbacks; after the death of the process the others fail as well."""
         waiting, death = self.run_due(), None
         for outgoing in waiting:
             try:
@@ -114,7 +114,7 @@ class MortalGateway(LedgerGateway):
         return len(waiting) + (super().deliver(receive) if waiting else 0)
 
     def lose(self) -> None:
-        """Let the callbacks that are due find nobody."""
+        """Record the due callbacks as failed."""
         for outgoing in self.run_due():
             self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
 
@@ -132,15 +132,15 @@ ACTS = (
     *(getattr(LedgerGateway, name) for name in ("create", "read", "results", "withdraw", "find_by_key", "undelivered")),
     World._start,
 )
-"""What a process does that outlives it. What it computes between two of these does not, so before and after each are
-all the moments at which its death makes a difference."""
+"""The calls of a process with lasting effects. What it computes between two of them is lost with it, so the moments
+before and after each call are the only ones at which its death makes a difference."""
 
 
 class MortalWorld(World):
-    """A world in which stages of work are done, each by a process that may be killed on the way.
+    """A world in which each stage of work is done by a process that may be killed.
 
     Attributes:
-        told: What observers heard of: entries that were acknowledged, by change id.
+        told: The entries of which observers were notified, as change id and seq: they were acknowledged.
     """
 
     def __init__(self, seed: int = 0, *, store: StorageBackend | None = None) -> None:
@@ -153,7 +153,7 @@ class MortalWorld(World):
         self._processes = 0
 
     def start(self) -> None:
-        """Let a new process begin; what it draws at random depends on nothing that the one before it did."""
+        """Start a new process, whose random numbers do not depend on the process before."""
         self.life.alive = True
         self._processes += 1
         self.random.seed(self._processes)
@@ -167,19 +167,19 @@ class MortalWorld(World):
             self.store = below
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Hear of an entry: it is stored, for good."""
+        """Record an entry, which is durable."""
         self.hear(change.id, entry.seq, change.attempt.key if change.attempt else "")
 
     def hear(self, change_id: str, seq: int, key: str) -> None:
-        """Note an entry that was acknowledged, and the key that was durable with it."""
+        """Record an entry that was acknowledged, and the key that became durable with it."""
         self.told.append((change_id, seq))
         self.gateway.announced.add(key)
 
     def on_trouble(self, change_id: str, error: Exception) -> None:
-        """Hear of trouble."""
+        """Ignore an error."""
 
     def live(self, stage: Stage, points: Points | None = None, *, die_at: int = 0) -> int:
-        """Let a process do a stage, and return how many points it passed; fewer than all if it died."""
+        """Let a process do a stage, and return the number of points that it passed; fewer than all if it died."""
         self.start()
         if points is None:
             stage(self)
@@ -192,10 +192,10 @@ class MortalWorld(World):
     # ---------------------------------------------------------------- what must be true in the end
 
     def come_to_rest(self) -> None:
-        """Let people ask again, decide, and let the worker pass until all is over; then look at everything.
+        """Apply again, decide every ticket, reconcile until nothing is due, and then check everything.
 
-        Nothing asked for is lost, nothing was sent before it was stored, no key has two tickets, each history is legal
-        and holds all that was told, each effect was carried out, and each change has ended or called a person.
+        No request is lost, no create was sent before its key was stored, no key has two tickets, each history is legal
+        and holds all acknowledged entries, each effect was delivered, and each change has ended or has attention.
         """
         self.start()
         workflow = self.workflow()
@@ -218,7 +218,7 @@ class MortalWorld(World):
         assert stored.issuperset(self.told), f"told of and not stored: {sorted({*self.told} - stored)}"
 
     def _ask_again(self, workflow: Workflow) -> None:
-        """Ask for the change, as the person does whose process died; it is filed once all the same."""
+        """Apply for the change, as a user whose process died does; it is filed only once."""
         self.asked.append(NEW)
         if any(change.state in ENDED for change in workflow.find(subject=NEW)):
             return

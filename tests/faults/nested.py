@@ -1,4 +1,4 @@
-"""Deaths one after another: the process that recovers dies too, and so does the next one."""
+"""Nested deaths: the process that recovers dies too, and so does the next one."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 def callback(world: MortalWorld) -> None:
-    """Take the callback of a ticket that was approved: look, decide, carry out the effect."""
+    """Receive the callback of an approved ticket: read it, decide, and deliver the effect."""
     workflow = world.workflow()
     world.gateway.deliver(workflow.receive)
 
 
 def reconcile(world: MortalWorld) -> None:
-    """Pass over what is due."""
+    """Reconcile what is due."""
     world.workflow().reconcile()
 
 
 def settle(world: MortalWorld) -> None:
-    """Look at one change, as a host does when its page is shown."""
+    """Settle one change, as a host does for its page."""
     workflow = world.workflow()
     [change] = workflow.find(subject=NEW)
     workflow.settle(change.id)
 
 
 def withdraw(world: MortalWorld) -> None:
-    """Withdraw a ticket; the callback comes."""
+    """Withdraw a ticket, and receive its callback."""
     workflow = world.workflow()
     [change] = workflow.find(subject=NEW)
     workflow.withdraw(change.id, actor="alice")
@@ -47,7 +47,7 @@ def withdraw(world: MortalWorld) -> None:
 
 
 def recover(world: MortalWorld) -> None:
-    """Do what the next process does some minutes later: take callbacks, and pass over what is due."""
+    """Act as the next process some minutes later: receive callbacks, and reconcile what is due."""
     world.clock.advance(600)
     workflow = world.workflow()
     world.gateway.deliver(workflow.receive)
@@ -69,14 +69,14 @@ def _file(subject: str, world: MortalWorld) -> None:
 
 
 def approved() -> MortalWorld:
-    """Return a world in which the ticket was approved and nobody has been told."""
+    """Return a world in which the ticket was approved, before its callback."""
     world = filed()
     world.decide(world.ledger.newest_first()[0], approved=True)
     return world
 
 
 def missed() -> MortalWorld:
-    """Return a world in which the callback about the approval found nobody."""
+    """Return a world in which the callback about the approval failed."""
     world = approved()
     world.gateway.lose()
     world.clock.advance(600)
@@ -92,7 +92,7 @@ def aged() -> MortalWorld:
 
 @attrs.frozen
 class Scenario:
-    """What the first process does, and where it finds itself."""
+    """The stage of the first process, and the world in which it starts."""
 
     make: Callable[[], MortalWorld]
     stage: Stage
@@ -108,25 +108,25 @@ SCENARIOS = {
 
 @attrs.frozen
 class Deaths:
-    """Every way in which processes can die one after another, each at one of its points.
+    """All sequences of processes that die one after another, each at one of its points.
 
-    The points of a recovery depend on nothing but what the deaths before left in the store and in the ticket system,
-    so a recovery is died in once for each state that is left, however many deaths leave it.
+    The points of a recovery depend only on what the earlier deaths left in the store and in the ticket system. So each
+    state that is left is recovered from once, even if several deaths lead to it.
 
     Attributes:
-        scenario: What the first process does.
-        points: At which points the first process dies, the first recovery, and so on.
+        scenario: The scenario of the first process.
+        points: The points at which the first process dies, the first recovery, and so on.
     """
 
     scenario: Scenario
     points: Sequence[Points]
 
     def all(self) -> Iterator[tuple[Path, MortalWorld]]:
-        """Yield every way (where the first process dies, then the first recovery, …), and the world that it leaves."""
+        """Yield every path (the point at which each process dies), and the world that it leaves."""
         yield from self._all((), self.points)
 
     def of(self, paths: Sequence[Path]) -> Iterator[tuple[Path, MortalWorld]]:
-        """Yield some ways, and the worlds that they leave."""
+        """Yield some paths, and the worlds that they leave."""
         return ((path, self.run(path)) for path in paths)
 
     def run(self, path: Path) -> MortalWorld:
@@ -158,7 +158,7 @@ class Deaths:
 
 
 def state_of(world: MortalWorld) -> object:
-    """Return what outlives the process, so that two worlds that are alike go on alike."""
+    """Return the state that outlives the process: two worlds with the same state continue in the same way."""
     rows = world.store.find(Query()).rows
     entries = [world.store.history(row.id).entries for row in rows]
     tickets = [(ticket.id, ticket.status, ticket.phase, len(ticket.logs)) for ticket in world.ledger.newest_first()]

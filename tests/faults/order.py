@@ -1,4 +1,4 @@
-"""The order of what a process asks of the system: whether all that it wrote was synced before it sent."""
+"""The order of a process's system calls: a check that all writes are synced before a send."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sent:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """File so many changes in a store, one after another, with the settings in the environment."""
+    """File a number of changes in a store, one after another, with the settings in the environment."""
     url, count = arguments
     with Workflow(storage=open_storage(url), gateway=BkItsmGateway(Settings.from_env())) as workflow:
         for number in range(int(count)):
@@ -41,7 +41,7 @@ def traced(url: str, count: int, environment: Mapping[str, str], log: Path) -> l
     """File changes in a process whose calls are recorded, and return the creates that it sent.
 
     Raises:
-        CannotRunHereError: There is no strace, or it may not trace.
+        CannotRunHereError: strace is not installed, or it may not trace.
     """
     strace = shutil.which("strace")
     if strace is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 Grain = Literal["call", "line"]
-"""How fine the points are: entering and leaving a function, or before each line."""
+"""The grain of the points: entering and leaving a function, or before each line."""
 
 _SOURCE = str(Path(itsm_workflow.__file__).parent)
 _BACKENDS = next(iter(itsm_workflow_backends.__path__))
@@ -23,22 +23,22 @@ _MEMORY = (f"{_BACKENDS}/memory.py", f"{_SOURCE}/storage/table.py")
 
 
 class Where(Protocol):
-    """Where a process can be struck."""
+    """The points at which a process can be struck."""
 
     def passed(self, work: Callable[[], object], *, at: int = 0, strike: Callable[[], object] | None = None) -> int:
-        """Do the work, and return how many points it passed; at one of them, strike."""
+        """Do the work, strike at one point, and return the number of points that it passed."""
         ...
 
 
 class Points:
-    """Which code counts.
+    """The points in the code that counts.
 
     Args:
-        grain: How fine.
-        in_store: Whether a store's own code counts. Not where the store is in memory: it then stands for a database
+        grain: The grain of the points.
+        in_store: Whether the code of a store counts. It must not for a store in memory, which represents a database
             that does not die with its client.
-        only_store: Whether nothing else counts.
-        only: Whether nothing but these functions counts, wherever they are.
+        only_store: Whether only the code of a store counts.
+        only: The only functions that count; empty if the arguments above decide.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Points:
         self._counts: dict[CodeType, bool] = {}
 
     def passed(self, work: Callable[[], object], *, at: int = 0, strike: Callable[[], object] | None = None) -> int:
-        """Do the work, and return how many points it passed.
+        """Do the work, and return the number of points that it passed.
 
         Args:
-            work: What to do.
-            at: At that point, counted from 1, strike.
-            strike: What happens there; if it raises, the work is left at that point.
+            work: The work.
+            at: The point of the strike, counted from 1; 0 for none.
+            strike: Called at that point; if it raises, the work ends there.
         """
         passed = 0
 
@@ -98,7 +98,7 @@ class Points:
 
 
 def steady(count: Callable[[], int]) -> int:
-    """Return what a count comes to once two in a row agree: caches are filled then."""
+    """Return a count as soon as two in a row agree, since caches are filled then."""
     before, now = -1, count()
     for _ in range(10):
         if before == now:

@@ -1,4 +1,4 @@
-"""A disk that loses power: of what was not synced, any part may be there afterwards."""
+"""A disk that loses power: any part of the data that was not synced may be there afterwards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECTOR = 512
 
 @attrs.frozen
 class Cut:
-    """One way in which a disk can look after a power cut.
+    """One possible state of a disk after a power cut.
 
     Attributes:
-        what: What was lost.
-        files: What is in its files.
-        acknowledged: How many commits had been acknowledged.
+        what: A description of the loss.
+        files: The contents of its files.
+        acknowledged: The number of commits that had been acknowledged.
         torn: Whether parts of a write are there without those before them.
     """
 
@@ -36,12 +36,12 @@ class Cut:
 
 
 class Disk:
-    """A folder whose syncs are watched; before each, and when asked, the power may go.
+    """A folder whose syncs are watched; the power may be cut before each sync, and on request.
 
     Args:
         folder: The folder.
-        acknowledged: Tells how many commits were acknowledged so far.
-        every: At every so many bytes a write can be torn.
+        acknowledged: Returns the number of commits that were acknowledged so far.
+        every: The distance in bytes between the places at which a write can be torn.
     """
 
     def __init__(self, folder: Path, acknowledged: Callable[[], int], *, every: int) -> None:
@@ -58,7 +58,7 @@ class Disk:
             patch.setattr(os, name, self._watched(getattr(os, name)))
 
     def lose_power(self) -> None:
-        """Add every way in which the disk could look if the power went now."""
+        """Add every possible state of the disk after a power cut at this moment."""
         moment = next(self._moments)
         names, contents = self._found()
         for told, entries in (("names not synced", self._names), ("names synced", names)):
@@ -96,7 +96,7 @@ class Disk:
     def _found(self) -> tuple[dict[str, int], dict[int, bytes]]:
         paths = list(self._folder.iterdir())
         names = {path.name: path.stat().st_ino for path in paths}
-        # What a name that is not synced away still leads to has been replaced in the folder; it was durable.
+        # A name whose replacement is not synced still leads to the old file, which was durable.
         return names, {**self._contents, **{path.stat().st_ino: path.read_bytes() for path in paths}}
 
     def _durable(self, inode: int) -> bytes:
@@ -104,12 +104,12 @@ class Disk:
 
 
 def _common(before: bytes, after: bytes) -> int:
-    """Return how far two contents agree."""
+    """Return the length of the common prefix."""
     return next((place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
 
 
 def _torn(before: bytes, after: bytes) -> Iterator[tuple[tuple[int, ...], bytes]]:
-    """Yield what is there if any of the sectors of a write is; the file has its new size, and gaps are NUL."""
+    """Yield the content for each subset of a write's sectors; the file has its new size, and gaps are NUL."""
     sectors = range(len(before) // SECTOR, -(-len(after) // SECTOR))
     for count in range(len(sectors)):
         for there in itertools.combinations(sectors, count):

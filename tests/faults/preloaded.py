@@ -1,6 +1,6 @@
 """Scenarios for a process with `shim.c` preloaded; one line of JSON for each case.
 
-`python -m tests.faults.preloaded FOLDER (death|trouble) KIND TROUBLE CASE`; an empty CASE is all of them.
+`python -m tests.faults.preloaded FOLDER (death|trouble) KIND TROUBLE CASE`; an empty CASE means all cases.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run a scenario and print what came of each case."""
+    """Run a scenario, and print the result of each case."""
     folder, scenario, kind, name, only = arguments
-    logging.disable()  # the library logs the trouble that is made here
+    logging.disable()  # the library logs the errors that are injected here
     trouble = TROUBLES[name]
     works = [
         Work(Path(folder), f"{kind}-{condition}-{name}", kind, trouble, condition) for condition in ("new", "used")
@@ -48,18 +48,18 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def problem_of(run: Callable[[int], None], at: int) -> str:
-    """Return what is not as promised, or nothing."""
+    """Run a case, and return the broken promise; empty if it holds."""
     try:
         run(at)
     except AssertionError as error:
         return f"{error}"[:2000]
-    except Exception:  # noqa: BLE001 - it is told, as an error that should not have come
+    except Exception:  # noqa: BLE001 - it is reported as an unexpected error
         return traceback.format_exc()[-3000:]
     return ""
 
 
 class Work:
-    """Filing a change in a store, at one of whose calls something happens."""
+    """The filing of a change, with a fault at one of the store's system calls."""
 
     def __init__(self, folder: Path, name: str, kind: str, trouble: Trouble, condition: str) -> None:
         self.name, self._kind, self._trouble, self._condition = name, kind, trouble, condition
@@ -68,12 +68,12 @@ class Work:
         self._names = itertools.count()
 
     def count(self) -> int:
-        """Return how many calls there are if nothing happens."""
+        """Return the number of calls without a fault."""
         with self._world() as world:
             return self._calls().passed(lambda: _open_and_file(world))
 
     def die(self, at: int) -> None:
-        """Be killed at a call; the store is whole, and all is well in the end."""
+        """Kill the process at a call; the store must be whole, and every promise must hold in the end."""
         with self._world() as world:
             end = world.dies(lambda world: file(world.workflow(), NEW), self._calls(), at)
             assert end.struck, end.error or f"the call was not reached: {end.passed}"
@@ -83,7 +83,7 @@ class Work:
         self._clear()
 
     def suffer(self, at: int) -> None:
-        """Go through trouble: it surfaces or does no harm, nothing is sent for it, and all is well in the end."""
+        """Inject an error at a call; it must be raised or do no harm, and every promise must hold in the end."""
         with self._world() as world:
             calls = self._calls()
             with calls.armed(at) as count:

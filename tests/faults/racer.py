@@ -1,8 +1,8 @@
-"""One of many processes that apply for the same subjects and abandon the same drafts, in an order of its own.
+"""One of many processes that apply for the same subjects and abandon the same drafts, each in another order.
 
-`python -m tests.faults.racer STORE TICKETS SUBJECTS SEED [HOLD]` says that it is ready, waits for a line, and tells in
-one line of JSON which subjects it won and which errors it met. With HOLD it says so in the middle of the write of that
-number, with the store's lock in its hands, and goes on when it gets another line.
+`python -m tests.faults.racer STORE TICKETS SUBJECTS SEED [HOLD]` reports that it is ready, waits for a line, and
+reports in one line of JSON the subjects that it won and its errors. With HOLD it stops in the middle of the write with
+that number, while it holds the store's lock, reports this, and continues after another line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Race."""
+    """Wait for the start, and race."""
     store, tickets, subjects, seed, *hold = arguments
     if hold:
         _hold_at(int(hold[0]))
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
         drafts, abandoned = [change.id for change in workflow.find(states=["draft"])], []
         Random(int(seed)).shuffle(drafts)
         for draft in drafts:
-            with contextlib.suppress(TransitionRefused):  # another one was first
+            with contextlib.suppress(TransitionRefused):  # another process was first
                 workflow.abandon(draft, actor=seed)
                 abandoned.append(draft)
         order = [f"collector-{number}" for number in range(int(subjects))]
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
                 workflow.apply(subject=subject, title="t", applicant="alice", approvers=["carol"])
             except AlreadyApplied:
                 errors["AlreadyApplied"] += 1
-            except Exception as error:  # noqa: BLE001 - whatever a user would see is counted
+            except Exception as error:  # noqa: BLE001 - every error that a user would see is counted
                 errors[f"{type(error).__name__}: {error}"] += 1
             else:
                 won.append(subject)
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _hold_at(number: int) -> None:
-    names = vars(_log)  # where the backend looks up how to sync
+    names = vars(_log)  # the namespace in which the backend looks up its sync function
     sync, synced = names["sync"], Counter[str]()
 
     def stop(descriptor: int) -> None:
@@ -74,7 +74,7 @@ def _tell(what: object) -> None:
 
 
 class Racer:
-    """Such a process, seen from the test."""
+    """The test's handle of such a process."""
 
     def __init__(self, store: str, tickets: Path, *, subjects: int, seed: int, hold: int | None = None) -> None:
         command = [sys.executable, "-m", "tests.faults.racer", store, str(tickets), str(subjects), str(seed)]
@@ -92,20 +92,20 @@ class Racer:
             pipe.close()
 
     def go(self) -> None:
-        """Let it begin, or go on."""
+        """Let the process start, or continue."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def hear(self) -> Any:  # noqa: ANN401 - JSON
-        """Return what it tells next."""
+        """Return the next report of the process."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, "the racer ended without a word"
         return json.loads(line)
 
     def kill(self) -> None:
-        """End it at once, whatever it holds."""
+        """Kill the process, also while it holds a lock."""
         self._process.kill()
         self._process.wait(PATIENCE)
 

@@ -1,4 +1,4 @@
-"""A process that is killed for good: a forked child, whose ticket system and clock stay with its parent."""
+"""A process that is really killed: a forked child, whose ticket system and clock stay in its parent."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def _bare(secret: Secret) -> tuple[type[Secret], tuple[str]]:
     return Secret, (secret.reveal(),)
 
 
-ForkingPickler.register(Secret, _bare)  # the ticket system is at the other end: a request reaches it whole
+ForkingPickler.register(Secret, _bare)  # the ticket system is in the other process, and needs the secret itself
 ForkingPickler.register(MappingProxyType, lambda proxy: (_read_only, (dict(proxy),)))
 
 
 @attrs.frozen
 class End:
-    """How a child ended: struck, or after so many points, or with an error."""
+    """The end of a child: struck, or after a number of points, or with an error."""
 
     struck: bool
     passed: int = 0
     error: str = ""
 
 
-def _far(name: str) -> Any:  # noqa: ANN401 - it stands for methods of several signatures
+def _far(name: str) -> Any:  # noqa: ANN401 - it replaces methods of several signatures
     def ask(self: FarGateway, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - as above
         self.line.send((name, arguments, options))
         return self.line.recv()
@@ -58,7 +58,7 @@ def _far(name: str) -> Any:  # noqa: ANN401 - it stands for methods of several s
 
 
 class FarGateway(MortalGateway):
-    """The child's side of the ticket system: every call goes over the line."""
+    """The child's connection to the ticket system: every call is sent to the parent."""
 
     line: Connection
 
@@ -73,10 +73,10 @@ class FarGateway(MortalGateway):
 
 
 class FarWorld(MortalWorld):
-    """A world whose store is a file, and whose processes are killed for good."""
+    """A world whose store is a file, and whose processes are really killed."""
 
     line: Connection | None = None
-    """In a child, what it talks to its parent through."""
+    """The child's connection to its parent; None in the parent."""
 
     def __init__(self, seed: int, url: str) -> None:
         super().__init__(seed, store=opened(url))
@@ -93,12 +93,12 @@ class FarWorld(MortalWorld):
         self.store = self.mortal = opened(self.url)
 
     def dies(self, stage: Stage, points: Where, at: int) -> End:
-        """Let a child open the store and do a stage, killed at a point, and return how it ended; then open the store.
+        """Let a child open the store, do a stage and be killed at a point; return its end, with the store open again.
 
         Args:
-            stage: What to do.
-            points: Where it can be killed.
-            at: Where it is; with 0 it gets to the end.
+            stage: The stage.
+            points: The points at which the child can be killed.
+            at: The point at which it is killed; with 0 it completes the stage.
         """
         self.start()
         self.store.close()
@@ -122,7 +122,7 @@ class FarWorld(MortalWorld):
         return end if killed == end.struck else End(struck=False, error=f"the child ended with status {status}")
 
     def hear(self, change_id: str, seq: int, key: str) -> None:
-        """Note it; a child tells its parent."""
+        """Record an entry; a child sends it to its parent."""
         if self.line is None:
             super().hear(change_id, seq, key)
         else:
@@ -157,7 +157,7 @@ class FarWorld(MortalWorld):
 
             passed = points.passed(work, at=at, strike=lambda: os.kill(os.getpid(), signal.SIGKILL))
             end = End(struck=False, passed=passed)
-        except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
+        except BaseException:  # noqa: BLE001 - every error is sent to the parent
             end = End(struck=False, error=traceback.format_exc())
         finally:
             try:

@@ -1,4 +1,4 @@
-"""Processes that have some, all or none of a workflow's effects, with leases of their own, over one store."""
+"""Processes that have some, all or none of a workflow's effects, with different leases, on one store."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ROLES: Sequence[tuple[tuple[str, ...], int]] = (
     (("start", "tell"), 10),
     ((), 7200),
 )
-"""For each process the effects that it has functions for, and its lease of a delivery in seconds."""
+"""For each process the effects for which it has functions, and its lease of a delivery in seconds."""
 
 
 class SeveralWorld(World):
-    """Three changes, and several processes that do whatever comes next.
+    """Three changes, and several processes that act on them at random.
 
     Attributes:
-        calls: The deliveries that succeeded: the effect's name and id.
+        calls: The name and id of the effect of each delivery that succeeded.
     """
 
     def __init__(self, seed: int) -> None:
@@ -45,7 +45,7 @@ class SeveralWorld(World):
         self.start_flow()
 
     def go_on(self) -> None:
-        """Let something happen to one of the changes, and time pass."""
+        """Run one random act on one of the changes, and advance the clock."""
         change, workflow = self.chance.choice(self.changes), self._any()
         acts: list[Callable[[], object]] = [
             lambda: self.approve(change),
@@ -57,14 +57,14 @@ class SeveralWorld(World):
         self.clock.advance(self.chance.choice([0.1, 5, 61, 400, 4000]))
 
     def approve(self, change: ChangeRequest) -> None:
-        """Let a change's ticket be approved, unless it was."""
+        """Approve a change's ticket, unless it is approved already."""
         ticket = self.ticket_of(change)
         if ticket.id not in self._approved:
             self._approved.add(ticket.id)
             self.decide(ticket, approved=True)
 
     def run_down(self) -> None:
-        """Let everything be approved, and each process pass by until nothing is left."""
+        """Approve every ticket, and let each process reconcile until nothing is due."""
         for change in self.changes:
             self.approve(change)
         for _ in range(60):

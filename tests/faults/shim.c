@@ -1,7 +1,7 @@
-/* Stands between a process and its C library: the N-th call that changes a file below a folder fails, or kills.
+/* Wraps calls of the C library: the N-th call that changes a file below a folder fails, or kills the process.
  *
- * Built as a shared object and preloaded. `fault_arm` says what shall happen, `fault_calls` tells how many calls there
- * were since. Calls on other files pass untouched.
+ * Built as a shared object and preloaded. `fault_arm` sets the fault, and `fault_calls` returns the number of calls
+ * since then. Calls on other files are passed through.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -63,7 +63,7 @@ static enum act due(void) {
     if (now == KILL_AFTER) kill(getpid(), SIGKILL);                                                                    \
     return result;
 
-/* A short write of a single byte cannot be: it is whole. */
+/* A write of a single byte cannot be short. */
 #define PART(count) (now == SHORT && (count) > 1 ? (count) / 2 : (count))
 
 ssize_t write(int fd, const void *data, size_t count) { STAND_IN(watched(fd), REAL(write)(fd, data, PART(count))) }

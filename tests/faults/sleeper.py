@@ -1,7 +1,7 @@
-"""A process that applies and is stopped on the way, as a machine that swaps or is moved; another one wakes it.
+"""A process that applies and is stopped while it does, as on a machine that swaps or migrates; the test wakes it.
 
-`python -m tests.faults.sleeper STORE GATEWAY POINT RESENDS` stops itself, by SIGSTOP, after its mark was stored
-(`mark`), right before it sends (`send`) or with the answer in its hands (`answer`).
+`python -m tests.faults.sleeper STORE GATEWAY POINT RESENDS` stops itself with SIGSTOP after its mark was stored
+(`mark`), right before it sends (`send`), or after it received the answer (`answer`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SUBJECT = "collector-1"
 
 
 def policy(resends: int) -> Policy:
-    """Return the default timings, so much shorter that a pause of seconds outlasts all of them."""
+    """Return timings that are so short that a pause of seconds outlasts all of them."""
     margin, lease, poll, *lookups = (dt.timedelta(seconds=value) for value in (0.1, 1.5, 1.3, 0.0, 0.1, 2.7))
     return Policy(
         resends=resends,
@@ -43,7 +43,7 @@ def policy(resends: int) -> Policy:
 
 
 class StoppedGateway(BkItsmGateway):
-    """Stops its process when it is about to send."""
+    """A gateway that stops its process right before a send."""
 
     def create(self, request: CreateRequest) -> CreateAnswer:
         """Stop, then send."""
@@ -54,7 +54,7 @@ class StoppedGateway(BkItsmGateway):
 def open_workflow(
     store: str, url: str, resends: int, *, point: str = "", clock: Clock | None = None
 ) -> tuple[Workflow, BkItsmGateway]:
-    """Open a workflow that is stopped at a point, or at none."""
+    """Open a workflow whose process stops at a point, or that does not stop."""
     settings = Settings(
         app_code="collector",
         app_secret=Secret("made up"),
@@ -74,7 +74,7 @@ def open_workflow(
 
 
 def start(store: str, url: str, point: str, resends: int) -> subprocess.Popen[bytes]:
-    """Start such a process and return when it has been stopped."""
+    """Start such a process, and return when it has stopped."""
     command = [sys.executable, "-m", "tests.faults.sleeper", store, url, point, str(resends)]
     process = subprocess.Popen(command)
     _, status = os.waitpid(process.pid, os.WUNTRACED)
@@ -87,7 +87,7 @@ def _stop() -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Apply."""
+    """Open the workflow, and apply."""
     store, url, point, resends = arguments
     workflow, gateway = open_workflow(store, url, int(resends), point=point)
     try:

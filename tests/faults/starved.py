@@ -1,7 +1,7 @@
-"""A process that applies, and whose memory runs out on the way.
+"""A process that runs out of memory while it applies.
 
-An allocation is made to fail in a forked process. A limit of the address space needs one of its own without threads,
-whose heaps would be room as well: `python -m tests.faults.starved STORE GATEWAY SUBJECT ROOM`.
+An allocation is made to fail in a forked process. A limit of the address space needs a new process without threads,
+since the heaps of threads would provide room: `python -m tests.faults.starved STORE GATEWAY SUBJECT ROOM`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.office import asked
 from tests.support.worker import LaterClock
 
 _testcapi: Any = None
-with contextlib.suppress(ImportError):  # some distributions leave it out
+with contextlib.suppress(ImportError):  # some distributions do not ship it
     _testcapi = importlib.import_module("_testcapi")
 
 if TYPE_CHECKING:
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
     from itsm_workflow.sandbox import Sandbox
 
 ALLOCATIONS = 12_000
-"""A few more than an apply makes."""
+"""A number slightly above the allocations of an apply."""
 ROOM, PAYLOAD = 20 << 20, 1 << 20
-"""Bytes of address space at most that a process is left by its limit, and bytes of what it files then."""
+"""The most bytes of address space that the limit leaves to a process, and the size of what it files."""
 
 
 def needs_allocation_faults() -> None:
-    """Say so if this Python cannot let allocations fail."""
+    """Raise an error if this Python cannot make allocations fail."""
     if _testcapi is None:
         raise CannotRunHereError("this Python has no _testcapi: no allocation can be made to fail")
 
 
 def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, AuditReport]:
-    """Let a process run out of memory, and another one look after what it left.
+    """Let a process run out of memory, and let another one recover.
 
     Returns:
-        How it ended, and what there is in the end.
+        The end of the process, and the audit after the recovery.
     """
     random, kind = Random(seed), ("sqlite:///{}.db", "json:///{}.jsonl")[seed % 2]
     url, subject = kind.format(folder / str(seed)), f"collector-{seed}"
     workflow, itsm = open_workflow(url, sandbox.url, 0)
-    workflow.apply(subject="before", **asked())  # what is made once, at the first call, is made
+    workflow.apply(subject="before", **asked())  # fills what the first call allocates only once
     if seed % 10 > 7:
         room = str(random.randrange(1, ROOM))
         command = [sys.executable, "-m", "tests.faults.starved", url, sandbox.url, subject, room]
@@ -79,12 +79,12 @@ def starve_and_recover(seed: int, folder: Path, sandbox: Sandbox) -> tuple[str, 
 
 
 def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
-    """Apply in a forked process in which a few allocations from this one on fail; return how it exited."""
+    """Apply in a forked process in which a few allocations, from this number on, fail; return its exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn: the ticket system has threads
         child = os.fork()
     if child == 0:
-        os.close(2)  # what the interpreter says when it gives up
+        os.close(2)  # hides the interpreter's message when it aborts
         code = 1
         with contextlib.suppress(BaseException):
             _testcapi.set_nomemory(allocation, allocation + 1 + allocation % 5)
@@ -95,7 +95,7 @@ def _apply_forked(workflow: Workflow, subject: str, allocation: int) -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Apply with little room."""
+    """Apply with a limit of the address space."""
     store, url, subject, room = arguments
     workflow, _ = open_workflow(store, url, 0)
     list(workflow.find())

@@ -1,4 +1,4 @@
-"""A world with a change in each state, each brought there by what the table allows."""
+"""A world with a change in each state, reached by transitions that the table allows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def in_every_state() -> tuple[World, Workflow, dict[State, ChangeRequest]]:
     failed = world.apply(workflow, "f")
     undelivered, journal = Step(Trigger.FAIL_CALLBACK, ev.Undelivered(sn=failed.sn or "")), workflow._journal
     stored = journal.commit_one(journal.fire(journal.load(failed.id), [undelivered], actor="gateway"))
-    found[State.FAILED_CALLBACK] = stored.change  # not through the workflow, which would look at once
+    found[State.FAILED_CALLBACK] = stored.change  # not through the workflow, which would settle immediately
     world.gateway = FatedGateway(world.ledger, clock=world.clock)
     world.gateway.fate = "swallowed"
     found[State.APPLYING] = world.apply(world.workflow(), "a")

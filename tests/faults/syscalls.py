@@ -1,7 +1,7 @@
-"""What a process asks of the system about its store: counted, refused, cut short, or its last call.
+"""The system calls of a process on its store: counted, refused, cut short, or the last before a kill.
 
-A shared object that is preloaded stands between the process and its C library, so SQLite's own calls count as well. It
-works in the process that was started with it: `python -m tests.faults.preloaded`.
+A preloaded shared object wraps the calls of the C library, so SQLite's calls count as well. It works only in a process
+that was started with it: `python -m tests.faults.preloaded`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHIM = "FAULT_MATRIX_SHIM"
 
 
 class Act(IntEnum):
-    """What the shared object does about a call; its numbers are those of the C source."""
+    """The action of the shared object on a call; the numbers equal those of the C source."""
 
     NOTHING = 0
     FAIL = 1
@@ -43,7 +43,7 @@ class Act(IntEnum):
 
 @attrs.frozen
 class Trouble:
-    """What shall happen to a call."""
+    """The fault of a call."""
 
     act: Act
     error: int = 0
@@ -63,11 +63,11 @@ TROUBLES = {
 
 
 class Syscalls:
-    """Calls that change files below a folder; what `Points` is to lines.
+    """The calls that change files below a folder, with the interface of `Points`.
 
     Args:
         folder: The folder.
-        trouble: What happens to a call.
+        trouble: The fault of a call.
     """
 
     def __init__(self, folder: Path, trouble: Trouble) -> None:
@@ -75,12 +75,12 @@ class Syscalls:
         self._folder, self._trouble = folder, trouble
 
     def passed(self, work: Callable[[], object], *, at: int = 0, strike: object = None) -> int:
-        """Do the work, and return how many calls it made; the trouble happens to the one at that place.
+        """Do the work with a fault at one of its calls, and return the number of calls.
 
         Args:
-            work: What to do.
-            at: The place, counted from 1; with 0 nothing happens.
-            strike: Not used: the shared object strikes.
+            work: The work.
+            at: The number of the call with the fault, from 1; 0 for no fault.
+            strike: Not used, since the shared object strikes.
         """
         with self.armed(at) as count:
             work()
@@ -88,7 +88,7 @@ class Syscalls:
 
     @contextlib.contextmanager
     def armed(self, at: int) -> Iterator[Callable[[], int]]:
-        """Count calls, and let the trouble happen, until the block ends; give what tells how many there were."""
+        """Count calls and arm the fault until the block ends; yield a function that returns the count."""
         trouble = self._trouble
         where = os.fsencode(self._folder)
         self._library.fault_arm(where, int(trouble.act), trouble.error, ctypes.c_long(at), int(trouble.every_time))
@@ -102,7 +102,7 @@ def run_preloaded(faults: Faults, folder: Path, *arguments: str) -> None:
     """Run a scenario of `tests.faults.preloaded`, and count its cases.
 
     Raises:
-        CannotRunHereError: There is no C compiler, or nothing can be preloaded.
+        CannotRunHereError: There is no C compiler, or the system has no preloading.
     """
     built = _built(folder)
     environment = {**os.environ, "LD_PRELOAD": str(built), SHIM: str(built)}

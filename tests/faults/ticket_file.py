@@ -1,4 +1,4 @@
-"""A ticket system that is one file: processes file tickets into it without a server, and a test counts them."""
+"""A ticket system in one file: processes file tickets without a server, and a test counts them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TicketFile:
     """A `TicketGateway` whose tickets never end, and the ledger of an audit.
 
     Args:
-        path: The file; each create is one line, appended in one write.
+        path: The file, to which each create appends one line in one write.
     """
 
     name = "bk_itsm"
@@ -33,7 +33,7 @@ class TicketFile:
         self._clock = SystemClock()
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Refuse nothing."""
+        """Return no problems."""
         return ()
 
     def service(self) -> str:
@@ -41,11 +41,11 @@ class TicketFile:
         return "1"
 
     def preview(self, request: CreateRequest) -> Mapping[str, object]:
-        """Show nothing."""
+        """Return an empty body."""
         return {}
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """Append a ticket, whether or not its key is there already."""
+        """Append a ticket, even if its key is already there."""
         number = int.from_bytes(os.urandom(6), "big")
         attempt = request.attempt
         line = {"id": number, "key": attempt.key, "title": request.form.title, "creator": attempt.creator}
@@ -57,7 +57,7 @@ class TicketFile:
         return Created(id=str(number), sn=_sn(number), url="")
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Show the ticket running."""
+        """Return a snapshot of a running ticket."""
         running = TicketStatus.RUNNING
         return Snapshot(
             ticket_id=ticket.id,
@@ -70,19 +70,19 @@ class TicketFile:
         )
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Know none, so that each is read."""
+        """Return no results, so that each ticket is read."""
         return {}
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets that carry the key."""
+        """Return the tickets with this key."""
         return [_found(line) for line in self._lines() if line["key"] == sent.attempt.key]
 
     def find_by_sn(self, sn: str, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Return the tickets of that number."""
+        """Return the tickets with this number."""
         return [_found(line) for line in self._lines() if _sn(line["id"]) == sn]
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Do nothing, and say that it is done."""
+        """Do nothing, and return that it is done."""
         return Withdrawal.DONE
 
     def services(self) -> Sequence[Service]:

@@ -1,4 +1,4 @@
-"""Certificates of our own, and an environment that points elsewhere: what the gateway's group stands on."""
+"""Test certificates, and an environment with misleading settings, for the tests of the gateway group."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Authority:
-    """A certificate authority of our own.
+    """A certificate authority for tests.
 
     Args:
-        folder: Where the file is written that makes it trusted.
+        folder: The folder for the CA bundle.
 
     Attributes:
-        bundle: That file.
+        bundle: The path of the CA bundle, which makes the authority trusted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,11 +35,11 @@ class Authority:
         self._authority.cert_pem.write_to_path(str(self.bundle))
 
     def certificate(self, name: str = "127.0.0.1") -> ssl.SSLContext:
-        """Return a server's side of TLS that it vouches for."""
+        """Return a server's TLS context with a certificate of this authority."""
         return context_of(self._authority.issue_cert(name))
 
     def unproven(self) -> Mapping[str, tuple[ssl.SSLContext | None, str]]:
-        """Return servers that cannot prove who they are, each with the file of who is trusted."""
+        """Return servers that cannot prove their identity, each with the CA bundle of the client."""
         old = self.certificate()
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -56,7 +56,7 @@ class Authority:
 
     @contextlib.contextmanager
     def misleading(self) -> Iterator[tuple[dict[str, str], socket.socket]]:
-        """Give an environment that points elsewhere in every known way, and the proxy that it names."""
+        """Yield an environment with every known misleading setting, and the proxy that it names."""
         netrc, keys = self._folder / "netrc", self._folder / "keys.log"
         netrc.write_text("machine 127.0.0.1 login me password canary\n", encoding="utf-8")
         with socket.create_server(("127.0.0.1", 0)) as proxy:

@@ -1,4 +1,4 @@
-"""Effects that do what effects should not: raise, hang past their lease, end the process, call the workflow back."""
+"""Effects that misbehave: they raise, hang past their lease, end the process, or call the workflow."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.effects import EffectCall
 
 LEASE = 301.0
-"""Seconds after which a delivery that is silent is given to another worker."""
+"""The seconds after which another worker takes over a delivery that has not ended."""
 
 ENDINGS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 
 
 class UnrulyWorld(World):
-    """A world whose effect misbehaves by a seed, for a while.
+    """A world whose effect misbehaves by a seed a number of times.
 
     Attributes:
-        calls: Every delivery that was begun: effect id and attempt.
+        calls: The effect id and the attempt of every delivery that was started.
     """
 
     def __init__(self, seed: int, *, misbehaves: int) -> None:
@@ -55,7 +55,7 @@ class UnrulyWorld(World):
         raise self._chance.choice(ENDINGS)
 
     def _come_back(self, call: EffectCall) -> None:
-        """Do with the workflow, from inside, all that a host might."""
+        """Call the workflow from inside the effect in every way that a host might."""
         inner = self.unruly()
         for act in (
             lambda: inner.settle(call.change.id),
@@ -67,10 +67,10 @@ class UnrulyWorld(World):
             try:
                 act()
             except ItsmWorkflowError:
-                continue  # refused, as it should be
+                continue  # the refusal is expected
 
     def _return_late(self, call: EffectCall) -> None:
-        """Hang until another worker has taken over, and return all the same."""
+        """Hang until another worker has taken over, and then return."""
         self.clock.advance(LEASE)
         self._inside = True
         try:

@@ -1,4 +1,4 @@
-"""A workflow whose gateway is a server on a real socket that misbehaves."""
+"""A workflow whose gateway is a server with faults on a real socket."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ R = TypeVar("R")
 
 
 class Wire:
-    """A workflow over a gateway root; its time stands still, its connections are real.
+    """A workflow over a gateway root, with a manual clock and real connections.
 
     Args:
         url: The gateway root.
-        gateway: Another gateway than one of the root.
-        clock: Another clock than one of its own.
-        observers: Are told of troubles.
-        retry: How reads are tried again.
-        given: Settings that shall be otherwise.
+        gateway: The gateway; by default one for the root.
+        clock: The clock; by default a new one.
+        observers: Notified of errors.
+        retry: The retry policy of reads.
+        given: Settings that differ from the defaults.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Wire:
         self.clock = clock or ManualClock()
         self.records: list[CallRecord] = []
         if gateway is None:
-            # Each case stands for itself: no call is held back for the sake of those before, unless a test wants it.
+            # Cases are independent: the failures of one must not hold back the calls of the next, unless a test asks.
             wanted = settings(url, **{"deadline": 1.0, "breaker_failures": 0, **given})
             client = ApiClient(wanted, retry=retry, observers=[self.records.append], clock=self.clock)
             gateway = BkItsmGateway(wanted, client=client, clock=self.clock)
@@ -75,7 +75,7 @@ class Wire:
 
     @property
     def creates(self) -> int:
-        """How often a create was called."""
+        """The number of creates that were called."""
         return Counter(record.endpoint for record in self.records)["create_ticket"]
 
     def apply(self, subject: object = "collector-1", title: str = "接入日志") -> ChangeRequest:
@@ -83,7 +83,7 @@ class Wire:
         return self.workflow.apply(subject=str(subject), title=title, applicant="alice", approvers=["bob"])
 
     def use_up_lookups(self) -> None:
-        """Look at each change after each wait of the look-up schedule."""
+        """Settle each change after each wait of the look-up schedule."""
         for wait in self.workflow.policy.lookups:
             self.clock.advance(wait.total_seconds() + 0.001)
             for change in list(self.workflow.find()):
@@ -91,7 +91,7 @@ class Wire:
 
 
 def at_create(fault: Serve, otherwise: Serve | None = None) -> Serve:
-    """Return a server that does this to creates, and that knows no ticket unless told otherwise."""
+    """Return a server with this fault on creates; by default it finds no ticket in other calls."""
     rest = otherwise or scripted({"get_tickets": lambda _: listed([])})
 
     def serve(connection: Connection) -> None:
@@ -102,20 +102,20 @@ def at_create(fault: Serve, otherwise: Serve | None = None) -> Serve:
 
 
 def spread(work: Callable[[K], R], keys: Iterable[K], workers: int) -> Iterator[tuple[K, R]]:
-    """Do the work of each key in threads, and yield each key with what came of it, in order."""
+    """Do the work of each key in threads, and yield each key with its result, in order."""
     listed_keys = list(keys)
     with ThreadPoolExecutor(workers) as pool:
         yield from zip(listed_keys, pool.map(work, listed_keys), strict=True)
 
 
 def forget_peak() -> None:
-    """Begin anew to remember how big this process was at most."""
+    """Reset the record of this process's peak memory."""
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123 - no path of a user
         file.write("5")
 
 
 def peak() -> int:
-    """Return how many bytes of memory this process held at most."""
+    """Return the peak memory of this process in bytes."""
     with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 - as above
         [line] = [line for line in file if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
