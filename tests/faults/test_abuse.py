@@ -1,4 +1,4 @@
-"""Injected words, secrets, ways around the machine, unruly effects, and memory that runs out."""
+"""Injected texts, secrets, ways around the machine, unruly effects, and lack of memory."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 @row("X1")
 def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
-    """In ids, subjects, titles, people, numbers and statuses: kept as they are or refused, and never acted on."""
+    """In ids, subjects, titles, users, numbers and statuses they are stored unchanged or refused, never interpreted."""
     stores = ("memory://", f"sqlite:///{tmp_path / 'a.db'}", f"json:///{tmp_path / 'b.jsonl'}")
     worlds: dict[str, tuple[World, Workflow]] = {}
     kept, refused, files = 0, 0, faults.pick(quick=10, full=50)
@@ -112,7 +112,7 @@ def test_x1_words_stay_words(faults: Faults, tmp_path: Path) -> None:
 
 @row("X3")
 def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
-    """From each state to each other: no attribute, no method, no name from outside, no object of one's own."""
+    """No attribute, method, outside name or made-up object moves a change from any state to another."""
     _, workflow, found = in_every_state()
     before = {state: len(workflow.history(change.id)) for state, change in found.items()}
     for state, target in faults.cases((state, target) for state in State for target in State):
@@ -128,7 +128,7 @@ def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
                 with pytest.raises(TransitionRefused):
                     workflow.fire(change.id, name, None, actor="mallory")
             with pytest.raises(TypeError):
-                pickle.dumps(change)  # what travels is its id
+                pickle.dumps(change)  # the pickle holds its id
             lying = attrs.evolve(change)
             object.__setattr__(lying, "state", target.value)
             assert workflow.get(lying.id).state == state
@@ -137,7 +137,7 @@ def test_x3_no_way_leads_around_the_table(faults: Faults) -> None:
 
 @row("X3")
 def test_x3_evidence_is_of_its_own_type(faults: Faults) -> None:
-    """What comes from outside, a text or a mapping, moves nothing, whatever the trigger and the state."""
+    """Evidence from outside, as text or mapping, moves no change, for every trigger and state."""
     _, workflow, found = in_every_state()
     claims: list[Any] = [
         None,
@@ -158,7 +158,7 @@ def test_x3_evidence_is_of_its_own_type(faults: Faults) -> None:
 
 @row("X3")
 def test_x3_object_that_lies_is_out_of_date_or_found_out(faults: Faults) -> None:
-    """The store takes no write on an old version; a lie about the newest one, from inside, the audit tells."""
+    """The store refuses a write on an old version; the audit reports a false write on the newest one."""
     for state, target in faults.cases((state, target) for state in State for target in State if state is not target):
         world, workflow, found = in_every_state()
         journal = workflow._journal
@@ -174,7 +174,7 @@ def test_x3_object_that_lies_is_out_of_date_or_found_out(faults: Faults) -> None
             assert workflow.get(old.change.id).state == state
             newest = journal.load(old.change.id)
             forged = attrs.evolve(newest, change=attrs.evolve(newest.change, state=target.value, attention=None))
-            with contextlib.suppress(StorageConflict):  # the subject or the ticket may be somebody else's by now
+            with contextlib.suppress(StorageConflict):  # another change may have the subject or the ticket by now
                 journal.commit_one(journal.fire(forged, [claim], actor="mallory"))
                 assert world.audit().illegal_transitions > 0
 
@@ -184,7 +184,7 @@ def test_x3_object_that_lies_is_out_of_date_or_found_out(faults: Faults) -> None
 
 @row("X4")
 def test_x4_unruly_effect_harms_nothing(faults: Faults) -> None:
-    """Whatever it does: the approval stands, each delivery has the same id, and in the end it is done or parked."""
+    """The approval stays, each delivery has the same id, and the effect is delivered or parked in the end."""
     seen: set[str] = set()
     for seed in faults.cases(range(faults.pick(quick=60, full=5000))):
         world = UnrulyWorld(seed, misbehaves=Random(seed).choice([1, 2, 4, 30]))
@@ -214,7 +214,7 @@ def test_x4_unruly_effect_harms_nothing(faults: Faults) -> None:
 
 @row("X4")
 def test_x4_crash_between_effect_and_commit_delivers_again(faults: Faults) -> None:
-    """With the same id, once the lease of the dead worker has ended, and not before."""
+    """It is delivered with the same id after the lease of the dead worker has ended, and not before."""
     for seed in faults.cases(range(faults.pick(quick=20, full=500))):
         world = World(seed)
         store = world.store = WatchedStore(world.store)
@@ -242,7 +242,7 @@ def test_x4_crash_between_effect_and_commit_delivers_again(faults: Faults) -> No
 
 @row("X4")
 def test_x4_effect_that_kills_its_process_is_parked(faults: Faults) -> None:
-    """Its deliveries are counted before they begin: it is given up like one that fails, and harms no other change."""
+    """Its deliveries are counted before they start: it is parked like one that fails, and harms no other change."""
     for seed in faults.cases(range(faults.pick(quick=20, full=500))):
         world, chance = World(seed), Random(seed)
         store = world.store = WatchedStore(world.store)
@@ -255,7 +255,7 @@ def test_x4_effect_that_kills_its_process_is_parked(faults: Faults) -> None:
             call: EffectCall, store: WatchedStore = store, killed: list[tuple[str, int]] = killed, seed: int = seed
         ) -> None:
             killed.append((call.id, call.attempt))
-            store.before = die  # nothing of it is stored any more
+            store.before = die  # nothing after this call is stored
             if seed % 2:
                 raise SystemExit
 
@@ -285,7 +285,7 @@ def test_x4_effect_that_kills_its_process_is_parked(faults: Faults) -> None:
 
 @row("X4")
 def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
-    """Another one delivers when its lease has ended; when it wakes, it changes nothing that is true by then."""
+    """Another worker delivers when its lease has ended; when it wakes, it does not change the result."""
     for seed in faults.cases(range(faults.pick(quick=10, full=300))):
         world, hanging, wake = World(seed), threading.Event(), threading.Event()
 
@@ -322,7 +322,7 @@ def test_x4_worker_that_hangs_is_given_up(faults: Faults) -> None:
 
 @row("X8")
 def test_x8_no_effect_is_lost_between_processes(faults: Faults) -> None:
-    """Each process moves the changes that it meets; the one that has a function delivers, once, under one id."""
+    """Each process moves the changes that it finds; the one that has the function delivers once, with one id."""
     for seed in faults.cases(range(faults.pick(quick=20, full=600))):
         world = SeveralWorld(seed)
         with faults.case(seed):
@@ -343,7 +343,7 @@ def test_x8_no_effect_is_lost_between_processes(faults: Faults) -> None:
 
 @row("X2")
 def test_x2_no_secret_shows_over_a_whole_life(faults: Faults, tmp_path: Path) -> None:
-    """Filed, called back, forged at, refused, approved: the secrets are on the wire and nowhere else."""
+    """After filing, callbacks, forgeries, a refusal and an approval the secrets are only on the wire."""
     watch, texts = Watch(), 0
     kinds = ("sqlite:///{}/changes.db", "json:///{}/changes.jsonl", "memory://")
     keys = [
@@ -387,7 +387,7 @@ def test_x2_no_secret_shows_over_a_whole_life(faults: Faults, tmp_path: Path) ->
 
 @row("X2")
 def test_x2_gateway_that_echoes_what_it_got_puts_it_nowhere(faults: Faults) -> None:
-    """In an error page, a status line, a header, a redirect, a broken body: nothing of it is kept or told."""
+    """In an error page, a status line, a header, a redirect or a broken body it is not stored, logged or shown."""
     watch, texts = Watch(), 0
     for name, number in faults.cases(
         (name, number) for name in ECHOES for number in range(faults.pick(quick=1, full=40))
@@ -419,7 +419,7 @@ def test_x2_gateway_that_echoes_what_it_got_puts_it_nowhere(faults: Faults) -> N
 
 @row("X5")
 def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_path: Path) -> None:
-    """A clean error or death, at the n-th allocation or at a limit; then another process puts everything right."""
+    """At the n-th allocation or at a limit there is a clean error or death, and another process recovers."""
     needs_allocation_faults()
     ended, left = Counter[str](), Counter[str]()
     with Sandbox(start_delay=0.0) as sandbox:
@@ -439,7 +439,7 @@ def test_x5_memory_that_runs_out_loses_and_doubles_nothing(faults: Faults, tmp_p
 
 
 class Poison:
-    """Spoils some of a store's changes, each in its own way, and knows which."""
+    """A helper that damages some of a store's changes, each in another way, and records them."""
 
     ways = ("undecodable", "edited", "stray", "rule")
 
@@ -450,10 +450,10 @@ class Poison:
         self.ruled: set[str] = set()
 
     def spoil(self, change_id: str) -> None:
-        """Damage what is stored of a change, or let the host's rule fail on it."""
+        """Damage the stored data of a change, or let the host's due rule fail on it."""
         way = self.random.choice(self.ways)
         if way == "rule":
-            self.ruled.add(change_id)  # it is told of, and its change goes on as the others do
+            self.ruled.add(change_id)  # its failure is reported, and its change continues like the others
             return
         self.broken.add(change_id)
         statement = {
@@ -466,7 +466,7 @@ class Poison:
             connection.execute(statement, [change_id])
 
     def due(self, change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
-        """Say when a waiting change is due, unless the rule fails on it."""
+        """Return the due time of a waiting change, unless the rule fails on it."""
         if change.id in self.ruled:
             raise LookupError("the host's rule fails on this change")
         return waiting_due(change, now, policy, looked=looked)
@@ -474,7 +474,7 @@ class Poison:
 
 @row("X6")
 def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> None:
-    """A pass approves every other change and reports each of these, whatever its limit; so does the next one."""
+    """A pass, with any limit, approves every other change and reports each of these; so does the next pass."""
     for seed in faults.cases(range(faults.pick(quick=15, full=300))):
         random, path = Random(seed), tmp_path / f"{seed}.db"
         poison = Poison(path, random)
@@ -507,7 +507,7 @@ def test_x6_poison_changes_hold_no_other_up(faults: Faults, tmp_path: Path) -> N
 
 @row("X7")
 def test_x7_applicants_own_ticket_under_the_key_is_never_bound(faults: Faults) -> None:
-    """Approved or not, with ours beside it or not: a person is shown what differs, and ours is bound if it is there."""
+    """Attention lists the differences, approved or not; the change's own ticket is bound if it exists."""
     told: Counter[str] = Counter()
     for seed in faults.cases(range(faults.pick(quick=60, full=3000))):
         world, random = World(seed, gateway=LosingGateway), Random(seed)

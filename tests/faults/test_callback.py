@@ -1,4 +1,4 @@
-"""Callbacks that are repeated, early, forged, lying, malformed, too many, or come while something is down."""
+"""Callbacks that are repeated, early, forged, false, malformed or too many, or that arrive during an outage."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WORDS = ("NEW", "RUNNING", "SUSPENDED", "REVOKED", "TERMINATED", "FINISHED", "fi
 
 @row("K1")
 def test_k1_copies_come_shuffled_and_late(faults: Faults) -> None:
-    """One transition and one effect, whatever order they come in; each copy is acknowledged."""
+    """In any order they cause one transition and one effect, and each copy is acknowledged."""
     for seed in faults.cases(range(faults.pick(quick=50, full=5000))):
         world = World(seed)
         workflow, random = world.workflow(), Random(seed)
@@ -70,7 +70,7 @@ def test_k1_copies_come_shuffled_and_late(faults: Faults) -> None:
 
 @row("K2")
 def test_k2_callback_comes_before_the_create_is_answered(faults: Faults) -> None:
-    """It is adopted or waited for: one ticket in the end, whether the answer comes, is lost, or the process dies."""
+    """There is one ticket in the end, whether the answer comes, is lost, or the process dies."""
     for seed in faults.cases(range(faults.pick(quick=60, full=1500))):
         world = World(seed, gateway=_Early)
         assert isinstance(world.gateway, _Early)
@@ -86,10 +86,10 @@ def test_k2_callback_comes_before_the_create_is_answered(faults: Faults) -> None
 
 
 class _Early(LedgerGateway):
-    """Calls back, and lets the ticket be approved, before the create is answered."""
+    """A gateway that sends the callback, and approves the ticket, before it answers the create."""
 
     def act_on(self, world: World, fate: str) -> None:
-        """Say whose callbacks, and what becomes of the answer."""
+        """Set the workflow that gets the callbacks, and the fate of the answer."""
         self._world, self._fate = world, fate
 
     def create(self, request: CreateRequest) -> CreateAnswer:
@@ -108,7 +108,7 @@ class _Early(LedgerGateway):
 
 @row("K3")
 def test_k3_forged_credentials_reach_nothing(faults: Faults) -> None:
-    """Every forgery gets the same bytes; the gateway is not asked and nothing is written."""
+    """Every forgery gets the same answer, without a call of the gateway and without a write."""
     world = World()
     store = world.store = WatchedStore(world.store)
     workflow = world.workflow()
@@ -140,7 +140,7 @@ def test_k3_forged_credentials_reach_nothing(faults: Faults) -> None:
 
 @row("K4")
 def test_k4_bodies_that_lie_change_nothing(faults: Faults) -> None:
-    """Pending until the gateway shows an approval; a suspended ticket stays pending, and is approved in the end."""
+    """The change is pending until the gateway shows an approval, also while the ticket is suspended."""
     for seed in faults.cases(range(faults.pick(quick=50, full=5000))):
         random, world = Random(seed), World(seed)
         workflow = world.workflow()
@@ -153,7 +153,7 @@ def test_k4_bodies_that_lie_change_nothing(faults: Faults) -> None:
                 acting.suspend(world.ledger, ticket, "carol")
             for _ in range(random.randint(1, 6)):
                 word, told = random.choice(WORDS), random.random() < 0.7
-                by = str(random.random())  # so that each is news
+                by = str(random.random())  # so that no two are equal
                 status = world.knock(workflow, change, current_status=word, approve_result=told, updated_by=by)
                 assert status == 200
                 world.clock.advance(random.choice([0.0, 1.0, 61.0, 3600.0]))
@@ -169,7 +169,7 @@ def test_k4_bodies_that_lie_change_nothing(faults: Faults) -> None:
 
 @row("K5")
 def test_k5_bodies_of_every_wrong_kind_are_refused(faults: Faults) -> None:
-    """With 4xx, or acknowledged as a hint that proves nothing; never 5xx, and the change stays as it is."""
+    """It is refused with 4xx or acknowledged as a hint, never 5xx, and the change stays unchanged."""
     world = World()
     workflow = world.workflow(after_callback="later")
     change = world.apply(workflow)
@@ -186,7 +186,7 @@ def test_k5_bodies_of_every_wrong_kind_are_refused(faults: Faults) -> None:
 
 @row("K6")
 def test_k6_one_route_and_post_alone(faults: Faults) -> None:
-    """Other methods and paths reach nothing, whatever headers claim; addresses never come from a request."""
+    """Other methods and paths have no effect, with any header; addresses never come from a request."""
     world = World()
     workflow = world.workflow()
     change = world.apply(workflow)
@@ -216,7 +216,7 @@ def test_k6_one_route_and_post_alone(faults: Faults) -> None:
 @pytest.mark.long
 @row("K13")
 def test_k13_captured_credential_neither_fills_the_store_nor_silences_us(faults: Faults) -> None:
-    """Whatever it says and however often, before the decision and after; the gateway's own callback is heard."""
+    """Before and after the decision their number is bounded, and the gateway's own callback is received."""
     for seed in faults.cases(range(faults.pick(quick=15, full=400))):
         world, random = World(seed), Random(seed)
         workflow = world.workflow(after_callback=random.choice(["inline", "later"]))
@@ -246,7 +246,7 @@ def test_k13_captured_credential_neither_fills_the_store_nor_silences_us(faults:
 
 
 def _flood(world: World, workflow: Workflow, change: ChangeRequest, random: Random) -> None:
-    """Send many callbacks with our credential."""
+    """Send many callbacks with the change's credential."""
     for number in range(random.randint(1, 150)):
         by = random.choice(["mallory", f"eve-{number}"])
         assert world.knock(workflow, change, updated_by=by, current_status=random.choice(WORDS)) == 200
@@ -254,7 +254,7 @@ def _flood(world: World, workflow: Workflow, change: ChangeRequest, random: Rand
 
 @row("K8")
 def test_k8_store_that_is_down_makes_the_server_list_the_callback(faults: Faults) -> None:
-    """Nothing is acknowledged that is not stored, and the list leads to the decision when the store is back."""
+    """A callback is acknowledged only if it is stored; the gateway's list leads to the decision after the outage."""
     for seed in faults.cases(range(faults.pick(quick=20, full=1000))):
         world = World(seed)
         store = world.store = WatchedStore(world.store)
@@ -278,16 +278,16 @@ def _fail(_: object) -> None:
 
 @row("K9")
 def test_k9_server_whose_workers_wait_for_us_is_answered(faults: Faults) -> None:
-    """The answer does not wait for the gateway: a server with one worker, which calls us back, does not stall."""
+    """The answer does not wait for the gateway, so a server whose only worker sends the callback does not stall."""
     for seed in faults.cases(range(faults.pick(quick=5, full=100))):
         world = World(seed, gateway=_OneWorker)
         assert isinstance(world.gateway, _OneWorker)
         workflow = world.workflow(after_callback="background")
         change = world.approved(workflow)
         with faults.case(seed):
-            with world.gateway.worker, ThreadPoolExecutor(1) as pool:  # its only worker waits for our answer
+            with world.gateway.worker, ThreadPoolExecutor(1) as pool:  # its only worker waits for this answer
                 assert pool.submit(world.knock, workflow, change).result(PATIENCE) == 200
-            workflow._inbox.close()  # it waits for the look in the background; the store stays open
+            workflow._inbox.close()  # it waits for the background look; the store stays open
             assert workflow.get(change.id).state == State.APPROVED
 
 
@@ -309,7 +309,7 @@ class _OneWorker(LedgerGateway):
 
 @row("K10")
 def test_k10_revived_ticket_never_flips_a_change(faults: Faults) -> None:
-    """A withdrawal right after the create, an approval some time later: pending, or rejected with a contradiction."""
+    """After an early withdrawal and a later approval it is pending, or rejected with a contradiction."""
     for seed in faults.cases(range(faults.pick(quick=50, full=5000))):
         random, world = Random(seed), World(seed, behaviour=Behaviour(revive_chance=1.0))
         workflow = world.workflow()
@@ -342,7 +342,7 @@ def test_k10_revived_ticket_never_flips_a_change(faults: Faults) -> None:
 
 @row("K11")
 def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> None:
-    """Ours stays pending while the other one ends, and is decided by its own end; an approval only by a person."""
+    """The change stays pending while the other ticket ends; its own ticket decides, but an approval needs a person."""
     for seed in faults.cases(range(faults.pick(quick=40, full=2000))):
         world, random = World(seed), Random(seed)
         workflow = world.workflow()
@@ -377,7 +377,7 @@ def test_k11_other_ticket_with_our_number_decides_nothing(faults: Faults) -> Non
 
 @row("K12")
 def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: Faults) -> None:
-    """Whenever it is withdrawn, starts and is approved: the change ends as withdrawn, or waits for an operator."""
+    """At any time of these steps the change ends as withdrawn, or waits for an operator."""
     waiting = 0
     for seed in faults.cases(range(faults.pick(quick=50, full=3000))):
         random = Random(seed)
@@ -410,7 +410,7 @@ def test_k12_ticket_that_we_withdrew_and_that_revived_approves_nothing(faults: F
 
 @row("K14")
 def test_k14_ticket_whose_flow_starts_hours_later_or_never(faults: Faults) -> None:
-    """A person is told, gives it up or waits; a flow that starts is then decided, or withdrawn, and never both."""
+    """The change gets attention; a flow that starts later is decided or withdrawn, and never both."""
     ends: Counter[str] = Counter()
     for seed in faults.cases(range(faults.pick(quick=10, full=500))):
         random = Random(seed)
@@ -453,12 +453,12 @@ def test_k14_ticket_whose_flow_starts_hours_later_or_never(faults: Faults) -> No
 
 @row("K1")
 def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: Path) -> None:
-    """Over HTTP, on one store file: exactly one transition of each kind, and every copy is acknowledged."""
+    """Over HTTP, on one store file, there is one transition of each kind, and every copy is acknowledged."""
     copies, store = 64, f"sqlite:///{tmp_path / 'changes.db'}"
     with Office(store) as office, hosts(4, office) as started, ThreadPoolExecutor(copies) as pool:
         lines = [Line(started[number % len(started)][0]) for number in range(copies)]
         workflow = office.workflow()
-        office.door.receive = None  # what the ticket system sends there is kept, and sent on to the hosts
+        office.door.receive = None  # the door keeps the callbacks, which the test forwards to the hosts
         for number in faults.cases(range(faults.pick(quick=2, full=1000))):
             change = workflow.apply(subject=f"collector-{number}", title="t", applicant="alice", approvers=["carol"])
             office.pass_time()
@@ -475,14 +475,14 @@ def test_k1_simultaneous_copies_reach_four_processes(faults: Faults, tmp_path: P
 
 @row("K7")
 def test_k7_flood_of_invalid_callbacks_costs_nothing(faults: Faults, tmp_path: Path) -> None:
-    """The gateway is not asked, the store's files stay as they are, and memory is bounded."""
+    """The gateway is not called, the store's files stay unchanged, and memory is bounded."""
     rate, seconds = 1000, faults.pick(quick=1, full=30)
     store = f"sqlite:///{tmp_path / 'changes.db'}"
     with Office(store) as office, hosts(1, office) as started:
         change = office.workflow().apply(subject="collector-1", title="t", applicant="alice", approvers=["carol"])
         [(port, process)] = started
         lines = [Line(port) for _ in range(8)]
-        for line in lines:  # before the measurement begins: what a host needs once
+        for line in lines:  # before the measurement: the memory that a host needs once
             line.post(f"{PATH}{change.id}/1/", {HEADER: "x" * 43}, b"{}")
         asked, files, before = len(office.sandbox.calls), files_of(tmp_path), resident(process)
         waits: list[float] = []

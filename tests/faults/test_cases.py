@@ -1,4 +1,4 @@
-"""The matrix's own arithmetic: a broken promise cannot pass, and cannot stop the cases after it."""
+"""The counting of the matrix: a broken promise fails the test, and does not stop the cases after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run_three(faults: Faults) -> None:
 
 
 def test_broken_promise_fails_the_test_after_all_cases_were_run() -> None:
-    """The failure says how many, what, and how to run that case alone."""
+    """The failure reports the number, the violation, and the command that runs the case alone."""
     faults = Faults(row="C1", profile="full")
     run_three(faults)
     with pytest.raises(pytest.fail.Exception) as failed:
@@ -27,7 +27,7 @@ def test_broken_promise_fails_the_test_after_all_cases_were_run() -> None:
 
 
 def test_case_that_is_asked_for_is_run_alone() -> None:
-    """Whether it passes or not."""
+    """It is counted whether it passes or fails."""
     passing, failing = Faults(row="C1", only="0"), Faults(row="C1", only="1")
     run_three(passing)
     passing.verdict()
@@ -37,7 +37,7 @@ def test_case_that_is_asked_for_is_run_alone() -> None:
 
 @pytest.mark.parametrize(("found", "ran"), [(3, 2), (None, 0)])
 def test_cases_that_were_not_run_fail_the_test(found: int | None, ran: int) -> None:
-    """What was enumerated must be run, and something must be."""
+    """Every enumerated case must be run, and at least one case."""
     faults = Faults(row="C1", found=found)
     for key in range(ran):
         with faults.case(key):
@@ -47,7 +47,7 @@ def test_cases_that_were_not_run_fail_the_test(found: int | None, ran: int) -> N
 
 
 def test_error_in_a_case_is_no_violation_but_an_error() -> None:
-    """It ends the test: the case itself is broken."""
+    """It ends the test, since the case itself is defective."""
     faults = Faults(row="C1")
     with pytest.raises(ZeroDivisionError), faults.case(0):
         _ = 1 / 0

@@ -1,4 +1,4 @@
-"""Processes that die: at every point of their work, inside SQLite, with the power, and in recovering from a death."""
+"""Processes that die at every point of their work, inside SQLite, in a power cut, and during a recovery."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def office() -> MortalWorld:
 
 
 def with_a_change(world: MortalWorld) -> MortalWorld:
-    """File a change by a process that lives."""
+    """File a change in a process that lives."""
     world.live(lambda world: file(world.workflow(), OLD))
     world.asked.append(OLD)
     return world
 
 
 _QUICK_POINTS = 40
-"""About how many kill points of a store the quick profile runs, evenly spread; the full one runs each."""
+"""The approximate number of kill points of a store in the quick profile, evenly spread; the full profile runs all."""
 
 
 @row("C1")
 def test_c1_simulated_death_at_every_line_of_apply(faults: Faults) -> None:
-    """Whatever line of the library is its last: nothing is lost, doubled or illegal after recovery."""
+    """At any last line of the library nothing is lost, doubled or illegal after recovery."""
     points = faults.pick(quick=Points("call", only=ACTS), full=Points("line"))
     faults.found = steady(lambda: office().live(apply, points))
     for number in faults.cases(range(1, faults.found + 1)):
@@ -82,7 +82,7 @@ def test_c1_simulated_death_at_every_line_of_apply(faults: Faults) -> None:
     ],
 )
 def test_c1_sigkill_at_every_line_of_the_store(faults: Faults, folder: Path, kind: str, condition: str) -> None:
-    """The process is killed for good, in a store that it makes or that others use; the quick profile stores a draft.
+    """The process is really killed, in a new store or in one that others use; the quick profile stores a draft.
 
     What runs outside of the store changes memory alone, which a simulated death loses as well.
     """
@@ -107,21 +107,21 @@ def test_c1_sigkill_at_every_line_of_the_store(faults: Faults, folder: Path, kin
 
 @attrs.frozen
 class Killed:
-    """One process that is killed on the way, in a store of its own."""
+    """A process that is killed during its work, in a new store."""
 
     url: str
     new: bool = attrs.field(kw_only=True)
 
     def count(self, stage: Stage, points: Points) -> int:
-        """Let it get to its end and return how many points it passed."""
+        """Let it complete its work, and return the number of points that it passed."""
         with self._world() as world:
             end = world.dies(stage, points, 0)
             assert not end.error, end.error
-            world.come_to_rest()  # the next child inherits what this fills: caches, and code that was compiled
+            world.come_to_rest()  # the next child inherits filled caches and compiled code
             return end.passed
 
     def check(self, stage: Stage, points: Points, at: int) -> None:
-        """Let it be killed, and look whether all is well in the end."""
+        """Kill it at a point, and check every promise in the end."""
         with self._world() as world:
             end = world.dies(stage, points, at)
             assert end.struck, end.error or "the point was not reached"
@@ -147,7 +147,7 @@ class Killed:
 @pytest.mark.parametrize("moment", ["killed-before", "killed-after"])
 @row("C2", quick=False)
 def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> None:
-    """SIGKILL at each call with which SQLite changes its files: the file is whole, and all is well in the end."""
+    """After SIGKILL at each call by which SQLite changes a file, the file is whole, and every promise holds."""
     run_preloaded(faults, folder, "death", "sqlite", moment)
     faults.note(f"{moment} each write, sync, cut and unlink of an apply in SQLite")
 
@@ -157,7 +157,7 @@ def test_c2_death_inside_sqlite(faults: Faults, folder: Path, moment: str) -> No
 )
 @row("C3")
 def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> None:
-    """A process dies, so does the one that recovers, and the next one: nothing is lost, doubled or illegal."""
+    """If a process, the one that recovers and the next one die, nothing is lost, doubled or illegal."""
     act = Points("call", only=ACTS)
     deaths = Deaths(SCENARIOS[name], faults.pick(quick=[act, act], full=[Points("call"), act, act]))
     by_depth: Counter[int] = Counter()
@@ -173,14 +173,14 @@ def test_c3_death_in_work_and_in_its_recoveries(faults: Faults, name: str) -> No
 
 
 def named(case: str, name: str) -> list[tuple[int, ...]]:
-    """Return the way that a case of a scenario goes, without looking for all others."""
+    """Return the path of a case of a scenario, without enumerating the others."""
     scenario, *way = case.split("-")
     return [tuple(map(int, way))] if scenario == name else []
 
 
 @row("C4")
 def test_c4_power_goes_in_a_json_store(faults: Faults, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before each sync, with any part of what was not synced: what was acknowledged is there, and nothing by half."""
+    """With any part of the unsynced data, acknowledged commits are there, and no commit is there in part."""
     one = folder / "one"
     one.mkdir()
     states: list[State] = [{}]
@@ -210,7 +210,7 @@ def test_c4_power_goes_in_a_json_store(faults: Faults, folder: Path, monkeypatch
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("C5", quick=False)
 def test_c5_intent_is_synced_before_it_is_sent(faults: Faults, tmp_path: Path, kind: str) -> None:
-    """No byte of a create leaves while a write to the store is not synced; seen by the system, over HTTP."""
+    """By its system calls, no byte of a create is sent over HTTP while a write to the store is not synced."""
     count = faults.pick(quick=10, full=500)
     url = f"{kind}:///{tmp_path}/changes"
     with Office("memory://") as office:

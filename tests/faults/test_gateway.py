@@ -1,4 +1,4 @@
-"""A gateway that breaks off, hangs, floods, redirects or cannot prove who it is; an environment that misleads."""
+"""A gateway that aborts, hangs, floods, redirects or cannot prove its identity, and a misleading environment."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ WAITING = tuple(name for name in AFTER_SENDING if name.startswith(("silence", "d
 ENDLESS = tuple(
     name for name in AFTER_SENDING if "endless" in name or name in {"a bomb", "a body that is said to be huge"}
 )
-CAP = 8 * 2**20  # bytes by which a process may grow over a body of any size
+CAP = 8 * 2**20  # the most bytes by which a process may grow for a body of any size
 
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """A line for each of thousands of calls would only take time and memory."""
+    """Disable the log, since a line for each of thousands of calls costs time and memory."""
     caplog.set_level("CRITICAL", logger="itsm_workflow")
 
 
 def _is_unknown(wire: Wire, change: ChangeRequest) -> None:
-    """Check that the create counts as unknown, and that no look-up makes it one to be sent again."""
+    """Check that the outcome of the create is unknown, and that no look-up allows a resend."""
     assert (change.state, change.expect_attempt().phase, wire.creates) == (State.APPLYING, Phase.UNKNOWN, 1)
     wire.use_up_lookups()
     after = wire.workflow.get(change.id)
@@ -84,7 +84,7 @@ def _is_unknown(wire: Wire, change: ChangeRequest) -> None:
 
 @row("G1")
 def test_g1_connection_broken_after_the_first_byte_is_unknown(faults: Faults) -> None:
-    """There may be a ticket, so nothing is sent again."""
+    """There may be a ticket, so the create is not sent again."""
     for name in BROKEN_OFF:
         keys = faults.cases(f"{name} {number}" for number in range(faults.pick(quick=4, full=1000)))
         with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url) as wire:
@@ -100,7 +100,7 @@ def test_g1_connection_broken_after_the_first_byte_is_unknown(faults: Faults) ->
 
 @row("G1")
 def test_g1_connection_that_was_never_made_is_queued(faults: Faults) -> None:
-    """Nothing left, so it is sent later, under the same key."""
+    """Nothing was sent, so it is sent later with the same key."""
     with deaf_port() as url, Wire(url) as wire:
         for number in faults.cases(range(faults.pick(quick=20, full=1000))):
             change = wire.apply(number)
@@ -111,17 +111,17 @@ def test_g1_connection_that_was_never_made_is_queued(faults: Faults) -> None:
 
 @row("G1")
 def test_g1_create_trusts_no_connection_that_was_kept(faults: Faults) -> None:
-    """A kept connection that died in silence makes neither a create unknown nor a read fail for good."""
+    """A stale kept-alive connection makes no create unknown, and no read fail permanently."""
     script = reading(create_ticket=lambda _: CREATED, get_services=lambda _: [], get_ticket_info=lambda _: _running())
 
     def once(connection: Connection) -> None:
-        """Answer one request, promise to keep the connection, and hang up."""
+        """Answer one request with keep-alive, and close the connection."""
         request = connection.read_request()
         scripted(script)(_Replayed(connection, request))
 
     with FaultServer(once) as server, Wire(server.url, deadline=25.0, retry=RetryPolicy(wait=False)) as wire:
         wire.gateway.services()
-        change = wire.apply()  # the kept connection is dead by now
+        change = wire.apply()  # the kept-alive connection is closed by now
         for number in faults.cases(range(faults.pick(quick=10, full=1000))):
             with faults.case(number):
                 assert wire.workflow.settle(change.id).state == State.PENDING
@@ -129,7 +129,7 @@ def test_g1_create_trusts_no_connection_that_was_kept(faults: Faults) -> None:
 
 
 class _Replayed(Connection):
-    """A connection on which one request was read already."""
+    """A connection from which one request was already read."""
 
     def __init__(self, connection: Connection, request: bytes) -> None:
         super().__init__(connection.sock, connection.closing)
@@ -145,7 +145,7 @@ def _running() -> dict[str, Any]:
 
 @row("G2")
 def test_g2_server_that_takes_its_time_is_left_at_the_deadline(faults: Faults) -> None:
-    """The server never ends the call; the deadline does, for the create and for each read after it."""
+    """The server never ends the call, but the deadline does, for the create and for each read after it."""
     keys = faults.cases(f"{name} {number}" for name in WAITING for number in range(faults.pick(quick=1, full=40)))
     late = [0.0]
 
@@ -166,7 +166,7 @@ def test_g2_server_that_takes_its_time_is_left_at_the_deadline(faults: Faults) -
 
 @row("G3")
 def test_g3_answer_that_proves_nothing_is_unknown(faults: Faults) -> None:
-    """Every fault of the table, as the answer to a create."""
+    """Every fault of the table, as the answer to a create, makes it unknown."""
     names = [name for name in AFTER_SENDING if name not in {*WAITING, *ENDLESS}]
     for name in faults.cases(names):
         with FaultServer(at_create(AFTER_SENDING[name][0])) as server, Wire(server.url) as wire, faults.case(name):
@@ -175,7 +175,7 @@ def test_g3_answer_that_proves_nothing_is_unknown(faults: Faults) -> None:
 
 @row("G3")
 def test_g3_recorded_answers_to_a_create_are_classified(faults: Faults) -> None:
-    """All that the real server was seen to say, whatever it was asked: created, refused, or unknown."""
+    """Every recorded answer of the real server is classified as created, refused or unknown."""
     counted = {"created": 0, "refused": 0, "unknown": 0}
     for name in faults.cases(EXCHANGES):
         answer = answer_of(EXCHANGES[name])
@@ -197,7 +197,7 @@ def test_g3_recorded_answers_to_a_create_are_classified(faults: Faults) -> None:
 
 @row("G4")
 def test_g4_endless_body_is_cut(faults: Faults) -> None:
-    """Whatever is sent without end ends at the cap or the deadline, and the process stays as small as it was."""
+    """An endless answer ends at the cap or the deadline, and the memory of the process is bounded."""
     grown = 0
     for key in faults.cases(f"{name} {number}" for number in range(faults.pick(quick=1, full=50)) for name in ENDLESS):
         name = key.rpartition(" ")[0]
@@ -215,7 +215,7 @@ def test_g4_endless_body_is_cut(faults: Faults) -> None:
 
 @row("G5")
 def test_g5_redirects_are_never_followed(faults: Faults) -> None:
-    """Not on a create, and not on a read of a ticket: nobody else sees a connection, and nothing is believed."""
+    """Neither a create nor a read follows it: no other server gets a connection, and the answer proves nothing."""
     statuses = ("301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent", "300 Choices")
     with FaultServer(ask(OK)) as second:
         targets = (f"{second.url}create_ticket/", "/create_ticket/", "create_ticket/", "file:///etc/passwd", "//", "")
@@ -238,7 +238,7 @@ def test_g5_redirects_are_never_followed(faults: Faults) -> None:
 
 @row("G6")
 def test_g6_server_that_cannot_prove_itself_gets_nothing(faults: Faults, tmp_path: Path) -> None:
-    """The handshake fails, so nothing was sent: the change is queued, and tried again under its key."""
+    """The handshake fails, so nothing was sent: the change is queued, and retried with its key."""
     unproven, times = Authority(tmp_path).unproven(), range(faults.pick(quick=1, full=20))
     for name, number in faults.cases((name, number) for name in unproven for number in times):
         context, trusted = unproven[name]
@@ -253,7 +253,7 @@ def test_g6_server_that_cannot_prove_itself_gets_nothing(faults: Faults, tmp_pat
 
 @row("G6")
 def test_g6_handshake_that_breaks_sends_nothing(faults: Faults) -> None:
-    """Closed, reset or never ended in the middle of it."""
+    """The handshake is closed, reset or never ended in the middle."""
     breaks = {
         "closed": lambda connection: connection.sock.recv(1),
         "reset": lambda connection: (connection.sock.recv(1), connection.reset()),
@@ -271,7 +271,7 @@ def test_g6_handshake_that_breaks_sends_nothing(faults: Faults) -> None:
 
 @row("G6")
 def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
-    """No setting does, and plain HTTP leaves this machine only where a setting says so in clear words."""
+    """No setting disables the checks, and plain HTTP to another machine needs an explicit setting."""
     for name in faults.cases(field.name for field in attrs.fields(Settings)):
         with faults.case(name):
             assert not {"verify", "insecure"} & set(name.split("_"))
@@ -284,7 +284,7 @@ def test_g6_no_switch_turns_verification_off(faults: Faults) -> None:
 
 @row("G3")
 def test_g3_fuzzed_answers_end_in_the_classification(faults: Faults) -> None:
-    """Whatever answers a create, a look-up and a read: one create each, a history that is whole, no foreign error."""
+    """With random answers there is one create for each change, a whole history, and no error of another library."""
     wanted, answered, seed = faults.pick(quick=2000, full=100_000), 0, 0
     while answered < wanted and faults.only in {None, str(seed)}:
         fuzzer, witness = Fuzzer(seed), Witness()
@@ -296,7 +296,7 @@ def test_g3_fuzzed_answers_end_in_the_classification(faults: Faults) -> None:
                 wire.workflow.reconcile()
             assert sum(request.endpoint == "create_ticket" for request in transport.requests) == 20
             assert len([wire.workflow.history(change.id) for change in wire.workflow.find()]) == 20
-            # What the reconciler did not foresee, it tells as an error of the tree's root.
+            # The reconciler reports an unforeseen error as the root class of the errors.
             assert [error for _, error in witness.troubles if type(error) is ItsmWorkflowError] == []
         answered, seed = answered + fuzzer.answers, seed + 1
     faults.note(f"{answered} fuzzed answers")
@@ -304,14 +304,14 @@ def test_g3_fuzzed_answers_end_in_the_classification(faults: Faults) -> None:
 
 @row("G7")
 def test_g7_lies_approve_nothing_and_bind_nothing(faults: Faults) -> None:
-    """Ours runs: no lie ends it, no stranger's ticket is bound, and only our own number is read destructively."""
+    """No wrong answer ends the running ticket or binds another one, and only its own number is read destructively."""
     told: Counter[str] = Counter()
     for seed in faults.cases(range(faults.pick(quick=150, full=10_000))):
         liar = Liar(Random(seed))
         with Wire(gateway=scripted_gateway(liar)[0]) as wire, faults.case(seed):
 
             def claimed(wire: Wire = wire) -> None:
-                """Check that the intent to read was stored before the read that destroys."""
+                """Check that the intent to read was stored before the destructive read."""
                 [found] = wire.storage.find(Query(limit=2)).rows
                 assert found.due_at is not None
                 assert found.due_at > to_micros(wire.clock.peek())
@@ -333,7 +333,7 @@ def test_g7_lies_approve_nothing_and_bind_nothing(faults: Faults) -> None:
 
 @row("G7")
 def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults) -> None:
-    """No approval step, no log, no result, no end, a status that nobody knows: the change waits, a person is called."""
+    """Without approval step, log, result or end, or with an unknown status, the change waits with attention."""
     for kind in faults.cases(ODD_ENDS):
         world, witness = World(gateway=OddGateway), Witness()
         assert isinstance(world.gateway, OddGateway)
@@ -353,7 +353,7 @@ def test_g7_ticket_that_does_not_end_as_it_should_calls_a_person(faults: Faults)
 
 @row("G8")
 def test_g8_flapping_gateway_is_asked_ever_less(faults: Faults) -> None:
-    """In a simulated hour a change asks less than once a second, creates once, and ends well when all is mended."""
+    """In a simulated hour a change calls less than once a second, creates once, and ends when the gateway is back."""
     rates = [0.0]
     for seed in faults.cases(range(faults.pick(quick=3, full=60))):
         flapping, random, clock = Flapping(Random(seed)), Random(seed), ManualClock()
@@ -379,7 +379,7 @@ def test_g8_flapping_gateway_is_asked_ever_less(faults: Faults) -> None:
 
 @row("G9")
 def test_g9_environment_is_not_believed(faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, password file, certificate or key log of the environment has a say; only settings have."""
+    """Proxies, password files, certificates and key logs of the environment are ignored; only settings count."""
     authority = Authority(tmp_path)
     certificate, trusted = authority.certificate(), str(authority.bundle)
     with authority.misleading() as (environment, proxy):
@@ -415,7 +415,7 @@ CALLS = 5
 
 @row("G10")
 def test_g10_gateway_that_does_not_answer_is_left_alone(faults: Faults) -> None:
-    """After five calls nothing is sent and creates stay queued; a rest later one call finds that it is back."""
+    """After five calls nothing is sent and creates stay queued; after a pause one call detects that it is back."""
     for name in faults.cases(GONE):
         back = threading.Event()
         with (
@@ -462,7 +462,7 @@ def test_g10_port_that_nobody_listens_on_is_left_alone(faults: Faults) -> None:
 
 @contextlib.contextmanager
 def deaf_port() -> Iterator[str]:
-    """Give the address of a port that nobody listens on, and that nobody else gets."""
+    """Yield the address of a port on which no server listens, and which no other process can take."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{deaf.getsockname()[1]}/v2/itsm/"
@@ -470,7 +470,7 @@ def deaf_port() -> Iterator[str]:
 
 @row("G11")
 def test_g11_tickets_of_the_same_number_in_another_system_decide_nothing(faults: Faults) -> None:
-    """A wrong address for a day of passes, then the right one again: what our own ticket says decides."""
+    """After a day of passes with a wrong address, and then the right one, the change's own ticket decides."""
     for number in faults.cases(range(faults.pick(quick=20, full=500))):
         draw = Random(number)
         world, other = World(number), World(number + 1)

@@ -1,4 +1,4 @@
-"""Many at once: processes and threads that do the same, on one store, at the same instant."""
+"""Races: processes and threads that do the same on one store at the same time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ THREADS = 64
 
 @row("R1")
 def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) -> None:
-    """Each subject and each draft has one winner; the others are told that it is taken, and nobody sees a lock."""
+    """Each subject and each draft has one winner; the others get `AlreadyApplied` or a refusal, never a lock error."""
     processes, subjects, drafts = faults.pick(quick=(4, 60, 40), full=(16, 10_000, 2000))
     store, tickets = f"sqlite:///{tmp_path / 'changes.db'}", tmp_path / "tickets"
     with Workflow(storage=open_storage(store), gateway=TicketFile(tickets)) as workflow:
@@ -48,7 +48,7 @@ def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) ->
         told = [racer.hear() for racer in racers]
     winners = Counter(subject for one in told for subject in one["won"])
     errors = sum((Counter(one["errors"]) for one in told), Counter[str]())
-    at_once = len(TicketFile(tickets).tickets())  # who waited too long for the store put its send off
+    at_once = len(TicketFile(tickets).tickets())  # a process that waited too long for the store postponed its send
     for number in faults.cases(range(subjects)):
         with faults.case(number):
             assert winners[f"collector-{number}"] == 1
@@ -62,7 +62,7 @@ def test_r1_processes_do_the_same_on_one_file(faults: Faults, tmp_path: Path) ->
 
 @row("R4")
 def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_path: Path) -> None:
-    """The system frees its lock; the others go on, and what it was about is found or told to a person."""
+    """The system frees its lock, the others continue, and its unfinished change is recovered or gets attention."""
     processes, subjects, rounds = faults.pick(quick=(3, 25, 1), full=(7, 1000, 5))
     written = 0
     for number in faults.cases(range(rounds)):
@@ -76,7 +76,7 @@ def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_pat
             holder.go()
             assert holder.hear() == "holds"
             for racer in racers:
-                racer.go()  # all of them wait for the lock now, or for what it protects
+                racer.go()  # all of them now wait for the lock
             holder.kill()
             told = [racer.hear() for racer in racers]
             assert {name for one in told for name in one["errors"]} <= {"AlreadyApplied"}
@@ -85,11 +85,11 @@ def test_r4_process_killed_with_the_lock_holds_nobody_up(faults: Faults, tmp_pat
 
 
 def _check(store: str, tickets: Path, subjects: int) -> int:
-    """Let a survivor look after what is left, and audit everything; return how many entries there are."""
+    """Let a survivor reconcile what is left, audit everything, and return the number of entries."""
     ledger, entries = TicketFile(tickets), 0
     policy = Policy()
     ahead = policy.send_lease.total_seconds()
-    for wait in policy.lookups:  # each look has its pass
+    for wait in policy.lookups:  # one pass for each look-up
         ahead += wait.total_seconds() + 1
         with Workflow(storage=open_storage(store), gateway=ledger, clock=LaterClock(ahead)) as survivor:
             survivor.reconcile()
@@ -108,7 +108,7 @@ def _check(store: str, tickets: Path, subjects: int) -> int:
 
 @row("R2")
 def test_r2_threads_share_one_workflow(faults: Faults) -> None:
-    """Sixty-four threads do everything at once, switched every microsecond: one ticket, one transition, one effect."""
+    """Sixty-four threads with a switch every microsecond cause one ticket, one transition and one effect."""
     with _switching_fast(), _crew(THREADS) as at_once:
         for seed in faults.cases(range(faults.pick(quick=8, full=1000))):
             world = World(seed)
@@ -141,7 +141,7 @@ def _apply(world: World, workflow: Workflow) -> str:
 
 @row("R2")
 def test_r2_workflow_is_opened_before_a_fork(faults: Faults, tmp_path: Path) -> None:
-    """Parent and child both go on with what they inherited: no write is lost, none is doubled."""
+    """Parent and child both continue with the inherited objects, and no write is lost or doubled."""
     kinds = ("sqlite:///{}.db", "json:///{}.jsonl")
     for number in faults.cases(range(faults.pick(quick=6, full=200))):
         store, tickets = kinds[number % 2].format(tmp_path / str(number)), tmp_path / f"tickets-{number}"
@@ -173,7 +173,7 @@ def _file(workflow: Workflow, *subjects: str) -> None:
 
 @row("R3")
 def test_r3_reconcilers_and_callbacks_come_at_once(faults: Faults, tmp_path: Path) -> None:
-    """Whoever is first makes the one transition and delivers the one effect; each callback is acknowledged."""
+    """The first of them makes the only transition and delivers the only effect; each callback is acknowledged."""
     with _crew(THREADS) as at_once:
         for seed in faults.cases(range(faults.pick(quick=12, full=1000))):
             kept_in_a_file = seed % 4 == 3
@@ -212,7 +212,7 @@ def _switching_fast() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _crew(size: int) -> Iterator[Callable[[Callable[[int], object]], list[object]]]:
-    """Give a function that lets each of so many threads do its part of a work, all beginning at the same instant."""
+    """Yield a function that runs a part of some work in each thread, with all threads starting at the same time."""
     gate = threading.Barrier(size)
 
     def alone(work: Callable[[int], object], number: int) -> object:

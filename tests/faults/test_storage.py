@@ -1,4 +1,4 @@
-"""A disk that fails, is full, read-only or damaged, and other things where the store should be."""
+"""A disk that fails, is full, read-only or damaged, and other objects at the path of the store."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ P = ParamSpec("P")
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Log nothing: the library tells of all that is done to it here."""
+    """Disable the log, since the library reports every injected fault."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
@@ -52,7 +52,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S1", quick=False)
 def test_s1_call_of_the_system_fails(faults: Faults, folder: Path, kind: str, trouble: str) -> None:
-    """Each write, sync, cut, rename and unlink of an apply: the error surfaces or does no harm; nothing is sent."""
+    """An error of each call of an apply that changes a file is raised or does no harm, and nothing is sent."""
     run_preloaded(faults, folder, "trouble", kind, trouble)
     faults.note(f"{kind}, {trouble}")
 
@@ -62,7 +62,7 @@ def test_s1_call_of_the_system_fails(faults: Faults, folder: Path, kind: str, tr
 
 @row("S4")
 def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None:
-    """What is whole is read, or nothing; the file is left as it is."""
+    """Only whole changes are read, and the file is left unchanged."""
     store = whole(f"json:///{folder}/changes.json")
     content = store.files["changes.json"]
     step = faults.pick(quick=17, full=1)
@@ -80,7 +80,7 @@ def test_s4_json_file_is_cut_at_every_byte(faults: Faults, folder: Path) -> None
 
 @row("S4")
 def test_s4_json_file_is_cut_beside_what_says_where_it_ended(faults: Faults, folder: Path) -> None:
-    """What was acknowledged and is gone is missed: it is told, nothing is written on, and nothing is made up."""
+    """A lost acknowledged commit is reported; writes on it are refused, and no data is invented."""
     store = whole(f"json:///{folder}/changes.json")
     content, end = store.files["changes.json"], store.files["changes.json.end"]
     step = faults.pick(quick=331, full=7)
@@ -100,7 +100,7 @@ def test_s4_json_file_is_cut_beside_what_says_where_it_ended(faults: Faults, fol
 
 @row("S4")
 def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
-    """The truth is read, or the damage is told; of what is older nothing is written on. Other changes are not hit."""
+    """A change is read correctly, or the damage is reported and writes are refused; other changes are unaffected."""
     store = whole(f"json:///{folder}/changes.json")
     content = store.files["changes.json"]
     step = faults.pick(quick=131, full=1)
@@ -122,7 +122,7 @@ def test_s4_json_file_with_a_bit_flipped(faults: Faults, folder: Path) -> None:
 
 @row("S4")
 def test_s4_json_file_with_lines_swapped_repeated_taken_out_or_from_another_store(faults: Faults, folder: Path) -> None:
-    """As with bits: the truth is read, or the damage is told; a blank line is nothing."""
+    """As with bits, the change is read correctly or the damage is reported; a blank line is ignored."""
     (folder / "other").mkdir()
     (folder / "one").mkdir()
     other = whole(f"json:///{folder}/other/changes.json", seed=1).files["changes.json"].splitlines(keepends=True)
@@ -149,7 +149,7 @@ def _swapped(lines: list[bytes], a: int, b: int) -> list[bytes]:
 
 
 def _truth_or_told(store: Whole) -> dict[str, object]:
-    """Fail unless each change is read as it is, or as it was and cannot be written to, or an error tells of it."""
+    """Fail unless each change is read as it is, or in an older state that refuses writes, or an error reports it."""
     found = read(store.url, list(store.now))
     for name, one in found.items():
         if isinstance(one, StorageError) or one == store.now[name]:
@@ -161,7 +161,7 @@ def _truth_or_told(store: Whole) -> dict[str, object]:
 
 
 def _named_at(content: bytes, place: int) -> set[str] | None:
-    """Return the changes that a line names whose body is at the place; None if the place is in no body."""
+    """Return the changes in the line whose body is at this place; None if the place is outside of every body."""
     start = content.rfind(b"\n", 0, place) + 1
     end = content.find(b"\n", start)
     body = content.find(b'"changes":', start, end)
@@ -172,7 +172,7 @@ def _named_at(content: bytes, place: int) -> set[str] | None:
 
 @row("S5")
 def test_s5_sqlite_file_is_damaged(faults: Faults, folder: Path) -> None:
-    """A page of it, its header, its length: each change is read as it is, or the damage is told; none is gone."""
+    """With a damaged page, header or length each change is read as it is, or the damage is reported."""
     store = whole(f"sqlite:///{folder}/changes.db")
     content = store.files["changes.db"]
     with store.damaged(store.files):
@@ -194,7 +194,7 @@ KINDS = ("link", "dangling link", "fifo", "folder", "hard link", "socket", "devi
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S6")
 def test_s6_something_else_stands_at_the_path(faults: Faults, folder: Path, kind: str) -> None:
-    """It is refused, at once, and neither it nor what it leads to is touched."""
+    """It is refused immediately, and neither it nor its target is changed."""
     ends = ("", "-wal", "-shm", "-journal") if kind == "sqlite" else ("", ".lock")
     for key in faults.cases(f"{kind}{end}:{what}" for end in ends for what in KINDS):
         end, what = key.removeprefix(kind).split(":")
@@ -214,7 +214,7 @@ def test_s6_something_else_stands_at_the_path(faults: Faults, folder: Path, kind
 
 
 def _refusal(act: Callable[P, object], *given: P.args, **options: P.kwargs) -> str:
-    """Return what the error says that an act ends with."""
+    """Return the text of the error that a call raises."""
     try:
         act(*given, **options)
     except StorageUnavailable as error:
@@ -225,7 +225,7 @@ def _refusal(act: Callable[P, object], *given: P.args, **options: P.kwargs) -> s
 
 
 def _made(path: Path, what: str, target: Path) -> socket.socket:
-    """Put something at the path; what is returned keeps it there until it is closed."""
+    """Put an object at the path; the returned stack removes it when it is closed."""
     held = socket.socket(socket.AF_UNIX)
     match what:
         case "link":
@@ -250,7 +250,7 @@ def _made(path: Path, what: str, target: Path) -> socket.socket:
 
 @row("S7")
 def test_s7_log_is_removed_or_replaced_under_processes(faults: Faults, folder: Path) -> None:
-    """Before any of the calls: those after it say so or work, and nothing that was acknowledged is silently lost."""
+    """The calls after it raise an error or work, and no acknowledged commit is lost silently."""
     told = there = 0
     keys = [(how, holders, point) for how in logs.STRIKES for holders in (1, 2) for point in range(1, logs.CALLS)]
     for how, holders, point in faults.cases(keys):
@@ -270,7 +270,7 @@ def test_s7_log_is_removed_or_replaced_under_processes(faults: Faults, folder: P
 
 @row("S7")
 def test_s7_file_is_copied_without_its_log(faults: Faults, folder: Path) -> None:
-    """After each commit of a live store: the copy is refused, or has all that was acknowledged."""
+    """A copy made after each commit of an open store is refused, or has every acknowledged commit."""
     path, whole_ones = folder / "changes.db", 0
     store = opened(f"sqlite:///{path}")
     names: list[str] = []
@@ -292,7 +292,7 @@ def test_s7_file_is_copied_without_its_log(faults: Faults, folder: Path) -> None
 def test_s8_file_is_mounted_at_a_second_path(
     faults: Faults, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """While another process has it open by the first path, or died so; whether or not the mount is seen."""
+    """It is refused while another process has it open by the first path, or after that process died."""
     for seen, dies in faults.cases([(seen, dies) for seen in (True, False) for dies in (True, False)]):
         with faults.case((seen, dies)), monkeypatch.context() as hidden:
             first = folder / f"{seen}-{dies}" / "changes.db"
@@ -321,14 +321,14 @@ INDEX = 32 * 1024
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S2")
 def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
-    """A limit at any size: the error says so, what was read is read, and it goes on once the limit is gone."""
+    """At any limit the error reports it, reads work, and writes work again when the limit is gone."""
     largest = faults.pick(quick=128, full=160) * 1024
     surfaced = 0
     for limit in faults.cases(range(0, largest, faults.pick(quick=8192, full=256))):
         with faults.case(limit), FarWorld(0, f"{kind}:///{folder / str(limit)}") as world:
             world.live(file_old)
             world.store.close()
-            # SQLite's index of the log takes 32 KiB from the start; why it cannot grow, SQLite does not say.
+            # SQLite's index of the log takes 32 KiB from the start; SQLite gives no reason if it cannot grow.
             must = "the disk is full" if kind == "sqlite" and 0 < limit < INDEX else ""
             with no_file_beyond(limit):
                 surfaced += _try_to_file(world, "damaged", must=must)
@@ -339,13 +339,13 @@ def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
 
 
 SMALL = {"json": 200 * 1024, "sqlite": 2**21}
-"""Bytes of a disk that has just enough room; SQLite's log grows before it is merged."""
+"""The size of a disk with just enough room, in bytes; SQLite's log grows before it is merged."""
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S2", quick=False)
 def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
-    """It is said that the disk is full, by `list` too; what is read is true; it goes on once there is space."""
+    """The error names the full disk, also in `list`; reads are correct; writes work again when there is space."""
     surfaced = refused = 0
     with small_disk(folder / "disk", SMALL[kind]) as disk:
         for seed in faults.cases(range(500)):
@@ -374,7 +374,7 @@ def file_old(world: MortalWorld) -> None:
 
 
 def _try_to_file(world: FarWorld, never: str, *, must: str = "") -> bool:
-    """File a change where that may fail, and return whether it was told; what is stored can be read all the same."""
+    """File a change where that may fail, and return whether an error was raised."""
     told = ""
     world.start()
     try:
@@ -401,7 +401,7 @@ def _open_and(act: Callable[[Workflow], object], world: FarWorld) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "json"])
 @row("S3", quick=False)
 def test_s3_store_is_read_only(faults: Faults, folder: Path, tmp_path: Path, kind: str, way: str) -> None:
-    """Whatever is to be written: the error says so, before the ticket system is asked for anything."""
+    """For every write the error names it, before any call of the ticket system."""
     with contextlib.ExitStack() as stack:
         place = (
             stack.enter_context(small_disk(folder / "disk", SMALL["sqlite"])) if way == "remount" else tmp_path / "disk"

@@ -1,4 +1,4 @@
-"""Time that goes wrong: a process that is stopped, a clock that is turned, a ticket that is born late."""
+"""Faults of time: a process that is stopped, a clock that is set, a ticket that is created late."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.faults.cases import Faults
 
 PAUSE = 8.0
-"""Seconds that a process stands still: longer than its lease and all look-ups of another one."""
+"""The seconds for which a process is stopped: longer than its lease and all look-ups of another one."""
 
 DAY, YEAR = dt.timedelta(days=1), dt.timedelta(days=365)
 JUMPS = (DAY, -DAY, 10 * YEAR, -10 * YEAR, dt.timedelta(hours=1), -dt.timedelta(hours=1), -dt.timedelta(seconds=3))
@@ -51,7 +51,7 @@ Q = 120.0
 
 @attrs.frozen
 class _Woken:
-    """What there was when a stopped process had been woken and had ended."""
+    """The tickets and changes after a stopped process was woken and had ended."""
 
     tickets: int
     change: ChangeRequest
@@ -61,7 +61,7 @@ class _Woken:
 @pytest.mark.long
 @row("T1")
 def test_t1_process_stopped_on_its_way_files_no_second_ticket(faults: Faults, tmp_path: Path) -> None:
-    """Another worker takes over meanwhile; in the strict way one ticket at most, otherwise a double is told of."""
+    """Another worker takes over meanwhile; there is at most one ticket in strict mode, else a duplicate is reported."""
     found = list(itertools.product(POINTS, (0, 1), range(faults.pick(quick=1, full=9))))
     keys = list(faults.cases(f"{point}-{resends}-{number}" for point, resends, number in found))
     with ThreadPoolExecutor(faults.pick(quick=6, full=9)) as pool:
@@ -76,7 +76,7 @@ def test_t1_process_stopped_on_its_way_files_no_second_ticket(faults: Faults, tm
                 elif wanted == 0:
                     told = (State.APPLYING, AttentionReason.NOT_FOUND, ())
                     assert (woken.change.state, attention, woken.report.findings) == told
-                else:  # it was past the last check when it was stopped: that cannot be prevented, only told
+                else:  # it was stopped after its last check, which can only be reported, not prevented
                     assert attention == AttentionReason.DUPLICATE
                     assert woken.report.illegal_transitions == woken.report.lost_requests == 0
 
@@ -97,7 +97,7 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
             assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
-        for hours in (1, 2, 7, 14):  # what is swept, and what is looked at late
+        for hours in (1, 2, 7, 14):  # the times of the sweep and of late looks
             clock = LaterClock(hours * 3600.0)
             later, other = open_workflow(store, sandbox.url, int(resends), clock=clock)
             later.reconcile()
@@ -115,7 +115,7 @@ def _stop_and_wake(key: str, folder: Path) -> _Woken:
 
 @row("T2")
 def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> None:
-    """Whatever the wall clock shows: one create, a history in the order of its numbers, and the decision in the end."""
+    """With any wall clock there is one create, a history in the order of its numbers, and the decision in the end."""
     jumps = 0
     for seed in faults.cases(range(faults.pick(quick=40, full=2000))):
         random, world = Random(seed), TurnedWorld(seed)
@@ -155,7 +155,7 @@ def test_t2_turned_clock_sends_nothing_and_breaks_nothing(faults: Faults) -> Non
 
 
 def _bring_on(world: TurnedWorld, workflow: Workflow) -> None:
-    """Let passes go on for a day: a clock that stood ahead puts nothing off for longer than anything waits."""
+    """Reconcile for a day: a clock that was ahead delays no look for longer than the longest wait."""
     for _ in range(8):
         workflow.reconcile()
         world.clock.advance(3.0 * 3600)
@@ -167,7 +167,7 @@ def _bring_on(world: TurnedWorld, workflow: Workflow) -> None:
 
 @row("T3")
 def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
-    """A person is called, nothing is sent without one, and whenever the ticket turns up it is bound or reported."""
+    """The change gets attention, nothing is resent without a person, and a late ticket is bound or reported."""
     for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
         random, world = Random(seed), World(seed, gateway=LateGateway)
         assert isinstance(world.gateway, LateGateway)
@@ -209,7 +209,7 @@ def test_t3_ticket_born_after_the_look_ups_is_told_of(faults: Faults) -> None:
 
 @row("T4")
 def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
-    """By workers that come and go: each wait takes its time by the machine's own clock, and then one resend is made."""
+    """With short-lived workers each wait takes its time by the clock since boot, and then one resend is made."""
     schedule = sum(Policy().lookups, dt.timedelta()).total_seconds()
     jumps = 0
     for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
@@ -244,7 +244,7 @@ def test_t4_clock_that_is_set_hurries_no_resend(faults: Faults) -> None:
 
 @row("T5")
 def test_t5_gate_goes_by_the_newest_submission(faults: Faults) -> None:
-    """Whatever the clock shows, though others submit between the reading of a number and its commit."""
+    """It goes by the newest submission with any clock, also if others submit between a read and its commit."""
     overtaken = 0
     for seed in faults.cases(range(faults.pick(quick=30, full=1000))):
         random, world = Random(seed), TurnedWorld(seed)
@@ -264,7 +264,7 @@ def test_t5_gate_goes_by_the_newest_submission(faults: Faults) -> None:
 
 
 def _submit_before(world: TurnedWorld, store: WatchedStore, random: Random, _writes: Sequence[Write]) -> None:
-    """Let another process submit, and have it decided, just before a commit."""
+    """Let another process submit, and let its ticket be decided, just before a commit."""
     store.before = lambda _: None
     workflow = world.workflow()
     _decided(world, workflow, _filed(world, workflow), random)
@@ -272,7 +272,7 @@ def _submit_before(world: TurnedWorld, store: WatchedStore, random: Random, _wri
 
 def _filed(world: TurnedWorld, workflow: Workflow) -> ChangeRequest:
     change = world.apply(workflow)
-    while change.ticket is None:  # what was put off, since it took too long to be sent, is sent later
+    while change.ticket is None:  # a send that was postponed, since it took too long, is made later
         world.clock.advance(600)
         workflow.reconcile(readers=1)
         change = workflow.get(change.id)
@@ -280,7 +280,7 @@ def _filed(world: TurnedWorld, workflow: Workflow) -> ChangeRequest:
 
 
 def _decided(world: TurnedWorld, workflow: Workflow, change: ChangeRequest, random: Random) -> bool:
-    """Let the ticket be decided, and the clock be set before the decision is heard of; tell whether it was approved."""
+    """Decide the ticket, and set the clock before the decision is read; return whether it was approved."""
     approved = random.random() < 0.5
     world.start_flow()
     world.decide(world.ticket_of(change), approved=approved)
@@ -305,7 +305,7 @@ def _reconcile_for_a_day(world: World, workflow: Workflow) -> None:
 
 
 def _let(person: str, workflow: Workflow, change: ChangeRequest) -> None:
-    """Let a person decide what the look-ups could not."""
+    """Let a person decide where the look-ups did not."""
     if person == "abandons":
         workflow.abandon(change.id, actor="ops")
     elif person == "resends":
@@ -314,7 +314,7 @@ def _let(person: str, workflow: Workflow, change: ChangeRequest) -> None:
 
 @row("T3")
 def test_t3_nothing_is_sent_again_before_the_look_ups_end(faults: Faults) -> None:
-    """A person who is impatient is refused until absence was proven as well as it can be."""
+    """An early resend by a person is refused until the look-ups are used up."""
     for seed in faults.cases(range(faults.pick(quick=10, full=300))):
         random, world = Random(seed), World(seed, gateway=LateGateway)
         assert isinstance(world.gateway, LateGateway)
