@@ -1,4 +1,4 @@
-"""Access for people from outside: asked for by resources and users, approved by ticket, granted, later revoked.
+"""Access for external users: requested by resources and users, approved by ticket, granted, later revoked.
 
 The approval is the library's. This host adds one state, one trigger, and two effects on its own table of permissions.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.StrEnum):
-    """Where a permission stands. The names are stored: choose them once."""
+    """The states of a permission. The names are stored: choose them once."""
 
     DRAFT = "draft"
     FILING = "filing"
@@ -38,14 +38,14 @@ class State(enum.StrEnum):
 
 
 class Trigger(enum.StrEnum):
-    """What this host fires itself; the triggers of the approval are the library's."""
+    """The trigger that this host fires; the library has those of the approval."""
 
     REVOKE = "revoke"
 
 
 @attrs.frozen(kw_only=True)
 class Revocation:
-    """Evidence: why the permission is taken back. Who does it is in the entry already."""
+    """Evidence: the reason of a revocation. The entry already has the actor."""
 
     reason: str
 
@@ -54,12 +54,12 @@ class Revocation:
 
 
 def says_why(facts: Facts) -> str | None:
-    """Hold if there is a reason; None means yes, a text says why not."""
+    """Return None if there is a reason, else why the revocation is refused."""
     return None if facts.expect(Revocation).reason.strip() else "the users will ask why: give a reason"
 
 
 def with_the_reason(facts: Facts) -> ChangeRequest:
-    """Keep the reason where pages find it; `data` is the host's own."""
+    """Store the reason in `data`, which belongs to the host, for its pages."""
     return attrs.evolve(facts.change, data={**facts.change.data, "revoked_because": facts.expect(Revocation).reason})
 
 
@@ -67,7 +67,7 @@ ROLES = Roles(
     asking=State.FILING,
     waiting=State.WAITING,
     undelivered=State.UNDELIVERED,
-    granted=State.GRANTED,  # not final: the subject stays taken as long as the permission lives
+    granted=State.GRANTED,  # not final: the change holds its subject as long as the permission is in force
     refused=State.REFUSED,
 )
 
@@ -80,7 +80,7 @@ EXTERNAL_PERMISSION = approval_workflow(
         row(trigger=T.REVOKE, sources=(S.GRANTED,), dest=S.REVOKED, evidence=Revocation,
             guard=says_why, update=with_the_reason, note="taken back, or over"),
     ),
-    grants={S.REVOKED: False},  # what was approved once does not count any more
+    grants={S.REVOKED: False},  # a revoked permission no longer counts as approved
 )
 # fmt: on
 
@@ -89,7 +89,7 @@ EXTERNAL_PERMISSION = approval_workflow(
 
 
 class Wanted(TypedDict):
-    """Who shall see what until when: the form's fields, as JSON has them."""
+    """The form's fields, as JSON values: the users, what they may see, and until when."""
 
     space: str
     action: str
@@ -99,13 +99,13 @@ class Wanted(TypedDict):
 
 
 def subject_of(wanted: Wanted) -> str:
-    """Return the same subject for the same people and resources, however they are listed: one open change for each."""
+    """Return the same subject for the same users and resources in any order, so that only one change is open."""
     who_and_what = json.dumps([sorted(wanted["users"]), sorted(wanted["resources"])])
     return f"{wanted['space']}/{wanted['action']}/{hashlib.sha256(who_and_what.encode()).hexdigest()[:16]}"
 
 
 def problems_of(form: Form) -> Sequence[Problem]:
-    """Return everything that is wrong with a form, before anything is stored or sent."""
+    """Return all problems of a form, before anything is stored or sent."""
     return tuple(_problems(form.fields))
 
 
@@ -132,26 +132,26 @@ class Permission:
 
 
 class Permissions:
-    """The host's table: one row for each change, which can be revoked and never comes back.
+    """The host's table: one row for each change. A revoked row stays revoked.
 
-    An effect runs at least once, and a late repeat of `grant` may come after `revoke`. Both may, here: the first finds
-    its row and leaves it alone, the second makes one that is revoked already.
+    An effect runs at least once, and a late repetition of `grant` may run after `revoke`. Both are safe here: `grant`
+    leaves an existing row unchanged, and `revoke` adds a row that is already revoked.
     """
 
     def __init__(self) -> None:
         self.rows: dict[str, Permission] = {}
 
     def grant(self, call: EffectCall) -> None:
-        """Add the row, unless it is there."""
+        """Add the row, unless it exists."""
         self.rows.setdefault(call.change.id, _row_of(call.change.form.fields))
 
     def revoke(self, call: EffectCall) -> None:
-        """Mark the row, whether it is there or not."""
+        """Mark the row as revoked, and add it first if it does not exist."""
         row = self.rows.get(call.change.id) or _row_of(call.change.form.fields)
         self.rows[call.change.id] = attrs.evolve(row, revoked=True)
 
     def allows(self, user: str, resource: str) -> bool:
-        """Tell whether the user may see the resource."""
+        """Return whether the user may see the resource."""
         return any(user in row.users and resource in row.resources and not row.revoked for row in self.rows.values())
 
 
@@ -160,7 +160,7 @@ def _row_of(fields: Mapping[str, Any]) -> Permission:
 
 
 def effects(permissions: Permissions) -> Mapping[str, Sequence[Effect]]:
-    """Return what follows from which state."""
+    """Return the effects of each state."""
     return {
         State.GRANTED: [Effect("grant", permissions.grant)],
         State.REVOKED: [Effect("revoke", permissions.revoke)],
@@ -184,12 +184,12 @@ def ask(workflow: Workflow, wanted: Wanted, *, applicant: str, approvers: Sequen
 
 
 def revoke(workflow: Workflow, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
-    """Take a permission back."""
+    """Revoke a permission."""
     return workflow.fire(change_id, Trigger.REVOKE, Revocation(reason=reason), actor=actor)
 
 
 def revoke_what_is_over(workflow: Workflow, today: dt.date) -> None:
-    """Take back every permission whose last day has passed; call it each night."""
+    """Revoke every permission whose last day has passed; call it each night."""
     for change in workflow.find(states=[State.GRANTED]):
         if dt.date.fromisoformat(str(change.form.fields["until"])) < today:
             revoke(workflow, change.id, actor="calendar", reason="its time is over")

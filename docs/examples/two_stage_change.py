@@ -1,4 +1,4 @@
-"""A change in two stages: once approved it is provisioned, then verified; it ends live, or rolled back.
+"""A change in two stages: after its approval it is provisioned, then verified; it ends live or rolled back.
 
 The approval is the library's. The work takes minutes and happens elsewhere: effects start jobs on a platform, the
 platform reports what came of them, and only a report moves the change on.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.StrEnum):
-    """Where a change stands. The names are stored: choose them once."""
+    """The states of a change. The names are stored: choose them once."""
 
     DRAFT = "draft"
     FILING = "filing"
@@ -39,7 +39,7 @@ class State(enum.StrEnum):
 
 
 class Trigger(enum.StrEnum):
-    """What the platform's reports fire."""
+    """The triggers that the platform's reports fire."""
 
     PROVISION = "provision"
     VERIFY = "verify"
@@ -49,7 +49,7 @@ class Trigger(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Provisioned:
-    """Evidence: the first job is done. Its id is that of the effect that started it, here and below."""
+    """Evidence: the first job is done. A job's id is the id of the effect that started it."""
 
     effect: str
     address: str
@@ -74,7 +74,7 @@ class Failed:
 
 @attrs.frozen(kw_only=True)
 class RolledBack:
-    """Evidence: nothing is left of the change."""
+    """Evidence: the change was removed completely."""
 
     effect: str
 
@@ -92,13 +92,13 @@ TRIGGERS: Mapping[type[Report], Trigger] = {
 
 
 def is_of_this_job(facts: Facts) -> str | None:
-    """Hold for a report of the job that this state has started: one of an earlier job is late."""
+    """Accept only a report of the job that this state has started: a report of an earlier job is late."""
     reported, running = getattr(facts.evidence, "effect", ""), facts.change.effects[-1:]
     return None if running and running[0].id == reported else f"job {reported} is not the one that is running"
 
 
 def is_healthy(facts: Facts) -> str | None:
-    """Hold if checks were made and all of them passed."""
+    """Accept the report if checks were made and all of them passed."""
     checks = facts.expect(Verified)
     if checks.failed or not checks.passed:
         return f"{checks.failed} checks failed, {checks.passed} passed"
@@ -106,20 +106,20 @@ def is_healthy(facts: Facts) -> str | None:
 
 
 def is_broken(facts: Facts) -> str | None:
-    """Hold if a check failed. No check at all is neither: the change stays where it is."""
+    """Accept the report if a check failed. Without any check, neither guard accepts it, and the state stays."""
     return is_of_this_job(facts) if facts.expect(Verified).failed else "no check failed"
 
 
 def with_the_address(facts: Facts) -> ChangeRequest:
-    """Keep where it is; `data` is the host's own."""
+    """Store the address in `data`, which belongs to the host."""
     return attrs.evolve(facts.change, data={**facts.change.data, "address": facts.expect(Provisioned).address})
 
 
 def with_the_problem(facts: Facts) -> ChangeRequest:
-    """Keep why it is rolled back."""
+    """Store the reason of the rollback."""
     seen = facts.evidence
-    told = seen.problem if isinstance(seen, Failed) else f"{facts.expect(Verified).failed} checks failed"
-    return attrs.evolve(facts.change, data={**facts.change.data, "problem": told})
+    problem = seen.problem if isinstance(seen, Failed) else f"{facts.expect(Verified).failed} checks failed"
+    return attrs.evolve(facts.change, data={**facts.change.data, "problem": problem})
 
 
 # ---------------------------------------------------------------- the table
@@ -128,7 +128,7 @@ ROLES = Roles(
     asking=State.FILING,
     waiting=State.WAITING,
     undelivered=State.UNDELIVERED,
-    granted=State.PROVISIONING,  # an approval is where the work begins
+    granted=State.PROVISIONING,  # the work begins with the approval
     refused=State.REFUSED,
 )
 S, T, row = State, Trigger, Transition  # a table reads better with short names
@@ -148,7 +148,7 @@ TWO_STAGE_CHANGE = approval_workflow(
         row(trigger=T.ROLL_BACK, sources=(S.ROLLING_BACK,), dest=S.ROLLED_BACK, evidence=RolledBack,
             guard=is_of_this_job, note="nothing is left of it"),
     ),
-    grants={  # not the approval counts: the change must work
+    grants={  # the approval alone does not count: the change must work
         S.LIVE: True,
         S.PROVISIONING: False, S.VERIFYING: False, S.ROLLING_BACK: False, S.ROLLED_BACK: False,
     },
@@ -160,7 +160,7 @@ TWO_STAGE_CHANGE = approval_workflow(
 
 
 class Platform(Protocol):
-    """Where the work is done. Starting a job whose id it knows does nothing: an effect runs at least once."""
+    """The system that does the work. It ignores a job whose id it knows, since an effect runs at least once."""
 
     def start(self, job: str, work: str, change: ChangeRequest) -> None:
         """Start a job, or raise if that cannot be done now."""
@@ -168,10 +168,10 @@ class Platform(Protocol):
 
 
 def effects(platform: Platform) -> Mapping[str, Sequence[Effect]]:
-    """Return what follows from which state: a job whose id is the effect's."""
+    """Return the effects of each state: each starts a job whose id is the effect's."""
 
     def start(call: EffectCall) -> None:
-        if call.id == call.change.effects[-1].id:  # a late repeat finds that its stage is over: nothing to start
+        if call.id == call.change.effects[-1].id:  # a late repetition starts nothing: its stage is over
             platform.start(call.id, call.name, call.change)
 
     return {
@@ -187,7 +187,7 @@ def open_workflow(platform: Platform, **options: Any) -> Workflow:
 
 
 def take(workflow: Workflow, change_id: str, report: Report) -> str:
-    """Take a report of the platform, and return why it was refused: it came twice, too late, or says nothing."""
+    """Fire the trigger of a report, and return why it was refused; empty if it was accepted."""
     try:
         workflow.fire(change_id, TRIGGERS[type(report)], report, actor="platform")
     except TransitionRefused as refused:
@@ -196,5 +196,5 @@ def take(workflow: Workflow, change_id: str, report: Report) -> str:
 
 
 def silent(workflow: Workflow, patience: dt.timedelta = dt.timedelta(hours=1)) -> Iterator[ChangeRequest]:
-    """Yield the changes of which the platform has said nothing for too long: for a page, or an alarm."""
+    """Yield the changes whose platform has not reported for too long, for a page or an alarm."""
     return workflow.find(states=[State.PROVISIONING, State.VERIFYING, State.ROLLING_BACK], older_than=patience)
