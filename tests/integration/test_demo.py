@@ -161,7 +161,7 @@ def test_history_and_graph_of_one_change_are_shown(whole: Run) -> None:
     """The same path appears as a table and, numbered, as Mermaid text."""
     text = "\n".join(whole.lines)
     assert change_of(whole, "kill -9").id in text
-    assert "its sender went silent" in text
+    assert "its worker reported no result" in text
     assert "    applying --> pending : record_ticket (step 2)" in whole.lines
     assert "    class approved current" in whole.lines
 

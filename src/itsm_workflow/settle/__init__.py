@@ -1,7 +1,7 @@
-"""The judgement of the library, pure and total: `plan` names the one question to ask, `decide` what an answer means.
+"""The decisions of the library, as pure functions: `plan` returns the next question, `decide` the steps for an answer.
 
-Neither does I/O, and neither writes: they return triggers with evidence, and the machine may still refuse these. Both
-accept any change and any answer, however late, since answers overtake each other.
+Neither does I/O. They return triggers with evidence, and the machine may still refuse these. Both accept any change and
+any answer, however late, since answers may arrive out of order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an answer means for a change as it is now."""
+"""The steps that an answer leads to, for a change as it is now."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def decide(
     *,
     gateway: str,
 ) -> tuple[Step, ...]:
-    """Return what to fire for an answer, in order; empty if it changes nothing.
+    """Return the steps to fire for an answer, in order; empty if the answer changes nothing.
 
     Args:
         definition: The change's definition.
-        change: The change as it is now, which need not be as it was when the question was asked.
+        change: The change as it is now; it may have changed since the question was asked.
         answer: The answer.
-        now: The time.
+        now: The current time.
         policy: The timings in force.
         gateway: The name of the gateway that answered.
     """
@@ -88,7 +88,7 @@ def _decide_refused(
 ) -> tuple[Step, ...]:
     problem = f"the gateway refused it (code {answer.remote_code})"
     mark = ev.AttemptMark(number=sent.number, owner=sent.owner, problem=problem, at=sent.at)
-    # A draft is not looked after, so that nobody would see the ticket of an earlier send turn up.
+    # Passes do not look at drafts, so a ticket of an earlier send would not be noticed.
     resent = change.attempt is not None and change.attempt.unknown_since is not None
     if sent.found is None or (resent and not sent.found):
         return (Step(Trigger.MARK_UNKNOWN, mark),)
@@ -136,25 +136,25 @@ def _decide_lookup(
         if ours:
             return (noted, _concern(AttentionReason.DUPLICATE, tickets=tickets))
         return (noted, _resend(attempt)) if again and looked.found is not None else (noted,)
-    # A ticket that carries the key and is not known to be ours leaves the question open: it is no absence.
+    # A ticket that has the key and may not be the change's leaves the question open: the ticket is not absent.
     noted = _noted(looked, answered=False, problem=f"carrying its key: {parts}")
     if ours or doubt is AttentionReason.MISMATCH:
         return (noted, _concern(doubt, tickets=tickets, differences=parts))
     if change.attention is not None and change.attention.reason is AttentionReason.NOT_FOUND:
-        # It is looked at again, and a person may not resend it meanwhile.
+        # The look-ups continue, and a person may not resend the request until they end.
         return (noted, _concern(AttentionReason.LOOKUP_FAILED, tickets=tickets, unseen=parts))
     return (noted,)
 
 
 def _with_creator(found: FoundTicket, attempt: Attempt) -> FoundTicket:
-    """Return the ticket with its creator compared, whatever else the gateway compared."""
+    """Return the ticket with a difference if its creator differs, in case the gateway did not compare it."""
     if found.differences or found.creator == attempt.creator:
         return found
     return attrs.evolve(found, differences=(f"creator: sent {attempt.creator}, shows {found.creator}",))
 
 
 def _parts(tickets: Sequence[FoundTicket]) -> str:
-    """Return what differs, or is not shown, of each ticket."""
+    """Return a text that lists, for each ticket, its differences and the parts that are not shown."""
     listed = "; ".join(f"ticket {one.id}: {', '.join((*one.differences, *one.unseen))}" for one in tickets)
     return listed if len(listed) <= _LONGEST else listed[: _LONGEST - 1] + "…"
 
@@ -166,14 +166,14 @@ def _noted(looked: LookupAnswer, *, answered: bool, problem: str) -> Step:
 
 def _resend(attempt: Attempt) -> Step:
     number = attempt.number + 1
-    reason = f"no look-up found a ticket: sent again under the same key, attempt {number}"
+    reason = f"no look-up found a ticket, so the request is sent again with the same key, attempt {number}"
     return Step(Trigger.RESEND, ev.Decision(reason=reason))
 
 
 def _may_send_again(change: ChangeRequest, looked: LookupAnswer, policy: Policy) -> bool:
-    """Return whether the policy lets this look-up, if empty, end in a resend, as a person's decision would.
+    """Return whether the policy allows an automatic resend after this look-up, if it found no ticket.
 
-    Each wait of the schedule must have passed by the wall clock and by a witness.
+    Each wait of the schedule must have passed by the wall clock and by a second clock.
     """
     attempt, attention = change.attempt, change.attention
     if attempt is None or attempt.looked is None or looked.at is None or attempt.number > policy.resends:
@@ -186,7 +186,7 @@ def _may_send_again(change: ChangeRequest, looked: LookupAnswer, policy: Policy)
 
 
 def _bind(definition: WorkflowDefinition, change: ChangeRequest, found: ev.TicketConfirmed) -> tuple[Step, ...]:
-    """Bind a ticket that carries a key of this change, or tell of it where it cannot be bound any more."""
+    """Bind a ticket with a key of this change, or raise attention if it cannot be bound any more."""
     ticket, attempt = change.ticket, change.attempt
     if ticket is not None and _same(ticket, found):
         return ()
@@ -228,7 +228,7 @@ def _decide_read(
         return (_concern(verdict.reason, ticket=snapshot.ticket_id, detail=verdict.detail),)
     if verdict is Verdict.APPROVED:
         if withdrawal.is_in_delivery(change):
-            return ()  # its result decides first, and the change is looked at again right after it
+            return ()  # the withdrawal's result comes first, and the change is looked at again immediately after it
         return (_withdrawn(change, snapshot) or Step(Trigger.APPROVE, snapshot),)
     if verdict is Verdict.REFUSED:
         return (Step(Trigger.REJECT, snapshot),)
@@ -261,7 +261,7 @@ def _decide_open(
 
 
 def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime, policy: Policy) -> tuple[Step, ...]:
-    """The server answers a create with success, and the flow behind the ticket may fail without a word."""
+    """Raise attention if no step runs: the server may report a success for a create, and its flow may still fail."""
     ticket, is_running = change.ticket, snapshot.status is ev.TicketStatus.RUNNING
     if change.attention is not None or ticket is None or not is_running or has_started(snapshot) is not False:
         return ()
@@ -272,7 +272,7 @@ def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime,
 
 
 def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
-    """Return the concern that a ticket goes on, or is approved, though we withdrew it; None if we did not."""
+    """Return the concern that a ticket is open or approved after its withdrawal; None if it was not withdrawn."""
     effect = withdrawal.unresolved(change)
     if effect is None:
         return None
@@ -283,7 +283,7 @@ def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
 def _decide_unread(
     definition: WorkflowDefinition, change: ChangeRequest, now: dt.datetime, policy: Policy
 ) -> tuple[Step, ...]:
-    """A ticket that cannot be read for so long may be deleted, or its gateway gone: a person is told all the same."""
+    """Raise attention if the ticket is overdue, even if it cannot be read: it or its gateway may not exist any more."""
     waits = change.state in {definition.roles.waiting, definition.roles.undelivered}
     return _overdue(change, now, policy) if waits else ()
 
@@ -301,7 +301,7 @@ def _decide_settled(
     if isinstance(verdict, Doubt):
         news = not _is_known(change, snapshot, verdict)
     elif withdrawal.is_pursued(change) and verdict is not Verdict.APPROVED:
-        # It was given up with its ticket open: what is left of the ticket is withdrawn, or ends by itself.
+        # The change was abandoned while its ticket was open: the ticket is withdrawn, or ends by itself.
         news = verdict is Verdict.OPEN and withdrawal.unresolved(change) is not None
         if verdict is Verdict.OPEN and not news:
             return _overdue(change, now, policy)
@@ -311,11 +311,11 @@ def _decide_settled(
 
 
 def _is_known(change: ChangeRequest, snapshot: ev.Snapshot, doubt: Doubt) -> bool:
-    """Tell whether a doubt about how an ended change's ticket ended says nothing against how the change ended."""
+    """Return whether a doubt about the ticket of an ended change is consistent with the change's outcome."""
     if doubt.reason not in UNPROVEN:
         return False
     if change.outcome is Outcome.ABANDONED:
-        return True  # because of it
+        return True  # the change was abandoned because of the doubt
     unread = doubt.reason in {AttentionReason.AMBIGUOUS_SN, AttentionReason.INCONCLUSIVE}
     if change.ticket_outcome is Outcome.APPROVED:
         return unread or (change.decision is not None and bool(change.decision.attested_by))

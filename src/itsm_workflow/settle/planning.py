@@ -1,4 +1,4 @@
-"""Which question would move a change."""
+"""The next question about a change."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def plan(
     knows: Callable[[str], bool] = lambda _name: True,
     due_at: dt.datetime | None = None,
 ) -> Plan | None:
-    """Return the one question that would move the change, or None if there is nothing to ask.
+    """Return the next question about a change, or None.
 
     Args:
         definition: The change's definition.
         change: The change.
-        now: The time.
+        now: The current time.
         policy: The timings in force.
         owner: The token of the worker that would ask.
-        knows: Whether the worker's process has a function for the effect of a name. One that is due and that it has
-            none for is left to another process, and the rest of the change goes on.
-        due_at: When the change is stored to be due; None to ask whether it is due or not.
+        knows: A function that returns whether the worker's process can deliver the named effect. A due effect that it
+            cannot deliver is left to another process, and does not delay the change's other questions.
+        due_at: The stored due time of the change; None to return a question even if none is due.
     """
     effect = _next_effect(change, now, policy, knows)
     if effect is not None:
@@ -59,7 +59,7 @@ def plan(
         return _plan_asking(change, change.attempt, now, policy, owner)
     if change.state in {roles.waiting, roles.undelivered}:
         return Plan(question=Read())
-    if change.ended_at is not None:  # its ticket is decided, whatever the host does since then
+    if change.ended_at is not None:  # the ticket is decided, even if the host's own transitions go on
         return _plan_sweep(change, change.ended_at, now, policy)
     return None
 
@@ -67,7 +67,7 @@ def plan(
 def effects_left(
     change: ChangeRequest, now: dt.datetime, policy: Policy, knows: Callable[[str], bool]
 ) -> list[PlannedEffect]:
-    """Return the effects that are due and that the worker's process has no function for."""
+    """Return the due effects that the worker's process has no function for."""
     return [effect for effect in _due_effects(change, now, policy) if not knows(effect.name)]
 
 
@@ -81,7 +81,7 @@ def _due_effects(change: ChangeRequest, now: dt.datetime, policy: Policy) -> Ite
 def _next_effect(
     change: ChangeRequest, now: dt.datetime, policy: Policy, knows: Callable[[str], bool]
 ) -> PlannedEffect | None:
-    """Return the first effect that is due and known; one that is being delivered holds up the others."""
+    """Return the first effect that is due and known; None while another effect is being delivered."""
     if any(effect.is_in_delivery(now) for effect in change.effects):
         return None
     return next((effect for effect in _due_effects(change, now, policy) if knows(effect.name)), None)
@@ -90,7 +90,7 @@ def _next_effect(
 def _unknown_too_long(
     change: ChangeRequest, left: Sequence[PlannedEffect], now: dt.datetime, policy: Policy
 ) -> Step | None:
-    """Return what asks for a person, if no process that looked has known an effect for too long."""
+    """Return the step that raises attention if an effect has been due for too long without a process that knows it."""
     for effect in left:
         since = effect_due(change, effect, policy)
         if since is not None and now >= since + policy.effect_unknown:
@@ -102,11 +102,11 @@ def _unknown_too_long(
 def _plan_delivery(effect: PlannedEffect, policy: Policy, owner: str) -> Plan:
     if effect.status is EffectStatus.STARTED and effect.tries >= policy.effect_attempts:
         problem = (
-            f"its last {effect.lost + 1} deliveries brought no result: each ended its process, or took too long"
+            f"its last {effect.lost + 1} deliveries brought no result: each crashed its process, or took too long"
             if effect.lost
-            else "its last delivery brought no result: it ended its process, or took too long"
+            else "its last delivery brought no result: it crashed its process, or took too long"
         )
-        # A withdrawal may have been done by then.
+        # The lost delivery may have withdrawn the ticket.
         withdrawal = ev.Withdrawal.UNKNOWN if effect.name == WITHDRAW else None
         lost = ev.EffectResult(
             effect=effect.id, attempt=effect.attempts, error=problem, final=True, withdrawal=withdrawal
@@ -122,17 +122,17 @@ def _plan_asking(change: ChangeRequest, attempt: Attempt, now: dt.datetime, poli
         marked = Step(Trigger.MARK_SENDING, mark)
         if sn is None:
             return Plan(question=Send(number=attempt.number, owner=owner), claim=(marked,))
-        # The gateway called back, so that it has a ticket of ours: to send would make a second one.
-        there = "a callback came before it was sent again"
-        unknown = Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=there))
+        # The gateway called back, so it has a ticket of this change: another send would create a duplicate.
+        called_back = "a callback arrived before the request was sent again"
+        unknown = Step(Trigger.MARK_UNKNOWN, attrs.evolve(mark, problem=called_back))
         return Plan(question=Lookup(sn=sn), claim=(marked, unknown))
     if attempt.phase is Phase.UNKNOWN:
         return Plan(question=Lookup(sn=sn))
     lapsed = attempt.marked_at is not None and now >= attempt.marked_at + policy.send_lease
     if lapsed:
-        silent = attrs.evolve(mark, problem="its sender went silent")
-        return Plan(question=Lookup(sn=sn), claim=(Step(Trigger.MARK_UNKNOWN, silent),))
-    # A callback proves that the gateway has the ticket, though our sender has not told yet.
+        lost = attrs.evolve(mark, problem="its worker reported no result")
+        return Plan(question=Lookup(sn=sn), claim=(Step(Trigger.MARK_UNKNOWN, lost),))
+    # A callback proves that the gateway has the ticket, even if the sending worker has not stored the result yet.
     return Plan(question=Lookup(sn=sn)) if sn else None
 
 

@@ -1,4 +1,4 @@
-"""What the loop asks about a change, what comes back, and what is fired for it."""
+"""The questions that the executor asks about a change, the answers, and the steps that follow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Step:
 
 @attrs.frozen(kw_only=True)
 class Send:
-    """Create the ticket, once. Marked durably before."""
+    """Create the ticket, once. The send is marked durably before."""
 
     number: int
     owner: str
@@ -36,19 +36,19 @@ class Send:
 
 @attrs.frozen(kw_only=True)
 class Lookup:
-    """Look for tickets that carry our key; with ``sn``, also for the ticket that a callback named."""
+    """Search for tickets with the change's key; with ``sn``, also for the ticket that a callback named."""
 
     sn: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Read:
-    """Read our ticket."""
+    """Read the change's ticket."""
 
 
 @attrs.frozen(kw_only=True)
 class Sweep:
-    """Look at an ended change once more: read its ticket, and look for others that carry its key."""
+    """Look at an ended change again: read its ticket, and search for other tickets with its key."""
 
     read: bool
     lookup: bool
@@ -69,11 +69,11 @@ Question = Send | Lookup | Read | Sweep | Deliver
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What to ask, and what to fire in the commit that claims the asking.
+    """A question, and the steps to fire in the commit that claims it.
 
     Attributes:
-        question: The question, or None if what is fired is all.
-        claim: What is fired before it is asked.
+        question: The question, or None if only the steps are needed.
+        claim: The steps to fire before the question is asked.
     """
 
     question: Question | None
@@ -85,11 +85,11 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class SendAnswer:
-    """What came of a send.
+    """The outcome of a send.
 
     Attributes:
-        found: The tickets that the look-up right after a refusal brought; None if it failed.
-        at: When the answer came, by every clock at hand.
+        found: The tickets that the look-up immediately after a refusal found; None if the look-up failed.
+        at: The time of the answer, by every available clock.
     """
 
     number: int
@@ -103,11 +103,11 @@ class SendAnswer:
 
 @attrs.frozen(kw_only=True)
 class LookupAnswer:
-    """What a look-up brought.
+    """The result of a look-up.
 
     Attributes:
-        found: The tickets, or None if the gateway could not be asked.
-        at: When it was asked, by every clock at hand; None counts as the wall clock alone.
+        found: The tickets, or None if the gateway failed.
+        at: The time of the look-up, by every available clock; None counts as the wall clock alone.
     """
 
     number: int
@@ -119,7 +119,7 @@ class LookupAnswer:
 
 @attrs.frozen(kw_only=True)
 class ReadAnswer:
-    """What the gateway said of our ticket; None: it could not be asked."""
+    """The gateway's snapshot of the change's ticket; None if the gateway failed."""
 
     snapshot: ev.Snapshot | None
 

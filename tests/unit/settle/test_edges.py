@@ -33,7 +33,7 @@ def test_the_last_empty_look_up_sends_again_where_the_policy_says_so() -> None:
     answer = LookupAnswer(number=1, found=(), at=x.moment(60))
     steps = decide(COLLECTOR_CHANGE, LAST, answer, x.later(60), ONCE_MORE, gateway="bk_itsm")
     assert [step.trigger for step in steps] == [Trigger.NOTE_LOOKUP, Trigger.RESEND]
-    again = "no look-up found a ticket: sent again under the same key, attempt 2"
+    again = "no look-up found a ticket, so the request is sent again with the same key, attempt 2"
     assert steps[1].evidence == ev.Decision(reason=again)
 
 
@@ -138,7 +138,7 @@ def test_the_number_that_a_callback_named_is_looked_up_when_the_sender_went_sile
 
     assert planned is not None
     assert planned.question == Lookup(sn="REQ7")
-    silent = ev.AttemptMark(number=1, owner="w9", problem="its sender went silent")
+    silent = ev.AttemptMark(number=1, owner="w9", problem="its worker reported no result")
     assert planned.claim == (Step(Trigger.MARK_UNKNOWN, silent),)
 
 

@@ -126,8 +126,8 @@ def test_a_delivery_has_a_number_and_an_owner(change: ChangeRequest, at: float, 
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
-        (7, "its last 8 deliveries brought no result: each ended its process, or took too long"),
-        (0, "its last delivery brought no result: it ended its process, or took too long"),
+        (7, "its last 8 deliveries brought no result: each crashed its process, or took too long"),
+        (0, "its last delivery brought no result: it crashed its process, or took too long"),
     ],
 )
 def test_an_effect_that_ends_its_process_is_parked_instead(lost: int, said: str) -> None:
@@ -149,7 +149,7 @@ def test_a_queued_send_is_marked_before(change: ChangeRequest, number: int) -> N
 def test_a_queued_send_that_was_called_back_about_is_looked_up() -> None:
     """The gateway has a ticket: nothing is sent, and the look-up is asked as for any send that is unknown."""
     mark = ev.AttemptMark(number=2, owner="w9")
-    there = attrs.evolve(mark, problem="a callback came before it was sent again")
+    there = attrs.evolve(mark, problem="a callback arrived before the request was sent again")
 
     assert asked(heard(RESENT, 600), 700) == Plan(
         question=Lookup(sn="REQ7"), claim=(Step(Trigger.MARK_SENDING, mark), Step(Trigger.MARK_UNKNOWN, there))
@@ -158,7 +158,7 @@ def test_a_queued_send_that_was_called_back_about_is_looked_up() -> None:
 
 def test_a_sender_whose_lease_ran_out_is_unknown_from_then_on() -> None:
     """The claim of the look-up says so, at the end of the lease and not a moment before."""
-    mark = ev.AttemptMark(number=1, owner="w9", problem="its sender went silent")
+    mark = ev.AttemptMark(number=1, owner="w9", problem="its worker reported no result")
 
     assert asked(x.SENDING, 29.999) is None
     assert asked(x.SENDING, 30) == Plan(question=Lookup(), claim=(Step(Trigger.MARK_UNKNOWN, mark),))
