@@ -1,3 +1,3 @@
-"""Inbound callbacks: authenticated by our own credential, believed in nothing else, kept as hints."""
+"""Inbound callbacks: authenticated by the library's own credential, and stored as hints; the body is not trusted."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The callback's route as an ASGI application: one bare POST, without a framework's sessions, logins or views."""
+"""The callback's route as an ASGI application: a plain POST, without a framework's sessions, logins or views."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class _Event:
-    """Something that the server said; it does not print itself, since a body travels in it."""
+    """A message of the ASGI server. Its repr hides the message, which may hold a part of a body."""
 
     message: Message = attrs.field(repr=False)
 
 
 def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
-    """Return an application that hands each request to `Workflow.receive`, and answers exactly what that returns.
+    """Return an application that passes each request to `Workflow.receive`, and sends its response unchanged.
 
-    The store is written in a thread, so that the event loop goes on.
+    The store is written in a thread, so that the event loop is not blocked.
 
     Args:
         receive: The workflow's ``receive``.
-        patience: Seconds that a request's body may take to come in.
+        patience: The time-out for receiving a request's body, in seconds.
     """
 
     async def application(scope: Message, events: Events, outgoing: Outgoing) -> None:
         try:
             head = without_frames(_head, scope)
         finally:
-            del scope  # it holds secrets, and a traceback of what follows may be shown with its variables
+            del scope  # it holds secrets, and a traceback from a later call may be shown with this frame's variables
         answer = await _answer(receive, head, events, patience)
         if answer is None:
             return
@@ -56,7 +56,7 @@ def asgi(receive: Receive, *, patience: float = 5.0) -> Application:
 
 def _head(scope: Message) -> Incoming:
     if scope["type"] != "http":
-        raise ValueError(f"the callback's route speaks HTTP, not {scope['type']}")
+        raise ValueError(f"the callback's route accepts HTTP requests, not {scope['type']}")
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope.get("headers", ())}
     return Incoming(method=scope["method"], path=scope["path"], headers=headers, body=b"")
 
@@ -65,12 +65,12 @@ async def _answer(receive: Receive, head: Incoming, events: Events, patience: fl
     try:
         whole = await asyncio.wait_for(_with_body(head, events), patience)
     except TimeoutError:
-        return refusal(408, "the body took too long to come in")
+        return refusal(408, "the request's body was not received in time")
     return None if whole is None else await asyncio.to_thread(answered, receive, whole)
 
 
 async def _with_body(incoming: Incoming, events: Events) -> Incoming | None:
-    """Read no more than it takes to see that a body is too large; None: the caller has gone."""
+    """Read the body, at most until it is known to be too large; return None if the client disconnected."""
     more = True
     while more and len(incoming.body) <= MAX_BODY:
         event = _Event(await events())

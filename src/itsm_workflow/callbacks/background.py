@@ -1,7 +1,7 @@
-"""A few threads of our own for looks after callbacks: waiting for them has a bound, also when the interpreter exits.
+"""A thread pool for looks after callbacks, which is joined with a time-out, also when the interpreter exits.
 
-The threads of `concurrent.futures` are joined at exit however long they take. These are daemons: what they look into is
-stored as due, so that another process looks into it if this one ends before they have.
+The threads of `concurrent.futures` are joined at exit without a time-out. These threads are daemons: the changes that
+they look at are stored as due, so another process looks at them if this process ends first.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _open: weakref.WeakSet[Background] = weakref.WeakSet()
 
 
 class Background:
-    """Threads that do what is submitted, oldest first.
+    """Threads that run submitted calls, oldest first.
 
     Args:
-        threads: How many there are.
-        name: The beginning of their names.
-        seconds: How long closing them, and the exit of the interpreter, waits by default.
+        threads: The number of threads.
+        name: The prefix of the threads' names.
+        seconds: The default time to wait for the threads in `close` and at the exit of the interpreter.
     """
 
     def __init__(self, threads: int, name: str, *, seconds: float) -> None:
@@ -43,36 +43,36 @@ class Background:
             threading.Thread(target=_work, args=(self._queue,), name=f"{name}_{number}", daemon=True)
             for number in range(threads)
         ]
-        # Before they are started: those that were end, too, if the system has no room for another one.
+        # Registered before the start, so that the started threads end even if the system cannot start another one.
         weakref.finalize(self, _end, self._queue, threads).atexit = False
         for thread in self._threads:
             thread.start()
         _open.add(self)
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
-        """Let a thread do it, and return its future.
+        """Submit a call to the threads, and return its future.
 
         Raises:
-            RuntimeError: The threads were told to end.
+            RuntimeError: The threads are closed.
         """
         future: Future[T] = Future()
         with self._lock:
             if self._is_closed:
-                raise RuntimeError("these threads were told to end: nothing more can be submitted")
+                raise RuntimeError("cannot submit a call: the background threads are closed")
             self._queue.put((future, work, args))
         return future
 
     def close(self, seconds: float | None = None) -> bool:
-        """Let the threads end once they have done what was submitted, and wait for that.
+        """Let the threads end after the submitted calls, and wait for them.
 
         Args:
-            seconds: How long to wait at most. What was not begun then is dropped.
+            seconds: The maximum time to wait. Calls that were not begun by then are cancelled.
 
         Returns:
-            Whether all of it was done.
+            Whether all calls were finished.
         """
         if self._pid != os.getpid():
-            return True  # a forked child has none of its parent's threads, and the lock may be held for good
+            return True  # a forked child does not have its parent's threads, and the lock may never be released
         until = time.monotonic() + (self.seconds if seconds is None else seconds)
         with self._lock:
             if not self._is_closed:
@@ -88,14 +88,14 @@ class Background:
 
 
 def _work(todo: queue.SimpleQueue[_Work | None]) -> None:
-    # Without a reference to the `Background`, so that one that its host has dropped ends its threads.
+    # Without a reference to the `Background`, so that its threads end when it is garbage-collected.
     while (one := todo.get()) is not None:
         future, work, args = one
         if not future.set_running_or_notify_cancel():
             continue
         try:
             future.set_result(work(*args))
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        except BaseException as error:  # noqa: BLE001 - raised to the caller of the future's result
             future.set_exception(error)
         del one, future, work, args
 

@@ -1,4 +1,4 @@
-"""The inbox: an authentic callback becomes one durable hint, is answered in milliseconds, and only then looked into."""
+"""The inbox: stores an authentic callback as a durable hint, answers in milliseconds, and looks at the change later."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 AfterCallback = Literal["background", "inline", "later"]
 AFTER: tuple[str, ...] = get_args(AfterCallback)
-"""When a callback's change is looked into: in a thread, before answering, or when it is reconciled."""
+"""When to look at a callback's change: in a thread, before answering, or in the next pass."""
 
 _TRIES = 16
 _THREADS = 2
-_LATER = "the look after a callback failed, reconcile will look"
+_LATER = "the look after a callback failed; the next reconcile looks at the change"
 
 
 class Inbox:
@@ -47,10 +47,10 @@ class Inbox:
 
     Args:
         journal: The changes.
-        loop: Looks into a change that was called back.
-        gateway: Checks the server's own token, if it can.
-        observers: Are told of a token that is not the server's.
-        address: Knows our credentials; None: this workflow takes no callbacks.
+        loop: The executor that looks at the callback's change.
+        gateway: The gateway, which checks the server's own token if it can.
+        observers: Notified of a token that is not the server's, and of errors.
+        address: The library's own credentials; None if the workflow takes no callbacks.
         after: When to look: ``background``, ``inline``, ``later``, or a function that queues the change's id.
     """
 
@@ -75,42 +75,43 @@ class Inbox:
         self._pool_of = os.getpid()
 
     def receive(self, incoming: Incoming) -> CallbackResponse:
-        """Make an authentic callback's change due, durably, and answer. Asks the gateway nothing, unless ``inline``."""
+        """Make an authentic callback's change due, durably, and answer. Asks the gateway only if ``inline``."""
         if self._address is None:
             return refusal(401, "not a callback of this application")
         callback = read_callback(self._address, incoming)
         if isinstance(callback, CallbackResponse):
             return callback
         try:
-            news = self._hear(callback)
+            is_news = self._store_hint(callback)
         except ChangeNotFound:
             return refusal(401, "not a callback of this application")
         except TransitionRefused as refused:
             if refused.state == self._journal.definition.initial:
-                return ACCEPTED  # its submission was refused, so that there is nothing to look into
+                return ACCEPTED  # the gateway refused its submission, so no look is needed
             self._observers.on_trouble(callback.change_id, refused)
-            return refusal(503, "not stored: list it as not delivered")
-        except Exception as error:  # noqa: BLE001 - the store, or a host's due rule, may fail in any way
+            return refusal(503, "the callback was not stored: list it as not delivered")
+        except Exception as error:  # noqa: BLE001 - the store, or a host's due rule, may raise anything
             self._observers.on_trouble(callback.change_id, error, doing="the callback could not be stored")
-            return refusal(503, "not stored: list it as not delivered")
-        if news:
+            return refusal(503, "the callback was not stored: list it as not delivered")
+        if is_news:
             self._look(callback)
         return ACCEPTED
 
     def close(self, seconds: float | None = None) -> None:
-        """Wait for looks that were begun in the background.
+        """Wait for looks in the background.
 
         Args:
-            seconds: How long at most; by default as the policy says. What is not done then stays due.
+            seconds: The maximum time to wait, `Policy.close_wait` by default. Changes that were not looked at by then
+                stay due.
         """
         with self._pool_lock:
             pool, self._pool = self._pool, None
         if pool is not None and not pool.close(seconds):
-            late = "looks after callbacks did not end in time: their changes stay due, and reconcile looks into them"
+            late = "looks after callbacks did not end in time; their changes stay due for the next reconcile"
             self._observers.on_trouble("", ItsmWorkflowError(late))
 
-    def _hear(self, callback: Callback) -> bool:
-        """Store the hint, and return whether it is news to look into."""
+    def _store_hint(self, callback: Callback) -> bool:
+        """Store the hint, and return whether it is new and needs a look."""
         heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
         for _ in range(_TRIES):
             stored = self._journal.load(callback.change_id)
@@ -123,17 +124,17 @@ class Inbox:
             try:
                 self._journal.commit_one(prepared)
             except StorageConflict:
-                continue  # something else was stored meanwhile: it may have been this very callback
+                continue  # another writer was first: it may have stored a duplicate of this callback
             return is_news
         raise StorageConflict(change_id=callback.change_id, kind="version")
 
     def _is_soon_due(self, stored: Stored) -> bool:
-        """Tell whether the change is looked at soon anyway: then its version stays, so that a look under way counts."""
+        """Return whether the change is due soon anyway: then nothing is stored, so a look in progress stays valid."""
         policy, now = self._journal.policy, self._journal.clock.now()
         return stored.due_at is not None and stored.due_at <= now + max(policy.soon, policy.read_lease)
 
     def _due_soon(self, stored: Stored) -> Prepared:
-        """Prepare what a callback does of which nothing is stored any more: the next pass looks, `soon` or later."""
+        """Prepare the effect of a callback whose change stores no more hints: the change is due after `Policy.soon`."""
         until = self._journal.clock.now() + self._journal.policy.soon
         return self._journal.claim(stored, (), until=until, actor="callback")
 
@@ -145,11 +146,11 @@ class Inbox:
         elif self._after == "background":
             try:
                 self._threads().submit(self._look_into, callback)
-            except RuntimeError as error:  # this process is about to end; the hint is stored
+            except RuntimeError as error:  # this process is being stopped; the hint is stored
                 self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
     def _threads(self) -> Background:
-        if self._pool_of != os.getpid():  # a forked child has none of its parent's threads, but maybe a held lock
+        if self._pool_of != os.getpid():  # a forked child has no threads of its parent, but maybe a held lock
             self._pool, self._pool_lock, self._pool_of = None, threading.Lock(), os.getpid()
         with self._pool_lock:
             if self._pool is None:
@@ -160,18 +161,19 @@ class Inbox:
     def _queue(self, enqueue: Callable[[str], object], change_id: str) -> None:
         try:
             enqueue(change_id)
-        except Exception as error:  # noqa: BLE001 - a host's queue may fail in any way; the hint is stored all the same
-            self._observers.on_trouble(change_id, error, doing="the change could not be queued, reconcile will look")
+        except Exception as error:  # noqa: BLE001 - a host's queue may raise anything; the hint is stored
+            queueing = "the change could not be queued; the next reconcile looks at it"
+            self._observers.on_trouble(change_id, error, doing=queueing)
 
     def _look_into(self, callback: Callback) -> None:
         try:
             self._check_token(callback)
             self._loop.advance(callback.change_id)
-        except Exception as error:  # noqa: BLE001 - in a thread nobody else would hear of it; the hint is stored
+        except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to; the hint is stored
             self._observers.on_trouble(callback.change_id, error, doing=_LATER)
 
     def _check_token(self, callback: Callback) -> None:
-        """Tell observers if the server says that the token is not its own; the look decides all the same."""
+        """Notify observers if the server does not recognize the token. The look that follows decides in any case."""
         gateway = self._gateway
         if not isinstance(gateway, SupportsTokenCheck):
             return
@@ -182,6 +184,6 @@ class Inbox:
             return
         if not passed:
             wrong = CallbackTokenInvalid(
-                "the callback carried our credential and a token that the server does not know as its own"
+                "the callback has a valid credential, but the ticket system does not recognize the token in its body"
             )
             self._observers.on_trouble(callback.change_id, wrong)

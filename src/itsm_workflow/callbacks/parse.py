@@ -1,4 +1,4 @@
-"""An inbound callback, from bytes to a hint: size, credential, shape, in that order. No I/O."""
+"""An inbound callback, from bytes to a hint: the size, the credential and the shape are checked, in this order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.signer import CallbackAddress
 
 MAX_BODY = 16 * 1024
-"""Bytes; a callback of BK-ITSM has about 400."""
+"""The maximum size in bytes; a callback of BK-ITSM has about 400."""
 
 REFUSED = 501
-"""The code of every refusal; the log platform's for a callback that it did not believe."""
+"""The code in the body of every refusal; the log platform uses it for a callback that it rejects."""
 
 _DEPTH = 8
 _TEXTS = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_by", "token")
@@ -30,7 +30,7 @@ _SN = re.compile(r"[!-~]{1,64}")
 
 @attrs.frozen(kw_only=True)
 class CallbackResponse:
-    """What to answer over HTTP."""
+    """An HTTP response to a callback."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,20 +38,20 @@ class CallbackResponse:
 
 
 class Receive(Protocol):
-    """`itsm_workflow.workflow.Workflow.receive`: a request's parts in, the answer out."""
+    """The signature of `itsm_workflow.workflow.Workflow.receive`: takes a request's parts, returns the response."""
 
     def __call__(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
-        """CallbackResponse a request; never raises for what came in."""
+        """Return the response to a request; never raises because of the request's content."""
         ...
 
 
 @attrs.frozen(kw_only=True)
 class Callback:
-    """An authentic callback. Everything in its body is hearsay.
+    """An authentic callback. Its body is not trusted.
 
     Attributes:
-        sn: What the body says.
-        digest: SHA-256 of the body's facts without the token, to know a repeat.
+        sn: The ticket's number in the body.
+        digest: SHA-256 of the body's facts without the token, to detect duplicates.
         token: The server's own token; never stored, logged or queued.
     """
 
@@ -64,14 +64,14 @@ class Callback:
 
 @attrs.frozen(kw_only=True)
 class Incoming:
-    """A request as it came in.
+    """A request as received.
 
-    Its repr shows the method alone, since our credential and the server's token travel in the rest.
+    Its repr shows only the method, since the other parts hold the credential and the server's token.
 
     Attributes:
         path: The path as requested.
         headers: The request's headers.
-        body: The body as received; a `bytearray` or a `memoryview` will do.
+        body: The body as received; `bytes`, a `bytearray` or a `memoryview`.
     """
 
     method: str
@@ -81,16 +81,16 @@ class Incoming:
 
 
 def answered(receive: Receive, incoming: Incoming) -> CallbackResponse:
-    """Return what to answer to a request, which is taken apart in the call alone."""
+    """Return the response to a request. Only the call itself holds its parts, so no variable of a frame shows them."""
     return receive(method=incoming.method, path=incoming.path, headers=incoming.headers, body=incoming.body)
 
 
 def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackResponse:
-    """Return the callback in a request, or the answer that refuses it.
+    """Return the callback in a request, or the response that refuses it.
 
-    Whatever is wrong with path or credential gets one and the same answer, so that nobody learns which changes exist.
-    Parts of types that a host should not pass are refused as well; they too came in.
-    A probe is answered here: it passes every check that a callback passes, and is about no change.
+    Every problem with the path or the credential gets the same response, so that a sender cannot find out which changes
+    exist. Parts of wrong types, which are a mistake of the host, are refused, too. A probe is answered here: it passes
+    every check of a callback, and concerns no change.
     """
     if incoming.method != "POST":
         return refusal(405, "POST only")
@@ -103,7 +103,7 @@ def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | Ca
 
 
 def _misfit(incoming: Incoming) -> str:
-    """Return what is not of the type that a host should pass; empty if all is."""
+    """Return a text that names the part of a wrong type; empty if all types are right."""
     path: object = incoming.path
     headers: object = incoming.headers
     body: object = incoming.body
@@ -134,7 +134,7 @@ def _read(address: CallbackAddress, incoming: Incoming) -> Callback | CallbackRe
 
 
 def _read_legacy(body: bytes) -> CallbackResponse:
-    """Acknowledge what looks like a callback, and do nothing: neither the gateway nor the store learns of it."""
+    """Acknowledge a body that looks like a callback, and do nothing: the gateway and the store are not used."""
     try:
         _facts(body)
     except ValueError as error:
@@ -146,7 +146,7 @@ def digest_of(body: bytes) -> str:
     """Return the digest of the facts in a callback's body.
 
     Raises:
-        ValueError: It is no callback's body; the message says why.
+        ValueError: The body is not a callback's; the message says why.
     """
     facts = _facts(body)
     del facts["token"]
@@ -159,11 +159,11 @@ def _accepted(data: object) -> CallbackResponse:
 
 
 ACCEPTED = _accepted(None)
-"""What the gateway counts as delivered."""
+"""The response that the gateway counts as delivered."""
 
 
 def refusal(status: int, message: str) -> CallbackResponse:
-    """Return an answer that the gateway counts as not delivered; it says nothing of any change."""
+    """Return a response that the gateway counts as not delivered; it does not say whether the change exists."""
     body = json.dumps({"result": False, "code": REFUSED, "message": message, "data": None})
     return CallbackResponse(status=status, headers={"Content-Type": "application/json"}, body=body.encode())
 
@@ -178,16 +178,16 @@ def _facts(body: bytes) -> dict[str, object]:
     except ValueError:
         raise ValueError("the body is not JSON text in UTF-8") from None
     if not isinstance(facts, dict):
-        raise ValueError("the body is no JSON object")  # noqa: TRY004 - every refusal of a body is a ValueError
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - every refusal of a body is a ValueError
     wrong = [name for name in _TEXTS if not isinstance(facts.get(name), str)]
     wrong += [] if isinstance(facts.get("approve_result"), bool) else ["approve_result"]
     wrong += [] if isinstance(facts.get("last_approver", ""), str) else ["last_approver"]
     if wrong:
         raise ValueError(f"missing or of the wrong type: {', '.join(wrong)}")
     if not _SN.fullmatch(str(facts["sn"])):
-        raise ValueError("sn: not a ticket's number")
-    # Only what the gateway documents is looked at, so that unknown keys neither harm nor count as news.
+        raise ValueError("sn is not a ticket's number")
+    # Only the documented keys are used, so that unknown keys are harmless and do not make a duplicate look new.
     known = {name: facts[name] for name in (*_TEXTS, "approve_result")}
     if any("\ud800" <= character <= "\udfff" for text in known.values() if isinstance(text, str) for character in text):
-        raise ValueError("the body has characters that are no text")
+        raise ValueError("the body contains lone surrogates")
     return known

@@ -1,7 +1,7 @@
 """The credential that binds a callback to one attempt of one change.
 
-The server's own token is bound to nothing, so each create request carries this one: an HMAC that only we can make and
-that the server sends back to us, in a header or in the path.
+The server's own token is not bound to a ticket. So each create request carries this credential: an HMAC with a key that
+only the library's processes have. The server sends it back with the callback, in a header or in the path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATH = "/itsm/callback/"
 """Where callbacks arrive, below the callback host. A host application may mount it under any prefix."""
 
 PROBE = "ITSMWORKFLOWCALLBACKPROBE0"
-"""The change that a probe names, a callback that the doctor sends. Ids have no I, L, O or U: it is nobody's."""
+"""The id in the address of a probe, a callback that the doctor sends. Ids have no I, L, O or U, so no change has it."""
 
 _ADDRESS = re.compile(
     r"/(?P<change>[0-9A-Z]{26})/(?P<number>[1-9][0-9]{0,5})(?:/(?P<credential>[A-Za-z0-9_-]{43}))?/?\Z", re.ASCII
@@ -38,11 +38,11 @@ _UNKNOWN = "-" * 43
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """What a callback's URL names.
+    """The contents of a callback's URL and headers.
 
     Attributes:
-        credential: What was presented; one that never holds if that cannot be a credential.
-        is_bare: None was presented, so that it may be about a ticket from before there were any.
+        credential: The credential that was presented; an invalid placeholder if it does not have a credential's format.
+        is_bare: Whether no credential was presented: the ticket may be older than the credentials.
     """
 
     change_id: str
@@ -52,13 +52,13 @@ class Address:
 
 
 class CallbackAddress:
-    """Makes the addresses of callbacks, and knows its own credentials again.
+    """Creates the addresses of callbacks, and verifies their credentials.
 
     Args:
         host: The public base URL.
-        keys: Newest first; the first one signs, the first two are believed, so that keys can be rotated.
-        in_path: Put the credential into the path, for gateways that send no headers.
-        legacy: Acknowledge what brings no credential at all.
+        keys: The keys, newest first. The first key signs; the first two verify, so that keys can be rotated.
+        in_path: Whether to put the credential into the path, for gateways that send no headers.
+        legacy: Whether to acknowledge callbacks without a credential.
     """
 
     def __init__(self, *, host: str, keys: tuple[Secret, ...], in_path: bool = False, legacy: bool = False) -> None:
@@ -68,43 +68,43 @@ class CallbackAddress:
         self._in_path = in_path
 
     def make(self, change_id: str, number: int) -> tuple[Secret, dict[str, Secret]]:
-        """Return the callback URL for an attempt, and the headers that the gateway sends with it; both are sealed."""
+        """Return the callback URL for an attempt, and the headers that the gateway sends with it; both are secrets."""
         credential = self.credential(change_id, number)
         url = f"{self._host}{PATH}{change_id}/{number}/"
         return (Secret(f"{url}{credential.reveal()}/"), {}) if self._in_path else (Secret(url), {HEADER: credential})
 
     def credential(self, change_id: str, number: int) -> Secret:
-        """Return what a callback of the attempt must bring."""
+        """Return the credential that a callback of the attempt must carry."""
         return Secret(_sign(self._keys[0], change_id, number))
 
     def in_path(self) -> CallbackAddress:
-        """Return the same keys with the credential in the path."""
+        """Return an address maker with the same keys that puts the credential into the path."""
         return CallbackAddress(host=self._host, keys=self._keys, in_path=True)
 
     def holds(self, address: Address) -> bool:
-        """Tell whether the credential is ours, in a time that does not depend on the answer."""
-        believed = [
+        """Return whether the credential is valid, in constant time."""
+        valid = [
             hmac.compare_digest(_sign(key, address.change_id, address.number), address.credential) for key in self._keys
         ]
-        return any(believed)
+        return any(valid)
 
     def prove(self, address: Address, digest: str) -> str:
-        """Return what answers a probe: only who has the key of its credential can make it, and for no other body.
+        """Return the proof that answers a probe. It needs the key of the probe's credential, and is bound to its body.
 
         Args:
-            address: What the probe named; its credential holds.
-            digest: The digest of the facts in its body.
+            address: The probe's address, with a valid credential.
+            digest: The digest of the facts in the probe's body.
         """
         key = next(key for key in self._keys if _sign(key, address.change_id, address.number) == address.credential)
         return _prove(key, digest)
 
     def is_proof(self, proof: str, digest: str) -> bool:
-        """Tell whether a host with one of our keys answered a probe whose facts have this digest."""
+        """Return whether a host with one of the keys answered the probe with this digest."""
         return proof.isascii() and any(hmac.compare_digest(_prove(key, digest), proof) for key in self._keys)
 
 
 def callback_address(settings: Settings) -> CallbackAddress | None:
-    """Return the addresses that settings ask for, or None while the host or the keys are missing."""
+    """Return the callback addresses for settings, or None if the host or the keys are missing."""
     if not settings.callback_host or not settings.callback_keys:
         return None
     return CallbackAddress(
@@ -116,7 +116,7 @@ def callback_address(settings: Settings) -> CallbackAddress | None:
 
 
 def read_address(path: str, headers: Mapping[str, str]) -> Address:
-    """Return what a request's path and headers name; what is no callback of ours gets a credential that never holds."""
+    """Return the address in a request's path and headers; it has an invalid credential if the format is wrong."""
     found = _ADDRESS.search(path.partition("?")[0])
     named = found.group("credential") if found else None
     presented = named or next((value for name, value in headers.items() if name.lower() == HEADER.lower()), "")

@@ -1,4 +1,4 @@
-"""The callback's route as a WSGI application: one bare POST, without a framework's sessions, logins or views."""
+"""The callback's route as a WSGI application: a plain POST, without a framework's sessions, logins or views."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from itsm_workflow.callbacks.parse import Receive
 
 _DIGITS = 10
-"""As many as count of a length; to make a number of thousands of digits is refused by Python."""
+"""The number of digits of a length that are read, since Python rejects numbers with thousands of digits."""
 
 
 def wsgi(receive: Receive) -> WSGIApplication:
-    """Return an application that hands each request to `Workflow.receive`, and answers exactly what that returns.
+    """Return an application that passes each request to `Workflow.receive`, and sends its response unchanged.
 
-    How long a body may take to come in is the server's to limit: WSGI has no way to stop reading.
+    The server must limit the time to receive a body, since a WSGI application cannot interrupt a read.
 
     Args:
         receive: The workflow's ``receive``.
@@ -31,7 +31,7 @@ def wsgi(receive: Receive) -> WSGIApplication:
         try:
             incoming = without_frames(_incoming, environ)
         finally:
-            del environ  # it holds secrets, and a traceback of what follows may be shown with its variables
+            del environ  # it holds secrets, and a traceback from a later call may be shown with this frame's variables
         answer = answered(receive, incoming)
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
@@ -49,9 +49,9 @@ def _incoming(environ: WSGIEnvironment) -> Incoming:
     )
 
 
-def _body(stream: InputStream, told: str) -> bytes:
-    """Read no more than it takes to see that a body is too large; without a length there is none to read."""
-    length = int(told[:_DIGITS]) if told.isascii() and told.isdigit() else 0
+def _body(stream: InputStream, content_length: str) -> bytes:
+    """Read the body, at most until it is known to be too large; without a length, the body is empty."""
+    length = int(content_length[:_DIGITS]) if content_length.isascii() and content_length.isdigit() else 0
     wanted, pieces = min(length, MAX_BODY + 1), []
     while wanted > 0:
         piece = stream.read(wanted)

@@ -66,7 +66,7 @@ def test_closing_waits_for_what_was_submitted_and_takes_no_more() -> None:
 
     assert (background.close(), background.close()) == (True, True)
     assert (one.result(0), other.result(0)) == (True, 7)
-    with pytest.raises(RuntimeError, match="nothing more can be submitted"):
+    with pytest.raises(RuntimeError, match="cannot submit a call: the background threads are closed"):
         background.submit(max, 3, 7)
 
 
@@ -242,7 +242,7 @@ def test_a_workflow_closes_though_a_look_hangs(hanging: threading.Event) -> None
     [(change_id, error)] = desk.witness.troubles
     assert (change_id, str(error)) == (
         "",
-        "looks after callbacks did not end in time: their changes stay due, and reconcile looks into them",
+        "looks after callbacks did not end in time; their changes stay due for the next reconcile",
     )
 
 

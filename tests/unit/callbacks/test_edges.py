@@ -131,7 +131,7 @@ def test_trouble_with_a_hint_says_what_it_was_about(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(deaf._inbox, "_check_token", lambda _: raising(ZeroDivisionError("a bug"))())
     other.gateway.hand_over(callback, deaf.receive)
     [(_, told)] = other.witness.troubles
-    assert str(told).startswith("the look after a callback failed, reconcile will look")
+    assert str(told).startswith("the look after a callback failed; the next reconcile looks at the change")
 
 
 def test_looks_in_the_background_share_their_threads() -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.protocol import Write
 
 REFUSED = refusal(401, "not a callback of this application")
-NOT_STORED = refusal(503, "not stored: list it as not delivered")
+NOT_STORED = refusal(503, "the callback was not stored: list it as not delivered")
 
 
 def opened(**options: Any) -> tuple[Desk, Workflow, ChangeRequest]:
@@ -347,7 +347,7 @@ def test_a_queue_that_fails_costs_no_callback() -> None:
 
     assert desk.gateway.hand_over(desk.decide(change), workflow.receive)
     [(change_id, error)] = desk.witness.troubles
-    words = "the change could not be queued, reconcile will look: ConnectionError: no broker"
+    words = "the change could not be queued; the next reconcile looks at it: ConnectionError: no broker"
     assert (change_id, str(error)) == (change.id, words)
     assert workflow.reconcile().moved == 1
 
@@ -465,4 +465,5 @@ def test_a_callback_that_comes_while_the_process_ends_is_stored_and_answered(mon
     assert knock(workflow, change.id) == ACCEPTED
     assert triggers(workflow, change) == ["receive_callback"]
     assert troubles(desk) == [(change.id, ItsmWorkflowError)]
-    assert "the look after a callback failed, reconcile will look" in str(desk.witness.troubles[0][1])
+    failed = "the look after a callback failed; the next reconcile looks at the change"
+    assert failed in str(desk.witness.troubles[0][1])

@@ -170,18 +170,18 @@ NONSENSE: dict[str, tuple[bytes, str]] = {
     "lists without end": (b"[" * 9000, "the body is not JSON text in UTF-8"),
     "lists that are too deep": (body(more=[[[[[[[[]]]]]]]]), "the body is not JSON text in UTF-8"),
     "digits without end": (body()[:-1] + b', "more": ' + b"9" * 9000 + b"}", "the body is not JSON text in UTF-8"),
-    "a list": (b"[]", "the body is no JSON object"),
-    "null": (b"null", "the body is no JSON object"),
+    "a list": (b"[]", "the body is not a JSON object"),
+    "null": (b"null", "the body is not a JSON object"),
     "an empty object": (
         b"{}",
         f"missing or of the wrong type: {', '.join(REQUIRED)}",
     ),
-    "an sn with a space": (body(sn="REQ 7"), "sn: not a ticket's number"),
-    "an sn of other characters": (body(sn="单7"), "sn: not a ticket's number"),
-    "an empty sn": (body(sn=""), "sn: not a ticket's number"),
-    "a long sn": (body(sn="R" * 65), "sn: not a ticket's number"),
-    "an sn with a line": (body(sn="REQ7\n"), "sn: not a ticket's number"),
-    "a surrogate": (body(title="\ud800"), "the body has characters that are no text"),
+    "an sn with a space": (body(sn="REQ 7"), "sn is not a ticket's number"),
+    "an sn of other characters": (body(sn="单7"), "sn is not a ticket's number"),
+    "an empty sn": (body(sn=""), "sn is not a ticket's number"),
+    "a long sn": (body(sn="R" * 65), "sn is not a ticket's number"),
+    "an sn with a line": (body(sn="REQ7\n"), "sn is not a ticket's number"),
+    "a surrogate": (body(title="\ud800"), "the body contains lone surrogates"),
 }
 
 
