@@ -1,7 +1,7 @@
 """Change requests that wait for an approval ticket, as explicit state machines with pluggable storage.
 
-Names are loaded when they are first used, so that importing the package costs little and loads no HTTP library,
-no storage backend and no host framework.
+Names are imported when they are first used, so importing the package is cheap and loads no HTTP library, storage
+backend or host framework.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
-    """Load a public name from its home, or the version from the installed distribution."""
+    """Import a public name from its module, or the version from the installed distribution."""
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("itsm-workflow")
     if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""The door: everything a host does with change requests, on one object."""
+"""The library's main object: every operation of a host on change requests."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ if TYPE_CHECKING:
 class Workflow(Decisions):
     """Files change requests as tickets, and moves them until they end.
 
-    Reading them is in `Records`, what a person decides about them in `Decisions`.
+    The methods that read changes are in `Records`, the decisions of people in `Decisions`.
 
-    Threads may share one object; processes share the store.
+    Threads may share one `Workflow`. Processes share the store.
 
     Args:
-        storage: Where changes are kept.
+        storage: The store of the changes.
         gateway: The ticket system.
         definition: The state machine.
-        effects: What to do once a state is entered, by state. If the definition names its effects, these are the
-            functions that this process has for some or all of them; otherwise they are the workflow's effects. An
-            effect that is due without a function here is left to another process.
-        form_check: The host's own check of each form, such as `CollectorForm.check`; what it finds is told together
-            with what the gateway would refuse.
+        effects: The effects to deliver after a state is entered, by state. If the definition names its effects, these
+            are the functions that this process has for some or all of them; otherwise they are the workflow's effects.
+            A due effect without a function in this process is left to another process.
+        form_check: The host's own check of each form, such as `CollectorForm.check`. Its problems are reported
+            together with those that the gateway would reject.
         policy: All timings.
-        settings: Where callbacks arrive and which prefix keys have; by default the gateway's own settings.
-        callbacks: Whether to ask for callbacks; without them only `reconcile` finds out what was decided.
-        after_callback: When a callback's change is looked into: in a ``background`` thread, ``inline`` before it is
-            answered, ``later`` by `reconcile`, or a function that puts the change's id into a task queue.
-        observers: Are told of every entry, and of trouble that reached no caller.
-        clock: Tells the time.
-        entropy: Gives random bytes for ids and keys.
+        settings: The callback address and the prefix of keys; by default the gateway's own settings.
+        callbacks: Whether to ask for callbacks. Without them, only `reconcile` finds out the decisions.
+        after_callback: When to look at the change of a callback: in a ``background`` thread, ``inline`` before the
+            callback is answered, ``later`` by `reconcile`, or a function that puts the change's id into a task queue.
+        observers: Notified of every committed entry, and of errors that are not raised to a caller.
+        clock: Source of the current time.
+        entropy: Source of random bytes for ids and keys.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Workflow(Decisions):
             (
                 "gateway",
                 is_gateway_name(getattr(gateway, "name", None)),
-                f"a TicketGateway whose name is {GATEWAY_NAME}: it is stored with each ticket",
+                f"a TicketGateway whose name is {GATEWAY_NAME}, since the name is stored with each ticket",
             ),
             ("definition", isinstance(definition, WorkflowDefinition), "a WorkflowDefinition"),
             ("policy", isinstance(self.policy, Policy), "a Policy"),
@@ -131,7 +131,7 @@ class Workflow(Decisions):
         self._callbacks = callbacks and self._settings is not None
         self._clock = clock or SystemClock()
         registry = EffectRegistry(definition, effects or {})
-        told = Observers(observers)
+        notified = Observers(observers)
         journal = Journal(
             storage=storage,
             definition=definition,
@@ -139,14 +139,14 @@ class Workflow(Decisions):
             clock=self._clock,
             effects=registry.names,
             aliases=registry.aliases,
-            observers=told,
+            observers=notified,
         )
-        catalogue = Catalogue(journal=journal, observers=told)
+        catalogue = Catalogue(journal=journal, observers=notified)
         loop = Executor(
             journal=journal,
             gateway=gateway,
             effects=registry,
-            observers=told,
+            observers=notified,
             address=self._make_address,
             deadline=deadline,
             owner=ulid(self._clock.now(), entropy),
@@ -157,7 +157,7 @@ class Workflow(Decisions):
             loop=loop,
             catalogue=catalogue,
             gateway=gateway,
-            observers=told,
+            observers=notified,
             form_check=form_check,
             key_prefix=self._settings.key_prefix if self._settings else "",
             entropy=entropy,
@@ -170,83 +170,84 @@ class Workflow(Decisions):
             journal=journal,
             loop=loop,
             gateway=gateway,
-            observers=told,
+            observers=notified,
             address=self._address,
             after=after_callback,
         )
-        self._reconciler = Reconciler(journal=journal, loop=loop, gateway=gateway, observers=told)
+        self._reconciler = Reconciler(journal=journal, loop=loop, gateway=gateway, observers=notified)
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- filing
 
     def apply(
         self, *, subject: str, actor: str | None = None, form_check: FormCheck | None = None, **asked: Unpack[Asked]
     ) -> ChangeRequest:
-        """File a change: store the intent, send it once, store what came of it.
+        """File a change: store the intent, send the request once, store its outcome.
 
-        A draft that the subject has is revised and submitted; otherwise a new change is made. The outcome of the send
-        may be unknown: then the change comes back in ``applying``, and is looked up by key until it is found.
+        If the subject has a draft, the draft is revised and submitted; otherwise a new change is created. If the
+        outcome of the request is unknown, the change is returned in ``applying``, and later passes look the ticket up
+        by its key.
 
         Args:
-            subject: What the change is about.
-            actor: Who is doing this, for the history; the applicant by default.
-            form_check: A check of this form, besides the workflow's own.
+            subject: The thing to change.
+            actor: The user who files the change, for the history; the applicant by default.
+            form_check: A check of this form, in addition to the workflow's own.
             asked: ``title``, ``applicant``, and optionally ``approvers``, ``content`` and ``fields``: see `Asked`.
 
         Raises:
-            InvalidForm: Nothing was stored or sent; lists all problems.
+            InvalidForm: The form has problems; the error lists all of them. Nothing was stored or sent.
             AlreadyApplied: A change of the subject is open.
-            DefinitionError: Other processes have effects that this one does not name, and that would be lost.
-            ServiceNotFound: The gateway has no service to file it with.
+            DefinitionError: Other processes have effects that this process does not name, and that would be lost.
+            ServiceNotFound: The gateway does not have the service to file the ticket in.
             SettingsError: A setting that is needed to file is missing.
-            StorageError: The store failed; nothing was sent unless the change is there, in ``applying``.
+            StorageError: The store failed. Nothing was sent unless the change is stored, in ``applying``.
         """
         subject, form = self._checked("apply", subject, asked, form_check)
-        self._make_address("0" * 26, 1)  # a setting that is missing shows before anything is stored
+        self._make_address("0" * 26, 1)  # raises for a missing setting before anything is stored
         return self._filing.apply(subject, form, checked_person(actor, form.applicant)).change
 
     def preview(
         self, *, subject: str, form_check: FormCheck | None = None, **asked: Unpack[Asked]
     ) -> Mapping[str, object]:
-        """Return the body that `apply` would send, with an example of a key. Nothing is sent or written.
+        """Return the body that `apply` would send, with an example of a key. Nothing is sent or stored.
 
         Args:
-            subject: What the change is about.
-            form_check: A check of this form, besides the workflow's own.
+            subject: The thing to change.
+            form_check: A check of this form, in addition to the workflow's own.
             asked: As for `apply`.
 
         Raises:
-            InvalidForm: Lists all problems.
+            InvalidForm: The form has problems; the error lists all of them.
         """
         subject, form = self._checked("preview", subject, asked, form_check)
         return self._filing.preview(form, self._make_address)
 
     def draft(self, *, subject: str, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
-        """Store a draft. It claims nothing, and a subject may have several.
+        """Store a draft. A draft does not claim its subject, so a subject may have several drafts.
 
         Raises:
-            InvalidForm: Nothing was stored; lists all problems.
+            InvalidForm: The form has problems; the error lists all of them. Nothing was stored.
         """
         subject, form = self._filing.check(subject, asked)
         return self._filing.draft(subject, form, checked_person(actor, form.applicant)).change
 
     def revise(self, change_id: str, *, actor: str | None = None, **asked: Unpack[Asked]) -> ChangeRequest:
-        """Give a draft another form.
+        """Replace the form of a draft.
 
         Raises:
-            InvalidForm: The draft stays as it is; lists all problems.
-            TransitionRefused: It is no draft.
+            InvalidForm: The form has problems; the error lists all of them. The draft is unchanged.
+            TransitionRefused: The change is not a draft.
         """
         form = self._filing.check_form(asked)
         with self._allowing_people():
             return self._filing.revise(change_id, form, checked_person(actor, form.applicant)).change
 
     def submit(self, change_id: str, *, actor: str | None = None) -> ChangeRequest:
-        """Submit a draft and send it; like `apply` from there on.
+        """Submit a draft and send the request, as `apply` does.
 
         Raises:
-            InvalidForm: It stays a draft; lists all problems.
-            TransitionRefused: It is no draft.
-            AlreadyApplied: Another change of its subject is open.
+            InvalidForm: The form has problems; the error lists all of them. The change is still a draft.
+            TransitionRefused: The change is not a draft.
+            AlreadyApplied: Another change of the subject is open.
             DefinitionError: As for `apply`.
         """
         self._make_address(change_id, 1)
@@ -259,31 +260,31 @@ class Workflow(Decisions):
             check_function(f"{method}(form_check=...)", form_check)
         return self._filing.check(subject, asked, form_check)
 
-    # ---------------------------------------------------------------- moving on
+    # ---------------------------------------------------------------- settling
 
     def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
-        """Take a callback from the gateway, and return what to answer. Never raises for what came in.
+        """Process a callback from the gateway, and return the response. Never raises because of the request's content.
 
         Args:
             method: The HTTP method.
-            path: The path as requested; a prefix under which the host mounted the route does no harm.
+            path: The path as requested; a prefix under which the host mounted the route is ignored.
             headers: The request's headers.
             body: The body as received, at most 16 KiB.
         """
         try:
             incoming = Incoming(method=method, path=path, headers=headers, body=body)
         finally:
-            # They hold secrets, and a traceback of what follows may be shown with its variables.
+            # They hold secrets, and a traceback from a later call may be shown with the variables of this frame.
             del path, headers, body
         return self._inbox.receive(incoming)
 
     def settle(self, change_id: str) -> ChangeRequest:
         """Bring one change to what the gateway says now, and deliver its effects that are due.
 
-        A gateway that cannot be asked is no error here: observers are told, and the change stays due.
+        If the gateway fails, no error is raised: observers are notified, and the change stays due.
 
         Raises:
-            ChangeNotFound: There is no such change.
+            ChangeNotFound: The workflow has no change with this id.
         """
         check_text("settle(change_id)", change_id)
         self._catalogue.note()
@@ -300,14 +301,15 @@ class Workflow(Decisions):
         """Bring every change that is due to what the gateway says; call it every few minutes.
 
         Args:
-            limit: Look at most at so many changes; those that cannot be read do not count.
-            seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
-                The list of undelivered callbacks may take half of it, so that changes are looked at as well.
-            readers: How many changes are read from the gateway at once, in threads; 1 uses no thread.
-            progress: Is called with the report so far, after each page.
+            limit: The maximum number of changes to look at; changes that cannot be read do not count.
+            seconds: The time after which nothing more is begun. Work in progress is finished, and a look ends by
+                `Policy.look_least` later. The list of undelivered callbacks may take half of this time, so that time
+                is left for changes.
+            readers: The number of changes that are read from the gateway concurrently, in threads; 1 uses no thread.
+            progress: Called with the report so far, after each page.
 
         Raises:
-            TypeError: An argument has another type.
+            TypeError: An argument has the wrong type.
             ValueError: A number is too low, or NaN.
         """
         if limit is not None:
@@ -323,12 +325,12 @@ class Workflow(Decisions):
     # ---------------------------------------------------------------- reading
 
     def status(self, change_id: str, *, live: bool = False) -> Status:
-        """Return what a page shows of a change.
+        """Return the facts about a change that a page shows.
 
         Args:
             change_id: The change.
-            live: Ask the gateway for the page to embed and for the ticket's status; a gateway that cannot be asked
-                leaves both None. Nothing is stored, and nothing is cleared at the gateway.
+            live: Whether to ask the gateway for the page to embed and for the ticket's status. If the gateway fails,
+                both are None. Nothing is stored, and nothing is cleared at the gateway.
         """
         shown = super().status(change_id)
         if not live:
@@ -339,25 +341,25 @@ class Workflow(Decisions):
         )
 
     def why(self, change_id: str, *, live: bool = False) -> str:
-        """Return one sentence: what the change waits for, since when, when it is looked at next, and what then.
+        """Return one sentence that says what the change waits for, since when, and when the next look is.
 
         Args:
             change_id: The change.
-            live: Ask the gateway how the ticket stands, and say so if it is suspended; a gateway that cannot be asked
-                adds nothing.
+            live: Whether to ask the gateway for the ticket's status, and to say so if the ticket is suspended. If the
+                gateway fails, the sentence is the same as without ``live``.
         """
         return self._why(change_id, self._standing(self.get(change_id))[0] if live else None)
 
     def close(self, *, seconds: float | None = None) -> None:
-        """Wait for looks in the background, and let go of the store.
+        """Wait for looks in the background, and close the store.
 
         Args:
-            seconds: How long to wait at most, `Policy.close_wait` by default. A look that takes longer is left: its
-                change stays due, and another process looks into it.
+            seconds: The maximum time to wait, `Policy.close_wait` by default. A look that takes longer is abandoned:
+                its change stays due, and another process looks at it.
 
         Raises:
-            TypeError: It is not a number; nothing was closed.
-            ValueError: It is below 0, NaN, or longer than a thread can wait.
+            TypeError: ``seconds`` is not a number; nothing was closed.
+            ValueError: ``seconds`` is below 0, NaN, or longer than a thread can wait; nothing was closed.
         """
         if seconds is not None:
             check_seconds("close(seconds=...)", seconds, most=threading.TIMEOUT_MAX)
@@ -371,9 +373,9 @@ class Workflow(Decisions):
         self.close()
 
     def _standing(self, change: ChangeRequest) -> tuple[TicketStatus | None, str]:
-        """Return how a change's ticket stands and its page to embed, as far as the gateway can be asked."""
+        """Return the status of a change's ticket and its page to embed, as far as the gateway answers."""
         ticket, gateway = change.ticket, self._gateway
-        if ticket is None or self._loop.foreign(ticket) is not None:
+        if ticket is None or self._loop.wrong_gateway_error(ticket) is not None:
             return None, ""
         with contextlib.suppress(GatewayError):
             if isinstance(gateway, SupportsStanding):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from itsm_workflow.change import Decider, Form
-from itsm_workflow.runtime.status import decider_told
+from itsm_workflow.runtime.status import describe_decider
 
 if TYPE_CHECKING:
     from itsm_workflow.change import ChangeRequest, Entry
@@ -111,7 +111,7 @@ def _short(value: object) -> str:
     if isinstance(value, Form):
         value = value.title
     if isinstance(value, tuple) and value and all(isinstance(one, Decider) for one in value):
-        return ", ".join(map(decider_told, value))
+        return ", ".join(map(describe_decider, value))
     if isinstance(value, Mapping):
         return " ".join(f"{name}={_short(item)}" for name, item in value.items())
     text = str(plain(value))

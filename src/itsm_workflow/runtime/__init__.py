@@ -1,1 +1,1 @@
-"""The engine room behind `Workflow`: it stores changes, asks the gateway about them, and carries effects out."""
+"""The internals of `Workflow`: they store changes, ask the gateway about them, and deliver effects."""

@@ -1,4 +1,4 @@
-"""Checks of what a host passes to a method: before anything is done, with an error that names the argument."""
+"""Checks of a method's arguments, made before anything is done, with errors that name the argument."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def check_whole(argument: str, value: object, *, least: int) -> None:
-    """Refuse what is not a whole number from ``least`` on.
+    """Reject a value that is not a whole number of at least ``least``.
 
     Args:
         argument: The method and the argument, as in ``reconcile(limit=...)``.
-        value: What was passed.
-        least: The lowest number.
+        value: The value that was passed.
+        least: The lowest valid number.
 
     Raises:
-        TypeError: It is not a whole number; a bool is not one.
-        ValueError: It is lower.
+        TypeError: The value is not a whole number; a bool does not count as a number.
+        ValueError: The value is below ``least``.
     """
-    rule = f"{argument} takes a whole number from {least} on"
+    rule = f"{argument} takes a whole number of at least {least}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{rule}, not {value!r}")
     if value < least:
@@ -29,27 +29,27 @@ def check_whole(argument: str, value: object, *, least: int) -> None:
 
 
 def check_seconds(argument: str, value: object, *, most: float = math.inf) -> None:
-    """Refuse what is not a number of seconds from 0 to ``most``; infinity is no bound.
+    """Reject a value that is not a number of seconds from 0 to ``most``; infinity means no limit.
 
     Raises:
-        TypeError: It is not a number; a bool is not one.
-        ValueError: It is below 0, above ``most``, or NaN.
+        TypeError: The value is not a number; a bool does not count as a number.
+        ValueError: The value is below 0, above ``most``, or NaN.
     """
-    rule = f"{argument} takes a number of seconds from 0 {'on' if most == math.inf else f'to {most:.0f}'}"
+    rule = f"{argument} takes a number of seconds {'of at least 0' if most == math.inf else f'from 0 to {most:.0f}'}"
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{rule}, not {value!r}")
-    if not 0 <= value <= most:  # NaN is neither
+    if not 0 <= value <= most:  # NaN compares false
         raise ValueError(f"{rule}, not {value}")
 
 
 def checked_age(argument: str, value: object, now: dt.datetime) -> dt.timedelta:
-    """Return an age, if something that exists now can have it.
+    """Return an age after checking it.
 
     Raises:
-        TypeError: It is not a timedelta.
-        ValueError: It is below 0, or reaches back before the year 1.
+        TypeError: The value is not a timedelta.
+        ValueError: The value is below 0, or reaches back before the year 1.
     """
-    rule = f"{argument} takes a timedelta from 0 on that does not reach back before the year 1"
+    rule = f"{argument} takes a timedelta of at least 0 that does not reach back before the year 1"
     if not isinstance(value, dt.timedelta):
         raise TypeError(f"{rule}, not {value!r}")
     if not dt.timedelta() <= value <= now - _FIRST:
@@ -58,38 +58,38 @@ def checked_age(argument: str, value: object, now: dt.datetime) -> dt.timedelta:
 
 
 def check_text(argument: str, value: object) -> None:
-    """Refuse what is not text.
+    """Reject a value that is not text.
 
     Raises:
-        TypeError: It is not.
+        TypeError: The value is not a string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{argument} takes text, not {value!r}")
 
 
 def check_function(argument: str, value: object) -> None:
-    """Refuse what cannot be called.
+    """Reject a value that is not callable.
 
     Raises:
-        TypeError: It cannot.
+        TypeError: The value is not callable.
     """
     if not callable(value):
         raise TypeError(f"{argument} takes a function, not {value!r}")
 
 
 def checked_names(method: str, name: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Return the names in a list, as plain texts.
+    """Return the names in a list, as plain strings.
 
     Raises:
-        TypeError: They are one text, of which each letter would be taken for a name, or something in them is not text.
+        TypeError: The value is a single string, whose letters would be taken as names, or an item is not a string.
     """
     rule = f"{method}({name}=...) takes a list of names"
     if isinstance(values, str):
-        raise TypeError(f"{rule}, not one text: write {name}=[{str.__str__(values)!r}]")
+        raise TypeError(f"{rule}, not a single string: write {name}=[{str.__str__(values)!r}]")
     if not isinstance(values, Iterable):
         raise TypeError(f"{rule}, not {values!r}")
     listed = tuple(values)
     for value in listed:
         if not isinstance(value, str):
-            raise TypeError(f"{rule}, and {value!r} is not text")
+            raise TypeError(f"{rule}, but {value!r} is not a string")
     return tuple(map(str.__str__, listed))

@@ -1,8 +1,8 @@
 """The names of a workflow's effects, kept in the store, so that no process submits a change that would lose some.
 
-A process plans the effects that it knows the names of. One that was opened with fewer names than another would plan
-fewer effects, and no change would show that some are missing. So the store keeps, for each workflow, all names that its
-processes have brought: one row for each version of its definition, in a workflow that has no other rows.
+A process plans the effects whose names it knows. A process that was opened with fewer names than another would plan
+fewer effects, and no change would show that some are missing. So the store keeps all names that the processes of a
+workflow have declared: one row for each version of the definition, in a separate workflow that has no other rows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 WORKFLOW = "itsm_workflow.runtime.catalogue"
-"""The workflow of these rows: with its dot it is not the name of any definition, so that no query of one finds them."""
+"""The workflow of these rows. A definition's name has no dot, so queries for a definition's changes skip them."""
 
 _STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
 
 
 @attrs.define
 class _Unreadable(Exception):
-    """This row cannot be read, and nothing is known against any other."""
+    """The catalogue's row cannot be read; the error says nothing about other rows."""
 
     error: StorageError
 
@@ -42,8 +42,8 @@ class Catalogue:
     """The names of the effects of one version of a workflow.
 
     Args:
-        journal: The workflow's changes; knows the names that this process brings.
-        observers: Are notified of a row that cannot be read.
+        journal: The workflow's changes, and the effect names of this process.
+        observers: Notified of a row that cannot be read.
     """
 
     def __init__(self, *, journal: Journal, observers: Observers) -> None:
@@ -53,13 +53,13 @@ class Catalogue:
         self._is_noted = False
 
     def check(self) -> None:
-        """Store the names that this process brings, and refuse if it lacks some of its version.
+        """Store this process's effect names, and raise if it lacks names of its definition's version.
 
-        A row that cannot be read refuses nothing: it is no reason to file no more changes.
+        If the row cannot be read, observers are notified and nothing is raised, so that changes can still be filed.
 
         Raises:
-            DefinitionError: It lacks some; nothing was written.
-            StorageError: The store failed, or is damaged in more than this row.
+            DefinitionError: The process lacks names; nothing was stored.
+            StorageError: The store failed, or more than this row is damaged.
         """
 
         def once() -> None:
@@ -75,17 +75,17 @@ class Catalogue:
             self._observers.on_trouble(self._id, unreadable.error)
 
     def note(self) -> None:
-        """Store the names that this process brings, once; it may lack some, since it does not submit by this.
+        """Store this process's effect names, once. It may lack names, since the caller does not submit a change.
 
         Raises:
-            StorageError: The store failed, or is damaged in more than this row.
+            StorageError: The store failed, or more than this row is damaged.
         """
         if self._is_noted or not self._journal.effects:
             return
         try:
             repeat_on_conflict(lambda: self._store(self._read()))
         except StorageConflict:
-            pass  # each of the other writers noted its own; a later process notes ours
+            pass  # other writers were first each time; a later process stores the names
         except _Unreadable as unreadable:
             self._observers.on_trouble(self._id, unreadable.error)
         self._is_noted = True
@@ -107,7 +107,7 @@ class Catalogue:
             raise _Unreadable(error) from error
 
     def _missing(self, known: ChangeRequest) -> dict[str, list[str]]:
-        """Return, by state, what the store knows and this process does not name."""
+        """Return, by state, the names that the store has and this process lacks."""
         journal, missing = self._journal, {}
         for state, names in known.effect_names.items():
             ours = {one for name in journal.effects.get(state, ()) for one in (name, *journal.aliases.get(name, ()))}
@@ -116,17 +116,17 @@ class Catalogue:
 
     def _lacks(self, missing: Mapping[str, list[str]]) -> DefinitionError:
         definition = self._journal.definition
-        told = "; ".join(f"{', '.join(names)} of state {state}" for state, names in sorted(missing.items()))
+        listed = "; ".join(f"{', '.join(names)} of state {state}" for state, names in sorted(missing.items()))
         return DefinitionError(
-            f"a change of {definition.name} version {definition.version} cannot be submitted by this process: the "
-            f"store knows effects that it does not name ({told}), and they would be lost. Give each process the same "
-            "definition or the same effects; name a renamed effect's old name as an alias; or raise the definition's "
-            "version to retire a name",
+            f"this process cannot submit a change of {definition.name} version {definition.version}: the store has "
+            f"effect names that the process lacks ({listed}), and these effects would be lost. Give each process the "
+            "same definition or the same effects; add the old name of a renamed effect as an alias; or raise the "
+            "definition's version to retire a name",
             problems=tuple(f"effect {name} of state {state}" for state, names in missing.items() for name in names),
         )
 
     def _store(self, known: Stored | None) -> None:
-        """Store what this process adds to what is known.
+        """Store the names that this process adds, if any.
 
         Raises:
             StorageConflict: Another process stored its names first.
@@ -168,7 +168,7 @@ def _joined(
     brought: Mapping[str, tuple[str, ...]],
     aliases: Mapping[str, tuple[str, ...]],
 ) -> dict[str, tuple[str, ...]]:
-    """Return both; a name that is known under an alias stands for the new one until the version is raised."""
+    """Return the union; a known alias represents the effect's new name until the definition's version is raised."""
     joined = dict(known)
     for state, names in brought.items():
         old = joined.get(state, ())

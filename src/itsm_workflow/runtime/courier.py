@@ -1,4 +1,4 @@
-"""The delivery of one effect that is claimed: run it, and store what came of it."""
+"""The delivery of one claimed effect: run it, and store the result."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 WORKER = "worker"
-"""The actor of what the library does on its own."""
+"""The actor of entries that the library writes by itself."""
 
 _PROBLEMS = {
-    ev.Withdrawal.NOT_YET: "the ticket's flow has not reached its approval, so that it cannot be withdrawn yet",
+    ev.Withdrawal.NOT_YET: "the ticket's flow has not reached its approval, so it cannot be withdrawn yet",
     ev.Withdrawal.UNKNOWN: "the gateway did not answer whether the ticket was withdrawn",
 }
 
@@ -40,9 +40,9 @@ class Courier:
 
     Attributes:
         journal: The changes.
-        gateway: Withdraws tickets, which is the library's own effect.
+        gateway: The gateway that withdraws tickets, which is the library's own effect.
         effects: The functions of this process.
-        observers: Are told of a gateway's own mistakes.
+        observers: Notified of errors in the gateway's own code.
     """
 
     journal: Journal
@@ -54,7 +54,7 @@ class Courier:
         """Deliver the effect that a claim names.
 
         Returns:
-            The change as it is stored then, and whether the work was done.
+            The change as stored afterwards, and whether the work was done.
         """
         change, effect = claimed.change, claimed.change.expect_effect(question.effect)
         result = ev.EffectResult(effect=effect.id, attempt=effect.attempts)
@@ -64,7 +64,7 @@ class Courier:
             call = EffectCall(id=effect.id, name=effect.name, attempt=result.attempt, change=change, actor=effect.actor)
             try:
                 error = self.effects.deliver(call)
-            except BaseException as stop:  # the process is told to end; the delivery counts as one that failed
+            except BaseException as stop:  # the process is being stopped; the delivery counts as failed
                 self._record(claimed, attrs.evolve(result, error=describe(stop)))
                 raise
             result = attrs.evolve(result, error=error)
@@ -76,7 +76,7 @@ class Courier:
         try:
             return transact(journal, change_id, lambda stored: journal.fire(stored, [step], actor=WORKER), read=claimed)
         except TransitionRefused:
-            return journal.load(change_id)  # another worker took over when our claim ended, and recorded its delivery
+            return journal.load(change_id)  # our claim expired, and another worker took over and recorded its delivery
 
     def _withdraw(self, change: ChangeRequest, result: ev.EffectResult, actor: str) -> ev.EffectResult:
         ticket = change.expect_ticket()
@@ -98,11 +98,11 @@ class Courier:
 
 
 def error_of_another_gateway(ticket: Ticket, name: str) -> GatewayError | None:
-    """Return the error for a ticket that another gateway filed, or None: one of ours may have its id and its sn."""
+    """Return the error for a ticket that another gateway filed, or None; ours may have another ticket with its id."""
     if ticket.gateway == name:
         return None
     return GatewayError(
-        f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, and this process asks "
-        f"{name!r}: open the store with the gateway that its changes were filed by",
+        f"ticket {ticket.id} was filed by the gateway {ticket.gateway!r}, but this process uses the gateway "
+        f"{name!r}: open the store with the gateway that filed its changes",
         endpoint="read",
     )

@@ -1,4 +1,4 @@
-"""What people decide about changes: each a trigger of the machine, with an actor and a reason."""
+"""Decisions of people about changes: each fires a trigger of the machine, with an actor and a reason."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Decisions(Records):
 
     Args:
         journal: The changes.
-        loop: Moves a change on after a decision.
-        filing: Compares a ticket that a person found with what was sent.
+        loop: The executor that advances a change after a decision.
+        filing: The filing that compares a ticket which a person found with what was sent.
     """
 
     def __init__(self, journal: Journal, loop: Executor, filing: Filing) -> None:
@@ -57,20 +57,22 @@ class Decisions(Records):
         self._filing = filing
 
     def fire(self, change_id: str, trigger: str, evidence: object, *, actor: str) -> ChangeRequest:
-        """Fire a trigger of the host's own rows, or ``raise_attention``, and deliver what it made due.
+        """Fire a trigger of the host's own transitions, or ``raise_attention``, and deliver the effects due after it.
 
-        The library's other triggers bring facts that it reads from the gateway, or have a method of their own. A
-        `Concern` takes the reason `AttentionReason.HOST`: the others say what the library itself found, and some let a
-        person decide what the gateway would.
+        The library's other triggers carry facts from the gateway, or have a separate method. A `Concern` must have the
+        reason `AttentionReason.HOST`. The other reasons state what the library itself found, and some of them let a
+        person decide in place of the gateway.
 
         Raises:
-            InvalidForm: The actor or the reason is no text that can be kept, or the evidence is too large to be stored.
-            DefinitionError: A guard or an update of the host's own returned what it may not; nothing was changed.
-            TransitionRefused: Nothing was changed; also where the trigger, or a concern's reason, is the library's.
-            ChangeNotFound: There is no such change.
+            InvalidForm: The actor or the reason contains characters that cannot be stored, or the evidence is too large
+                to store.
+            DefinitionError: A guard or an update of the host returned an invalid value; nothing was changed.
+            TransitionRefused: The machine refused the trigger, or the trigger or a concern's reason is reserved for the
+                library; nothing was changed.
+            ChangeNotFound: The workflow has no change with this id.
         """
         named = plain(trigger)
-        trigger = named if isinstance(named, str) else str(trigger)  # the name that the engine goes by
+        trigger = named if isinstance(named, str) else str(trigger)  # the name that the engine uses
         return self._fire(change_id, trigger, evidence, actor=actor, is_host=True)
 
     def _fire(
@@ -96,70 +98,71 @@ class Decisions(Records):
         return self._loop.advance(change_id).change if self._loop.is_due(stored) else stored.change
 
     def _fired_by_hosts(self, state: str) -> tuple[str, ...]:
-        """Return the triggers of a state that `fire` takes."""
+        """Return the triggers of a state that `fire` accepts."""
         rows = [row for row in self.definition.transitions if state in row.sources]
         library = {row.trigger.value for row in rows if isinstance(row.trigger, Trigger)} - {Trigger.RAISE_ATTENTION}
         return tuple(dict.fromkeys(row.trigger.value for row in rows if row.trigger.value not in library))
 
     def _fired_by_people(self, state: str) -> tuple[str, ...]:
-        """Return the triggers of a state that a method of a workflow fires on behalf of a person."""
+        """Return the triggers of a state that a method of `Workflow` fires on behalf of a person."""
         takes = {*self._fired_by_hosts(state), *_METHODS} - {Trigger.RECEIVE_CALLBACK}
         return tuple(trigger for trigger in self.definition.triggers(state) if trigger in takes)
 
     @contextlib.contextmanager
     def _allowing_people(self) -> Iterator[None]:
-        """Let a refusal list what people can fire."""
+        """Add the triggers that people can fire to a refusal."""
         try:
             yield
         except TransitionRefused as refused:
             raise refused.with_allowed(self._fired_by_people(refused.state)) from refused.__cause__
 
     def withdraw(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Ask the gateway to withdraw the ticket, as soon as there is one that is old enough.
+        """Ask the gateway to withdraw the ticket, as soon as the ticket exists and is old enough.
 
-        The change ends when the gateway shows the ticket withdrawn, and shows it again a minute later. One of which
-        nothing was sent yet is abandoned instead, so that no ticket is filed only to be withdrawn. A ticket that is
-        decided before the withdrawal reaches it decides the change.
+        The change ends when the gateway shows the ticket as withdrawn, and shows this again a minute later. If nothing
+        was sent yet, the change is abandoned instead, so that no ticket is filed only to be withdrawn. If the ticket is
+        decided before the withdrawal reaches it, that decision counts.
 
         Raises:
-            TransitionRefused: It is a draft, or has ended.
+            TransitionRefused: The change is a draft, or has ended.
         """
         if self.get(change_id).was_never_sent:
-            with contextlib.suppress(TransitionRefused):  # it is being sent by now
+            with contextlib.suppress(TransitionRefused):  # another worker has begun to send it
                 return self.abandon(change_id, actor=actor, reason=reason)
         return self._fire(change_id, Trigger.REQUEST_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
 
     def accept_after_withdrawal(self, change_id: str, *, actor: str, reason: str) -> ChangeRequest:
-        """Let the ticket decide the change although it was withdrawn for it, and look at the ticket.
+        """Let the ticket decide the change although its withdrawal was requested, and look at the ticket.
 
-        A withdrawn ticket can revive. Until an operator accepts it, such a ticket does not approve the change.
+        A withdrawn ticket can become active again. Such a ticket does not approve the change until an operator accepts
+        it.
 
         Args:
             change_id: The change.
-            actor: Who accepts it.
-            reason: Why the change goes on although its withdrawal was asked for.
+            actor: The operator who accepts the ticket.
+            reason: The reason to continue the change although its withdrawal was requested.
 
         Raises:
-            TransitionRefused: No withdrawal that was delivered is unresolved, or no reason is given.
+            TransitionRefused: The change has no delivered withdrawal that is unresolved, or the reason is empty.
         """
         self._fire(change_id, Trigger.ACCEPT_AFTER_WITHDRAWAL, ev.Decision(reason=reason), actor=actor)
         return self._loop.advance(change_id, forced=True).change
 
     def resend(self, change_id: str, *, actor: str, reason: str = "", evidence: str = "") -> ChangeRequest:
-        """Send once more with the same key, after the look-ups showed that there is no ticket.
+        """Send the request again with the same key, after the look-ups found no ticket.
 
-        Where the look-ups could not be asked, attention ``lookup_failed``, a person's word takes their place: then the
-        evidence is wanted. If there is a ticket after all, a second one may be made, with the same key.
+        If the look-ups failed, attention ``lookup_failed``, an operator's evidence replaces them, and is required. If a
+        ticket exists after all, the request may create a duplicate with the same key.
 
         Args:
             change_id: The change.
-            actor: Who decides it.
-            reason: Why it is sent once more.
-            evidence: Where the actor looked in the ticket system itself, and what that showed; stored in the history.
+            actor: The operator who decides it.
+            reason: The reason to send the request again.
+            evidence: Where the operator looked in the ticket system itself, and the result; stored in the history.
 
         Raises:
-            InvalidForm: The actor, the reason or the evidence is not text that can be stored and shown on one line.
-            TransitionRefused: There may be a ticket.
+            InvalidForm: The actor, the reason or the evidence cannot be stored, or shown on one line.
+            TransitionRefused: A ticket may exist.
         """
         decided: ev.Decision | ev.AbsenceAttested = ev.Decision(reason=reason)
         if evidence != "":
@@ -170,14 +173,14 @@ class Decisions(Records):
         return self._fire(change_id, Trigger.RESEND, decided, actor=actor)
 
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Give up a draft, a submission that was never sent, one whose ticket was not found, or an unproven approval.
+        """Abandon a draft, a submission that was never sent or whose ticket was not found, or an unproven approval.
 
-        Also one whose ticket's flow has not begun, by attention ``not_started``: the ticket is looked at once more
-        before, since the flow may have begun, and withdrawn as soon as the ticket system lets it.
+        A change with attention ``not_started`` can be abandoned, too. The ticket is looked at once more before that,
+        since its flow may have begun, and is withdrawn as soon as the ticket system allows it.
 
         Raises:
-            TransitionRefused: A ticket is known and the gateway decides it, or its look-ups have not ended yet. Once
-                they have, `attention` says that a person decides, and the facts, whether the gateway answered them.
+            TransitionRefused: The ticket is known and the gateway decides it, or the look-ups have not ended yet. When
+                they have ended, `attention` says that a person decides, and its facts say whether the gateway answered.
         """
         attention = self.get(change_id).attention
         if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
@@ -192,22 +195,22 @@ class Decisions(Records):
     ) -> ChangeRequest:
         """Bind the change to a ticket that a person found.
 
-        The ticket must be what the change would have sent: key, creator, service, title, approvers, fields, and made
-        after the change was submitted.
+        The ticket must match what the change would have sent: key, creator, service, title, approvers and fields. It
+        must have been created after the change was submitted.
 
         Args:
             change_id: The change.
             sn: The ticket's number.
-            actor: Who found it.
+            actor: The operator who found the ticket.
             ticket_id: The ticket's id, needed if several tickets have that number.
-            override: Why a ticket that differs, or that the gateway does not show in full, is the change's own all the
-                same. Stored in the history with the differences.
+            override: The reason to bind a ticket that differs, or that the gateway does not show completely. Stored in
+                the history with the differences.
 
         Raises:
-            InvalidForm: The number, the id, the actor or the reason for the override is not text that can be stored.
-            TransitionRefused: The gateway shows no such ticket, several, or one that is not what was sent.
-            StorageConflict: Another change is bound to that ticket.
-            GatewayError: The gateway could not be asked.
+            InvalidForm: The number, the id, the actor or the reason for the override cannot be stored.
+            TransitionRefused: The gateway shows no such ticket, several, or one that does not match what was sent.
+            StorageConflict: Another change is bound to the ticket.
+            GatewayError: The gateway failed.
         """
         given = {"sn": sn} if ticket_id is None else {"sn": sn, "ticket_id": ticket_id}
         problems = [problem for field, value in given.items() for problem in check_shown(field, value)]
@@ -221,22 +224,22 @@ class Decisions(Records):
     def attest_approval(
         self, change_id: str, *, ticket_id: str, approver: str, evidence: str, actor: str
     ) -> ChangeRequest:
-        """Approve a change whose ticket was approved, where the gateway cannot show by whom.
+        """Approve a change whose ticket was approved, if the gateway does not show the approver.
 
-        Possible only after a look left the approval in doubt: several tickets carry the number, a part of the ticket
-        cannot be read, its log shows no approval by a person, or only one by the applicant that does not count.
+        This is possible only after a look left the approval in doubt: several tickets have the number, a part of the
+        ticket cannot be read, its log shows no approval by a person, or only one by the applicant that does not count.
 
         Args:
             change_id: The change.
             ticket_id: The id of its ticket, as the ticket system's own page shows it.
             approver: The user who approved the ticket.
-            evidence: What shows the approval, in words.
-            actor: Who attests it: neither the applicant nor the approver, in any spelling.
+            evidence: A description of what shows the approval.
+            actor: The operator who attests it: neither the applicant nor the approver, in any spelling.
 
         Raises:
-            InvalidForm: One of these is not text that can be stored and shown on one line, or the approver or the
-                actor is a name that a form would not take for a user.
-            TransitionRefused: It is another ticket, the actor may not attest it, or nothing is in doubt.
+            InvalidForm: An argument cannot be stored, or shown on one line, or the approver or the actor is not a
+                valid user name.
+            TransitionRefused: The id is another ticket's, the actor may not attest it, or the approval is not in doubt.
         """
         problems = [
             *check_shown("ticket_id", ticket_id),
@@ -250,48 +253,48 @@ class Decisions(Records):
         return self._fire(change_id, Trigger.ATTEST_APPROVAL, attested, actor=actor)
 
     def retry_effect(self, change_id: str, effect_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Deliver a parked effect once more.
+        """Deliver a parked effect again.
 
         Raises:
-            TransitionRefused: It is not parked.
+            TransitionRefused: The effect is not parked.
         """
         evidence = ev.EffectRetry(effect=effect_id, reason=reason)
         return self._fire(change_id, Trigger.RETRY_EFFECT, evidence, actor=actor)
 
     def clear_attention(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
-        """Note that a person has looked.
+        """Mark the change as reviewed: clear its attention.
 
         Raises:
-            TransitionRefused: No attention is raised, or it is ``self_approved`` and the actor is the applicant, in any
-                spelling: another person has to look.
+            TransitionRefused: The change has no attention, or it is ``self_approved`` and the actor is the applicant,
+                in any spelling: another person has to review it.
         """
         return self._fire(change_id, Trigger.CLEAR_ATTENTION, ev.Decision(reason=reason), actor=actor)
 
 
 def _library_trigger(state: str, trigger: str, allowed: tuple[str, ...]) -> TransitionRefused:
-    """Return the refusal of a trigger that is the library's, with what to call instead."""
+    """Return the refusal of a trigger that is reserved for the library; the reason names the method to call."""
     method = next((method for known, method in _METHODS.items() if known == trigger), None)
-    reason = f"the library fires it; call Workflow.{method} instead"
+    reason = f"this trigger is reserved for the library; call Workflow.{method} instead"
     if method is None:
-        reason = "the library fires it by what it reads from the gateway or does itself; call Workflow.settle instead"
+        reason = "this trigger is reserved for the library, which fires it itself; call Workflow.settle instead"
     return TransitionRefused(state=state, trigger=trigger, reason=reason, allowed=allowed)
 
 
 def _is_of_library(reason: object) -> bool:
-    """Tell a reason that guards believe: some let a person resend, abandon or attest what would be refused else."""
+    """Return whether a reason is reserved for the library: some let a person resend, abandon or attest a change."""
     return isinstance(reason, AttentionReason) and reason is not AttentionReason.HOST
 
 
 def _library_reason(state: str, trigger: str, reason: str, allowed: tuple[str, ...]) -> TransitionRefused:
-    told = f"reason {reason} says what the library itself found: raise AttentionReason.HOST, with facts that say why"
-    return TransitionRefused(state=state, trigger=trigger, reason=told, allowed=allowed)
+    problem = f"the reason {reason} is reserved for the library; use AttentionReason.HOST, with facts that say why"
+    return TransitionRefused(state=state, trigger=trigger, reason=problem, allowed=allowed)
 
 
 def checked_person(actor: str | None, applicant: str, reason: object = "") -> str:
-    """Return who decides: the actor, or the applicant if none is named.
+    """Return the name of the person who decides: the actor, or the applicant if the actor is None.
 
     Raises:
-        InvalidForm: It, or the reason, is no text that can be kept.
+        InvalidForm: The actor or the reason contains characters that cannot be stored.
     """
     who = plain(applicant if actor is None else actor)
     problems = check_person(who, reason)

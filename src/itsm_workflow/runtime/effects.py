@@ -1,7 +1,7 @@
-"""Effects: the work that a host wants done once a state is entered.
+"""Effects: the host's work after a state is entered.
 
-An effect is planned in the commit that enters the state and delivered afterwards, at least once, under a lease, each
-time with the same id. A failure never takes back an approval.
+An effect is planned in the commit that enters the state. It is delivered afterwards, at least once, under a lease, each
+time with the same id. A failure never revokes an approval.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class EffectCall:
-    """One delivery.
+    """The argument of an effect's function: one delivery.
 
     Attributes:
-        id: The same for every delivery of this effect: use it to know a repeat.
-        name: The name under which it was planned.
-        attempt: 1 for the first delivery, and so on.
+        id: The effect's id, the same for every delivery: use it to detect duplicates.
+        name: The name under which the effect was planned.
+        attempt: The number of the delivery, from 1.
         change: The change as it was when the delivery was claimed.
-        actor: On whose behalf.
+        actor: The user on whose behalf the effect is delivered.
     """
 
     id: str
@@ -43,12 +43,12 @@ class EffectCall:
 
 @attrs.frozen
 class Effect:
-    """A name, stored with the change, and the function that does the work; it raises if the work is not done.
+    """A name and the function that does the work.
 
     Attributes:
-        name: Stored with each change that plans the effect.
-        run: The function.
-        aliases: Names that the effect had before: what was planned under one of these is delivered by it as well.
+        name: The name that is stored with each change that plans the effect.
+        run: The function. It raises if the work was not done, and may be called again for the same effect.
+        aliases: Earlier names of the effect. Effects that were planned under them are delivered by this function, too.
     """
 
     name: str
@@ -60,15 +60,16 @@ class EffectRegistry:
     """The effects of one workflow: their names, by state, and the functions that this process has.
 
     Args:
-        definition: The workflow. If it names effects, these are the workflow's, and each given one must be among them.
+        definition: The workflow. If it names effects, every given effect must be one of them.
         effects: The effects by the state that plans them; a process may have some, all or none.
 
     Attributes:
         names: By state, the names of the workflow's effects.
-        aliases: By name, the names that the effect had before.
+        aliases: By name, the effect's earlier names.
 
     Raises:
-        DefinitionError: Something is not an effect, two share a name, or a state or a name is not the workflow's.
+        DefinitionError: A value is not an effect, two effects share a name, or the workflow does not have the state or
+            the name.
     """
 
     def __init__(self, definition: WorkflowDefinition, effects: Mapping[str, Sequence[Effect]]) -> None:
@@ -87,25 +88,25 @@ class EffectRegistry:
         self._by_name = {name: one for listed in given.values() for one in listed for name in (one.name, *one.aliases)}
 
     def knows(self, name: str) -> bool:
-        """Tell whether this process can deliver the effect of that name."""
+        """Return whether this process can deliver the named effect."""
         return name == WITHDRAW or name in self._by_name
 
     def deliver(self, call: EffectCall) -> str:
-        """Do the work of an effect that is known, and return the error; empty if it was done."""
+        """Run the function of a known effect, and return the error; empty if the work was done."""
         try:
             self._by_name[call.name].run(call)
         except Exception as error:  # noqa: BLE001 - a host's work may fail in any way; the failure is recorded
             return describe(error)
         except BaseException as stop:
             if not _is_cancellation(stop):
-                raise  # the process is told to end
+                raise  # the process is being stopped
             return describe(stop)
         return ""
 
 
 def _is_cancellation(stop: BaseException) -> bool:
-    """Tell whether work was cancelled in an event loop of its own: that is no word to this process."""
-    raised_by = sys.modules.get("asyncio.exceptions")  # not imported here: hosts without event loops need none of it
+    """Return whether a task was cancelled in the effect's own event loop: that does not stop this process."""
+    raised_by = sys.modules.get("asyncio.exceptions")  # not imported here: hosts without event loops do not need it
     return raised_by is not None and isinstance(stop, raised_by.CancelledError)
 
 
@@ -121,7 +122,8 @@ def _checked(state: str, listed: Sequence[Effect]) -> Sequence[Effect]:
             raise DefinitionError(f"effect {one.name!r} of state {state}: a {type(one.run).__name__} is not a function")
         if not isinstance(one.aliases, tuple | list):
             raise DefinitionError(
-                f"effect {one.name!r} of state {state}: its aliases are a {type(one.aliases).__name__}; write a tuple"
+                f"effect {one.name!r} of state {state}: its aliases are a {type(one.aliases).__name__}, not a tuple; "
+                "write aliases=(...,)"
             )
     return listed
 

@@ -1,4 +1,4 @@
-"""The one loop that moves every change, whoever calls: plan a question, commit the claim, ask, decide, fire, commit."""
+"""The loop that moves every change: plan a question, commit the claim, ask the gateway, decide, fire, commit."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 GATEWAY = "gateway"
-"""The actor of what the gateway's answers decide."""
+"""The actor of entries that the gateway's answers decide."""
 
 _ROUNDS = 32
 
 
 class Executor:
-    """Moves changes on.
+    """Moves changes from state to state.
 
     Args:
         journal: The changes.
-        gateway: Is asked; decides nothing.
-        effects: What the host wants done.
-        observers: Are told of trouble that the loop handled.
-        address: Returns the callback URL and headers for a change's attempt.
+        gateway: The gateway to ask. It reports facts, and the machine decides.
+        effects: The host's effects.
+        observers: Notified of errors that the loop handled.
+        address: A function that returns the callback URL and headers for a change's attempt.
         deadline: The time that one call of the gateway may take.
-        owner: The token by which this process knows its own sends.
-        shows: Tells the hosts whose ticket pages may be shown.
+        owner: The token by which this process recognizes its own sends.
+        shows: A function that decides which hosts' ticket pages may be shown.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class Executor:
         self.owner = owner
 
     def within(self, budget: Budget) -> Self:
-        """Return this loop with a bound on the time that all its calls of the gateway may take together."""
+        """Return a copy of this loop with a limit on the total time of its calls of the gateway."""
         bounded = copy.copy(self)
-        bounded._spend(budget)  # noqa: SLF001 - a copy of this very class
+        bounded._spend(budget)  # noqa: SLF001 - a copy of the same class
         return bounded
 
     def _spend(self, budget: Budget) -> None:
         self._budget = budget
         self._gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
 
-    def go_on(self, stored: Stored, time: PassTime) -> Stored:
+    def advance_if_due(self, stored: Stored, time: PassTime) -> Stored:
         """Ask and decide until the change is no longer due, or the time of the pass is over."""
         if time.is_over() or not self.is_due(stored):
             return stored
@@ -107,12 +107,12 @@ class Executor:
 
         Args:
             change_id: The change.
-            forced: Ask once even if it is not due.
-            time: Bounds the looks; nothing more is asked once it is over.
+            forced: Whether to ask once even if the change is not due.
+            time: The limit for looks; the gateway is not asked any more after the time is over.
 
         Raises:
-            ChangeNotFound: There is no such change.
-            StorageError: The store failed; what was claimed falls due again when its lease ends.
+            ChangeNotFound: The workflow has no change with this id.
+            StorageError: The store failed; a claimed change falls due again when its lease ends.
         """
         stored = self._journal.load(change_id)
         for _ in range(_ROUNDS):
@@ -123,16 +123,16 @@ class Executor:
             try:
                 claimed = self._journal.commit_one(self.claim(stored, plan))
             except StorageConflict:
-                stored = self._journal.load(change_id)  # another worker moved it: see whether it is still due
+                stored = self._journal.load(change_id)  # another worker moved the change, so it may not be due any more
                 forced = False
                 continue
             stored, _ = self.ask(claimed, plan.question, since, time)
-            # What a withdrawal brought about shows at once; nothing else is worth a look that is not due.
+            # A withdrawal changes the ticket, so look at it immediately. After other questions the due time decides.
             forced = isinstance(plan.question, Deliver) and plan.question.name == WITHDRAW
         return stored
 
     def is_due(self, stored: Stored) -> bool:
-        """Tell whether a change is due now."""
+        """Return whether a change is due now."""
         return stored.due_at is not None and stored.due_at <= self._journal.clock.now()
 
     def plan(self, stored: Stored, *, forced: bool = False) -> Plan | None:
@@ -140,7 +140,7 @@ class Executor:
 
         Args:
             stored: The change.
-            forced: Ask though only an effect is due that this process has no function for.
+            forced: Whether to ask even if only effects without a function in this process are due.
         """
         journal, due_at = self._journal, None if forced else stored.due_at
         return settle.plan(
@@ -154,11 +154,11 @@ class Executor:
         )
 
     def knows(self, name: str) -> bool:
-        """Tell whether this process has a function for the effect of that name."""
+        """Return whether this process has a function for the named effect."""
         return self._effects.knows(name)
 
-    def leaves(self, stored: Stored) -> bool:
-        """Tell whether an effect of the change is due that this process has no function for."""
+    def belongs_to_another_process(self, stored: Stored) -> bool:
+        """Return whether a due effect of the change has no function in this process."""
         journal = self._journal
         return bool(settle.effects_left(stored.change, journal.clock.now(), journal.policy, self.knows))
 
@@ -168,7 +168,7 @@ class Executor:
         if question is None:
             return self._journal.fire(stored, plan.claim, actor=WORKER)
         if isinstance(question, Deliver):
-            # It claims the effect alone: all else of the change falls due as ever.
+            # The claim covers only the effect, so the change's other due times are unchanged.
             ends = now + policy.effect_lease
             start = ev.EffectStart(effect=question.effect, attempt=question.attempt, until=ends, owner=question.owner)
             return self._journal.fire(stored, [Step(Trigger.START_EFFECT, start)], actor=WORKER)
@@ -181,26 +181,26 @@ class Executor:
         """Ask a claimed question, and store what the answer decides.
 
         Args:
-            claimed: The change as the claim left it.
-            question: The question; None if the claim was all there was to do.
+            claimed: The change as stored by the claim.
+            question: The question; None if nothing is left to do after the claim.
             since: The clock's `elapsed` when the claim was begun.
-            time: Bounds a look. A send or a delivery takes the time that it needs.
+            time: The limit for a look. A send or a delivery takes the time that it needs.
 
         Returns:
-            The change as it is stored then, and whether the question was answered.
+            The change as stored afterwards, and whether the question was answered.
         """
         if isinstance(question, Send):
             sent = self._send(claimed.change, question, since)
             return self.record(claimed, sent, keep=True), not isinstance(sent.answer, NotSent)
         if isinstance(question, Deliver):
-            told = self._observers
-            courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects, observers=told)
+            notified = self._observers
+            courier = Courier(journal=self._journal, gateway=self._gateway, effects=self._effects, observers=notified)
             return courier.deliver(claimed, question)
         looking = self if time is None else self.within(time.look_budget(since))
         return self.record_look(claimed, question, looking.look(claimed.change, question), time)
 
     def look(self, change: ChangeRequest, question: Question | None) -> list[ReadAnswer | LookupAnswer]:
-        """Return what the gateway answers to a question that only reads. Writes nothing, so any thread may call it."""
+        """Return the gateway's answers to a question that only reads. Stores nothing, so any thread may call it."""
         answers: list[ReadAnswer | LookupAnswer] = []
         if isinstance(question, Read) or (isinstance(question, Sweep) and question.read):
             answers.append(self._read(change))
@@ -215,21 +215,21 @@ class Executor:
         answers: Sequence[ReadAnswer | LookupAnswer],
         time: PassTime | None = None,
     ) -> tuple[Stored, bool]:
-        """Store what the answers to a look decide, and return the change then, and whether all were answered."""
+        """Store what the answers to a look decide; return the change then, and whether every question was answered."""
         stored, policy = claimed, self._journal.policy
         answered = all(_answered(answer) for answer in answers)
         if not answered and time is not None and time.is_over():
-            # The end of the pass cut it off: that says nothing of the gateway, and is no look of the schedule.
-            return self._put_off(stored, policy.soon), False
+            # The end of the pass interrupted the look, so it does not count as one of the scheduled look-ups.
+            return self._postpone(stored, policy.soon), False
         for answer in answers:
             stored = self.record(stored, answer, keep=False)
         if isinstance(question, Sweep) and not answered:
-            # A look at an ended change that failed has not used up what was heard of it.
-            stored = self._put_off(stored, policy.poll)
+            # The callback that made the ended change due is not dealt with until a look succeeds.
+            stored = self._postpone(stored, policy.poll)
         return stored, answered
 
-    def _put_off(self, stored: Stored, wait: dt.timedelta) -> Stored:
-        """Look at a change again after a wait, unless another worker moved it."""
+    def _postpone(self, stored: Stored, wait: dt.timedelta) -> Stored:
+        """Make a change due after a wait, unless another worker moved it."""
         until = self._journal.clock.now() + wait
         with contextlib.suppress(StorageConflict):
             return self._journal.commit_one(self._journal.claim(stored, (), until=until, actor=WORKER))
@@ -239,13 +239,13 @@ class Executor:
         """Store what an answer decides.
 
         Args:
-            claimed: The change as the claim left it.
+            claimed: The change as stored by the claim.
             answer: The answer.
-            keep: Decide anew if another worker wrote meanwhile; otherwise the answer is out of date then and dropped.
+            keep: Whether to decide again if another worker wrote first; otherwise the outdated answer is dropped.
         """
         journal = self._journal
         if isinstance(answer, ReadAnswer) and answer.snapshot is not None:
-            self._tell_of_snapshot(claimed.change.id, answer.snapshot)
+            self._report_oddities(claimed.change.id, answer.snapshot)
 
         steps: Sequence[Step] = ()
 
@@ -253,7 +253,7 @@ class Executor:
             nonlocal steps
             now, policy = journal.clock.now(), journal.policy
             steps = settle.decide(journal.definition, stored.change, answer, now, policy, gateway=self._gateway.name)
-            # A ticket that was only just bound was not read: a callback heard before is still to be looked into.
+            # A ticket that was bound just now has not been read, so an earlier callback still needs a look.
             looked = all(step.trigger != Trigger.RECORD_TICKET for step in steps)
             return self._decided(stored, steps, looked=looked)
 
@@ -264,13 +264,13 @@ class Executor:
         except StorageConflict as conflict:
             stored = journal.load(claimed.change.id)
             if conflict.kind == ConflictKind.TICKET:
-                return self._tell_of_foreign_ticket(stored, steps)
+                return self._raise_duplicate(stored, steps)
             if keep:
                 raise
             return stored
 
     def _decided(self, stored: Stored, steps: Sequence[Step], *, looked: bool) -> Prepared:
-        """Prepare what was decided, or attention if the machine refuses it: the change would wait without end."""
+        """Prepare the decided steps, or attention if the machine refuses them: the change would wait forever."""
         journal = self._journal
         try:
             return journal.fire(stored, steps, actor=GATEWAY, looked=looked)
@@ -280,11 +280,11 @@ class Executor:
         concern = ev.Concern(reason=AttentionReason.DECISION_REFUSED, facts=facts)
         return journal.fire(stored, [Step(Trigger.RAISE_ATTENTION, concern)], actor=WORKER, looked=True)
 
-    def _tell_of_snapshot(self, change_id: str, snapshot: ev.Snapshot) -> None:
-        """Notify observers of what is odd about a look, whatever it decides."""
+    def _report_oddities(self, change_id: str, snapshot: ev.Snapshot) -> None:
+        """Notify observers of an unknown status and of an inconclusive look, regardless of the decision."""
         unknown = f"has the status {snapshot.word!r}, which is not known: it counts as open"
-        odd = [unknown if snapshot.status is ev.TicketStatus.OTHER else "", snapshot.inconclusive]
-        for problem in filter(None, odd):
+        oddities = [unknown if snapshot.status is ev.TicketStatus.OTHER else "", snapshot.inconclusive]
+        for problem in filter(None, oddities):
             message = f"ticket {snapshot.ticket_id}: {problem}"
             self._observers.on_trouble(change_id, GatewayProtocolError(message, endpoint="read"))
 
@@ -302,31 +302,30 @@ class Executor:
             at=self._moment(change),
         )
 
-    def _late(self, since: float) -> NotSent | None:
-        """Return the refusal to send, if there is no time for it."""
+    def _too_late_to_send(self, since: float) -> NotSent | None:
+        """Return the refusal to send if too little time is left, or None."""
         return self._past_budget() or self._past_lease(since)
 
     def _past_budget(self) -> NotSent | None:
         if self._budget is None or self._budget.left >= self._journal.policy.send_least.total_seconds():
             return None
-        return NotSent(problem="too little time was left to send it: a later pass does")
+        return NotSent(problem="too little time was left to send the request; a later pass sends it")
 
     def _past_lease(self, since: float) -> NotSent | None:
-        """Return the refusal to send, if the lease ends before the call must.
+        """Return the refusal to send if the lease may end before the call does, or None.
 
-        The lease counts from before the commit that marked the send: a worker that was stopped inside it must not send
-        late, and one whose commit was slow still may.
+        The lease counts from before the commit that marked the send, so a worker that is suspended there sends nothing.
         """
         taken = self._journal.clock.elapsed() - since
         left = self._journal.policy.send_lease.total_seconds() - taken
         if left >= self._deadline.total_seconds():
             return None
         return NotSent(
-            problem=f"this worker took {taken:.1f} s before it could send, and its lease ends before the call would"
+            problem=f"this worker took {taken:.1f} s before it could send, and its lease may end before the call does"
         )
 
     def _create(self, change: ChangeRequest, attempt: Attempt, since: float) -> CreateAnswer:
-        late = self._late(since)
+        late = self._too_late_to_send(since)
         if late is not None:
             return late
         try:
@@ -335,8 +334,8 @@ class Executor:
             return NotSent(problem=describe(error))
         if attempt.unknown_since is not None:
             if self._find(change)[0]:
-                return Unknown(problem="a ticket with its key turned up before it was sent again")
-            late = self._late(since)
+                return Unknown(problem="a ticket with its key was found before the request was sent again")
+            late = self._too_late_to_send(since)
             if late is not None:
                 return late
         request = CreateRequest(form=change.form, attempt=attempt, callback_url=url, callback_headers=headers)
@@ -371,16 +370,16 @@ class Executor:
                 self._observers.on_trouble(change.id, error)
             return None, describe(error)
 
-    def foreign(self, ticket: Ticket) -> GatewayError | None:
-        """Return what to tell of a ticket of another gateway; one of ours may have the same id and the same sn."""
+    def wrong_gateway_error(self, ticket: Ticket) -> GatewayError | None:
+        """Return the error for a ticket of another gateway, or None; ours may have another ticket with the same id."""
         return error_of_another_gateway(ticket, self._gateway.name)
 
     def _read(self, change: ChangeRequest) -> ReadAnswer:
         if change.ticket is None:
             return ReadAnswer(snapshot=None)
-        foreign = self.foreign(change.ticket)
-        if foreign is not None:
-            self._observers.on_trouble(change.id, foreign)
+        wrong_gateway = self.wrong_gateway_error(change.ticket)
+        if wrong_gateway is not None:
+            self._observers.on_trouble(change.id, wrong_gateway)
             return ReadAnswer(snapshot=None)
         field, skew = self._journal.definition.approval.decision_field, self._journal.policy.clock_skew
         try:
@@ -390,10 +389,10 @@ class Executor:
             self._observers.on_trouble(change.id, error)
             return ReadAnswer(snapshot=None)
 
-    def _tell_of_foreign_ticket(self, stored: Stored, steps: Sequence[Step]) -> Stored:
+    def _raise_duplicate(self, stored: Stored, steps: Sequence[Step]) -> Stored:
         found = next((step.evidence for step in steps if isinstance(step.evidence, ev.TicketConfirmed)), None)
-        told = {"ticket": found.id, "sn": found.sn} if found else {}
-        concern = ev.Concern(reason=AttentionReason.DUPLICATE, facts={**told, "held_by": "another change"})
+        ticket = {"ticket": found.id, "sn": found.sn} if found else {}
+        concern = ev.Concern(reason=AttentionReason.DUPLICATE, facts={**ticket, "held_by": "another change"})
         raised = [Step(Trigger.RAISE_ATTENTION, concern)]
         return self._journal.commit_one(self._journal.fire(stored, raised, actor=WORKER, looked=True))
 

@@ -1,4 +1,4 @@
-"""Filing: from what a host asks to a ticket, with the intent durable before the first byte is sent."""
+"""Filing: from a host's form to a ticket. The intent is durable before the first byte is sent."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 
 FORM_LOOK = 2.0
-"""Seconds that reading the service's list of fields may take at most."""
+"""The maximum time, in seconds, to read the service's list of fields."""
 
 FORM_LOOK_LEAST = 0.25
-"""Seconds below which it is not begun; what is remembered of the list counts all the same."""
+"""The minimum time, in seconds, to begin reading that list; with less, only the cached list is used."""
 
 
 class Filing:
@@ -49,14 +49,14 @@ class Filing:
 
     Args:
         journal: The changes.
-        loop: Sends, and looks up what came of a send.
-        catalogue: Knows the names of the workflow's effects.
-        gateway: Checks forms.
-        observers: Are told of a gateway's own mistakes.
+        loop: The executor, which sends requests and looks up their outcome.
+        catalogue: The names of the workflow's effects.
+        gateway: The gateway, which also checks forms.
+        observers: Notified of errors in the gateway's own code.
         form_check: The host's own check of forms.
-        key_prefix: Goes in front of each correlation key, at most 6 letters or digits.
-        entropy: Where ids and keys get their random bytes from.
-        shows: Tells the hosts whose ticket pages may be shown.
+        key_prefix: The prefix of each correlation key, at most 6 letters or digits.
+        entropy: Source of random bytes for ids and keys.
+        shows: A function that decides which hosts' ticket pages may be shown.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class Filing:
         self._shows = shows
 
     def check(self, subject: object, asked: Asked, form_check: FormCheck | None = None) -> tuple[str, Form]:
-        """Return the subject as it is stored, and the form that was asked for.
+        """Return the normalized subject, and the form built from the host's arguments.
 
         Args:
-            subject: What the change is about.
-            asked: What the form is to say.
-            form_check: A check of this form, besides the workflow's own.
+            subject: The thing to change.
+            asked: The host's arguments for the form.
+            form_check: A check of this form, in addition to the workflow's own.
 
         Raises:
-            InvalidForm: Something in them would be refused; all problems are listed.
+            InvalidForm: The subject or the form has problems; the error lists all of them.
         """
         problems = list(check_subject(subject))
         try:
@@ -101,14 +101,14 @@ class Filing:
         return normal_subject(subject), form
 
     def check_form(self, asked: Asked, form_check: FormCheck | None = None) -> Form:
-        """Return the form that was asked for.
+        """Return the form built from the host's arguments.
 
         Args:
-            asked: What it is to say.
-            form_check: A check of this form, besides the workflow's own.
+            asked: The host's arguments for the form.
+            form_check: A check of this form, in addition to the workflow's own.
 
         Raises:
-            InvalidForm: Something in it would be refused; all problems are listed.
+            InvalidForm: The form has problems; the error lists all of them.
         """
         wrong: tuple[Problem, ...] = ()
         try:
@@ -116,17 +116,17 @@ class Filing:
         except InvalidForm as error:
             wrong = error.problems
             form = make_form(**sound_parts(asked, wrong))
-        told = {field for field, _, _ in wrong}
+        reported = {field for field, _, _ in wrong}
         problems = [
             *wrong,
-            *(one for one in self._problems(form, form_check) if not told & {one[0], one[0].partition("[")[0]}),
+            *(one for one in self._problems(form, form_check) if not reported & {one[0], one[0].partition("[")[0]}),
         ]
         if problems:
             raise InvalidForm(problems)
         return form
 
     def check_users(self, form: Form, users: Mapping[str, object]) -> list[Problem]:
-        """Return what is wrong with the names of people, by field: what would be wrong with them as the applicant."""
+        """Return the problems of user names, by field: those that the names would have as the form's applicant."""
         problems: list[Problem] = []
         for field, name in users.items():
             wrong = list(check_user(field, name))
@@ -138,7 +138,7 @@ class Filing:
         return problems
 
     def _problems(self, form: Form, form_check: FormCheck | None = None) -> list[Problem]:
-        """Return what the gateway would refuse and what the host does not want, each rule once."""
+        """Return the problems that the gateway and the host's checks find in a form, without duplicates."""
         found = list(self._gateway.check_form(form))
         for check in (self._form_check, form_check):
             found += check(form) if check is not None else ()
@@ -147,15 +147,15 @@ class Filing:
     def preview(
         self, form: Form, address: Callable[[str, int], tuple[Secret | None, dict[str, Secret]]]
     ) -> Mapping[str, object]:
-        """Return the body that submitting the form would send, with an example of a key; nothing is sent or written.
+        """Return the body that submitting the form would send, with an example of a key. Nothing is sent or stored.
 
         Raises:
-            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+            InvalidForm: The form does not match the service's list of fields, if the gateway shows that list.
         """
         service = checked_service(self._gateway.service())
         self._check_service_form(form, service, Budget(FORM_LOOK, elapsed=self._journal.clock.elapsed), FORM_LOOK)
         submission = self._submission(form, number=1, service=service)
-        subject = self._new_id()  # of no change that is stored
+        subject = self._new_id()  # unused, so no stored change has this subject
         change = self._journal.draft(
             change_id=subject, subject=subject, form=form, actor=form.applicant, steps=[submission]
         ).stored.change
@@ -167,22 +167,22 @@ class Filing:
         return self._gateway.preview(request)
 
     def draft(self, subject: str, form: Form, actor: str) -> Stored:
-        """Store a draft; it claims nothing."""
+        """Store a draft. A draft does not claim its subject."""
         prepared = self._journal.draft(change_id=self._new_id(), subject=subject, form=form, actor=actor)
         return self._journal.commit_one(prepared)
 
     def revise(self, change_id: str, form: Form, actor: str) -> Stored:
-        """Store another form of a draft."""
+        """Replace the form of a draft."""
         journal, revised = self._journal, [Step(Trigger.REVISE, ev.Drafted(form=form))]
         return transact(journal, change_id, lambda draft: journal.fire(draft, revised, actor=actor))
 
     def submit(self, change_id: str, actor: str) -> Stored:
-        """Submit a draft and send it.
+        """Submit a draft and send the request.
 
         Raises:
-            TransitionRefused: It is no draft.
-            AlreadyApplied: Another change of its subject is open.
-            DefinitionError: The store knows effects of the workflow that this process does not name.
+            TransitionRefused: The change is not a draft.
+            AlreadyApplied: Another change of the subject is open.
+            DefinitionError: The store has effect names of the workflow that this process lacks.
         """
         journal = self._journal
 
@@ -197,11 +197,11 @@ class Filing:
         return self._file(prepare)
 
     def apply(self, subject: str, form: Form, actor: str) -> Stored:
-        """Draft and submit in one commit, or revise and submit the draft that the subject has.
+        """Draft and submit in one commit; if the subject has a draft, revise and submit that one.
 
         Raises:
             AlreadyApplied: A change of the subject is open.
-            DefinitionError: The store knows effects of the workflow that this process does not name.
+            DefinitionError: The store has effect names of the workflow that this process lacks.
         """
         journal = self._journal
 
@@ -216,10 +216,11 @@ class Filing:
         return self._file(prepare)
 
     def _file(self, prepare: Callable[[Budget], Callable[[], Prepared]]) -> Stored:
-        """Commit a submission that is marked as being sent, then send it; repeat if another writer was first.
+        """Commit a submission that is marked as being sent, then send it; retry if another writer was first.
 
         Args:
-            prepare: Reads the store, asks the gateway what the submission needs, and returns what fires the triggers.
+            prepare: A function that reads the store, asks the gateway for what the submission needs, and returns a
+                function that fires the triggers.
         """
         self._catalogue.check()
         journal = self._journal
@@ -229,13 +230,13 @@ class Filing:
         def once() -> Stored:
             nonlocal since
             fire = prepare(budget)
-            since = journal.clock.elapsed()  # the lease counts from before the mark that it is being sent
+            since = journal.clock.elapsed()  # the lease counts from before the commit that marks the send
             return journal.commit_one(fire())
 
         return self._send(repeat_on_conflict(once), since, budget)
 
     def confirm_ticket(self, change_id: str, *, sn: str, ticket_id: str | None, override: str) -> ev.TicketConfirmed:
-        """Return the evidence that binds a ticket which a person found, with what differs or is not shown of it.
+        """Return the evidence that binds a ticket which a person found, with its differences and the parts not shown.
 
         Raises:
             TransitionRefused: The gateway shows no such ticket, or several.
@@ -250,8 +251,8 @@ class Filing:
         matching = [one for one in found if ticket_id in {None, one.id}]
         if attempt is None or len(matching) != 1:
             ids = ", ".join(one.id for one in found) or "none"
-            wanted = f"ticket {sn}" + (f" with id {ticket_id}" if ticket_id else "")
-            reason = f"the gateway shows {len(matching)} of {wanted}; ids with that number: {ids}"
+            wanted = f"number {sn}" + (f" and id {ticket_id}" if ticket_id else "")
+            reason = f"the gateway shows {len(matching)} tickets with {wanted}; ids with that number: {ids}"
             raise TransitionRefused(state=change.state, trigger=Trigger.RECORD_TICKET, reason=reason)
         ticket = matching[0]
         differences = (*ticket.differences, *ticket.unseen)
@@ -271,7 +272,7 @@ class Filing:
         )
 
     def _send(self, submitted: Stored, since: float, budget: Budget) -> Stored:
-        """Send what was marked for it, and look up what came of it while there is time."""
+        """Send a submission that is marked as being sent, and look up its outcome while time is left."""
         attempt, loop = submitted.change.expect_attempt(), self._loop.within(budget)
         if attempt.phase is Phase.QUEUED:
             return submitted
@@ -279,14 +280,14 @@ class Filing:
         return loop.advance(stored.change.id) if budget.left and loop.is_due(stored) else stored
 
     def _to_sending(self, subject: str, form: Form, budget: Budget) -> list[Step]:
-        """Return what submits a form and, if there is time to send it, marks it for that. May look up the service.
+        """Return the steps that submit a form and, if time is left to send it, mark it as being sent.
 
         Raises:
-            InvalidForm: The service's list of fields, if the gateway shows it, forbids something in the form.
+            InvalidForm: The form does not match the service's list of fields, if the gateway shows that list.
         """
         gateway = bounded(self._gateway, budget, partial(self._observers.on_trouble, ""))
         service, least = checked_service(gateway.service()), self._journal.policy.send_least.total_seconds()
-        # Half of what the create can spare, so that a list that does not come leaves the create its time.
+        # Half of the time that the create can spare, so that a slow list leaves the create its time.
         self._check_service_form(form, service, budget, (budget.left - least) / 2)
         submission = self._submission(form, number=self._journal.highest_submission(subject) + 1, service=service)
         if budget.left < least:
@@ -294,10 +295,10 @@ class Filing:
         return [submission, Step(Trigger.MARK_SENDING, ev.AttemptMark(number=1, owner=self._loop.owner))]
 
     def _check_service_form(self, form: Form, service: str, budget: Budget, seconds: float) -> None:
-        """Hold a form against the service's list of fields, which may be read for so many seconds.
+        """Compare a form with the service's list of fields; reading the list may take the given seconds.
 
         Raises:
-            InvalidForm: Something in it is forbidden; all problems are listed.
+            InvalidForm: The form does not match the list; the error lists all problems.
         """
         look = budget.part(min(seconds, FORM_LOOK) if seconds >= FORM_LOOK_LEAST else 0.0)
         problems = refused_by_service(self._gateway, form, service, look, partial(self._observers.on_trouble, ""))
@@ -324,7 +325,7 @@ class Filing:
         journal, definition = self._journal, self._journal.definition
         for row in journal.rows(Query(open_subject=journal.held(subject))):
             raise AlreadyApplied(subject=subject, change_id=row.id)
-        draft = None  # the last by its id, which is the order of a query
+        draft = None  # ends as the last by id, since a query is ordered by id
         for page in journal.pages(Query(workflow=definition.name, subject=subject, states=(definition.initial.value,))):
             draft = page[-1] if page else draft
         return draft

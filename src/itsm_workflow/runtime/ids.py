@@ -20,7 +20,7 @@ def ulid(now: dt.datetime, entropy: Callable[[int], bytes] = os.urandom) -> str:
 
     Args:
         now: An aware time at or after 1970.
-        entropy: Returns that many random bytes; a seeded one makes the ids repeatable.
+        entropy: A function that returns the given number of random bytes; a seeded function makes the ids repeatable.
     """
     milliseconds = to_micros(now) // 1000
     number = int.from_bytes(milliseconds.to_bytes(_TIME_BYTES, "big") + entropy(_RANDOM_BYTES), "big")

@@ -1,6 +1,6 @@
-"""What goes wrong with one change of a pass is reported, and holds no other change up.
+"""Poison records: an error in one change of a pass is reported, and does not stop the others.
 
-A store that cannot be reached is no such trouble: it is raised, and ends the pass.
+An unavailable store concerns all changes, so its error is raised and ends the pass.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-POISON = "the change could not be looked into, and is due again"
+POISON = "the change could not be processed, and falls due again"
 
 
 @attrs.frozen(kw_only=True)
 class Isolation:
-    """Keeps the changes of a pass apart. Outcomes are the names of a `Report`'s counts."""
+    """Catches the errors of single changes. Outcomes are the names of a `Report`'s counts."""
 
     journal: Journal
     observers: Observers
 
     def prepared(self, change_id: str, prepare: Callable[[], T]) -> T | None:
-        """Return what was prepared of one change, or None if that failed; observers are notified then."""
+        """Return the result of preparing one change, or None if that failed; observers are notified of the error."""
         try:
             return prepare()
         except StorageUnavailable:
-            raise  # for all of them
-        except Exception as error:  # noqa: BLE001 - refused by the machine, or a host's rule failed in any way
+            raise  # it concerns all changes
+        except Exception as error:  # noqa: BLE001 - refused by the machine, or a host's rule may raise anything
             self.observers.on_trouble(change_id, error, doing=POISON)
             return None
 
     def commit(self, claims: Sequence[Prepared]) -> list[str]:
-        """Commit several claims, and return for each what it lost on; empty if it was stored.
+        """Commit several claims, and return an outcome for each; empty if the claim was stored.
 
-        One change whose rows are damaged, or that no backend stores, can fail the commit of all of them. Then each is
-        committed by itself.
+        One change whose rows are damaged, or that the backend rejects, can fail the commit of all of them. Then each
+        claim is committed separately.
         """
         try:
             return ["busy" if conflict else "" for conflict in self.journal.commit(claims)]
         except StorageUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - a refused value is a ValueError; which change it is about shows below
-            return [self._commit_alone(claim) for claim in claims]
+        except Exception:  # noqa: BLE001 - for example a ValueError for a value of one of the changes
+            return [self._commit_separately(claim) for claim in claims]
 
-    def _commit_alone(self, claim: Prepared) -> str:
+    def _commit_separately(self, claim: Prepared) -> str:
         try:
             return "busy" if self.journal.commit([claim])[0] else ""
         except StorageUnavailable:
@@ -64,14 +64,20 @@ class Isolation:
             return "unreadable"
 
     def outcome(self, before: Stored, act: Callable[[Unpack[Ts]], tuple[Stored, bool]], *args: *Ts) -> str:
-        """Do one change's part, and return what became of it."""
+        """Process one change, and return the outcome.
+
+        Args:
+            before: The change as it was read.
+            act: A function that processes it, and returns the change as stored and whether the gateway answered.
+            args: The arguments of ``act``.
+        """
         try:
             after, answered = act(*args)
         except StorageConflict:
             return "busy"
         except StorageUnavailable:
-            raise  # for all of them
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next change has nothing to do with it
+            raise  # it concerns all changes
+        except Exception as error:  # noqa: BLE001 - any error of one change must not stop the next one
             self.observers.on_trouble(before.change.id, error, doing=POISON)
             return "unreadable"
         if not answered:

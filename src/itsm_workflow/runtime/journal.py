@@ -1,4 +1,4 @@
-"""Changes in a store: load one, fire triggers on it, commit. The only module that commits changes."""
+"""Changes in a store: load a change, fire triggers on it, commit it. The only module that commits changes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _PAGE = 500
 
 @attrs.frozen(kw_only=True)
 class Prepared:
-    """A write that was thought through and not committed yet.
+    """A write that is prepared and not committed yet.
 
     Attributes:
-        write: What the store gets.
-        before: The change as it was read; None for a new one.
-        stored: What will be stored once the write succeeded.
-        entries: What will be new in the history.
-        looked: Whether the gateway was asked for it.
+        write: The write for the store.
+        before: The change as it was read; None for a new change.
+        stored: The change as it will be stored.
+        entries: The new entries of the history.
+        looked: Whether the gateway was asked for this write.
     """
 
     write: Write
@@ -60,7 +60,7 @@ class Prepared:
 
     @property
     def is_news(self) -> bool:
-        """Whether there is anything to store: an entry, or after a look another time of the next look."""
+        """Whether the write changes anything: it has an entry, or after a look a new time for the next look."""
         return bool(self.entries) or (
             self.looked and self.before is not None and self.before.due_at != self.stored.due_at
         )
@@ -71,8 +71,8 @@ class Page:
     """A page of changes.
 
     Attributes:
-        changes: Those that could be read.
-        unreadable: The rows of the others, each with what went wrong.
+        changes: The changes that could be read.
+        unreadable: The rows of the other changes, each with its error.
     """
 
     changes: list[Stored] = attrs.field(factory=list)
@@ -86,10 +86,10 @@ class Journal:
         storage: The store.
         definition: The workflow.
         policy: The timings in force.
-        clock: Tells the time of every entry.
+        clock: Source of the current time.
         effects: By state, the names of the workflow's effects.
-        aliases: By name, the names that an effect had before.
-        observers: Are told after each commit.
+        aliases: By name, the effect's earlier names.
+        observers: Notified after each commit.
     """
 
     def __init__(
@@ -113,28 +113,28 @@ class Journal:
         self._codec = Codec({**definition.evidence_types, Drafted.__name__: Drafted})
 
     def load(self, change_id: str) -> Stored:
-        """Return a change.
+        """Return a change by its id.
 
         Raises:
-            ChangeNotFound: The store has none of that id in this workflow.
-            StorageCorrupt: It cannot be read.
-            StorageSchemaError: A newer version of the library or of the workflow wrote it.
+            ChangeNotFound: The workflow has no change with this id.
+            StorageCorrupt: The change is damaged.
+            StorageSchemaError: A newer version of the library or of the workflow wrote the change.
         """
         return self.read(self._row(change_id))
 
     def pages(self, query: Query) -> Iterator[list[Stored]]:
-        """Yield the changes that match, page by page, without those that cannot be read: observers are told of them.
+        """Yield the changes that match, page by page. Unreadable changes are skipped, and observers are notified.
 
         Args:
-            query: What to find; its limit is the size of a page.
+            query: The query; its limit is the size of a page.
         """
         return (page.changes for page in self.read_pages(query))
 
     def read_pages(self, query: Query) -> Iterator[Page]:
-        """Yield the pages of what matches; a change that cannot be read does not keep the others from being read.
+        """Yield the pages of matching changes; a change that cannot be read does not stop the iteration.
 
-        Observers are notified of each one, whatever the reason: it is damaged, a newer version wrote it, or a due rule
-        of the host failed on it.
+        Observers are notified of each unreadable change, for whatever reason: it is damaged, a newer version wrote it,
+        or a due rule of the host failed on it.
         """
         for rows in self._pages(query):
             page = Page()
@@ -142,45 +142,45 @@ class Journal:
                 try:
                     page.changes.append(self.read(row))
                 except StorageUnavailable:
-                    raise  # for all of them
-                except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
+                    raise  # it concerns all changes
+                except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
                     page.unreadable.append((row, error))
                     self._observers.on_trouble(row.id, error, doing="the change cannot be read")
             yield page
 
     def rows(self, query: Query) -> Iterator[Row]:
-        """Yield the rows that match, page by page, undecoded: a damaged one is among them."""
+        """Yield the rows that match, page by page, without decoding them, so damaged rows are included."""
         for rows in self._pages(query):
             yield from rows
 
     def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
-        """Return the highest number of the subject's submissions, 0 if it has none.
+        """Return the highest submission number of a subject, or 0.
 
         Args:
             subject: The subject.
-            besides: The id of a change that is left out.
+            besides: The id of a change to leave out.
 
         Raises:
-            StorageCorrupt: No number can follow it, so it is not one that was written.
+            StorageCorrupt: The number is too high to have a successor, so this library did not write it.
         """
         query = Query(workflow=self.definition.name, subject=subject, order=Order.SUBMISSION, limit=2)
         newest = next((row for row in self.rows(query) if row.id != besides), None)
         highest = (newest and newest.submission) or 0
         if newest is not None and highest > LAST:
-            message = f"change {newest.id} is not stored as this version wrote it: submission: {highest} is too high"
+            message = f"change {newest.id} is not stored as this version wrote it: submission {highest} is too high"
             raise StorageCorrupt(message, change_id=newest.id)
         return highest
 
     def held(self, subject: str) -> str:
-        """Return the text that is unique in the store for the open change of a subject."""
+        """Return the unique key that the open change of a subject holds in the store."""
         return f"{self.definition.name}:{subject}"
 
     def find(self, query: Query) -> Iterator[Stored]:
         """Yield all changes that match, page by page.
 
         Raises:
-            StorageCorrupt: One of them cannot be read.
-            StorageSchemaError: A newer version wrote one of them.
+            StorageCorrupt: One of the changes is damaged.
+            StorageSchemaError: A newer version of the library or of the workflow wrote one of the changes.
         """
         for rows in self._pages(query):
             yield from map(self.read, rows)
@@ -193,14 +193,14 @@ class Journal:
             yield found.rows
 
     def history(self, change_id: str) -> list[Entry]:
-        """Return the whole history, its chain of digests checked from the first entry to the one the change names.
+        """Return the complete history, after checking its chain of digests up to the last entry that the change names.
 
-        Entries that were added while it was read belong to it; a change that is read again after them must name the
-        last of them, since an entry and the change that names it are committed together.
+        Entries that are added during the read are included. The change is then read again and must name the last of
+        them, since an entry and the change that names it are written in one commit.
 
         Raises:
-            ChangeNotFound: The store has no such change in this workflow.
-            StorageCorrupt: An entry was edited, removed, added or moved; the error names the first that shows it.
+            ChangeNotFound: The workflow has no change with this id.
+            StorageCorrupt: An entry was edited, removed, added or moved; the error names the first affected entry.
         """
         stored, heads = self.load(change_id), [START]
         found: list[Entry] = []
@@ -209,7 +209,9 @@ class Journal:
                 found += self._codec.entries(rows, previous=heads[-1])
                 heads += map(digest, rows)
             if stored.seq > len(found) or heads[stored.seq] != stored.head:
-                message = f"entry {stored.seq} of change {change_id} is not what was written: the change names another"
+                message = (
+                    f"entry {stored.seq} of change {change_id} is not what was written: the change names another one"
+                )
                 raise StorageCorrupt(message, change_id=change_id, seq=stored.seq)
             if stored.seq == len(found):
                 return found
@@ -225,23 +227,23 @@ class Journal:
             after = rows.next_seq
 
     def read(self, row: Row) -> Stored:
-        """Return the change in a row, without times of a clock that was ahead.
+        """Return the change in a row, after repairing times that were stored while the clock was ahead.
 
         Raises:
-            StorageCorrupt: It cannot be read.
-            StorageSchemaError: A newer version of the library or of the workflow wrote it.
+            StorageCorrupt: The change is damaged.
+            StorageSchemaError: A newer version of the library or of the workflow wrote the change.
         """
         stored, definition, now = self._codec.read(row), self.definition, self.clock.now()
         change = stored.change
         if change.definition_version > definition.version or change.state not in set(definition.states):
             message = (
-                f"change {change.id} stands in state {change.state!r} of {definition.name} version "
-                f"{change.definition_version}, and this process has version {definition.version}: update it"
+                f"cannot read change {change.id}: it is in state {change.state!r} of {definition.name} version "
+                f"{change.definition_version}, and this process has version {definition.version}. Update the process"
             )
             raise StorageSchemaError(message)
-        # The definition may say another thing of the state than when it was stored.
+        # The definition may give the state another outcome than when the change was stored.
         change = attrs.evolve(change, outcome=definition.outcome_in(change.state, change.outcome))
-        failed = functools.partial(self._tell_of_rule, change)
+        failed = functools.partial(self._report_due_rule, change)
         change, due_at = repair_future_times(definition, change, stored.due_at, now, self.policy, failed=failed)
         return attrs.evolve(stored, change=change, due_at=due_at)
 
@@ -250,17 +252,17 @@ class Journal:
         if row is None:
             raise ChangeNotFound(name=change_id)
         if row.workflow != self.definition.name:
-            self._codec.read(row)  # the name may be what is damaged; then the change is not another workflow's
+            self._codec.read(row)  # raises if the row is damaged: then the workflow's name may be wrong
             raise ChangeNotFound(name=change_id)
         return row
 
     def draft(self, *, change_id: str, subject: str, form: Form, actor: str, steps: Sequence[Step] = ()) -> Prepared:
-        """Prepare a new change, with triggers fired on it at once."""
+        """Prepare a new change, and fire triggers on it."""
         now = self.clock.now()
         change, entry = open_change(
             self.definition,
             change_id=change_id,
-            subject=str.__str__(subject),  # a member of a host's enum is a text, too; a row holds no class of anybody's
+            subject=str.__str__(subject),  # a host may pass a subclass of str, such as an enum; a row holds plain text
             form=form,
             now=now,
             actor=actor,
@@ -272,27 +274,27 @@ class Journal:
 
         Args:
             stored: The change as it was read.
-            steps: What to fire.
-            actor: On whose behalf.
-            looked: The gateway was asked for this: then the time of the next look moves even if nothing is new.
+            steps: The triggers to fire, with their evidence.
+            actor: The actor of the entries.
+            looked: Whether the gateway was asked for this; then the time of the next look moves even if nothing is new.
 
         Raises:
-            TransitionRefused: The machine refused one of them; nothing is prepared.
+            TransitionRefused: The machine refused a trigger; nothing is prepared.
         """
         return self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=looked)
 
     def claim(self, stored: Stored, steps: Sequence[Step], *, until: dt.datetime, actor: str) -> Prepared:
-        """Prepare a claim: the change falls due again at ``until``, unless an answer was stored by then."""
+        """Prepare a claim: the change falls due again at ``until``, unless an answer is stored before that."""
         prepared = self._prepared(stored, stored.change, [], steps, self.clock.now(), actor, looked=True)
         return self._write(stored, prepared.stored.change, prepared.entries, until, looked=True)
 
     def moment(self, gateway: dt.datetime | None = None) -> Moment:
-        """Return the present by every clock at hand; ``gateway`` is the ``Date`` of its last answer."""
+        """Return the current time by every available clock; ``gateway`` is the ``Date`` of its last answer."""
         boot_id, boot = self.clock.boot()
         return Moment(wall=self.clock.now(), boot_id=boot_id, boot=boot, gateway=gateway)
 
     def commit(self, prepared: Sequence[Prepared]) -> list[Conflict | None]:
-        """Store what was prepared, and tell the observers of what was stored."""
+        """Commit prepared writes, and notify the observers of the entries that were stored."""
         conflicts = self.storage.commit([one.write for one in prepared])
         for one, conflict in zip(prepared, conflicts, strict=True):
             if conflict is None:
@@ -301,11 +303,11 @@ class Journal:
         return conflicts
 
     def commit_one(self, prepared: Prepared) -> Stored:
-        """Store one change; without news nothing is written.
+        """Commit one prepared write, and return the change; a write that changes nothing is skipped.
 
         Raises:
-            AlreadyApplied: Its subject is held by another open change.
-            StorageConflict: Somebody else wrote first.
+            AlreadyApplied: Another open change holds the subject.
+            StorageConflict: Another writer was first, or another change holds the ticket.
         """
         if prepared.before is not None and not prepared.is_news:
             return prepared.before
@@ -317,7 +319,7 @@ class Journal:
             raise AlreadyApplied(subject=subject, change_id=conflict.holder or "unknown")
         raise StorageConflict(change_id=conflict.change_id, kind=conflict.kind.value, holder=conflict.holder or "")
 
-    def _prepared(  # noqa: PLR0917 - private, and each argument is another thing
+    def _prepared(  # noqa: PLR0917 - private, and the arguments have different types
         self,
         before: Stored | None,
         change: ChangeRequest,
@@ -345,20 +347,20 @@ class Journal:
             if entry is not None:
                 entries.append(entry)
                 seq += 1
-        failed = functools.partial(self._tell_of_rule, change)
+        failed = functools.partial(self._report_due_rule, change)
         due_at = next_due(self.definition, change, now, self.policy, looked=looked, failed=failed)
         return self._write(before, change, tuple(entries), due_at, looked=looked)
 
-    def _tell_of_rule(self, change: ChangeRequest, error: Exception) -> None:
-        rule = f"the due rule of state {change.state} failed, so that the change is polled"
+    def _report_due_rule(self, change: ChangeRequest, error: Exception) -> None:
+        rule = f"the due rule of state {change.state} failed, so the change is polled"
         self._observers.on_trouble(change.id, error, doing=rule)
 
     def _numbered(self, change: ChangeRequest, steps: Sequence[Step]) -> Sequence[Step]:
-        """Return the steps, with a higher submission number first where the change needs one.
+        """Return the steps, preceded by a higher submission number if the change needs one.
 
-        A change leaves the filing state only as its subject's newest submission. The number was read before the commit
-        that claimed the subject, so that others may have been submitted in between. Since that commit no other change
-        of the subject can be: what is read now stays so.
+        A change leaves the filing state only as its subject's newest submission. Its number was read before the commit
+        that claimed the subject, so another change may have been submitted in between. After that commit, no other
+        change of the subject can be submitted, so the number that is read now is final.
         """
         definition, asking = self.definition, self.definition.roles.asking
         if change.state != asking:

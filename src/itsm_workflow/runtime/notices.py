@@ -1,8 +1,8 @@
-"""Notices of undelivered callbacks whose changes have ended: taken off the gateway's list.
+"""Undelivered callbacks of ended changes: remove their tickets from the gateway's list.
 
-A ticket system keeps the number of a ticket whose callback failed until its result is read. The ticket of a change that
-waits is read by the look that its notice makes due. One whose change ended before the notice came, for example by
-polling, would stay on the list, which every pass reads.
+The gateway lists a ticket whose callback failed until its result is read. If the change still waits, the pass makes the
+change due, and the look reads the ticket. If the change ended earlier, for example by polling, no look follows, so the
+ticket would stay on the list, which every pass reads.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class EndedNotices:
-    """Looks at tickets whose changes have ended and whose callback failed.
+    """Looks at tickets of ended changes whose callback failed.
 
     Attributes:
-        loop: Looks, bound to the time for the list.
-        isolation: Keeps one change that fails from the others.
+        loop: The executor, limited to the time for the list.
+        isolation: Isolates the pass from a change that fails.
         time: The time of the pass.
     """
 
@@ -37,17 +37,17 @@ class EndedNotices:
     time: PassTime
 
     def clear(self, ended: Sequence[Stored]) -> None:
-        """Look at some changes' tickets; what contradicts the end of one is recorded.
+        """Look at the tickets of ended changes; a ticket that contradicts the end of its change is recorded.
 
-        A look reads the ticket first and its result last, which takes its number off the list. So a number whose ticket
-        cannot be read stays on it, and is read by the next pass. Only tickets of this gateway are asked about: it may
-        list the same number for a ticket of another application.
+        A look reads the ticket first and its result last; reading the result removes the ticket from the list. So a
+        ticket that cannot be read stays on the list, and the next pass reads it. Tickets that another gateway filed are
+        skipped: this gateway may have a ticket of another application with the same number.
         """
         for stored in ended:
             ticket = stored.change.ticket
             if self.time.is_over():
                 return
-            if ticket is not None and self.loop.foreign(ticket) is None:
+            if ticket is not None and self.loop.wrong_gateway_error(ticket) is None:
                 self.isolation.outcome(stored, self._look, stored)
 
     def _look(self, stored: Stored) -> tuple[Stored, bool]:

@@ -1,7 +1,7 @@
-"""What happens, told to whoever wants to know: one log line per entry, and observers.
+"""Notifications of entries and errors: one log line for each, and calls of the host's observers.
 
-The audit trail is the stored history; this is for logs, metrics and alarms. An observer is told after the commit and
-cannot undo it.
+The audit trail is the stored history; observers are for logs, metrics and alerts. They are called after the commit, so
+they cannot undo it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ logger.addHandler(logging.NullHandler())
 
 
 class Observer(Protocol):
-    """Is told of each committed entry and of each trouble that the library handled by itself."""
+    """An object that is notified of each committed entry and of each error that the library handled itself."""
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Hear of an entry; ``change`` is as it was stored in the same commit."""
+        """Handle a committed entry; ``change`` is the change as stored in the same commit."""
         ...
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Hear of an error that did not reach a caller; ``change_id`` is empty if it is about no single change."""
+        """Handle an error that was not raised to a caller; ``change_id`` is empty if it concerns no single change."""
         ...
 
 
 class Observers:
-    """Tells several observers; one that fails is logged and harms nobody else."""
+    """Notifies several observers. If one raises, the error is logged, and the others are notified all the same."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = tuple(observers)
 
     def on_entry(self, change: ChangeRequest, entry: Entry) -> None:
-        """Log the entry in one line with flat extras, and tell everybody."""
+        """Log the entry in one line with flat extras, and notify the observers."""
         logger.info(
             "%s of %s: %s -> %s",
             entry.trigger,
@@ -58,16 +58,16 @@ class Observers:
         for observer in self._observers:
             try:
                 observer.on_entry(change, entry)
-            except Exception:  # the entry is committed: whoever listens must not make it look otherwise
+            except Exception:  # the entry is committed, so an observer's error must not reach the caller
                 logger.exception("observer %s failed on %s", type(observer).__name__, entry.trigger)
 
     def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
-        """Log the trouble in one line, and tell everybody; an error from elsewhere is told as one of ours.
+        """Log an error in one line, and notify the observers.
 
         Args:
-            change_id: The change; empty if it is about no single one.
-            error: What went wrong.
-            doing: What failed and what follows, for an error that does not say so itself.
+            change_id: The change; empty if the error concerns no single change.
+            error: The error. One that is not an `ItsmWorkflowError` is wrapped in one.
+            doing: The beginning of the wrapper's message: what failed, and what happens next.
         """
         if not isinstance(error, ItsmWorkflowError):
             error = ItsmWorkflowError(f"{doing}: {describe(error)}")

@@ -1,4 +1,4 @@
-"""The time of one pass: when it begins nothing more, and how long what it reads from the gateway may take."""
+"""The time of one pass: when it stops to begin work, and how long its reads from the gateway may take."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class PassTime:
     """The time of one pass, counted from now.
 
     Args:
-        seconds: The pass begins nothing more after that time; None is no bound.
+        seconds: The time after which the pass begins nothing more; None for no limit.
         policy: The timings in force.
-        elapsed: Seconds that never go back.
+        elapsed: A function that returns the seconds of a monotonic clock.
     """
 
     def __init__(self, seconds: float | None, *, policy: Policy, elapsed: Callable[[], float]) -> None:
@@ -37,11 +37,11 @@ class PassTime:
         return self._elapsed() - self._began
 
     def is_over(self) -> bool:
-        """Return whether nothing more may be begun."""
+        """Return whether the pass may begin nothing more."""
         return self._elapsed() >= self._ends_at
 
     def is_aging(self, claimed: float) -> bool:
-        """Return whether a claim is to be renewed before its change is asked about.
+        """Return whether a claim must be renewed before the gateway is asked about its change.
 
         Args:
             claimed: The clock's `elapsed` when the claim was begun.
@@ -49,12 +49,12 @@ class PassTime:
         return self._elapsed() >= claimed + self._lease / 4
 
     def list_budget(self) -> Budget:
-        """Return the time of what is asked before any change is looked at: half of the pass, so that changes are."""
+        """Return the time for the list of undelivered callbacks: half of the pass, so that time is left for changes."""
         left = self._began + (self._ends_at - self._began) / 2 - self._elapsed()
         return Budget(max(left, _SHORTEST), elapsed=self._elapsed)
 
     def look_budget(self, claimed: float) -> Budget:
-        """Return the time of a look: what is left of the pass and `Policy.look_least`, or of the lease of its claim.
+        """Return the time for a look: the rest of the pass plus `Policy.look_least`, but no longer than its claim.
 
         Args:
             claimed: The clock's `elapsed` when the claim was begun.

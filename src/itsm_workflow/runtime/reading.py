@@ -1,7 +1,7 @@
-"""The looks of a pass: changes about which the gateway is only read, claimed in groups and asked a few at a time.
+"""The looks of a pass: questions that only read the gateway, claimed in groups and asked a few at a time.
 
-No claim ages while others are asked about: the claims that wait are renewed, and each look ends with its lease. What
-was claimed and not asked about when the time of the pass is over falls due again as before.
+A claim does not expire while it waits for other looks: waiting claims are renewed, and each look ends with its lease.
+When the time of the pass is over, the claims that are still waiting are released, and their changes are due as before.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _EVERY = dt.timedelta(hours=1)
 
 @attrs.frozen(kw_only=True)
 class _Look:
-    """One change to look into.
+    """One change to look at.
 
     Attributes:
         before: The change as it was read.
-        stored: The change as its last claim left it.
+        stored: The change as stored by its last claim.
         plan: The question.
-        claimed: The clock's `elapsed` when that claim was begun.
+        claimed: The clock's `elapsed` when the last claim was begun.
     """
 
     before: Stored
@@ -59,11 +59,11 @@ class _Look:
 
 @attrs.frozen(kw_only=True)
 class Looks:
-    """Asks about changes and stores what the answers decide.
+    """Asks the gateway about changes, and stores what the answers decide.
 
     Attributes:
         time: The time of the pass.
-        readers: How many looks are asked at once, each in a thread of its own; 1 uses no thread.
+        readers: The number of concurrent looks, each in its own thread; 1 uses no thread.
     """
 
     journal: Journal
@@ -75,9 +75,9 @@ class Looks:
     readers: int
 
     def look(self, planned: Sequence[tuple[Stored, Plan]]) -> list[str]:
-        """Look into a group of changes, and return what became of each: a name of a `Report`'s count.
+        """Look at a group of changes, and return an outcome for each: the name of a `Report`'s count.
 
-        Those that were not asked about because the time was over are left out.
+        Changes that were not looked at because the time was over are left out.
         """
         now = self.journal.clock.elapsed()
         looks = [_Look(before=stored, stored=stored, plan=plan, claimed=now) for stored, plan in planned]
@@ -95,22 +95,22 @@ class Looks:
         return counted + self._ask(waiting)
 
     def _ask(self, waiting: list[_Look]) -> list[str]:
-        """Ask about each by itself, as many at once as there are readers."""
+        """Ask the gateway about each change separately, with as many concurrent calls as readers."""
         counted: list[str] = []
         asked: dict[cf.Future[Answers], _Look] = {}
-        # The first is asked by itself: a gateway that has rested lets one call through to see whether it is back.
+        # The first look runs alone, since a circuit breaker that was open lets a single call through as a test.
         at_once = 1
-        with cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look") as pool:  # no thread before one is needed
+        with cf.ThreadPoolExecutor(self.readers, "itsm-workflow-look") as pool:  # starts threads on demand
             while waiting or asked:
                 if waiting and self.time.is_over():
                     self._release(waiting)
                     waiting = []
                 elif waiting and self.time.is_aging(waiting[0].claimed):
-                    waiting, lost = self._renewed(waiting)
+                    waiting, lost = self._renew(waiting)
                     counted += lost
                 while waiting and len(asked) < at_once and not self.time.is_over():
                     one = waiting.pop(0)
-                    asked[self._begun(one, pool if at_once > 1 else None)] = one
+                    asked[self._start(one, pool if at_once > 1 else None)] = one
                 at_once = self.readers
                 answered = cf.wait(asked, return_when=cf.FIRST_COMPLETED).done
                 for answers in [each for each in asked if each in answered]:
@@ -118,27 +118,27 @@ class Looks:
                     counted.append(self.isolation.outcome(one.before, self._record, one, answers.result))
         return counted
 
-    def _begun(self, one: _Look, pool: cf.Executor | None) -> cf.Future[Answers]:
+    def _start(self, one: _Look, pool: cf.Executor | None) -> cf.Future[Answers]:
         ask = partial(self.loop.within(self.time.look_budget(one.claimed)).look, one.stored.change, one.plan.question)
         return _done(ask) if pool is None else pool.submit(ask)
 
     def _record(self, one: _Look, answers: Callable[[], Answers]) -> tuple[Stored, bool]:
         stored, answered = self.loop.record_look(one.stored, one.plan.question, answers(), self.time)
-        return self.loop.go_on(stored, self.time), answered
+        return self.loop.advance_if_due(stored, self.time), answered
 
-    def _renewed(self, waiting: Sequence[_Look]) -> tuple[list[_Look], list[str]]:
+    def _renew(self, waiting: Sequence[_Look]) -> tuple[list[_Look], list[str]]:
         until = self.journal.clock.now() + self.journal.policy.read_lease
         return self._committed(waiting, lambda one: self.journal.claim(one.stored, (), until=until, actor=WORKER))
 
     def _release(self, waiting: Sequence[_Look]) -> None:
-        """Let what was claimed and not asked about be due as it was."""
+        """Release claims: make the changes due as they were before."""
         now = self.journal.clock.now()
         self._committed(
             waiting, lambda one: self.journal.claim(one.stored, (), until=one.before.due_at or now, actor=WORKER)
         )
 
     def _committed(self, looks: Sequence[_Look], prepare: Callable[[_Look], Prepared]) -> tuple[list[_Look], list[str]]:
-        """Commit a claim of each in one commit, and return those that are claimed, and what became of the others."""
+        """Claim several changes in one commit; return those that are claimed, and the outcomes of the others."""
         since = self.journal.clock.elapsed()
         made = [(one, self.isolation.prepared(one.stored.change.id, partial(prepare, one))) for one in looks]
         claims = [(one, claim) for one, claim in made if claim is not None]
@@ -151,10 +151,11 @@ class Looks:
         return won, counted
 
     def _results(self, won: Sequence[_Look]) -> Mapping[str, TicketResult]:
-        """Ask for many results at once, and return them by change.
+        """Read the results of several tickets in one call, and return them by change.
 
-        Only of our own tickets, since the read is destructive. One of another gateway may have the id of one of these.
-        Nor of those whose flow may not have begun: a result does not show that.
+        The read is destructive, so it must name only tickets of our changes that this gateway filed: a ticket of
+        another gateway may have the same id as a ticket of another application here. Tickets whose flow may not have
+        begun are left out, since a result does not show that.
         """
         policy = self.journal.policy
         ours = {
@@ -162,8 +163,8 @@ class Looks:
             for one in won
             if isinstance(one.plan.question, Read)
             and (ticket := one.stored.change.ticket)
-            and self.loop.foreign(ticket) is None
-            and not _is_read_in_full(one.before, ticket, self.journal.clock.now(), policy)
+            and self.loop.wrong_gateway_error(ticket) is None
+            and not _must_be_read_in_full(one.before, ticket, self.journal.clock.now(), policy)
         }
         if len(ours) < 2 or self.time.is_over():  # noqa: PLR2004 - a single ticket is read in full anyway
             return {}
@@ -179,7 +180,7 @@ class Looks:
 
 
 def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
-    """Ask at once; what is raised is raised where the answers are stored, as from a thread."""
+    """Ask immediately, in this thread; an error is raised when the caller asks the future for its result."""
     answers: cf.Future[Answers] = cf.Future()
     try:
         answers.set_result(ask())
@@ -188,11 +189,11 @@ def _done(ask: Callable[[], Answers]) -> cf.Future[Answers]:
     return answers
 
 
-def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
-    """Tell whether the look is to show whether a step of the ticket's flow runs.
+def _must_be_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: Policy) -> bool:
+    """Return whether the look must show whether a step of the ticket's flow runs.
 
-    It is while attention says that none does; in the first look by which one should; and once an hour from then on,
-    since that one may have failed.
+    It must while attention ``not_started`` is raised, in the first look after `Policy.not_started`, and then once an
+    hour, since that first look may have failed.
     """
     attention, age = stored.change.attention, now - ticket.recorded_at - policy.not_started
     if attention is not None and attention.reason is AttentionReason.NOT_STARTED:
@@ -200,11 +201,11 @@ def _is_read_in_full(stored: Stored, ticket: Ticket, now: dt.datetime, policy: P
     if age < dt.timedelta():
         return False
     mark = now - age % _EVERY
-    return mark > (stored.due_at or now) - policy.poll  # no look has been since then
+    return mark > (stored.due_at or now) - policy.poll  # the last look was before the mark
 
 
 def _open_snapshot(result: TicketResult, now: dt.datetime) -> ev.Snapshot:
-    """Return the snapshot of a ticket that has not ended; its page would tell nothing more."""
+    """Return the snapshot of a ticket that has not ended; reading its page would add nothing."""
     return ev.Snapshot(
         ticket_id=result.ticket_id,
         sn=result.sn,

@@ -1,11 +1,11 @@
-"""One pass over all that is due: page by page, claim, ask the gateway, store what the answers decide.
+"""One pass over the changes that are due: page by page, claim, ask the gateway, store what the answers decide.
 
-What changes the world, a send or an effect, is claimed and done one at a time. What only reads the gateway is claimed
-in groups and read a few at a time, see `Looks`. Once its time is over, the pass begins nothing. What goes wrong with
-one change is reported and holds no other change up.
+Sends and effects have side effects, so they are claimed and done one at a time. Looks, which only read the gateway, are
+claimed in groups and run a few at a time, see `Looks`. When its time is over, the pass begins nothing more. An error in
+one change is reported, and does not stop the others.
 
-A plain function: cron, a management command, a scheduler or a task queue call it. Several may run at once; each due
-change is claimed by one of them.
+A pass is a plain function call, for cron, a management command, a scheduler or a task queue. Several passes may run
+concurrently; each due change is claimed by one of them.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 100
-"""How many changes are read in one page."""
+"""The number of changes in one page."""
 
 GROUP = 25
-"""How many changes are claimed in one commit."""
+"""The number of changes that are claimed in one commit."""
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What a pass did. ``due == moved + unchanged + busy + failed + unreadable``.
+    """The result of a pass. ``due == moved + unchanged + busy + failed + unreadable``.
 
     Attributes:
-        due: Changes that were due and looked at.
-        moved: Their history has new entries.
-        unchanged: The gateway was asked, and nothing is new.
-        busy: Another worker moved them first.
-        failed: Their question was not answered, or their effect failed; they fall due again.
-        unreadable: They could not be read, planned or stored: they are damaged, or a rule of the host failed on them.
-            Observers were notified of each, and they do not count against ``limit``.
-        undelivered: Changes that the gateway listed as called back in vain.
-        seconds: How long it took.
-        finished: False if something ended the pass before all that was due had been looked at.
-        stopped: What that was, in words; empty if nothing did.
+        due: The number of changes that were due and looked at.
+        moved: Changes with new entries in their history.
+        unchanged: Changes about which the gateway reported nothing new.
+        busy: Changes that another worker moved first.
+        failed: Changes whose question was not answered, or whose effect failed; they fall due again.
+        unreadable: Changes that could not be read, planned or stored, since they are damaged or a rule of the host
+            failed. Observers were notified of each, and they do not count against ``limit``.
+        undelivered: Changes whose callback the gateway listed as undelivered.
+        seconds: The duration of the pass.
+        finished: False if the pass ended before it had looked at every due change.
+        stopped: The reason why the pass ended early; empty if it did not.
     """
 
     due: int = 0
@@ -108,22 +108,23 @@ class Reconciler:
         readers: int = 4,
         progress: Callable[[Report], object] | None = None,
     ) -> Report:
-        """Look at what is due now, oldest first.
+        """Look at the changes that are due now, oldest first.
 
         Args:
-            limit: Look at most at so many changes; those that cannot be read, and what is another process's to do, do
-                not count.
-            seconds: Begin nothing more after that time; what was begun ends first, a look by `Policy.look_least` later.
-                The list of undelivered callbacks may take half of it, so that changes are looked at as well.
-            readers: How many changes' looks are asked at once, each in a thread of its own; 1 uses no thread.
-            progress: Is called with the report so far, after each page.
+            limit: The maximum number of changes to look at; changes that cannot be read, or that belong to another
+                process, do not count.
+            seconds: The time after which nothing more is begun. Work in progress is finished, and a look ends by
+                `Policy.look_least` later. The list of undelivered callbacks may take half of this time, so that time
+                is left for changes.
+            readers: The number of concurrent looks, each in its own thread; 1 uses no thread.
+            progress: Called with the report so far, after each page.
         """
         time = PassTime(seconds, policy=self.journal.policy, elapsed=self.journal.clock.elapsed)
         report, left = Report(undelivered=self._mark_undelivered(time)), limit
         stopped = self._stopped(left, time)
-        for page in chain(self._due(), self._too_far_ahead()) if not stopped else ():
+        for page in chain(self._due(), self._due_too_far_ahead()) if not stopped else ():
             planned, broken = self._plan(page.changes)
-            ours = [one for one in planned if one[1] is not None or not self.loop.leaves(one[0])]
+            ours = [one for one in planned if one[1] is not None or not self.loop.belongs_to_another_process(one[0])]
             counted = ["unreadable"] * (len(page.unreadable) + broken) + ["unchanged"] * (len(planned) - len(ours))
             while ours and left != 0 and not time.is_over():
                 size = GROUP if left is None else min(GROUP, left)
@@ -156,7 +157,7 @@ class Reconciler:
         )
 
     def _stopped(self, left: int | None, time: PassTime) -> str:
-        """Return what ends the pass here, in words; empty if nothing does."""
+        """Return the reason to end the pass here; empty if it goes on."""
         if left == 0:
             return "the limit was reached"
         if time.is_over():
@@ -164,11 +165,11 @@ class Reconciler:
         return resting(self.gateway, partial(self.observers.on_trouble, ""))
 
     def _due(self) -> Iterator[Page]:
-        # The cut is the time after the undelivered were marked: what falls due later belongs to the next pass.
+        # This time is after the undelivered callbacks were marked. Changes that fall due later belong to the next pass.
         return self.journal.read_pages(self._by_due_time(due_before=to_micros(self.journal.clock.now())))
 
-    def _too_far_ahead(self) -> Iterator[Page]:
-        """Yield what was put off further than anything ever is, by a clock that stood ahead."""
+    def _due_too_far_ahead(self) -> Iterator[Page]:
+        """Yield changes whose due time is later than any policy sets it: it was stored while the clock was ahead."""
         horizon = self.journal.policy.horizon(self.journal.clock.now())
         for page in self.journal.pages(self._by_due_time(after=Cursor(value=to_micros(horizon), id=""))):
             due = [stored for stored in page if self.loop.is_due(stored)]
@@ -179,21 +180,21 @@ class Reconciler:
         return Query(workflow=self.journal.definition.name, order=Order.DUE_AT, limit=PAGE, **bounds)
 
     def _plan(self, page: Sequence[Stored]) -> tuple[list[Planned], int]:
-        """Return each change with its question, and how many have none because planning them failed."""
+        """Return the changes with their questions, and the number of changes for which planning failed."""
         planned: list[Planned] = []
         for stored in page:
             try:
                 planned.append((stored, self.loop.plan(stored)))
             except StorageUnavailable:
-                raise  # for all of them
-            except Exception as error:  # noqa: BLE001 - a host's due rule may fail in any way
+                raise  # it concerns all changes
+            except Exception as error:  # noqa: BLE001 - a host's due rule may raise anything
                 self.observers.on_trouble(stored.change.id, error, doing=POISON)
         return planned, len(page) - len(planned)
 
     def _settle(self, planned: Sequence[Planned], looks: Looks) -> list[str]:
-        """Do what each of some changes is due for, and return what became of each: a name of a `Report`'s count.
+        """Carry out the plans of a group of changes, and return an outcome for each: the name of a `Report`'s count.
 
-        Those that were not begun because the time was over are left out.
+        Changes that were not begun because the time was over are left out.
         """
         asked = [(stored, plan) for stored, plan in planned if plan and not isinstance(plan.question, Send | Deliver)]
         counted = looks.look(asked)
@@ -201,26 +202,26 @@ class Reconciler:
             if looks.time.is_over():
                 break
             if plan is None:
-                counted.append(self._isolation.outcome(stored, self._put_off, stored))
+                counted.append(self._isolation.outcome(stored, self._postpone, stored))
             elif isinstance(plan.question, Send | Deliver):
                 counted.append(self._isolation.outcome(stored, self._act, stored, plan, looks.time))
         return counted
 
     def _act(self, stored: Stored, plan: Plan, time: PassTime) -> tuple[Stored, bool]:
-        """Send, or deliver an effect: claimed alone, so that its mark or lease does not age while others are at it."""
+        """Send a request or deliver an effect; claimed separately, so that its lease does not age during other work."""
         since = self.journal.clock.elapsed()
         claimed = self.journal.commit_one(self.loop.claim(stored, plan))
         after, answered = self.loop.ask(claimed, plan.question, since)
-        return self.loop.go_on(after, time), answered
+        return self.loop.advance_if_due(after, time), answered
 
-    def _put_off(self, stored: Stored) -> tuple[Stored, bool]:
-        """Move the due time of a change about which there is nothing to ask."""
+    def _postpone(self, stored: Stored) -> tuple[Stored, bool]:
+        """Move the due time of a change that has no question."""
         return self.journal.commit_one(self.journal.fire(stored, (), actor=WORKER, looked=True)), True
 
     def _mark_undelivered(self, time: PassTime) -> int:
-        """Fire fail_callback on our waiting changes among those that the gateway could not call back.
+        """Fire fail_callback on the waiting changes that the gateway lists as undelivered.
 
-        The numbers of our changes that have ended are taken off its list, those of nobody else.
+        Tickets of ended changes are removed from the gateway's list; tickets of other applications are not touched.
         """
         budget = time.list_budget()
         gateway = bounded(self.gateway, budget, partial(self.observers.on_trouble, ""))
@@ -237,7 +238,7 @@ class Reconciler:
             query = Query(workflow=definition.name, ticket_sns=tuple(sns))
             for page in self.journal.pages(query):
                 if time.is_over():
-                    return marked  # they are listed until their results are read
+                    return marked  # tickets stay on the list until their results are read
                 marked += self._mark([one for one in page if one.change.state == definition.roles.waiting])
                 ended.clear([one for one in page if one.change.ended_at is not None])
         return marked

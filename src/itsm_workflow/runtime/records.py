@@ -1,4 +1,4 @@
-"""The changes of one workflow, to be read. Needs a store and no gateway."""
+"""Read access to the changes of one workflow. It needs a store, and no gateway."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Records:
 
     Args:
         journal: The changes.
-        knows: Whether this process has a function for the effect of a name; None if it delivers none at all.
+        knows: A function that returns whether this process can deliver the named effect; None if it delivers none.
     """
 
     def __init__(self, journal: Journal, knows: Callable[[str], bool] | None = None) -> None:
@@ -55,16 +55,16 @@ class Records:
         """Return a change by its id.
 
         Raises:
-            ChangeNotFound: There is no such change.
+            ChangeNotFound: The workflow has no change with this id.
         """
         return self._journal.load(change_id).change
 
     def resolve(self, name: str) -> ChangeRequest:
-        """Return the one change that goes by an id, a subject or a ticket's sn.
+        """Return the change with the given id, subject or ticket's sn.
 
         Raises:
-            ChangeNotFound: None does.
-            AmbiguousChange: Several do; it lists their ids.
+            ChangeNotFound: No change matches.
+            AmbiguousChange: Several changes match; the error lists their ids.
         """
         check_text("resolve(name)", name)
         queries = (
@@ -86,7 +86,7 @@ class Records:
         return next(iter(named.values()))
 
     def other_workflows(self, query: Query = Query()) -> list[str]:  # noqa: B008 - it is frozen
-        """Return the other workflows of the store with changes that match, of the first ones: a query's limit."""
+        """Return the other workflows that own matching changes; only the first page of matches is examined."""
         rows = islice(self._journal.rows(query), query.limit)
         return sorted({row.workflow for row in rows} - {self.definition.name, CATALOGUE})
 
@@ -102,23 +102,23 @@ class Records:
     ) -> Iterator[ChangeRequest]:
         """Yield the changes that match, in the order of their ids, read page by page.
 
-        Ids begin with the time at which a change was drafted, so this is about the order of drafting. It says nothing
-        of which change of a subject is the newest: that is for `require_approved`.
+        Ids begin with the time at which a change was drafted, so this is roughly the order of drafting. It does not
+        show which change of a subject is the newest; `require_approved` decides that.
 
-        One that cannot be read is left out, and observers are notified of it; `get` shows what is wrong.
+        A change that cannot be read is skipped, and observers are notified of it; `get` raises the error.
 
         Args:
-            states: In one of these states.
-            attention: With attention for one of these reasons.
-            subject: About this.
-            sn: Bound to a ticket of this number.
-            older_than: Whose last entry is at least so old.
-            on_damage: Is called with the id of each change that cannot be read, and with what is wrong.
+            states: Only changes in one of these states.
+            attention: Only changes with attention for one of these reasons.
+            subject: Only changes of this subject.
+            sn: Only changes that are bound to a ticket with this number.
+            older_than: Only changes whose last entry is at least this old.
+            on_damage: Called with the id of each change that cannot be read, and with the error.
 
         Raises:
-            TypeError: An argument has another type. So have states or reasons that are one text, of which each letter
-                would be taken for a name.
-            ValueError: No change can be so old.
+            TypeError: An argument has the wrong type. This includes a single string as ``states`` or ``attention``,
+                since each of its letters would be taken as a name.
+            ValueError: ``older_than`` is negative, or reaches back before the year 1.
         """
         for name, text in (("subject", subject), ("sn", sn)):
             if text is not None:
@@ -147,36 +147,36 @@ class Records:
             yield from (stored.change for stored in page.changes)
 
     def history(self, change_id: str) -> list[Entry]:
-        """Return a change's whole history, oldest entry first, its chain of digests checked.
+        """Return a change's complete history, oldest entry first, after checking its chain of digests.
 
         Raises:
-            ChangeNotFound: There is no such change.
-            StorageCorrupt: The history is not what was written.
+            ChangeNotFound: The workflow has no change with this id.
+            StorageCorrupt: The history differs from what was written.
         """
         return self._journal.history(change_id)
 
     def allowed(self, change_id: str) -> tuple[str, ...]:
-        """Return the triggers that lead on from where the change stands; their evidence decides whether they may."""
+        """Return the triggers of the change's current state; their evidence decides whether they are accepted."""
         return allowed(self.definition, self.get(change_id))
 
     def status(self, change_id: str) -> Status:
-        """Return what a page shows of a change."""
+        """Return the facts about a change that a page shows."""
         change = self.get(change_id)
         return status_of(self.definition, change, None, effects_of(change, self._journal.clock.now(), self._knows))
 
     def why(self, change_id: str) -> str:
-        """Return one sentence: what the change waits for, since when, when it is looked at next, and what then."""
+        """Return one sentence that says what the change waits for, since when, and when the next look is."""
         return self._why(change_id)
 
     def newest(self, subject: str) -> ChangeRequest | None:
-        """Return the subject's newest submitted change, which decides in `require_approved`; None if there is none.
+        """Return the subject's newest submitted change, which decides in `require_approved`, or None.
 
-        Where the store cannot say which of several is the newest, one of them that does not grant is returned first.
+        If the store does not show which of several changes is the newest, one that does not grant is preferred.
 
         Raises:
             TypeError: The subject is not text.
-            InvalidForm: It is text that no subject can be.
-            StorageError: The store failed, or what decides cannot be read.
+            InvalidForm: The text is not a valid subject.
+            StorageError: The store failed, or the change cannot be read.
         """
         check_text("newest(subject)", subject)
         newest = [stored.change for stored in self._newest(normal_subject(subject))]
@@ -184,23 +184,22 @@ class Records:
         return next(refusing, newest[0] if newest else None)
 
     def graph(self, change_id: str | None = None) -> Graph:
-        """Return the workflow as a graph, with the path of one change if one is given."""
+        """Return the workflow as a graph, with the path of the given change, if any."""
         return Graph(definition=self.definition, path=self.history(change_id) if change_id else ())
 
     def require_approved(self, subject: str) -> ChangeRequest:
-        """Return the subject's newest submitted change if its state grants: the one line before anything is started.
+        """Return the subject's newest submitted change if its state grants. Call this before starting the work.
 
-        What counts is the state that the change is in now, whatever was approved before: see
-        `WorkflowDefinition.grants`.
+        The current state of the change counts, not an earlier approval: see `WorkflowDefinition.grants`.
 
         Args:
-            subject: What the change is about.
+            subject: The thing to change.
 
         Raises:
-            NotApproved: Nothing was submitted for the subject, or the state does not grant; the error says why.
+            NotApproved: No change was submitted for the subject, or its state does not grant; the error says why.
             TypeError: The subject is not text.
-            InvalidForm: It is text that no subject can be.
-            StorageError: The store failed, or what decides cannot be read.
+            InvalidForm: The text is not a valid subject.
+            StorageError: The store failed, or the change cannot be read.
         """
         if not isinstance(subject, str):
             raise TypeError(
@@ -217,13 +216,13 @@ class Records:
         return newest[0]
 
     def approval_required(self, subject_of: Callable[P, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Return a decorator: the decorated function runs only if `require_approved` lets its subject through.
+        """Return a decorator: the decorated function runs only if `require_approved` accepts its subject.
 
         Args:
-            subject_of: Called with the decorated function's arguments; returns the subject.
+            subject_of: A function that takes the decorated function's arguments and returns the subject.
 
         Raises:
-            TypeError: It is not a function. A call raises it as well, where the function returns no text.
+            TypeError: ``subject_of`` is not a function. The decorated function raises it if the subject is not text.
         """
         if not callable(subject_of):
             raise TypeError(
@@ -249,12 +248,12 @@ class Records:
         return why(self.definition, stored, now, self._knows, ticket_status=ticket_status)
 
     def _newest(self, subject: str) -> Sequence[Stored]:
-        """Return the subject's newest submitted change; several if the store cannot say which of them is.
+        """Return the subject's newest submitted change; several if the store does not show which is the newest.
 
-        The change that holds the subject is the newest one. Otherwise the submission number decides, and no time does.
+        The change that holds the subject is the newest. Otherwise the highest submission number decides; times do not.
 
         Raises:
-            StorageCorrupt: One of them cannot be read.
+            StorageCorrupt: One of the changes cannot be read.
         """
         journal = self._journal
         holders = Query(open_subject=journal.held(subject))
@@ -267,7 +266,7 @@ class Records:
         return [journal.read(row) for row in rows] or self._newest_without_number(subject)
 
     def _newest_without_number(self, subject: str) -> Sequence[Stored]:
-        """Return the newest change of a subject that was last submitted before submissions were numbered."""
+        """Return the newest change by time, for a subject whose submissions are from before they were numbered."""
         found = self._journal.find(Query(workflow=self.definition.name, subject=subject))
         times = [(stored.change.attempt.submitted_at, stored) for stored in found if stored.change.attempt is not None]
         latest = max((submitted_at for submitted_at, _ in times), default=None)

@@ -1,4 +1,4 @@
-"""What a page shows of a change, and one sentence that says what it is waiting for."""
+"""The facts about a change that a page shows, and one sentence that says what the change waits for."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """What a page shows of a change. The form is beside our own facts, never merged over them.
+    """The facts about a change that a page shows. The form is a separate attribute and never overwrites other facts.
 
     Attributes:
-        grants: Whether a change in this state lets its subject through `Workflow.require_approved`.
-        labels: The state's name for people, by language (``zh``, ``en``).
+        grants: Whether `Workflow.require_approved` accepts the subject of a change in this state.
+        labels: The state's display name, by language (``zh``, ``en``).
         ticket_url: The ticket's page, or None.
         iframe_ticket_url: The ticket's page for embedding, or None.
-        ticket_status: How the ticket stands at the gateway now, such as ``running`` or ``suspended``; None unless the
+        ticket_status: The ticket's current status at the gateway, such as ``running`` or ``suspended``; None unless the
             gateway was asked for it and answered. It is not stored: a ticket that is suspended has not ended.
-        decision: Who decided the ticket, or None while that is not known.
-        effects: What is to be said of each effect that is still to be delivered, in one text each.
+        decision: The people who decided the ticket and their verdicts, or None while they are not known.
+        effects: A text for each effect that is still to be delivered.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Status:
 def status_of(
     definition: WorkflowDefinition, change: ChangeRequest, iframe_ticket_url: str | None, effects: Sequence[str] = ()
 ) -> Status:
-    """Return what a page shows of a change."""
+    """Return the facts about a change that a page shows."""
     return Status(
         id=change.id,
         subject=change.subject,
@@ -74,29 +74,32 @@ def status_of(
 
 ADVICE = {
     "not_found": "look for it in the ticket system, then record_ticket, resend or abandon",
-    "duplicate": "look at the tickets named in the facts; withdraw the wrong one there, then clear the attention",
-    "lookup_failed": "check the gateway, the look-ups go on; or look for it in the ticket system itself, then resend "
-    "with that as evidence",
+    "duplicate": "look at the tickets in the facts; withdraw the wrong one in the ticket system, then clear the "
+    "attention",
+    "lookup_failed": "check the gateway, the look-ups continue; or look for it in the ticket system itself, then "
+    "resend with the result as evidence",
     "ambiguous_sn": "look at the ticket in the ticket system by its id, then attest_approval or abandon",
-    "no_approval_step": "ask who approved it, then attest_approval or abandon; the service's flow may ask nobody",
-    "disagreement": "compare the ticket with the facts; clear the attention when it is understood",
+    "no_approval_step": "find out who approved it, then attest_approval or abandon; the service's flow may have no "
+    "approval step",
+    "disagreement": "compare the ticket with the facts; clear the attention when the difference is explained",
     "not_started": "look at its flow in the ticket system, a value of the form can have stopped it; wait, or abandon "
-    "the change, and the ticket is withdrawn as soon as the ticket system lets it",
+    "the change, and the ticket is withdrawn as soon as the ticket system allows it",
     "overdue": "remind the approvers, or withdraw",
-    "unsent": "look what keeps it from leaving; it is tried on, or abandon it",
-    "effect_parked": "mend what failed, then retry the effect",
-    "effect_unknown": "run a process that has a function for the effect, or name it as an alias of one that there is",
-    "mismatch": "compare the ticket with the facts; record_ticket with override if it is ours after all, or abandon it",
+    "unsent": "check why the request cannot be sent; it is retried, or abandon the change",
+    "effect_parked": "fix the cause of the failure, then retry the effect",
+    "effect_unknown": "run a process that has a function for the effect, or add its name as an alias of another effect",
+    "mismatch": "compare the ticket with the facts; record_ticket with override if it is the change's ticket, or "
+    "abandon the change",
     "self_approved": "check whether the applicant may approve, then clear the attention; attest_approval or abandon "
     "if the change still waits",
-    "inconclusive": "look at the ticket and at what keeps it from being read, then attest_approval or abandon",
+    "inconclusive": "look at the ticket and check why it cannot be read, then attest_approval or abandon",
     "not_as_sent": "check that the gateway is the one that has the ticket; if it is, and the ticket was changed there, "
     "attest_approval or abandon",
     "withdrawal_unresolved": "withdraw the ticket again, or accept_after_withdrawal",
     "decision_refused": "compare the ticket with the guards of the workflow's own transitions",
-    "host": "look at what the facts name, then clear the attention",
+    "host": "deal with the problem in the facts, then clear the attention",
 }
-"""What a person can do about each reason of attention."""
+"""The advice to the operator for each reason of attention."""
 
 
 def why(
@@ -107,23 +110,23 @@ def why(
     *,
     ticket_status: TicketStatus | None = None,
 ) -> str:
-    """Return one sentence: what the change waits for, since when, when it is looked at next, and what then.
+    """Return one sentence that says what the change waits for, since when, and when the next look is.
 
     Args:
         definition: The change's definition.
         stored: The change.
-        now: The time.
-        knows: Whether this process has a function for the effect of a name; None if it delivers none at all.
-        ticket_status: How the ticket stands at the gateway now; None if the gateway was not asked.
+        now: The current time.
+        knows: A function that returns whether this process can deliver the named effect; None if it delivers none.
+        ticket_status: The ticket's current status at the gateway; None if the gateway was not asked.
     """
     change = stored.change
     is_suspended = ticket_status is TicketStatus.SUSPENDED and is_watched(definition, change)
     suspended = ", which is suspended" if is_suspended else ""
     parts = [_waits_for(definition, change) + suspended, *decisions_of(change)]
     if change.attention is not None:
-        told = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
+        facts = ", ".join(f"{key} {value}" for key, value in change.attention.facts.items())
         reason = change.attention.reason.value
-        parts.append(f"a person should look ({reason}{': ' + told if told else ''}): {ADVICE[reason]}")
+        parts.append(f"a person should look ({reason}{': ' + facts if facts else ''}): {ADVICE[reason]}")
     parts += effects_of(change, now, knows)
     parts.append(_next_look(stored, now))
     return f"{change.subject} ({change.id}) {'; '.join(parts)}."
@@ -135,15 +138,15 @@ def is_watched(definition: WorkflowDefinition, change: ChangeRequest) -> bool:
 
 
 def decisions_of(change: ChangeRequest) -> Iterator[str]:
-    """Yield who decided the change's ticket and what they said, and who attested it on what evidence."""
+    """Yield a text for each person who decided the ticket, and for the attestation with its evidence."""
     if change.decision is not None:
-        yield from map(decider_told, change.decision.deciders)
+        yield from map(describe_decider, change.decision.deciders)
         if change.decision.attested_by:
             yield f"attested by {change.decision.attested_by}: {change.decision.evidence}"
 
 
-def decider_told(decider: Decider) -> str:
-    """Return in a few words who decided what in a step of a ticket, and with which remark."""
+def describe_decider(decider: Decider) -> str:
+    """Return a short text with a person's name, verdict and remark in a step of a ticket."""
     words = {True: "approved", False: "refused", None: "decided"}
     return f"{decider.user} {words[decider.approved]} it" + (f": {decider.remark}" if decider.remark else "")
 
@@ -152,17 +155,17 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     roles, ticket, attempt = definition.roles, change.ticket, change.attempt
     where = f"ticket {ticket.sn}" if ticket else "its ticket"
     if change.state == definition.initial:
-        said = f", {attempt.problem}" if attempt and attempt.problem else ""
-        return f"is a draft and waits to be submitted{said}"
+        problem = f", {attempt.problem}" if attempt and attempt.problem else ""
+        return f"is a draft and waits to be submitted{problem}"
     if change.state == roles.asking and attempt is not None:
         words = {
             Phase.QUEUED: "waits to be filed",
             Phase.SENDING: "is being filed",
             Phase.UNKNOWN: "may have been filed, its ticket is looked up",
         }
-        told = "; then ".join(filter(None, (attempt.problem, attempt.look_problem)))
-        said = f" ({told})" if told else ""
-        return f"{words[attempt.phase]}, attempt {attempt.number}{said}"
+        problems = "; then ".join(filter(None, (attempt.problem, attempt.look_problem)))
+        shown = f" ({problems})" if problems else ""
+        return f"{words[attempt.phase]}, attempt {attempt.number}{shown}"
     watched = is_watched(definition, change)
     if change.outcome is Outcome.WAS_APPROVED and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
@@ -170,21 +173,21 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
     if change.outcome is not None and not watched:
         ended = f" on {_at(change.ended_at)}" if change.ended_at else ""
         by = "with" if change.outcome is Outcome.ABANDONED else "by"
-        told = f"{change.outcome.value}{ended}" + (f" {by} {where}" if ticket else "")
+        result = f"{change.outcome.value}{ended}" + (f" {by} {where}" if ticket else "")
         is_over = change.state in definition.final and change.state in {roles.granted, roles.refused}
-        # Otherwise it goes on after its approval, or ended in a state of the host's own.
-        return f"ended as {told}" if is_over else f"is {change.state}, {told}"
+        # Otherwise the change continues after its approval, or ended in a state that the host added.
+        return f"ended as {result}" if is_over else f"is {change.state}, {result}"
     if change.attention is not None and change.attention.reason is AttentionReason.DECISION_REFUSED:
-        return f"cannot take over what {where} says"
+        return f"cannot accept the decision of {where}, since the machine refused it"
     if change.attention is not None and change.attention.reason in DOUBTS:
-        return f"waits for a look at {where} that decides"
+        return f"waits for a conclusive look at {where}"
     if change.suspicion is not None:
         return f"waits for a second look at {where}, {change.suspicion.status} since {_at(change.suspicion.since)}"
     withdrawn = withdrawal.unresolved(change)
     if withdrawn is not None:
         return f"waits for {where} to end as withdrawn, since it was withdrawn ({withdrawal.since(withdrawn)})"
     if change.attention is not None and change.attention.reason is AttentionReason.NOT_STARTED:
-        return f"waits for the flow of {where} to begin: nobody is asked to decide it"
+        return f"waits for the flow of {where} to begin: until then, no approver is asked"
     approvers = ", ".join(change.form.approvers) or "its approvers"
     since = f" since {_at(ticket.recorded_at)}" if ticket else ""
     lost = ", whose callback did not arrive" if change.state == roles.undelivered else ""
@@ -192,7 +195,7 @@ def _waits_for(definition: WorkflowDefinition, change: ChangeRequest) -> str:
 
 
 def effects_of(change: ChangeRequest, now: dt.datetime, knows: Callable[[str], bool] | None) -> list[str]:
-    """Return what is to be said of each effect that is still to be delivered, one text for each."""
+    """Return a text for each effect that is still to be delivered."""
     undone = [one for one in change.effects if one.status in {EffectStatus.PLANNED, EffectStatus.STARTED}]
     return [_effect(one, now, is_known=knows is None or knows(one.name)) for one in undone]
 

@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
 
 TRIES = 16
-"""How often a write is prepared before the conflict is raised: more than as many writers at the same moment need."""
+"""The number of attempts before the conflict is raised: enough for as many concurrent writers."""
 
 
 def transact(
     journal: Journal, change_id: str, build: Callable[[Stored], Prepared], *, read: Stored | None = None
 ) -> Stored:
-    """Commit what ``build`` prepares of a change; if another writer was first, read the change and build again.
+    """Commit the write that ``build`` prepares; if another writer was first, read the change and build again.
 
     Args:
         journal: The changes.
         change_id: The change.
-        build: Prepares the write of the change as it was read. What it raises ends the transaction.
-        read: The change, if it was read already.
+        build: A function that prepares the write from the change as read. An exception that it raises is passed on.
+        read: The change, if the caller has read it already.
 
     Raises:
-        ChangeNotFound: There is no such change.
-        AlreadyApplied: Another open change holds its subject.
-        StorageConflict: Another change holds its ticket, or other writers were first each time.
+        ChangeNotFound: The workflow has no change with this id.
+        AlreadyApplied: Another open change holds the subject.
+        StorageConflict: Another change holds the ticket, or another writer was first in each attempt.
     """
     known = read
 
@@ -46,12 +46,12 @@ def transact(
 
 
 def repeat_on_conflict(once: Callable[[], T]) -> T:
-    """Call until no other writer is first, at most `TRIES` times; then raise the last conflict.
+    """Call a function, and retry on a conflict, at most `TRIES` times in all; then raise the last conflict.
 
-    A conflict over a ticket is raised immediately: no repetition resolves it.
+    A conflict over a ticket is raised immediately, since a retry does not resolve it.
 
     Args:
-        once: Reads, prepares and commits.
+        once: A function that reads, prepares and commits.
     """
     for _ in range(TRIES - 1):
         try:

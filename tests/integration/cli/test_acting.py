@@ -195,7 +195,9 @@ def test_a_ticket_that_a_person_found_is_recorded(office: Office) -> None:
     """By its number; one that is not there is refused with what the gateway shows."""
     change = apply_unknown(office, "collector-42").json
     refused(
-        office.run("record-ticket", "collector-42", "--sn", "REQ20260101000001", "--actor", "carol"), 1, "shows 0 of"
+        office.run("record-ticket", "collector-42", "--sn", "REQ20260101000001", "--actor", "carol"),
+        1,
+        "shows 0 tickets with number",
     )
     with office.sandbox.locked() as ledger:
         draft = Draft(title="by hand", creator="alice", service=ledger.services[2], approvers=("bob",), tag=None)

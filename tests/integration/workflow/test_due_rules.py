@@ -53,7 +53,7 @@ def boom(*_: object, **__: object) -> None:
     [
         (
             boom,
-            "the due rule of state pending failed, so that the change is polled: ZeroDivisionError: a host's mistake",
+            "the due rule of state pending failed, so the change is polled: ZeroDivisionError: a host's mistake",
         ),
         (lambda *_, **__: BEYOND, "workflow collector_change: the due rule of state pending returned 9999-12-31"),
         (lambda *_, **__: dt.datetime(2026, 3, 2), "returned 2026-03-02 00:00:00, which has no time zone"),  # noqa: DTZ001 - the case

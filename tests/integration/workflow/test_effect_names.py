@@ -117,10 +117,10 @@ def test_submitting_without_an_effect_that_the_store_knows_is_refused(act: str, 
         web.submit(draft.id) if draft else web.apply(**asked)
 
     assert str(caught.value) == (
-        "a change of collector_change version 1 cannot be submitted by this process: the store knows effects that it "
-        "does not name (start of state approved), and they would be lost. Give each process the same definition or "
-        "the same effects; name a renamed effect's old name as an alias; or raise the definition's version to retire "
-        "a name"
+        "this process cannot submit a change of collector_change version 1: the store has effect names that the "
+        "process lacks (start of state approved), and these effects would be lost. Give each process the same "
+        "definition or the same effects; add the old name of a renamed effect as an alias; or raise the definition's "
+        "version to retire a name"
     )
     assert vars(caught.value)["problems"] == ("effect start of state approved",)
     assert [attrs.astuple(row) for row in world.store.find(Query()).rows] == before

@@ -43,7 +43,7 @@ def test_a_part_that_cannot_be_read_calls_a_person_until_it_can(office: Office, 
     assert f"its {part} cannot be read: the answer is not as agreed" in waiting.attention.facts["detail"]
     assert triggers(workflow, change).count("raise_attention") == 1
     assert "waits for carol" not in said
-    assert "waits for a look at ticket" in said
+    assert "waits for a conclusive look at ticket" in said
     assert {type(error) for _, error in office.witness.troubles} == {GatewayProtocolError}
 
     office.sandbox.faults.clear()

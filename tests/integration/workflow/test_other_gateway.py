@@ -36,7 +36,10 @@ def test_ticket_of_another_gateway_with_our_number_approves_nothing(subjects: in
 
     assert {change.state for change in seen} == {State.PENDING}
     assert {change.attention and change.attention.reason for change in seen} == {AttentionReason.OVERDUE}
-    assert any("was filed by the gateway 'bk_itsm', and this process asks 'staging'" in one for one in _told(witness))
+    assert any(
+        "was filed by the gateway 'bk_itsm', but this process uses the gateway 'staging'" in one
+        for one in _told(witness)
+    )
 
 
 @pytest.mark.parametrize("decided", ["approved", "rejected"])
@@ -121,8 +124,8 @@ def test_result_of_our_ticket_says_nothing_of_another_gateways_with_its_id() -> 
     [(change_id, error)] = witness.troubles
     assert change_id == foreign.id
     assert str(error) == (
-        f"read: ticket {foreign.expect_ticket().id} was filed by the gateway 'staging', and this process asks "
-        "'bk_itsm': open the store with the gateway that its changes were filed by"
+        f"read: ticket {foreign.expect_ticket().id} was filed by the gateway 'staging', but this process uses "
+        "the gateway 'bk_itsm': open the store with the gateway that filed its changes"
     )
 
 

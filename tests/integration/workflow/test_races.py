@@ -160,7 +160,9 @@ def test_a_person_is_told_if_the_gateway_cannot_be_asked_for_the_ticket() -> Non
 def test_a_draft_has_no_ticket_to_be_bound_to() -> None:
     """It has no key, so that nothing is asked."""
     desk, workflow, draft = drafted()
-    with pytest.raises(TransitionRefused, match="the gateway shows 0 of ticket REQ1; ids with that number: none"):
+    with pytest.raises(
+        TransitionRefused, match="the gateway shows 0 tickets with number REQ1; ids with that number: none"
+    ):
         workflow.record_ticket(draft.id, sn="REQ1", actor="ops")
 
     assert desk.ledger.requests["get_tickets"] == 0

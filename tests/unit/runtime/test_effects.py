@@ -117,7 +117,7 @@ def test_what_is_no_effect_is_refused() -> None:
         ([Effect("start", UNTYPED["none"])], "effect 'start' of state approved: a NoneType is not a function"),
         (
             [Effect("start", nothing, UNTYPED["text"])],
-            "effect 'start' of state approved: its aliases are a str; write a tuple",
+            "effect 'start' of state approved: its aliases are a str, not a tuple; write aliases=(...,)",
         ),
         ([Effect("start", nothing, UNTYPED["numbers"])], "effects of state approved: a name has 1 to 64"),
         ([Effect("", nothing)], "effects of state approved: a name has 1 to 64 letters, digits and _ . : / -, and"),

@@ -226,7 +226,7 @@ def test_a_decided_step_that_the_machine_refuses_raises_attention() -> None:
     assert settled.attention is not None
     assert settled.attention.reason is AttentionReason.DECISION_REFUSED
     assert settled.attention.facts == {"trigger": "approve", "reason": "nothing is approved on a Monday"}
-    assert "cannot take over what ticket" in workflow.why(change.id)
+    assert "cannot accept the decision of ticket" in workflow.why(change.id)
     assert "waits for" not in workflow.why(change.id)
     assert ": compare the ticket with the guards" in workflow.why(change.id)
 

@@ -141,7 +141,7 @@ def test_a_send_begins_while_its_lease_covers_the_whole_call(*, too_long: float,
         attempt = change.expect_attempt()
         assert (attempt.phase, attempt.problem) == (
             Phase.QUEUED,
-            "this worker took 10.2 s before it could send, and its lease ends before the call would",
+            "this worker took 10.2 s before it could send, and its lease may end before the call does",
         )
 
 
@@ -156,7 +156,7 @@ def test_a_send_begins_while_its_least_time_is_left_of_the_budget(*, too_long: f
 
     assert ("create" in scene.gateway.calls, change.state) == (is_sent, State.PENDING if is_sent else State.APPLYING)
     if not is_sent:
-        assert change.expect_attempt().problem == "too little time was left to send it: a later pass does"
+        assert change.expect_attempt().problem == "too little time was left to send the request; a later pass sends it"
 
 
 @pytest.mark.parametrize(("too_long", "is_marked"), [(0.0, True), (0.25, False)])
@@ -253,7 +253,7 @@ def test_a_ticket_that_turned_up_keeps_a_second_send_away() -> None:
     assert "create" not in scene.gateway.calls
     assert scene.gateway.calls[0] == "find_by_key"
     problems = [getattr(entry.evidence, "problem", "") for entry in scene.workflow.history(change.id)]
-    assert "a ticket with its key turned up before it was sent again" in problems
+    assert "a ticket with its key was found before the request was sent again" in problems
     scene.desk.pass_time(1)
     scene.workflow.reconcile()
     assert scene.workflow.get(change.id).expect_ticket().id == "77"

@@ -195,7 +195,7 @@ def test_a_change_that_cannot_be_claimed_is_counted_and_holds_up_no_other(monkey
     assert scene.looks().look(scene.planned()) == ["unreadable", "unchanged", "unchanged"]
     [(change_id, error)] = scene.desk.witness.troubles
     assert change_id == scene.changes[1].id
-    assert str(error).startswith("the change could not be looked into, and is due again: ZeroDivisionError")
+    assert str(error).startswith("the change could not be processed, and falls due again: ZeroDivisionError")
 
 
 def test_claims_that_no_commit_takes_together_are_committed_one_by_one() -> None:
@@ -215,7 +215,7 @@ def test_claims_that_no_commit_takes_together_are_committed_one_by_one() -> None
     [(change_id, error)] = scene.desk.witness.troubles
     assert (change_id, str(error)) == (
         refused,
-        "the change could not be looked into, and is due again: ValueError: a value that this store refuses",
+        "the change could not be processed, and falls due again: ValueError: a value that this store refuses",
     )
 
 
@@ -279,7 +279,7 @@ def test_an_answer_that_no_store_takes_is_told_of_and_holds_up_no_other() -> Non
     [(change_id, error)] = scene.desk.witness.troubles
     assert (change_id, str(error)) == (
         refused.id,
-        "the change could not be looked into, and is due again: ValueError: a value that this store refuses",
+        "the change could not be processed, and falls due again: ValueError: a value that this store refuses",
     )
     assert scene.due_in(refused) == LEASE
 

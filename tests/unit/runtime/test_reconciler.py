@@ -147,7 +147,7 @@ def test_a_change_that_cannot_be_planned_is_told_of_and_holds_up_no_other(monkey
     assert (report.due, report.unchanged, report.unreadable, report.finished) == (3, 2, 1, True)
     [(name, error)] = desk.witness.troubles
     assert name == changes[1].id
-    assert str(error).startswith("the change could not be looked into, and is due again: ZeroDivisionError")
+    assert str(error).startswith("the change could not be processed, and falls due again: ZeroDivisionError")
 
 
 def test_a_store_that_fails_while_a_change_is_planned_ends_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:

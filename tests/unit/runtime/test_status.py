@@ -109,7 +109,7 @@ def test_a_ticket_in_doubt_waits_for_no_approver(reason: AttentionReason) -> Non
     """The approvers have decided, or cannot any more: to name them would send people to the wrong place."""
     said = sentence(x.with_attention(x.PENDING, reason))
 
-    assert said.startswith("waits for a look at ticket REQ7 that decides; a person should look")
+    assert said.startswith("waits for a conclusive look at ticket REQ7; a person should look")
 
 
 REFUSED = x.after(
