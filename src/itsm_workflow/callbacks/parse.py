@@ -94,15 +94,15 @@ def read_callback(address: CallbackAddress, incoming: Incoming) -> Callback | Ca
     """
     if incoming.method != "POST":
         return refusal(405, "POST only")
-    misfit = without_frames(_misfit, incoming)
-    if misfit:
-        return refusal(400, misfit)
+    problem = without_frames(_type_problem, incoming)
+    if problem:
+        return refusal(400, problem)
     if memoryview(incoming.body).nbytes > MAX_BODY:
         return refusal(413, f"a callback has at most {MAX_BODY} bytes")
     return without_frames(_read, address, incoming)
 
 
-def _misfit(incoming: Incoming) -> str:
+def _type_problem(incoming: Incoming) -> str:
     """Return a text that names the part of a wrong type; empty if all types are right."""
     path: object = incoming.path
     headers: object = incoming.headers

@@ -66,7 +66,7 @@ class Catalogue:
             known = self._read()
             missing = self._missing(known.change) if known else {}
             if missing:
-                raise self._lacks(missing)
+                raise self._missing_names_error(missing)
             self._store(known)
 
         try:
@@ -114,7 +114,7 @@ class Catalogue:
             missing[state] = [name for name in names if name not in ours]
         return {state: names for state, names in missing.items() if names}
 
-    def _lacks(self, missing: Mapping[str, list[str]]) -> DefinitionError:
+    def _missing_names_error(self, missing: Mapping[str, list[str]]) -> DefinitionError:
         definition = self._journal.definition
         listed = "; ".join(f"{', '.join(names)} of state {state}" for state, names in sorted(missing.items()))
         return DefinitionError(
@@ -134,7 +134,7 @@ class Catalogue:
         journal, now = self._journal, self._journal.clock.now()
         version = journal.definition.version
         before: Mapping[str, tuple[str, ...]] = known.change.effect_names if known else {}
-        names = _joined(before, journal.effects, journal.aliases)
+        names = _merged(before, journal.effects, journal.aliases)
         if names == before:
             return
         change = ChangeRequest(
@@ -163,15 +163,15 @@ class Catalogue:
             raise StorageConflict(change_id=self._id, kind=ConflictKind.VERSION.value)
 
 
-def _joined(
+def _merged(
     known: Mapping[str, tuple[str, ...]],
     brought: Mapping[str, tuple[str, ...]],
     aliases: Mapping[str, tuple[str, ...]],
 ) -> dict[str, tuple[str, ...]]:
     """Return the union; a known alias represents the effect's new name until the definition's version is raised."""
-    joined = dict(known)
+    merged = dict(known)
     for state, names in brought.items():
-        old = joined.get(state, ())
+        old = merged.get(state, ())
         new = (name for name in names if not {name, *aliases.get(name, ())}.intersection(old))
-        joined[state] = (*old, *new)
-    return joined
+        merged[state] = (*old, *new)
+    return merged

@@ -132,12 +132,12 @@ def _decide_lookup(
         return ()
     if not others:
         problem = looked.problem or (f"{len(ours)} tickets carry its key" if ours else "no ticket carries its key")
-        noted = _noted(looked, answered=looked.found is not None, problem=problem)
+        noted = _note_lookup(looked, answered=looked.found is not None, problem=problem)
         if ours:
             return (noted, _concern(AttentionReason.DUPLICATE, tickets=tickets))
         return (noted, _resend(attempt)) if again and looked.found is not None else (noted,)
     # A ticket that has the key and may not be the change's leaves the question open: the ticket is not absent.
-    noted = _noted(looked, answered=False, problem=f"carrying its key: {parts}")
+    noted = _note_lookup(looked, answered=False, problem=f"carrying its key: {parts}")
     if ours or doubt is AttentionReason.MISMATCH:
         return (noted, _concern(doubt, tickets=tickets, differences=parts))
     if change.attention is not None and change.attention.reason is AttentionReason.NOT_FOUND:
@@ -159,7 +159,7 @@ def _parts(tickets: Sequence[FoundTicket]) -> str:
     return listed if len(listed) <= _LONGEST else listed[: _LONGEST - 1] + "…"
 
 
-def _noted(looked: LookupAnswer, *, answered: bool, problem: str) -> Step:
+def _note_lookup(looked: LookupAnswer, *, answered: bool, problem: str) -> Step:
     note = ev.LookupNoted(number=looked.number, answered=answered, problem=problem, at=looked.at)
     return Step(Trigger.NOTE_LOOKUP, note)
 
@@ -229,7 +229,7 @@ def _decide_read(
     if verdict is Verdict.APPROVED:
         if withdrawal.is_in_delivery(change):
             return ()  # the withdrawal's result comes first, and the change is looked at again immediately after it
-        return (_withdrawn(change, snapshot) or Step(Trigger.APPROVE, snapshot),)
+        return (_withdrawal_concern(change, snapshot) or Step(Trigger.APPROVE, snapshot),)
     if verdict is Verdict.REFUSED:
         return (Step(Trigger.REJECT, snapshot),)
     if verdict is Verdict.OPEN:
@@ -246,7 +246,7 @@ def _decide_open(
     steps: list[Step] = []
     if change.state == definition.roles.undelivered or change.suspicion is not None:
         steps.append(Step(Trigger.RESUME, snapshot))
-    attention, withdrawn = change.attention, _withdrawn(change, snapshot)
+    attention, withdrawn = change.attention, _withdrawal_concern(change, snapshot)
     revived = snapshot.status not in ev.ENDED or snapshot.step_running is True
     if revived and withdrawn and not any(one.unsure for one in change.effects):
         steps.append(withdrawn)
@@ -271,7 +271,7 @@ def _not_started(change: ChangeRequest, snapshot: ev.Snapshot, now: dt.datetime,
     return (_concern(AttentionReason.NOT_STARTED, ticket=ticket.id, filed=filed),)
 
 
-def _withdrawn(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
+def _withdrawal_concern(change: ChangeRequest, snapshot: ev.Snapshot) -> Step | None:
     """Return the concern that a ticket is open or approved after its withdrawal; None if it was not withdrawn."""
     effect = withdrawal.unresolved(change)
     if effect is None:
