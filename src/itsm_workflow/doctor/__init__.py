@@ -1,7 +1,7 @@
-"""Finds out why filing, callbacks or the store do not work here, and what to do about it.
+"""Diagnose why filing, callbacks or the store do not work on this machine, and advise what to do.
 
-One module for each idea: what a finding is, the settings, the way to an address, the gateway, what its refusals mean,
-the service, the callback, the store; `examine` asks them all in order.
+Each module examines one subject: the settings, the connection to an address, the gateway, its refusals, the service,
+the callback, or the store. `examine` runs all examinations in order and yields their findings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Our callback, called as BK-ITSM calls it, by a probe that a running host answers and that has no effect.
+"""The examination of our callback address, with a probe that a running host answers and that has no effect.
 
-A probe is a callback about no change. It carries a credential of its own, signed like every other, and what it is
-answered proves three things: the credential arrived, the body arrived as it was sent, and who answered has our keys.
+A probe is a callback that does not belong to a change, sent as BK-ITSM sends callbacks, with its own signed credential.
+The host's answer proves that the credential arrived, that the body arrived unchanged, and that the host has our keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itsm_workflow.bkapi.body import MAYBE_DONE
 from itsm_workflow.bkapi.transport import HttpRequest, Transport
 from itsm_workflow.callbacks.parse import digest_of
 from itsm_workflow.callbacks.signer import HEADER, PROBE, CallbackAddress
-from itsm_workflow.doctor.connection import Obstacle, reach, tell
+from itsm_workflow.doctor.connection import Obstacle, connection_findings, reach
 from itsm_workflow.doctor.delivery import Acknowledged, Undelivered, judge
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.scrubbing import scrubbed
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 SLOW = 1.0
-"""Seconds; a host answers in milliseconds, and BK-ITSM's answer to a withdrawal waits for ours."""
+"""The limit in seconds. A host answers in milliseconds, and BK-ITSM answers a withdrawal only after our answer."""
 
-_USER_AGENT = "python-requests/2.27.1"  # BK-ITSM's own: a guard that turns it away shall turn us away
+_USER_AGENT = "python-requests/2.27.1"  # BK-ITSM's user agent: a filter that rejects it must reject the probe
 
 
 def examine_callback(settings: Settings, *, clock: Clock, slow: float = SLOW) -> Iterator[Finding]:
-    """Yield what is found when our callback address is called.
+    """Call our callback address and yield the findings.
 
     Args:
         settings: The address and the keys.
-        clock: The wall-clock time.
-        slow: Seconds from which on an answer is told to be slow.
+        clock: Source of the current time.
+        slow: The number of seconds above which an answer is reported as slow.
     """
     if not (settings.callback_host and settings.callback_keys):
         yield warning(
             "callback.delivery",
-            "not tried: no callbacks are asked for, so that only reconcile finds out what was decided",
-            "set BKAPP_ITSM_CALLBACK_HOST and BKAPP_ITSM_CALLBACK_KEYS to have callbacks",
+            "not tried: callbacks are not configured, so only reconcile learns of decisions",
+            "set BKAPP_ITSM_CALLBACK_HOST and BKAPP_ITSM_CALLBACK_KEYS to receive callbacks",
         )
         return
     reached = reach(settings.callback_host, settings)
-    yield from tell("callback", "callback_host", reached, clock.now(), settings)
+    yield from connection_findings("callback", "callback_host", reached, clock.now(), settings)
     if reached.obstacle is Obstacle.CERTIFICATE:
         yield warning(
             "callback.delivery",
-            "not tried: a probe would show its credential to whoever answers. BK-ITSM itself checks no certificate, so "
-            "that its callbacks may arrive all the same",
-            "put the certificate right, then ask again",
+            "not tried: a probe would reveal its credential to an unverified server. BK-ITSM itself does not check "
+            "certificates, so its callbacks may arrive anyway",
+            "correct the certificate, then run the doctor again",
         )
     if reached.obstacle is not None:
         return
@@ -65,13 +65,13 @@ def examine_callback(settings: Settings, *, clock: Clock, slow: float = SLOW) ->
     try:
         found = _probe(transport, settings, address, clock)
         if isinstance(found, Undelivered) and found.credential_unknown and not in_path:
-            again = _probe(transport, settings, address.in_path(), clock)
-            if isinstance(again, Acknowledged) and again.proven:
-                yield _stripped()
+            second = _probe(transport, settings, address.in_path(), clock)
+            if isinstance(second, Acknowledged) and second.proven:
+                yield _header_removed()
                 return
     finally:
         transport.close()
-    yield from _told(found, slow)
+    yield from _delivery_findings(found, slow)
 
 
 def _probe(
@@ -103,16 +103,16 @@ def _probe(
         words = str(error).removeprefix("callback: ").removesuffix(MAYBE_DONE)
         return Undelivered(
             seen=words,
-            advice="let the route answer at once, and look at what is between, and at its time limits"
+            advice="let the route answer immediately, and check the proxies in between and their time-outs"
             if slow
-            else "look at what answers there: it must be the host, in HTTP",
+            else "check which server answers at this address: it must be the host, and it must speak HTTP",
         )
     answer = scrubbed(answer, settings, address.credential(PROBE, 1))
     return judge(answer, proves=lambda proof: address.is_proof(proof, digest_of(body)), url=settings.callback_host)
 
 
 def _body(clock: Clock) -> bytes:
-    """Return the nine fields that BK-ITSM sends, ASCII-escaped as it does."""
+    """Return the nine fields of a callback as JSON, with non-ASCII characters escaped as BK-ITSM does."""
     facts = {
         "title": "itsm-workflow doctor: 探测回调",
         "current_status": "FINISHED",
@@ -127,7 +127,7 @@ def _body(clock: Clock) -> bytes:
     return json.dumps(facts).encode("ascii")
 
 
-def _told(found: Acknowledged | Undelivered, slow: float) -> Iterator[Finding]:
+def _delivery_findings(found: Acknowledged | Undelivered, slow: float) -> Iterator[Finding]:
     if isinstance(found, Undelivered):
         name = "callback.credential" if found.credential_unknown else "callback.delivery"
         yield problem(name, found.seen, found.advice)
@@ -135,25 +135,25 @@ def _told(found: Acknowledged | Undelivered, slow: float) -> Iterator[Finding]:
     if not found.proven:
         yield problem(
             "callback.delivery",
-            f"{found.seen}, but not from a host with our keys: callbacks would count as delivered, and be lost",
-            "correct BKAPP_ITSM_CALLBACK_HOST, and hand every answer of the library on as it is",
+            f"{found.seen}, but not from a host with our keys: callbacks would count as delivered and be lost",
+            "correct BKAPP_ITSM_CALLBACK_HOST, and let the host return the library's answer unchanged",
         )
         return
     yield ok("callback.delivery", f"{found.seen}: BK-ITSM counts it as delivered")
-    yield ok("callback.credential", "credential and body arrived as they were sent, at a host with our keys")
+    yield ok("callback.credential", "the credential and the body arrived unchanged at a host with our keys")
     if found.seconds > slow:
         yield warning(
             "callback.speed",
-            f"answered after {found.seconds:.1f} s; BK-ITSM's answer to a withdrawal waits for ours",
-            "let the route answer at once: look into callbacks in the background, by a queue or later",
+            f"answered after {found.seconds:.1f} s; BK-ITSM answers a withdrawal only after our answer",
+            "let the route answer immediately: process callbacks in the background, in a task queue, or in reconcile",
         )
     else:
         yield ok("callback.speed", f"answered after {found.seconds * 1000:.0f} ms")
 
 
-def _stripped() -> Finding:
+def _header_removed() -> Finding:
     return problem(
         "callback.credential",
-        f"the header {HEADER} does not arrive: the host answers 401 with it, and knows the credential in the path",
-        "let the header through at the proxy or gateway before the host, or set BKAPP_ITSM_CALLBACK_CREDENTIAL=path",
+        f"the header {HEADER} does not arrive: the host answers 401 to it, but accepts the credential in the path",
+        "let the proxy or gateway in front of the host pass the header, or set BKAPP_ITSM_CALLBACK_CREDENTIAL=path",
     )

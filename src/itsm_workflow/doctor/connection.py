@@ -1,4 +1,4 @@
-"""Getting through to an address: its name, its port, its certificate. Nothing is sent but a TLS handshake."""
+"""The examination of a connection: host name, port and certificate. Nothing but a TLS handshake is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Obstacle(enum.StrEnum):
-    """What stands in the way."""
+    """The reason why a connection failed."""
 
     NAME = "name"
     REFUSED = "refused"
@@ -42,13 +42,13 @@ class Obstacle(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Reached:
-    """How far one gets.
+    """The result of a connection attempt.
 
     Attributes:
-        place: Host and port.
-        obstacle: What stands in the way; None: nothing.
-        words: The same from the system's and OpenSSL's own words.
-        valid_until: When the certificate's time ends; None where none was verified.
+        place: The host and port.
+        obstacle: The reason of the failure; None if the connection succeeded.
+        words: The reason in the words of the system or OpenSSL.
+        valid_until: The expiry of the certificate; None if no certificate was verified.
     """
 
     place: str
@@ -58,17 +58,17 @@ class Reached:
 
 
 _ADVICE = {
-    Obstacle.NAME: "correct the host in {variable}, or this machine's name service",
-    Obstacle.REFUSED: "nothing listens there: correct host and port in {variable}, or start it",
-    Obstacle.SILENT: "a firewall or a missing route: let this machine through, or correct {variable}",
+    Obstacle.NAME: "correct the host in {variable}, or the name resolution of this machine",
+    Obstacle.REFUSED: "no server listens there: correct the host and port in {variable}, or start the server",
+    Obstacle.SILENT: "probably a firewall or a missing route: allow this machine, or correct {variable}",
     Obstacle.CERTIFICATE: "renew the certificate, or name the authority that signed it in BKAPP_ITSM_CA_BUNDLE",
-    Obstacle.HANDSHAKE: "let the server speak TLS 1.2 or newer there, or correct scheme and port in {variable}",
-    Obstacle.BROKEN: "find out what is in between, or correct {variable}",
+    Obstacle.HANDSHAKE: "let the server speak TLS 1.2 or newer there, or correct the scheme and port in {variable}",
+    Obstacle.BROKEN: "check the proxies and firewalls in between, or correct {variable}",
 }
 
 
 def reach(url: str, settings: Settings) -> Reached:
-    """Connect to the address as a request would, and let go."""
+    """Connect to the address as a request would, then disconnect."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
@@ -90,22 +90,24 @@ def reach(url: str, settings: Settings) -> Reached:
         return Reached(place=place, obstacle=_obstacle(error), words=reason(error))
 
 
-def tell(part: str, field: str, reached: Reached, now: dt.datetime, settings: Settings) -> Iterator[Finding]:
-    """Yield what was found of an address.
+def connection_findings(
+    part: str, field: str, reached: Reached, now: dt.datetime, settings: Settings
+) -> Iterator[Finding]:
+    """Yield the findings of a connection attempt.
 
     Args:
-        part: What the findings' names begin with.
+        part: The prefix of the findings' names.
         field: The setting that names the address.
-        reached: How far one got.
-        now: The time.
-        settings: Tells where the address came from.
+        reached: The result of the attempt.
+        now: The current time.
+        settings: The settings, with the source of the address.
     """
     certificate = reached.obstacle is Obstacle.CERTIFICATE
     if reached.obstacle is not None and not certificate:
         advice = _ADVICE[reached.obstacle].format(variable=variable_of(settings, field))
         yield problem(f"{part}.connection", f"{reached.place}: {reached.words}", advice)
         return
-    yield ok(f"{part}.connection", f"{reached.place} takes connections")
+    yield ok(f"{part}.connection", f"{reached.place} accepts connections")
     if certificate:
         yield problem(f"{part}.certificate", f"{reached.place}: {reached.words}", _ADVICE[Obstacle.CERTIFICATE])
     elif reached.valid_until is not None:
@@ -115,7 +117,9 @@ def tell(part: str, field: str, reached: Reached, now: dt.datetime, settings: Se
 def _expiry(part: str, until: dt.datetime, now: dt.datetime) -> Finding:
     name, days = f"{part}.certificate", (until - now).days
     if until - now < EXPIRES_SOON:
-        return warning(name, f"verified, and valid until {until:%Y-%m-%d}, {days} days from now", "have it renewed")
+        return warning(
+            name, f"verified, and valid until {until:%Y-%m-%d}, {days} days from now", "renew the certificate"
+        )
     return ok(name, f"verified, valid until {until:%Y-%m-%d}, {days} days from now")
 
 

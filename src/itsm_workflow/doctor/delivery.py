@@ -1,6 +1,6 @@
-"""What BK-ITSM would make of an answer to a callback: delivered, or failed, and why.
+"""Judge the answer to a callback as BK-ITSM does: delivered, or failed and why.
 
-Delivered is HTTP 200 or 201 with a JSON object whose ``code`` is the number 0, and nothing else.
+A callback is delivered only if the answer is HTTP 200 or 201 with a JSON object whose ``code`` is the number 0.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _REPEATED = frozenset({307, 308})
 _SERVER_ERRORS = range(500, 600)
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED = 400, 401, 403, 404, 405
 _TEXT = 60
-_ROUTE = "the route takes POST without login and without CSRF protection: the caller is a server"
-_AS_IS = "answer with exactly the status, headers and body that `Workflow.receive` returned"
+_ROUTE = "the route accepts POST without login and CSRF protection, because the caller is a server"
+_AS_IS = "return exactly the status, headers and body that `Workflow.receive` returns"
 
 
 @attrs.frozen(kw_only=True)
 class Acknowledged:
-    """It counts as delivered.
+    """An answer that counts as delivered.
 
     Attributes:
-        seen: What was answered.
-        seconds: How long it took.
-        proven: Who answered has our keys, and got what was sent.
+        seen: A description of the answer.
+        seconds: The time until the answer.
+        proven: Whether the host proved that it has our keys and received the probe unchanged.
     """
 
     seen: str
@@ -47,12 +47,12 @@ class Acknowledged:
 
 @attrs.frozen(kw_only=True)
 class Undelivered:
-    """It counts as failed.
+    """An answer that counts as failed.
 
     Attributes:
-        seen: What was answered.
-        advice: What to do.
-        credential_unknown: The library answered, and did not know the credential.
+        seen: A description of the answer.
+        advice: The recommended action.
+        credential_unknown: Whether the library answered and rejected the credential.
     """
 
     seen: str
@@ -61,11 +61,11 @@ class Undelivered:
 
 
 def judge(answer: HttpResponse, *, proves: Callable[[str], bool], url: str) -> Acknowledged | Undelivered:
-    """Return what an answer to a probe means.
+    """Judge the answer to a probe.
 
     Args:
-        answer: What came.
-        proves: Tells whether a text proves that a host with our keys got the probe as it was sent.
+        answer: The answer.
+        proves: Returns whether a text proves that a host with our keys received the probe unchanged.
         url: The host that the probe was sent to.
     """
     content = _json(answer.body)
@@ -77,7 +77,7 @@ def judge(answer: HttpResponse, *, proves: Callable[[str], bool], url: str) -> A
     code = envelope.get("code")
     if isinstance(code, bool) or code != 0:
         return Undelivered(
-            seen=f"HTTP {answer.status} with {_code(envelope)}; BK-ITSM wants the number 0", advice=_AS_IS
+            seen=f"HTTP {answer.status} with {_code(envelope)}; BK-ITSM requires the number 0", advice=_AS_IS
         )
     data = envelope.get("data")
     proof = data.get("probe") if isinstance(data, Mapping) else None
@@ -95,31 +95,33 @@ def _by_status(answer: HttpResponse, envelope: Mapping[str, object] | None, url:
         return _redirect(answer, url)
     if status == _UNAUTHORIZED and ours:
         return Undelivered(
-            seen="HTTP 401: the host answers, and does not know our credential",
-            advice="give the host the BKAPP_ITSM_CALLBACK_KEYS that stand here, have it take callbacks, and let it run "
-            "this release: an older one knows no probes",
+            seen="HTTP 401: the host answers, but does not accept our credential",
+            advice="run the host with these BKAPP_ITSM_CALLBACK_KEYS, with callbacks enabled, and with this release: "
+            "an older release does not answer probes",
             credential_unknown=True,
         )
     if status == _BAD_REQUEST and ours:
         return Undelivered(
-            seen="HTTP 400: the credential arrived, the body did not as it was sent",
-            advice="hand the raw body over to `Workflow.receive`, and look at what is between",
+            seen="HTTP 400: the credential arrived, but the body did not arrive unchanged",
+            advice="pass the raw body to `Workflow.receive`, and check the proxies in between",
         )
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
-        return Undelivered(seen=f"HTTP {status}: somebody before the library refuses", advice=f"see that {_ROUTE}")
+        return Undelivered(
+            seen=f"HTTP {status}: the request was refused before it reached the library", advice=f"see that {_ROUTE}"
+        )
     if status == _NOT_FOUND:
         return Undelivered(
-            seen="HTTP 404: nothing there",
-            advice="mount the route, or correct BKAPP_ITSM_CALLBACK_HOST; the host's own prefix belongs into it",
+            seen="HTTP 404: the address does not exist",
+            advice="mount the route, or correct BKAPP_ITSM_CALLBACK_HOST, which must include the host's path prefix",
         )
     if status == _NOT_ALLOWED:
-        return Undelivered(seen="HTTP 405: no POST is taken there", advice=f"see that {_ROUTE}")
+        return Undelivered(seen="HTTP 405: the address does not accept POST", advice=f"see that {_ROUTE}")
     if status in _SERVER_ERRORS:
         return Undelivered(
-            seen=f"HTTP {status}: {'the host could not store it' if ours else 'the host, or what is before it, fails'}",
-            advice="look into the log of the host, and of what is before it",
+            seen=f"HTTP {status}: {'the host could not store it' if ours else 'the host or a proxy failed'}",
+            advice="read the logs of the host and of the proxies before it",
         )
-    return Undelivered(seen=f"HTTP {status}; BK-ITSM counts 200 and 201 alone", advice=_AS_IS)
+    return Undelivered(seen=f"HTTP {status}; BK-ITSM accepts only 200 and 201", advice=_AS_IS)
 
 
 def _code(envelope: Mapping[str, object]) -> str:
@@ -127,12 +129,12 @@ def _code(envelope: Mapping[str, object]) -> str:
         return "no code"
     code = envelope["code"]
     if isinstance(code, dict | list):
-        return "a code that is no number"
+        return "a code that is not a number"
     return f"the code {clean(json.dumps(code), limit=_TEXT)}"
 
 
 def _redirect(answer: HttpResponse, url: str) -> Undelivered:
-    """Tell of a redirect without the rest of its address, where a credential may have been repeated."""
+    """Describe a redirect by its scheme and host only: the rest of its address may repeat the credential."""
     asked, to, secured = urlsplit(url), "nowhere", False
     try:
         parts = urlsplit(answer.headers.get("location", ""))
@@ -140,10 +142,10 @@ def _redirect(answer: HttpResponse, url: str) -> Undelivered:
         to = clean(f"{parts.scheme}://{host}" if host else "the same host", limit=_TEXT)
         secured = (asked.scheme, parts.scheme) == ("http", "https") and asked.hostname == parts.hostname
     except ValueError:
-        pass  # no address at all
+        pass  # the header is not an address
     follows = "as it was" if answer.status in _REPEATED else "by GET, without the body"
     return Undelivered(
-        seen=f"HTTP {answer.status}: redirected to {to}, as to a login page; BK-ITSM follows {follows}, a probe never",
+        seen=f"HTTP {answer.status}: redirected to {to}, maybe a login page; BK-ITSM follows {follows}, a probe never",
         advice="use the https address in BKAPP_ITSM_CALLBACK_HOST" if secured else f"see that {_ROUTE}",
     )
 
@@ -154,10 +156,10 @@ def _no_object(answer: HttpResponse, content: object) -> Undelivered:
         return Undelivered(seen=f"HTTP {answer.status} with an empty body", advice=_AS_IS)
     if "html" in kind or answer.body.lstrip()[:1] == b"<":
         return Undelivered(
-            seen=f"HTTP {answer.status} with a page of HTML: a login page, or the front end's page for everything",
+            seen=f"HTTP {answer.status} with an HTML page: a login page, or the default page of a front end",
             advice=f"see that {_ROUTE}",
         )
-    what = "JSON that is no object" if content is not None else f"no JSON ({kind or 'of no type'})"
+    what = "JSON that is not an object" if content is not None else f"a body that is not JSON ({kind or 'no type'})"
     return Undelivered(seen=f"HTTP {answer.status} with {what}", advice=_AS_IS)
 
 

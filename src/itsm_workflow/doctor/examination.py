@@ -1,4 +1,4 @@
-"""Everything that is looked at, in the order in which one thing rests on the other."""
+"""Run all examinations, each after those that it depends on."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def examine(
     callback: bool = False,
     clock: Clock | None = None,
 ) -> Iterator[Finding]:
-    """Yield one finding after the other. Nothing is changed anywhere.
+    """Examine the settings, the store, the gateway and the callback address, and yield the findings. Changes nothing.
 
     Args:
         environ: The variables that the settings are read from.
         store: The store's URL.
-        online: Ask the gateway, by reads that change nothing.
-        callback: Call our callback address, by a probe that has no effect.
-        clock: Tells the time.
+        online: Whether to call the gateway, with reads that change nothing.
+        callback: Whether to call our callback address, with a probe that has no effect.
+        clock: Source of the current time.
     """
     clock, environ, store = clock or SystemClock(), Variables(environ), SecretURL.of(store)
     settings, findings = examine_settings(environ)
@@ -43,7 +43,7 @@ def examine(
         for part in [*(["gateway.connection"] if online else []), *(["callback.delivery"] if callback else [])]:
             yield problem(part, "not tried: the settings cannot be used", "correct the settings first")
         return
-    # Imported here to save start-up time: only these need an HTTP client.
+    # Imported here to save start-up time: only these modules need an HTTP client.
     if online:
         from itsm_workflow.doctor.gateway import examine_gateway  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""A finding: one thing that was looked at, how it stands, and what to do about it."""
+"""A finding of the doctor: the examined subject, its level, an observation and an advice."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import attrs
 
 
 class Level(enum.StrEnum):
-    """How serious a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
-    """Works, and may stop working or do harm."""
+    """It works, but may stop working or do harm."""
     PROBLEM = "problem"
-    """Does not work."""
+    """It does not work."""
 
 
 @attrs.frozen(kw_only=True)
 class Finding:
-    """What was found. Never holds a secret.
+    """One observation of the doctor. Never holds a secret.
 
     Attributes:
-        name: What was looked at, such as ``gateway.certificate``; names stay.
-        level: How it stands.
-        seen: What was seen.
-        advice: What to do; empty if there is nothing to do.
+        name: The examined subject, such as ``gateway.certificate``; names are stable across releases.
+        level: The severity.
+        seen: The observation.
+        advice: The recommended action; empty if no action is needed.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Finding:
 
 
 def ok(name: str, seen: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding about something that works."""
     return Finding(name=name, level=Level.OK, seen=seen)
 
 
 def warning(name: str, seen: str, advice: str) -> Finding:
-    """Return that something works and should be looked at."""
+    """Return a finding about something that works and should be checked."""
     return Finding(name=name, level=Level.WARNING, seen=seen, advice=advice)
 
 
 def problem(name: str, seen: str, advice: str) -> Finding:
-    """Return that something does not work."""
+    """Return a finding about something that does not work."""
     return Finding(name=name, level=Level.PROBLEM, seen=seen, advice=advice)

@@ -1,4 +1,4 @@
-"""The gateway, asked once: can it be reached, by a certificate that holds, with our credentials, at the same time."""
+"""The examination of the gateway: connection, certificate, credentials, clock, service and speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itsm_workflow.bkapi.client import ApiClient
 from itsm_workflow.bkapi.retry import NO_RETRY
 from itsm_workflow.bkapi.transport import Transport
 from itsm_workflow.bkapi.tunnel import NO_TUNNEL
-from itsm_workflow.doctor.connection import reach, tell
+from itsm_workflow.doctor.connection import connection_findings, reach
 from itsm_workflow.doctor.findings import ok, problem, warning
 from itsm_workflow.doctor.refusals import PROXY, THEM, explain
 from itsm_workflow.doctor.scrubbing import scrubbed
@@ -34,89 +34,89 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SKEW_TOLD = dt.timedelta(seconds=30)
+SKEW_NOTABLE = dt.timedelta(seconds=30)
 SKEW_HARMFUL = dt.timedelta(hours=12)
-"""Look-ups ask for the tickets of 24 hours around a submission, by our clock."""
+"""A look-up searches the tickets of 24 hours around a submission, measured by our clock."""
 
 
 def examine_gateway(settings: Settings, *, clock: Clock, near: float = NEAR) -> Iterator[Finding]:
-    """Yield what is found when the gateway is asked by reads that change nothing.
+    """Call the gateway with reads that change nothing, and yield the findings.
 
     Args:
-        settings: Where it is and who we are.
-        clock: The wall-clock time.
-        near: From which part of its time on a call counts as nearly too slow.
+        settings: The address of the gateway and our credentials.
+        clock: Source of the current time.
+        near: The fraction of its time limit from which a call is reported as nearly too slow.
     """
-    # Behind a proxy only the proxy is connected to; the gateway's certificate is checked by the first call.
+    # With a proxy, only the connection to the proxy is examined; the first call checks the gateway's certificate.
     part, field, url = "gateway", "gateway_url", settings.gateway_url
     if settings.proxy:
         part, field, url = "proxy", "proxy", proxy_place(settings.proxy)
     reached = reach(url, settings)
-    yield from tell(part, field, reached, clock.now(), settings)
+    yield from connection_findings(part, field, reached, clock.now(), settings)
     if reached.obstacle is not None:
         return
-    asking = Asking(settings, clock=clock)
+    caller = GatewayCaller(settings, clock=clock)
     try:
-        services = asking.ask(GET_SERVICES, {})
-        if asking.overheard.answer is not None:
-            yield _clock_skew(asking.overheard.answer, asking.overheard.at)
+        services = caller.call(GET_SERVICES, {})
+        if caller.transport.answer is not None:
+            yield _clock_skew(caller.transport.answer, caller.transport.at)
         if isinstance(services, Failed):
             yield services.finding
             return
         yield ok(
             "gateway.credentials",
-            f"app {settings.app_code} and user {settings.api_user} were taken; {len(services)} services are listed",
+            f"app {settings.app_code} and user {settings.api_user} were accepted; {len(services)} services are listed",
         )
-        yield from examine_service(settings, asking, services)
-        slow = speed(asking.overheard.slowest, settings, near=near)
+        yield from examine_service(settings, caller, services)
+        slow = speed(caller.transport.slowest, settings, near=near)
         if slow is not None:
             yield slow
     finally:
-        asking.close()
+        caller.close()
 
 
-class Asking:
-    """Asks the gateway as `BkItsmGateway` does, once each time.
+class GatewayCaller:
+    """Calls the gateway as `BkItsmGateway` does, but without retries.
 
     Args:
-        settings: Where it is and who we are.
-        clock: The wall-clock time.
+        settings: The address of the gateway and our credentials.
+        clock: Source of the current time.
 
     Attributes:
-        overheard: The whole of the last answer.
+        transport: The transport, which keeps the last answer.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock) -> None:
-        self.overheard = Overheard(settings, clock)
+        self.transport = RecordingTransport(settings, clock)
         self._settings = settings
         self._routes = Routes.of(settings)
-        self._client = ApiClient(settings, transport=self.overheard, retry=NO_RETRY, clock=clock)
+        self._client = ApiClient(settings, transport=self.transport, retry=NO_RETRY, clock=clock)
 
-    def ask(self, endpoint: Endpoint[T], params: Mapping[str, object]) -> T | Failed:
-        """Call an endpoint and return its data, or what it means that there are none."""
-        self.overheard.forget()
-        led = self._routes.lead(endpoint, self._settings.gateway_url)
-        response = self._client.call(led, params, raise_exception=False)
+    def call(self, endpoint: Endpoint[T], params: Mapping[str, object]) -> T | Failed:
+        """Call an endpoint and return its data, or the finding about its failure."""
+        self.transport.forget()
+        routed = self._routes.lead(endpoint, self._settings.gateway_url)
+        response = self._client.call(routed, params, raise_exception=False)
         if response.error is None:
             return cast("T", response.data)
-        if self.overheard.answer is None:
+        if self.transport.answer is None:
             found = problem("gateway.answer", str(response.error), _why_unanswered(response.error, self._settings))
         else:
-            found = explain(scrubbed(self.overheard.answer, self._settings))
+            found = explain(scrubbed(self.transport.answer, self._settings))
         return Failed(code=response.code, finding=found)
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the pooled connections."""
         self._client.close()
 
 
-class Overheard(Transport):
-    """A transport that keeps the last answer, whatever it was.
+class RecordingTransport(Transport):
+    """A transport that keeps the last answer, of any status.
 
     Attributes:
-        answer: The answer; None if none came.
-        at: When it came.
-        slowest: Seconds that the slowest call took that was answered.
+        answer: The last answer, or None.
+        at: The time of the last answer.
+        slowest: The duration of the slowest answered call in seconds.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -127,11 +127,11 @@ class Overheard(Transport):
         self.slowest = 0.0
 
     def forget(self) -> None:
-        """Keep no answer, until the next one comes."""
+        """Discard the last answer."""
         self.answer = None
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request, and keep the answer."""
+        """Send a request and keep the answer."""
         answer = super().send(request)
         self.answer, self.at = answer, self._clock.now()
         self.slowest = max(self.slowest, answer.elapsed)
@@ -141,25 +141,25 @@ class Overheard(Transport):
 def _why_unanswered(error: GatewayError, settings: Settings) -> str:
     if NO_TUNNEL in str(error):
         return PROXY
-    if not isinstance(error, GatewayTimeout) or BROKE in str(error):  # a longer time mends nothing
+    if not isinstance(error, GatewayTimeout) or BROKE in str(error):  # a longer time-out would not help
         return THEM
     longer = longer_times(settings, allowed_time(settings))
-    return f"if it is only slow, {longer}; otherwise {THEM}" if longer else THEM
+    return f"if the gateway is only slow, {longer}; otherwise {THEM}" if longer else THEM
 
 
-def _clock_skew(answer: HttpResponse, heard_at: dt.datetime) -> Finding:
-    """Compare the gateway's clock with ours, at the middle of the exchange; its word has whole seconds."""
+def _clock_skew(answer: HttpResponse, received_at: dt.datetime) -> Finding:
+    """Compare the gateway's clock with ours at the middle of the exchange; its ``Date`` has whole seconds."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:
-        return ok("gateway.clock", "the gateway's answers carry no time to compare with")
-    ours = heard_at - dt.timedelta(seconds=answer.elapsed / 2)
+        return ok("gateway.clock", "the clocks cannot be compared: the gateway's answer has no valid Date header")
+    ours = received_at - dt.timedelta(seconds=answer.elapsed / 2)
     ahead = ours - theirs.replace(tzinfo=theirs.tzinfo or dt.UTC)
     seconds = round(ahead.total_seconds())
     seen = f"our clock is {abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the gateway's"
-    advice = "let a time service set this machine's clock, or the gateway's"
+    advice = "synchronize the clock of this machine, or of the gateway, with a time server"
     if abs(ahead) > SKEW_HARMFUL:
         return problem("gateway.clock", f"{seen}: look-ups by time miss our tickets", advice)
-    if abs(ahead) > SKEW_TOLD:
+    if abs(ahead) > SKEW_NOTABLE:
         return warning("gateway.clock", seen, advice)
     return ok("gateway.clock", seen if abs(seconds) > 1 else "our clock and the gateway's agree")

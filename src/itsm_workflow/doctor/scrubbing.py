@@ -1,4 +1,4 @@
-"""An answer without our secrets: a server may send back what it got, and what it sends is shown."""
+"""Mask our secrets in an answer: the doctor shows parts of it, and a server may repeat what it received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def scrubbed(answer: HttpResponse, settings: Settings, *more: Secret) -> HttpResponse:
-    """Return the answer with stars for each of our secrets, before anything is cut out of it."""
+    """Return the answer with each of our secrets replaced by stars, before any part of it is cut."""
     secrets = [settings.app_secret, *settings.callback_keys, *proxy_secrets(settings.proxy), *more]
     return without_frames(_scrubbed, answer, secrets)
 

@@ -1,4 +1,4 @@
-"""The service that tickets are filed with: found, asked somebody, and its form can be filled."""
+"""The examination of the service that tickets are filed with: its number, its form and its approval steps."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUILT_IN = "内置审批服务"
-"""The name of the service behind fast approval; its number differs from install to install."""
-_NAMES_TOLD = 20
+"""The name of the service for fast approval; its number differs between installations."""
+_MAX_NAMES = 20
 _NO_SUCH_SERVICE = 3900404
 
 
 @attrs.frozen(kw_only=True)
 class Failed:
-    """A call that brought no data.
+    """A call without usable data.
 
     Attributes:
-        code: The envelope's code, if there was one.
-        finding: What it means.
+        code: The envelope's code, or None.
+        finding: The finding about the failure.
     """
 
     code: int | str | None
     finding: Finding
 
 
-class Asks(Protocol):
-    """Asks the gateway."""
+class EndpointCaller(Protocol):
+    """Calls endpoints of the gateway."""
 
-    def ask(self, endpoint: Endpoint[T], params: Mapping[str, object]) -> T | Failed:
-        """Call an endpoint and return its data, or what it means that there are none."""
+    def call(self, endpoint: Endpoint[T], params: Mapping[str, object]) -> T | Failed:
+        """Call an endpoint and return its data, or the finding about its failure."""
         ...
 
 
-def examine_service(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]) -> Iterator[Finding]:
-    """Yield what is found of the service that the settings name.
+def examine_service(settings: Settings, caller: EndpointCaller, listed: Sequence[ServiceRow]) -> Iterator[Finding]:
+    """Examine the service that the settings name, and yield the findings.
 
     Args:
-        settings: Name the service, and the fields of its form.
-        asks: Asks the gateway.
+        settings: The name of the service and the fields of its form.
+        caller: Calls the gateway.
         listed: Every service that the gateway lists.
     """
     if settings.fast_approval:
@@ -63,26 +63,26 @@ def examine_service(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]
     number = settings.service_id
     if not number:
         if not (settings.service_name or settings.service_role):
-            return  # told with the settings
-        found = _look_up(settings, asks, listed)
+            return  # a finding about the settings reports this
+        found = _look_up(settings, caller, listed)
         if not isinstance(found, str):
             yield found
             return
         number = found
-    detail = asks.ask(GET_SERVICE_DETAIL, {"service_id": number})
+    detail = caller.call(GET_SERVICE_DETAIL, {"service_id": number})
     if isinstance(detail, Failed):
         missing = detail.code == _NO_SUCH_SERVICE
         yield _missing(number, settings, listed) if missing else _unread(detail.finding, GET_SERVICE_DETAIL)
         return
     yield ok("gateway.service", f"number {number} is {clean(detail.name, limit=40)}")
     yield from _form(settings, detail.fields)
-    roles = asks.ask(GET_SERVICE_ROLES, {"service_id": number})
+    roles = caller.call(GET_SERVICE_ROLES, {"service_id": number})
     yield _unread(roles.finding, GET_SERVICE_ROLES) if isinstance(roles, Failed) else _approval(roles)
 
 
 def _unread(found: Finding, endpoint: Endpoint[Any]) -> Finding:
-    """Return what keeps a service from being read: credentials were taken, and tickets are filed all the same."""
-    seen = f"{endpoint.name} cannot be read: {found.seen}; tickets are filed without it, and forms not held against it"
+    """Return a warning about a service that cannot be read: filing tickets does not need this call."""
+    seen = f"{endpoint.name} cannot be read: {found.seen}; tickets are filed without it, and forms are not checked"
     return warning(found.name, seen, f"for {endpoint.name}: {found.advice}")
 
 
@@ -91,19 +91,19 @@ def _built_in(listed: Sequence[ServiceRow]) -> Finding:
     if found is None:
         return warning(
             "gateway.service",
-            f"the built-in service, {BUILT_IN}, is not listed",
-            "ask those who run BK-ITSM whether fast approval is there, or set BKAPP_ITSM_SERVICE_ID",
+            f"the gateway does not list the built-in service, {BUILT_IN}",
+            "ask the administrators of BK-ITSM whether fast approval is available, or set BKAPP_ITSM_SERVICE_ID",
         )
     return ok(
         "gateway.service", f"the built-in service, {BUILT_IN}, is number {found.id}; its form names the approvers"
     )
 
 
-def _look_up(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]) -> str | Finding:
+def _look_up(settings: Settings, caller: EndpointCaller, listed: Sequence[ServiceRow]) -> str | Finding:
     name, role = settings.service_name, settings.service_role
     rows: Sequence[ServiceRow] = listed
     if role:
-        answer = asks.ask(GET_SERVICES, {"display_role": role, "display_type": DISPLAY_TYPE})
+        answer = caller.call(GET_SERVICES, {"display_role": role, "display_type": DISPLAY_TYPE})
         if isinstance(answer, Failed):
             return answer.finding
         rows = answer
@@ -114,16 +114,16 @@ def _look_up(settings: Settings, asks: Asks, listed: Sequence[ServiceRow]) -> st
     field = "service_name" if name else "service_role"
     return problem(
         "gateway.service",
-        f"one service {wanted} is needed, there are {len(matches)}; the gateway lists: {_names(rows)}",
+        f"exactly one service {wanted} is required, but {len(matches)} match; the gateway lists: {_names(rows)}",
         f"correct {variable_of(settings, field)}, or set BKAPP_ITSM_SERVICE_ID",
     )
 
 
 def _missing(number: str, settings: Settings, listed: Sequence[ServiceRow]) -> Finding:
-    known = ", ".join(f"{row.id} {clean(row.name, limit=40)}" for row in listed[:_NAMES_TOLD])
+    known = ", ".join(f"{row.id} {clean(row.name, limit=40)}" for row in listed[:_MAX_NAMES])
     return problem(
         "gateway.service",
-        f"there is no service of number {number}; the gateway lists: {known or 'none'}",
+        f"service number {number} does not exist; the gateway lists: {known or 'no service'}",
         f"correct {settings.sources['service_id']}",
     )
 
@@ -145,31 +145,31 @@ def _form(settings: Settings, fields: Sequence[FormField]) -> Iterator[Finding]:
     left = [field for field in fields if field.validate_type == REQUIRED and field.key not in filled]
     if left:
         people = [field.key for field in left if field.type == "MEMBERS"]
-        hint = f", or BKAPP_ITSM_APPROVER_FIELD={people[0]} if that one takes the approvers" if people else ""
+        hint = f", or BKAPP_ITSM_APPROVER_FIELD={people[0]} if that field holds the approvers" if people else ""
         yield warning(
             "gateway.form",
             f"the form also requires: {_fields(left)}",
-            f"give these with each change, in its fields{hint}",
+            f"set these among the fields of each change{hint}",
         )
     elif not wrong:
-        yield ok("gateway.form", f"what the form requires is filled: {_fields(fields)}")
+        yield ok("gateway.form", f"every required field of the form is filled: {_fields(fields)}")
 
 
 def _approval(roles: Sequence[ServiceRole]) -> Finding:
     if not roles:
         return warning(
             "gateway.approval",
-            "nobody does a step of this service: a ticket without an approval step ends as approved by itself, and is "
-            "not believed",
+            "no step of this service is assigned to a person: a ticket without an approval step ends as approved "
+            "without a decision, and the library does not accept it",
             "add an approval step to the service's flow in BK-ITSM",
         )
-    steps = ", ".join(clean(role.name, limit=40) for role in roles[:_NAMES_TOLD])
-    return ok("gateway.approval", f"steps that somebody does: {steps}")
+    steps = ", ".join(clean(role.name, limit=40) for role in roles[:_MAX_NAMES])
+    return ok("gateway.approval", f"steps that are assigned to a person: {steps}")
 
 
 def _fields(fields: Sequence[FormField]) -> str:
-    return ", ".join(clean(f"{field.key} ({field.name})", limit=60) for field in fields[:_NAMES_TOLD])
+    return ", ".join(clean(f"{field.key} ({field.name})", limit=60) for field in fields[:_MAX_NAMES])
 
 
 def _names(rows: Sequence[ServiceRow]) -> str:
-    return ", ".join(sorted({clean(row.name, limit=40) for row in rows})[:_NAMES_TOLD]) or "none"
+    return ", ".join(sorted({clean(row.name, limit=40) for row in rows})[:_MAX_NAMES]) or "no service"

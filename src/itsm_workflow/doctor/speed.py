@@ -1,4 +1,4 @@
-"""The time that the gateway takes beside the time that the settings give it."""
+"""Compare the duration of gateway calls with the time limits in the settings."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ if TYPE_CHECKING:
     from itsm_workflow.settings import Settings
 
 NEAR = 0.8
-"""From this part of the time on, a call counts as nearly too slow."""
+"""The fraction of the time limit from which a call is reported as nearly too slow."""
 
 
 def speed(took: float, settings: Settings, *, near: float = NEAR) -> Finding | None:
-    """Return a warning if the slowest call took nearly all of the time that it has, or more; None if it did not.
+    """Return a warning if the slowest call took nearly all of its time limit or more, otherwise None.
 
     Args:
         took: Seconds from the request to the end of the answer.
-        settings: The times in force.
-        near: From which part of the time on it is a warning.
+        settings: The time limits.
+        near: The fraction of the time limit from which the call is reported.
     """
     allowed = allowed_time(settings)
     if took < near * allowed:
         return None
-    seen = f"the slowest call took {took:.1f} s of the {allowed:g} s that it has: a slower one fails"
+    seen = f"the slowest call took {took:.1f} s of its limit of {allowed:g} s: a slower call fails"
     return warning("gateway.speed", seen, longer_times(settings, took) or THEM)
 
 
 def allowed_time(settings: Settings) -> float:
-    """Return the seconds after which a gateway that says nothing is given up."""
+    """Return the seconds after which a call without an answer fails."""
     return min(settings.timeout[1], settings.deadline)
 
 
 def longer_times(settings: Settings, took: float) -> str:
-    """Return which variables to set to what, so that a call may take twice the time.
+    """Return the variables to set, with values that allow a call twice the time.
 
     Args:
-        settings: The times in force.
-        took: Seconds that a call took, or after which it was given up.
+        settings: The time limits.
+        took: Seconds that a call took, or after which it failed.
     """
     connect, read = settings.timeout
     wanted = min(max(math.ceil(2 * took), 1), MAX_SECONDS)
     whole = min(math.ceil(connect + wanted), MAX_SECONDS)
-    told = []
+    assignments = []
     if wanted > read:
-        told.append(f"{variable_of(settings, 'timeout')}={connect:g},{wanted}")
+        assignments.append(f"{variable_of(settings, 'timeout')}={connect:g},{wanted}")
     if whole > settings.deadline:
-        told.append(f"{variable_of(settings, 'deadline')}={whole}")
+        assignments.append(f"{variable_of(settings, 'deadline')}={whole}")
     misfits = Policy().misfits(dt.timedelta(seconds=max(whole, settings.deadline)))
-    room = f", and give the workflow a policy with room for it: {'; '.join(misfits)}" if misfits else ""
-    return f"set {' and '.join(told)}{room}" if told else ""
+    room = f", and give the workflow a policy with longer leases: {'; '.join(misfits)}" if misfits else ""
+    return f"set {' and '.join(assignments)}{room}" if assignments else ""

@@ -1,4 +1,4 @@
-"""The store: does it open, with a schema that this release knows, is it sound, and what waits in it."""
+"""The examination of the store: opening, schema, write access, damage, open changes and overdue work."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     Place = tuple[str, str]
 
 LATE = dt.timedelta(minutes=15)
-"""Since when something must have been due to say that nobody reconciles; a pass runs every few minutes."""
+"""The delay after which a due change shows that no process reconciles; a pass runs every few minutes."""
 
 _PAGE = 500
 _SHOWN = 5
-_REPAIR = "`itsm-workflow storage repair`, or bring a backup back with `itsm-workflow storage restore`"
-_CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove what stands in the way"
+_REPAIR = "`itsm-workflow storage repair`, or restore a backup with `itsm-workflow storage restore`"
+_CORRECT = "correct BKAPP_ITSM_STORE or --store, or remove the cause of the error"
 
 
 def examine_storage(url: str | SecretURL, *, now: dt.datetime) -> Iterator[Finding]:
-    """Yield what is found of a store. Nothing is stored, made or upgraded, and no password of the URL is shown."""
+    """Examine a store and yield the findings. Nothing is stored, created or upgraded, and no password is shown."""
     url = SecretURL.of(url)
     for finding in _examined(url, now):
         yield attrs.evolve(finding, seen=url.scrub(finding.seen))
@@ -52,26 +52,26 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
             check_writable(path_of(url))
             yield warning(
                 "storage.open",
-                f"there is no store at {_name(url)} yet; the first change makes it",
-                "correct BKAPP_ITSM_STORE or --store if there are changes already",
+                f"there is no store at {_name(url)} yet; the first change creates it",
+                "correct BKAPP_ITSM_STORE or --store if changes were stored before",
             )
             return
         schema = schema_of(url)
         if schema is not None and schema.found < schema.known:
             yield warning(
                 "storage.schema",
-                f"the store has schema {schema.found}, this release writes {schema.known}: the first that opens it to "
-                "write upgrades it, and processes of older releases cannot use it after that",
-                "back the store up, stop those processes, then run `itsm-workflow storage upgrade`; the rest of the "
-                "store was not looked at",
+                f"the store has schema {schema.found}, but this release writes {schema.known}: the first process of "
+                "this release that opens it for writing upgrades it, and older releases cannot use it afterwards",
+                "back up the store, stop the processes of older releases, then run `itsm-workflow storage upgrade`; "
+                "the rest of the store was not examined",
             )
             return
-        with logged_damage() as told, contextlib.closing(open_storage(url)) as storage:
-            if told:
-                yield problem("storage.open", f"{_name(url)} opens, and is damaged: {'; '.join(told)}", _REPAIR)
+        with logged_damage() as damage, contextlib.closing(open_storage(url)) as storage:
+            if damage:
+                yield problem("storage.open", f"{_name(url)} opens, but is damaged: {'; '.join(damage)}", _REPAIR)
             else:
                 yield ok("storage.open", f"{_name(url)} opens")
-            yield ok("storage.schema", f"schema {schema.found} is current" if schema else "a schema that is known")
+            yield ok("storage.schema", f"schema {schema.found} is current" if schema else "the schema is known")
             yield _writable(storage)
             states: Counter[Place] = Counter()
             yield _sound(storage, states)
@@ -83,28 +83,28 @@ def _examined(url: SecretURL, now: dt.datetime) -> Iterator[Finding]:
 
 def _failed(error: StorageError) -> Finding:
     if isinstance(error, StorageSchemaError):
-        return problem("storage.schema", str(error), "install a release that knows it")
+        return problem("storage.schema", str(error), "install a release that knows this schema")
     if isinstance(error, StorageCorrupt):
         return problem("storage.open", str(error), _REPAIR)
     return problem("storage.open", str(error), _CORRECT)
 
 
 def _writable(storage: StorageBackend) -> Finding:
-    """Ask for the right to write, and write nothing."""
+    """Acquire write access and write nothing."""
     try:
         storage.commit([])
     except StorageError as error:
         return problem("storage.writable", str(error), _REPAIR if isinstance(error, StorageCorrupt) else _CORRECT)
-    return ok("storage.writable", "can be written")
+    return ok("storage.writable", "the store can be written")
 
 
 def _sound(storage: StorageBackend, states: Counter[Place]) -> Finding:
-    """Look into all of it: an index that is damaged may hide a change from every reader that goes by it.
+    """Check every row: a damaged index may hide a change from every query that uses it.
 
     Args:
         storage: The store.
-        states: Takes how many sound changes of each workflow and state are open. The row says that, whatever a
-            workflow's states are called.
+        states: Receives the number of open undamaged changes per workflow and state. The row itself shows whether a
+            change is open, so the names of the states do not matter.
     """
     count, damaged = 0, list(storage.damage()) if isinstance(storage, TellsDamage) else []
     for row in _rows(storage, Query()):
@@ -114,13 +114,13 @@ def _sound(storage: StorageBackend, states: Counter[Place]) -> Finding:
         elif row.open_subject is not None:
             states[row.workflow, row.state] += 1
     if not damaged:
-        return ok("storage.damage", f"none was found, in {count} {'row' if count == 1 else 'rows'}")
+        return ok("storage.damage", f"no damage was found in {count} {'row' if count == 1 else 'rows'}")
     more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
     return problem("storage.damage", "; ".join(damaged[:_SHOWN]) + more, _REPAIR)
 
 
 def late_query(now: dt.datetime) -> Query:
-    """Return what finds the changes that nobody reconciles, whatever their workflow, longest due first."""
+    """Return a query for the overdue changes of every workflow, the longest overdue first."""
     return Query(due_before=to_micros(now - LATE), order=Order.DUE_AT)
 
 
@@ -130,8 +130,8 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
     if reasons:
         yield warning(
             "storage.attention",
-            f"waiting for a person: {_counted(reasons)}",
-            "`itsm-workflow list --attention` names them, `itsm-workflow why ID` says what to do",
+            f"changes that wait for a person: {_counted(reasons)}",
+            "`itsm-workflow list --attention` lists them, `itsm-workflow why ID` shows what to do",
         )
     else:
         yield ok("storage.attention", "no change waits for a person")
@@ -142,12 +142,12 @@ def _waiting(storage: StorageBackend, now: dt.datetime) -> Iterator[Finding]:
     if late:
         yield warning(
             "storage.due",
-            f"due and not looked at: {late.total()} ({_counted(late)}), the first since {since:%Y-%m-%d %H:%M} UTC",
+            f"overdue changes: {late.total()} ({_counted(late)}), the first since {since:%Y-%m-%d %H:%M} UTC",
             "run `itsm-workflow reconcile --app module:name` every few minutes, by cron or your task queue, with the "
-            f"application of {' and one of '.join(sorted(late))}: a pass looks at the changes of one workflow",
+            f"application of {' and one of '.join(sorted(late))}: a pass reconciles the changes of one workflow",
         )
     else:
-        yield ok("storage.due", "what was due has been looked at")
+        yield ok("storage.due", "no change is overdue")
 
 
 def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
@@ -159,14 +159,16 @@ def _rows(storage: StorageBackend, query: Query) -> Iterator[Row]:
 
 
 def _name(url: SecretURL) -> str:
-    """Return what can be shown of a store's URL: that of a server may hold a password."""
+    """Return a name of the store without secrets: the URL of a server may hold a password."""
     return str(path_of(url)) if scheme_of(url) in FILES and url.is_plain else f"the {scheme_of(url)} store"
 
 
 def _by_workflow(states: Counter[Place]) -> str:
-    """Return how many there are of each workflow, by state."""
-    told = {name: Counter({state: many for (one, state), many in states.items() if one == name}) for name, _ in states}
-    return "; ".join(f"{name}: {_counted(counts)}" for name, counts in sorted(told.items()))
+    """Return the number of open changes per workflow and state, as a text."""
+    workflows = {
+        name: Counter({state: count for (owner, state), count in states.items() if owner == name}) for name, _ in states
+    }
+    return "; ".join(f"{name}: {_counted(counts)}" for name, counts in sorted(workflows.items()))
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -188,16 +188,16 @@ class TestFailed:
         [
             (b"", {"status": "302 Found", "headers": ("Location: https://login.example.com/",)}, "login.example.com"),
             (b"", {"status": "204 No Content"}, "HTTP 204"),
-            (b"<html>", {"headers": ("Content-Type: text/html",)}, "a page of HTML"),
+            (b"<html>", {"headers": ("Content-Type: text/html",)}, "an HTML page"),
             ({"code": "0"}, {}, 'the code "0"'),
             ({"result": True}, {}, "no code"),
-            ([], {}, "JSON that is no object"),
-            (b"ok", {}, "no JSON"),
+            ([], {}, "JSON that is not an object"),
+            (b"ok", {}, "not JSON"),
             (b"", {}, "an empty body"),
-            (b"", {"status": "401 Unauthorized"}, "somebody before the library"),
-            (b"CSRF", {"status": "403 Forbidden"}, "somebody before the library"),
-            (b"", {"status": "404 Not Found"}, "nothing there"),
-            (b"", {"status": "405 Method Not Allowed"}, "no POST"),
+            (b"", {"status": "401 Unauthorized"}, "refused before it reached the library"),
+            (b"CSRF", {"status": "403 Forbidden"}, "refused before it reached the library"),
+            (b"", {"status": "404 Not Found"}, "does not exist"),
+            (b"", {"status": "405 Method Not Allowed"}, "does not accept POST"),
             (b"", {"status": "502 Bad Gateway"}, "HTTP 502"),
         ],
     )
@@ -296,7 +296,7 @@ class TestTLS:
             "callback.certificate": "problem",
             "callback.delivery": "warning",
         }
-        assert "checks no certificate" in found["callback.delivery"].seen
+        assert "does not check certificates" in found["callback.delivery"].seen
         assert seen == []
 
     def test_a_handshake_that_fails(self) -> None:

@@ -123,7 +123,7 @@ class TestService:
         found = of_sandbox(sandbox, **named)["gateway.service"]
 
         assert found.level == Level.PROBLEM
-        assert f"there are {count};" in found.seen
+        assert f"but {count} match;" in found.seen
         assert next(iter(named)) in found.advice
 
     def test_a_form_that_nobody_fills(self, sandbox: Sandbox) -> None:
@@ -243,7 +243,7 @@ class TestCertificate:
         now = dt.datetime.now(dt.UTC)
         found = self.found(authority.issue_cert("127.0.0.1", not_after=now + dt.timedelta(days=8)), bundle, now)
 
-        assert (found.level, found.advice) == (Level.WARNING, "have it renewed")
+        assert (found.level, found.advice) == (Level.WARNING, "renew the certificate")
         assert "7 days from now" in found.seen
 
     @pytest.mark.parametrize(("host", "level"), [("localhost", Level.OK), ("127.0.0.1", Level.PROBLEM)])
@@ -305,7 +305,7 @@ class TestClock:
     @pytest.mark.parametrize("headers", [(), ("Date: today",), ("Date: Mon, 99 Nov 2026 12:00:00 GMT",)])
     def test_a_gateway_that_tells_no_time(self, headers: tuple[str, ...]) -> None:
         """Nothing can be said."""
-        assert "no time to compare with" in self.found(*headers).seen
+        assert "the clocks cannot be compared" in self.found(*headers).seen
 
 
 class TestAnswers:

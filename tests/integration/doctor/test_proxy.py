@@ -30,7 +30,7 @@ def test_the_gateway_is_reached_through_it() -> None:
         found, port = of_gateway(wanted, SystemClock()), proxy.port
 
     assert levels(found)["gateway.credentials"] == "ok"
-    assert found["proxy.connection"].seen == f"127.0.0.1:{port} takes connections"
+    assert found["proxy.connection"].seen == f"127.0.0.1:{port} accepts connections"
     assert "gateway.connection" not in found
     assert seen
 
@@ -82,7 +82,7 @@ def test_a_proxy_that_refuses_the_account_over_http_is_told_too() -> None:
     ):
         found = of_gateway(settings(server.url, PROXY=f"http://{ACCOUNT}@127.0.0.1:{proxy.port}"))
 
-    assert found["gateway.answer"].seen.startswith("the proxy wants another user or password")
+    assert found["gateway.answer"].seen.startswith("the proxy requires another user or password")
     assert found["gateway.answer"].advice == PROXY
 
 

@@ -35,7 +35,8 @@ def test_a_gateway_that_is_silent_too_long_names_the_setting_and_a_value() -> No
     assert found.level == Level.PROBLEM
     assert "no complete answer within" in found.seen
     assert found.advice == (
-        "if it is only slow, set BKAPP_ITSM_TIMEOUT=2,1; otherwise ask those who run BK-ITSM and its gateway"
+        "if the gateway is only slow, set BKAPP_ITSM_TIMEOUT=2,1; otherwise ask the administrators of BK-ITSM and its "
+        "gateway"
     )
 
 
@@ -62,7 +63,7 @@ def test_an_answer_that_nearly_used_the_time_up_is_a_warning(sandbox: Sandbox) -
     found = by_name(examine_gateway(wanted, clock=SystemClock(), near=1e-6))
 
     assert found["gateway.speed"].level == Level.WARNING
-    assert "of the 0.9 s" in found["gateway.speed"].seen
+    assert "of its limit of 0.9 s" in found["gateway.speed"].seen
     assert found["gateway.speed"].advice == "set BKAPP_ITSM_TIMEOUT=2,1"
     assert "gateway.speed" not in by_name(examine_gateway(wanted, clock=SystemClock()))
 
@@ -93,8 +94,8 @@ def test_a_deadline_that_the_usual_policy_has_no_room_for_says_so() -> None:
     said = longer_times(Settings.from_env(NAMED, timeout=(1.0, 5000.0), deadline=5000.0), 5000.0)
 
     assert said.startswith(
-        "set BKAPP_ITSM_TIMEOUT=1,10000 and BKAPP_ITSM_DEADLINE=10001, and give the workflow a policy with room for "
-        "it: Policy.send_lease is "
+        "set BKAPP_ITSM_TIMEOUT=1,10000 and BKAPP_ITSM_DEADLINE=10001, and give the workflow a policy with longer "
+        "leases: Policy.send_lease is "
     )
 
 

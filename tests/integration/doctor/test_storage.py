@@ -126,7 +126,7 @@ class TestSchema:
         found = of_store(f"sqlite:///{tmp_path / 'changes'}")
 
         assert levels(found) == {"storage.schema": "warning"}
-        assert "back the store up" in found["storage.schema"].advice
+        assert "back up the store" in found["storage.schema"].advice
         assert (tmp_path / "changes").read_bytes() == before
 
 
@@ -265,7 +265,7 @@ class TestWaiting:
             found = of_store(url, office.clock.now() + LATE * 2)
 
         assert found["storage.open_changes"].seen == "collector_change: 5 pending"
-        assert found["storage.due"].seen.startswith("due and not looked at: 5 (5 collector_change), the first ")
+        assert found["storage.due"].seen.startswith("overdue changes: 5 (5 collector_change), the first ")
 
     def test_what_waits_for_a_person(self, url: str) -> None:
         """With the reasons, and how to find them."""
@@ -274,7 +274,7 @@ class TestWaiting:
             found = of_store(url, office.clock.now())["storage.attention"]
 
         assert found.level == Level.WARNING
-        assert found.seen == "waiting for a person: 1 not_found"
+        assert found.seen == "changes that wait for a person: 1 not_found"
         assert "itsm-workflow list --attention" in found.advice
 
     def test_nobody_reconciles(self, url: str) -> None:
@@ -295,5 +295,5 @@ class TestWaiting:
             office.pass_time(LATE.total_seconds() * 2)
             found = of_store(url, office.clock.now())["storage.due"]
 
-        assert found.seen.startswith("due and not looked at: 1 (1 release), the first since ")
+        assert found.seen.startswith("overdue changes: 1 (1 release), the first since ")
         assert "with the application of release: " in found.advice

@@ -36,7 +36,7 @@ def test_each_setting_is_told_with_its_variable() -> None:
     findings = found({**GOOD, "BK_APP_CODE": "other", "BKPAAS_ENVIRONMENT": "prod"})
 
     assert {finding.level for finding in findings.values()} == {Level.OK}
-    assert findings["settings.app_code"].seen == "host, from BKAPP_ITSM_APP_CODE; not looked at: BK_APP_CODE"
+    assert findings["settings.app_code"].seen == "host, from BKAPP_ITSM_APP_CODE; ignored: BK_APP_CODE"
     assert findings["settings.environment"].seen == "prod, from BKPAAS_ENVIRONMENT"
     assert "settings.timeout" not in findings
 
@@ -106,7 +106,7 @@ def test_a_variable_that_sets_nothing_is_told_with_the_nearest() -> None:
     findings = found({**GOOD, "BKAPP_ITSM_CALBACK_HOST": "x", "BKAPP_ITSM_WORKFLOW_APP": "none"})
 
     assert findings["settings.unknown"].level == Level.WARNING
-    assert findings["settings.unknown"].seen == "BKAPP_ITSM_CALBACK_HOST sets nothing"
+    assert findings["settings.unknown"].seen == "BKAPP_ITSM_CALBACK_HOST is not a known setting"
     assert findings["settings.unknown"].advice == "did you mean BKAPP_ITSM_CALLBACK_HOST?"
 
 
@@ -172,4 +172,4 @@ def test_certificates_that_are_none(tmp_path: Path) -> None:
     findings = found({**GOOD, "BKAPP_ITSM_CA_BUNDLE": str(bundle)})
 
     assert findings["settings.ca_bundle"].level == Level.PROBLEM
-    assert "holds no certificate" in findings["settings.ca_bundle"].seen
+    assert "does not contain a readable certificate" in findings["settings.ca_bundle"].seen

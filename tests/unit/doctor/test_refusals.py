@@ -43,17 +43,17 @@ def refusal(code: object, message: str = "") -> dict[str, object]:
         (403, 1640303, "Request rejected by bk-user restriction", "permission", "API_USER"),
         (403, 1640304, "Request rejected by bk-tenant restriction", "permission", "TENANT"),
         (404, 1640401, "API not found", "address", "GATEWAY_URL"),
-        (504, 1650401, "Request backend service timeout", "behind", "those who run"),
+        (504, 1650401, "Request backend service timeout", "behind", "the administrators"),
         (200, 1306401, "You must specify the current operator", "credentials", "API_USER"),
         (200, 1306403, "APP permission is insufficient", "permission", "developer centre"),
         (200, "1306403", "APP permission is insufficient", "permission", "developer centre"),
         (200, 1306404, "Not found, component class not found", "address", "ROUTES"),
         (200, 1306406, "Parameters error", "credentials", "APP_SECRET"),
-        (200, 1306201, "Request third-party interface error", "behind", "those who run"),
+        (200, 1306201, "Request third-party interface error", "behind", "the administrators"),
         (200, "METHOD_NOT_ALLOWED", "不被允许", "address", "ROUTES"),
-        (200, 3900004, "接口异常", "answer", "those who run"),
-        (200, "SERVER_500_ERROR", "", "answer", "those who run"),
-        (200, 7, "", "answer", "those who run"),
+        (200, 3900004, "接口异常", "answer", "the administrators"),
+        (200, "SERVER_500_ERROR", "", "answer", "the administrators"),
+        (200, 7, "", "answer", "the administrators"),
     ],
 )
 def test_a_code_leads_to_what_must_be_put_right(
@@ -114,4 +114,4 @@ def test_a_success_that_could_not_be_read_is_told_as_such() -> None:
     found = explained(200, {"result": True, "code": 0, "data": {"no": "list"}})
 
     assert found.name == "gateway.answer"
-    assert "not as agreed" in found.seen
+    assert "do not match the expected type" in found.seen
