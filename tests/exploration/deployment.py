@@ -86,7 +86,7 @@ def acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
 
 
 def deployed_what_was_approved(sight: Sight) -> str | None:
-    """Nothing is deployed that nobody approved."""
+    """Nothing is deployed without an approval."""
     if sight.change is None or sight.change.state != Stage.LIVE:
         return None
     return None if sight.ticket is not None and sight.ticket.approved else "it is live, and its ticket is not approved"

@@ -35,11 +35,11 @@ def test_an_act_that_no_row_takes_is_refused() -> None:
     right = zoo.Deployed(size=1)
     assert explore(zoo.DEPLOYMENT, bounds=NARROW, acts=deploys("deploy", right)).holds
     with pytest.raises(
-        ValueError, match=r"acts: 'the host deploys' fires 'deployy', .* does not have; it has .*deploy"
+        ValueError, match=r"acts: 'the host deploys' fires 'deployy', .* has no such trigger; it has .*deploy"
     ):
         explore(zoo.DEPLOYMENT, bounds=NARROW, acts=deploys("deployy", right))
     with pytest.raises(
-        TypeError, match=r"acts: 'the host deploys' fires 'deploy' with NoneType, its rows take Deployed"
+        TypeError, match=r"acts: 'the host deploys' fires 'deploy' with NoneType, but its rows take Deployed"
     ):
         explore(zoo.DEPLOYMENT, bounds=NARROW, acts=deploys("deploy", None))
 
@@ -74,11 +74,11 @@ def test_a_guard_that_is_wrong_is_named(definition: WorkflowDefinition, said: st
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"definition": "x"}, "definition: 'x' is no WorkflowDefinition"),
-        ({"bounds": 3}, "bounds: 3 is no Bounds"),
-        ({"invariants": ["x"]}, "invariants: wants functions that are given a Sight, not 'x'"),
-        ({"invariants": zoo.is_healthy}, r"invariants: wants a list, such as \[\*INVARIANTS, is_healthy\]"),
-        ({"acts": lambda _change, _tickets: ["go"]}, "acts: 'go' is no Act"),
+        ({"definition": "x"}, "definition: 'x' is not a WorkflowDefinition"),
+        ({"bounds": 3}, "bounds: 3 is not a Bounds"),
+        ({"invariants": ["x"]}, "invariants: must be functions that take a Sight, not 'x'"),
+        ({"invariants": zoo.is_healthy}, r"invariants: must be a list, such as \[\*INVARIANTS, is_healthy\]"),
+        ({"acts": lambda _change, _tickets: ["go"]}, "acts: 'go' is not an Act"),
     ],
 )
 def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) -> None:
@@ -89,13 +89,13 @@ def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) ->
 
 def test_bounds_and_seconds_are_numbers() -> None:
     """A text is none."""
-    with pytest.raises(TypeError, match="ticks: wants a whole number from 0 to 10, not '3'"):
+    with pytest.raises(TypeError, match="ticks: must be a whole number from 0 to 10, not '3'"):
         Bounds(ticks="3")  # type: ignore[arg-type]  # the mistake
-    with pytest.raises(ValueError, match="faults: wants a whole number from 0 to 10, not -1"):
+    with pytest.raises(ValueError, match="faults: must be a whole number from 0 to 10, not -1"):
         Bounds(faults=-1)
-    with pytest.raises(ValueError, match="acts: wants a whole number from 0 to 10, not 2147483648"):
+    with pytest.raises(ValueError, match="acts: must be a whole number from 0 to 10, not 2147483648"):
         Bounds(acts=2_147_483_648)
-    with pytest.raises(ValueError, match="workers: wants a whole number from 1 to 2, not 0"):
+    with pytest.raises(ValueError, match="workers: must be a whole number from 1 to 2, not 0"):
         Bounds(workers=0)
     with pytest.raises(TypeError, match="seconds: must be a number, such as 600, not '10m'"):
         ManualClock().advance("10m")  # type: ignore[arg-type]  # the mistake

@@ -34,11 +34,11 @@ def test_a_callback_whose_body_is_trusted() -> None:
     """The flow asked nobody, which the body does not tell."""
     assert found(explore(bounds=BOUNDS, library=defects.TrustsBodies)) == (
         "approval_is_real",
-        "the change is approved, its ticket is finished, approved, nobody was asked",
+        "the change is approved, but its ticket is finished, approved, without an approver",
         [
             *FILED,
-            "ticket 1 ends by itself, its flow asks nobody",
-            "a worker stores what was answered: renumber, record_ticket",
+            "ticket 1 ends by itself, without an approver",
+            "a worker stores the answer: renumber, record_ticket",
             "the callback of REQ1 arrives (finished, approved)" + HEARD + "approve",
         ],
     )
@@ -48,8 +48,8 @@ def test_a_submission_number_that_is_read_once() -> None:
     """Another change of the subject was submitted in between."""
     assert found(explore(bounds=BOUNDS, library=defects.NumbersOnce)) == (
         "number_is_above_the_others",
-        "it is pending as submission 1, and so is another change",
-        [*FILED, "a worker stores what was answered: record_ticket"],
+        "the change is pending as submission 1, and so is another change",
+        [*FILED, "a worker stores the answer: record_ticket"],
     )
 
 
@@ -62,7 +62,7 @@ def test_a_second_create_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> Non
         [
             FILED[0],
             "the gateway files ticket 1, its answer is lost",
-            "a worker stores what was answered: mark_unsent",
+            "a worker stores the answer: mark_unsent",
             "a step of time passes",
             "a worker reads the change, which is due; the worker's claim to send is stored: mark_sending",
             "the gateway files ticket 2",
@@ -74,13 +74,13 @@ def test_an_approval_without_finished() -> None:
     """The form's field reads "true" while the ticket still runs."""
     assert found(explore(defects.APPROVES_WITHOUT_FINISHED, bounds=BOUNDS)) == (
         "approval_is_real",
-        "the change is approved, its ticket is running, its flow is approving",
+        "the change is approved, but its ticket is running, its flow is approving",
         [
             *FILED,
-            "a worker stores what was answered: renumber, record_ticket",
+            "a worker stores the answer: renumber, record_ticket",
             "a step of time passes",
             LOOKS + "the gateway shows ticket 1: running",
-            "a worker stores what was answered: approve",
+            "a worker stores the answer: approve",
         ],
     )
 
@@ -92,11 +92,11 @@ def test_an_effect_before_its_commit() -> None:
         "effect change.start.2.0 ran before it, or the delivery, was stored",
         [
             *FILED,
-            "a worker stores what was answered: renumber, record_ticket",
+            "a worker stores the answer: renumber, record_ticket",
             "a step of time passes",
             "ticket 1 is approved",
             LOOKS + "the gateway shows ticket 1: finished, approved",
-            "a worker stores what was answered: approve",
+            "a worker stores the answer: approve",
         ],
     )
 
@@ -106,14 +106,14 @@ def test_a_rejection_at_the_first_revoked(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(settle, "decide", defects.rejects_at_once)
     assert found(explore(defects.REJECTS_AT_FIRST_REVOKED, bounds=BOUNDS)) == (
         "rejection_is_real",
-        "the change ended as withdrawn, its ticket is revoked, its flow has not started",
+        "the change ended as withdrawn, but its ticket is revoked, its flow has not started",
         [
             *FILED,
             "ticket 1 is withdrawn by its creator",
-            "a worker stores what was answered: renumber, record_ticket",
+            "a worker stores the answer: renumber, record_ticket",
             "the callback of REQ1 arrives" + HEARD + "receive_callback",
             LOOKS + "the gateway shows ticket 1: revoked",
-            "a worker stores what was answered: reject",
+            "a worker stores the answer: reject",
         ],
     )
 
@@ -122,14 +122,14 @@ def test_a_foreign_row_of_a_doubled_number() -> None:
     """A stranger's ticket of the same number is approved, ours still runs."""
     assert found(explore(bounds=BOUNDS, itsm=defects.BelievesEveryRow())) == (
         "approval_is_real",
-        "the change is approved, its ticket is running, its flow is approving",
+        "the change is approved, but its ticket is running, its flow is approving",
         [
             *FILED,
-            "a stranger's approved ticket has the number of ticket 1",
-            "a worker stores what was answered: renumber, record_ticket",
+            "another party's approved ticket has the number of ticket 1",
+            "a worker stores the answer: renumber, record_ticket",
             "a step of time passes",
             LOOKS + "the gateway shows ticket 1: finished, approved",
-            "a worker stores what was answered: approve",
+            "a worker stores the answer: approve",
         ],
     )
 
@@ -138,14 +138,14 @@ def test_no_compare_and_swap() -> None:
     """What two workers thought out on the same version is both stored."""
     assert found(explore(bounds=BOUNDS, library=defects.WithoutCompareAndSwap)) == (
         "stored_history_stays",
-        "a write that was thought out on an older version replaced a newer one",
+        "a write that was prepared on an older version replaced a newer one",
         [
             FILED[0],
             "a step of time passes",
-            "a worker that was stopped wakes up and sends nothing",
+            "a worker resumes after a stop and sends nothing",
             "a worker reads the change, which is due",
             "the worker's claim to look for tickets is stored: mark_unknown",
-            "a worker stores what was answered: mark_unsent",
+            "a worker stores the answer: mark_unsent",
         ],
     )
 
@@ -170,14 +170,14 @@ def test_a_way_is_printed_for_people() -> None:
     """With the promise, what is wrong, and how the change stands after each step."""
     (finding,) = explore(bounds=BOUNDS, library=defects.WithoutCompareAndSwap).violations
     assert str(finding).splitlines() == [
-        "stored_history_stays: Whatever was stored is built upon, never overwritten.",
-        "  broken after 6 steps: a write that was thought out on an older version replaced a newer one",
+        "stored_history_stays: A write builds on what is stored, and never overwrites it.",
+        "  broken after 6 steps: a write that was prepared on an older version replaced a newer one",
         "   1. the host applies: the change and the mark of its send are stored  [applying, sending]",
         "   2. a step of time passes  [applying, sending]",
-        "   3. a worker that was stopped wakes up and sends nothing  [applying, sending]",
+        "   3. a worker resumes after a stop and sends nothing  [applying, sending]",
         "   4. a worker reads the change, which is due  [applying, sending]",
         "   5. the worker's claim to look for tickets is stored: mark_unknown  [applying, unknown]",
-        "   6. a worker stores what was answered: mark_unsent  [applying, queued]",
+        "   6. a worker stores the answer: mark_unsent  [applying, queued]",
     ]
 
 
@@ -197,5 +197,8 @@ def test_a_ticket_that_is_bound_for_its_key_alone(monkeypatch: pytest.MonkeyPatc
     """The applicant filed it herself under the key, and it is not what was sent."""
     monkeypatch.setattr(itsm, "FORGED", ())
     promise, problem, steps = found(explore(bounds=BOUNDS))
-    assert (promise, problem) == ("ticket_is_its_own", "the change is bound to a ticket that is not what was sent")
-    assert steps[0].endswith("of her own under the key, and approves it")
+    assert (promise, problem) == (
+        "ticket_is_its_own",
+        "the change is bound to a ticket that differs from what was sent",
+    )
+    assert steps[0].endswith("under the key herself, and approves it")

@@ -118,7 +118,7 @@ class Model:
 
     def act(self, name: str) -> bool:
         """Do that to the ticket, and return whether it can be done."""
-        can: Mapping[str, Desk] = {one.told: one.desk for one in self.itsm.happenings(self.desk)}
+        can: Mapping[str, Desk] = {one.text: one.desk for one in self.itsm.happenings(self.desk)}
         if TOLD[name] not in can:
             return False
         self.desk = can[TOLD[name]]

@@ -31,12 +31,12 @@ def test_a_host_that_deploys_too_early() -> None:
     """The promise of the host is broken, and its sentence and the shortest way are shown."""
     found = explore(deployment(Stage.WAITING, Stage.GRANTED), bounds=BOUNDS, acts=acts, invariants=PROMISES)
     assert str(found.violations[0]).splitlines() == [
-        "deployed_what_was_approved: Nothing is deployed that nobody approved.",
+        "deployed_what_was_approved: Nothing is deployed without an approval.",
         "  broken after 4 steps: it is live, and its ticket is not approved",
         "   1. the host applies: the change and the mark of its send are stored  [filing, sending]",
         "   2. the gateway files ticket 1  [filing, sending]",
-        "   3. a worker stores what was answered: renumber, record_ticket  [waiting]",
-        "   4. the host deploys: a worker reads the change; what was decided is stored: deploy  [live]",
+        "   3. a worker stores the answer: renumber, record_ticket  [waiting]",
+        "   4. the host deploys: a worker reads the change; the decision is stored: deploy  [live]",
     ]
     assert found.complete is False
 

@@ -125,12 +125,12 @@ def test_a_dead_end_is_found_though_nothing_unsafe_happens() -> None:
     (end,) = found.bad_ends
     assert (end.promise, end.problem) == (
         "ends_right",
-        "the change stays in pending for ever, and nobody was told",
+        "the change never leaves pending, and no person was notified",
     )
     assert end.steps[:3] == (
         "the host applies: the change and the mark of its send are stored  [applying, sending]",
         "once faults stop, the gateway files ticket 1  [applying, sending]",
-        "once faults stop, a worker stores what was answered: renumber, record_ticket  [pending]",
+        "once faults stop, a worker stores the answer: renumber, record_ticket  [pending]",
     )
 
 
@@ -144,5 +144,5 @@ def test_every_promise_has_its_sentence(promise: object) -> None:
 def test_numbers_never_run_into_each_other() -> None:
     """Bounds that allow more worlds than can be told apart are refused, not walked wrongly."""
     check_number((1 << BITS) - 1)
-    with pytest.raises(OverflowError, match="walk smaller ones"):
+    with pytest.raises(OverflowError, match="use smaller bounds"):
         check_number(1 << BITS)

@@ -1,10 +1,10 @@
-"""Walks every interleaving of host call, gateway answer, callback, reconcile step and crash, within bounds.
+"""Walks through every interleaving of host call, gateway answer, callback, reconcile step and crash, within bounds.
 
-`explore` goes to every world that one change can get into, with the library's own judgement, table and due rules. It
-holds the invariants against each of them, and lets each run down to see that it ends right once faults stop. What it
-finds it shows by the shortest way there. `itsm-workflow verify` does so for the workflow that is shipped.
+`explore` visits every world that one change can reach under the library's own rules, table and due times. It checks
+the invariants in each world. It then follows each world to its end without further faults, and checks that the end is
+right. It reports a violation with the shortest way to it. `itsm-workflow verify` does this for the shipped workflow.
 
-It needs no test tool and no gateway, and it reads no clock but to tell how long it took.
+It needs no test tool and no gateway, and reads the clock only to measure its own run time.
 """
 
 from __future__ import annotations

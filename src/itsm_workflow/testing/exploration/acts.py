@@ -1,4 +1,4 @@
-"""What people do with a change that is under way: an operator's decisions, and a host's own triggers."""
+"""The acts of people on a change under way: an operator's decisions, and a host's own triggers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NO_KEY = ("key: sent K1, not shown",)
 
 @attrs.frozen
 class Act:
-    """One thing that a person, or a host's program, does: the triggers that are fired, in one commit.
+    """One act of a person, or of a host's program: triggers that are fired in one commit.
 
     Attributes:
-        told: Who does what, for people; also what an act is known by.
-        steps: What is fired. It is offered only where the machine would let it pass.
+        told: Description of the act, for people; it also identifies the act.
+        steps: The triggers to fire. The act is offered only where the machine accepts them.
     """
 
     told: str
@@ -35,7 +35,7 @@ class Act:
 
 
 def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
-    """Yield what `Workflow` lets an operator do; the machine judges each."""
+    """Yield the acts that `Workflow` offers an operator; the machine decides on each."""
     because = ev.Decision(reason="explored")
     yield Act("an operator asks for a withdrawal", (Step(Trigger.REQUEST_WITHDRAWAL, because),))
     accepted = (Step(Trigger.ACCEPT_AFTER_WITHDRAWAL, because),)
@@ -48,7 +48,7 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
             retry = Step(Trigger.RETRY_EFFECT, ev.EffectRetry(effect=effect.id))
             yield Act(f"an operator retries effect {effect.name}", (retry,))
     if change.ticket is not None and tickets[int(change.ticket.id) - 1].asked:
-        # An operator attests what happened: `Workflow.attest_approval` is told whose approval it was.
+        # The operator names the approver, as `Workflow.attest_approval` requires.
         attested = ev.ApprovalAttested(ticket_id=change.ticket.id, approver=APPROVER, evidence="explored")
         yield Act("an operator attests the approval", (Step(Trigger.ATTEST_APPROVAL, attested),))
     if change.attempt is None or change.ticket is not None:
@@ -59,7 +59,7 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
             id=str(place + 1),
             sn=ticket.sn,
             url="",
-            key=change.attempt.key,  # the person's word: `Workflow.record_ticket` takes it for that
+            key=change.attempt.key,  # `Workflow.record_ticket` trusts the operator on this
             creator=CREATOR if ticket.key else STRANGER,
             channel=ev.Channel.OPERATOR,
             differences=FORGED if ticket.forged else () if ticket.key else _NO_KEY,
@@ -68,5 +68,6 @@ def operator_acts(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator
         if ticket.forged:
             answered_for = attrs.evolve(found, override="explored")
             yield Act(
-                f"an operator records ticket {place + 1} and says why", (Step(Trigger.RECORD_TICKET, answered_for),)
+                f"an operator records ticket {place + 1} and gives a reason",
+                (Step(Trigger.RECORD_TICKET, answered_for),),
             )

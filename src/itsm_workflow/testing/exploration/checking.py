@@ -1,4 +1,4 @@
-"""What `explore` is given, looked at before and while it walks: a walk that could find nothing must not hold."""
+"""The checks of the arguments of `explore`, before and during the walk, so that a walk that tests nothing fails."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _SHIPPED = {row.guard for row in COLLECTOR_CHANGE.transitions}
 
 
 def check_given(definition: object, bounds: object, invariants: Sequence[Invariant], end: Invariant) -> None:
-    """Look at what is given, before the walk.
+    """Check the arguments before the walk.
 
     Raises:
-        TypeError: A part is of another type.
+        TypeError: An argument has the wrong type.
     """
     if not isinstance(definition, WorkflowDefinition):
-        raise TypeError(f"definition: {definition!r} is no WorkflowDefinition; give one such as COLLECTOR_CHANGE")
+        raise TypeError(f"definition: {definition!r} is not a WorkflowDefinition; pass one, such as COLLECTOR_CHANGE")
     if not isinstance(bounds, Bounds):
-        raise TypeError(f"bounds: {bounds!r} is no Bounds; give one such as Bounds(ticks=3)")
+        raise TypeError(f"bounds: {bounds!r} is not a Bounds; pass one, such as Bounds(ticks=3)")
     if callable(invariants):
-        raise TypeError(f"invariants: wants a list, such as [*INVARIANTS, {named(invariants)}], not one alone")
+        raise TypeError(f"invariants: must be a list, such as [*INVARIANTS, {named(invariants)}], not one function")
     for one in (*invariants, end):
         if not callable(one):
-            raise TypeError(f"invariants: wants functions that are given a Sight, not {one!r}")
+            raise TypeError(f"invariants: must be functions that take a Sight, not {one!r}")
 
 
 def checked_acts(
     definition: WorkflowDefinition, acts: Callable[[ChangeRequest, tuple[Filed, ...]], Iterable[Act]]
 ) -> Callable[[ChangeRequest, tuple[Filed, ...]], Iterator[Act]]:
-    """Return what people may do, each act looked at: one that no row takes would never be offered.
+    """Return the function of people's acts with a check of each act, since an act without a row is never offered.
 
-    The triggers of the shipped workflow are let through, since an operator's acts name all of them.
+    Triggers of the shipped workflow are not checked, since an operator's acts name all of them.
     """
     rows: dict[str, tuple[type, ...]] = {}
     for row in definition.transitions:
@@ -54,19 +54,19 @@ def checked_acts(
     def checked(change: ChangeRequest, tickets: tuple[Filed, ...]) -> Iterator[Act]:
         for act in acts(change, tickets):
             if not isinstance(act, Act):
-                raise TypeError(f"acts: {act!r} is no Act; give one such as Act('the host deploys', (Step(...),))")
+                raise TypeError(f"acts: {act!r} is not an Act; yield one such as Act('the host deploys', (Step(...),))")
             for step in act.steps:
                 if step.trigger not in rows and step.trigger not in _LIBRARY:
                     raise ValueError(
-                        f"acts: {act.told!r} fires {str(step.trigger)!r}, a trigger that {definition.name} does not "
-                        f"have; it has {', '.join(sorted(rows))}"
+                        f"acts: {act.told!r} fires {str(step.trigger)!r}, but {definition.name} has no "
+                        f"such trigger; it has {', '.join(sorted(rows))}"
                     )
                 kinds = rows.get(step.trigger, ())
                 if kinds and not isinstance(step.evidence, kinds):
                     wanted = " or ".join(kind.__name__ for kind in dict.fromkeys(kinds))
                     raise TypeError(
-                        f"acts: {act.told!r} fires {str(step.trigger)!r} with {type(step.evidence).__name__}, its rows "
-                        f"take {wanted}"
+                        f"acts: {act.told!r} fires {str(step.trigger)!r} with {type(step.evidence).__name__}, but its "
+                        f"rows take {wanted}"
                     )
             yield act
 
@@ -74,7 +74,7 @@ def checked_acts(
 
 
 def with_checked_guards(definition: WorkflowDefinition) -> WorkflowDefinition:
-    """Return the workflow with each guard that is not the library's own held to None or a reason."""
+    """Return the workflow with a check of each guard that is not the library's own: it must return None or a reason."""
     rows = tuple(
         row if row.guard in _SHIPPED or row.trigger.value in _LIBRARY else attrs.evolve(row, guard=_checked(row))
         for row in definition.transitions
@@ -83,15 +83,15 @@ def with_checked_guards(definition: WorkflowDefinition) -> WorkflowDefinition:
 
 
 def problem_of(promise: Invariant, found: object) -> str | None:
-    """Return what an invariant found.
+    """Return the problem that an invariant found.
 
     Raises:
-        TypeError: It is neither None nor a text, so that nobody can tell whether the promise holds.
+        TypeError: It is neither None nor a text, so it does not say whether the promise holds.
     """
     if found is None or isinstance(found, str):
         return found
     raise TypeError(
-        f"invariant {named(promise)} returned {found!r}: it must return None, or a text that says what is wrong"
+        f"invariant {named(promise)} returned {found!r}: it must return None, or a text that describes the problem"
     )
 
 
@@ -109,10 +109,10 @@ def _checked(row: Transition) -> Callable[[Facts], str | None]:
         except FactMissingError:
             raise
         except Exception as error:
-            error.add_note(f"raised by {where}: a guard returns None or a reason, and never raises")
+            error.add_note(f"raised by {where}: a guard must return None or a reason, and must not raise")
             raise
         if reason is not None and not isinstance(reason, str):
-            raise TypeError(f"{where} returned {reason!r}: it must return None, or the reason why not")
+            raise TypeError(f"{where} returned {reason!r}: it must return None, or a reason")
         return reason
 
     return guard

@@ -1,4 +1,4 @@
-"""What becomes of a world once faults stop and time goes on: safety alone does not see dead ends."""
+"""The end of a world once faults stop and time goes on, since checks of safety alone do not find dead ends."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class People(enum.Enum):
-    """What the people at the ticket system do in a drain."""
+    """The behaviour of the people at the ticket system in a drain."""
 
     APPROVE = "approve"
     NOTHING = "nothing"
 
 
 def ends_right(sight: Sight) -> str | None:
-    """A change ends as its own ticket did, with its effects done, or a person was told why not."""
+    """A change ends as its own ticket did, with its effects done, or a person was notified of the reason."""
     change = sight.change
     if change is None or change.attention is not None or change.contradictions:
         return None
     wrong, calls = _what_is_wrong(sight, change)
-    # Whoever cleared such a call knows; the library need not call again.
-    return None if wrong is None or sight.desk.looked in calls else f"{wrong}, and nobody was told"
+    # A person who cleared such a call knows the reason, so the library need not call again.
+    return None if wrong is None or sight.desk.looked in calls else f"{wrong}, and no person was notified"
 
 
 def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set[AttentionReason]]:
-    """Return what is wrong, and for which reasons a person may have been called because of that."""
+    """Return the problem, and the reasons for which a person may have been called because of it."""
     about_tickets = {
         AttentionReason.NOT_FOUND,
         AttentionReason.LOOKUP_FAILED,
@@ -46,7 +46,7 @@ def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set
     filed = [str(n) for n, one in enumerate(sight.desk.tickets, 1) if one.key and not one.forged]
     orphans = [ticket for ticket in filed if ticket != bound]
     if change.outcome is None and change.state != sight.definition.initial:
-        return f"the change stays in {change.state} for ever", set(AttentionReason)
+        return f"the change never leaves {change.state}", set(AttentionReason)
     if orphans:
         return f"the change is not bound to ticket {orphans[0]}, which was filed for it", about_tickets
     undone = [one.name for one in change.effects if one.status is not EffectStatus.DELIVERED and one.name != WITHDRAW]
@@ -61,24 +61,24 @@ def _what_is_wrong(sight: Sight, change: ChangeRequest) -> tuple[str | None, set
         Outcome.REJECTED: ticket.status is TicketStatus.FINISHED and not ticket.approved,
         Outcome.WITHDRAWN: ticket.status is TicketStatus.REVOKED,
         Outcome.TERMINATED: ticket.status is TicketStatus.TERMINATED,
-        # A person gave it up since nobody vouched for the approval that the ticket ended with.
+        # A person abandoned the change because its ticket's approval was not attested.
         Outcome.ABANDONED: ticket.status is TicketStatus.FINISHED and ticket.approved,
     }
     if change.ticket_outcome is None or real.get(change.ticket_outcome):
         return None, set()
-    return f"the change ended as {change.outcome}, its ticket did not", {AttentionReason.DISAGREEMENT}
+    return f"the change ended as {change.outcome}, but its ticket did not", {AttentionReason.DISAGREEMENT}
 
 
 class Drain:
-    """Lets worlds run down: workers go on, messages arrive, what is due is looked at, time passes. No fault happens.
+    """Runs worlds to their end: workers go on, messages arrive, due changes are settled, time passes. No fault happens.
 
-    Each world has one next world here, so that runs that meet share the rest of the way. A run ends where it goes
-    round in circles, as the polls of an open ticket do; flows that are slow to start do so then.
+    Each world has exactly one next world here, so runs that meet share the rest of the way. A run ends where it cycles,
+    as the polls of an open ticket do; a slow flow starts at that point.
 
     Args:
         space: The worlds.
-        people: What people do.
-        judge: Returns what is wrong with the end, or None.
+        people: The behaviour of people.
+        judge: Returns the problem with the end, or None.
     """
 
     def __init__(self, space: Space, people: People, judge: Callable[[int], str | None]) -> None:
@@ -91,7 +91,7 @@ class Drain:
         return len(self._verdicts)
 
     def verdict(self, world: int) -> str | None:
-        """Return what is wrong with the way the world ends, or None."""
+        """Return the problem with the way in which the world ends, or None."""
         verdicts = self._verdicts
         if world in verdicts:
             return verdicts[world]

@@ -1,4 +1,4 @@
-"""How a question to the gateway, or a delivery to the host, can end: first as it should, then the faults."""
+"""The ways in which a question to the gateway, or a delivery to the host, can end: first without, then with faults."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _UNSEEN = ("form: its fields are not filled in yet",)
 
 
 class Ending(NamedTuple):
-    """One way.
+    """One way in which it ends.
 
     Attributes:
-        told: What happens, for people.
-        faults: How many faults it counts as.
-        desk: What it leads to.
-        answers: What the worker has to store.
+        text: Description for people.
+        faults: The number of faults that it counts as.
+        desk: The desk afterwards.
+        answers: The answers for the worker to store.
     """
 
-    told: str
+    text: str
     faults: int
     desk: Desk
     answers: tuple[Answer | Step | PutOff, ...]
@@ -47,14 +47,14 @@ class Ending(NamedTuple):
 def endings(
     itsm: Itsm, desk: Desk, question: Question, *, decision_field: str | None, planned: bool
 ) -> Iterator[Ending]:
-    """Yield every way in which a question can end; the first is without a fault.
+    """Yield every way in which a question can end; the first has no fault.
 
     Args:
         itsm: The ticket system.
-        desk: Where things stand.
-        question: What is asked.
-        decision_field: Of the definition's rule of approval.
-        planned: Whether the store has the effect that is delivered.
+        desk: The current desk.
+        question: The question.
+        decision_field: The decision field of the definition's approval policy.
+        planned: Whether the effect to deliver is planned in the store.
     """
     if isinstance(question, Send):
         yield from _send(itsm, desk, question)
@@ -72,14 +72,14 @@ def _looks(itsm: Itsm, desk: Desk, question: Lookup | Read, decision_field: str 
     elif question.read:
         for read in _read(itsm, desk, question.read, decision_field):
             for look in _look_up(itsm, read.desk, question):
-                both = f"{read.told}; {look.told}"
+                both = f"{read.text}; {look.text}"
                 yield Ending(both, read.faults + look.faults, look.desk, read.answers + look.answers)
     else:
         yield from _look_up(itsm, desk, question)
 
 
 def _is_empty(answer: object) -> bool:
-    """Tell whether a look brought no answer."""
+    """Return whether a look returned no answer."""
     if isinstance(answer, ReadAnswer):
         return answer.snapshot is None
     return isinstance(answer, LookupAnswer) and answer.found is None
@@ -92,8 +92,8 @@ def _send(itsm: Itsm, desk: Desk, send: Send) -> Iterator[Ending]:
         )
 
     if send.late:
-        not_sent = answered(NotSent(problem="this worker was stopped before it could send"))
-        yield Ending("a worker that was stopped wakes up and sends nothing", 0, desk, not_sent)
+        not_sent = answered(NotSent(problem="this worker was stopped before it sent"))
+        yield Ending("a worker resumes after a stop and sends nothing", 0, desk, not_sent)
         return
     born = filed(desk, send.key, send.number)
     place = len(born.tickets)
@@ -108,10 +108,10 @@ def _send(itsm: Itsm, desk: Desk, send: Send) -> Iterator[Ending]:
     yield Ending("the create times out and is still under way", 1, flying, lost)
     yield Ending("the gateway refuses the create", 1, desk, answered(refused, none))
     yield Ending(
-        f"the gateway refuses the create and files ticket {place} all the same", 1, born, answered(refused, one)
+        f"the gateway refuses the create and files ticket {place} nevertheless", 1, born, answered(refused, one)
     )
     yield Ending("the gateway refuses the create, the look-up after it fails", 2, desk, answered(refused))
-    both = f"the gateway refuses the create and files ticket {place} all the same, the look-up after it fails"
+    both = f"the gateway refuses the create and files ticket {place} nevertheless, the look-up after it fails"
     yield Ending(both, 2, born, answered(refused))
 
 
@@ -120,12 +120,12 @@ def _look_up(itsm: Itsm, desk: Desk, look: Lookup) -> Iterator[Ending]:
     if look.sn and not any(one.is_ours for one in found):
         named = (one for one in itsm.numbered(desk, look.sn, look.key) if one.key)
         found, channel = tuple({one.id: one for one in (*found, *named)}.values()), ev.Channel.CALLBACK
-    told = f"the gateway finds {len(found) or 'no'} ticket{'s' if len(found) > 1 else ''} of the key"
-    yield Ending(told, 0, desk, (LookupAnswer(number=look.number, found=found, channel=channel),))
+    text = f"the gateway finds {len(found) or 'no'} ticket{'s' if len(found) > 1 else ''} of the key"
+    yield Ending(text, 0, desk, (LookupAnswer(number=look.number, found=found, channel=channel),))
     if any(one.is_ours for one in found):
         hidden = tuple(attrs.evolve(one, unseen=_UNSEEN) if one.is_ours else one for one in found)
         answer = LookupAnswer(number=look.number, found=hidden, channel=channel)
-        yield Ending(f"{told}, the form cannot be read yet", 1, desk, (answer,))
+        yield Ending(f"{text}, the form cannot be read yet", 1, desk, (answer,))
     failed = LookupAnswer(number=look.number, found=None, channel=ev.Channel.LOOKUP, problem=_LOST)
     yield Ending("the look-up fails", 1, desk, (failed,))
 
@@ -142,8 +142,8 @@ def _read(itsm: Itsm, desk: Desk, ticket_id: str, decision_field: str | None) ->
 
 def _deliver(itsm: Itsm, desk: Desk, deliver: Deliver, *, planned: bool) -> Iterator[Ending]:
     def result(error: str = "", withdrawal: Withdrawal | None = None) -> tuple[Step, ...]:
-        told = ev.EffectResult(effect=deliver.effect, attempt=deliver.attempt, error=error, withdrawal=withdrawal)
-        return (Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, told),)
+        evidence = ev.EffectResult(effect=deliver.effect, attempt=deliver.attempt, error=error, withdrawal=withdrawal)
+        return (Step(Trigger.FAIL_EFFECT if error else Trigger.DELIVER_EFFECT, evidence),)
 
     if deliver.name != WITHDRAW:
         done, name = ran(desk, deliver.effect, planned=planned), deliver.name
@@ -154,14 +154,14 @@ def _deliver(itsm: Itsm, desk: Desk, deliver: Deliver, *, planned: bool) -> Iter
         return
     withdrawn = itsm.withdraw(desk, deliver.ticket)
     if withdrawn is None:
-        yield Ending("the withdrawal is refused, several tickets carry the number", 0, desk, result(_NO))
+        yield Ending("the withdrawal is refused: several tickets carry the number", 0, desk, result(_NO))
         return
     after, answer = withdrawn
     yield Ending(f"ticket {deliver.ticket} is withdrawn, if it has not ended", 0, after, result(withdrawal=answer))
     yield Ending("the withdrawal fails", 1, desk, result(_NO))
     if itsm.refuses_withdrawal(desk, deliver.ticket):
         early = result(_NO, Withdrawal.NOT_YET)
-        yield Ending("the withdrawal is refused, the flow has not started", 1, desk, early)
+        yield Ending("the withdrawal is refused: the flow has not started", 1, desk, early)
     if after != desk:
         lost = result(_LOST, Withdrawal.UNKNOWN)
         yield Ending(f"ticket {deliver.ticket} is withdrawn, the answer is lost", 1, after, lost)

@@ -1,8 +1,8 @@
-"""What must hold in every world: small functions, each named for its promise and documented by its sentence.
+"""The invariants of every world: small functions, each named for its promise and documented by its sentence.
 
-They follow the invariants of the reliability page. Two of these are not for an explorer of worlds: that no secret is
-written anywhere, and that memory and disk stay bounded; other tests watch over those. That every change ends right
-once faults stop is what the drains show, see `drain`.
+They follow the invariants of the reliability page. Two of those cannot be checked here and have other tests: that no
+secret is written anywhere, and that memory and disk use is bounded. The drains show that every change ends right once
+faults stop, see `drain`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Sight:
-    """One world as an invariant sees it, with the write that led there, if one did.
+    """One world for an invariant to check, with the write that led there, if there was one.
 
     Attributes:
         definition: The workflow.
-        change: The change as it is stored; None before it exists.
-        desk: The tickets as they really are, messages under way, and the host's own log of effects.
-        before: The change as it was stored before the write; None if there was no write, or no change.
-        base: The change that the writer had read; `before`, if the store compares.
-        entries: What the write added to the history.
+        change: The stored change; None before it exists.
+        desk: The actual tickets, messages under way, and the host's own log of effects.
+        before: The stored change before the write; None if there was no write, or no change.
+        base: The change that the writer had read; equal to `before` if the store compares versions.
+        entries: The entries that the write added to the history.
     """
 
     definition: WorkflowDefinition
@@ -45,24 +45,24 @@ class Sight:
 
     @property
     def ticket(self) -> Filed | None:
-        """The ticket that the change is bound to, as it really is."""
+        """The actual ticket to which the change is bound."""
         bound = self.change.ticket if self.change else None
         return self.desk.tickets[int(bound.id) - 1] if bound else None
 
 
 Invariant: TypeAlias = Callable[[Sight], str | None]
-"""Returns None, or what is wrong. Its name and its docstring's first line are what people are told."""
+"""Returns None, or the problem. Reports show its name and the first line of its docstring."""
 
 
 def stored_history_stays(sight: Sight) -> str | None:
-    """Whatever was stored is built upon, never overwritten."""
+    """A write builds on what is stored, and never overwrites it."""
     if sight.base is sight.before:
         return None
-    return "a write that was thought out on an older version replaced a newer one"
+    return "a write that was prepared on an older version replaced a newer one"
 
 
 def one_ticket_for_each_send(sight: Sight) -> str | None:
-    """No attempt is ever sent twice: only a person's resend makes a second create."""
+    """No attempt is ever sent twice; only a person's resend makes a second create."""
     ours = [one for one in sight.desk.tickets if one.key and not one.forged]
     sent = [(one.key, one.number) for one in ours] + list(sight.desk.flying)
     twice = sorted({f"attempt {number} of {key}" for key, number in sent if sent.count((key, number)) > 1})
@@ -73,7 +73,7 @@ def intent_is_durable_first(sight: Sight) -> str | None:
     """A ticket is filed only for a submission that was stored before."""
     keyed = [one for one in sight.desk.tickets if one.key and not one.forged]
     if keyed and (sight.change is None or sight.change.attempt is None):
-        return f"ticket {keyed[0].sn} was filed and no submission is stored"
+        return f"ticket {keyed[0].sn} was filed, but no submission is stored"
     return None
 
 
@@ -83,9 +83,7 @@ def history_is_a_legal_path(sight: Sight) -> str | None:
     for entry in sight.entries if sight.base else sight.entries[1:]:
         rows = sight.definition.rows(entry.source, entry.trigger)
         if entry.source != at or entry.dest not in {row.dest or entry.source for row in rows}:
-            return (
-                f"{entry.trigger} from {entry.source} to {entry.dest} is no row of the table, or does not follow {at}"
-            )
+            return f"{entry.trigger} from {entry.source} to {entry.dest} is not in the table, or does not follow {at}"
         at = entry.dest
     return None
 
@@ -97,41 +95,41 @@ def final_states_are_final(sight: Sight) -> str | None:
         return None
     if (before.state, before.outcome) == (change.state, change.outcome):
         return None
-    return f"it had ended in {before.state} ({before.outcome}) and is now in {change.state} ({change.outcome})"
+    return f"the change had ended in {before.state} ({before.outcome}) and is now in {change.state} ({change.outcome})"
 
 
 def number_is_above_the_others(sight: Sight) -> str | None:
-    """Once it is filed, refused or given up, a submission has a number above all others of its subject."""
+    """A submission that was filed, refused or abandoned has a number above all other submissions of its subject."""
     change = sight.change
     if change is None or change.attempt is None or change.state == sight.definition.roles.asking:
         return None
     if change.submission > OVERTAKEN_BY:
         return None
-    return f"it is {change.state} as submission {change.submission}, and so is another change"
+    return f"the change is {change.state} as submission {change.submission}, and so is another change"
 
 
 def approval_is_real(sight: Sight) -> str | None:
-    """A change is approved only if its own ticket finished, approved, after somebody was asked."""
+    """A change is approved only if its own ticket finished as approved, after an approver was asked."""
     change, ticket = sight.change, sight.ticket
     granted = sight.definition.roles.granted
     if change is None or (change.state != granted and change.ticket_outcome is not Outcome.APPROVED):
         return None
     if ticket is not None and ticket.status is TicketStatus.FINISHED and ticket.approved and ticket.asked:
         return None
-    return f"the change is approved, its ticket is {_told(ticket)}"
+    return f"the change is approved, but its ticket is {_described(ticket)}"
 
 
 def ticket_is_its_own(sight: Sight) -> str | None:
-    """A change is bound only to a ticket that was filed for it, or that an operator answers for."""
+    """A change is bound only to a ticket that was filed for it, or that an operator vouches for."""
     ticket = sight.ticket
     bound = [entry.evidence for entry in sight.entries if isinstance(entry.evidence, TicketConfirmed)]
     if ticket is not None and ticket.forged and any(not one.override for one in bound):
-        return "the change is bound to a ticket that is not what was sent"
-    return "the change is bound to a stranger's ticket" if ticket is not None and not ticket.key else None
+        return "the change is bound to a ticket that differs from what was sent"
+    return "the change is bound to another party's ticket" if ticket is not None and not ticket.key else None
 
 
 def rejection_is_real(sight: Sight) -> str | None:
-    """A change ends unapproved only if its ticket did, or a person gave it up, and cannot come back within a wait."""
+    """A change ends unapproved only if its ticket did and stays so for a wait, or a person abandoned it."""
     change, ticket = sight.change, sight.ticket
     if change is None or ticket is None or change.state != sight.definition.roles.refused or not sight.entries:
         return None
@@ -142,12 +140,14 @@ def rejection_is_real(sight: Sight) -> str | None:
     else:
         ended = {Outcome.WITHDRAWN: TicketStatus.REVOKED, Outcome.TERMINATED: TicketStatus.TERMINATED}
         real = ticket.revoked or (change.outcome is not None and ticket.status is ended.get(change.outcome))
-        # A flow that starts later than the library waits is found by the sweep, and a person is told; so is one whose
-        # steps could not be read, since another ticket has the number.
+        # If a flow starts later than the library waits, the sweep finds it and a person is notified. The same holds for
+        # a flow whose steps could not be read because another ticket has the number.
         shared = sum(one.sn == ticket.sn for one in sight.desk.tickets) > 1
         real = real and (ticket.phase == "over" or ticket.slow or shared)
     return (
-        None if real or _was_refused(sight) else f"the change ended as {change.outcome}, its ticket is {_told(ticket)}"
+        None
+        if real or _was_refused(sight)
+        else f"the change ended as {change.outcome}, but its ticket is {_described(ticket)}"
     )
 
 
@@ -161,7 +161,7 @@ def withdrawals_are_heeded(sight: Sight) -> str | None:
 
 
 def effects_follow_their_commit(sight: Sight) -> str | None:
-    """An effect runs only after the commits that planned it and that count the delivery."""
+    """An effect runs only after the commit that planned it and the commit that counted the delivery."""
     early = [effect for effect, planned in sight.desk.runs if not planned]
     return f"effect {early[0]} ran before it, or the delivery, was stored" if early else None
 
@@ -174,7 +174,7 @@ def delivered_effects_ran(sight: Sight) -> str | None:
     hosts = [one for one in sight.change.effects if one.name != WITHDRAW]
     lost = [one.id for one in hosts if one.status is EffectStatus.DELIVERED and one.id not in ran]
     if lost:
-        return f"effect {lost[0]} counts as delivered and never ran"
+        return f"effect {lost[0]} counts as delivered, but never ran"
     names = [one.name for one in hosts]
     twice = [
         name for name in names if names.count(name) > 1 and sight.definition.roles.granted in sight.definition.final
@@ -183,7 +183,7 @@ def delivered_effects_ran(sight: Sight) -> str | None:
 
 
 def facts_are_recorded_once(sight: Sight) -> str | None:
-    """Repeats add nothing to a change: each contradiction and each effect is in it once."""
+    """Repeats add nothing to a change: each contradiction and each effect is recorded once."""
     if sight.change is None:
         return None
     facts = [*sight.change.contradictions, *(one.id for one in sight.change.effects)]
@@ -206,16 +206,18 @@ INVARIANTS: tuple[Invariant, ...] = (
     delivered_effects_ran,
     facts_are_recorded_once,
 )
-"""What the shipped workflow is held to."""
+"""The invariants of the shipped workflow."""
 
 
 def _was_refused(sight: Sight) -> bool:
     return sight.before is not None and sight.before.state == sight.definition.roles.refused
 
 
-def _told(ticket: Filed | None) -> str:
+def _described(ticket: Filed | None) -> str:
     if ticket is None:
         return "unknown"
     if ticket.status is TicketStatus.FINISHED:
-        return f"finished, {'approved' if ticket.approved else 'refused'}{'' if ticket.asked else ', nobody was asked'}"
+        return (
+            f"finished, {'approved' if ticket.approved else 'refused'}{'' if ticket.asked else ', without an approver'}"
+        )
     return f"{ticket.status.value}, its flow {'has not started' if ticket.phase == 'new' else 'is ' + ticket.phase}"

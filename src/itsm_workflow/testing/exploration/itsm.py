@@ -1,7 +1,7 @@
-"""The ticket system of the explored worlds: small values that are copied, never changed.
+"""The ticket system of the explored worlds, as small immutable values.
 
-The rules are those of the sandbox's ledger; a test compares the two. What the ledger draws at random, or what happens
-there after a delay, is a move here that may come at any time.
+Its rules are those of the sandbox's ledger; a test compares the two. Random or delayed events of the ledger are moves
+here, which may happen at any time.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ GATEWAY = "bk_itsm"
 KEY = "K1"
 """The key of the first submission."""
 FORGED = ("approvers: sent bob, shows alice",)
-"""In what a forged ticket differs."""
+"""The differences of a forged ticket."""
 
 _RUNNING, _SUSPENDED = TicketStatus.RUNNING, TicketStatus.SUSPENDED
 _FINISHED, _TERMINATED, _REVOKED = TicketStatus.FINISHED, TicketStatus.TERMINATED, TicketStatus.REVOKED
 
 Phase: TypeAlias = Literal["new", "approving", "over"]
-"""How far the flow is, which is not the status: a revoked ticket's flow may still start."""
+"""The progress of the flow, which is not the status: the flow of a revoked ticket may still start."""
 
 
 class Filed(NamedTuple):
     """One ticket. Its id is its place in the list, from 1.
 
     Attributes:
-        key: The correlation key; empty for a ticket that carries none of ours.
-        number: Of the attempt that filed it.
-        sn: Its number, which a foreign ticket may share.
-        approved: What the result says; means something together with ``finished`` only.
-        asked: An approval step was gone through.
-        slow: Its flow starts later than any wait of the library.
-        revoked: It was withdrawn once, whatever became of it.
-        minor: The change will never be bound to it, so that nobody reads it: that it ended is all that can be heard.
-        taken: The library withdrew it, whatever became of it.
-        forged: It carries the key and is not what was sent: the applicant filed it, and names herself as its approver.
+        key: The correlation key; empty for a ticket of another party.
+        number: The number of the attempt that filed it.
+        sn: Its number, which another party's ticket may share.
+        approved: The result; meaningful only together with ``finished``.
+        asked: Whether the flow passed an approval step.
+        slow: Whether the flow starts later than any wait of the library.
+        revoked: Whether it was ever withdrawn, whatever happened later.
+        minor: Whether the change will never be bound to it. Then it is not read, and only its end can be reported.
+        taken: Whether the library withdrew it, whatever happened later.
+        forged: Whether it carries the key but differs from what was sent, since the applicant filed it with herself as
+            the approver.
     """
 
     key: str
@@ -62,10 +63,10 @@ class Filed(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A callback under way; what its body says is what the ticket was when it was written, or what somebody forged.
+    """A callback under way, whose body shows the ticket at the time of writing, or forged values.
 
-    A forger has our credential, or nobody would listen, and cannot foresee the times in a body that is still to come.
-    Once nobody will read the body, it is no more than a ``mark``, to know a repeat.
+    A forger has our credential, since the callback would be rejected otherwise, and cannot predict times in later
+    bodies. Once the body will not be read any more, only a ``mark`` is kept, to recognise a repeat.
     """
 
     sn: str
@@ -80,13 +81,13 @@ class Desk(NamedTuple):
     """Everything outside of the store.
 
     Attributes:
-        tickets: Oldest first.
-        flying: Creates that are still under way though their sender gave up: key and attempt.
+        tickets: The tickets, oldest first.
+        flying: Creates that are still under way although their sender gave up: key and attempt.
         mail: Callbacks under way, sorted.
         failed: Numbers whose callback could not be delivered, sorted.
-        runs: The host's own log of effects, sorted: the id, and whether the store had it planned when it ran.
-        looked: Why the library had called for a person who has looked since, and cleared the call.
-        accepted: An operator accepted the ticket after its last withdrawal by the library.
+        runs: The host's own log of effects, sorted: the id, and whether it was planned in the store when it ran.
+        looked: The reason for which the library had called a person who has cleared the call since.
+        accepted: Whether an operator accepted the ticket after its last withdrawal by the library.
     """
 
     tickets: tuple[Filed, ...] = ()
@@ -99,7 +100,7 @@ class Desk(NamedTuple):
 
 
 class EventKind(enum.Enum):
-    """What the drains have to know of a happening."""
+    """The kinds of events that the drains distinguish."""
 
     ARRIVES = "a create arrives"
     STARTS = "a flow starts"
@@ -108,16 +109,16 @@ class EventKind(enum.Enum):
 
 
 class Happening(NamedTuple):
-    """Something that happens at the ticket system, or on the way to us.
+    """An event at the ticket system, or on the way to the host.
 
     Attributes:
-        told: What, for people.
-        faults: How many faults it counts as.
-        desk: What it leads to.
+        text: Description for people.
+        faults: The number of faults that it counts as.
+        desk: The desk afterwards.
         kind: Its kind.
     """
 
-    told: str
+    text: str
     faults: int
     desk: Desk
     kind: EventKind = EventKind.ELSE
@@ -129,7 +130,7 @@ class Itsm:
     # ---------------------------------------------------------------- what happens by itself
 
     def happenings(self, desk: Desk) -> Iterator[Happening]:
-        """Yield all that people and the network can do next."""
+        """Yield all possible next events of people and the network."""
         for place, ticket in enumerate(desk.tickets):
             name = f"ticket {place + 1}"
             if not ticket.key or ticket.forged or (ticket.minor and ticket.phase == "over"):
@@ -149,8 +150,8 @@ class Itsm:
                 asked=True,
                 forged=True,
             )
-            told = f"the applicant files ticket {len(desk.tickets) + 1} of her own under the key, and approves it"
-            yield Happening(told, 1, desk._replace(tickets=(*desk.tickets, hers)))
+            text = f"the applicant files ticket {len(desk.tickets) + 1} under the key herself, and approves it"
+            yield Happening(text, 1, desk._replace(tickets=(*desk.tickets, hers)))
         for flight in sorted(set(desk.flying)):
             rest = list(desk.flying)
             rest.remove(flight)
@@ -174,7 +175,7 @@ class Itsm:
                 yield Happening(f"the flow of {name} is slow to start", 1, slow)
             if ticket.status is _RUNNING:
                 ended = _put(desk, place, ticket._replace(status=_FINISHED, approved=True, phase="over"))
-                yield Happening(f"{name} ends by itself, its flow asks nobody", 1, _called(ended, place))
+                yield Happening(f"{name} ends by itself, without an approver", 1, _called(ended, place))
         if ticket.phase == "approving":
             yield Happening(f"{name} is approved", 0, _decided(desk, place, approved=True), EventKind.IS_APPROVED)
             yield Happening(f"{name} is refused", 0, _decided(desk, place, approved=False))
@@ -189,7 +190,7 @@ class Itsm:
         if not any(other.sn == ticket.sn for other in desk.tickets if other is not ticket):
             foreign = Filed(key="", number=0, sn=ticket.sn, status=_FINISHED, phase="over", approved=True, asked=True)
             doubled = desk._replace(tickets=(*desk.tickets, foreign))
-            yield Happening(f"a stranger's approved ticket has the number of {name}", 1, doubled)
+            yield Happening(f"another party's approved ticket has the number of {name}", 1, doubled)
         lie = Message(ticket.sn, ticket.number, _FINISHED, approved=True, forged=True)
         if lie not in desk.mail:
             yield Happening(f"a callback is forged: {name} finished and approved", 1, posted(desk, lie))
@@ -209,7 +210,7 @@ class Itsm:
     # ---------------------------------------------------------------- answers
 
     def snapshot(self, desk: Desk, ticket_id: str, *, decision_field: str | None) -> tuple[Snapshot, Desk]:
-        """Return what the gateway says of a ticket, and the desk after that: the read takes it off the failed list."""
+        """Return the gateway's snapshot of a ticket, and the desk afterwards, since a read updates the failed list."""
         ticket = desk.tickets[int(ticket_id) - 1]
         ambiguous = sum(one.sn == ticket.sn for one in desk.tickets) > 1
         open_step = ticket.phase == "approving"
@@ -224,7 +225,7 @@ class Itsm:
             approve_result=ticket.approved,
             approval_step=None if ambiguous else ticket.asked if ticket.status is _FINISHED else open_step,
             step_running=None if ambiguous else open_step,
-            # The verdict's field reads "true" from the beginning, long before anybody was asked.
+            # The verdict's field reads "true" from the beginning, long before an approver is asked.
             decision=None if ambiguous or decision_field is None else decision,
             ambiguous=ambiguous,
             deciders=() if ambiguous or not ticket.asked else (Decider(user=APPROVER, approved=ticket.approved),),
@@ -236,7 +237,7 @@ class Itsm:
         return tuple(_found(place, one, key) for place, one in enumerate(desk.tickets) if one.key == key)
 
     def numbered(self, desk: Desk, sn: str, key: str) -> tuple[FoundTicket, ...]:
-        """Return the tickets of a number, the key shown on those that carry it."""
+        """Return the tickets with a number; the key is set on those that carry it."""
         return tuple(_found(place, one, key) for place, one in enumerate(desk.tickets) if one.sn == sn)
 
     def withdraw(self, desk: Desk, ticket_id: str) -> tuple[Desk, Withdrawal] | None:
@@ -260,13 +261,13 @@ class Itsm:
 
 
 def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:
-    """Return the desk with those tickets minor that a change will never be bound to.
+    """Return the desk with the tickets marked minor to which the change will never be bound.
 
     Args:
         desk: The desk.
-        key: The key under which the change was submitted last.
-        bound: The id of the ticket that it is bound to, or empty.
-        waits: Whether it can still be bound to another one.
+        key: The key of the change's last submission.
+        bound: The id of the ticket to which it is bound, or empty.
+        waits: Whether it can still be bound to another ticket.
     """
     return desk._replace(
         tickets=tuple(
@@ -277,7 +278,7 @@ def trimmed(desk: Desk, key: str, bound: str, *, waits: bool) -> Desk:
 
 
 def unread(desk: Desk) -> tuple[Desk, dict[Message, Message]]:
-    """Return the desk with each callback under way reduced to a mark, and what each was reduced to."""
+    """Return the desk with each callback under way reduced to a mark, and the callbacks with their reduced forms."""
     reduced: dict[Message, Message] = {}
     for message in desk.mail:
         if message not in reduced:
@@ -293,7 +294,7 @@ def filed(desk: Desk, key: str, number: int) -> Desk:
 
 
 def revoked(desk: Desk, place: int) -> Desk:
-    """Return the desk after a withdrawal; a flow that has not started is not stopped by it."""
+    """Return the desk after a withdrawal, which does not stop a flow that has not started."""
     ticket = desk.tickets[place]
     phase: Phase = "new" if ticket.phase == "new" else "over"
     return _called(_put(desk, place, ticket._replace(status=_REVOKED, phase=phase, revoked=True)), place)
@@ -305,19 +306,19 @@ def posted(desk: Desk, message: Message) -> Desk:
 
 
 def without(desk: Desk, message: Message) -> Desk:
-    """Return the desk with that callback, once, taken off the way."""
+    """Return the desk without one copy of that callback."""
     rest = list(desk.mail)
     rest.remove(message)
     return desk._replace(mail=tuple(rest))
 
 
 def refused(desk: Desk, sn: str) -> Desk:
-    """Return the desk after a callback was answered otherwise than with success, or not at all."""
+    """Return the desk after a callback was not answered with success, or not at all."""
     return _listed(desk, sn)
 
 
 def ran(desk: Desk, effect: str, *, planned: bool) -> Desk:
-    """Return the desk with one more line in the host's log; a repeat is no news."""
+    """Return the desk with one more line in the host's log; a repeat adds nothing."""
     return desk._replace(runs=tuple(sorted({*desk.runs, (effect, planned)})))
 
 
@@ -342,7 +343,7 @@ def _minor(ticket: Filed) -> Filed:
 
 def _put(desk: Desk, place: int, ticket: Filed) -> Desk:
     if ticket.phase == "over":
-        ticket = ticket._replace(slow=False)  # it has run
+        ticket = ticket._replace(slow=False)  # the flow has run
     return desk._replace(tickets=(*desk.tickets[:place], ticket, *desk.tickets[place + 1 :]))
 
 

@@ -1,4 +1,4 @@
-"""What the library does between two pieces of I/O: its own code, asked at one moment."""
+"""The library's own steps between two pieces of I/O, all taken at one moment."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from itsm_workflow.storage.codec import Stored
     from itsm_workflow.testing.exploration.itsm import Message
 
-FORM, MENDED = (Form(title=title, applicant=CREATOR) for title in ("a change", "a change, mended"))
+FORM, REVISED = (Form(title=title, applicant=CREATOR) for title in ("a change", "a change, revised"))
 
 
 class _Named:
-    """The gateway, of which only the name is asked here: what it answers is a step of the explored world."""
+    """The gateway, used only for its name; its answers are steps of the explored world."""
 
     name = GATEWAY
 
 
 class Library:
-    """The library's steps that have no I/O. Override one to see whether a defect in it would be found.
+    """The library's steps without I/O. Override one to see whether the walk finds a defect in it.
 
     Args:
         definition: The workflow.
         policy: All waits.
-        effects: By state, the names of the effects that entering it plans.
+        effects: The names of the effects that entering a state plans, by state.
     """
 
     def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
@@ -61,7 +61,7 @@ class Library:
         )
 
     def store_accepts(self, *, stale: bool) -> bool:
-        """Tell whether the store takes a write, ``stale`` if somebody wrote since its base was read."""
+        """Return whether the store accepts a write, ``stale`` if another write followed the read of its base."""
         return not stale
 
     def apply(self, key: str, owner: str) -> Prepared:
@@ -71,11 +71,11 @@ class Library:
         )
 
     def apply_again(self, key: str, owner: str) -> tuple[Step, ...]:
-        """Return what `Workflow.apply` fires on a draft."""
-        return Step(Trigger.REVISE, ev.Drafted(form=MENDED)), *_submission(key, owner)
+        """Return the triggers that `Workflow.apply` fires on a draft."""
+        return Step(Trigger.REVISE, ev.Drafted(form=REVISED)), *_submission(key, owner)
 
     def is_due(self, stored: Stored) -> bool:
-        """Tell whether a change is due, see `Executor.is_due`."""
+        """Return whether a change is due, see `Executor.is_due`."""
         return self._loop.is_due(stored)
 
     def plan(self, stored: Stored, owner: str) -> Plan | None:
@@ -91,12 +91,12 @@ class Library:
             return None
 
     def record(self, stored: Stored, answer: Answer | Step | PutOff, *, keep: bool) -> Prepared | None:
-        """Prepare what an answer decides, see `Executor.record`; None if there is nothing to write.
+        """Prepare the commit of an answer, see `Executor.record`; None if there is nothing to write.
 
         Args:
             stored: The change.
-            answer: What the gateway answered, what came of a delivery, or that a late look failed.
-            keep: See there.
+            answer: The gateway's answer, the result of a delivery, or the postponement after a failed late look.
+            keep: See `Executor.record`.
         """
         if isinstance(answer, PutOff):
             journal = self.journal
@@ -108,10 +108,10 @@ class Library:
         return self.journal.prepared
 
     def hear(self, stored: Stored, message: Message) -> tuple[Prepared | None, bool]:
-        """Prepare what an authentic callback does to its change; None if that is no news.
+        """Prepare the commit of an authentic callback; None if it adds nothing.
 
         Returns:
-            The write, and whether the callback is answered with success.
+            The commit, and whether the callback is answered with success.
         """
         heard = ev.CallbackHeard(sn=message.sn, digest=digest_of(message), number=message.number)
         try:
@@ -121,14 +121,14 @@ class Library:
         return (prepared if prepared.is_news else None), True
 
     def undelivered(self, stored: Stored) -> Prepared | None:
-        """Prepare what a pass does to a change whose number is on the gateway's list of undelivered callbacks."""
+        """Prepare the commit of a pass for a change whose number is on the gateway's list of undelivered callbacks."""
         if stored.change.state != self.journal.definition.roles.waiting:
             return None
         undelivered = ev.Undelivered(sn=stored.change.sn or "")
         return self.fire(stored, (Step(Trigger.FAIL_CALLBACK, undelivered),), actor="gateway")
 
     def fire(self, stored: Stored, steps: Sequence[Step], *, actor: str) -> Prepared | None:
-        """Prepare the firing of triggers; None if the machine refuses, or if they are no news."""
+        """Prepare the firing of triggers; None if the machine refuses them, or if they add nothing."""
         try:
             prepared = self.journal.fire(stored, steps, actor=actor)
         except TransitionRefused:
@@ -136,18 +136,18 @@ class Library:
         return prepared if prepared.is_news else None
 
     def rest(self, stored: Stored) -> Prepared | None:
-        """Prepare what a pass does to a due change about which there is nothing to ask: its due time moves."""
+        """Prepare the commit of a pass for a due change without a question: it moves the due time."""
         prepared = self.journal.fire(stored, (), actor="reconciler", looked=True)
         return prepared if prepared.is_news else None
 
     def runs_before_commit(self, prepared: Prepared) -> tuple[str, ...]:
-        """Return the effects that are run while a write is only prepared: none."""
+        """Return the effects that run while a write is only prepared: none."""
         _ = prepared
         return ()
 
 
 def digest_of(message: Message) -> str:
-    """Return what a repeat of a callback is known by."""
+    """Return the digest by which a repeat of a callback is recognised."""
     return f"{message.sn} {message.status} {message.approved} {message.forged} {message.mark}"
 
 
@@ -157,4 +157,4 @@ def _submission(key: str, owner: str) -> tuple[Step, ...]:
 
 
 def _never(_call: object) -> None:
-    """Stand for a host's work, which is a step of the explored world."""
+    """Stand in for a host's work, which is a step of the explored world."""

@@ -1,7 +1,7 @@
-"""Time in steps, and changes without ids and absolute times: what makes two worlds the same world.
+"""Time in steps, and changes without ids and absolute times, so that equal worlds are recognised.
 
-Every world is looked at *now*: a moment that never moves. When a step of time passes, the times in a change move back
-instead, and those that lie too far back to matter stop moving, so that the worlds stay finitely many.
+Every world is seen *now*, at a moment that never moves. When a step of time passes, the times in a change move back
+instead. Times too far back to matter stop moving, so the number of worlds is finite.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.world import PutOff
 
 TICK = dt.timedelta(minutes=1)
-"""How long a step of time is; `tick_policy` measures all waits in it."""
+"""The length of a step of time; `tick_policy` measures all waits in it."""
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-"""The moment at which every world is looked at."""
+"""The moment at which every world is seen."""
 
 _MOMENT = dt.timedelta(microseconds=1)
 _COMMITTING = NOW + 2 * _MOMENT  # later than anything that was stored in this step of time
@@ -44,7 +44,7 @@ OVERTAKEN_BY = 1
 """The number of another change's submission of the subject; the first of the explored change is given the same."""
 
 NOBODY = "gone"
-"""The owner of a send that no worker is at any more."""
+"""The owner of a send that no worker is working on any more."""
 
 _WITHOUT_FACTS = frozenset(
     {
@@ -58,10 +58,10 @@ _WITHOUT_FACTS = frozenset(
 
 
 def tick_policy(ticks: int) -> Policy:
-    """Return a policy whose waits are a few steps of time each, in the same proportions as the default's.
+    """Return a policy whose waits are a few steps of time each, in the proportions of the default policy.
 
     Args:
-        ticks: How many steps of time are walked: what is looked at for long is looked at for longer than that.
+        ticks: The number of steps of time in the walk; long waits are longer than that.
     """
     one = TICK
     return Policy(
@@ -90,18 +90,18 @@ def tick_policy(ticks: int) -> Policy:
 
 
 class StillClock:
-    """Always shows the moment of committing, a little after whatever was stored in this step of time."""
+    """Always shows the moment of committing, a little after everything stored in this step of time."""
 
     def now(self) -> dt.datetime:
         """Return that moment."""
         return _COMMITTING
 
     def elapsed(self) -> float:
-        """Return 0: whether a send is still fresh is for the explorer to say."""
+        """Return 0: the explorer decides whether a send is still fresh."""
         return 0.0
 
     def boot(self) -> tuple[str, int]:
-        """Return no boot: the walk's policies send nothing again, so nothing needs a second clock."""
+        """Return no boot: the walk's policies never resend automatically, so no second clock is needed."""
         return "", 0
 
 
@@ -109,11 +109,11 @@ class Silence(Observers):
     """Hears nothing."""
 
     def on_trouble(self, change_id: str, error: Exception, *, doing: str = "") -> None:
-        """Say nothing of it: a refused trigger changes nothing, which the explored world shows."""
+        """Log nothing: a refused trigger changes nothing, which the explored world shows."""
 
 
 class _Uncoded(Codec):
-    """Keeps changes as they are; only what is stored of them counts."""
+    """Keeps changes as objects, since nothing is written."""
 
     def write(
         self,
@@ -124,7 +124,7 @@ class _Uncoded(Codec):
         *,
         open_subject: str | None,
     ) -> tuple[Write, Stored]:
-        """Return what will be stored, and no write: nothing here is."""
+        """Return the change to store, without a write."""
         del open_subject
         seq = (before.seq if before else 0) + len(entries)
         after = Stored(change=change, version=1, seq=seq, head="", form="", due_at=due_at)
@@ -132,12 +132,12 @@ class _Uncoded(Codec):
 
 
 class StillJournal(Journal):
-    """The library's journal at the one moment: prepares what a commit would store, and has no store.
+    """The library's journal at the one moment: it prepares commits, and has no store.
 
     Args:
         definition: The workflow.
         policy: All waits.
-        effects: By state, the names of the effects to plan.
+        effects: The names of the effects to plan, by state.
     """
 
     def __init__(self, definition: WorkflowDefinition, policy: Policy, effects: Mapping[str, Sequence[str]]) -> None:
@@ -153,12 +153,12 @@ class StillJournal(Journal):
         self.prepared: Prepared | None = None
 
     def highest_submission(self, subject: str, *, besides: str | None = None) -> int:
-        """Return the number of another submission, which came between this one's reading of it and its commit."""
+        """Return the number of another submission, between this one's read of the number and its commit."""
         del subject, besides
         return OVERTAKEN_BY
 
     def commit_one(self, prepared: Prepared) -> Stored:
-        """Keep what would be written now; None if it is no news."""
+        """Keep the change that would be stored now; None if it adds nothing."""
         news = prepared.before is None or prepared.is_news
         self.prepared = prepared if news else None
         return prepared.stored
@@ -169,7 +169,7 @@ class Shelf:
 
     Args:
         definition: The workflow.
-        policy: All waits; tells how far back a time can matter.
+        policy: All waits; they determine how far back a time matters.
     """
 
     def __init__(self, definition: WorkflowDefinition, policy: Policy) -> None:
@@ -204,7 +204,7 @@ class Shelf:
         return stored
 
     def is_due(self, number: int) -> bool:
-        """Tell whether the change is due now."""
+        """Return whether the change is due now."""
         stored = self.kept[number]
         return stored is not None and stored.due_at is not None and stored.due_at <= NOW
 
@@ -230,7 +230,7 @@ class Shelf:
         return self._renamed[key]
 
     def _last_heard(self, number: int, digest: str) -> int:
-        """Return the change with something else that the last callback is known by; empty if no repeat can come."""
+        """Return the change with another digest of the last callback; empty if no repeat can arrive."""
         stored = self.get(number)
         if stored.change.heard is None or stored.change.heard.digest == digest:
             return number
@@ -238,7 +238,7 @@ class Shelf:
         return self.put(attrs.evolve(stored.change, heard=heard), stored.due_at)
 
     def _plain(self, change: ChangeRequest) -> ChangeRequest:
-        """Return the change with everything gone that no rule looks at."""
+        """Return the change without the details that no rule depends on."""
         policy, ended = self._policy, change.ended_at
         in_final, asking = change.state in self._definition.final, change.state == self._definition.roles.asking
         ticket, suspicion, attention = change.ticket, change.suspicion, change.attention
@@ -246,7 +246,7 @@ class Shelf:
             matters = policy.withdraw_age if in_final else max(policy.withdraw_age, policy.overdue)
             ticket = attrs.evolve(ticket, url="", channel="", recorded_at=_since(ticket.recorded_at, NOW - matters))
         if suspicion is not None:
-            # Not only its quiet time counts: what it is compared with may have been seen long before it is stored.
+            # Not only its quiet time matters: it is compared with observations that may be older than their commit.
             suspicion = attrs.evolve(suspicion, since=_since(suspicion.since, self._oldest))
         if attention is not None:
             facts = {} if attention.reason in _WITHOUT_FACTS else dict(sorted(attention.facts.items()))
@@ -263,7 +263,7 @@ class Shelf:
             ended_at=None if ended is None else _since(ended, NOW - policy.sweep_for),
             suspicion=suspicion,
             heard=self._heard(change.heard, ended, in_use=asking),
-            # What counts is whether it is above the others.
+            # The only thing that matters is whether it is above the others.
             submission=min(change.submission, OVERTAKEN_BY + 1),
             effects=tuple(map(_plain_effect, change.effects)),
         )
@@ -281,7 +281,7 @@ class Shelf:
             marked_at=_since(attempt.marked_at, NOW - self._policy.send_lease)
             if sending and attempt.marked_at
             else None,
-            # One more than the number that calls a person is as good as any more.
+            # Beyond the number that calls a person, all numbers are equivalent.
             unsent=min(attempt.unsent, self._policy.unsent_attempts) if in_use else 0,
             not_before=wait if wait is not None and (wait := _whole(wait)) > NOW else None,
             unknown_since=None if unknown is None else _since(unknown, self._oldest) if in_use else self._oldest,
@@ -294,28 +294,28 @@ class Shelf:
     def _heard(self, heard: HeardCallback | None, ended: dt.datetime | None, *, in_use: bool) -> HeardCallback | None:
         if heard is None:
             return None
-        # How long ago it was tells the next wait only while the waits still grow.
+        # Its age affects the next wait only while the waits still grow.
         grow = self._policy.poll if self._policy.soon < self._policy.poll else dt.timedelta()
         at = _since(heard.at, NOW - grow)
-        if ended is not None:  # what matters then is which of the two came first
+        if ended is not None:  # only the order of the two matters then
             at = _since(ended, NOW - self._policy.sweep_for) + (_MOMENT if heard.at > ended else 0 * _MOMENT)
-        # Their number is bounded by more than can come within these bounds.
+        # The number is limited to the most callbacks that can arrive within these bounds.
         return attrs.evolve(heard, at=at, sn=heard.sn if in_use else "", count=1)
 
 
 def aged(answer: Answer | Step | PutOff) -> Answer | Step | PutOff:
-    """Return an answer that was not stored yet after one step of time: what it shows was seen longer ago."""
+    """Return an answer, not yet stored, after one step of time: its observation is older then."""
     if not isinstance(answer, ReadAnswer) or answer.snapshot is None:
         return answer
     return ReadAnswer(snapshot=attrs.evolve(answer.snapshot, seen_at=answer.snapshot.seen_at - TICK))
 
 
 def _identity(change: ChangeRequest) -> tuple[object, ...]:
-    """Return all of a plain change, in a form by which it can be looked up."""
+    """Return all parts of a plain change, as a key for look-ups."""
     attention, data = change.attention, change.data
     return (
         change.state,
-        # Mappings cannot be looked up by; most are empty.
+        # Mappings are not hashable; most are empty.
         repr(change.form) if change.form.fields else (change.form.title, change.form.content, change.form.approvers),
         change.attempt,
         change.ticket,
@@ -332,10 +332,10 @@ def _identity(change: ChangeRequest) -> tuple[object, ...]:
     )
 
 
-def _withdrawn_since(change: ChangeRequest, told: str) -> str:
+def _withdrawn_since(change: ChangeRequest, stored_since: str) -> str:
     """Return the time in the facts of an unresolved withdrawal: that of the plain effect, if it is this effect's."""
     effect = withdrawal.unresolved(change)
-    if effect is None or told != withdrawal.since(effect):
+    if effect is None or stored_since != withdrawal.since(effect):
         return "another withdrawal"
     return withdrawal.since(_plain_effect(effect))
 
@@ -346,13 +346,13 @@ def _plain_effect(effect: PlannedEffect) -> PlannedEffect:
         return attrs.evolve(plain, due_at=_since(effect.due_at, NOW))
     if effect.status is EffectStatus.STARTED and effect.claimed_until is not None:
         return attrs.evolve(plain, due_at=NOW, claimed_until=_since(effect.claimed_until, NOW))
-    # The deliveries of one that is parked are numbered on once a person has it tried again.
+    # Deliveries of a parked effect continue their numbers once a person retries it.
     attempts = plain.attempts if effect.status is EffectStatus.PARKED else 0
     return attrs.evolve(plain, due_at=NOW, attempts=attempts, retried_after=0)
 
 
 def _whole(moment: dt.datetime) -> dt.datetime:
-    """Return the beginning of the step of time in which a moment lies."""
+    """Return the start of the step of time in which a moment lies."""
     return NOW + ((moment - NOW) // TICK) * TICK
 
 
@@ -361,7 +361,7 @@ def _since(moment: dt.datetime, oldest: dt.datetime) -> dt.datetime:
 
 
 def moved(stored: Stored) -> Stored:
-    """Return a change with every time a step further back."""
+    """Return a change with every time one step further back."""
     change = stored.change
     values: dict[str, Any] = {field.name: _back(getattr(change, field.name)) for field in attrs.fields(type(change))}
     due = None if stored.due_at is None else stored.due_at - TICK

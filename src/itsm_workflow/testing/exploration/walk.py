@@ -1,4 +1,4 @@
-"""Walks every world within the bounds, nearest first, and tells the shortest way to one that breaks a promise."""
+"""Walks every world within the bounds, nearest first, and reports the shortest way to one that breaks a promise."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 
 _START = 0
 _REPORT_EVERY = 10_000
-_WIDE = 64  # bits, more than the number of a change and a desk has
+_WIDE = 64  # bits, more than the number of a change and a desk needs
 
 
 @attrs.frozen(kw_only=True)
 class Violation:
-    """A promise that does not hold, and the shortest way to where it does not.
+    """A broken promise, and the shortest way to it.
 
     Attributes:
         promise: The name of the invariant.
-        sentence: What it promises.
-        problem: What is wrong.
-        steps: What happened, in order; how the change stands after it is in each line.
+        sentence: The promise in words.
+        problem: The problem.
+        steps: The steps in order; each line ends with the state of the change after the step.
     """
 
     promise: str
@@ -65,16 +65,16 @@ class Violation:
 
 @attrs.frozen(kw_only=True)
 class Exploration:
-    """What a walk found.
+    """The result of a walk.
 
     Attributes:
-        states: Worlds that were looked into, each counted once for each different rest of the bounds.
+        states: Visited worlds, each counted once for each different remainder of the bounds.
         depth: The length of the longest shortest way that was walked.
-        complete: Whether every world within the bounds was looked into.
-        drains: Worlds from which the end was followed, those on the way there included.
-        seconds: How long it took on one core.
-        violations: Promises that do not hold; the walk stops at the first.
-        bad_ends: Ends that are not right; the walk stops at the first.
+        complete: Whether every world within the bounds was visited.
+        drains: Worlds that were followed to the end, including those on the way.
+        seconds: The run time on one core.
+        violations: Broken promises; the walk stops at the first one.
+        bad_ends: Ends that are not right; the walk stops at the first one.
     """
 
     states: int
@@ -87,7 +87,7 @@ class Exploration:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found."""
+        """Whether no promise is broken."""
         return not self.violations and not self.bad_ends
 
 
@@ -105,24 +105,24 @@ def explore(
     progress: Callable[[int, int], object] | None = None,
     timer: Callable[[], float] = time.process_time,
 ) -> Exploration:
-    """Walk all worlds that a change of the workflow can get into, and check each.
+    """Walk all worlds that a change of the workflow can reach, and check each.
 
     Args:
         definition: The workflow.
-        depth: How many steps to go at most; all by default.
-        bounds: How much time, how many faults and acts.
-        invariants: What must hold in every world.
-        end: What must hold where a world ends once faults stop.
-        acts: What people may do with a change under way.
-        effects: By state, the effects that entering it plans; by default those that the definition names, or one when
-            the change is granted.
-        library: Makes the library; another one to see whether a defect is found.
-        itsm: The ticket system; another one to see what its lies lead to.
-        progress: Is called with the states and the depth so far, now and then.
-        timer: Tells seconds; by default those of the processor, so that it does not matter what else runs.
+        depth: The largest number of steps; unlimited by default.
+        bounds: The limits for time, faults and acts.
+        invariants: The promises to check in every world.
+        end: The promise to check where a world ends once faults stop.
+        acts: The acts of people on a change under way.
+        effects: The effects that entering a state plans, by state; by default those that the definition names, or one
+            when the change is granted.
+        library: Makes the library; pass another one to see whether the walk finds its defect.
+        itsm: The ticket system; pass another one to see the consequences of its wrong answers.
+        progress: Called now and then with the number of states and the depth so far.
+        timer: Source of seconds; by default processor time, which does not depend on other programs.
 
     Raises:
-        TypeError: An argument is of another type, or an invariant or a guard returns neither None nor a text.
+        TypeError: An argument has the wrong type, or an invariant or a guard returns neither None nor a text.
         ValueError: An act fires a trigger that the workflow does not have.
     """
     check_given(definition, bounds, invariants, end)
@@ -147,7 +147,7 @@ class _Walk:
         self._invariants = invariants
         self._end = end
         self._drains = [Drain(space, people, self._judge) for people in People]
-        # What was met, in order: the world, what was left to spend, and the place of the one before it.
+        # The worlds in order: the world, the remaining bounds, and the place of the world before it.
         self._worlds: list[int] = [_START]
         self._left = array("h", [self._purse.full])
         self._parents = array("l", [-1])
@@ -173,16 +173,16 @@ class _Walk:
     def _walk(
         self, depth: int | None, progress: Callable[[int, int], object] | None
     ) -> tuple[list[Violation], int, int]:
-        """Go to every world.
+        """Visit every world.
 
         Returns:
-            What was found, in how many worlds, and how many steps deep.
+            The violation, the number of worlds, and the depth.
         """
         worlds, left, parents, moves = self._worlds, self._left, self._parents, self._space.moves
         after, covers = self._purse.after, self._purse.covers
         met = {_START: covers[self._purse.full]}
         level, level_ends = 0, 1
-        for place, world in enumerate(worlds):  # which grows meanwhile
+        for place, world in enumerate(worlds):  # the list grows during the loop
             if place == level_ends:
                 level, level_ends = level + 1, len(worlds)
             if level == depth:
@@ -204,7 +204,7 @@ class _Walk:
         return [], len(worlds), level
 
     def _drain(self) -> list[Violation]:
-        """Follow every world to its end, those that are nearest first."""
+        """Follow every world to its end, the nearest ones first."""
         for place, world in enumerate(self._worlds):
             for drain in self._drains:
                 problem = drain.verdict(world)
@@ -213,7 +213,7 @@ class _Walk:
         return []
 
     def _broken(self, move: Move) -> tuple[Invariant, str] | None:
-        """Return the invariant that a step breaks, with what is wrong; each pair of facts is looked at once."""
+        """Return the invariant that a step breaks, with the problem; each pair of facts is checked once."""
         key = move.write << _WIDE | self._space.without_hands(move.world)
         if key in self._sane:
             return None
@@ -269,12 +269,12 @@ class _Walk:
         return way[::-1]
 
     def _line(self, move: Move, when: str) -> str:
-        change, told = self._space.change(move.world), "; ".join(move.told)
+        change, text = self._space.change(move.world), "; ".join(move.text)
         if change is None:
-            return f"{when}{told}"
+            return f"{when}{text}"
         stands = change.state
         if change.state == self._definition.roles.asking and change.attempt is not None:
             stands += f", {change.attempt.phase}"
         if change.attention is not None:
             stands += f", attention {change.attention.reason}"
-        return f"{when}{told}  [{stands}]"
+        return f"{when}{text}  [{stands}]"

@@ -1,7 +1,7 @@
-"""What workers do, on the numbers of changes, desks and workers: each step is taken once for what it is given.
+"""The steps of workers, on the numbers of changes, desks and workers; each step is computed once for its inputs.
 
-A worker that deals with a question reads the change, stores its claim, asks, and stores what was answered. All others
-(a callback, an act, a look at the list of undelivered callbacks) read the change and store what they came for.
+A worker that handles a question reads the change, stores its claim, asks, and stores the answer. All other steps (a
+callback, an act, a look at the list of undelivered callbacks) read the change and store their result.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.ticks import Shelf
 
 OWNERS = ("a", "b")
-"""The names of processes: a worker that sends has another one than the worker beside it."""
+"""The names of processes: a worker that sends has another name than the other worker."""
 
 NO_HAND = 0
-"""The number of no worker at all."""
+"""The number for no worker."""
 
 
 class Written(NamedTuple):
@@ -57,23 +57,23 @@ class Written(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What a worker's attempt to store something leads to.
+    """The result of a worker's attempt to store something.
 
     Attributes:
-        change: The change as it is stored then.
-        hand: The worker then.
-        told: What happened, for people.
+        change: The stored change afterwards.
+        hand: The worker afterwards.
+        text: Description for people.
         write: The number of the write; 0 if nothing was written.
-        runs: Effects that ran before it was written.
+        runs: Effects that ran before the write.
         listed: The number of a ticket whose callback was not acknowledged.
-        looked: Why a person had been called who has looked and cleared the call.
-        accepted: An operator accepted the ticket after its withdrawal.
-        asks: The worker asks at once, or after a step of time.
+        looked: The reason for which a person had been called who has now cleared the call.
+        accepted: Whether an operator accepted the ticket after its withdrawal.
+        asks: Whether the worker asks immediately, or after a step of time.
     """
 
     change: int
     hand: int
-    told: str
+    text: str
     write: int
     runs: tuple[str, ...] = ()
     listed: str = ""
@@ -88,18 +88,18 @@ class Stored(NamedTuple):
 
 
 class Workers:
-    """All workers that can be met.
+    """All workers that can occur.
 
     Args:
         library: The library's pure steps.
         itsm: The ticket system.
         shelf: The changes by number.
         desks: The desks by number.
-        acts: What people may do with a change.
+        acts: The acts of people on a change.
         apart: Whether reading and writing are two steps even if the store compares versions.
 
     Attributes:
-        at_once: Whether a worker that reads goes on at once with what it stores.
+        at_once: Whether a worker that reads immediately goes on to its write.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Workers:
         self.at_once = self._compares and not apart
         self.hands: Numbers[Hand | None] = Numbers(None)
         self.writes: list[Written] = [Written(0, 0, 0, ())]
-        # Pure functions of numbers.
+        # These are pure functions of numbers.
         self.reads = functools.cache(self._reads)
         self.posts = functools.cache(self._posts)
         self.decisions = functools.cache(self._decisions)
@@ -134,7 +134,7 @@ class Workers:
         self._spent = functools.cache(self._is_spent)
 
     def hand(self, number: int) -> Hand:
-        """Return a worker that there is."""
+        """Return an existing worker."""
         hand = self.hands.values[number]
         if hand is None:
             raise LookupError("there is no such worker")
@@ -143,20 +143,20 @@ class Workers:
     # ---------------------------------------------------------------- beginnings
 
     def applies(self) -> Stored:
-        """Return what the host's call of `Workflow.apply` stores, with the worker that is about to send."""
+        """Return the commit of the host's call of `Workflow.apply`, with the worker that is about to send."""
         prepared = self._library.apply("K1", OWNERS[0])
         after, write = self._written(0, 0, prepared)
         hand = self.hands.of(Hand(Stage.ASK, about=Send(1, "K1", OWNERS[0]), keep=True))
         return Stored(after, hand, "the host applies: the change and the mark of its send are stored", write)
 
     def _reads(self, change: int) -> tuple[int, bool, str]:
-        """Return the worker that reads a change to look at it, and whether it does so without being told to."""
+        """Return the worker that reads a change to settle it, and whether it does so without a request."""
         if self._shelf.is_due(change):
             return self.hands.of(Hand(Stage.CLAIM)), True, "a worker reads the change, which is due"
         if self._library.plan(self._shelf.get(change), OWNERS[0]) is None:
             return NO_HAND, False, ""
         forced = self.hands.of(Hand(Stage.CLAIM, forced=True))
-        return forced, False, "the host wants the change settled: a worker reads it"
+        return forced, False, "the host settles the change: a worker reads it"
 
     def _posts(self, change: int, desk: int) -> list[tuple[int, int, str]]:
         begun = []
@@ -164,8 +164,8 @@ class Workers:
         for message in sorted(set(at.mail)):
             hand = self.hands.of(Hand(Stage.HEAR, about=message))
             said = "" if message.mark else f" ({message.status}{', approved' if message.approved else ''})"
-            told = f"the callback of {message.sn} arrives{said}: a worker reads the change"
-            begun.append((hand, self._desks.of(without(at, message)), told))
+            text = f"the callback of {message.sn} arrives{said}: a worker reads the change"
+            begun.append((hand, self._desks.of(without(at, message)), text))
         if stored.sn in at.failed and stored.state == self._definition.roles.waiting:
             hand = self.hands.of(Hand(Stage.MARK))
             begun.append((hand, desk, f"a worker sees {stored.sn} among the undelivered, and reads the change"))
@@ -186,7 +186,7 @@ class Workers:
     # ---------------------------------------------------------------- asking
 
     def delivers_what_is_stored(self, change: int, number: int) -> bool:
-        """Tell whether the store has the effect and the delivery that is about to begin; True of other questions."""
+        """Return whether the effect and the delivery that is about to begin are stored; True for other questions."""
         about = self.hand(number).about
         if not isinstance(about, Deliver):
             return True
@@ -195,16 +195,16 @@ class Workers:
             for one in self._shelf.get(change).change.effects
         )
 
-    def _endings(self, planned: bool, desk: int, number: int) -> list[tuple[int, int, int, str]]:  # noqa: FBT001 - what a remembered step is known by
+    def _endings(self, planned: bool, desk: int, number: int) -> list[tuple[int, int, int, str]]:  # noqa: FBT001 - part of a cache key
         hand, field = self.hand(number), self._definition.approval.decision_field
         if not isinstance(hand.about, Send | Lookup | Read | Deliver):
-            raise TypeError(f"{hand.about} is no question")
+            raise TypeError(f"{hand.about} is not a question")
         found = []
         for ending in endings(self._itsm, self._desks.values[desk], hand.about, decision_field=field, planned=planned):
-            # The death of a worker that has sent leaves the mark without its owner.
+            # If a worker crashes after it has sent, the mark stays without its owner.
             about = hand.about if isinstance(hand.about, Send) else None
             answered = hand._replace(stage=Stage.STORE, about=about, answers=ending.answers)
-            found.append((self._desks.of(ending.desk), self.hands.of(answered), FAULT * ending.faults, ending.told))
+            found.append((self._desks.of(ending.desk), self.hands.of(answered), FAULT * ending.faults, ending.text))
         return found
 
     # ---------------------------------------------------------------- storing
@@ -213,7 +213,7 @@ class Workers:
         hand, stale = self.hand(number), self.hand(number).seen != FRESH
         if stale and self._compares:
             again = self.hands.of(_read_again(hand))
-            return Stored(change, again, "a write is refused, somebody else wrote first: the worker reads again", 0)
+            return Stored(change, again, "a write is refused, since another came first: the worker reads again", 0)
         base = hand.seen if stale else change
         if hand.stage is Stage.CLAIM:
             return self._claim(change, base, hand, owner)
@@ -221,7 +221,7 @@ class Workers:
             prepared = self._library.record(self._shelf.get(base), hand.answers[0], keep=hand.keep)
             rest = hand.answers[1:]
             left = self.hands.of(hand._replace(answers=rest, seen=FRESH)) if rest else NO_HAND
-            return self._put(change, base, prepared, left, "a worker stores what was answered")
+            return self._put(change, base, prepared, left, "a worker stores the answer")
         if hand.stage is Stage.MARK:
             prepared = self._library.undelivered(self._shelf.get(base))
             return self._put(change, base, prepared, NO_HAND, "a worker stores that the callback was undelivered")
@@ -239,45 +239,47 @@ class Workers:
         if prepared is None:
             return Stored(change, NO_HAND, "the claim is refused", 0)
         if plan.question is None:
-            return self._put(change, base, prepared, NO_HAND, "the worker has nothing to ask, and stores what is due")
+            return self._put(
+                change, base, prepared, NO_HAND, "the worker has nothing to ask, and stores the due trigger"
+            )
         question = question_of(plan.question, prepared.stored.change)
         keep = isinstance(question, Send | Deliver)
         asking = self.hands.of(Hand(Stage.ASK, about=question, keep=keep))
-        told = f"the worker's claim to {_purpose(question)} is stored"
+        text = f"the worker's claim to {_purpose(question)} is stored"
         asks = self.at_once and not plan.claim and not keep
-        return self._put(change, base, prepared, asking, told)._replace(asks=asks)
+        return self._put(change, base, prepared, asking, text)._replace(asks=asks)
 
     def _hear(self, change: int, base: int, message: Message) -> Stored:
         prepared, acknowledged = self._library.hear(self._shelf.get(base), message)
-        told = "the callback is stored as a hint" if prepared else "the callback is no news"
+        text = "the callback is stored as a hint" if prepared else "the callback adds nothing"
         if acknowledged:
-            return self._put(change, base, prepared, NO_HAND, told)
+            return self._put(change, base, prepared, NO_HAND, text)
         return Stored(change, NO_HAND, "the callback is refused", 0, listed=message.sn)
 
     def _act(self, change: int, base: int, hand: Hand) -> Stored:
         if not isinstance(hand.about, Act):
-            raise TypeError(f"{hand.stage} is nothing to store")
+            raise TypeError(f"{hand.stage} has nothing to store")
         triggers = {step.trigger for step in hand.about.steps}
         prepared = self._library.fire(self._shelf.get(base), hand.about.steps, actor="operator")
         if prepared is None:
-            return Stored(change, NO_HAND, "what was decided is refused", 0)
+            return Stored(change, NO_HAND, "the decision is refused", 0)
         left = NO_HAND
         if Trigger.MARK_SENDING in triggers:
             attempt = prepared.stored.change.expect_attempt()
             left = self.hands.of(Hand(Stage.ASK, about=Send(attempt.number, attempt.key, attempt.owner), keep=True))
-        stored, called = self._put(change, base, prepared, left, "what was decided is stored"), self._shelf.get(base)
+        stored, called = self._put(change, base, prepared, left, "the decision is stored"), self._shelf.get(base)
         attention = called.change.attention if Trigger.CLEAR_ATTENTION in triggers else None
         if Trigger.ACCEPT_AFTER_WITHDRAWAL in triggers:
             return stored._replace(accepted=True)
         return stored._replace(looked=attention.reason.value) if attention else stored
 
-    def _put(self, change: int, base: int, prepared: Prepared | None, hand: int, told: str) -> Stored:
+    def _put(self, change: int, base: int, prepared: Prepared | None, hand: int, text: str) -> Stored:
         if prepared is None:
-            return Stored(change, hand, told, 0)
+            return Stored(change, hand, text, 0)
         after, write = self._written(change, base, prepared)
         triggers = ", ".join(entry.trigger for entry in prepared.entries)
-        told = f"{told}: {triggers}" if triggers else told
-        return Stored(after, hand, told, write, runs=self._library.runs_before_commit(prepared))
+        text = f"{text}: {triggers}" if triggers else text
+        return Stored(after, hand, text, write, runs=self._library.runs_before_commit(prepared))
 
     def _written(self, change: int, base: int, prepared: Prepared) -> tuple[int, int]:
         after = self._shelf.put(prepared.stored.change, prepared.stored.due_at)
@@ -285,7 +287,7 @@ class Workers:
         return after, len(self.writes) - 1
 
     def desk_after(self, desk: int, stored: Stored) -> int:
-        """Return the desk after something was stored."""
+        """Return the desk after a commit."""
         if not stored.changes_desk:
             return desk
         after = self._desks.values[desk]
@@ -300,10 +302,11 @@ class Workers:
     # ---------------------------------------------------------------- what happens to workers
 
     def _after_write(self, number: int, before: int, after: int) -> int:
-        """Return a worker after somebody else wrote.
+        """Return a worker after a write by another worker.
 
-        Where the store compares versions, a worker whose write would be refused, and that would stop then or read
-        again, can do so at once: nobody could see a difference. So can one whose answer decides nothing any more.
+        Where the store compares versions, a worker whose write would be refused, and that would then stop or read
+        again, can do so immediately, since that makes no difference. So can a worker whose answer no longer decides
+        anything.
         """
         hand = self.hands.values[number]
         if hand is None or hand.seen != FRESH:
@@ -315,7 +318,7 @@ class Workers:
         return NO_HAND if self._spent(number, after) else number
 
     def _is_spent(self, number: int, change: int) -> bool:
-        """Tell whether a worker has only an answer that decides nothing, and never will any more."""
+        """Return whether a worker only has an answer that does not decide anything, now or later."""
         hand, stored = self.hand(number), self._shelf.get(change)
         if not _is_past(hand, stored.change):
             return False
@@ -336,18 +339,18 @@ class Workers:
     def _crashes(self, change: int, desk: int, number: int) -> list[tuple[int, int, str]]:
         hand, at = self.hand(number), self._desks.values[desk]
         if isinstance(hand.about, Message):
-            return [(change, self._desks.of(refused(at, hand.about.sn)), "the worker that holds the callback dies")]
+            return [(change, self._desks.of(refused(at, hand.about.sn)), "the worker that holds the callback crashes")]
         if not isinstance(hand.about, Send):
-            return [(change, desk, f"the worker dies before it can {hand.stage.value}")]
+            return [(change, desk, f"the worker crashes before it can {hand.stage.value}")]
         left = self._shelf.renamed(change, ((hand.about.owner, NOBODY),))
-        dies = [(left, desk, f"the worker dies before it can {'send' if hand.stage is Stage.ASK else 'store'}")]
+        dies = [(left, desk, f"the worker crashes before it can {'send' if hand.stage is Stage.ASK else 'store'}")]
         if hand.stage is Stage.ASK and not hand.about.late:
             flying = at._replace(flying=tuple(sorted((*at.flying, (hand.about.key, hand.about.number)))))
-            dies.append((left, self._desks.of(flying), "the worker dies while its create is under way"))
+            dies.append((left, self._desks.of(flying), "the worker crashes while its create is under way"))
         return dies
 
     def name_beside(self, other: int) -> str:
-        """Return a name of a process that the other worker is not in."""
+        """Return a name of a process other than the other worker's."""
         hand = self.hands.values[other]
         taken = hand.about.owner if hand is not None and isinstance(hand.about, Send) else ""
         return OWNERS[1] if taken == OWNERS[0] else OWNERS[0]
@@ -365,7 +368,7 @@ def _read_again(hand: Hand) -> Hand | None:
 
 
 def _is_past(hand: Hand, change: ChangeRequest) -> bool:
-    """Tell whether what an answer to a send tells is known for good, or is about a send that is over."""
+    """Return whether the answer to a send is already known for certain, or belongs to a send that is over."""
     sent, attempt = hand.answers[0] if hand.answers else None, change.attempt
     if not isinstance(sent, SendAnswer):
         return False
@@ -375,7 +378,7 @@ def _is_past(hand: Hand, change: ChangeRequest) -> bool:
 
 
 def question_of(question: settle.Question, change: ChangeRequest) -> Question:
-    """Return what is asked, with all of the claimed change in it that the asking looks at."""
+    """Return the question, with all parts of the claimed change that it depends on."""
     attempt, ticket = change.attempt, change.ticket
     key, number = (attempt.key, attempt.number) if attempt else ("", 0)
     bound = ticket.id if ticket else ""

@@ -1,4 +1,4 @@
-"""What a world has besides the change and the desk: workers in the middle of something, and what may be spent."""
+"""The parts of a world besides the change and the desk: workers with a step in progress, and the remaining bounds."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.exploration.itsm import Message
 
 BITS = 24
-"""How wide the numbers of changes, desks and pairs of workers are."""
+"""The width of the numbers of changes, desks and pairs of workers."""
 
 T = TypeVar("T", bound="Hashable")
 
 FRESH = -1
-"""What a worker has read if nobody wrote since: the change as it is stored."""
+"""The change that a worker has read if no other worker wrote since: the stored change."""
 
 
 class Send(NamedTuple):
-    """A worker is about to send; ``late``: it was stopped since its mark, for longer than a send stays fresh."""
+    """A worker is about to send; ``late``: it was stopped after its mark, for longer than a send stays fresh."""
 
     number: int
     key: str
@@ -51,7 +51,7 @@ class Read(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """A worker is about to deliver an effect; ``ticket`` is what a withdrawal is about."""
+    """A worker is about to deliver an effect; ``ticket`` is the ticket of a withdrawal."""
 
     effect: str
     name: str
@@ -63,17 +63,17 @@ Question: TypeAlias = Send | Lookup | Read | Deliver
 
 
 class PutOff(NamedTuple):
-    """What is stored after a late look that failed: when to look again."""
+    """The value that is stored after a late look failed: the time of the next look."""
 
 
 PUT_OFF = PutOff()
 
 
 class Stage(enum.Enum):
-    """What a worker does next.
+    """The next step of a worker.
 
-    With the loop: it read a due change and stores its claim; asks; stores what was answered. Else: it stores what it
-    came for.
+    In the loop: it has read a due change and stores its claim; it asks; it stores the answer. Otherwise: it stores its
+    result.
     """
 
     CLAIM = "claim"
@@ -85,15 +85,15 @@ class Stage(enum.Enum):
 
 
 class Hand(NamedTuple):
-    """A worker in the middle of something.
+    """A worker with a step in progress.
 
     Attributes:
-        stage: What it does next.
-        seen: The change that it has read, by number; `FRESH` while that is what is stored.
+        stage: The next step.
+        seen: The change that it has read, by number; `FRESH` while that is the stored one.
         about: The question, the callback, or the act.
-        answers: What was answered, and is still to be stored.
-        keep: The answer counts although the change has moved on meanwhile.
-        forced: The host wants it looked at though it is not due.
+        answers: The answers that are still to be stored.
+        keep: Whether the answer counts although the change has moved on.
+        forced: Whether the host asked to settle the change although it is not due.
     """
 
     stage: Stage
@@ -105,12 +105,12 @@ class Hand(NamedTuple):
 
 
 MOST = 10
-"""No bound of `Bounds` may be higher: long before that a walk ends in nobody's lifetime."""
+"""The upper limit of each bound of `Bounds`; a larger walk would never end."""
 
 
 def _whole(default: int, least: int, most: int) -> int:
     def bounded(_bounds: object, field: attrs.Attribute[int], value: object) -> None:
-        rule = f"{field.name}: wants a whole number from {least} to {most}, not {value!r}"
+        rule = f"{field.name}: must be a whole number from {least} to {most}, not {value!r}"
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(rule)
         if not least <= value <= most:
@@ -121,19 +121,19 @@ def _whole(default: int, least: int, most: int) -> int:
 
 @attrs.frozen(kw_only=True)
 class Bounds:
-    """What may happen at most before a walk ends there.
+    """The limits at which a walk ends.
 
     Raises:
-        TypeError: A number is no whole number.
-        ValueError: It is out of bounds: ticks, faults and acts are 0 to 10, workers 1 or 2.
+        TypeError: A value is not a whole number.
+        ValueError: A value is out of range: ticks, faults and acts are 0 to 10, workers 1 or 2.
 
     Attributes:
         ticks: Steps of time.
         faults: Crashes, lost and wrong answers, lost, doubled and forged callbacks, doubled numbers, and so on.
         acts: Acts of people on a change under way.
-        workers: Workers in the middle of something at once.
-        apart: Whether no way is left out, see `moves`. None is if the store does not compare versions; if it does,
-            the same is met in many times more worlds.
+        workers: Workers with a step in progress at the same time.
+        apart: Whether no way is left out, see `moves`. A store that does not compare versions always implies this; with
+            one that does, the walk meets the same in many times more worlds.
     """
 
     ticks: int = _whole(3, 0, MOST)
@@ -144,18 +144,18 @@ class Bounds:
 
 
 TICK, ACT, FAULT = 1, 2, 4
-"""What a step costs: a sum of these. No step takes more than one tick, one act and two faults."""
+"""The cost of a step: a sum of these. No step costs more than one tick, one act and two faults."""
 
 _COSTS = range(TICK + ACT + 2 * FAULT + 1)
 
 
 class Purse:
-    """What is left to spend, as small numbers.
+    """The remaining bounds, as small numbers.
 
     Attributes:
-        full: Nothing spent.
-        after: For each number and cost, the number that is left, or -1.
-        covers: For each number, a bit for each that has no more left of anything.
+        full: All bounds unspent.
+        after: For each number and cost, the number that remains, or -1.
+        covers: For each number, a bit for each number that has no more of anything.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -190,10 +190,10 @@ class Numbers(Generic[T]):
 
 
 def check_number(number: int) -> None:
-    """Refuse a number that would run into the one beside it.
+    """Reject a number that would overflow into the next one.
 
     Raises:
-        OverflowError: The bounds allow more than can be told apart.
+        OverflowError: The bounds allow more values than the numbers can distinguish.
     """
     if number >> BITS:
-        raise OverflowError(f"more than {1 << BITS:,} of a kind within these bounds: walk smaller ones")
+        raise OverflowError(f"more than {1 << BITS:,} of a kind within these bounds: use smaller bounds")
