@@ -55,32 +55,35 @@ def test_a_definition_error_of_an_act_is_found() -> None:
 )
 def test_a_form_that_is_never_taken_fails(asked: dict[str, Any], why: str) -> None:
     """Nothing was filed, so nothing was tested; the reason that was heard is told."""
-    with pytest.raises(ValueError, match=f"no change was filed in any seed.*InvalidForm: .*{why}"):
+    with pytest.raises(ValueError, match=f"no seed filed a change.*InvalidForm: .*{why}"):
         simulate(seeds=range(2), asked=asked)
 
 
 @pytest.mark.parametrize("seeds", [[], range(0), iter(())])
 def test_no_seed_is_refused(seeds: Iterable[int]) -> None:
     """Nothing would be run."""
-    with pytest.raises(ValueError, match=r"seeds: there are none, .* such as range\(20\)"):
+    with pytest.raises(ValueError, match=r"seeds: must not be empty, .* such as range\(20\)"):
         simulate(seeds=seeds)
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"seeds": 5}, r"seeds: wants several, such as range\(5\)"),
-        ({"seeds": "17"}, "seeds: wants several"),
-        ({"seeds": ["a"]}, "seeds: wants whole numbers, such as range"),
-        ({"faults": ["CRASH_BEFORE"]}, r"faults: 'CRASH_BEFORE' is no Failure; write Failure\.CRASH_BEFORE"),
-        ({"faults": [3]}, r"faults: 3 is no Failure; write one of list\(Failure\)"),
-        ({"faults": Failure.CONFLICT}, "faults: wants a list"),
-        ({"faults": Fault(kind=Failure.CONFLICT, point="commit")}, "faults: wants a list"),
-        ({"definition": "x"}, "definition: 'x' is no WorkflowDefinition; give one such as COLLECTOR_CHANGE"),
-        ({"policy": 3}, "policy: 3 is no Policy"),
-        ({"acts": [lambda workflow: workflow]}, r"acts: <function .* is no HostAct; give one such as HostAct\(name="),
-        ({"storage": "memory://"}, "storage: wants a function that makes one for each run, not 'memory://'"),
-        ({"invariants": [3]}, "invariants: wants functions that are given the world, not 3"),
+        ({"seeds": 5}, r"seeds: must be several, such as range\(5\)"),
+        ({"seeds": "17"}, "seeds: must be several"),
+        ({"seeds": ["a"]}, "seeds: must be whole numbers, such as range"),
+        ({"faults": ["CRASH_BEFORE"]}, r"faults: 'CRASH_BEFORE' is not a Failure; pass Failure\.CRASH_BEFORE"),
+        ({"faults": [3]}, r"faults: 3 is not a Failure; pass one of list\(Failure\)"),
+        ({"faults": Failure.CONFLICT}, "faults: must be a list"),
+        ({"faults": Fault(kind=Failure.CONFLICT, point="commit")}, "faults: must be a list"),
+        ({"definition": "x"}, "definition: 'x' is not a WorkflowDefinition; pass one such as COLLECTOR_CHANGE"),
+        ({"policy": 3}, "policy: 3 is not a Policy"),
+        (
+            {"acts": [lambda workflow: workflow]},
+            r"acts: <function .* is not a HostAct; pass one such as HostAct\(name=",
+        ),
+        ({"storage": "memory://"}, "storage: must be a function that makes one for each run, not 'memory://'"),
+        ({"invariants": [3]}, "invariants: must be functions that take the world, not 3"),
     ],
 )
 def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) -> None:
@@ -100,11 +103,11 @@ def test_what_is_of_another_type_is_refused(given: dict[str, Any], told: str) ->
         ),
         ({"kind": Failure.ANSWER_LOST, "point": "get"}, ValueError, "point: answer_lost never strikes at 'get'"),
         ({"kind": Failure.CONFLICT, "point": "commit", "number": 0}, ValueError, "number: is counted from 1"),
-        ({"kind": Failure.CONFLICT, "point": "commit", "number": "2"}, TypeError, "number: wants a whole number"),
+        ({"kind": Failure.CONFLICT, "point": "commit", "number": "2"}, TypeError, "number: must be a whole number"),
         (
             {"kind": "conflict", "point": "commit"},
             TypeError,
-            r"kind: 'conflict' is no Failure; write Failure\.CONFLICT",
+            r"kind: 'conflict' is not a Failure; pass Failure\.CONFLICT",
         ),
     ],
 )
@@ -116,5 +119,5 @@ def test_a_fault_that_never_strikes_is_refused(given: dict[str, Any], error: typ
 
 def test_only_kinds_are_drawn() -> None:
     """A text that looks like one draws nothing."""
-    with pytest.raises(TypeError, match=r"kinds: 'CRASH_AFTER' is no Failure; write Failure\.CRASH_AFTER"):
+    with pytest.raises(TypeError, match=r"kinds: 'CRASH_AFTER' is not a Failure; pass Failure\.CRASH_AFTER"):
         draw_faults(1, ["CRASH_AFTER"])  # type: ignore[list-item]  # the mistake

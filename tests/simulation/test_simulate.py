@@ -221,7 +221,7 @@ def test_a_file_names_everything_that_was_given() -> None:
 
 def test_what_has_no_name_cannot_be_written() -> None:
     """A function that lives nowhere is told by the part that it plays."""
-    with pytest.raises(ValueError, match="cannot name its storage: give <function"):
+    with pytest.raises(ValueError, match="cannot import its storage: assign <function"):
         replay_file(run_seed(1, (), Host()), Host(storage=lambda: planted.NoCompareAndSwap.from_url("memory://")))
 
 
@@ -314,7 +314,7 @@ def test_a_programming_error_is_found_with_its_place() -> None:
 
 def test_kinds_and_faults_are_not_mixed() -> None:
     """Either a seed draws its faults, or they are given."""
-    with pytest.raises(ValueError, match="either kinds to draw from, or the very faults"):
+    with pytest.raises(ValueError, match="either kinds to draw from, or the exact faults"):
         simulate(seeds=[1], faults=[Failure.CONFLICT, Fault(kind=Failure.CONFLICT, point="commit")])  # type: ignore[arg-type]  # the mistake
 
 

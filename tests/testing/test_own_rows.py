@@ -69,11 +69,11 @@ def test_rows_of_a_host_are_fired_in_many_walks() -> None:
     ("given", "error", "told"),
     [
         ({"counted": ["puase"]}, ValueError, "counted: deployment has no trigger puase; it has .*pause"),
-        ({"counted": "pause"}, TypeError, r"counted: wants a list of triggers, such as \['pause'\]"),
-        ({"counted": Verb.PAUSE}, TypeError, r"counted: wants a list of triggers, such as \['pause'\]"),
-        ({"evidence": {"Deployed": st.none()}}, TypeError, "evidence: 'Deployed' is no type; give the class itself"),
-        ({"evidence": {str: st.text()}}, ValueError, "evidence: no row of deployment takes str; its rows take .*Depl"),
-        ({"evidence": {Deployed: 3}}, TypeError, r"evidence: for Deployed there is 3, .* st\.builds\(Deployed\)"),
+        ({"counted": "pause"}, TypeError, r"counted: must be a list of triggers, such as \['pause'\]"),
+        ({"counted": Verb.PAUSE}, TypeError, r"counted: must be a list of triggers, such as \['pause'\]"),
+        ({"evidence": {"Deployed": st.none()}}, TypeError, "evidence: 'Deployed' is not a type; pass a class"),
+        ({"evidence": {str: st.text()}}, ValueError, "evidence: no row of deployment accepts str, only .*Depl"),
+        ({"evidence": {Deployed: 3}}, TypeError, r"evidence: the value for Deployed is 3, .* st\.builds\(Deployed\)"),
     ],
 )
 def test_what_fits_no_row_is_refused(given: dict[str, Any], error: type[Exception], told: str) -> None:
@@ -84,7 +84,7 @@ def test_what_fits_no_row_is_refused(given: dict[str, Any], error: type[Exceptio
 
 def test_what_is_no_definition_is_refused() -> None:
     """A name is none."""
-    with pytest.raises(TypeError, match="definition: 'x' is no WorkflowDefinition"):
+    with pytest.raises(TypeError, match="definition: 'x' is not a WorkflowDefinition"):
         WorkflowMachine.for_definition("x")  # type: ignore[arg-type]  # the mistake
 
 

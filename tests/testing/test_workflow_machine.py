@@ -147,7 +147,7 @@ def test_an_update_that_does_not_go_by_its_facts_is_found() -> None:
     """The history says something else each time it is replayed."""
     count = itertools.count()
     told = broken(of(zoo.deploy(update=lambda facts: attrs.evolve(facts.change, data={"number": next(count)}))))
-    assert "the history makes another change than the stored one" in told
+    assert "the history does not produce the stored change" in told
 
 
 OPEN: list[bool] = []
@@ -178,7 +178,7 @@ class ShopHours(of(zoo.DEPLOY, CLOSE)):  # type: ignore[misc]  # made at run tim
 def test_a_guard_that_does_not_go_by_its_facts_is_found() -> None:
     """What was let through once is refused when it is replayed."""
     told = broken(ShopHours)
-    assert "was written, and fired anew it is refused" in told
+    assert "was written, but firing it again is refused" in told
     assert "the shop is closed" in told
 
 
@@ -209,7 +209,7 @@ MEASURE = Transition(trigger=Verb.PAUSE, sources=tuple(Stage), dest=None, eviden
 
 def test_a_repeat_that_counts_is_found() -> None:
     """Whatever comes from outside may come twice."""
-    assert "pause with the same evidence counted twice" in broken(of(zoo.DEPLOY, MEASURE))
+    assert "pause with the same evidence was recorded twice" in broken(of(zoo.DEPLOY, MEASURE))
 
 
 def test_a_repeat_that_shall_count_is_named() -> None:
@@ -240,7 +240,7 @@ def test_a_refusal_that_changes_something_is_found() -> None:
         update=lambda facts: attrs.evolve(facts.change, data={"notes": []}),
     )
     asked = Transition(trigger=Verb.PARK, sources=tuple(Stage), dest=None, evidence=SEVERAL, guard=notes)
-    assert "changed the change that it was asked about" in broken(of(zoo.DEPLOY, begun, asked))
+    assert "modified the change that was passed to it" in broken(of(zoo.DEPLOY, begun, asked))
 
 
 class Forgetful(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
@@ -265,7 +265,7 @@ class Forgetful(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: igno
 
 def test_a_delivery_that_was_not_done_is_found() -> None:
     """An effect counts as delivered only if it was done."""
-    assert "counts as delivered and was not done" in broken(Forgetful)
+    assert "counts as delivered, but did not run" in broken(Forgetful)
 
 
 class Lenient(WorkflowMachine.for_definition(zoo.deployment(grants={Stage.LIVE: False}))):  # type: ignore[misc]  # made at run time
@@ -299,7 +299,7 @@ class Credulous(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: igno
 
 def test_a_view_that_believes_a_forged_callback_is_found() -> None:
     """A host's own view is part of what is tested."""
-    assert "a callback without our credential was answered 200" in broken(Credulous)
+    assert "a callback without our credential was answered with 200" in broken(Credulous)
 
 
 class Noisy(WorkflowMachine.for_definition(COLLECTOR_CHANGE)):  # type: ignore[misc]  # made at run time
@@ -334,7 +334,7 @@ def test_a_forged_callback_that_changes_something_is_found() -> None:
 @pytest.mark.long
 def test_a_doubled_callback_that_changes_something_twice_is_found() -> None:
     """The gateway does not promise to call once."""
-    assert "came twice changed something the second time" in broken(NoisyWhenTrue)
+    assert "arrived twice changed something the second time" in broken(NoisyWhenTrue)
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Deterministic simulation: one seed decides a whole run of processes, store, ticket system, callbacks and clock."""
+"""Deterministic simulation: one seed determines a run of processes, store, ticket system, callbacks and clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A case: the triggers of one change's history, fired once more."""
+"""A case: the triggers of one change's history, to be fired again."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from itsm_workflow.machine.definition import WorkflowDefinition
 
 CASE_ID = "CASE"
-"""The id of every change that is replayed; the ids of effects begin with it."""
+"""The id of every replayed change; the ids of effects begin with it."""
 
 CASE_BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-"""When every case begins."""
+"""The time at which every case begins."""
 
 
 @attrs.frozen(kw_only=True)
 class CaseStep:
-    """One entry of a history, as it is fired again.
+    """One entry of a history, to be fired again.
 
     Attributes:
         at: Seconds since the first entry.
         trigger: The trigger.
-        actor: On whose behalf.
+        actor: The person or process on whose behalf it is fired.
         kind: The name of the evidence's type.
-        evidence: The evidence, as it is stored: JSON, times in microseconds.
-        leads_to: The state behind it.
-        effects: The names of the host's effects that were planned with it.
+        evidence: The evidence as it is stored: JSON, with times in microseconds.
+        leads_to: The state afterwards.
+        effects: The names of the host's effects that the entry planned.
     """
 
     at: float
@@ -54,23 +54,23 @@ def replay_case(
     definition: WorkflowDefinition,
     policy: Policy = Policy(),  # noqa: B008 - frozen
 ) -> list[str]:
-    """Fire the triggers of a case in order, and return the state behind each.
+    """Fire the triggers of a case in order, and return the state after each.
 
     Args:
-        steps: The case; the first one drafts the change.
+        steps: The case; its first step drafts the change.
         definition: The workflow.
-        policy: The timings that the guards judge by.
+        policy: The timings for the guards.
 
     Raises:
-        TransitionRefused: The machine does not accept one of them any more.
-        ValueError: A step brings evidence of a type that the definition does not have, or is no news any more.
+        TransitionRefused: The machine no longer accepts one of them.
+        ValueError: A step has evidence of a type that the definition lacks, or no longer changes anything.
     """
     change: ChangeRequest | None = None
     states: list[str] = []
     kinds = {**definition.evidence_types, Drafted.__name__: Drafted}
     for seq, step in enumerate(steps, start=1):
         if step.kind not in kinds:
-            raise ValueError(f"step {seq}, {step.trigger}, brings {step.kind}, which {definition.name} does not take")
+            raise ValueError(f"step {seq}, {step.trigger}, holds {step.kind}, which {definition.name} does not accept")
         evidence: Any = strict_converter().structure(dict(step.evidence), kinds[step.kind])
         now = CASE_BEGAN + dt.timedelta(seconds=step.at)
         if change is None:
@@ -90,6 +90,6 @@ def replay_case(
                 effects={step.leads_to: step.effects},
             )
             if entry is None:
-                raise ValueError(f"step {seq}, {step.trigger}, is no news any more: it changes nothing")
+                raise ValueError(f"step {seq}, {step.trigger}, no longer changes anything")
         states.append(change.state)
     return states

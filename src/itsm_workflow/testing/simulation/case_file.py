@@ -34,14 +34,14 @@ STEPS = [
 {policy}
 
 def test_case() -> None:
-    """Every trigger is accepted again, and leads where it led."""
+    """Every trigger is accepted again, and leads to the same state."""
     states = replay_case(STEPS, definition={definition}{given})
     assert states == [step.leads_to for step in STEPS]
 '''
 
 
 class CaseNotExported(ItsmWorkflowError):
-    """A history cannot be made into a test; the message says why."""
+    """A history cannot be converted to a test; the message gives the reason."""
 
     code = "case.not_exported"
 
@@ -55,21 +55,21 @@ def case_file(history: Sequence[Entry], *, definition: WorkflowDefinition, polic
         policy: The timings that were in force.
 
     Raises:
-        CaseNotExported: The definition has no name in a module, or the redacted history is not accepted any more.
+        CaseNotExported: The definition has no name at module level, or the redacted history is no longer accepted.
     """
     home = ("itsm_workflow.machine.approval", "COLLECTOR_CHANGE")
     named = home if definition is COLLECTOR_CHANGE else home_of(definition)
     if named is None:
         raise CaseNotExported(
-            f"a file cannot name the definition {definition.name}: give it a name at the top of a module"
+            f"a file cannot import the definition {definition.name}: assign it to a name at module level"
         )
     try:
         steps = redacted(history)
         states = replay_case(steps, definition=definition, policy=policy)
     except (TransitionRefused, ValueError) as error:
         raise CaseNotExported(
-            f"the redacted history is not accepted by {definition.name} version {definition.version}: {error}. It was "
-            "written by another version of the definition or under another policy, or a guard judges by a text that "
+            f"the redacted history is refused by {definition.name} version {definition.version}: {error}. It was "
+            "written by another version of the definition or under another policy, or a guard depends on a text that "
             "was redacted"
         ) from error
     imports = {

@@ -1,4 +1,4 @@
-"""What `simulate` is given, looked at before the first seed: a simulation that could test nothing must not pass."""
+"""The checks of the arguments of `simulate`, before the first seed: a simulation that tests nothing must not pass."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def check_host(host: Host) -> None:
-    """Look at each part, and make one workflow of them, as every process of a run does.
+    """Check each part, and construct a workflow from them, as every process of a run does.
 
     Raises:
         DefinitionError: The definition does not fit the effects.
-        TypeError: A part is of another type.
+        TypeError: A part has the wrong type.
     """
     _check_type("definition", host.definition, WorkflowDefinition, "such as COLLECTOR_CHANGE")
     _check_type("policy", host.policy, Policy, "such as Policy(poll=timedelta(hours=1))")
@@ -32,24 +32,24 @@ def check_host(host: Host) -> None:
     for part in ("storage", "gateway", "workflow"):
         made = getattr(host, part)
         if made is not None and not callable(made):
-            raise TypeError(f"{part}: wants a function that makes one for each run, not {made!r}")
+            raise TypeError(f"{part}: must be a function that makes one for each run, not {made!r}")
     for check in host.invariants:
         if not callable(check):
-            raise TypeError(f"invariants: wants functions that are given the world, not {check!r}")
+            raise TypeError(f"invariants: must be functions that take the world, not {check!r}")
     world = World(0, (), host)
     with contextlib.closing(world.store):
         world.open(world.life("nobody", world.random("nobody")))
 
 
 def checked_faults(given: Iterable[Failure] | Iterable[Fault]) -> tuple[tuple[Failure, ...], tuple[Fault, ...]]:
-    """Return the kinds to draw from and the very faults; at least one of the two is empty.
+    """Return the kinds to draw from and the exact faults; at least one of the two is empty.
 
     Raises:
-        TypeError: Something is neither.
+        TypeError: An element is neither a kind nor a fault.
         ValueError: There are both.
     """
     if isinstance(given, str | Fault):
-        raise TypeError(f"faults: wants a list, such as [{given!r}], not one alone")
+        raise TypeError(f"faults: must be a list, such as [{given!r}], not a single one")
     kinds, fixed = list[Failure](), list[Fault]()
     for one in given:
         if isinstance(one, Fault):
@@ -57,39 +57,39 @@ def checked_faults(given: Iterable[Failure] | Iterable[Fault]) -> tuple[tuple[Fa
         else:
             kinds.append(checked_kind(one, "faults"))
     if kinds and fixed:
-        raise ValueError("faults are either kinds to draw from, or the very faults of every run")
+        raise ValueError("faults: must be either kinds to draw from, or the exact faults of every run, not both")
     return tuple(kinds), tuple(fixed)
 
 
 def checked_seeds(seeds: Iterable[int]) -> Iterator[int]:
-    """Yield the seeds one by one: there may be no end of them.
+    """Yield the seeds one by one, since the iterable may be infinite.
 
     Raises:
-        TypeError: They are no list of whole numbers.
+        TypeError: They are not an iterable of whole numbers.
         ValueError: There are none.
     """
     if isinstance(seeds, int | str):
-        raise TypeError(f"seeds: wants several, such as range(5) or [{seeds!r}], not {seeds!r}")
+        raise TypeError(f"seeds: must be several, such as range(5) or [{seeds!r}], not {seeds!r}")
     number = 0
-    for number, seed in enumerate(seeds, start=1):  # noqa: B007 - is looked at afterwards
+    for number, seed in enumerate(seeds, start=1):  # noqa: B007 - is used afterwards
         if not isinstance(seed, int):
-            raise TypeError(f"seeds: wants whole numbers, such as range(5), not {seed!r}")
+            raise TypeError(f"seeds: must be whole numbers, such as range(5), not {seed!r}")
         yield seed
     if not number:
-        raise ValueError("seeds: there are none, so that nothing would be run; give some, such as range(20)")
+        raise ValueError("seeds: must not be empty, since no run would be made; pass some, such as range(20)")
 
 
 def nothing_filed(last: Run) -> ValueError:
-    """Return the error of a simulation in which no run filed any change: it had nothing to check.
+    """Return the error of a simulation in which no run filed a change, so there was nothing to check.
 
     Args:
-        last: One of its runs, which heard why.
+        last: One of its runs, for the reason.
     """
-    heard = [line.partition(" hears ")[2].strip() for line in last.timeline.splitlines() if " hears " in line]
-    why = f"the last one was refused with {heard[-1]}" if heard else "its faults let none through"
-    return ValueError(f"no change was filed in any seed, so that nothing was tested: {why}; see `asked` and `faults`")
+    errors = [line.partition(" catches ")[2].strip() for line in last.timeline.splitlines() if " catches " in line]
+    why = f"the last run was refused with {errors[-1]}" if errors else "its faults let none through"
+    return ValueError(f"no seed filed a change, so nothing was tested: {why}; check `asked` and `faults`")
 
 
 def _check_type(argument: str, value: object, kind: type, such: str) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{argument}: {value!r} is no {kind.__name__}; give one {such}")
+        raise TypeError(f"{argument}: {value!r} is not a {kind.__name__}; pass one {such}")

@@ -1,4 +1,4 @@
-"""What can go wrong, as data: kinds of faults, single faults, and how a seed draws them."""
+"""Faults as data: kinds of faults, single faults, and the faults that a seed draws."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ EVERY_CALL = (*STORE, *GATEWAY, "effect")
 
 
 class Failure(enum.StrEnum):
-    """What can go wrong."""
+    """The kinds of faults."""
 
     CRASH_BEFORE = "crash_before"
-    """The process dies before the call is made."""
+    """The process crashes before the call is made."""
     CRASH_AFTER = "crash_after"
-    """The process dies after the call was made, before it hears the answer."""
+    """The process crashes after the call was made, before it gets the answer."""
     STOPPED_BEFORE = "stopped_before"
-    """The process stands still before the call is made; the others go on."""
+    """The process stops before the call is made; the others continue."""
     STOPPED_AFTER = "stopped_after"
-    """The process stands still before it hears the answer."""
+    """The process stops before it gets the answer."""
     UNAVAILABLE = "unavailable"
-    """Nothing is done and the caller gets an error; so do all such calls for a time."""
+    """The call is not carried out and the caller gets an error; this lasts for a time."""
     ANSWER_LOST = "answer_lost"
-    """It is done, and the caller gets an error: a commit that raises, a ticket that is filed and not answered."""
+    """The call is carried out, but the caller gets an error: a commit raises, or a create gets no answer."""
     CONFLICT = "conflict"
-    """Somebody else wrote the change first."""
+    """Another process writes the change first."""
     NOT_SENT = "not_sent"
-    """Proven: no byte of the create left."""
+    """It is certain that no byte of the create was sent."""
     REFUSED = "refused"
-    """The ticket system says no to a create."""
+    """The ticket system refuses a create."""
     REFUSED_FILED = "refused_filed"
-    """The ticket system says no to a create and files the ticket all the same."""
+    """The ticket system refuses a create, but files the ticket."""
     BORN_LATE = "born_late"
-    """A create is not answered, and its ticket appears later."""
+    """A create gets no answer, and its ticket appears later."""
     FLOW_LATE = "flow_late"
     """The ticket's flow starts late."""
     REJECTED = "rejected"
-    """The approver says no."""
+    """The approver rejects the ticket."""
     IGNORED = "ignored"
     """The approver decides days later."""
     SUSPENDED = "suspended"
@@ -56,46 +56,46 @@ class Failure(enum.StrEnum):
     WITHDRAWN = "withdrawn"
     """The applicant withdraws the ticket in the ticket system."""
     REVIVED = "revived"
-    """The applicant withdraws the ticket before its flow has started, and it is decided all the same."""
+    """The applicant withdraws the ticket before its flow has started, but the ticket is decided nevertheless."""
     JAMMED = "jammed"
-    """Two approvals at once leave a ticket that nobody can decide."""
+    """Two simultaneous approvals leave a ticket that cannot be decided."""
     FOREIGN = "foreign"
-    """Somebody else's ticket gets the same number."""
+    """Another party's ticket gets the same number."""
     EARLY_CALLBACK = "early_callback"
-    """A callback comes before the create is answered."""
+    """A callback arrives before the create is answered."""
     FORGED_CALLBACK = "forged_callback"
-    """Somebody without the credential says that the ticket was approved."""
+    """A forged callback without the credential reports that the ticket was approved."""
     LYING_CALLBACK = "lying_callback"
-    """A callback with the credential says that the ticket was approved, which it is not."""
+    """A callback with the credential falsely reports that the ticket was approved."""
     CALLBACK_LOST = "callback_lost"
-    """The ticket system's worker dies over a callback; nothing lists it."""
+    """The ticket system's worker crashes during a callback; the callback is not listed as undelivered."""
     CALLBACK_REFUSED = "callback_refused"
-    """The callback's connection breaks; it is listed as not delivered."""
+    """The callback's connection breaks; it is listed as undelivered."""
     CALLBACK_LATE = "callback_late"
-    """The callback comes later."""
+    """The callback arrives later."""
     CALLBACK_DOUBLED = "callback_doubled"
-    """The callback comes once more."""
+    """The callback arrives once more."""
     ASKED_TWICE = "asked_twice"
-    """The applicant asks for the same change twice at once."""
+    """The applicant submits the same change twice at the same time."""
     WITHDRAWAL_ASKED = "withdrawal_asked"
-    """The applicant asks us to withdraw."""
+    """The applicant asks the host to withdraw the change."""
     CLOCK_JUMP = "clock_jump"
-    """The wall clock of our machines is turned, forwards or backwards."""
+    """The wall clock of the processes' machines is set forwards or backwards."""
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """One fault.
 
     Attributes:
-        kind: What.
-        point: Where: the call it strikes, or ``ticket``, ``callback``, ``change``, ``call`` (any call at all).
-        number: At which of these in the run, from 1.
-        seconds: How long, or how much later, where the kind has a length.
+        kind: Its kind.
+        point: The call that it strikes, or ``ticket``, ``callback``, ``change``, ``call`` (any call at all).
+        number: The occurrence of the point in the run, from 1.
+        seconds: The length or the delay, for kinds that have one.
 
     Raises:
-        TypeError: The kind is none, or the number is no whole number.
-        ValueError: The kind never strikes at that point, or the number is less than 1: it would strike nothing.
+        TypeError: The kind is not a `Failure`, or the number is not a whole number.
+        ValueError: The kind never strikes at that point, or the number is less than 1, so the fault would never strike.
     """
 
     kind: Failure = attrs.field()
@@ -116,19 +116,19 @@ class Fault:
     @number.validator
     def _check_number(self, _field: object, number: object) -> None:
         if not isinstance(number, int) or isinstance(number, bool):
-            raise TypeError(f"number: wants a whole number from 1, not {number!r}")
+            raise TypeError(f"number: must be a whole number from 1, not {number!r}")
         if number < 1:
-            raise ValueError(f"number: is counted from 1, so that nothing is struck at {number}")
+            raise ValueError(f"number: is counted from 1, so nothing is struck at {number}")
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the fault as one line."""
         length = f", {self.seconds:g} s" if self.seconds else ""
         return f"{self.kind.value} at {self.point} {self.number}{length}"
 
 
 @attrs.frozen(kw_only=True)
 class _Reach:
-    """Where a kind can strike, how late in the run, and how long it can be."""
+    """The points at which a kind can strike, the latest occurrence, and the greatest length."""
 
     points: tuple[str, ...]
     latest: int = 3
@@ -172,39 +172,39 @@ _REACH = {
 
 
 def checked_kind(value: object, argument: str) -> Failure:
-    """Return what was given as a kind of faults.
+    """Return an argument as a kind of faults.
 
     Args:
-        value: What was given.
-        argument: As what.
+        value: The value.
+        argument: The name of the argument.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is not a kind.
     """
     if isinstance(value, Failure):
         return value
     meant = [kind.name for kind in Failure if isinstance(value, str) and value.lower() == kind.value]
     raise TypeError(
-        f"{argument}: {value!r} is no Failure; write {f'Failure.{meant[0]}' if meant else 'one of list(Failure)'}"
+        f"{argument}: {value!r} is not a Failure; pass {f'Failure.{meant[0]}' if meant else 'one of list(Failure)'}"
     )
 
 
 _HOW_MANY = (0, 1, 2, 2, 3, 4, 6, 8)
 _ANYWHERE = frozenset(kind for kind, reach in _REACH.items() if reach.points == EVERY_CALL) | {Failure.ANSWER_LOST}
-_MOST_TOLD = ("commit", "create", "read")  # where most depends on what the caller believes
+_MOST_TOLD = ("commit", "create", "read")  # the calls whose answers matter most
 
 
 def draw_faults(seed: int, kinds: Iterable[Failure] = tuple(Failure)) -> tuple[Fault, ...]:
-    """Return the faults of a seed, out of some kinds.
+    """Return the faults of a seed, drawn from some kinds.
 
     Raises:
-        TypeError: One of them is no kind.
+        TypeError: One of them is not a kind.
     """
-    random = Random(f"{seed}/faults")  # noqa: S311 - to be repeated, not to be secret
+    random = Random(f"{seed}/faults")  # noqa: S311 - repeatable, not secret
     among = tuple(checked_kind(kind, "kinds") for kind in kinds)
     if not among:
         return ()
-    weights = [4 if kind in _ANYWHERE else 1 for kind in among]  # they have many more places to strike
+    weights = [4 if kind in _ANYWHERE else 1 for kind in among]  # these have many more places to strike
     return tuple(_draw(random, kind) for kind in random.choices(among, weights, k=random.choice(_HOW_MANY)))
 
 
@@ -222,34 +222,34 @@ def _draw(random: Random, kind: Failure) -> Fault:
 
 
 class Struck:
-    """The faults of a run while it goes on: counts what happens, and tells which faults strike.
+    """The faults of a run in progress: it counts occurrences, and returns the faults that strike.
 
     Args:
-        faults: What goes wrong.
-        elapsed: Tells the seconds since the run began.
-        tell: Is told of each fault that strikes.
+        faults: The faults.
+        elapsed: Source of the seconds since the run began.
+        on_strike: Called with each fault that strikes.
     """
 
     def __init__(
-        self, faults: Iterable[Fault], *, elapsed: Callable[[], float], tell: Callable[[Fault], object]
+        self, faults: Iterable[Fault], *, elapsed: Callable[[], float], on_strike: Callable[[Fault], object]
     ) -> None:
         self._at: dict[tuple[str, int], list[Fault]] = {}
         for fault in faults:
             self._at.setdefault((fault.point, fault.number), []).append(fault)
         self._elapsed = elapsed
-        self._tell = tell
+        self._on_strike = on_strike
         self._counts: Counter[str] = Counter()
         self._down: dict[str, float] = {}
         self._over = False
 
     def at(self, point: str) -> dict[Failure, float]:
-        """Count one more of these, and return what strikes it: kinds with their seconds."""
+        """Count one more occurrence of the point, and return the kinds that strike it, with their seconds."""
         self._counts[point] += 1
         if self._over:
             return {}
         found = self._at.get((point, self._counts[point]), ())
         for fault in found:
-            self._tell(fault)
+            self._on_strike(fault)
             if fault.kind is Failure.UNAVAILABLE:
                 self._down[point] = self._elapsed() + fault.seconds
         struck = {fault.kind: fault.seconds for fault in found}
@@ -258,5 +258,5 @@ class Struck:
         return struck
 
     def stop(self) -> None:
-        """Let nothing strike any more."""
+        """Let no more faults strike."""
         self._over = True

@@ -1,4 +1,4 @@
-"""What is simulated: a workflow, what follows from its states, and what its host and persons do with its changes."""
+"""The subject of a simulation: a workflow, the effects of its states, and the acts of its host and people."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from itsm_workflow.testing.simulation.world import World
 
 ASKED: Mapping[str, Any] = MappingProxyType({"title": "simulated", "applicant": "alice", "approvers": ("carol",)})
-"""The form of every change, unless another is given."""
+"""The default form of every change."""
 
 CALM = Policy(poll=dt.timedelta(hours=1))
-"""The policy unless another is given: a waiting change is looked at each hour, so that a day takes milliseconds."""
+"""The default policy: a waiting change is looked at every hour, so that a day takes milliseconds."""
 
 
 @attrs.frozen(kw_only=True)
 class HostAct:
-    """Something that the host, or a person, does with a change as soon as it can be done.
+    """An act of the host, or a person, on a change, carried out as soon as possible.
 
     Attributes:
-        name: For the timeline.
-        when: Whether it can be done with this change now.
-        do: Does it; an error of the library means that it is tried again later.
+        name: The name in the timeline.
+        when: Returns whether the act is possible for a change now.
+        do: Carries it out; if it raises an error of the library, it is tried again later.
     """
 
     name: str
@@ -51,17 +51,17 @@ class HostAct:
 
 @attrs.frozen(kw_only=True)
 class Host:
-    """Everything about a run that is no fault and no seed.
+    """Everything in a run except for the faults and the seed.
 
     Attributes:
         definition: The workflow.
-        effects: By state, what to do once it is entered; or a function that makes that for each run.
-        acts: What the host or its persons do.
+        effects: The effects of each state, or a function that returns them for each run.
+        acts: The acts of the host or its people.
         policy: All timings.
         asked: The form of every change.
-        invariants: Further checks of a run that has ended; each yields one sentence for what is wrong.
+        invariants: Further checks of a finished run; each yields one sentence for each problem.
         storage: Makes the store of a run.
-        gateway: What is put between the workflow and the simulated gateway.
+        gateway: Wraps the simulated gateway for a workflow.
         workflow: Makes a process's workflow.
     """
 
@@ -76,7 +76,7 @@ class Host:
     workflow: Callable[..., Workflow] = Workflow
 
     def make_effects(self) -> Mapping[str, Sequence[Effect]]:
-        """Return the effects of one run; without any, what the definition names does nothing, see `default_effects`."""
+        """Return the effects of one run; by default those of `default_effects`, which do nothing."""
         if self.effects is None:
             named = default_effects(self.definition).items()
             return {state: [Effect(name, lambda call: call.id) for name in names] for state, names in named}
@@ -110,7 +110,7 @@ def _is_not_found(change: ChangeRequest) -> bool:
 
 
 def _decide_not_found(workflow: Workflow, change: ChangeRequest) -> None:
-    """Send again or give up, as the change's id has it: both are a person's right."""
+    """Send again or abandon, depending on the change's id: an operator may do either."""
     found = change.attention is not None and change.attention.reason is AttentionReason.NOT_FOUND
     if found and change.expect_attempt().number == 1 and change.id[-1] in "02468ACEGJMPRTWY":
         workflow.resend(change.id, actor="operator", reason="simulated")
@@ -139,4 +139,4 @@ OPERATOR = (
     HostAct(name="decides on a ticket that was not found", when=_is_not_found, do=_decide_not_found),
     HostAct(name="attests an approval that the gateway cannot show", when=_cannot_be_shown, do=_attest),
 )
-"""What an operator does in every run."""
+"""The acts of an operator in every run."""

@@ -1,4 +1,4 @@
-"""What must hold when a run has ended: the audit, and what the audit cannot know."""
+"""The promises that must hold when a run has ended: the audit, and checks that the audit cannot make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def broken(world: World) -> tuple[str, ...]:
-    """Return one sentence for each thing that does not hold; its first word, before the colon, says which rule."""
+    """Return one sentence for each problem; its first word, before the colon, names the broken rule."""
     return (
         *dict.fromkeys(world.problems),
         *_audited(world),
@@ -75,18 +75,18 @@ def _audited(world: World) -> Iterator[str]:
 
 
 def _allowed_doubles(world: World) -> set[str]:
-    """Return the keys that were sent again by a person or a policy, and whose double somebody was told of."""
+    """Return the keys that a person or a policy sent again, and whose duplicate was reported to a person."""
     resent = {key for key, number in world.system.sends if number > 1}
-    told = set()
+    reported = set()
     for row in rows_of(world):
         change = json.loads(row.document)["change"]
         if row.attention is not None or change.get("contradictions"):
-            told.add(str((change.get("attempt") or {}).get("key")))
-    return resent & told
+            reported.add(str((change.get("attempt") or {}).get("key")))
+    return resent & reported
 
 
 def _unsettled(world: World) -> Iterator[str]:
-    """A change rests where its definition lets it rest, or a person was told."""
+    """Each change stays in a state where its definition lets it stay, or a person was notified."""
     definition = world.host.definition
     resting = {state.value for state, rule in definition.due.items() if rule is waits_for_a_person}
     resting |= {state.value for state in definition.final}
@@ -94,13 +94,13 @@ def _unsettled(world: World) -> Iterator[str]:
         if row.attention is not None:
             continue
         if row.state not in resting:
-            yield f"unsettled: change {row.id} of {row.subject} stands in {row.state}, and no person was told"
+            yield f"unsettled: change {row.id} of {row.subject} stays in {row.state}, and no person was notified"
         elif row.due_at is not None:
             yield f"unsettled: change {row.id} of {row.subject} in {row.state} is still due at the end of the run"
 
 
 def _gates(world: World) -> Iterator[str]:
-    """The gate of a subject follows the state of the change that was submitted last, in the order of the commits."""
+    """The gate of a subject follows the state of the last submitted change, in the order of the commits."""
     definition = world.host.definition
     journal = Journal(
         storage=world.store,
@@ -120,8 +120,8 @@ def _gates(world: World) -> Iterator[str]:
         except ItsmWorkflowError:
             passed = ""
         if passed != (change_id if grants else ""):
-            told = f"change {passed} passes" if passed else "nothing passes"
-            yield f"gate: the newest change of {subject} is {change_id}, in {row.state}, and {told}"
+            passing = f"change {passed} passes" if passed else "nothing passes"
+            yield f"gate: the newest change of {subject} is {change_id}, in {row.state}, but {passing}"
 
 
 def _sent_twice(world: World) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where a value can be imported from, so that a written file can name it."""
+"""The name under which a value can be imported, for the files that the simulation writes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 
 def home_of(value: object) -> tuple[str, str] | None:
-    """Return the module and the name at its top under which a value can be imported, or None."""
+    """Return the module and the module-level name under which a value can be imported, or None."""
     first = getattr(value, "__module__", None)
     for module in sorted(sys.modules, key=lambda name: (name != first, name)):
         if module == "__main__":
-            continue  # another process has another one
+            continue  # the name differs in another process
         for name, held in list(getattr(sys.modules[module], "__dict__", {}).items()):
             if held is value and name.isidentifier():
                 return module, name

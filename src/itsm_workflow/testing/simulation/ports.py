@@ -1,4 +1,4 @@
-"""The two sides of a process that can break: its store and its gateway. Each call is a moment at which it may die."""
+"""The two ports of a process, its store and its gateway. The process can crash at each of their calls."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ AnswerT = TypeVar("AnswerT")
 
 _REFUSED_CODE = 3900003
 _SLOWEST = {**dict.fromkeys(STORE, 0.02), **dict.fromkeys(GATEWAY, 0.4), "effect": 1.0}
-"""The longest that a call takes, in seconds, when nothing is wrong."""
+"""The longest time that a call takes, in seconds, without a fault."""
 
 
 class Crash(BaseException):
-    """The process has died."""
+    """The process has crashed."""
 
 
 class Life:
-    """One process from its start to its death.
+    """One process from its start to its crash.
 
     Args:
-        name: Of the process.
+        name: The name of the process.
         scheduler: Lets time pass.
-        struck: Tells what goes wrong.
-        timeline: Is told of deaths.
-        random: Decides how long calls take.
-        turn_clock: Turns the wall clock.
+        struck: Returns the faults that strike.
+        timeline: Records crashes.
+        random: Determines the length of calls.
+        turn_clock: Sets the wall clock.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Life:
         self._turn_clock = turn_clock
 
     def enter(self, point: str) -> dict[Failure, float]:
-        """Let the time before a call pass, and return what goes wrong with it.
+        """Let the time before a call pass, and return the faults that strike it.
 
         Raises:
-            Crash: The process died before the call was made.
+            Crash: The process crashed before the call was made.
         """
         self._pass(self._random.random() * _SLOWEST[point])
         struck = self._struck.at(point)
@@ -96,7 +96,7 @@ class Life:
         """Let the time after a call pass.
 
         Raises:
-            Crash: The process died before it heard the answer.
+            Crash: The process crashed before it got the answer.
         """
         if Failure.CRASH_AFTER in struck:
             self._die(f"after {point}")
@@ -108,7 +108,7 @@ class Life:
     def _pass(self, seconds: float) -> None:
         self._scheduler.pause(seconds)
         if not self.alive:
-            raise Crash  # another task of this process brought it down meanwhile
+            raise Crash  # another task of this process crashed it in the meantime
 
     def _die(self, when: str) -> NoReturn:
         self.alive = False
@@ -117,12 +117,12 @@ class Life:
 
 
 class ProcessStorage:
-    """A process's way to the store that all share.
+    """One process's connection to the shared store.
 
     Args:
         inner: The store.
         life: The process.
-        committed: Is told of what was stored.
+        committed: Called with the stored writes.
     """
 
     def __init__(self, inner: StorageBackend, life: Life, committed: Callable[[Life, Sequence[Write]], object]) -> None:
@@ -167,7 +167,7 @@ class ProcessStorage:
         return entries
 
     def close(self) -> None:
-        """Keep the store open: the other processes have it as well."""
+        """Keep the store open, since the other processes use it as well."""
 
     def _enter(self, point: str) -> dict[Failure, float]:
         struck = self._life.enter(point)
@@ -176,7 +176,7 @@ class ProcessStorage:
         return struck
 
     def _touch(self, write: Write) -> None:
-        """Be the other worker that claims the change first."""
+        """Act as another worker that claims the change first."""
         row = self._inner.get(write.row.id)
         if row is not None and row.version == write.expected_version:
             other = attrs.evolve(row, version=row.version + 1)
@@ -184,7 +184,7 @@ class ProcessStorage:
 
 
 class ProcessGateway:
-    """A process's way to the ticket system that all share; a `TicketGateway` with BK-ITSM's abilities.
+    """One process's connection to the shared ticket system; a `TicketGateway` with BK-ITSM's abilities.
 
     Args:
         system: The ticket system.
@@ -199,15 +199,15 @@ class ProcessGateway:
 
     @property
     def settings(self) -> Settings:
-        """What a workflow takes from its gateway."""
+        """The settings that a workflow takes from its gateway."""
         return self._inner.settings
 
     def check_form(self, form: Form) -> Sequence[tuple[str, str, str]]:
-        """Return what would be refused."""
+        """Return the values that would be rejected."""
         return self._inner.check_form(form)
 
     def service(self) -> str:
-        """Return the service that is configured."""
+        """Return the configured service."""
         return self._inner.service()
 
     def services(self) -> Sequence[Service]:
@@ -219,7 +219,7 @@ class ProcessGateway:
         return self._inner.preview(request)
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, or fail to in one of many ways."""
+        """File a ticket, or fail in one of many ways."""
         struck = self._life.enter("create")
         answer = self._create(request, struck)
         self._life.timeline.note(self._life.name, f"create_ticket: {_told(answer)}")
@@ -245,7 +245,7 @@ class ProcessGateway:
         return answer
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Return how the ticket stands."""
+        """Read the ticket."""
         return self._ask("read", lambda: self._inner.read(ticket, decision_field=decision_field))
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:

@@ -1,7 +1,7 @@
-"""A change's history with everything taken out of it that tells of people, places or secrets.
+"""A change's history without any data about people, places or secrets.
 
-What the machine judges by stays: states, triggers, kinds, statuses, flags, numbers, and the distances in time. Each
-text becomes a made-up one, the same one wherever it stood, so that what was equal still is.
+Data that the machine depends on stays: states, triggers, kinds, statuses, flags, numbers, and the distances in time.
+Each text is replaced by an invented one, always by the same one, so equal texts stay equal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _OWN_ACTORS = frozenset({"", "gateway", "worker", "callback", "reconciler"})
 _WORDS = frozenset({"", "true", "false", "RUNNING", "SUSPENDED", "FINISHED", "TERMINATED", "REVOKED"})
-"""Values of BK-ITSM's own that guards compare with, and that tell nothing."""
+"""Values of BK-ITSM that guards compare with, and that contain no private data."""
 
 _SHAPES = {
     "key": lambda number: f"K{number:025d}",
@@ -53,7 +53,7 @@ def redacted(history: Sequence[Entry]) -> list[CaseStep]:
     """Return a history, oldest entry first, as the steps of a case.
 
     Raises:
-        ValueError: An entry's evidence is of a type that its definition does not know.
+        ValueError: The definition does not know the type of an entry's evidence.
     """
     first = history[0]
     others = _Others(change_id=first.change_id, shift=CASE_BEGAN - first.at)
@@ -64,8 +64,8 @@ def _step(entry: Entry, began: dt.datetime, others: _Others) -> CaseStep:
     kind: type = type(entry.evidence)
     if not attrs.has(kind):
         raise ValueError(
-            f"entry {entry.seq} ({entry.trigger}) holds evidence of a type that this workflow's definition does not "
-            "know: name the application that knows it"
+            f"entry {entry.seq} ({entry.trigger}) has evidence of a type that this workflow's definition does not "
+            "know: pass the application that defines it"
         )
     planned = others.planned(entry)
     return CaseStep(
@@ -80,11 +80,11 @@ def _step(entry: Entry, began: dt.datetime, others: _Others) -> CaseStep:
 
 
 class _Others:
-    """Puts other values in the place of those that tell something.
+    """Replaces values that contain private data.
 
     Args:
         change_id: The change's id, with which the ids of its effects begin.
-        shift: By how much times are moved.
+        shift: The amount by which times are moved.
     """
 
     def __init__(self, *, change_id: str, shift: dt.timedelta) -> None:
@@ -96,7 +96,7 @@ class _Others:
         self._submission = 0
 
     def text(self, text: str, field: str) -> str:
-        """Return what stands for a text."""
+        """Return the replacement of a text."""
         kind = _NAMES.get(field, "text")
         known = self._known.get((kind, text))
         if known is None:
@@ -105,21 +105,21 @@ class _Others:
         return known
 
     def planned(self, entry: Entry) -> list[str]:
-        """Return the names of the effects that an entry planned, and remember under which ids a replay plans them."""
+        """Return the names of the effects that an entry planned, and remember their ids in a replay."""
         if isinstance(entry.evidence, Submission | SubmissionNumber):
             self._submission = entry.evidence.number
         names = []
         for effect in entry.effects:
-            told, number = effect.removeprefix(f"{self._change_id}."), f".{self._submission}.{len(self._effects)}"
-            # Entries of schema 1 name an effect by the number of the entry that planned it, and its name.
-            name = told.removesuffix(number) if told.endswith(number) else told.partition(".")[2]
+            local, number = effect.removeprefix(f"{self._change_id}."), f".{self._submission}.{len(self._effects)}"
+            # Entries of schema 1 identify an effect by the number of the entry that planned it, and its name.
+            name = local.removesuffix(number) if local.endswith(number) else local.partition(".")[2]
             name = name if name == WITHDRAW else self.text(name, "effect_name")
             self._effects[effect] = f"{CASE_ID}.{name}{number}"
             names.append(name)
         return names
 
-    def value(self, value: Any, field: str) -> Any:  # noqa: ANN401 - whatever evidence is made of
-        """Return what stands for a value."""
+    def value(self, value: Any, field: str) -> Any:  # noqa: ANN401 - any part of evidence
+        """Return the replacement of a value."""
         if value is None or isinstance(value, enum.Enum | bool | int | float):
             return value
         if isinstance(value, str):
@@ -143,7 +143,7 @@ class _Others:
         return "OTHER" if field == "word" else self.text(text, field)
 
     def _free(self, value: object) -> object:
-        """Return what stands for a value of a form's field, where numbers tell as much as texts do."""
+        """Return the replacement of a value of a form's field, where numbers can be private as well."""
         if isinstance(value, bool) or value is None:
             return value
         if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""A failing run as a pytest file that runs it again."""
+"""A failing run as a pytest file that repeats it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 
 def test_seed_{name}() -> None:
-    """Nothing is broken by seed {seed} with these faults any more."""
+    """Seed {seed} with these faults no longer breaks a rule."""
     simulate(
 {arguments}
     )
@@ -40,9 +40,9 @@ def replay_file(run: Run, host: Host) -> str:
     """Return a pytest file that runs a seed with exactly its faults.
 
     Raises:
-        ValueError: A part of the host has no name in any module, so that a file cannot name it.
+        ValueError: A part of the host has no name at module level, so a file cannot import it.
     """
-    imports = {"itsm_workflow.testing.simulation": {"Fault", "Kind", "simulate"} if run.faults else {"simulate"}}
+    imports = {"itsm_workflow.testing.simulation": {"Failure", "Fault", "simulate"} if run.faults else {"simulate"}}
     arguments = [f"seeds=[{run.seed}]", "faults=[" + "".join(f"\n            {_fault(one)}," for one in run.faults)]
     arguments[-1] += "\n        ]" if run.faults else "]"
     for field in attrs.fields(Host):
@@ -70,17 +70,19 @@ def _told(run: Run) -> Iterator[str]:
 
 
 def _harmless(line: str) -> str:
-    """Return a line that cannot end the docstring that it stands in."""
+    """Return a line that cannot end the docstring that contains it."""
     return line.replace("\\", "/").replace('"', "'")[:_LENGTH].rstrip()
 
 
 def _fault(fault: Fault) -> str:
     length = f", seconds={fault.seconds!r}" if fault.seconds else ""
-    return f"Fault(kind=Kind.{fault.kind.name}, point={fault.point!r}, number={fault.number}{length})".replace("'", '"')
+    return f"Fault(kind=Failure.{fault.kind.name}, point={fault.point!r}, number={fault.number}{length})".replace(
+        "'", '"'
+    )
 
 
 def _written(part: str, value: object, imports: dict[str, set[str]]) -> str:
-    """Return what stands for a value in the file, and note what must be imported for it."""
+    """Return the expression for a value in the file, and record the imports that it needs."""
     plain = value is None or isinstance(value, str | int | float | tuple | list)
     home = None if plain else home_of(value)
     if home is not None:
@@ -96,6 +98,6 @@ def _written(part: str, value: object, imports: dict[str, set[str]]) -> str:
     if plain:
         return repr(value)
     raise ValueError(
-        f"a file that replays this run cannot name its {part}: give {value!r} a name at the top of a module that can "
-        "be imported"
+        f"a file that replays this run cannot import its {part}: assign {value!r} to a name at the top level of a "
+        "module that can be imported"
     )

@@ -1,4 +1,4 @@
-"""One run of a seed, and what came of it."""
+"""One run of a seed, and its result."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Run:
-    """What came of one seed.
+    """The result of one seed.
 
     Attributes:
         seed: The seed.
-        faults: What went wrong.
-        findings: One sentence for each thing that did not hold.
-        digest: Of everything that happened and of everything that is stored; the same for the same seed and faults.
-        timeline: What happened, to read.
-        seconds: How much virtual time passed.
-        changes: How many changes are stored.
+        faults: The faults of the run.
+        findings: One sentence for each broken promise.
+        digest: The digest of all events and all stored data; equal for the same seed and faults.
+        timeline: The events, for people.
+        seconds: The virtual time that passed.
+        changes: The number of stored changes.
     """
 
     seed: int
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def rules(self) -> frozenset[str]:
-        """Which rules were broken."""
+        """The names of the broken rules."""
         return frozenset(finding.partition(":")[0] for finding in self.findings)
 
 

@@ -1,8 +1,8 @@
-"""Virtual time: what happens when, and tasks that take turns, in an order that depends on nothing but the run.
+"""Virtual time: events and tasks in an order that depends on nothing but the run.
 
-A task is ordinary blocking code. It runs in a thread of its own, but only while it holds the baton: it gives it back
-when it pauses, and gets it again when its moment has come. So exactly one thread runs at any time, the order is that
-of virtual time, and no real time is waited for.
+A task is ordinary blocking code. It runs in its own thread, but only while it holds the baton. It passes the baton on
+when it pauses, and gets it again when its time has come. So exactly one thread runs at any time, the order is that of
+virtual time, and no real time is spent waiting.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Stopped(BaseException):
-    """The run is over; ends a task that still waits for its turn."""
+    """The run is over; raised in a task that still waits for its turn, to end it."""
 
 
 class Scheduler:
     """Runs events and tasks in the order of virtual time.
 
     Args:
-        clock: Is moved on; nothing else may move it.
+        clock: The clock to advance; nothing else may advance it.
     """
 
     def __init__(self, clock: ManualClock) -> None:
@@ -40,15 +40,15 @@ class Scheduler:
         self._over = False
 
     def call(self, delay: float, action: Callable[[], None]) -> None:
-        """Let an action happen so many seconds from now; it may not pause."""
+        """Schedule an action in that many seconds; it must not pause."""
         self._push(delay, action)
 
     def spawn(self, delay: float, work: Callable[[], None]) -> None:
-        """Let a task begin so many seconds from now; it may pause, and must not raise."""
+        """Schedule a task in that many seconds; it may pause, and must not raise."""
         self._push(delay, lambda: self._begin(work))
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for the task that calls this; others may run meanwhile.
+        """Let time pass for the calling task; others may run in the meantime.
 
         Raises:
             Stopped: The run is over.
@@ -57,7 +57,7 @@ class Scheduler:
         if task is None:
             raise RuntimeError("only a task can pause")
         if not self._queue or self._queue[0][0] > moment:
-            self._clock.advance(seconds)  # nobody else has anything to do before
+            self._clock.advance(seconds)  # no other task is due before
             return
         self._push(seconds, task)
         self._returned.release()
@@ -66,14 +66,14 @@ class Scheduler:
             raise Stopped
 
     def run(self, horizon: float, most: int) -> bool:
-        """Run until nothing is left to happen.
+        """Run until no event or task is left.
 
         Args:
-            horizon: Stop at so many seconds since the beginning.
-            most: Stop after so many steps: what goes on for so long goes in circles.
+            horizon: The number of seconds since the beginning after which to stop.
+            most: The number of steps after which to stop, since a longer run is probably cyclic.
 
         Returns:
-            Whether nothing is left.
+            Whether no event or task is left.
         """
         for _ in range(most):
             if not self._queue:
@@ -103,7 +103,7 @@ class Scheduler:
 
     def _push(self, delay: float, what: Callable[[], None] | _Thread) -> None:
         if self._over:
-            return  # said by a task that is being ended
+            return  # called by a task that is being ended
         self._number += 1
         heapq.heappush(self._queue, (self._clock.elapsed() + delay, self._number, what))
 
@@ -127,7 +127,7 @@ class Scheduler:
 
 
 class _Thread(threading.Thread):
-    """A thread that does one task after another, each when it is handed the baton."""
+    """A thread that runs one task after another, each when it gets the baton."""
 
     def __init__(self, done: Callable[[_Thread], None]) -> None:
         super().__init__(daemon=True, name="itsm-workflow-simulation")

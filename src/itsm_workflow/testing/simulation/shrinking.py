@@ -1,4 +1,4 @@
-"""From a run that fails to the fewest and shortest faults with which it fails in the same way."""
+"""Shrinking of a failing run to the fewest and shortest faults with which it fails in the same way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_RUNS = 200
 
 
 def shrink(failed: Run, host: Host) -> Run:
-    """Return a run of the same seed that breaks one of the same rules; no single fault of it can be left out."""
+    """Return a run of the same seed that breaks one of the same rules and needs each of its faults."""
     best, runs = failed, 0
     progress = True
     while progress and runs < _MOST_RUNS:
@@ -34,7 +34,7 @@ def shrink(failed: Run, host: Host) -> Run:
 
 
 def _simpler(faults: Sequence[Fault]) -> Iterator[tuple[Fault, ...]]:
-    """Yield lists that are simpler: halves, then one fault less, then one that is half as long."""
+    """Yield simpler lists: halves, then one fault less, then one fault half as long."""
     half = len(faults) // 2
     if half > 1:
         yield tuple(faults[:half])

@@ -1,4 +1,4 @@
-"""The door of the simulation: run seeds, and fail with a story if one of them breaks a rule."""
+"""The entry point of the simulation: run seeds, and fail with a story if one of them breaks a rule."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Simulated:
-    """What came of all seeds.
+    """The result of all seeds.
 
     Attributes:
-        digests: By seed, the digest of its run.
-        changes: How many changes were filed.
-        days: How many days of virtual time passed.
+        digests: The digests of the runs, by seed.
+        changes: The number of filed changes.
+        days: The days of virtual time that passed.
     """
 
     digests: Mapping[int, str]
@@ -47,11 +47,11 @@ class Simulated:
 
 
 class SimulationFailed(AssertionError):
-    """A seed broke a rule; its message tells the story, and `write_test` keeps it.
+    """A seed broke a rule; the message contains the story, and `write_test` saves it as a test.
 
     Attributes:
         run: The run with the fewest faults that breaks one of the same rules.
-        drawn: The run as the seed drew it.
+        drawn: The run with all faults that the seed drew.
     """
 
     def __init__(self, run: Run, drawn: Run, host: Host) -> None:
@@ -61,10 +61,10 @@ class SimulationFailed(AssertionError):
         super().__init__(_story(run, drawn))
 
     def write_test(self, path: str | os.PathLike[str]) -> pathlib.Path:
-        """Write a pytest file that runs the seed with these faults again.
+        """Write a pytest file that repeats the seed with these faults.
 
         Raises:
-            ValueError: Something that was given to `simulate` has no name in a module, so that no file can name it.
+            ValueError: An object that was passed to `simulate` has no name at module level, so a file cannot import it.
         """
         written = pathlib.Path(path)
         written.write_text(replay_file(self.run, self._host), encoding="utf-8")
@@ -85,27 +85,27 @@ def simulate(
     gateway: Callable[[TicketGateway], TicketGateway] | None = None,
     workflow: Callable[..., Workflow] = Workflow,
 ) -> Simulated:
-    """Run a workflow in virtual time, once for each seed, and check what is left when all faults are over.
+    """Run a workflow in virtual time, once for each seed, and check the results when all faults are over.
 
     Args:
         definition: The workflow.
         seeds: One run each. The same seed gives the same run.
-        faults: Kinds of faults from which each seed draws some; or the very faults of every run.
-        effects: By state, what to do once it is entered; or a function that makes that for each run. By default
-            those that the definition names, or one that follows from an approval; they do nothing.
-        acts: What your host, or its persons, do with a change as soon as it can be done.
+        faults: Kinds of faults from which each seed draws some; or the exact faults of every run.
+        effects: The effects of each state, or a function that returns them for each run. By default those that the
+            definition names, or one that follows an approval; they do nothing.
+        acts: The acts of your host, or its people, each carried out as soon as possible.
         policy: All timings.
-        asked: The form of every change, as `Workflow.apply` takes it; wants ``approvers``.
-        invariants: Further checks of a run that has ended, which yield one sentence for each thing that is wrong.
+        asked: The form of every change, as `Workflow.apply` takes it; must contain ``approvers``.
+        invariants: Further checks of a finished run, which yield one sentence for each problem.
         storage: Makes the store of a run; in memory unless given.
-        gateway: Is put between each workflow and the simulated gateway.
+        gateway: Wraps the simulated gateway for each workflow.
         workflow: Makes each process's workflow.
 
     Raises:
-        SimulationFailed: A seed broke a rule; no seed behind it was run.
+        SimulationFailed: A seed broke a rule; later seeds were not run.
         DefinitionError: The definition does not fit the effects.
-        TypeError: An argument is of another type.
-        ValueError: Nothing would be tested: there is no seed, or no change was filed in any.
+        TypeError: An argument has the wrong type.
+        ValueError: Nothing would be tested: there are no seeds, or none of them filed a change.
     """
     host = Host(
         definition=definition,
@@ -136,7 +136,7 @@ def simulate(
 
 
 def _story(run: Run, drawn: Run) -> str:
-    left = f" ({len(drawn.faults)} were drawn, these are enough)" if len(drawn.faults) > len(run.faults) else ""
+    left = f" ({len(drawn.faults)} were drawn, these suffice)" if len(drawn.faults) > len(run.faults) else ""
     return "\n".join(
         [
             f"seed {run.seed} broke a rule:",
@@ -146,7 +146,7 @@ def _story(run: Run, drawn: Run) -> str:
             "what happened:",
             *(f"  {line}" for line in run.timeline.splitlines()),
             f"digest {run.digest}",
-            f"to run it again: simulate(..., seeds=[{run.seed}], faults={_listed(run.faults)})",
+            f"to repeat it: simulate(..., seeds=[{run.seed}], faults={_listed(run.faults)})",
         ]
     )
 

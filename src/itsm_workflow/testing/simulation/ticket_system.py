@@ -1,4 +1,4 @@
-"""The other side of a run: the sandbox's ledger, the persons who act on its tickets, and its callbacks."""
+"""The ticket system of a run: the sandbox's ledger, the people who act on its tickets, and its callbacks."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class TicketSystem:
     """BK-ITSM and the people around it.
 
     Args:
-        seed: Decides tokens, delays and when persons act.
-        clock: The run's.
+        seed: Determines tokens, delays and the times of people's acts.
+        clock: The clock of the run.
         scheduler: Lets things happen later.
-        struck: Tells what goes wrong.
-        timeline: Is told what happens.
-        deliver: Begins the delivery of a callback in a task: gets what to do with `Workflow.receive`.
+        struck: Returns the faults that strike.
+        timeline: Records events.
+        deliver: Starts the delivery of a callback in a task; called with a function that takes `Workflow.receive`.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class TicketSystem:
         self._struck = struck
         self._timeline = timeline
         self._deliver = deliver
-        self._random = Random(f"{seed}/persons")  # noqa: S311 - to be repeated, not to be secret
-        # The ticket system has its own clock, which nobody turns.
+        self._random = Random(f"{seed}/persons")  # noqa: S311 - repeatable, not secret
+        # The ticket system has its own clock, which no fault sets.
         self.ledger = Ledger(
             clock=lambda: START + dt.timedelta(seconds=clock.elapsed()),
             random=Random(f"{seed}/ledger"),  # noqa: S311 - the same
@@ -95,7 +95,7 @@ class TicketSystem:
         self._scheduler.call(seconds, lambda: self._note(f"files a late request: {self.create(request)}"))
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, and let its persons plan what they will do."""
+        """File a ticket, and schedule the acts of its people."""
         struck = self._struck.at("ticket")
         late = struck.get(Failure.FLOW_LATE, 0.0)
         self.ledger.behaviour = attrs.evolve(self.ledger.behaviour, start_delay=_START_DELAY + late)
@@ -110,17 +110,17 @@ class TicketSystem:
     # ---------------------------------------------------------------- persons
 
     def free_the_jammed(self) -> None:
-        """Let the applicants withdraw what nobody can decide."""
+        """Let the applicants withdraw tickets that cannot be decided."""
         for ticket in self._jammed:
             self._act("withdraws the jammed", ticket, lambda one: acting.withdraw(self.ledger, one, one.draft.creator))
 
     def _plan_life(self, ticket: Ticket, struck: Mapping[Failure, float], late: float) -> None:
-        """Plan what persons do with a ticket; unless something is wrong its approver says yes."""
+        """Schedule the acts of people on a ticket; without a fault, its approver approves."""
         began = _START_DELAY + late
         decides = began + math.exp(self._random.uniform(math.log(_SOONEST), math.log(_LATEST)))
         before = began + (decides - began) * self._random.random()
         if Failure.REVIVED in struck:
-            self._at(began / 4, "withdraws, too early, the", ticket, self._withdraw)
+            self._at(began / 4, "withdraws too early", ticket, self._withdraw)
         if Failure.WITHDRAWN in struck:
             self._at(before, "withdraws the", ticket, self._withdraw)
         if Failure.TERMINATED in struck:
@@ -128,7 +128,7 @@ class TicketSystem:
         if Failure.SUSPENDED in struck:
             self._at(before, "suspends the", ticket, lambda one: acting.suspend(self.ledger, one, _approver(one)))
         if Failure.FOREIGN in struck:
-            self._at(struck[Failure.FOREIGN], "gives another ticket the number of", ticket, self._double)
+            self._at(struck[Failure.FOREIGN], "duplicates the number of", ticket, self._double)
         if Failure.JAMMED in struck:
             self._at(before, "jams the", ticket, self._jam)
         self._plan_decision(ticket, decides + struck.get(Failure.IGNORED, 0.0), approved=Failure.REJECTED not in struck)
@@ -181,7 +181,7 @@ class TicketSystem:
     # ---------------------------------------------------------------- callbacks
 
     def catch_up(self) -> None:
-        """Let everything happen that is due, send what it caused, and plan to come again."""
+        """Run the due events of the ledger, send the callbacks, and schedule the next call of this method."""
         for outgoing in self.gateway.run_due():
             self._send(outgoing)
         following = self.ledger.schedule.next_due()
@@ -211,14 +211,14 @@ class TicketSystem:
         self._note(f"calls back about {outgoing.sn}: {outgoing.body['current_status']}")
         try:
             taken = self.gateway.hand_over(outgoing, receive)
-        except BaseException:  # its process died over it: the connection broke
+        except BaseException:  # the process crashed, so the connection broke
             self.ledger.record_delivery(outgoing, CallbackOutcome.FAILED)
             raise
         if not taken:
             self._note(f"could not deliver the callback about {outgoing.sn}")
 
     def _plan_callbacks(self, ticket: Ticket, struck: Mapping[Failure, float]) -> None:
-        """Plan the callbacks that the ticket system would never send of its own."""
+        """Schedule the callbacks that the ticket system would never send."""
         if not ticket.callback_url:
             return
         if Failure.EARLY_CALLBACK in struck:

@@ -1,4 +1,4 @@
-"""What happened in a run, line by line, and a digest of all of it."""
+"""The events of a run, line by line, and a digest of all of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Line:
-    """One thing that happened.
+    """One event.
 
     Attributes:
         at: Seconds since the run began.
-        who: Which process, person or system.
-        what: In words; the same for the same seed.
-        minor: Left out of what people read.
+        who: The process, person or system.
+        what: The event in words; equal for the same seed.
+        minor: Whether it is left out of the text for people.
     """
 
     at: float
@@ -32,7 +32,7 @@ class Timeline:
     """Collects lines.
 
     Args:
-        elapsed: Tells the seconds since the run began.
+        elapsed: Source of the seconds since the run began.
     """
 
     def __init__(self, elapsed: Callable[[], float]) -> None:
@@ -40,11 +40,11 @@ class Timeline:
         self._lines: list[Line] = []
 
     def note(self, who: str, what: str, *, minor: bool = False) -> None:
-        """Write down what happens now."""
+        """Add a line with the current time."""
         self._lines.append(Line(self._elapsed(), who, what, minor))
 
     def text(self) -> str:
-        """Return what people read."""
+        """Return the text for people."""
         shown = [line for line in self._lines if not line.minor]
         width = max((len(line.who) for line in shown), default=0)
         return "\n".join(f"{_moment(line.at)}  {line.who:<{width}}  {line.what}" for line in shown)

@@ -1,4 +1,4 @@
-"""One run of everything: processes over one store and one ticket system, in virtual time, decided by a seed."""
+"""One complete run: processes over one store and one ticket system, in virtual time, determined by a seed."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from itsm_workflow.workflow import Workflow
 
 FAULTS_END = 6 * 3600.0
-"""Seconds after which nothing goes wrong any more."""
+"""The number of seconds after which no fault strikes."""
 
 HORIZON = 40 * 86400.0
-"""Seconds after which a run is stopped although something is still due."""
+"""The number of seconds after which a run is stopped although changes are still due."""
 
 _MOST_STEPS = 50_000
 _PASS_EVERY = 60.0
@@ -50,11 +50,11 @@ _MOST_ACTS = 20
 
 
 class Process:
-    """A process that is started anew when it has died.
+    """A process that is restarted after a crash.
 
     Args:
-        world: Where it runs.
-        name: For the timeline.
+        world: The run that it is part of.
+        name: The name in the timeline.
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -67,14 +67,14 @@ class Process:
 
     @property
     def workflow(self) -> Workflow:
-        """Its workflow, opened anew if it has died."""
+        """Its workflow, opened again after a crash."""
         if self._started is None or not self._started[0].alive:
             life = self._world.life(self.name, self._random)
             self._started = life, self._world.open(life)
         return self._started[1]
 
     def between(self, least: float, most: float) -> float:
-        """Return a number of seconds that the process takes."""
+        """Return a random number of seconds."""
         return self._random.uniform(least, most)
 
 
@@ -82,16 +82,16 @@ class World:
     """A run.
 
     Args:
-        seed: Decides everything that the faults do not.
-        faults: What goes wrong.
-        host: What is simulated.
+        seed: Determines everything that the faults do not.
+        faults: The faults.
+        host: The subject of the simulation.
 
     Attributes:
         asked: The subjects of the changes whose filing was acknowledged.
-        submitted: By subject, the id of the change that was submitted last.
+        submitted: The id of the last submitted change, by subject.
         deliveries: The host's own log of the effects that it carried out.
-        problems: What no process may ever raise.
-        drained: Whether nothing was due any more at the end.
+        problems: Errors that a process must never raise.
+        drained: Whether nothing was due at the end.
     """
 
     def __init__(self, seed: int, faults: Sequence[Fault], host: Host) -> None:
@@ -108,7 +108,7 @@ class World:
         self.drained = False
         self._scheduler = Scheduler(self.clock)
         self._struck = Struck(
-            faults, elapsed=self.clock.elapsed, tell=lambda one: self.timeline.note("FAULT", f"{one}")
+            faults, elapsed=self.clock.elapsed, on_strike=lambda one: self.timeline.note("FAULT", f"{one}")
         )
         self._entropy = self.random("entropy")
         self._cast = self.random("cast")
@@ -130,7 +130,7 @@ class World:
         self._workers = [Process(self, f"worker-{n}") for n in range(1, self._cast.randint(2, 4))]
 
     def run(self) -> None:
-        """Let it happen from the first change that is asked for until nothing is due."""
+        """Run from the first submission until nothing is due."""
         for number in range(1, self._cast.randint(2, 4)):
             self._plan_change(f"subject-{number}", self._cast.uniform(0, 60))
         self._scheduler.call(FAULTS_END, self._end_faults)
@@ -142,8 +142,8 @@ class World:
     # ---------------------------------------------------------------- processes
 
     def random(self, purpose: str) -> Random:
-        """Return a source of chance that no other part of the run draws from."""
-        return Random(f"{self.seed}/{purpose}")  # noqa: S311 - to be repeated, not to be secret
+        """Return a random generator that no other part of the run draws from."""
+        return Random(f"{self.seed}/{purpose}")  # noqa: S311 - repeatable, not secret
 
     def life(self, name: str, random: Random) -> Life:
         """Start a process."""
@@ -157,7 +157,7 @@ class World:
         )
 
     def open(self, life: Life) -> Workflow:
-        """Open the workflow of a process, over the store that all share."""
+        """Open the workflow of a process, over the shared store."""
         host, gateway = self.host, ProcessGateway(self.system, life)
         effects = {
             state: [Effect(one.name, self._carrying_out(life, one)) for one in listed]
@@ -202,9 +202,9 @@ class World:
                 pass
             except Stopped:
                 raise
-            except BaseException as error:  # noqa: BLE001 - whatever else is raised is what the run is to find
+            except BaseException as error:  # noqa: BLE001 - the run exists to find any other error
                 if isinstance(error, ItsmWorkflowError) and not isinstance(error, DefinitionError):
-                    self.timeline.note(process.name, f"hears {type(error).__name__}: {error}")
+                    self.timeline.note(process.name, f"catches {type(error).__name__}: {error}")
                     return
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 self.problems.append(
@@ -221,8 +221,8 @@ class World:
 
     def _end_faults(self) -> None:
         self._struck.stop()
-        del self._workers[1:]  # one is enough to end what is left
-        self.timeline.note("FAULT", "nothing goes wrong any more")
+        del self._workers[1:]  # one is enough to finish the rest
+        self.timeline.note("FAULT", "no more faults strike")
         self.system.free_the_jammed()
 
     # ---------------------------------------------------------------- applicants
@@ -238,7 +238,7 @@ class World:
             )
 
     def _ask(self, delay: float, subject: str, *, tries: int) -> None:
-        """Ask for a change, and again until it is acknowledged; a form that was refused is not tried for ever."""
+        """Submit a change, and again until it is acknowledged; a refused form is tried a limited number of times."""
 
         def ask(workflow: Workflow) -> None:
             again: int | None = tries
@@ -251,7 +251,7 @@ class World:
                 self.timeline.note("web", f"{subject} was asked for already")
                 self.asked.append(subject)
                 again = None
-            finally:  # also after its process died, or the store failed
+            finally:  # also after a crash of the process or a failure of the store
                 if again is not None and again <= _TRIES:
                     self._ask(self._web.between(5, 90), subject, tries=again)
 
@@ -261,7 +261,7 @@ class World:
         for change in list(workflow.find(subject=subject)):
             try:
                 workflow.withdraw(change.id, actor=change.form.applicant, reason="simulated")
-                self.timeline.note("web", f"{subject} is asked to be withdrawn")
+                self.timeline.note("web", f"{subject} has its withdrawal requested")
             except TransitionRefused as refused:
                 self.timeline.note("web", f"{subject} cannot be withdrawn: {refused.reason}")
 
@@ -287,14 +287,14 @@ class World:
             if not write.entries:
                 self.timeline.note(life.name, f"{row.subject}: due {row.due_at}", minor=True)
             if row.attention is not None and write.entries:
-                self.timeline.note(life.name, f"{row.subject}: a person is told: {row.attention}", minor=True)
+                self.timeline.note(life.name, f"{row.subject}: a person is notified: {row.attention}", minor=True)
         for worker in self._workers:
             self._plan_pass(worker)
         if any(write.row.attention for write in writes) or self.host.acts:
             self._plan_look(self._desk.between(10, _LOOK_AGAIN))
 
     def _plan_pass(self, worker: Process) -> None:
-        """Let a worker pass by a little after something falls due, as cron would, without the idle passes."""
+        """Let a worker make a pass soon after a change falls due, as cron would, without the idle passes."""
         if worker.passing or self._has_ended or worker not in self._workers:
             return
         query = Query(workflow=self.host.definition.name, order=Order.DUE_AT, limit=1)
@@ -310,7 +310,7 @@ class World:
         worker.next_pass = planned = moment + worker.between(1, _PASS_EVERY)
 
         def begin() -> None:
-            if worker.next_pass == planned:  # otherwise an earlier pass was planned since
+            if worker.next_pass == planned:  # otherwise an earlier pass was planned in the meantime
                 worker.next_pass = None
                 worker.passing = True
                 self._task(0.0, worker, lambda workflow: self._pass(worker, workflow))
@@ -319,8 +319,8 @@ class World:
 
     def _pass(self, worker: Process, workflow: Workflow) -> None:
         try:
-            report = workflow.reconcile(readers=1)  # a thread would not be the scheduler's
-            if report.unreadable:  # no later pass would read it, so the run ends
+            report = workflow.reconcile(readers=1)  # the scheduler does not control other threads
+            if report.unreadable:  # no later pass could read it, so the run ends
                 self.problems.append(f"unreadable: {report.unreadable} of the changes that are due cannot be read")
                 self._has_ended = True
         finally:
@@ -352,7 +352,7 @@ class World:
         try:
             act.do(workflow, change)
         except DefinitionError:
-            raise  # no later try mends what the host wrote
+            raise  # a retry does not repair the host's code
         except ItsmWorkflowError as error:
             self.timeline.note("operator", f"{act.name}, {change.subject}: {error}")
             return False
@@ -361,15 +361,15 @@ class World:
 
 
 class _Listener:
-    """Writes down the trouble that a process handled by itself."""
+    """Records the errors that a process handled by itself."""
 
     def __init__(self, life: Life) -> None:
         self._life = life
 
     def on_entry(self, change: object, entry: object) -> None:
-        """Leave entries to the store."""
+        """Ignore entries, since the store records them."""
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Write it down."""
+        """Record the error."""
         del change_id
         self._life.timeline.note(self._life.name, f"trouble: {type(error).__name__}: {error}", minor=True)

@@ -1,4 +1,4 @@
-"""Property tests of a workflow of one's own: a Hypothesis state machine for any definition.
+"""Property tests of your own workflow: a Hypothesis state machine for any definition.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The gate, compared with the state that a change is in."""
+"""The check of the gate against the state of a change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def check_gate(workflow: Workflow, change: ChangeRequest) -> None:
-    """Compare what the gate does with what the definition declares of the state; it is the subject's only change.
+    """Compare the gate with the state's declaration in the definition; the change is its subject's only one.
 
     Raises:
-        AssertionError: They differ, or the outcome says approved where the state does not grant.
+        AssertionError: They differ, or the outcome is approved in a state that does not grant.
     """
     definition = workflow.definition
     grants = definition.grants.get(definition.states(change.state), change.state == definition.roles.granted)
@@ -24,6 +24,6 @@ def check_gate(workflow: Workflow, change: ChangeRequest) -> None:
         passes = workflow.require_approved(change.subject).id == change.id
     except NotApproved:
         passes = False
-    told = f"the state {change.state} {'grants' if grants else 'does not grant'}, and require_approved"
-    assert passes == grants, f"{told} {'passes' if passes else 'refuses'}"
-    assert grants or change.outcome is not Outcome.APPROVED, f"{told} refuses; its outcome says approved"
+    message = f"the state {change.state} {'grants' if grants else 'does not grant'}, and require_approved"
+    assert passes == grants, f"{message} {'passes' if passes else 'refuses'}"
+    assert grants or change.outcome is not Outcome.APPROVED, f"{message} refuses, but its outcome says approved"

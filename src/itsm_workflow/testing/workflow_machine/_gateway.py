@@ -1,4 +1,4 @@
-"""The ledger behind the gateway port, with trouble between us and it."""
+"""The ledger as a gateway, with faults between the workflow and the ledger."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 class Trouble(enum.StrEnum):
-    """What goes wrong with the next call."""
+    """The fault of the next call."""
 
     UNREACHABLE = "unreachable"
-    """Nothing is sent."""
+    """The request is not sent."""
     LOST_REQUEST = "lost_request"
-    """It is sent and never arrives, and nobody can tell."""
+    """The request is sent and never arrives, and the caller cannot tell."""
     LOST_ANSWER = "lost_answer"
-    """It is done, and nobody hears of it."""
+    """The call is carried out, but its answer is lost."""
     REFUSED = "refused"
-    """The gateway answers no."""
+    """The gateway refuses the call."""
 
 
 class TroubledGateway(LedgerGateway):
-    """A `LedgerGateway` whose next call can go wrong."""
+    """A `LedgerGateway` whose next call can fail."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._trouble: Trouble | None = None
 
     def expect(self, trouble: Trouble) -> None:
-        """Let the next call go wrong."""
+        """Let the next call fail."""
         self._trouble = trouble
 
     def create(self, request: CreateRequest) -> CreateAnswer:
-        """File a ticket, unless there is trouble."""
+        """File a ticket, unless the call fails."""
         trouble, self._trouble = self._trouble, None
         if trouble is Trouble.UNREACHABLE:
             return NotSent(problem="connection refused")
@@ -56,27 +56,27 @@ class TroubledGateway(LedgerGateway):
         return Unknown(problem="no answer in time")
 
     def read(self, ticket: Ticket, *, decision_field: str | None = None) -> Snapshot:
-        """Read a ticket, unless there is trouble."""
+        """Read a ticket, unless the call fails."""
         self._fail("get_ticket_info")
         return super().read(ticket, decision_field=decision_field)
 
     def results(self, tickets: Sequence[Ticket]) -> Mapping[str, TicketResult]:
-        """Read results, unless there is trouble."""
+        """Read results, unless the call fails."""
         self._fail("ticket_approval_result")
         return super().results(tickets)
 
     def find_by_key(self, sent: SentTicket) -> Sequence[FoundTicket]:
-        """Look for a key, unless there is trouble."""
+        """Search for a key, unless the call fails."""
         self._fail("get_tickets")
         return super().find_by_key(sent)
 
     def undelivered(self) -> Sequence[str]:
-        """List what was not delivered, unless there is trouble."""
+        """List the undelivered callbacks, unless the call fails."""
         self._fail("callback_failed_ticket")
         return super().undelivered()
 
     def withdraw(self, ticket: Ticket, *, operator: str, reason: str) -> Withdrawal:
-        """Withdraw a ticket, unless there is trouble."""
+        """Withdraw a ticket, unless the call fails."""
         if self._trouble is Trouble.LOST_ANSWER:
             self._trouble = None
             super().withdraw(ticket, operator=operator, reason=reason)

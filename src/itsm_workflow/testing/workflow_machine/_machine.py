@@ -1,4 +1,4 @@
-"""The machine: what can happen to one change, drawn at random, and what must hold after each step."""
+"""The machine: random events of one change, and the invariants that must hold after each of them."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ SUBJECT = "subject-1"
 
 @functools.cache
 def _backend() -> type[OpenableBackend]:
-    """Look the backend up once: that reads the metadata of all that is installed, which takes longer than a walk."""
+    """Look the backend up once, since reading the metadata of all installed packages takes longer than a walk."""
     with contextlib.closing(open_storage("memory://")) as opened:
         return cast("type[OpenableBackend]", type(opened))
 
 
 class TicketAct(enum.StrEnum):
-    """What somebody does in the ticket system."""
+    """The acts of people in the ticket system."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -69,31 +69,31 @@ class TicketAct(enum.StrEnum):
 
 
 class Beginning(enum.StrEnum):
-    """Where a change stands when a walk begins."""
+    """The state of a change when a walk begins."""
 
     DRAFTED = "drafted"
     SUBMITTED = "submitted"
-    APPROVED = "approved"  # if its workflow goes on from there: else few walks would come to what the host does then
+    APPROVED = "approved"  # if its workflow continues from there; else few walks reach the host's triggers
 
 
 class WorkflowMachine(RuleBasedStateMachine):
-    """One change of a workflow, over a store and a ticket system in memory, and everything that can happen to it.
+    """One change of a workflow, over a store and a ticket system in memory, with all events that can affect it.
 
-    Make a class for a definition by `for_definition`, add rules and invariants in a subclass, and hand Hypothesis'
-    ``TestCase`` of it to pytest. The rules draw triggers with evidence that is right, nearly right and wrong; what
-    people do in the ticket system; callbacks that are lost, late, doubled, reordered, tampered with and forged; calls
-    of the gateway that fail; effects that fail; time. The invariants hold for every definition that is sound.
+    Create a class for a definition with `for_definition`, add rules and invariants in a subclass, and let pytest
+    collect its ``TestCase``. The rules draw triggers with right, nearly right and wrong evidence; acts of people in
+    the ticket system; callbacks that are lost, late, duplicated, reordered, tampered with or forged; failing gateway
+    calls; failing effects; and time. The invariants hold for every sound definition.
 
     Attributes:
         definition: The workflow.
-        policy: Its timings; short ones, so that what comes after their end is met soon.
-        evidence: Strategies of one's own for some types of evidence.
-        counted: Triggers whose repeat counts, such as a look-up that found nothing again. A repeat of any other, with
-            the same evidence right behind it, must write nothing.
+        policy: Its timings, short so that a walk soon passes their end.
+        evidence: Your own strategies for some types of evidence.
+        counted: Triggers whose repeat counts, such as a look-up that found nothing again. A repeat of any other
+            trigger with the same evidence, immediately after it, must write nothing.
         workflow: The workflow that the rules act on.
         clock: Its clock.
         gateway: Its ticket system.
-        done: The ids of the effects that were done, in order; one that was done again is there again.
+        done: The ids of the effects that ran, in order; an effect that ran again is listed again.
     """
 
     definition: ClassVar[WorkflowDefinition] = COLLECTOR_CHANGE
@@ -109,15 +109,15 @@ class WorkflowMachine(RuleBasedStateMachine):
         evidence: Mapping[type, SearchStrategy[Any]] | None = None,
         counted: Sequence[str] = (),
     ) -> type[WorkflowMachine]:
-        """Return the machine of a definition, to be used as it is or as a base class.
+        """Return the machine of a definition, to be used directly or as a base class.
 
         Args:
             definition: The workflow.
-            evidence: Strategies for types of evidence whose annotations do not say enough.
+            evidence: Strategies for types of evidence whose annotations are not specific enough.
             counted: The definition's own triggers whose repeat counts.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The definition has no such evidence, or no such trigger.
         """
         check_definition(definition)
@@ -127,7 +127,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             "definition": definition,
             "evidence": MappingProxyType(dict(evidence or {})),
             "counted": cls.counted | set(counted),
-            "__doc__": f"Everything that can happen to a change of {definition.name}.",
+            "__doc__": f"All events that can affect a change of {definition.name}.",
             "__module__": __name__,
         }
         return type(f"{definition.name.title().replace('_', '')}Machine", (cls,), values)
@@ -138,7 +138,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._refusing_effects = 0
         self._gated = 0
         self.clock = ManualClock()
-        chance = random.Random(0)  # noqa: S311 - the same in every run: what Hypothesis shrinks must not move by itself
+        chance = random.Random(0)  # noqa: S311 - the same in every run, since Hypothesis must be able to repeat it
         self.gateway = TroubledGateway(Ledger(clock=self.clock.now, random=chance), clock=self.clock)
         self._storage = _backend().from_url("memory://")
         effects = {state: [self._watched(one) for one in listed] for state, listed in self.effects().items()}
@@ -158,21 +158,20 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._post = Post(self.gateway, self.receive, self._stored)
 
     def effects(self) -> Mapping[str, Sequence[Effect]]:
-        """Return the effects by state: by default those that the definition names, or one once the ticket was granted.
+        """Return the effects by state: by default those that the definition names, or one after the grant.
 
-        These do nothing.
-        A subclass says what its host does, mostly with methods that note it on ``self``.
+        The default effects do nothing. A subclass returns its host's, usually methods that record a call on ``self``.
         """
         named = default_effects(self.definition, "work").items()
         return {state: [Effect(name, lambda _call: None) for name in names] for state, names in named}
 
     def receive(self, *, method: str, path: str, headers: Mapping[str, str], body: bytes) -> CallbackResponse:
-        """Take a callback; a subclass may send it through its host's own view."""
+        """Receive a callback; a subclass may pass it through its host's own view."""
         return self.workflow.receive(method=method, path=path, headers=headers, body=body)
 
     @property
     def change(self) -> ChangeRequest:
-        """The change as it is stored."""
+        """The stored change."""
         return self.workflow.get(self.change_id)
 
     @property
@@ -184,7 +183,7 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @initialize(slow=st.booleans(), stands=st.sampled_from(Beginning))
     def begin(self, slow: bool, stands: Beginning) -> None:  # noqa: FBT001 - Hypothesis passes by name
-        """Store the draft, and submit it or not; the ticket system does things at once, or later."""
+        """Store the draft, and submit it or not; the ticket system acts immediately, or later."""
         if not slow:
             self.gateway.ledger.behaviour = Behaviour(start_delay=0.0, decision_delay=0.0)
         ask = self.workflow.draft if stands is Beginning.DRAFTED else self.workflow.apply
@@ -203,22 +202,22 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @rule(seconds=its.pauses)
     def let_time_pass(self, seconds: int) -> None:
-        """Wait, longer than some lease or not."""
+        """Advance the clock by less or more than a lease."""
         self.clock.advance(seconds)
 
     @rule()
     def reconcile(self) -> None:
-        """Look at the change if it is due."""
-        self.workflow.reconcile(readers=1)  # in one order, so that a failure can be repeated
+        """Settle the change if it is due."""
+        self.workflow.reconcile(readers=1)  # one thread, so that a failure can be repeated
 
     @rule()
     def settle(self) -> None:
-        """Look at the change, due or not."""
+        """Settle the change, due or not."""
         self.workflow.settle(self.change_id)
 
     @rule(data=st.data(), times=st.integers(1, 3))
     def fire_what_the_table_has(self, data: st.DataObject, times: int) -> None:
-        """Fire triggers of the state with evidence that is right, or nearly so."""
+        """Fire triggers of the state with evidence that matches, or nearly."""
         for _ in range(times):
             steps = its.steps_at(
                 self.definition, self.change, now=self.clock.peek(), policy=self.policy, evidence=self.evidence
@@ -229,7 +228,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @precondition(lambda self: bool(own_pairs(self.definition, self.change)))
     @rule(data=st.data())
     def fire_what_the_host_has(self, data: st.DataObject) -> None:
-        """Fire a trigger that the shipped workflow does not have, with evidence that is right, or nearly so."""
+        """Fire a trigger that the shipped workflow does not have, with evidence that matches, or nearly."""
         fired = {entry.trigger for entry in self._mirror.entries}
         steps = own_steps_at(self.definition, self.change, fired=fired, evidence=self.evidence)
         step = data.draw(steps, label="step")
@@ -248,7 +247,7 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @rule(act=st.sampled_from(TicketAct))
     def act_on_the_ticket(self, act: TicketAct) -> None:
-        """Let somebody decide, withdraw, terminate, suspend or resume the newest ticket."""
+        """Let a person decide, withdraw, terminate, suspend or resume the newest ticket."""
         ledger = self.gateway.ledger
         ledger.schedule.run(self.clock.now())
         newest = ledger.newest_first()[:1]
@@ -265,16 +264,16 @@ class WorkflowMachine(RuleBasedStateMachine):
                 else:
                     acting.resume(ledger, ticket, APPROVER)
             except Refusal:
-                return  # the ticket system does not let them
+                return  # the ticket system refuses the act
 
     @rule(delivery=its.callbacks(), forged=its.callback_bodies)
     def call_back(self, delivery: its.DrawnCallback, forged: dict[str, object]) -> None:
-        """Let a callback come, or not, or come twice, or come from somebody else."""
+        """Let a callback arrive, be lost, arrive twice, or be forged."""
         self._post.handle(delivery, forged, self.change_id)
 
     @rule(trouble=st.sampled_from(Trouble))
     def lose_the_gateway(self, trouble: Trouble) -> None:
-        """Let the next call of the gateway go wrong."""
+        """Let the next call of the gateway fail."""
         self.gateway.expect(trouble)
 
     @rule(times=st.integers(1, 3))
@@ -286,24 +285,24 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @invariant()
     def history_replays_to_the_change(self) -> None:
-        """Fired anew, entry by entry, the history makes the very change that is stored."""
+        """Fired again, entry by entry, the history produces exactly the stored change."""
         self._mirror.follow()
         assert not self._mirror.problem, self._mirror.problem
         source = ""
         for number, one in enumerate(self._mirror.replayed, start=1):
             assert (number, source) == (one.entry.seq, one.entry.source), "the history has a gap"
-            assert one.anew == one.entry, f"fired anew, entry {number} is another one"
+            assert one.anew == one.entry, f"fired again, entry {number} differs"
             source = one.entry.dest
         if self._mirror.replayed:
-            assert self._mirror.change == self.change, "the history makes another change than the stored one"
+            assert self._mirror.change == self.change, "the history does not produce the stored change"
 
     @invariant()
     def nothing_leaves_a_final_state(self) -> None:
-        """Once ended, always ended."""
+        """A change that has ended never leaves its final state."""
         for entry in self._mirror.entries:
             if entry.source in self.definition.final:
-                told = f"{entry.trigger} led from {entry.source}, which is final, to {entry.dest}"
-                assert entry.source == entry.dest, told
+                message = f"{entry.trigger} led from {entry.source}, which is final, to {entry.dest}"
+                assert entry.source == entry.dest, message
 
     @invariant()
     def the_gate_follows_the_state(self) -> None:
@@ -314,42 +313,44 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_entry_plans_its_effects_once(self) -> None:
-        """Entering a state plans its effects, each once, and none is lost or made up afterwards."""
+        """Entering a state plans each of its effects once, and none is lost or added later."""
         if not self._mirror.entries:
             return
         planned = [name for entry in self._mirror.entries for name in entry.effects]
         names = {effect.id: effect.name for effect in self.change.effects}
         kept = [effect.id for effect in self.change.effects]
-        assert planned == kept, f"the history planned the effects {planned}, the change has {kept}"
+        assert planned == kept, f"the history planned the effects {planned}, but the change has {kept}"
         assert len(set(kept)) == len(kept), f"an effect was planned twice: {kept}"
         self._mirror.follow()
         for entry, after in ((one.entry, one.after) for one in self._mirror.replayed):
             if entry.source not in {"", entry.dest}:
                 every = (*after.effect_names.get(entry.dest, ()), *self._mirror.effects.get(entry.dest, ()))
                 wanted, made = list(dict.fromkeys(every)), [names[effect] for effect in entry.effects]
-                named = [name for name in made if name in wanted]  # an update may plan others of its own
-                assert wanted == named, f"entry {entry.seq} entered {entry.dest} and planned {made}, not {wanted}"
+                named = [name for name in made if name in wanted]  # an update may plan others
+                assert wanted == named, f"entry {entry.seq} entered {entry.dest} but planned {made}, not {wanted}"
 
     @invariant()
     def what_was_delivered_was_done(self) -> None:
-        """No effect counts as delivered that was not done."""
+        """An effect counts as delivered only if it ran."""
         own = [one.id for one in self.change.effects if one.name == WITHDRAW] if self._mirror.entries else []
         for entry in self._mirror.entries:
             if entry.trigger == "deliver_effect" and entry.actor == "worker":
                 effect = getattr(entry.evidence, "effect", "")
-                assert effect in [*self.done, *own], f"effect {effect} counts as delivered and was not done"
+                assert effect in [*self.done, *own], f"effect {effect} counts as delivered, but did not run"
 
     @invariant()
     def a_repeat_writes_nothing(self) -> None:
-        """The same trigger with the same evidence, right behind itself, finds nothing new or is refused."""
+        """A repeated trigger with the same evidence, immediately after the first, adds nothing or is refused."""
         self._mirror.follow()
         for one in self._mirror.replayed:
             if one.entry.trigger not in self.counted:
-                told = f"{one.entry.trigger} with the same evidence counted twice; name it in `counted` if it shall"
-                assert one.repeat is None, told
+                message = (
+                    f"{one.entry.trigger} with the same evidence was recorded twice; add it to `counted` if it may"
+                )
+                assert one.repeat is None, message
 
     def teardown(self) -> None:
-        """Read the whole history back, its chain of digests checked."""
+        """Read the whole history back, with a check of its chain of digests."""
         if self._mirror.entries:
             assert self._mirror.entries == self.workflow.history(self.change_id)
         self.workflow.close()
@@ -371,18 +372,18 @@ class WorkflowMachine(RuleBasedStateMachine):
                 actor="carol",
             )
         except TransitionRefused:
-            assert letters == repr(change), f"{trigger} was refused, and changed the change that it was asked about"
-        # The library's triggers too, which a host's own `fire` does not take: the table has to hold against anything.
+            assert letters == repr(change), f"{trigger} was refused, but modified the change that was passed to it"
+        # Includes the library's triggers, which `Workflow.fire` rejects: the table has to withstand any trigger.
         self._let(lambda: self.workflow._fire(self.change_id, trigger, evidence, actor="carol"))  # noqa: SLF001
 
     def _let(self, act: Callable[[], object]) -> None:
-        """Do it; a refusal is no failure, and must have changed nothing."""
+        """Carry out an act; a refusal is not a failure, but must change nothing."""
         before, refusal = self._stored(), ""
         try:
             act()
         except (TransitionRefused, InvalidForm) as refused:
             refusal = str(refused)
-        assert not refusal or before == self._stored(), f"{refusal}; and something was written"
+        assert not refusal or before == self._stored(), f"{refusal}; but something was written"
 
     def _stored(self) -> object:
         return self._storage.get(self.change_id), len(self._mirror.entries)

@@ -1,4 +1,4 @@
-"""A change's history fired once more, entry by entry, beside the workflow that made it."""
+"""A replay of a change's history, entry by entry, next to the workflow that writes it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Replayed:
-    """One entry, as firing its trigger anew makes it.
+    """One entry, and the result of firing its trigger again.
 
     Attributes:
-        entry: As it was written.
-        before: The change that the entries before it make.
-        after: The change that it makes.
-        anew: The entry that firing makes, or None if it found nothing new.
-        repeat: The entry that the same trigger with the same evidence would make right behind it; None if it finds
-            nothing new or is refused, so that a repeat writes nothing.
+        entry: The entry as it was written.
+        before: The change that the entries before it produce.
+        after: The change that it produces.
+        anew: The entry that firing produces, or None if it adds nothing.
+        repeat: The entry that the same trigger with the same evidence would produce immediately after it; None if it
+            adds nothing or is refused, so a repeat writes nothing.
     """
 
     entry: Entry
@@ -40,13 +40,13 @@ class Replayed:
 
 
 class Mirror:
-    """Listens to a workflow with one change, and replays its history.
+    """Observes one change of a workflow, and replays its history.
 
     Attributes:
         entries: The history so far.
-        replayed: What came of replaying it.
-        problem: Why an entry could not be replayed, or empty.
-        effects: By state, the names of the effects to plan when it is entered.
+        replayed: The result of the replay.
+        problem: The reason for which an entry could not be replayed, or empty.
+        effects: The names of the effects to plan when a state is entered, by state.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class Mirror:
 
     @property
     def change(self) -> ChangeRequest:
-        """The change that the whole history makes."""
+        """The change that the whole history produces."""
         return self.replayed[-1].after
 
     def on_entry(self, _change: ChangeRequest, entry: Entry) -> None:
-        """Keep an entry; `follow` replays it, since nobody would hear of what is raised here."""
+        """Keep an entry; `follow` replays it, since an error raised here would not reach the test."""
         self.entries.append(entry)
 
     def on_trouble(self, change_id: str, error: ItsmWorkflowError) -> None:
-        """Hear of trouble that the workflow handled."""
+        """Ignore errors that the workflow handled."""
 
     def at_home(self, evidence: object) -> object:
-        """Return the evidence; of a submission without the host's own effects, which are planned where the host says.
+        """Return the evidence, without the names of the host's effects in a submission, which the mirror plans itself.
 
-        One that a process of another version made can name effects as well, and where they are planned.
+        A submission by a process of another version can name other effects and their states.
         """
         if not isinstance(evidence, Submission):
             return evidence
@@ -84,19 +84,19 @@ class Mirror:
         return attrs.evolve(evidence, effects=kept)
 
     def follow(self) -> None:
-        """Replay the entries that are new."""
+        """Replay the new entries."""
         for entry in self.entries[len(self.replayed) :]:
             if self.problem:
                 return
             try:
                 self.replayed.append(self._replay(entry))
             except TransitionRefused as refused:
-                self.problem = f"entry {entry.seq} was written, and fired anew it is refused: {refused}"
+                self.problem = f"entry {entry.seq} was written, but firing it again is refused: {refused}"
 
     def _replay(self, entry: Entry) -> Replayed:
         if not self.replayed:
             if not isinstance(entry.evidence, Drafted):
-                raise TypeError(f"a history begins with a draft, not with {type(entry.evidence).__name__}")
+                raise TypeError(f"a history must begin with a draft, not with {type(entry.evidence).__name__}")
             opened, first = open_change(
                 self._definition,
                 change_id=entry.change_id,

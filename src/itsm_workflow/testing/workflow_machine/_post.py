@@ -1,4 +1,4 @@
-"""The way of callbacks from the gateway to us, and all that befalls them there."""
+"""The path of callbacks from the gateway to the workflow, with its faults."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class Post:
-    """Holds callbacks until somebody says what becomes of them.
+    """Holds callbacks until their fate is drawn.
 
     Args:
-        gateway: Where they come from.
-        receive: Where they go to.
-        stored: Returns all that is stored, to see whether a callback changed something.
+        gateway: The gateway that sends them.
+        receive: The receiver.
+        stored: Returns all stored data, to detect whether a callback changed something.
     """
 
     def __init__(self, gateway: LedgerGateway, receive: Receive, stored: Callable[[], object]) -> None:
@@ -37,19 +37,19 @@ class Post:
         self._waiting: list[Outgoing] = []
 
     def add(self, sent: Iterable[Outgoing]) -> None:
-        """Take callbacks that an act of the ticket system caused."""
+        """Add the callbacks that an act in the ticket system caused."""
         self._waiting += sent
 
     def handle(self, delivery: DrawnCallback, forged: Mapping[str, object], change_id: str) -> None:
-        """Let a callback meet its fate.
+        """Give a callback its fate.
 
         Args:
-            delivery: Which, and what becomes of it.
-            forged: What a callback says that nobody sent.
-            change_id: The change that it claims to be about.
+            delivery: The callback, and its fate.
+            forged: The body of a forged callback.
+            change_id: The change that the forged callback names.
 
         Raises:
-            AssertionError: A forged callback was believed, or a repeated one changed something.
+            AssertionError: A forged callback was accepted, or a repeated one changed something.
         """
         self._waiting += self._gateway.run_due()
         if delivery.fate is Fate.FORGED:
@@ -79,7 +79,7 @@ class Post:
         if twice and known:
             before = self._stored()
             self._receive(**as_request(outgoing))
-            assert before == self._stored(), "a callback that came twice changed something the second time"
+            assert before == self._stored(), "a callback that arrived twice changed something the second time"
 
     def _forge(self, said: Mapping[str, object], change_id: str) -> None:
         before = self._stored()
@@ -88,5 +88,5 @@ class Post:
             answer: CallbackResponse = self._receive(
                 method="POST", path=f"{PATH}{change_id}/1/", headers=headers, body=body
             )
-            assert answer.status == 401, f"a callback without our credential was answered {answer.status}"
+            assert answer.status == 401, f"a callback without our credential was answered with {answer.status}"
         assert before == self._stored(), "a callback without our credential changed something"
