@@ -52,7 +52,7 @@ def scratch_stores(url: str | SecretURL) -> Iterator[NewStore]:
         path = Path(unquote(base)).absolute()
         if path.exists():
             _refuse_data(url)
-        with unavailable("make stores beside", path):
+        with unavailable("make stores next to", path):
             folder = tempfile.mkdtemp(prefix=f"{path.name}.check-", dir=path.parent)
         try:
             yield lambda: partial(open_storage, f"{scheme}:///{quote(folder)}/{next(numbers)}{mark}{options}")

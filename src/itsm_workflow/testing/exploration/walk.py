@@ -272,9 +272,9 @@ class _Walk:
         change, text = self._space.change(move.world), "; ".join(move.text)
         if change is None:
             return f"{when}{text}"
-        stands = change.state
+        status = change.state
         if change.state == self._definition.roles.asking and change.attempt is not None:
-            stands += f", {change.attempt.phase}"
+            status += f", {change.attempt.phase}"
         if change.attention is not None:
-            stands += f", attention {change.attention.reason}"
-        return f"{when}{text}  [{stands}]"
+            status += f", attention {change.attention.reason}"
+        return f"{when}{text}  [{status}]"

@@ -291,7 +291,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         source = ""
         for number, one in enumerate(self._mirror.replayed, start=1):
             assert (number, source) == (one.entry.seq, one.entry.source), "the history has a gap"
-            assert one.anew == one.entry, f"fired again, entry {number} differs"
+            assert one.refired == one.entry, f"fired again, entry {number} differs"
             source = one.entry.dest
         if self._mirror.replayed:
             assert self._mirror.change == self.change, "the history does not produce the stored change"

@@ -27,7 +27,7 @@ class Replayed:
         entry: The entry as it was written.
         before: The change that the entries before it produce.
         after: The change that it produces.
-        anew: The entry that firing produces, or None if it adds nothing.
+        refired: The entry that firing produces, or None if it adds nothing.
         repeat: The entry that the same trigger with the same evidence would produce immediately after it; None if it
             adds nothing or is refused, so a repeat writes nothing.
     """
@@ -35,7 +35,7 @@ class Replayed:
     entry: Entry
     before: ChangeRequest | None
     after: ChangeRequest
-    anew: Entry | None
+    refired: Entry | None
     repeat: Entry | None
 
 
@@ -105,14 +105,14 @@ class Mirror:
                 now=entry.at,
                 actor=entry.actor,
             )
-            return Replayed(entry=entry, before=None, after=opened, anew=first, repeat=None)
+            return Replayed(entry=entry, before=None, after=opened, refired=first, repeat=None)
         before = self.change
-        after, anew = self.fire(before, entry, entry.seq)
+        after, refired = self.fire(before, entry, entry.seq)
         try:
             _, repeat = self.fire(after, entry, entry.seq + 1)
         except TransitionRefused:
             repeat = None
-        return Replayed(entry=entry, before=before, after=after, anew=anew, repeat=repeat)
+        return Replayed(entry=entry, before=before, after=after, refired=refired, repeat=repeat)
 
     def fire(self, change: ChangeRequest, entry: Entry, seq: int) -> tuple[ChangeRequest, Entry | None]:
         """Fire an entry's trigger on a change, as the workflow would."""
