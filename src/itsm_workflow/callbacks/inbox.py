@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 AfterCallback = Literal["background", "inline", "later"]
 AFTER: tuple[str, ...] = get_args(AfterCallback)
-"""When to look at a callback's change: in a thread, before answering, or in the next pass."""
+"""The times to look at a callback's change: in a thread, before answering, or in the next pass."""
 
 _TRIES = 16
 _THREADS = 2

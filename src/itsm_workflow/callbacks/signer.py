@@ -25,7 +25,7 @@ HEADER = "X-Itsm-Workflow-Credential"
 """The header that the gateway is asked to send with a callback."""
 
 PATH = "/itsm/callback/"
-"""Where callbacks arrive, below the callback host. A host application may mount it under any prefix."""
+"""The path of callbacks, below the callback host. A host application may mount it under any prefix."""
 
 PROBE = "ITSMWORKFLOWCALLBACKPROBE0"
 """The id in the address of a probe, a callback that the doctor sends. Ids have no I, L, O or U, so no change has it."""
