@@ -212,7 +212,7 @@ def test_a_service_that_is_none_is_refused_before_anything_is_stored(stage: Stag
     """The error says whose fault it is."""
     stage.gateway.named = service
 
-    with pytest.raises(GatewayProtocolError, match="the gateway names its service"):
+    with pytest.raises(GatewayProtocolError, match="the gateway returned a service that is not plain text"):
         stage.workflow.apply(subject=SUBJECT, **asked())
     assert list(stage.workflow.find()) == []
 

@@ -94,7 +94,7 @@ def test_without_evidence_it_stays_refused(office: Office) -> None:
     change = lookups_failed(office, workflow)
     only_lookups_fail(office)
 
-    with pytest.raises(TransitionRefused, match="looked in the ticket system itself can resend with evidence of that"):
+    with pytest.raises(TransitionRefused, match="who has checked the ticket system can resend with evidence of that"):
         workflow.resend(change.id, actor="olga", reason="the look-ups failed")
 
     assert office.sandbox.tickets() == ()

@@ -287,8 +287,10 @@ TICKETS: dict[str, Case] = {
         x.UNKNOWN,
         x.confirmed(channel=ev.Channel.OPERATOR, differences=DIFFERS),
         0,
-        "the ticket differs from what was sent: approvers: sent bob, shows alice; "
-        "an operator can record it with override",
+        (
+            "the ticket differs from what was sent: approvers: sent bob, shows alice; "
+            "an operator can record it with override"
+        ),
     ),
     "an override": (
         guards.ticket_is_ours,
