@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from itsm_workflow.bkapi.response import DataResponse
     from itsm_workflow.bkapi.transport import HttpResponse
 
-logger = logging.getLogger("itsm_workflow.bkapi.retry")
+logger = logging.getLogger("itsm_workflow.gateway.retry")
 
 _waiting = contextvars.ContextVar("itsm_workflow_gateway_waiting", default=True)
 

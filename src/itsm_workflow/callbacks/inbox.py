@@ -13,13 +13,13 @@ from itsm_workflow.errors import (
     ChangeNotFound,
     GatewayError,
     ItsmWorkflowError,
-    StorageConflict,
     TransitionRefused,
 )
 from itsm_workflow.gateway.asking import asked
 from itsm_workflow.gateway.protocol import SupportsTokenCheck
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
+from itsm_workflow.runtime.transact import repeat_on_conflict
 from itsm_workflow.settle import Step
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ AfterCallback = Literal["background", "inline", "later"]
 AFTER: tuple[str, ...] = get_args(AfterCallback)
 """The times to look at a callback's change: in a thread, before answering, or in the next pass."""
 
-_TRIES = 16
 _THREADS = 2
 _LATER = "the look after a callback failed; the next reconcile looks at the change"
 
@@ -113,7 +112,8 @@ class Inbox:
     def _store_hint(self, callback: Callback) -> bool:
         """Store the hint, and return whether it is new and needs a look."""
         heard = ev.CallbackHeard(sn=callback.sn, digest=callback.digest, number=callback.number)
-        for _ in range(_TRIES):
+
+        def once() -> bool:
             stored = self._journal.load(callback.change_id)
             prepared = self._journal.fire(stored, [Step(Trigger.RECEIVE_CALLBACK, heard)], actor="callback")
             is_news, last = prepared.is_news, stored.change.heard
@@ -121,12 +121,10 @@ class Inbox:
                 if (last is not None and last.digest == callback.digest) or self._is_soon_due(stored):
                     return False
                 prepared = self._due_soon(stored)
-            try:
-                self._journal.commit_one(prepared)
-            except StorageConflict:
-                continue  # another writer was first: it may have stored a duplicate of this callback
+            self._journal.commit_one(prepared)
             return is_news
-        raise StorageConflict(change_id=callback.change_id, kind="version")
+
+        return repeat_on_conflict(once)  # another writer may have stored a duplicate of this callback
 
     def _is_soon_due(self, stored: Stored) -> bool:
         """Return whether the change is due soon anyway: then nothing is stored, so a look in progress stays valid."""

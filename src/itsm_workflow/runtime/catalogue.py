@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from itsm_workflow.runtime.observers import Observers
     from itsm_workflow.storage.codec import Stored
 
-WORKFLOW = "itsm_workflow.runtime.catalogue"
-"""The workflow of these rows. A definition's name has no dot, so queries for a definition's changes skip them."""
+WORKFLOW = "itsm_workflow.catalogue"
+"""The workflow of these rows. It is stored, so it does not follow the name of this module.
+
+A definition's name has no dot, so queries for a definition's changes skip these rows.
+"""
 
 _STATE, _TRIGGER, _ACTOR = "known", "name_effects", "worker"
 

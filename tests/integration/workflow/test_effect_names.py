@@ -447,3 +447,8 @@ def test_names_are_noted_once_and_only_where_there_are_some(world: World) -> Non
     world.store.inner.get = noted  # type: ignore[method-assign]  # the case
     workflow.reconcile()
     assert (world.store.commits, read) == (before, [])
+
+
+def test_the_row_of_the_names_keeps_the_workflow_that_older_versions_wrote() -> None:
+    """It is stored: with another one, older rows would count as the changes of another workflow."""
+    assert CATALOGUE == "itsm_workflow.catalogue"

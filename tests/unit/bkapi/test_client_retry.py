@@ -84,7 +84,7 @@ class TestRetry:
 
     def test_the_log_says_which_attempt_and_why(self, caplog: pytest.LogCaptureFixture) -> None:
         """One line per attempt that is not the last."""
-        caplog.set_level("INFO", logger="itsm_workflow.bkapi.retry")
+        caplog.set_level("INFO", logger="itsm_workflow.gateway.retry")
 
         def not_ready(whole: DataResponse[Any]) -> bool:
             return whole.data == "soon"
@@ -93,7 +93,7 @@ class TestRetry:
         with desk(BUSY, REFUSED, "soon", "ready") as here, without_waiting():
             here.client.call(endpoint(), retry=policy, context=RequestContext(request_id="r-1"))
 
-        lines = [record.getMessage() for record in caplog.records if record.name == "itsm_workflow.bkapi.retry"]
+        lines = [record.getMessage() for record in caplog.records if record.name == "itsm_workflow.gateway.retry"]
         assert lines == [
             f"search (request r-1): attempt {number} of 4 ended in {why}, the next attempt follows in 0.000 s"
             for number, why in enumerate(["HTTP 503", "gateway.refused", "the result check not_ready"], start=1)

@@ -183,4 +183,4 @@ def test_a_wait_is_waited_for_unless_the_policy_says_otherwise() -> None:
     """The log that tells of it has a name to switch it by."""
     assert RetryPolicy().wait
     assert retry._waiting.get()
-    assert retry.logger is logging.getLogger("itsm_workflow.bkapi.retry")
+    assert retry.logger is logging.getLogger("itsm_workflow.gateway.retry")

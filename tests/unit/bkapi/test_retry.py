@@ -188,7 +188,7 @@ def test_the_shortest_wait_may_be_the_longest() -> None:
 
 def test_the_log_says_which_attempt_of_which_call_failed_and_why(caplog: pytest.LogCaptureFixture) -> None:
     """As words, and as fields of the record."""
-    caplog.set_level("INFO", logger="itsm_workflow.bkapi.retry")
+    caplog.set_level("INFO", logger="itsm_workflow.gateway.retry")
     server = line([DOWN, answer(503), answer()])
     pace = Pace(monotonic=lambda: server.time, now=lambda: NOW, sleep=server.sleep, draw=lambda bound: bound)
 
