@@ -46,7 +46,7 @@ class Line:
         self._answer = answer
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """HttpResponse with two rows, of which the search finds four."""
+        """Answer with two rows, of which the search finds four."""
         self.requests.append(request)
         if self.busy:
             self.busy -= 1

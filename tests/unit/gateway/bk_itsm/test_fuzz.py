@@ -112,7 +112,7 @@ class Fuzzer:
         self.answers = 0
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """HttpResponse."""
+        """Answer."""
         self.answers += 1
         random = self.random
         # Mostly an answer to what was asked, or it would never get past the first look.

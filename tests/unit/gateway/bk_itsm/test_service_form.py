@@ -40,7 +40,7 @@ class Services:
         self.answer: bytes | HttpResponse | None = None
 
     def __call__(self, request: HttpRequest) -> bytes | HttpResponse:
-        """HttpResponse."""
+        """Answer."""
         if request.endpoint == "create_ticket":
             return refusal(3900003)
         return self.answer or success({"name": "n", "fields": self.fields})

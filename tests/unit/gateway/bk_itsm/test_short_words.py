@@ -161,7 +161,7 @@ def test_what_differs_of_a_ticket() -> None:
 
 
 def answer_with(request: HttpRequest, page: dict[str, Any]) -> bytes:
-    """HttpResponse a search with the row of a page, and the rest with the page."""
+    """Answer a search with the row of a page, and the rest with the page."""
     if request.endpoint == "get_tickets":
         return success({"count": 1, "total_page": 1, "items": [page]})
     return success([] if request.endpoint == "get_services" else page)
