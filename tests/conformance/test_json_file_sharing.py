@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from itsm_workflow_backends.json_file._lock import Patience
+    from itsm_workflow_backends.json_file._lock import LockDeadline
 
 LOST = "was removed while it was open: put the file back, or open the store again"
 REPLACED = (
@@ -124,12 +124,12 @@ def test_a_log_that_was_compacted_while_a_process_waited_for_it_is_not_written_t
     """What holds the lock of the old file holds nothing."""
     backend, other, lock = JSONFileBackend(path), JSONFileBackend(path), _log.Log.lock
 
-    def overtaken(log: _log.Log, patience: Patience) -> None:
+    def overtaken(log: _log.Log, deadline: LockDeadline) -> None:
         monkeypatch.undo()
         path.with_name("store.jsonl.lock").unlink()
         stored(other, create("c4"))
         other.compact()
-        lock(log, patience)
+        lock(log, deadline)
 
     monkeypatch.setattr(_log.Log, "lock", overtaken)
     stored(backend, create("c5"))
@@ -157,13 +157,13 @@ def test_a_store_that_another_process_makes_meanwhile_is_kept(tmp_path: Path, mo
     path, locking = tmp_path / "store.jsonl", directory_locked
 
     @contextmanager
-    def overtaken(place: Path, patience: Patience) -> Iterator[None]:
+    def overtaken(place: Path, deadline: LockDeadline) -> Iterator[None]:
         monkeypatch.undo()
         path.with_name("store.jsonl.lock").unlink()
         other = JSONFileBackend(path)
         stored(other, create("c1"))
         other.close()
-        with locking(place, patience):
+        with locking(place, deadline):
             yield
 
     monkeypatch.setattr(_shared, "directory_locked", overtaken)

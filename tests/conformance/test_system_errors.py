@@ -15,7 +15,7 @@ from itsm_workflow.errors import StorageUnavailable
 from itsm_workflow.storage.abilities import Repair
 from itsm_workflow.testing.conformance._rows import create, stored
 from itsm_workflow_backends.json_file import JSONFileBackend, _log
-from itsm_workflow_backends.json_file._lock import Lock, Patience, directory_locked, try_lock
+from itsm_workflow_backends.json_file._lock import Lock, LockDeadline, directory_locked, try_lock
 from itsm_workflow_backends.sqlite import SQLiteBackend, _connections, _marking, _repair, _salvage
 from itsm_workflow_backends.sqlite._companions import check_companions
 from itsm_workflow_backends.sqlite._connections import Connections
@@ -55,7 +55,7 @@ def _hold_beside(path: Path) -> None:
 
 
 def _hold_directory(path: Path) -> None:
-    with directory_locked(path / "gone", Patience(0.0)):
+    with directory_locked(path / "gone", LockDeadline(0.0)):
         pass
 
 

@@ -38,13 +38,13 @@ _KINDS = {
 
 _ADVICE = {
     errno.ENOENT: "its directory does not exist: create that first",
-    errno.ENOTDIR: "something on the way to it is a file, not a directory",
+    errno.ENOTDIR: "a part of its path is a file, not a directory: give another path",
     errno.EACCES: "this user may not write there: check the owner and the mode of the file and of its directory",
     errno.EPERM: "the system does not permit it: check the attributes of the file and of its directory",
     errno.EROFS: "the file system is mounted read-only",
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the quota is used up: free some space",
-    errno.EFBIG: "it would grow beyond the largest size that is allowed",
+    errno.EFBIG: "it would exceed the maximum size of a file: check the limits of this user and of the file system",
     errno.ELOOP: "it is a symbolic link: give the path that it leads to",
 }
 

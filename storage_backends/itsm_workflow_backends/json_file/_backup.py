@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def backup(path: Path, target: Path, *, timeout: float) -> None:
     """Copy the store to a new file; the implementation of `JSONFileBackend.backup`."""
     if look_at(path) is None:
-        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
-    with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
-        log.lock(patience)
+        raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
+    with Lock(path, timeout=timeout).held() as deadline, closing(Log.open(path)) as log:
+        log.lock(deadline)
         if not log.is_at_path(look_at(path)):
             raise StorageUnavailable(
                 f"cannot back up {path}: another process replaced or removed it meanwhile: try again", path=str(path)

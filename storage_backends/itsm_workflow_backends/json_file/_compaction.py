@@ -64,7 +64,7 @@ class Compaction:
         # A second descriptor, because the one in use may be closed while this one is read.
         source = Log.open(path)
         try:
-            log = _created(_beside(path))
+            log = _create(_new_path(path))
         except BaseException:
             source.close()
             raise
@@ -110,7 +110,12 @@ class Compaction:
             self._size += len(data)
 
     def _finish(self, shared: SharedLog, *, far: bool) -> int | None:
-        """Replace the log and return None, or return the offset up to which to copy the log first, without the lock."""
+        """Replace the log by the new file, unless much of the log is still to be copied.
+
+        Returns:
+            The offset up to which to copy the log without the lock, or None if the log was replaced or the compaction
+            is given up.
+        """
         with shared.writing() as opened:
             replay = opened.replay
             if not opened.log.is_same_file(self._source) or not replay.is_sound:
@@ -118,7 +123,7 @@ class Compaction:
             if far and replay.end - self._copied > _LITTLE:
                 return replay.end
             self._copy(replay.end)
-            for place, log in ((self._path, self._source), (_beside(self._path), self._log)):
+            for place, log in ((self._path, self._source), (_new_path(self._path), self._log)):
                 if not log.is_at_path(look_at(place)):
                     raise StorageUnavailable(
                         f"cannot replace {self._path} by its compacted copy: {place} was removed", path=str(place)
@@ -139,9 +144,9 @@ class Compaction:
         self._source.close()
         if not self._placed:
             with suppress(OSError, StorageUnavailable):
-                beside = _beside(self._path)
-                if self._log.is_at_path(look_at(beside)):
-                    beside.unlink()
+                new_path = _new_path(self._path)
+                if self._log.is_at_path(look_at(new_path)):
+                    new_path.unlink()
             self._log.close()
 
 
@@ -155,20 +160,20 @@ def check_compact_at(size: object) -> None:
         raise TypeError(f"compact_at must be a number of bytes, not {type(size).__name__}")
 
 
-def _beside(path: Path) -> Path:
+def _new_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.compacting")
 
 
-def _created(beside: Path) -> Log | None:
+def _create(new_path: Path) -> Log | None:
     """Return a new, locked file, or None if another process has one; remove the file that a crash left."""
-    with unavailable("write to", beside):
-        if look_at(beside) is not None:
-            with closing(Log.open(beside)) as stale:
-                if not stale.try_lock() or not stale.is_at_path(look_at(beside)):
+    with unavailable("write to", new_path):
+        if look_at(new_path) is not None:
+            with closing(Log.open(new_path)) as stale:
+                if not stale.try_lock() or not stale.is_at_path(look_at(new_path)):
                     return None
-                beside.unlink()
+                new_path.unlink()
         try:
-            log = Log.create(beside)
+            log = Log.create(new_path)
         except FileExistsError:
             return None
     if log.try_lock():

@@ -37,26 +37,26 @@ class Lock:
         self._lock = FileLock(self._path, mode=0o600, thread_local=False)
 
     @contextmanager
-    def held(self) -> Iterator[Patience]:
+    def held(self) -> Iterator[LockDeadline]:
         """Wait for the lock and hold it; yield the rest of the time-out for further locks.
 
         Raises:
             StorageUnavailable: Others held it for longer than the time-out, or the lock file cannot be used.
         """
-        patience = Patience(self._timeout)
+        deadline = LockDeadline(self._timeout)
         look_at(self._path)
         with unavailable("lock", self._path):
             try:
                 self._lock.acquire(timeout=self._timeout, poll_interval=_POLL)
             except Timeout as error:
-                raise patience.ended(self._path) from error
+                raise deadline.exceeded(self._path) from error
         try:
-            yield patience
+            yield deadline
         finally:
             self._lock.release()
 
 
-class Patience:
+class LockDeadline:
     """The time-out of a call, which limits the waiting for all of its locks together."""
 
     def __init__(self, timeout: float) -> None:
@@ -71,10 +71,10 @@ class Patience:
         """
         while not try_lock(descriptor, path):
             if time.monotonic() >= self._until:
-                raise self.ended(path)
+                raise self.exceeded(path)
             time.sleep(_POLL)
 
-    def ended(self, path: Path) -> StorageUnavailable:
+    def exceeded(self, path: Path) -> StorageUnavailable:
         """Return the error to raise when the time-out has passed."""
         return StorageUnavailable(
             f"cannot lock {path}: another process held its lock for {self._timeout} s; nothing was stored: try again",
@@ -105,7 +105,7 @@ def unlock(descriptor: int) -> None:
 
 
 @contextmanager
-def directory_locked(path: Path, patience: Patience) -> Iterator[None]:
+def directory_locked(path: Path, deadline: LockDeadline) -> Iterator[None]:
     """Hold the lock of a directory, for the time before there is a file that could be locked."""
     if sys.platform == "win32":  # pragma: no cover  # where a directory cannot be opened
         yield
@@ -113,7 +113,7 @@ def directory_locked(path: Path, patience: Patience) -> Iterator[None]:
     with unavailable("lock", path):
         descriptor = os.open(path, os.O_RDONLY)
     try:
-        patience.lock(descriptor, path)
+        deadline.lock(descriptor, path)
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
-    from itsm_workflow_backends.json_file._lock import Patience
+    from itsm_workflow_backends.json_file._lock import LockDeadline
 
 _BLOCK = 64 * 1024
 
@@ -56,9 +56,9 @@ class Log:
         """Return whether both objects have the same file open."""
         return self._identity == other._identity
 
-    def lock(self, patience: Patience) -> None:
+    def lock(self, deadline: LockDeadline) -> None:
         """Wait for the lock of the file; until it is held, another process may replace the file at its path."""
-        patience.lock(self._file.fileno(), self._path)
+        deadline.lock(self._file.fileno(), self._path)
 
     def try_lock(self) -> bool:
         """Lock the file unless another process holds its lock."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     """Rewrite the file without its damaged parts; the implementation of `JSONFileBackend.repair`."""
     if look_at(path) is None:
-        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
-    with Lock(path, timeout=timeout).held() as patience, closing(Log.open(path)) as log:
-        log.lock(patience)
+        raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
+    with Lock(path, timeout=timeout).held() as deadline, closing(Log.open(path)) as log:
+        log.lock(deadline)
         if not log.is_at_path(look_at(path)):
             raise StorageUnavailable(
                 f"cannot repair {path}: another process replaced or removed it meanwhile: try again", path=str(path)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | None) -> Restored:
     """Put a copy of the backup at the path; the implementation of `JSONFileBackend.restore`."""
     if look_at(source) is None:
-        raise StorageUnavailable(f"there is no backup at {source}", path=str(source))
+        raise StorageUnavailable(f"there is no backup at {source}: check the path", path=str(source))
     if look_at(path) is not None and source.samefile(path):
         raise StorageUnavailable(
             f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
@@ -40,13 +40,13 @@ def restore(path: Path, source: Path, *, timeout: float, check: ContentCheck | N
     check_writable(path)
     # The directory is locked as well, as when a store is made, since the file may not exist yet.
     with (
-        Lock(path, timeout=timeout).held() as patience,
-        directory_locked(path.parent, patience),
+        Lock(path, timeout=timeout).held() as deadline,
+        directory_locked(path.parent, deadline),
         nullcontext() if look_at(path) is None else closing(Log.open(path)) as log,
     ):
         aside: tuple[Path, ...] = ()
         if log is not None:
-            log.lock(patience)
+            log.lock(deadline)
             aside = (_free_name(path),)
             replace(aside[0], [log.read(0)])
         replace(path, with_another_name(data))

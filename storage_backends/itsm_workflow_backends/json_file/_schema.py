@@ -20,7 +20,7 @@ def read_schema(path: Path) -> int:
         StorageError: The store does not exist, or it cannot be read.
     """
     if look_at(path) is None:
-        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+        raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
     with unavailable("read", path), path.open("rb") as file:
         data = file.readline()
         # The first line is damaged, or blank lines precede it; only the whole file shows which.

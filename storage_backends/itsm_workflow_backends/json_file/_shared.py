@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from itsm_workflow_backends.json_file._lock import Patience
+    from itsm_workflow_backends.json_file._lock import LockDeadline
 
 logger = logging.getLogger("itsm_workflow_backends.json_file")
 
@@ -92,7 +92,7 @@ class SharedLog:
         self._start()
 
     def create_if_missing(self) -> None:
-        """Make an empty store if there is no file.
+        """Make an empty store if the file does not exist.
 
         Raises:
             StorageUnavailable: The path cannot be used.
@@ -100,7 +100,7 @@ class SharedLog:
         if look_at(self._path) is not None:
             return
         # The directory is locked as well, since the lock file may be removed while another process makes the log.
-        with self._mutex, self._lock.held() as patience, directory_locked(self._path.parent, patience):
+        with self._mutex, self._lock.held() as deadline, directory_locked(self._path.parent, deadline):
             if look_at(self._path) is None:
                 replace(self._path, [encode_header(new_header())])
 
@@ -215,8 +215,8 @@ class SharedLog:
         """Hold the locks, and yield the file after it was read to its end."""
         read_ahead = True
         while True:
-            with self._lock.held() as patience:
-                opened = self._lock_log(patience)
+            with self._lock.held() as deadline:
+                opened = self._lock_log(deadline)
                 try:
                     self._check_content(opened)
                     far = self._far_end(opened) if read_ahead else None
@@ -233,7 +233,7 @@ class SharedLog:
                 # If nothing was read, a line is shorter than its names say, so the rest is read under the locks.
                 read_ahead = opened.replay.end > before
 
-    def _lock_log(self, patience: Patience) -> Opened:
+    def _lock_log(self, deadline: LockDeadline) -> Opened:
         """Lock the file at the path."""
         while True:
             found = look_at(self._path)
@@ -243,7 +243,7 @@ class SharedLog:
             opened = self._opened
             if opened is None or not opened.log.is_at_path(found):
                 opened = self._open(opened)
-            opened.log.lock(patience)
+            opened.log.lock(deadline)
             try:
                 if opened.log.is_at_path(look_at(self._path)):
                     return opened

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def backup(path: Path, target: Path, *, timeout: float) -> None:
     """Copy the store to a new file; the implementation of `SQLiteBackend.backup`."""
     if look_at(path) is None:
-        raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+        raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
     with new_file(target) as new, _reading(path, timeout) as source:
         _copy(source, path, new, target)
 

@@ -1,4 +1,4 @@
-"""The two files that SQLite keeps beside the database while it is open: the write-ahead log and its index.
+"""The two files that SQLite keeps next to the database while it is open: the write-ahead log and its index.
 
 Until a checkpoint copies it into the database, a commit is only in the log. A process keeps writing to the log that it
 has opened, even if its name is removed or replaced. If the name is removed, the commits go into a file that no other
@@ -36,7 +36,7 @@ class Companions:
     files: tuple[tuple[Path, Identity | None], ...]
 
     @classmethod
-    def beside(cls, path: Path) -> Self:
+    def at(cls, path: Path) -> Self:
         """Return the current files next to the database.
 
         Raises:

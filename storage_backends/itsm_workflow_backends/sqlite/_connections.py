@@ -307,7 +307,7 @@ class Connections:
             after = look_at(path)
             if after is None or identity_of(after) != identity_of(before):
                 self._refuse_replaced(after)
-            self._count(Companions.beside(path))
+            self._count(Companions.at(path))
         except BaseException:
             connection.close()
             raise

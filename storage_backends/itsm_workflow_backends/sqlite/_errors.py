@@ -23,7 +23,7 @@ _CORRUPT = frozenset(
     }
 )
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process held it locked for too long: try again",
+    sqlite3.SQLITE_BUSY: "another process held it locked for too long",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
     # SQLite does not report why the index of the log could not be enlarged; a full disk is the usual cause.
     sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free some space",

@@ -120,9 +120,9 @@ def _is_whole(connection: sqlite3.Connection, query: Query, *, ended: bool) -> b
             edges += connection.execute(sql.SELECT_BEFORE[order], _place(query.after)).fetchall()
         if bound is not None and ended:
             begin = _FIRST if query.after is None else query.after.value
-            behind = connection.execute(sql.SELECT_BEHIND[order], (begin, ""))
-            edges += islice((entry for entry in behind if not isinstance(entry[1], int) or entry[1] > bound), 1)
-            behind.close()
+            following = connection.execute(sql.SELECT_AFTER[order], (begin, ""))
+            edges += islice((entry for entry in following if not isinstance(entry[1], int) or entry[1] > bound), 1)
+            following.close()
     finally:
         connection.text_factory = str
     return all(_entry_agrees(connection, order, *edge) for edge in edges)

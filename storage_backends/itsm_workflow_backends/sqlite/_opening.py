@@ -45,7 +45,7 @@ def check_before_writing(path: Path, *, timeout: float, first: bool) -> None:
         StorageError: As `stored_version`.
     """
     _marking.check_log_is_own(path)
-    if first and not Companions.beside(path).complete and _wait_for_exclusive_access(path, timeout=timeout):
+    if first and not Companions.at(path).complete and _wait_for_exclusive_access(path, timeout=timeout):
         return
     connection = connect(path, "ro", timeout=timeout)
     try:
@@ -130,7 +130,7 @@ def read_version(path: Path) -> int:
     check_finished(path)
     _marking.check_log_is_own(path)
     # Without its log and index the file is opened as immutable, since SQLite would make them even for a reader.
-    how = "ro" if Companions.beside(path).complete else "ro&immutable=1"
+    how = "ro" if Companions.at(path).complete else "ro&immutable=1"
     try:
         with closing(connect(path, how, timeout=5.0)) as connection:
             version = stored_version(connection, path)
@@ -154,7 +154,7 @@ def _wait_for_exclusive_access(path: Path, *, timeout: float) -> bool:
     """
     deadline = time.monotonic() + min(timeout, _EXCLUSIVE_SECONDS)
     while not _has_exclusive_access(path):
-        if Companions.beside(path).complete:
+        if Companions.at(path).complete:
             return False
         if time.monotonic() > deadline:
             raise StorageUnavailable(

@@ -60,7 +60,7 @@ SELECT_BEFORE = {
     for order, (place, given) in _PLACED.items()
 }
 """By order: the statement that reads the index entry at a cursor, or the last one before it."""
-SELECT_BEHIND = {
+SELECT_AFTER = {
     order: f"SELECT rowid, {place} FROM changes WHERE {place.split(',')[0]} IS NOT NULL AND ({place}) > ({given}) "  # noqa: S608
     f"ORDER BY {place}"
     for order, (place, given) in _PLACED.items()

@@ -56,7 +56,7 @@ def repair(path: Path, *, timeout: float, check: ContentCheck | None) -> Repair:
     finished = repaired_name(path)
     if look_at(path) is None:
         if not os.path.lexists(finished):
-            raise StorageUnavailable(f"there is no store at {path}", path=str(path))
+            raise StorageUnavailable(f"there is no store at {path}: check the path", path=str(path))
         problem = "an earlier repair was interrupted after it had read the store; it has been finished now"
         return Repair(problems=(problem,), original=_put_in_place(path, finished))
     check_writable(path)
@@ -77,7 +77,7 @@ def _repair(connection: sqlite3.Connection, path: Path, finished: Path, check: C
     without_log = is_without_log(connection, path)
     if without_log:
         problems.append("its write-ahead log is missing, with the commits in it")
-    if not problems and all(change.damage is None and not change.behind for change in salvage(connection, check)):
+    if not problems and all(change.damage is None and not change.is_outdated for change in salvage(connection, check)):
         return Repair()
     found = _Findings(problems)
     with new_file(finished) as new:
@@ -136,7 +136,7 @@ def _write(damaged: sqlite3.Connection, new: Path, found: _Findings, check: Cont
                 found.drop(change, change.damage or "its row is gone")
                 continue
             row = change.row
-            if change.behind:
+            if change.is_outdated:
                 found.problems.append(
                     f"change {change.id}: its history goes on after the last entry that its row names"
                 )

@@ -81,17 +81,17 @@ def restore(path: Path, source: Path, *, check: ContentCheck | None) -> Restored
 
 def _check_source(path: Path, source: Path) -> None:
     if look_at(source) is None:
-        raise StorageUnavailable(f"there is no backup at {source}", path=str(source))
+        raise StorageUnavailable(f"there is no backup at {source}: check the path", path=str(source))
     if look_at(path) is not None and source.samefile(path):
         raise StorageUnavailable(
             f"cannot restore {path}: it is the same file as the backup: give the path of another backup", path=str(path)
         )
     for end in ("-wal", "-journal"):
-        beside = source.with_name(source.name + end)
-        found = look_at(beside)
+        companion = source.with_name(source.name + end)
+        found = look_at(companion)
         if found is not None and found.st_size:
             raise StorageUnavailable(
-                f"cannot restore {source}: {beside.name} next to it shows that it is a store in use, or was in use "
+                f"cannot restore {source}: {companion.name} next to it shows that it is a store in use, or was in use "
                 "when its process died: copy it with `itsm-workflow storage backup`, and restore that copy",
                 path=str(source),
             )
@@ -161,7 +161,7 @@ def _checked(copy: Path, source: Path, check: ContentCheck | None) -> int:
 def _problems(connection: sqlite3.Connection, check: ContentCheck | None) -> Iterator[str]:
     yield from problems_of_the_file(connection)
     for change in salvage(connection, check):
-        if change.damage is not None or change.behind:
+        if change.damage is not None or change.is_outdated:
             yield f"change {change.id}: {change.damage or 'its row is older than its history'}"
 
 

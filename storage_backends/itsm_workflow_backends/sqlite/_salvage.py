@@ -38,15 +38,15 @@ class Salvaged:
         row: The row, or None if it is missing or cannot be read.
         entries: Its history, up to the last entry that the row names.
         damage: The reason why the change cannot be kept, or None.
-        behind: Whether the history continues after the last entry that the row names, so that the row lacks at least
-            its last write.
+        is_outdated: Whether the history continues after the last entry that the row names, so that the row lacks at
+            least its last write.
     """
 
     id: str
     row: Row | None
     entries: tuple[EntryRow, ...] = ()
     damage: str | None = None
-    behind: bool = False
+    is_outdated: bool = False
 
 
 def salvage(connection: sqlite3.Connection, check: ContentCheck | None) -> Iterator[Salvaged]:
@@ -66,8 +66,8 @@ def salvage(connection: sqlite3.Connection, check: ContentCheck | None) -> Itera
         if len(places) == 1:
             change = _read(connection, select, change_id, places[0])
             wrong = change.damage or (check and change.row and check(change.row, change.entries))
-            behind = change.row is not None and last.get(change_id, 0) > change.row.seq
-            yield attrs.evolve(change, damage=wrong or None, behind=behind)
+            is_outdated = change.row is not None and last.get(change_id, 0) > change.row.seq
+            yield attrs.evolve(change, damage=wrong or None, is_outdated=is_outdated)
         else:
             damage = "two rows have its id" if places else "it has a history, but its row is missing or unreadable"
             yield Salvaged(change_id, None, damage=damage)
