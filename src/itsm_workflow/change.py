@@ -1,4 +1,4 @@
-"""A change request and its parts: plain frozen data, made by the updates of `itsm_workflow.machine.approval`."""
+"""A change request and its parts: frozen data classes, built by the updates of `itsm_workflow.machine`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ WITHDRAW = "withdraw"
 
 
 class Phase(enum.StrEnum):
-    """How far a submission's one send has come."""
+    """The progress of a submission's create request."""
 
     QUEUED = "queued"
     """Nothing was sent."""
     SENDING = "sending"
-    """May have been sent; its owner is at it, or died over it."""
+    """May have been sent: the worker is still sending it, or crashed while sending it."""
     UNKNOWN = "unknown"
-    """Sent or not: it is being looked up."""
+    """It is unknown whether it was sent; the ticket is being looked up."""
 
 
 class Outcome(enum.StrEnum):
-    """Why a change ended."""
+    """The reason why a change ended."""
 
     APPROVED = "approved"
-    """The ticket was approved, and the state that the change is in grants."""
+    """The ticket was approved, and the state of the change grants."""
     WAS_APPROVED = "was_approved"
-    """The ticket was approved, and the state that the change is in does not grant, or not yet."""
+    """The ticket was approved, but the state of the change does not grant, or not yet."""
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     TERMINATED = "terminated"
@@ -41,68 +41,68 @@ class Outcome(enum.StrEnum):
 
 
 class AttentionReason(enum.StrEnum):
-    """Why a person should look."""
+    """The reason why a person should look at a change."""
 
     NOT_FOUND = "not_found"
-    """The send's outcome is unknown and no ticket was found on the whole look-up schedule."""
+    """The outcome of the create is unknown, and no look-up of the whole schedule found a ticket."""
     DUPLICATE = "duplicate"
-    """Several tickets carry one key."""
+    """Several tickets carry the same key."""
     LOOKUP_FAILED = "lookup_failed"
-    """The look-up schedule was used up and the gateway could not be asked."""
+    """The look-up schedule ended while the gateway could not be asked."""
     AMBIGUOUS_SN = "ambiguous_sn"
-    """Several tickets carry our sn and the gateway cannot show ours alone."""
+    """Several tickets carry the change's sn, and the gateway cannot show the change's ticket alone."""
     NO_APPROVAL_STEP = "no_approval_step"
     """The ticket ended as approved without an approval step."""
     DISAGREEMENT = "disagreement"
-    """Two answers of the gateway about our ticket disagree."""
+    """Two answers of the gateway about the ticket disagree."""
     OVERDUE = "overdue"
     """The ticket did not end in time."""
     NOT_STARTED = "not_started"
-    """The ticket runs and no step of its flow does: nobody is asked to decide it."""
+    """The ticket runs, but no step of its flow does: no approver is asked to decide."""
     UNSENT = "unsent"
-    """The create has not left so often that something must be wrong here: a name, a certificate, a setting."""
+    """The create request could not be sent too often, e.g. because of a wrong name, certificate or setting."""
     EFFECT_PARKED = "effect_parked"
     """An effect failed too often, or its name is not registered."""
     EFFECT_UNKNOWN = "effect_unknown"
-    """No process that looked has a function for the effect."""
+    """No process that looked at the change has a function for the effect."""
     MISMATCH = "mismatch"
-    """A ticket carries our key and is not what we would have sent."""
+    """A ticket carries the change's key but differs from the create request."""
     SELF_APPROVED = "self_approved"
-    """The applicant was the one who approved."""
+    """Only the applicant approved the ticket."""
     INCONCLUSIVE = "inconclusive"
-    """The ticket ended and what decides about it cannot be read."""
+    """The ticket ended, but the facts that decide its outcome cannot be read."""
     NOT_AS_SENT = "not_as_sent"
-    """The ticket ended, and what the gateway shows under its id and number is not what was sent."""
+    """The ticket ended, but the ticket that the gateway shows under its id and number differs from what was sent."""
     WITHDRAWAL_UNRESOLVED = "withdrawal_unresolved"
-    """The ticket was withdrawn by us and is open, or approved, all the same."""
+    """The library withdrew the ticket, but the ticket is open or approved."""
     DECISION_REFUSED = "decision_refused"
-    """The gateway's answer decides the change and the machine refuses the step."""
+    """The gateway's answer decides the change, but the machine refuses the transition."""
     HOST = "host"
-    """The host asks for a person: the only reason that `Workflow.fire` takes. It lets nobody decide anything."""
+    """The host raises attention: the only reason that `Workflow.fire` accepts. It permits no further decisions."""
 
 
 class EffectStatus(enum.StrEnum):
-    """How far the work after a state was entered has come."""
+    """The progress of an effect."""
 
     PLANNED = "planned"
     STARTED = "started"
-    """A worker delivers it, until its claim ends."""
+    """A worker is delivering it, until its claim ends."""
     DELIVERED = "delivered"
     PARKED = "parked"
     SUPERSEDED = "superseded"
-    """A later decision made it pointless; it is not delivered."""
+    """A later decision made it unnecessary; it is not delivered."""
 
 
 @attrs.frozen(kw_only=True)
 class Form:
-    """What was asked.
+    """The form of a change request.
 
     Attributes:
         title: The ticket's title, without the key's suffix.
-        applicant: The user who asks; becomes the ticket's creator.
-        approvers: User names; wanted by a gateway whose service does not name its own.
-        content: What the approver reads; empty means: made of the fields.
-        fields: The form's fields by key, JSON values.
+        applicant: The applicant; becomes the ticket's creator.
+        approvers: User names; required by a gateway service that does not name its own approvers.
+        content: The text for the approver; if empty, it is made from the fields.
+        fields: The form's fields by key, as JSON values.
     """
 
     title: str
@@ -114,12 +114,12 @@ class Form:
 
 @attrs.frozen(kw_only=True)
 class Moment:
-    """A time by every clock at hand, so that a clock step can be recognised.
+    """A time by every available clock, so that a step of the wall clock can be recognised.
 
     Attributes:
         wall: The wall clock.
-        boot_id: Identifies the boot of the machine; empty where the platform has no such id.
-        boot: Microseconds since that boot, suspended time included.
+        boot_id: The id of the machine's boot; empty if the platform has no such id.
+        boot: Microseconds since that boot, including suspended time.
         gateway: The ``Date`` of the gateway's last answer, or None.
     """
 
@@ -135,9 +135,9 @@ class Decider:
 
     Attributes:
         user: The user name.
-        approved: The verdict, or None if the gateway shows none.
-        remark: What the person wrote, cleaned and capped.
-        at: When, or None if the gateway shows no time.
+        approved: The verdict, or None if the gateway does not show it.
+        remark: The person's remark, cleaned and truncated.
+        at: The time of the decision, or None if the gateway does not show it.
     """
 
     user: str
@@ -148,12 +148,12 @@ class Decider:
 
 @attrs.frozen(kw_only=True)
 class TicketDecision:
-    """Who decided the ticket.
+    """The people who decided the ticket.
 
     Attributes:
         deciders: The people who decided, in the order of the gateway's log.
-        attested_by: The operator who attested the approval, where the gateway could not show it; else empty.
-        evidence: What the operator relied on, in words.
+        attested_by: The operator who attested an approval that the gateway could not show; otherwise empty.
+        evidence: The proof that the operator relied on, in words.
     """
 
     deciders: tuple[Decider, ...] = ()
@@ -167,21 +167,21 @@ class Attempt:
 
     Attributes:
         key: The correlation key, at most 32 characters of ``[0-9A-Za-z]``; travels with the ticket.
-        number: 1, and one more with each resend, which keeps the key.
-        phase: How far the send has come.
+        number: The attempt's number, from 1. A resend increments it and keeps the key.
+        phase: The progress of the send.
         creator: The ticket's creator, as sent.
         service: The gateway's service, as sent.
-        owner: The token of the worker that marked it, or that is sending it.
-        submitted_at: When the change was submitted.
-        marked_at: When ``sending`` was marked, or None.
-        not_before: When a queued send may be tried, or None.
-        unsent: How often in a row nothing of it left.
-        unknown_since: When the outcome became unknown; stays set when the ticket is found later.
-        looks: How many look-ups came back empty or failed since then, each after its wait.
-        looked: When the last look-up was, or the outcome became unknown; None before.
-        unwitnessed: Whether some wait between look-ups passed by the wall clock alone: no proof for a resend.
-        problem: How the last send ended, for people; empty if nothing went wrong.
-        look_problem: What the last look-up brought instead of the ticket, for people.
+        owner: The token of the worker that marked or is sending it.
+        submitted_at: The time of the submission.
+        marked_at: The time at which ``sending`` was marked, or None.
+        not_before: The earliest time of a queued send, or None.
+        unsent: The number of sends in a row of which nothing was sent.
+        unknown_since: The time since which the outcome is unknown; stays set when the ticket is found later.
+        looks: The number of look-ups since then that found nothing or failed, each after its wait.
+        looked: The time of the last look-up, or of the start of the schedule; None before.
+        unwitnessed: Whether a wait between look-ups passed only by the wall clock, which does not justify a resend.
+        problem: The error of the last send, for people; empty if there was none.
+        look_problem: The error or the finding of the last look-up without a ticket, for people.
         trace: The W3C ``traceparent`` of the request that submitted it, or empty.
     """
 
@@ -206,9 +206,9 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Ticket:
-    """The gateway's object that a change is bound to. Known by its id; its sn need not be unique.
+    """The ticket that a change is bound to. The id identifies it; its sn need not be unique.
 
-    Its channel tells how it was found: ``answer``, ``lookup``, ``callback`` or ``operator``.
+    The channel is the way in which it was found: ``answer``, ``lookup``, ``callback`` or ``operator``.
     """
 
     gateway: str
@@ -221,7 +221,7 @@ class Ticket:
 
 @attrs.frozen(kw_only=True)
 class Attention:
-    """A flag beside the state: why a person should look. It never blocks what the gateway's facts decide."""
+    """A flag in addition to the state: a person should look. It never blocks a decision by the gateway's facts."""
 
     reason: AttentionReason
     since: dt.datetime
@@ -230,7 +230,7 @@ class Attention:
 
 @attrs.frozen(kw_only=True)
 class Suspicion:
-    """The ticket was seen withdrawn or terminated once; a second quiet look decides."""
+    """A withdrawn or terminated ticket that was seen once; a second look after the quiet time decides."""
 
     status: str
     since: dt.datetime
@@ -238,7 +238,7 @@ class Suspicion:
 
 @attrs.frozen(kw_only=True)
 class HeardCallback:
-    """The last authentic callback: a hint, kept to know a repeat; ``count`` callbacks of its attempt were stored."""
+    """The last authentic callback, kept to recognise a duplicate; ``count`` callbacks of its attempt were stored."""
 
     sn: str
     digest: str
@@ -248,19 +248,19 @@ class HeardCallback:
 
 @attrs.frozen(kw_only=True)
 class PlannedEffect:
-    """Work that is due because a state was entered, or a withdrawal asked for.
+    """An effect that is planned because a state was entered or a withdrawal was requested.
 
     Attributes:
-        id: The same for every delivery: change id, name, submission number, and the ordinal of its planning.
-        attempts: Deliveries that were started.
-        due_at: When it may be delivered next; once it is started, when that was.
-        error: What the last failed delivery said.
-        actor: On whose behalf.
+        id: The id, the same for every delivery: change id, name, submission number, and the ordinal of its planning.
+        attempts: The number of deliveries that were started.
+        due_at: The earliest time of the next delivery; after a start, the time of that start.
+        error: The error of the last failed delivery.
+        actor: The user or program whose action planned it.
         owner: The token of the worker that delivers it; empty unless it is started.
-        claimed_until: When that delivery counts as failed, or None unless it is started.
-        lost: Deliveries in a row, before the present one, whose claim ended without a result.
-        retried_after: How many deliveries there were when a person last had it tried again; later ones count.
-        unsure: An earlier delivery may have done its work though no result says so; known of withdrawals alone.
+        claimed_until: The time after which that delivery counts as failed; None unless it is started.
+        lost: The number of deliveries in a row, before the current one, whose claim ended without a result.
+        retried_after: The number of deliveries before the last retry by a person; only later ones count as tries.
+        unsure: Whether an earlier delivery without a result may have done its work; set only for withdrawals.
     """
 
     id: str
@@ -278,34 +278,34 @@ class PlannedEffect:
 
     @property
     def tries(self) -> int:
-        """How many deliveries count against the bound on them."""
+        """The number of deliveries that count against their limit."""
         return self.attempts - self.retried_after
 
     def is_in_delivery(self, now: dt.datetime) -> bool:
-        """Tell whether a worker delivers it at that time."""
+        """Return whether a worker is delivering it at that time."""
         return self.status is EffectStatus.STARTED and self.claimed_until is not None and self.claimed_until > now
 
 
 @attrs.frozen(kw_only=True)
 class ChangeRequest:
-    """One change: what was asked, where it stands, and what is known of its ticket.
+    """A change request: its form, its state, and the known facts about its ticket.
 
-    Times are aware UTC. Version and due time belong to the stored row, not to the change.
+    Times are aware UTC datetimes. Version and due time belong to the stored row, not to the change.
 
     Attributes:
         id: A ULID.
         workflow: The name of its definition.
-        definition_version: The version of that definition when the change was made.
-        subject: What it is about, e.g. a collector's id.
+        definition_version: The version of that definition when the change was created.
+        subject: The object that the change is about, e.g. a collector's id.
         state: A state of the definition.
-        submission: The number of its last submission among those of its subject, or 0. The highest is the newest.
-        round: How often this change was submitted.
-        planned: How many effects were planned for it so far.
-        effect_names: By state, the names of the effects that its definition had when it was submitted.
-        outcome: Why it ended, or how its ticket did. `Outcome.APPROVED` only while its state grants.
-        decision: Who decided its ticket, once that is known.
-        contradictions: The facts, in a few words, that disagreed with where it stands; each is recorded once.
-        data: A host's own values, set by the updates of its own transitions.
+        submission: The number of its last submission within its subject, or 0. The highest number is the newest.
+        round: The number of times that this change was submitted.
+        planned: The number of effects that were planned for it so far.
+        effect_names: By state, the names of the effects that its definition had at the submission.
+        outcome: The reason why it, or its ticket, ended. `Outcome.APPROVED` only while its state grants.
+        decision: The people who decided its ticket, once they are known.
+        contradictions: The facts, in a few words, that contradicted its state; each is recorded once.
+        data: The host's own values, set by the updates of its own transitions.
     """
 
     id: str
@@ -334,12 +334,12 @@ class ChangeRequest:
 
     @property
     def ticket_outcome(self) -> Outcome | None:
-        """How its ticket ended, whatever the workflow did since: `Outcome.APPROVED` wherever it was approved."""
+        """The outcome of its ticket: `Outcome.APPROVED` if it was approved, also in a state that does not grant."""
         return Outcome.APPROVED if self.outcome is Outcome.WAS_APPROVED else self.outcome
 
     @property
     def was_never_sent(self) -> bool:
-        """Whether it was submitted and nothing of it can have reached the gateway."""
+        """Whether it was submitted, but no request for it can have reached the gateway."""
         attempt = self.attempt
         return attempt is not None and attempt.phase is Phase.QUEUED and attempt.unknown_since is None
 
@@ -347,7 +347,7 @@ class ChangeRequest:
         """Return the attempt of a change that was submitted.
 
         Raises:
-            ValueError: It never was.
+            ValueError: The change was never submitted.
         """
         if self.attempt is None:
             raise ValueError(f"change {self.id} was never submitted")
@@ -357,7 +357,7 @@ class ChangeRequest:
         """Return the ticket of a change that is bound to one.
 
         Raises:
-            ValueError: No ticket is known.
+            ValueError: The change has no ticket.
         """
         if self.ticket is None:
             raise ValueError(f"change {self.id} has no ticket")
@@ -380,13 +380,13 @@ class ChangeRequest:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One line of a change's history.
+    """An entry of a change's history.
 
     Attributes:
-        seq: 1 for the first, without gaps.
-        source: The state before, empty for the first entry; ``dest`` is the one after, the same if facts were added.
-        evidence: The typed facts that the trigger brought.
-        effects: The ids of the effects planned in the same commit.
+        seq: The number of the entry, from 1, without gaps.
+        source: The state before, empty for the first entry; ``dest`` is the state after, equal if facts were added.
+        evidence: The typed facts of the trigger.
+        effects: The ids of the effects that were planned in the same commit.
     """
 
     change_id: str

@@ -1,4 +1,4 @@
-"""What a host hands in, made into a `Form`: types checked, every problem told at once."""
+"""Build a `Form` from the host's arguments: checks all types and reports all problems together."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Problem = tuple[str, str, str]
-"""Field, value as shown to a person, and the rule it breaks."""
+"""A field, its value as shown to a person, and the rule that the value breaks."""
 
 FormCheck = Callable[[Form], Sequence[Problem]]
-"""A host's own check of a form: returns all that is wrong with it."""
+"""A check of the host: returns the problems of a form."""
 
 SUBJECT_LIMIT = PERSON_LIMIT = 200
 APPROVERS_LIMIT = 200
 FIELDS_LIMIT = 500
 FIELDS_SIZE = 1024 * 1024
-"""Characters that the fields of a form may have as JSON."""
+"""The maximal number of characters of a form's fields as JSON."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SHOWN = 60
 
 
 class Asked(TypedDict, total=False):
-    """What a host asks for.
+    """The arguments of the host for a form.
 
     Attributes:
         title: The ticket's title.
-        applicant: Who asks; becomes the ticket's creator.
-        approvers: Who shall decide, where the gateway's service does not say it.
-        content: What the approver reads; by default the fields.
-        fields: The form's fields by key, JSON values.
+        applicant: The applicant; becomes the ticket's creator.
+        approvers: The approvers, if the gateway's service does not name its own.
+        content: The text for the approver; by default made from the fields.
+        fields: The form's fields by key, as JSON values.
     """
 
     title: Required[str]
@@ -58,10 +58,10 @@ def make_form(
     content: object = "",
     fields: object = None,
 ) -> Form:
-    """Return the form. Takes anything, since its types are what it checks.
+    """Return a form of the given values. The arguments can have any type, since this function checks their types.
 
     Raises:
-        InvalidForm: A value is of the wrong type or not storable; lists all such values.
+        InvalidForm: Values have the wrong type or cannot be stored. The error lists all of them.
     """
     title, applicant, content = plain(title), plain(applicant), plain(content)
     names = tuple(map(plain, approvers)) if isinstance(approvers, list | tuple | set | frozenset) else approvers
@@ -85,7 +85,7 @@ def make_form(
 
 
 def sound_parts(asked: Asked, problems: Sequence[Problem]) -> Asked:
-    """Return what was asked for with a stand-in in the place of each part that is wrong: the rest can be checked on."""
+    """Return the arguments with a placeholder for each wrong part, so that the other parts can be checked further."""
     wrong = {field for field, _, _ in problems}
     names, fields = asked.get("approvers", ()), asked.get("fields")
     if "approvers" in wrong:
@@ -106,11 +106,11 @@ def sound_parts(asked: Asked, problems: Sequence[Problem]) -> Asked:
 
 
 def normal_subject(subject: object) -> str:
-    """Return a subject in the one spelling that is stored: Unicode's form NFC. Letter case is kept.
+    """Return a subject in its stored spelling, Unicode normalization form NFC. Letter case is kept.
 
     Raises:
-        InvalidForm: It is not text, is empty or too long, or holds characters that a reader cannot see: two subjects
-            that look the same must be the same.
+        InvalidForm: The subject is not text, is empty or too long, or contains invisible characters. Two subjects
+            that look the same must be equal.
     """
     subject = plain(subject)
     problems = check_subject(subject)
@@ -120,62 +120,68 @@ def normal_subject(subject: object) -> str:
 
 
 def check_subject(subject: object) -> Sequence[Problem]:
-    """Return what is wrong with a subject."""
+    """Return the problems of a subject."""
     subject = plain(subject)
     problems = _text("subject", subject, limit=SUBJECT_LIMIT)
     if problems or not isinstance(subject, str):
         return problems
     if subject != subject.strip():
-        return [("subject", shown(subject), "must not begin or end with a blank")]
+        return [("subject", shown(subject), "must not begin or end with white space")]
     unseen = _invisible("subject", subject)
     if unseen:
         return unseen
     if len(unicodedata.normalize("NFC", subject)) > SUBJECT_LIMIT:
-        return [("subject", shown(subject), f"must have at most {SUBJECT_LIMIT} characters in Unicode's form NFC")]
+        return [
+            (
+                "subject",
+                shown(subject),
+                f"must have at most {SUBJECT_LIMIT} characters in Unicode normalization form NFC",
+            )
+        ]
     return []
 
 
 def check_person(actor: object, reason: object = "", *, field: str = "reason") -> Sequence[Problem]:
-    """Return what is wrong with who decides something, and with the reason that is given in a field."""
+    """Return the problems of an actor, and of the reason that the actor gives in a field."""
     return [*check_user("actor", actor), *(check_shown(field, reason) if reason != "" else ())]
 
 
 def check_user(field: str, value: object) -> Sequence[Problem]:
-    """Return what is wrong with the name of a person: two that look the same must be the same."""
+    """Return the problems of a user name. Two user names that look the same must be equal."""
     value = plain(value)
     problems = check_shown(field, value, limit=PERSON_LIMIT)
     return problems if problems or not isinstance(value, str) else _invisible(field, value)
 
 
 def check_shown(field: str, value: object, *, limit: int = 10_000) -> Sequence[Problem]:
-    """Return what is wrong with a text that stays in a history and is read there by people, on one line."""
+    """Return the problems of a text that a history stores and shows to people on one line."""
     value = plain(value)
     problems = _text(field, value, limit=limit)
     if problems or not isinstance(value, str):
         return problems
     if all(character.isspace() or is_invisible(character) for character in value):
-        return [(field, shown(value), "must not be empty: no character of it can be seen")]
+        return [(field, shown(value), "must not be empty: none of its characters is visible")]
     listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(steers, value))))
-    rule = "must be one line, without control characters and marks of direction"
-    return [(field, shown(value), f"{rule}, and holds {listed}")] if listed else []
+    rule = "must be one line, without control and direction characters"
+    return [(field, shown(value), f"{rule}, but contains {listed}")] if listed else []
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: one line, not too long."""
+    """Return a value as messages show it: one line of limited length."""
     text = ""
     try:
         for piece in _pieces(value):
             text += piece
             if len(text) > _SHOWN:
                 break
-    except Exception:  # noqa: BLE001 - a value from outside may be too long, or unable to show itself
+    except Exception:  # noqa: BLE001 - the repr of a value from outside may be too long, or may raise
         text = f"a {type(value).__name__}"
     text = " ".join(text.splitlines())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _pieces(value: object) -> Iterator[str]:
-    """Yield the representation of a value piece by piece: one list may stand in it a million times."""
+    """Yield the representation of a value in pieces, since the same list can occur in it a million times."""
     if isinstance(value, str | bytes):
         yield repr(value[: _SHOWN + 1])
         return
@@ -195,7 +201,7 @@ def _pieces(value: object) -> Iterator[str]:
 
 def _invisible(field: str, value: str) -> Sequence[Problem]:
     listed = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(filter(is_invisible, value))))
-    return [(field, shown(value), f"must not hold invisible characters, and holds {listed}")] if listed else []
+    return [(field, shown(value), f"must not contain invisible characters, but contains {listed}")] if listed else []
 
 
 def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
@@ -210,7 +216,7 @@ def _text(field: str, value: object, limit: int = 10_000) -> list[Problem]:
 
 def _storable(field: str, value: str) -> list[Problem]:
     if _UNSTORABLE.search(value):
-        return [(field, shown(value), "must not have NUL characters or lone surrogates")]
+        return [(field, shown(value), "must not contain NUL characters or lone surrogates")]
     return []
 
 
@@ -223,7 +229,7 @@ def _approvers(names: object) -> list[Problem]:
 
 
 def _fields(fields: object) -> tuple[dict[str, object], list[Problem]]:
-    """Return the fields as they are kept, and what is wrong with them."""
+    """Return the fields as they are stored, and their problems."""
     kept: dict[str, object] = {}
     if fields is None:
         return kept, []

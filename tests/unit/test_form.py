@@ -100,8 +100,8 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "no title": ({"title": None}, ("title", "None", "must be text, not NoneType")),
     "a blank title": ({"title": " \t\u3000"}, ("title", "' \\t\\u3000'", "must not be empty")),
     "a long title": ({"title": "x" * 10_001}, ("title", "'" + "x" * 58 + "…", "must have at most 10000 characters")),
-    "NUL": ({"title": "a\0b"}, ("title", "'a\\x00b'", "must not have NUL characters or lone surrogates")),
-    "a surrogate": ({"title": "\ud800"}, ("title", "'\\ud800'", "must not have NUL characters or lone surrogates")),
+    "NUL": ({"title": "a\0b"}, ("title", "'a\\x00b'", "must not contain NUL characters or lone surrogates")),
+    "a surrogate": ({"title": "\ud800"}, ("title", "'\\ud800'", "must not contain NUL characters or lone surrogates")),
     "blank content": ({"content": " "}, ("content", "' '", "must not be empty")),
     "a blank approver": ({"approvers": ["bob", ""]}, ("approvers[1]", "''", "must not be empty")),
     "an approver's number": ({"approvers": (7,)}, ("approvers[0]", "7", "must be text, not int")),
@@ -114,7 +114,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "an empty key": ({"fields": {"": "a"}}, ("fields", "''", "keys must be text")),
     "NUL in a key": (
         {"fields": {"a\0": "a"}},
-        ("fields", "'a\\x00'", "must not have NUL characters or lone surrogates"),
+        ("fields", "'a\\x00'", "must not contain NUL characters or lone surrogates"),
     ),
     "bytes": ({"fields": {"a": b"b"}}, ("fields.a", "b'b'", "is a bytes, which has no JSON form")),
     "NaN": ({"fields": {"a": float("nan")}}, ("fields.a", "nan", "nan has no JSON form")),
@@ -122,11 +122,11 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "a key inside": ({"fields": {"a": {1: 2}}}, ("fields.a", "{1: 2}", "has a key that is not a string")),
     "NUL inside": (
         {"fields": {"a": [{"b": ("c\0",)}]}},
-        ("fields.a", "'c\\x00'", "must not have NUL characters or lone surrogates"),
+        ("fields.a", "'c\\x00'", "must not contain NUL characters or lone surrogates"),
     ),
     "NUL in a key inside": (
         {"fields": {"a": {"b\0": 1}}},
-        ("fields.a", "'b\\x00'", "must not have NUL characters or lone surrogates"),
+        ("fields.a", "'b\\x00'", "must not contain NUL characters or lone surrogates"),
     ),
     "a whole number without end": (
         {"fields": {"a": 10**5000}},
@@ -189,22 +189,22 @@ def test_whatever_is_handed_in_becomes_a_storable_form_or_is_refused(**values: o
         (42, "must be text, not int"),
         ("", "must not be empty"),
         ("x" * 201, "must have at most 200 characters"),
-        ("a\0", "must not have NUL characters or lone surrogates"),
-        (" s1", "must not begin or end with a blank"),
-        ("s1 ", "must not begin or end with a blank"),
-        ("s1\n", "must not begin or end with a blank"),
-        ("s1\u3000", "must not begin or end with a blank"),
-        ("s\u200b1", "must not hold invisible characters, and holds U+200B"),
-        ("s1\ufeff", "must not hold invisible characters, and holds U+FEFF"),
-        ("\u202es1\u202c", "must not hold invisible characters, and holds U+202C, U+202E"),
-        ("s\u00a01", "must not hold invisible characters, and holds U+00A0"),
-        ("s\u00ad1", "must not hold invisible characters, and holds U+00AD"),
-        ("s\t1", "must not hold invisible characters, and holds U+0009"),
-        ("s\x1b[31m1", "must not hold invisible characters, and holds U+001B"),
-        ("s\u3164", "must not hold invisible characters, and holds U+3164"),
-        ("s1\ufe0f", "must not hold invisible characters, and holds U+FE0F"),
-        ("s1\u034f", "must not hold invisible characters, and holds U+034F"),
-        ("\U0001d15e" * 200, "must have at most 200 characters in Unicode's form NFC"),
+        ("a\0", "must not contain NUL characters or lone surrogates"),
+        (" s1", "must not begin or end with white space"),
+        ("s1 ", "must not begin or end with white space"),
+        ("s1\n", "must not begin or end with white space"),
+        ("s1\u3000", "must not begin or end with white space"),
+        ("s\u200b1", "must not contain invisible characters, but contains U+200B"),
+        ("s1\ufeff", "must not contain invisible characters, but contains U+FEFF"),
+        ("\u202es1\u202c", "must not contain invisible characters, but contains U+202C, U+202E"),
+        ("s\u00a01", "must not contain invisible characters, but contains U+00A0"),
+        ("s\u00ad1", "must not contain invisible characters, but contains U+00AD"),
+        ("s\t1", "must not contain invisible characters, but contains U+0009"),
+        ("s\x1b[31m1", "must not contain invisible characters, but contains U+001B"),
+        ("s\u3164", "must not contain invisible characters, but contains U+3164"),
+        ("s1\ufe0f", "must not contain invisible characters, but contains U+FE0F"),
+        ("s1\u034f", "must not contain invisible characters, but contains U+034F"),
+        ("\U0001d15e" * 200, "must have at most 200 characters in Unicode normalization form NFC"),
     ],
 )
 def test_a_wrong_subject_is_told(subject: object, rule: str) -> None:
@@ -402,4 +402,4 @@ def test_a_person_and_a_reason_are_one_plain_line(field: str, character: str) ->
 def test_a_text_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
     """It would stay in a history as the reason or the evidence of a decision, and show nothing."""
     [(field, _, rule)] = check_shown("evidence", text)
-    assert (field, rule) == ("evidence", "must not be empty: no character of it can be seen")
+    assert (field, rule) == ("evidence", "must not be empty: none of its characters is visible")

@@ -91,4 +91,4 @@ def test_a_ticket_that_is_no_text_is_refused(office: Office, more: tuple[str, ..
     office.apply("collector-42")
     done = office.run("record-ticket", "collector-42", "--actor", "ops", *more)
     assert (done.code, done.out) == (2, "")
-    assert "must not have NUL characters or lone surrogates" in done.err
+    assert "must not contain NUL characters or lone surrogates" in done.err
