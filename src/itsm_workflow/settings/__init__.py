@@ -1,7 +1,7 @@
-"""What the library must be told of the place it runs in: the gateway, its credentials, the callback's address.
+"""The settings of a deployment: the gateway, its credentials, the address for callbacks.
 
-Settings are read once and passed on. An argument beats a variable of ours, which beats one that the platform sets,
-which beats the default. ``sources`` says where each value came from.
+Settings are read once and passed on. An argument has precedence over a variable of the library, that over a variable of
+the platform, and that over the default. ``sources`` names the origin of each value.
 """
 
 from __future__ import annotations

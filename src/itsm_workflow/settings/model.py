@@ -1,4 +1,4 @@
-"""The settings themselves. An argument beats a variable, which beats the default."""
+"""The `Settings` class. An argument has precedence over a variable, and a variable over the default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from itsm_workflow.settings.rules import Problem
 
 
-# What is no text passes through the converters as it is: the rules name it.
+# The converters return values that are not strings unchanged: the rules report them.
 def _base(url: str) -> str:
     return url.rstrip("/") if hasattr(url, "encode") else url
 
@@ -31,63 +31,63 @@ def _root(url: str) -> str:
 
 
 def _number(digits: str | int) -> str:
-    """Return a number's digits; 0 is the log platform's word for none."""
+    """Return the digits of a number; 0 means no service in the settings of the log platform."""
     digits = str(digits) if type(digits) is int and 0 <= digits < 10**MAX_DIGITS else cast("str", digits)
     return "" if hasattr(digits, "encode") and not digits.strip("0") else digits
 
 
 def _sealed(url: SecretURL | str) -> SecretURL:
-    # What is no text passes as it is: the rules name it.
+    # A value that is not a string is returned unchanged: the rules report it.
     return SecretURL.of(url) if isinstance(url, Secret) or hasattr(url, "encode") else cast("SecretURL", url)
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What the library must be told.
+    """The settings of a deployment.
 
     Attributes:
         app_code: The BlueKing application that calls the gateway.
-        app_secret: Its secret.
-        gateway_url: The gateway root that the endpoints' paths are appended to; ends with a slash.
-        version: The ITSM generation: ``v2``, the only one.
-        routes: How BK-ITSM 2 is reached: ``v2`` by the server's own methods, ``esb`` by POST alone, ``component`` by
-            the ESB's component paths.
-        component_version: The version in the component paths; empty: there is none.
-        service_id: The number of the service that tickets are filed with; empty or 0 if one of the next three says it.
-        service_name: Its name, looked up in the gateway's list of services.
-        service_role: The display role that its owner gave it, looked up in the same list; the log platform's is
-            ``LOG_SEARCH``.
-        fast_approval: File with the built-in service, whose approvers the form names.
-        approver_field: The key of the service's form field that takes the approvers; empty: the service names its own.
-        content_field: The key of the service's form field that takes the form's content; empty: it has none.
-        callback_host: The public base of our callback address; never taken from a request.
-        callback_keys: Keys of the callback credentials, newest first, each at least 32 bytes.
-        legacy_callbacks: Acknowledge callbacks that bring no credential: those of tickets that were filed before there
-            were any. They are believed in nothing and nothing is read or written for them; polling finds the decision.
-        callback_credential: Where a callback brings our credential: in a ``header``, or in the ``path`` for a gateway
-            that sends no headers of ours.
-        collect_itsm: Whether the host wants an approval before it collects. Read by the host alone: the library files
-            what it is asked to, and `Workflow.require_approved` refuses whatever this says.
-        store: The URL of the storage backend; it may hold a password, so that only `reveal` gives its text.
-        timeout: Seconds to wait for a connection and for one read.
-        deadline: Seconds that one call may take in all, retries included.
-        breaker_failures: After so many calls in a row that were not answered, the gateway or the endpoint is left alone
-            for a while; 0: never.
-        breaker_rest: Seconds that it is left alone, until one call tries it again.
-        ca_bundle: A file or folder of certificates to trust instead of the usual ones; empty: the usual ones.
-        proxy: The URL of the proxy that calls of the gateway go through, such as ``http://proxy:3128``; it may hold an
-            account, so that only `reveal` gives its text. Empty: none, whatever the environment says.
-        allow_http: Let the gateway and the callback be reached in plain text on other than this machine.
-        ticket_hosts: Hosts whose ticket pages may be shown; ``*``: any. Empty: the hosts of the gateway and of the
-            callback, and the others in their registered domains.
-        key_prefix: At most 6 letters or digits in front of each correlation key; tells deployments apart.
-        key_in_title: Whether a short form of the key ends each title.
-        four_byte_text: The gateway's database stores characters outside the basic plane (emoji).
-        tenant: The BlueKing tenant; empty: none is named.
-        api_user: The user that the gateway knows us as.
+        app_secret: The secret of that application.
+        gateway_url: The gateway root to which the paths of the endpoints are appended; ends with a slash.
+        version: The ITSM generation; only ``v2`` is supported.
+        routes: The routes to BK-ITSM 2: ``v2`` uses the server's own methods, ``esb`` uses only POST, ``component``
+            uses the component paths of the ESB.
+        component_version: The version in the component paths; empty for paths without one.
+        service_id: The number of the service for new tickets; empty or 0 if one of the next three settings selects it.
+        service_name: The name of the service, looked up in the gateway's list of services.
+        service_role: The display role of the service, looked up in the same list. The log platform's is ``LOG_SEARCH``.
+        fast_approval: Whether to use the built-in service, whose approvers the form names.
+        approver_field: The key of the service's form field for the approvers; empty if the service names its own.
+        content_field: The key of the service's form field for the form's content; empty if it has no such field.
+        callback_host: The public base URL for callbacks; never taken from a request.
+        callback_keys: The keys of the callback credentials, newest first, each at least 32 bytes.
+        legacy_callbacks: Whether to acknowledge callbacks without a credential, i.e. those of tickets that were filed
+            before the library issued credentials. They are not trusted, and cause no reads or writes; polling finds the
+            decision.
+        callback_credential: The place of the credential in a callback: a ``header``, or the ``path`` for a gateway that
+            does not send custom headers.
+        collect_itsm: Whether the host requires an approval before it collects. Only the host reads this setting: the
+            library files all requested tickets, and `Workflow.require_approved` ignores it.
+        store: The URL of the storage backend. It may contain a password, so only `reveal` returns its text.
+        timeout: The time-outs for a connection and for one read, in seconds.
+        deadline: The time limit of one call, including retries, in seconds.
+        breaker_failures: The number of unanswered calls in a row after which the circuit breaker of the gateway or the
+            endpoint opens; 0 for never.
+        breaker_rest: The time for which the circuit breaker stays open before one call tries again, in seconds.
+        ca_bundle: A file or folder of certificates to trust instead of the default ones; empty for the default.
+        proxy: The URL of the proxy for calls to the gateway, such as ``http://proxy:3128``. It may contain an account,
+            so only `reveal` returns its text. If empty, no proxy is used, not even one from the environment.
+        allow_http: Whether the gateway and the callback may use plain HTTP on other machines.
+        ticket_hosts: The hosts whose ticket pages may be shown; ``*`` for all. If empty, the hosts of the gateway and
+            of the callback, and the others in their registered domains.
+        key_prefix: At most 6 letters or digits before each correlation key, to distinguish deployments.
+        key_in_title: Whether each title ends with a short form of the key.
+        four_byte_text: Whether the gateway's database can store characters outside the basic plane (emoji).
+        tenant: The BlueKing tenant; empty for none.
+        api_user: The user name of the library at the gateway.
         language: The language of the gateway's messages.
-        environment: The platform's word for where we run, e.g. ``prod``.
-        sources: The variable, or ``default`` or ``argument``, that each field came from.
+        environment: The platform's name of the environment, e.g. ``prod``.
+        sources: The origin of each field: the name of the variable, ``default`` or ``argument``.
     """
 
     app_code: str
@@ -126,10 +126,10 @@ class Settings:
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        """Check every field; all problems are told at once.
+        """Check all fields and report all problems together.
 
         Raises:
-            SettingsError: Something is missing or cannot be right.
+            SettingsError: Settings are missing or invalid. The message lists all problems.
         """
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Settings) if field.name != "sources"}
         _raise_all(problems(values), self.sources)
@@ -140,12 +140,12 @@ class Settings:
 
         Args:
             environ: The variables; the process's own by default.
-            given: Fields by name that no variable may change.
+            given: The fields, by name, that override their variables.
 
         Raises:
-            SettingsError: Variables are missing or cannot be right; it names them all.
+            SettingsError: Variables are missing or invalid. The message names all of them.
         """
-        # They hold secrets in clear, and a traceback of what follows may be shown with its variables.
+        # The variables hold secrets in plain text, and an error report may show the variables of the later frames.
         try:
             values, sources, unread = without_frames(read, os.environ if environ is None else environ, given)
         finally:
@@ -156,22 +156,22 @@ class Settings:
         return cls(**values, sources=MappingProxyType(sources))
 
     def shows_pages_of(self, host: str) -> bool:
-        """Return whether ticket pages on that host may be shown."""
+        """Return whether the ticket pages of a host may be shown."""
         if not self.ticket_hosts:
             return is_of_site(host, (self.gateway_url, self.callback_host))
         return not {"*", host.lower()}.isdisjoint(each.lower() for each in self.ticket_hosts)
 
     def require(self, *names: str) -> None:
-        """Check that these fields are set; callbacks, for one, need fields that others can do without.
+        """Check that these fields are set, for features such as callbacks that need optional fields.
 
         Raises:
-            SettingsError: Some are not; it names the variables that set them.
+            SettingsError: Some fields are not set. The message names their variables.
         """
         _raise_all([(name, "is missing") for name in names if not getattr(self, name)], {})
 
 
 def _forgetting(init: Callable[..., None]) -> Callable[..., None]:
-    """Return a constructor whose error shows nothing of its arguments, such as a store's URL."""
+    """Return a constructor whose errors do not show its arguments, such as the URL of a store."""
 
     @functools.wraps(init)
     def forgetting(self: Settings, **given: object) -> None:
@@ -183,7 +183,7 @@ def _forgetting(init: Callable[..., None]) -> Callable[..., None]:
     return forgetting
 
 
-Settings.__init__ = _forgetting(Settings.__init__)  # type: ignore[method-assign] # attrs writes the constructor itself
+Settings.__init__ = _forgetting(Settings.__init__)  # type: ignore[method-assign] # attrs generates the constructor
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {

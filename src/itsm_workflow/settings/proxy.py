@@ -1,4 +1,4 @@
-"""The proxy that calls of the gateway go through: what its address must be, and what of it may be shown."""
+"""The proxy for calls to the gateway: the rules for its URL, and its parts that may be shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def proxy_place(proxy: SecretURL) -> str:
 
 
 def proxy_secrets(proxy: SecretURL) -> Sequence[Secret]:
-    """Return what must not show of a proxy's address: its password, as it is written and as it travels."""
+    """Return the secret parts of a proxy's URL: its password, as written and as sent."""
     if not proxy:
         return []
     parts = urlsplit(proxy.reveal())
@@ -35,12 +35,12 @@ def proxy_secrets(proxy: SecretURL) -> Sequence[Secret]:
 
 
 def proxy_host(proxy: SecretURL) -> str:
-    """Return the host of a proxy that keeps the rules."""
+    """Return the host of a proxy whose URL is valid."""
     return urlsplit(proxy.reveal()).hostname or ""
 
 
 def proxy_rules(proxy: SecretURL) -> Iterator[str]:
-    """Yield each rule that a proxy's address breaks; none of them quotes it."""
+    """Yield each rule that a proxy's URL breaks; the rules never quote the URL."""
     parts = _parts(proxy.reveal())
     if parts is None or parts.scheme not in _PORTS or not parts.hostname or _ODD.search(proxy.reveal()):
         yield "must be an http or https URL with a host, such as http://proxy:3128"
@@ -57,7 +57,7 @@ def proxy_rules(proxy: SecretURL) -> Iterator[str]:
 def _parts(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        port = parts.port  # to read it checks it
+        port = parts.port  # reading it raises for an invalid port
     except ValueError:
         return None
     return None if port == 0 else parts

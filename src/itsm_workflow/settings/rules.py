@@ -1,4 +1,4 @@
-"""What a setting must be. Every rule is checked, so that one run of a deployment finds all that is wrong."""
+"""The rules for settings. All rules are checked, so that one run of a deployment finds all problems."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 MIN_KEY_BYTES = 32
 MAX_PREFIX = 6
 MAX_SECONDS = 86_400
-"""A day: no call takes longer, and no gateway is left alone for longer."""
+"""One day, the limit of a call's deadline and of the time for which a circuit breaker stays open."""
 MAX_DIGITS = 18
 _HOST = re.compile(r"[^\s/:@?#%\\\[\]]+")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether the host is this machine, by its name or address alone; nothing is looked up."""
+    """Return whether the host is this machine, by its name or address; makes no DNS query."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -53,7 +53,7 @@ def _are_secrets(value: object) -> bool:
 
 
 def _secrets_in(keys: object) -> Sequence[Secret]:
-    """Return the secrets among the keys; what is none is told by a rule of its own."""
+    """Return the secrets among the keys; another rule reports keys that are not secrets."""
     return [key for key in keys if isinstance(key, Secret)] if isinstance(keys, tuple) else []
 
 
@@ -87,8 +87,8 @@ def _like(rule: str, pattern: str) -> tuple[str, Callable[[Any], bool]]:
 
 
 _MISSING = ("is missing", bool)
-_SECRET = ("must be a Secret, so that it cannot show itself", _is_secret)
-_URL = ("must be a text or a SecretURL", lambda value: isinstance(value, SecretURL))
+_SECRET = ("must be a Secret, so that it is masked in logs", _is_secret)
+_URL = ("must be a string or a SecretURL", lambda value: isinstance(value, SecretURL))
 _WORD = _like("must be visible ASCII, at most 128 characters", r"[!-~]{0,128}")  # goes into a header
 _FIELD = _like("must be a form field's key: letters, digits and _ . -", r"[A-Za-z0-9_.-]{0,64}")
 _FLAG = ("must be True or False", lambda value: isinstance(value, bool))
@@ -99,12 +99,18 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     *((name, _WORD) for name in ("app_code", "tenant", "api_user", "language", "service_role")),
     *((name, _FIELD) for name in ("approver_field", "content_field")),
     *((name, _FLAG) for name in FLAGS),
-    ("version", ("must be v2: the endpoints of other generations are others", lambda version: version == "v2")),
+    (
+        "version",
+        (
+            "must be v2: this library does not support the endpoints of other generations",
+            lambda version: version == "v2",
+        ),
+    ),
     ("routes", _one_of("v2", "esb", "component")),
     ("component_version", _like("must be v and a number, or none", r"(v[0-9]{1,3})?")),
     ("service_id", (f"must be the digits of a whole number, at most {MAX_DIGITS}, or that number", _is_number)),
     ("callback_credential", _one_of("header", "path")),
-    ("callback_keys", ("must be Secrets, so that they cannot show themselves", _are_secrets)),
+    ("callback_keys", ("must be Secrets, so that they are masked in logs", _are_secrets)),
     (
         "callback_keys",
         (
@@ -116,7 +122,7 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
     ("deadline", (f"must be a number of seconds above 0 and at most {MAX_SECONDS}", _is_time)),
     ("breaker_failures", (f"must be a whole number of calls from 1 to {MAX_CALLS}, or 0 for never", _is_count)),
     ("breaker_rest", (f"must be a number of seconds above 0 and at most {MAX_SECONDS}", _is_time)),
-    ("ca_bundle", ("names no file or folder", lambda value: not value or pathlib.Path(value).exists())),
+    ("ca_bundle", ("is not an existing file or folder", lambda value: not value or pathlib.Path(value).exists())),
     (
         "ticket_hosts",
         (
@@ -132,21 +138,21 @@ _RULES: Sequence[tuple[str, tuple[str, Callable[[Any], bool]]]] = (
 
 
 def problems(values: Mapping[str, Any]) -> Sequence[Problem]:
-    """Return every ``(field, rule)`` that the values break; a field that is not there was found unreadable before."""
+    """Return every ``(field, rule)`` that the values break; fields that could not be read are missing and skipped."""
     found = [(name, rule) for name, (rule, holds) in _RULES if name in values and not _passes(holds, values[name])]
     for name in ("gateway_url", "callback_host"):
         if values.get(name):
             found += [(name, rule) for rule in _url_rules(values[name], allow_http=values.get("allow_http") is True)]
     found += [("proxy", rule) for rule in _proxy_rules(values)]
     number = values.get("service_id")
-    number = number.strip("0") if isinstance(number, str) else number  # an argument that is 0 is none, like a variable
+    number = number.strip("0") if isinstance(number, str) else number  # 0 means no service
     if values.get("fast_approval") and (number or values.get("service_name") or values.get("service_role")):
         found.append(("fast_approval", "cannot be on when a service is set as well"))
     secret = values.get("app_secret")
     if isinstance(secret, Secret) and secret:
         keys = _secrets_in(values.get("callback_keys"))
         if any(secret.reveal() in key.reveal() for key in keys):
-            rule = "must not contain the app secret: whoever holds one of them would hold both"
+            rule = "must not contain the app secret: a leak of either would reveal both"
             found.append(("callback_keys", rule))
     return found
 
@@ -154,7 +160,7 @@ def problems(values: Mapping[str, Any]) -> Sequence[Problem]:
 def _passes(holds: Callable[[Any], bool], value: object) -> bool:
     try:
         return holds(value)
-    except (TypeError, ValueError, OverflowError):  # untyped callers may have given anything
+    except (TypeError, ValueError, OverflowError):  # untyped callers may pass any value
         return False
 
 
@@ -167,7 +173,7 @@ def _proxy_rules(values: Mapping[str, Any]) -> Iterable[str]:
     is_plain = isinstance(gateway, str) and gateway.lower().startswith("http:")
     if not broken and is_plain and values.get("allow_http") is not True and not is_loopback(proxy_host(proxy)):
         allowed = VARIABLES["allow_http"][0]
-        yield f"must be on this machine for a gateway in plain http, unless {allowed} is true: it would read every call"
+        yield f"must be on this machine for a gateway in plain http, unless {allowed} is true: it could read every call"
 
 
 def _url_rules(url: object, *, allow_http: bool) -> Iterable[str]:
@@ -184,8 +190,8 @@ def _url_rules(url: object, *, allow_http: bool) -> Iterable[str]:
         yield "must be an http or https URL with a host"
         return
     if parts.username is not None or parts.password is not None:
-        yield "must not hold a user name or password"
+        yield "must not contain a user name or password"
     if parts.query or parts.fragment:
         yield "must not have a query or fragment"
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
-        yield f"must be https: plain http reaches only this machine unless {VARIABLES['allow_http'][0]} is true"
+        yield f"must be https: plain http is allowed only on this machine unless {VARIABLES['allow_http'][0]} is true"

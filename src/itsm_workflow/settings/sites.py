@@ -1,7 +1,7 @@
-"""Which hosts belong to one site, so that ticket pages on them may be shown.
+"""The hosts of a site, so that their ticket pages may be shown.
 
-The pages of a ticket system live on another host than its gateway, mostly in the same domain. There is no list of
-public suffixes here: a domain is what its owner registered by the usual shapes, ``example.com`` and ``example.com.cn``.
+The pages of a ticket system are on another host than its gateway, usually in the same domain. This module has no list
+of public suffixes. It recognises a registered domain by the usual forms, ``example.com`` and ``example.com.cn``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SUFFIX = re.compile(r"(?:ac|co|com|edu|gob|go|gov|mil|ne|net|or|org)\.[a-z]{2}"
 
 
 def is_of_site(host: str, urls: Iterable[str]) -> bool:
-    """Tell whether a host is that of one of our addresses, or is in the same registered domain."""
+    """Return whether a host is the host of one of these URLs, or is in the same registered domain."""
     name = host.lower()
     for url in urls:
         own = (urlsplit(url).hostname or "") if url else ""
@@ -32,7 +32,7 @@ def is_of_site(host: str, urls: Iterable[str]) -> bool:
 
 
 def _domain(host: str) -> str:
-    """Return the registered domain of a host; empty for an address, a name without dots, and anything unusual."""
+    """Return the registered domain of a host; empty for an address, a name without dots, or an unusual name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

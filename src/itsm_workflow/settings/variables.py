@@ -1,4 +1,4 @@
-"""Reading the settings from environment variables: which variable sets which field, and how its text is read."""
+"""The environment variables of the settings: the variables of each field, and the parsers of their text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "app_code": ("BKAPP_ITSM_APP_CODE", "BK_APP_CODE", "BKPAAS_APP_ID", "APP_CODE"),
-        # SECRET_KEY is no alias: a misconfigured Django host would send its signing key over the wire.
+        # SECRET_KEY is not an alias: a misconfigured Django host would send its signing key over the network.
         "app_secret": ("BKAPP_ITSM_APP_SECRET", "BK_APP_SECRET", "BKPAAS_APP_SECRET"),
         "version": ("BKAPP_ITSM_VERSION",),
         "gateway_url": ("BKAPP_ITSM_GATEWAY_URL", "ITSM_APIGATEWAY_ROOT_V2", "BK_API_URL_TMPL", "BK_COMPONENT_API_URL"),
@@ -38,7 +38,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "breaker_failures": ("BKAPP_ITSM_BREAKER_FAILURES",),
         "breaker_rest": ("BKAPP_ITSM_BREAKER_REST",),
         "ca_bundle": ("BKAPP_ITSM_CA_BUNDLE",),
-        # HTTP_PROXY and its like are no aliases: who may set a variable of the machine would see every call.
+        # HTTP_PROXY and similar variables are not aliases: a process that can set them could read every call.
         "proxy": ("BKAPP_ITSM_PROXY",),
         "allow_http": ("BKAPP_ITSM_ALLOW_HTTP",),
         "ticket_hosts": ("BKAPP_ITSM_TICKET_HOSTS",),
@@ -51,26 +51,26 @@ VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "environment": ("BKPAAS_ENVIRONMENT", "BK_ENV"),
     }
 )
-"""The variables that set each field, the first that is set and not empty wins."""
+"""The variables that set each field; the first one that is set and not empty has precedence."""
 
 FLAGS = ("fast_approval", "allow_http", "key_in_title", "four_byte_text", "collect_itsm", "legacy_callbacks")
-"""The fields that are true or false."""
+"""The boolean fields."""
 
 _SEALED = ("store", "proxy")
-"""The addresses that may hold a password."""
+"""The URL fields that may contain a password."""
 
 _GATEWAY, _STAGE = "bk-itsm", "/prod/v2/itsm/"
 _OTHER_GENERATION = (
-    "is for BK-ITSM 4, whose endpoints this library does not have: unset it, or say BKAPP_ITSM_VERSION=v2 to use "
-    "BK-ITSM 2 all the same"
+    "is for BK-ITSM 4, which this library does not support: unset it, or set BKAPP_ITSM_VERSION=v2 to use BK-ITSM 2 "
+    "nevertheless"
 )
 MAX_CALLS = 1_000_000
-"""What is counted in calls is at most so many."""
+"""The largest number of calls in a setting."""
 _ESB = "/api/c/compapi/v2/itsm/"
 
 
 class Variables(Mapping[str, str]):
-    """Environment variables that do not print themselves: some are secrets in clear."""
+    """Environment variables whose repr hides the values, since some are secrets in plain text."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -89,16 +89,16 @@ class Variables(Mapping[str, str]):
 
 
 def unknown_variables(environ: Iterable[str]) -> Sequence[tuple[str, str]]:
-    """Return each ``BKAPP_ITSM_`` variable that sets nothing, with the nearest one that does, or an empty text."""
+    """Return each unknown ``BKAPP_ITSM_`` variable with the closest known name, or an empty string."""
     known = [name for names in VARIABLES.values() for name in names]
-    strangers = sorted(name for name in environ if name.startswith("BKAPP_ITSM_") and name not in known)
-    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), "")) for name in strangers]
+    unknown = sorted(name for name in environ if name.startswith("BKAPP_ITSM_") and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), "")) for name in unknown]
 
 
 def read(
     environ: Mapping[str, str], given: Mapping[str, object]
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
-    """Return the values, where each came from, and what could not be read."""
+    """Return the values, the source of each, and the rules of those that could not be parsed."""
     values: dict[str, Any] = {
         name: SecretURL.of(value) if name in _SEALED and isinstance(value, str) else value
         for name, value in given.items()

@@ -75,7 +75,7 @@ def test_what_no_proxy_can_be_is_refused_and_not_quoted(proxy: str, rule: str) -
 
 def test_an_argument_of_another_kind_is_refused() -> None:
     """Like each other setting."""
-    assert "must be a text or a SecretURL" in "".join(problems_of(ENOUGH, proxy=3128).values())
+    assert "must be a string or a SecretURL" in "".join(problems_of(ENOUGH, proxy=3128).values())
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ class TestReading:
     @pytest.mark.parametrize("name", ["BK_ITSM4_SYSTEM_TOKEN", "BK_ITSM4_API_TIMEOUT"])
     def test_a_variable_of_the_next_generation_is_refused(self, name: str) -> None:
         """At once, in one sentence with what to do; who says the version means this generation all the same."""
-        with pytest.raises(SettingsError, match=f"{name} is for BK-ITSM 4, .* or say BKAPP_ITSM_VERSION=v2"):
+        with pytest.raises(SettingsError, match=f"{name} is for BK-ITSM 4, .* or set BKAPP_ITSM_VERSION=v2"):
             Settings.from_env({**ENOUGH, name: "t"})
 
         assert Settings.from_env({**ENOUGH, name: "t", "BKAPP_ITSM_VERSION": "v2"}).version == "v2"
