@@ -1,8 +1,8 @@
-"""An independent check of a store against what the ticket system and the host recorded on their own.
+"""An independent check of a store against the records of the ticket system and of the host.
 
-It shares no counter and no reader with the workflow: it reads stored rows and entries through the storage port, the
-tickets of a ledger (the sandbox, or anything that lists tickets in the same shape), and the host's own log of
-deliveries, and recomputes every figure from these.
+It shares no counters and no readers with the workflow. It reads the stored rows and entries through the storage port,
+the tickets of a ledger (the sandbox, or any object with the same method), and the host's own log of deliveries. It
+recomputes every figure from these.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _HEARD = ("title", "current_status", "sn", "ticket_url", "update_at", "updated_b
 
 
 class TicketLedger(Protocol):
-    """The ticket system's own record of its tickets; a `Sandbox` is one."""
+    """The ticket system's own record of its tickets, e.g. a `Sandbox`."""
 
     def tickets(self) -> Sequence[TicketView]:
-        """Return every ticket, oldest first."""
+        """Return all tickets, oldest first."""
         ...
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """One line of the host's own log: an effect that it carried out.
+    """A line of the host's own log: an effect that the host carried out.
 
     Attributes:
-        effect: The effect's id; a repeat has the same.
+        effect: The effect's id, the same for a repeated delivery.
         name: The effect's name.
         change: The change's id.
     """
@@ -60,12 +60,12 @@ class Delivery:
 
 @attrs.frozen(kw_only=True)
 class Forged:
-    """A callback that was forged, and what it was answered.
+    """A forged callback and the response to it.
 
     Attributes:
-        what: What was forged about it, for people.
-        status: The HTTP status of the answer.
-        body: What was sent; an entry that holds its digest proves that it was believed to be authentic.
+        what: The forged part, for people.
+        status: The HTTP status of the response.
+        body: The request body. An entry with its digest proves that the workflow accepted it as authentic.
     """
 
     what: str
@@ -75,22 +75,23 @@ class Forged:
 
 @attrs.frozen(kw_only=True)
 class AuditReport:
-    """What was found.
+    """The result of an audit.
 
     Attributes:
-        requests: Changes in the store, and those that were asked for and are not there.
-        by_state: How many changes stand in each state.
-        by_outcome: How many ended for each reason; those that have not ended are not in it.
-        keys: Correlation keys that were submitted.
-        tickets_created: Tickets of the ledger that carry one of these keys.
-        duplicate_tickets: Keys that more than one ticket carries.
-        lost_requests: Changes that are not stored, and tickets whose change knows nothing of them.
-        illegal_transitions: Entries, or rows, that the definition's table does not allow or the ledger does not back.
-        effects_expected: Effects that are due because their state was entered.
-        effects_delivered: Effects in the host's log, repeats counted once.
-        forged_accepted: Forged callbacks that were acknowledged, or left an entry.
-        findings: One sentence for each violation, with the ids, and for each damage that the store tells of itself:
-            what is damaged may hide a change from this check.
+        requests: The number of changes in the store, plus the requested changes that are missing.
+        by_state: The number of changes in each state.
+        by_outcome: The number of changes with each outcome, without changes that have not ended.
+        keys: The number of correlation keys that were submitted.
+        tickets_created: The number of tickets in the ledger that carry one of these keys.
+        duplicate_tickets: The number of keys that more than one ticket carries.
+        lost_requests: The number of changes that are not stored, and of tickets that their change does not know.
+        illegal_transitions: The number of entries and rows that the definition's table does not allow, or that the
+            ledger does not confirm.
+        effects_expected: The number of effects that are due because their state was entered.
+        effects_delivered: The number of effects in the host's log, without repeated deliveries.
+        forged_accepted: The number of forged callbacks that were acknowledged or caused an entry.
+        findings: A sentence for each violation, with the ids, and for each damage that the store reports, since damaged
+            data may hide a change from this check.
     """
 
     requests: int
@@ -108,13 +109,13 @@ class AuditReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no findings."""
         return not self.findings
 
 
 @attrs.frozen(kw_only=True)
 class _Case:
-    """One change as it is stored, its documents parsed without the library's own reader."""
+    """A stored change, with its documents parsed without the library's own reader."""
 
     row: Row
     entries: tuple[EntryRow, ...]
@@ -123,11 +124,11 @@ class _Case:
 
     @property
     def keys(self) -> list[str]:
-        """Every correlation key that the change was ever submitted with."""
+        """The correlation keys of all submissions of the change."""
         return [str(_evidence(one).get("key")) for one in self.documents if one.get("kind") == "Submission"]
 
     def entered(self, state: str) -> int:
-        """Return how often the change came into a state from another."""
+        """Return the number of times that the change entered a state from another one."""
         return sum(entry.dest == state and entry.source not in {"", state} for entry in self.entries)
 
 
@@ -142,19 +143,19 @@ def audit(
     deliveries: Iterable[Delivery] = (),
     forged: Iterable[Forged] = (),
 ) -> AuditReport:
-    """Recompute everything from what was recorded, and name each violation.
+    """Recompute all figures from the records, and report each violation.
 
-    Call it when nothing is on its way: an effect that is still being retried counts as not delivered.
+    Call it when no work is in progress: an effect that is still being retried counts as not delivered.
 
     Args:
         storage: The store.
         ledger: The ticket system's own record.
         definition: The workflow whose changes are checked.
-        gateway: The name that tickets of this ledger are stored with.
-        asked: The subjects that the caller asked a change for.
-        effects_expected: By state, the names of the effects that entering it makes due.
-        deliveries: The host's own log, in any order, with repeats.
-        forged: Every forged callback that was sent.
+        gateway: The gateway name with which tickets of this ledger are stored.
+        asked: The subjects for which the caller requested a change.
+        effects_expected: By state, the names of the effects that are due when a change enters it.
+        deliveries: The host's own log, in any order, with repeated deliveries.
+        forged: All forged callbacks that were sent.
     """
     cases = list(_read(storage, definition))
     tickets = {str(ticket.id): ticket for ticket in ledger.tickets()}
@@ -163,7 +164,7 @@ def audit(
     forgeries = list(forged)
 
     missing = [
-        f"lost: a change of {subject} was asked for and is not stored"
+        f"lost: a change of {subject} was requested but is not stored"
         for subject in sorted(set(asked) - {case.row.subject for case in cases})
     ]
     duplicates = [
@@ -211,7 +212,7 @@ def _read(storage: StorageBackend, definition: WorkflowDefinition) -> Iterator[_
 
 
 def _whole(storage: StorageBackend, row: Row) -> tuple[Row, tuple[EntryRow, ...]]:
-    """Return a change's row as it is after its entries were read, and the entries up to that time.
+    """Return a change's row, read after its entries, and the entries up to that time.
 
     A row that is read after its entries names the last of them, unless an entry was added without its change.
     """
@@ -248,7 +249,7 @@ def _evidence(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()  # as damage in a file leaves a text
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()  # damaged files can contain lone surrogates
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:
@@ -259,7 +260,7 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 
 
 def _carried(tickets: Iterable[TicketView], keys: Iterable[str]) -> dict[str, list[str]]:
-    """Return the ids of the tickets that carry each key: as their tag or, where that was dropped, in their title."""
+    """Return the ids of the tickets that carry each key, as their tag or, if the tag was dropped, in their title."""
     by_suffix = {f"#{key[-_TITLE_SUFFIX:]}": key for key in keys}
     known = set(by_suffix.values())
     found: dict[str, list[str]] = defaultdict(list)
@@ -279,7 +280,7 @@ def _lost(
     for key in case.keys:
         ids = carried.get(key, ())
         if ids and bound not in ids and row.attention is None:
-            yield f"lost: ticket {', '.join(sorted(ids))} carries key {key}, change {row.id} knows nothing of it"
+            yield f"lost: ticket {', '.join(sorted(ids))} carries key {key}, but change {row.id} does not know it"
 
 
 def _bound(case: _Case, gateway: str) -> str | None:
@@ -295,27 +296,27 @@ def _illegal(
 ) -> Iterator[str]:
     row, before = case.row, None
     for number, (entry, document) in enumerate(zip(case.entries, case.documents, strict=True), start=1):
-        said = f"illegal: entry {entry.seq} of change {row.id} ({entry.trigger}: {entry.source} to {entry.dest})"
+        where = f"illegal: entry {entry.seq} of change {row.id} ({entry.trigger}: {entry.source} to {entry.dest})"
         for problem in _breaks(definition, number, before, entry, document):
-            yield f"{said} {problem}"
+            yield f"{where} {problem}"
         if entry.dest == definition.roles.granted and entry.source != entry.dest:
             problem = _not_backed(tickets.get(_bound(case, gateway) or ""), document)
             if problem:
-                yield f"{said} {problem}"
+                yield f"{where} {problem}"
         before = entry
     last = case.entries[-1] if case.entries else None
     if last is None or (row.seq, row.state) != (last.seq, last.dest):
-        told = f"entry {last.seq} in {last.dest}" if last else "nothing"
-        yield f"illegal: change {row.id} stands at entry {row.seq} in {row.state}, its history ends with {told}"
+        end = f"entry {last.seq} in {last.dest}" if last else "no entry"
+        yield f"illegal: change {row.id} is at entry {row.seq} in {row.state}, but its history ends with {end}"
     elif _parsed(row.document).get("head") != _digest(list(attrs.astuple(last))):
-        yield f"illegal: the digest in change {row.id} is not that of its last entry"
+        yield f"illegal: the digest in change {row.id} does not match its last entry"
 
 
 def _breaks(
     definition: WorkflowDefinition, number: int, before: EntryRow | None, entry: EntryRow, document: Mapping[str, Any]
 ) -> Iterator[str]:
     if entry.seq != number:
-        yield f"should be number {number}"
+        yield f"should have number {number}"
     if document.get("previous") != (_digest(list(attrs.astuple(before))) if before else _START):
         yield "does not carry the digest of the entry before it"
     if before is None:
@@ -323,28 +324,28 @@ def _breaks(
             yield f"does not open a history in {definition.initial.value}"
         return
     if entry.source != before.dest:
-        yield f"starts elsewhere than in {before.dest}, where the entry before it led"
-    # Not by their times: a clock may be turned back, and the numbers and digests give the order.
+        yield f"does not start in {before.dest}, where the entry before it ended"
+    # The times are not checked, since a clock may be set back. The numbers and digests give the order.
     if entry.source in definition.final and entry.dest != entry.source:
-        yield "leads out of a state that is final"
+        yield "leads out of a final state"
     rows = [row for row in definition.rows(entry.source, entry.trigger) if (row.dest or entry.source) == entry.dest]
     if not rows:
-        yield "is in no row of the table"
+        yield "matches no row of the table"
     elif document.get("kind") not in {kind.__name__ for row in rows for kind in row.evidence_types}:
-        yield f"brings {document.get('kind')} as evidence"
+        yield f"has {document.get('kind')} as evidence"
 
 
 def _not_backed(ticket: TicketView | None, document: Mapping[str, Any]) -> str:
     if ticket is None:
-        return "approves without a ticket of the ledger"
+        return "approves without a ticket in the ledger"
     if _evidence(document).get("ticket_id") != str(ticket.id):
-        return f"approves on account of another ticket than {ticket.id}"
+        return f"approves because of a ticket other than {ticket.id}"
     if ticket.current_status is not Status.FINISHED or not ticket.approve_result:
-        return f"approves, and the ledger says that ticket {ticket.id} is {_stands(ticket)}"
+        return f"approves, but in the ledger ticket {ticket.id} is {_ledger_status(ticket)}"
     return ""
 
 
-def _stands(ticket: TicketView) -> str:
+def _ledger_status(ticket: TicketView) -> str:
     return ticket.current_status.value + (" and approved" if ticket.approve_result else " and not approved")
 
 
@@ -365,7 +366,7 @@ def _effects(
         wanted, ids = expected[change, name], delivered[change, name]
         if len(ids) != wanted:
             findings.append(
-                f"effect: {name} of change {change} is due {wanted} times and was delivered {len(ids)} times"
+                f"effect: {name} of change {change} is due {wanted} times but was delivered {len(ids)} times"
                 + (f" ({', '.join(sorted(ids))})" if ids else "")
             )
     return expected.total(), sum(map(len, delivered.values())), findings

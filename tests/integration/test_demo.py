@@ -262,7 +262,7 @@ def an_accepted_forgery(stage: Stage) -> None:
     [
         (a_second_ticket, "duplicate_tickets", "duplicate: key"),
         (a_lost_change, "lost_requests", "lost: a change of collector-01"),
-        (an_illegal_entry, "illegal_transitions", "leads out of a state that is final"),
+        (an_illegal_entry, "illegal_transitions", "leads out of a final state"),
         (an_unbacked_approval, "illegal_transitions", "is FINISHED and not approved"),
         (a_skipped_effect, "effects_delivered", "effect: start_collection"),
         (an_accepted_forgery, "forged_accepted", "forged: a callback (planted)"),

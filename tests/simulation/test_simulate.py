@@ -273,7 +273,7 @@ def test_an_effect_that_never_succeeds_is_found() -> None:
     def broken(_call: EffectCall) -> None:
         raise RuntimeError("never")
 
-    with pytest.raises(SimulationFailed, match=r"effect: start of change .* is due 1 times and was delivered 0 times"):
+    with pytest.raises(SimulationFailed, match=r"effect: start of change .* is due 1 times but was delivered 0 times"):
         simulate(seeds=[2], faults=(), effects={State.APPROVED: [Effect("start", broken)]})
 
 

@@ -267,7 +267,7 @@ def test_a_change_that_was_asked_for_and_is_not_stored_is_lost(scene: Scene) -> 
     """The caller's own list is compared with the store."""
     report = scene.audit(asked=["granted", "refused", "forgotten"])
     assert (report.requests, report.lost_requests) == (3, 1)
-    assert report.findings == ("lost: a change of forgotten was asked for and is not stored",)
+    assert report.findings == ("lost: a change of forgotten was requested but is not stored",)
 
 
 def test_a_ticket_whose_change_does_not_know_it_is_lost_until_a_person_is_told(scene: Scene) -> None:
@@ -299,7 +299,7 @@ def test_an_entry_that_the_table_does_not_have_is_illegal(scene: Scene) -> None:
     append(scene, change.id, "resume", "rejected", "pending", brings="Snapshot")
     report = scene.audit()
     said = f"illegal: entry 6 of change {change.id} (resume: rejected to pending)"
-    assert report.findings == (f"{said} leads out of a state that is final", f"{said} is in no row of the table")
+    assert report.findings == (f"{said} leads out of a final state", f"{said} matches no row of the table")
     assert report.illegal_transitions == 2
 
 
@@ -308,14 +308,14 @@ def test_an_entry_that_starts_elsewhere_is_illegal(scene: Scene) -> None:
     change = scene.change("refused")
     append(scene, change.id, "reject", "pending", "rejected", brings="Snapshot")
     assert [finding.rpartition(") ")[2] for finding in scene.audit().findings] == [
-        "starts elsewhere than in rejected, where the entry before it led"
+        "does not start in rejected, where the entry before it ended"
     ]
 
 
 def test_evidence_of_another_kind_is_illegal(scene: Scene) -> None:
     """The table names the evidence that a trigger must bring."""
     append(scene, scene.change("refused").id, "raise_attention", "rejected", "rejected", brings="Decision")
-    assert [finding.rpartition(") ")[2] for finding in scene.audit().findings] == ["brings Decision as evidence"]
+    assert [finding.rpartition(") ")[2] for finding in scene.audit().findings] == ["has Decision as evidence"]
 
 
 def test_an_entry_with_a_text_that_is_none_is_illegal(scene: Scene) -> None:
@@ -345,7 +345,7 @@ def test_an_approval_that_the_ledger_does_not_back_is_illegal(scene: Scene) -> N
     append(scene, change.id, "approve", "pending", "approved", brings="Snapshot", evidence=evidence)
     report = scene.audit()
     assert [finding.rpartition(") ")[2] for finding in report.findings if finding.startswith("illegal")] == [
-        f"approves, and the ledger says that ticket {ticket.id} is RUNNING and not approved"
+        f"approves, but in the ledger ticket {ticket.id} is RUNNING and not approved"
     ]
 
 
@@ -354,36 +354,36 @@ def test_an_approval_on_account_of_another_ticket_is_illegal(scene: Scene) -> No
     change, other = scene.apply("impatient"), scene.change("granted").expect_ticket()
     append(scene, change.id, "approve", "pending", "approved", brings="Snapshot", evidence={"ticket_id": other.id})
     (finding,) = [one for one in scene.audit().findings if one.startswith("illegal")]
-    assert finding.endswith(f"approves on account of another ticket than {change.expect_ticket().id}")
+    assert finding.endswith(f"approves because of a ticket other than {change.expect_ticket().id}")
 
 
 def test_an_approval_whose_ticket_is_not_in_the_ledger_is_illegal(scene: Scene) -> None:
     """No ticket, no approval."""
     report = scene.audit(ledger=OtherLedger(scene.sandbox.tickets()[1:]))
     assert (report.illegal_transitions, report.lost_requests) == (1, 1)
-    assert report.findings[-1].endswith("approves without a ticket of the ledger")
+    assert report.findings[-1].endswith("approves without a ticket in the ledger")
 
 
 def test_an_approval_that_was_taken_back_in_the_ledger_is_illegal(scene: Scene) -> None:
     """Finished and not approved backs no approval."""
     first, second = scene.sandbox.tickets()
     report = scene.audit(ledger=OtherLedger((attrs.evolve(first, approve_result=False), second)))
-    assert report.findings[0].endswith(f"the ledger says that ticket {first.id} is FINISHED and not approved")
+    assert report.findings[0].endswith(f"in the ledger ticket {first.id} is FINISHED and not approved")
 
 
 @pytest.mark.parametrize(
     ("doctor", "finding"),
     [
-        (lambda entries: (*entries[:2], *entries[3:]), "should be number 3"),
+        (lambda entries: (*entries[:2], *entries[3:]), "should have number 3"),
         (lambda entries: entries[:-1], "its history ends with entry"),
-        (lambda _: (), "its history ends with nothing"),
+        (lambda _: (), "its history ends with no entry"),
         (
             lambda entries: (attrs.evolve(entries[0], trigger="submit"), *entries[1:]),
             "does not open a history in draft",
         ),
-        (lambda entries: (*entries[:-1], attrs.evolve(entries[-1], at=1)), "is not that of its last entry"),
+        (lambda entries: (*entries[:-1], attrs.evolve(entries[-1], at=1)), "does not match its last entry"),
         (lambda entries: (*entries[:-1], attrs.evolve(entries[-1], document="{")), "does not carry the digest"),
-        (lambda entries: (*entries[:-1], attrs.evolve(entries[-1], actor="x")), "is not that of its last entry"),
+        (lambda entries: (*entries[:-1], attrs.evolve(entries[-1], actor="x")), "does not match its last entry"),
         (
             lambda entries: (*entries[:1], attrs.evolve(entries[1], actor="x"), *entries[2:]),
             "does not carry the digest",
@@ -407,7 +407,7 @@ def test_an_effect_that_was_skipped_is_found(scene: Scene) -> None:
     change = scene.change("granted")
     report = scene.audit(deliveries=[])
     assert (report.effects_expected, report.effects_delivered) == (1, 0)
-    assert report.findings == (f"effect: start of change {change.id} is due 1 times and was delivered 0 times",)
+    assert report.findings == (f"effect: start of change {change.id} is due 1 times but was delivered 0 times",)
 
 
 def test_a_repeat_under_the_same_id_is_one_delivery(scene: Scene) -> None:
@@ -426,7 +426,7 @@ def test_an_effect_of_a_change_that_was_not_approved_is_found(scene: Scene) -> N
     """Work that was never due is as wrong as work that was not done."""
     early = Delivery(effect="early", name="start", change=scene.change("refused").id)
     (finding,) = scene.audit(deliveries=[*scene.deliveries, early]).findings
-    assert finding.endswith("is due 0 times and was delivered 1 times (early)")
+    assert finding.endswith("is due 0 times but was delivered 1 times (early)")
 
 
 # ---------------------------------------------------------------- callbacks
