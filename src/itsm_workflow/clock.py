@@ -1,4 +1,4 @@
-"""Time, as an argument: what the library asks a clock, and the machine's own one."""
+"""The clock that the library uses, as a protocol, and the system clock."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Clock(Protocol):
-    """What the library wants to know of time."""
+    """A source of the current time."""
 
     def now(self) -> dt.datetime:
-        """Return the wall-clock time, aware, in UTC."""
+        """Return the wall-clock time as an aware UTC datetime."""
         ...
 
     def elapsed(self) -> float:
-        """Return seconds since some fixed point; goes on while the machine is suspended, never backwards."""
+        """Return the seconds since a fixed point, including suspended time; never decreases."""
         ...
 
     def boot(self) -> tuple[str, int]:
-        """Return an id of the machine's boot, and the microseconds since then, suspended time included.
+        """Return an id of the machine's boot, and the microseconds since the boot, including suspended time.
 
-        Processes of one machine share both. An empty id says that there is no such clock.
+        All processes of a machine get the same values. An empty id means that there is no such clock.
         """
         ...
 
@@ -35,17 +35,17 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> dt.datetime:
-        """Return the wall-clock time, aware, in UTC."""
+        """Return the wall-clock time as an aware UTC datetime."""
         return dt.datetime.now(dt.UTC)
 
     def elapsed(self) -> float:
-        """Return seconds since the machine was started, suspended time included where the platform can tell."""
-        # CLOCK_BOOTTIME also counts a suspended virtual machine; Windows and macOS have no such clock.
+        """Return the seconds since the machine started, including suspended time if the platform counts it."""
+        # CLOCK_BOOTTIME also counts the time of a suspended virtual machine. Windows and macOS do not have it.
         boot = getattr(time, "CLOCK_BOOTTIME", None)
         return time.monotonic() if boot is None else time.clock_gettime(boot)
 
     def boot(self) -> tuple[str, int]:
-        """Return the kernel's boot id and the time since then; an empty id where there is none, as off Linux."""
+        """Return the kernel's boot id and the time since the boot; the id is empty on platforms other than Linux."""
         return _boot_id(), int(self.elapsed() * 1_000_000)
 
 
@@ -58,10 +58,10 @@ def _boot_id() -> str:
 
 
 def to_micros(moment: dt.datetime) -> int:
-    """Return an aware time as integer microseconds since the Unix epoch, exactly.
+    """Convert an aware datetime to integer microseconds since the Unix epoch, exactly.
 
     Raises:
-        ValueError: The time has no zone.
+        ValueError: The datetime has no time zone.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; give an aware datetime")
@@ -69,5 +69,5 @@ def to_micros(moment: dt.datetime) -> int:
 
 
 def from_micros(micros: int) -> dt.datetime:
-    """Return integer microseconds since the Unix epoch as an aware UTC time, exactly."""
+    """Convert integer microseconds since the Unix epoch to an aware UTC datetime, exactly."""
     return EPOCH + dt.timedelta(microseconds=micros)

@@ -1,35 +1,35 @@
-"""Every error the library raises, as one tree.
+"""The errors of the library, as one tree.
 
 ::
 
     ItsmWorkflowError
     ├── DefinitionError             a workflow definition contradicts itself
-    ├── SettingsError               a setting is missing or cannot be right
-    ├── InvalidForm                 a change was asked for with wrong values
-    ├── TransitionRefused           the machine says no
+    ├── SettingsError               a setting is missing or invalid
+    ├── InvalidForm                 the arguments of a change are invalid
+    ├── TransitionRefused           the machine refused a trigger
     ├── AlreadyApplied              the subject has an open change       (502)
     ├── NotApproved                 the subject's change is not approved (504)
-    ├── ChangeNotFound              no change goes by that name
-    ├── AmbiguousChange             several changes go by that name
+    ├── ChangeNotFound              no change has that id, subject or sn
+    ├── AmbiguousChange             several changes match that name
     ├── ServiceNotFound             the gateway lists no such service    (503)
-    ├── CallbackRejected            a callback was not believed
+    ├── CallbackRejected            a callback could not be authenticated
     │   └── CallbackTokenInvalid    the server's token did not verify    (501)
     ├── StorageError
-    │   ├── StorageConflict         somebody else wrote first
+    │   ├── StorageConflict         another writer was first
     │   ├── StorageUnavailable      the store cannot be reached or written
-    │   ├── StorageCorrupt          what is stored cannot be true
+    │   ├── StorageCorrupt          the stored data is inconsistent
     │   └── StorageSchemaError      the store was written by another version
     └── GatewayError
         ├── GatewayUnavailable      nothing was sent
-        │   └── GatewayNotAsked     nothing was tried: the gateway rests, or the time is used up
+        │   └── GatewayNotAsked     nothing was tried: the circuit breaker is open, or the time is used up
         ├── GatewayTimeout          no answer in time: the outcome is unknown
-        ├── GatewayRefused          the gateway answered no
-        └── GatewayProtocolError    the answer is not the gateway's language
-            ├── GatewayAnswerTooLarge   the answer is larger than may be held
-            └── GatewayMistake      the gateway's own code failed
+        ├── GatewayRefused          the gateway refused the request
+        └── GatewayProtocolError    the answer is not a BlueKing envelope
+            ├── GatewayAnswerTooLarge   the answer exceeds the size limit
+            └── GatewayMistake      the gateway adapter's own code failed
 
-Each error carries its facts as attributes, a stable dotted ``code``, and (where the log platform had one)
-its ``platform_code``. All survive pickling, since task queues ship them between processes.
+Each error has its facts as attributes, a stable dotted ``code``, and a ``platform_code`` if the log platform had one.
+All errors can be pickled, since task queues send them between processes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _short(text: str, limit: int = 200) -> str:
 
 
 class ItsmWorkflowError(Exception):
-    """Base of every error of this library."""
+    """The base class of all errors of this library."""
 
     code: ClassVar[str] = "itsm_workflow.error"
     platform_code: ClassVar[int | None] = None
@@ -58,7 +58,7 @@ class ItsmWorkflowError(Exception):
         self.__dict__.update(facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild from message and facts, so that subclasses may choose their own constructor."""
+        """Pickle the message and the facts, so that a subclass can have its own constructor."""
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
@@ -70,22 +70,22 @@ def _rebuild(cls: type[ItsmWorkflowError], args: tuple[object, ...], facts: dict
 
 
 class DefinitionError(ItsmWorkflowError):
-    """A workflow definition contradicts itself; the message names the culprit."""
+    """A workflow definition contradicts itself. The message lists each problem with its state or trigger."""
 
     code = "definition.invalid"
 
 
 class SettingsError(ItsmWorkflowError):
-    """A setting is missing or cannot be right; the message names the variable that sets it."""
+    """A setting is missing or invalid. The message names the environment variable that sets it."""
 
     code = "settings.invalid"
 
 
 class InvalidForm(ItsmWorkflowError):
-    """A change was asked for with wrong values; every problem is listed at once.
+    """The arguments of a change are invalid. The error lists every problem.
 
     Attributes:
-        problems: One ``(field, value, rule)`` for each thing that is wrong. The message lists the first of them.
+        problems: A tuple ``(field, value, rule)`` for each problem. The message lists the first ones.
     """
 
     code = "form.invalid"
@@ -99,15 +99,15 @@ class InvalidForm(ItsmWorkflowError):
 
 
 class TransitionRefused(ItsmWorkflowError):
-    """The machine refused a trigger; nothing was changed.
+    """The machine refused a trigger. Nothing was changed.
 
     Attributes:
-        state: The state in which the trigger was fired.
+        state: The state of the change.
         trigger: The trigger.
-        reason: Why it was refused.
-        allowed: The triggers of the state that the caller can fire, in the order of the table. The one that was refused
-            is among them if the table has it there: other evidence, or another time, may pass. The message leaves it
-            out.
+        reason: The reason for the refusal.
+        allowed: The triggers that the caller can fire in the state, in the order of the table. They include the refused
+            trigger if the table has it for the state, since other evidence or a later time may succeed. The message
+            leaves it out.
     """
 
     code = "machine.refused"
@@ -128,12 +128,12 @@ class TransitionRefused(ItsmWorkflowError):
         )
 
     def with_allowed(self, allowed: Sequence[str]) -> Self:
-        """Return the same refusal, to be raised to a caller who can fire other triggers than the machine."""
+        """Return the same refusal with other allowed triggers, for a caller that cannot fire all of them."""
         return type(self)(state=self.state, trigger=self.trigger, reason=self.reason, allowed=allowed)
 
 
 class AlreadyApplied(ItsmWorkflowError):
-    """The subject already has an open change; wait for it, withdraw it, or abandon it."""
+    """The subject already has an open change. Wait for it, withdraw it, or abandon it."""
 
     code = "change.already_applied"
     platform_code = 502
@@ -161,10 +161,10 @@ class NotApproved(ItsmWorkflowError):
 
 
 class ChangeNotFound(ItsmWorkflowError):
-    """No change goes by that id, subject or sn.
+    """No change has that id, subject or sn.
 
     Attributes:
-        workflow: Another workflow of the same store that has one, or an empty text.
+        workflow: Another workflow of the same store that has such a change, or an empty string.
     """
 
     code = "change.not_found"
@@ -172,17 +172,17 @@ class ChangeNotFound(ItsmWorkflowError):
     workflow: str
 
     def __init__(self, *, name: str, workflow: str = "") -> None:
-        advice = "`itsm-workflow list` shows all"
+        advice = "`itsm-workflow list` lists all changes"
         if workflow:
-            advice = f"one of workflow {workflow} has it: name the application of that workflow (--app)"
+            advice = f"a change of workflow {workflow} has it: name the application of that workflow (--app)"
         super().__init__(f"no change has the id, subject or sn {name!r}; {advice}", name=name, workflow=workflow)
 
 
 class AmbiguousChange(ItsmWorkflowError):
-    """Several changes go by that name.
+    """Several changes match that id, subject or sn.
 
     Attributes:
-        candidates: The ids of the changes that do.
+        candidates: The ids of these changes.
     """
 
     code = "change.ambiguous"
@@ -198,38 +198,38 @@ class AmbiguousChange(ItsmWorkflowError):
 
 
 class ServiceNotFound(ItsmWorkflowError):
-    """The gateway lists no service of the wanted kind."""
+    """The gateway lists no service that matches the settings."""
 
     code = "gateway.service_not_found"
     platform_code = 503
 
 
 class CallbackRejected(ItsmWorkflowError):
-    """A callback was not believed; the outside is never told which check failed."""
+    """A callback could not be authenticated. The response to the sender never names the check that failed."""
 
     code = "callback.rejected"
 
 
 class CallbackTokenInvalid(CallbackRejected):
-    """The gateway says that the token in the callback is not its own."""
+    """The gateway reports that the token in the callback is not its own."""
 
     code = "callback.token_invalid"
     platform_code = 501
 
 
 class StorageError(ItsmWorkflowError):
-    """Base of what can go wrong with a store."""
+    """The base class of storage errors."""
 
     code = "storage.error"
 
 
 class StorageConflict(StorageError):
-    """Somebody else wrote first; reload and decide again.
+    """Another writer was first. Reload the change and decide again.
 
     Attributes:
-        change_id: The change whose write lost.
+        change_id: The change that was not written.
         kind: ``version``, ``subject`` or ``ticket``.
-        holder: The change that holds the subject or the ticket, or an empty text.
+        holder: The change that holds the subject or the ticket, or an empty string.
     """
 
     code = "storage.conflict"
@@ -238,41 +238,41 @@ class StorageConflict(StorageError):
     holder: str
 
     def __init__(self, *, change_id: str, kind: str, holder: str = "") -> None:
-        message = f"the write of change {change_id} lost a race on its {kind}: reload it and try again"
+        message = f"change {change_id} was not written: it lost a race on its {kind}; reload it and try again"
         if holder:
             message = f"change {change_id} was not written: its {kind} belongs to change {holder}"
         super().__init__(message, change_id=change_id, kind=kind, holder=holder)
 
 
 class StorageUnavailable(StorageError):
-    """The store cannot be reached or written; if a commit raised it, the outcome is unknown: re-read."""
+    """The store cannot be reached or written. If a commit raised it, its outcome is unknown: read the change again."""
 
     code = "storage.unavailable"
 
 
 class StorageCorrupt(StorageError):
-    """What is stored cannot be true (checksum, gap, unknown shape)."""
+    """The stored data is inconsistent: a wrong checksum, a gap, or an unknown structure."""
 
     code = "storage.corrupt"
 
 
 class StorageSchemaError(StorageError):
-    """The store or a document in it was written by a newer version of this library; or by an older one, to be read."""
+    """The store has a newer schema than this version, or an older one that only an upgrade can open."""
 
     code = "storage.schema"
 
 
 class GatewayError(ItsmWorkflowError):
-    """A call to the ticket gateway did not bring an answer that counts.
+    """A call to the ticket gateway did not return a usable answer.
 
     Attributes:
         endpoint: The endpoint's name, e.g. ``create_ticket``.
         remote_code: The code of the gateway's envelope, a number or a word, if there was one.
         status: The HTTP status, if there was one.
-        request_id: Our id of the call, to be found in the gateway's log.
-        remote_message: What the gateway said, cleaned and cut short; in the gateway's language, for people only.
-        gateway_code: The code by which the API gateway itself refused the call (``X-Bkapi-Error-Code``), or empty.
-        chunk: Which items or rows it was about, if the call was one of many.
+        request_id: The library's id of the call, which also appears in the gateway's log.
+        remote_message: The gateway's message, cleaned and truncated; in the gateway's language, for people only.
+        gateway_code: The code with which the API gateway itself refused the call (``X-Bkapi-Error-Code``), or empty.
+        chunk: The items or rows of the call, if it was one of several calls.
     """
 
     code = "gateway.error"
@@ -308,22 +308,22 @@ class GatewayError(ItsmWorkflowError):
 
 
 class GatewayUnavailable(GatewayError):
-    """Nothing was sent: name lookup, connect or TLS failed. Safe to send again."""
+    """Nothing was sent: the name look-up, the connection or TLS failed. The call can be repeated safely."""
 
     code = "gateway.unavailable"
 
 
 class GatewayNotAsked(GatewayUnavailable):
-    """Nothing was even tried: several calls in a row were not answered, or the operation's time is used up.
+    """Nothing was tried: several calls in a row were not answered, or the operation's time is used up.
 
-    A pass over many changes stops here. Nothing is learned of the gateway or the ticket by it.
+    A pass over many changes stops here. The error shows nothing about the gateway or the ticket.
     """
 
     code = "gateway.not_asked"
 
 
 class GatewayTimeout(GatewayError):
-    """No complete answer in time. The request may have been carried out."""
+    """No complete answer arrived in time. The gateway may have carried out the request."""
 
     code = "gateway.timeout"
 
@@ -335,28 +335,28 @@ class GatewayRefused(GatewayError):
 
 
 class GatewayProtocolError(GatewayError):
-    """The answer is not a BlueKing envelope. The request may have been carried out."""
+    """The answer is not a BlueKing envelope. The gateway may have carried out the request."""
 
     code = "gateway.protocol"
 
 
 class GatewayAnswerTooLarge(GatewayProtocolError):
-    """The answer is larger than the endpoint allows. Asking again does not help; a person must look at the gateway."""
+    """The answer exceeds the size limit of the endpoint. A retry does not help; a person must check the gateway."""
 
     code = "gateway.too_large"
 
 
 class GatewayMistake(GatewayProtocolError):
-    """A gateway's own code failed, or returned what is no answer. The request may have been carried out."""
+    """A gateway adapter raised, or returned a value of the wrong type. The gateway may have carried out the request."""
 
     code = "gateway.mistake"
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one short line that a store can keep, whatever it says."""
+    """Return an error as one short line that can be stored, for any error."""
     try:
         text = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - an error that cannot even say what it is
+    except Exception:  # noqa: BLE001 - an error whose own __str__ fails
         text = type(error).__name__
     line = " ".join(text.split()).replace("\0", "\\0").encode(errors="backslashreplace").decode()
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"

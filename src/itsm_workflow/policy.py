@@ -1,4 +1,4 @@
-"""Every timing of the library, as one value; nothing else in it waits for a constant."""
+"""All timings of the library, as one value. No other module has a constant to wait for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 import attrs
 
 LONGEST = dt.timedelta(days=3650)
-"""No wait may be longer: a time so far ahead can still be written, in every store and for every reader."""
+"""The longest wait. A time this far ahead can still be stored, in every store and for every reader."""
 
 _LOOKUPS, _TIMES = 64, 1000
 
@@ -38,63 +38,65 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 @attrs.frozen(kw_only=True)
 class Policy:
-    """When to look, how long to wait, when to call a person.
+    """The timings of a workflow: intervals of looks, back-off, leases, and the times before attention is raised.
 
-    A duration is a `datetime.timedelta` from 0 to 3650 days, a count a whole number up to 1000. Each value is checked
-    when the policy is made, and those that go with the gateway's deadline when a `Workflow` is made with both, which
-    raises `SettingsError`.
+    A duration is a `datetime.timedelta` from 0 to 3650 days, a count a whole number up to 1000. The policy checks its
+    values when it is created. A `Workflow` checks those that depend on the gateway's deadline, and raises
+    `SettingsError`.
 
     Raises:
-        ValueError: A value is of another type or out of bounds, `lookups` is empty or does not ascend, or
-            `apply_budget` is less than `send_least`. It names the value.
+        ValueError: A value has the wrong type or is out of bounds, `lookups` is empty or not ascending, or
+            `apply_budget` is less than `send_least`. The message names the value.
 
     Attributes:
-        send_lease: After this time a send whose owner is silent counts as unknown. A send begins only while what is
-            left of its lease covers the gateway's whole deadline, however long the commit took that marked it.
-        send_margin: What `send_lease` leaves at least beyond that deadline.
-        apply_budget: What `Workflow.apply` and `submit` may take in all: to look up the service and its list of fields,
-            to send, and to look up what came of it. What does not fit is left to the next pass.
-        send_least: What of that must be left for the create; with less, the change stays queued.
-        late_arrival: How long after its deadline a request that left may still reach the ticket system.
-        unsent_retry: Wait before a send that provably never left is tried again; doubles each time.
+        send_lease: The lease of a send. When it expires without a result, the outcome counts as unknown. A send begins
+            only while the rest of its lease covers the gateway's whole deadline, even after a slow commit.
+        send_margin: The least difference between `send_lease` and that deadline.
+        apply_budget: The total time of `Workflow.apply` and `submit`: to look up the service and its list of fields, to
+            send, and to look up the result. The next pass does the rest.
+        send_least: The part of that time that must be left for the create. With less, the change stays queued.
+        late_arrival: The time after its deadline in which a request may still reach the ticket system.
+        unsent_retry: The wait before the retry of a send of which certainly nothing was sent; doubles each time.
         unsent_retry_cap: The longest such wait, also of the first.
-        unsent_attempts: Sends in a row that never left after which a person is told.
-        clock_skew: How far behind ours the gateway's clock may be: a ticket that it says was made longer than this
-            before the change was submitted is not the change's own.
-        lookups: The waits before each look for a ticket whose create is unknown: the first counts from then, each
-            other from the look before. A match counts at once, absence only after the last. A wait has passed when
-            the wall clock and a clock that is independent of it, the machine's boot time or the gateway's ``Date``,
-            both say so.
-        resends: How often a create that no look-up of the whole schedule found is sent again without asking a person.
-            0, the strict way, is never: at most one ticket is made by us. With n, one late or frozen request can make
-            a second ticket, which carries the same key and is reported. The last of `lookups` is then at least
-            `send_lease`, the gateway's deadline and `late_arrival` together.
-        late_look: How often to look on after the schedule was used up; where the gateway could not be asked, ``poll``
-            if that is shorter.
-        sweep_every: How often an ended change is looked at again.
-        sweep_for: How long: for endings that can revive and creates that were unknown.
-        poll: How often a waiting change is looked at without a hint.
+        unsent_attempts: The number of such sends in a row after which attention is raised.
+        clock_skew: The largest delay of the gateway's clock against the local one. A ticket that was created longer
+            than this before the submission, by the gateway's clock, does not belong to the change.
+        lookups: The waits before each look-up of a ticket whose create is unknown. The first wait starts when the
+            outcome becomes unknown, each other one at the look-up before. A match counts immediately, absence only
+            after the last look-up. A wait has passed when the wall clock and an independent clock, the machine's boot
+            time or the gateway's ``Date``, both show it.
+        resends: The number of resends, without a person's decision, of a create that no look-up of the schedule found.
+            With 0, the strict default, the library never resends, so it creates at most one ticket. With more, a late
+            request can create a second ticket, which carries the same key and is reported. The last of `lookups` must
+            then be at least `send_lease`, the gateway's deadline and `late_arrival` together.
+        late_look: The interval of look-ups after the schedule has ended; ``poll`` if that is shorter and the gateway
+            could not be asked.
+        sweep_every: The interval of looks at an ended change.
+        sweep_for: The time for which these looks continue, for endings that can revive and creates that were unknown.
+        poll: The interval of looks at a waiting change without a hint.
         soon: The first wait after a hint that showed nothing new; it doubles, up to ``poll``. Also the shortest wait
-            after a look, whatever a due rule of the host says.
-        callbacks: Callbacks of one attempt that are stored, and as many that come after the change has ended. A further
-            one only makes the change due for the next pass, after ``soon``. So whoever captured a change's credential
-            can neither fill the store nor keep the gateway's own callback from being heard.
-        close_wait: How long closing a workflow, or the exit of the interpreter, waits for looks in the background.
-        quiet: How long a withdrawn or terminated ticket must stay so before it is believed; 0 believes the next look,
-            also of a ticket that revives.
-        withdraw_age: A younger ticket is not withdrawn, since its flow may not have started and could revive.
-        read_lease: How long a claimed look may take before another worker looks.
-        look_least: What a look has at least that `Workflow.reconcile` begins near the end of its ``seconds``: by so
-            much a pass may overrun them over looks.
-        effect_lease: How long a delivery may take before another worker delivers again.
-        effect_backoff: Wait after the first failed delivery; doubles each time.
+            after a look, even if a due rule of the host returns a shorter one.
+        callbacks: The number of callbacks of one attempt that are stored; the same number again after the change has
+            ended. A further callback only makes the change due for the next pass, after ``soon``. So an attacker with
+            a stolen credential can neither fill the store nor suppress the gateway's own callback.
+        close_wait: The longest time for which closing a workflow, or the exit of the interpreter, waits for background
+            looks.
+        quiet: The time for which a withdrawn or terminated ticket must stay so before the library accepts it. With 0,
+            the next look is accepted, even though the ticket may revive.
+        withdraw_age: The least age at which a ticket is withdrawn. The flow of a younger ticket may not have started,
+            so the ticket could revive.
+        read_lease: The lease of a look. When it expires, another worker may look at the change.
+        look_least: The least time of a look that `Workflow.reconcile` begins near the end of its ``seconds``. Looks may
+            make a pass exceed its ``seconds`` by this much.
+        effect_lease: The lease of a delivery. When it expires, another worker delivers the effect again.
+        effect_backoff: The wait after the first failed delivery; doubles each time.
         effect_backoff_cap: The longest such wait, also of the first.
-        effect_attempts: Deliveries without success after which an effect is parked.
-        effect_unknown: How long an effect may be due without a process that looks at its change having a function for
-            it, before a person is told.
-        not_started: How old a ticket may get of whose flow no step runs before a person is told: nobody is asked to
-            decide it. A loaded ticket system begins a flow within half a minute.
-        overdue: How old a waiting ticket may get before a person is told.
+        effect_attempts: The number of deliveries without success after which an effect is parked.
+        effect_unknown: The time for which an effect may be due while no process that looks at its change has a function
+            for it; attention is raised after that.
+        not_started: The greatest age of a ticket of whose flow no step runs, so no approver is asked to decide it;
+            attention is raised after that. A busy ticket system starts a flow within half a minute.
+        overdue: The greatest age of a waiting ticket; attention is raised after that.
     """
 
     send_lease: dt.timedelta = _seconds(30)
@@ -128,7 +130,7 @@ class Policy:
     overdue: dt.timedelta = _seconds(14 * DAY)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a budget for less than one send, and a look-up schedule that is empty or not in ascending order."""
+        """Reject a budget that is too short for a send, and a look-up schedule that is empty or not ascending."""
         given: object = self.lookups
         fits = isinstance(given, tuple) and 0 < len(given) <= _LOOKUPS and all(map(_is_time, given))
         if not fits or list(self.lookups) != sorted(self.lookups):
@@ -141,20 +143,20 @@ class Policy:
             )
 
     def misfits(self, deadline: dt.timedelta) -> list[str]:
-        """Return what is too short beside the time that one call of the gateway may take; empty if all of it fits."""
+        """Return the timings that are too short for the deadline of a gateway call; empty if there are none."""
         found = []
         needed = deadline + self.send_margin
         if self.send_lease < needed:
             found.append(
-                f"Policy.send_lease is {_shown(self.send_lease)}, and must be at least that call and "
+                f"Policy.send_lease is {_shown(self.send_lease)}, but must be at least that call and "
                 f"Policy.send_margin, {_shown(self.send_margin)}, together: {_shown(needed)}"
             )
         if self.read_lease <= deadline:
-            found.append(f"Policy.read_lease is {_shown(self.read_lease)}, and must be longer than that call")
+            found.append(f"Policy.read_lease is {_shown(self.read_lease)}, but must be longer than that call")
         needed = self.send_lease + deadline + self.late_arrival
         if self.resends and self.lookups[-1] < needed:
             found.append(
-                f"the last of Policy.lookups is {_shown(self.lookups[-1])}, and with Policy.resends, {self.resends}, "
+                f"the last of Policy.lookups is {_shown(self.lookups[-1])}, but with Policy.resends, {self.resends}, "
                 f"must be at least Policy.send_lease, {_shown(self.send_lease)}, that call and Policy.late_arrival, "
                 f"{_shown(self.late_arrival)}, together: {_shown(needed)}"
             )
@@ -162,7 +164,7 @@ class Policy:
 
     @property
     def longest_wait(self) -> dt.timedelta:
-        """The furthest ahead that anything is ever put off."""
+        """The longest time by which the library ever postpones anything."""
         return max(
             self.send_lease,
             self.unsent_retry_cap,
@@ -179,11 +181,11 @@ class Policy:
         )
 
     def horizon(self, now: dt.datetime) -> dt.datetime:
-        """Return the latest time to which anything can have been put off by now."""
+        """Return the latest due time that a correct clock can have set until now."""
         return now + min(self.longest_wait, dt.datetime.max.replace(tzinfo=now.tzinfo) - now)
 
     def lookup_wait(self, looks: int) -> dt.timedelta:
-        """Return the wait before the look-up after that many; the last one stands for all that follow it."""
+        """Return the wait after that many look-ups; the last wait of the schedule repeats."""
         return self.lookups[min(looks, len(self.lookups) - 1)]
 
     def effect_wait(self, failures: int) -> dt.timedelta:
@@ -191,7 +193,7 @@ class Policy:
         return _doubled(self.effect_backoff, failures, self.effect_backoff_cap)
 
     def unsent_wait(self, failures: int) -> dt.timedelta:
-        """Return the wait after that many sends that never left."""
+        """Return the wait after that many sends of which nothing was sent."""
         return _doubled(self.unsent_retry, failures, self.unsent_retry_cap)
 
 

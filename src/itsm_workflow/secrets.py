@@ -1,7 +1,7 @@
-"""A string that is masked in reprs and logs, and calls whose frames are kept out of tracebacks.
+"""Strings that are masked in reprs and logs, and calls whose frames are removed from tracebacks.
 
-An error report may show the variables of every frame that an error came through. So a secret travels as a `Secret`
-until the very call that needs its text, and that call is made by `without_frames`.
+An error report may show the variables of every frame of a traceback. So a secret is passed as a `Secret` up to the call
+that needs its text, and `without_frames` makes that call.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
-_PATH = re.compile(r"(/(?!.*:.*@)[^?#;]*)?")  # what looks like an account is none of a path
+_PATH = re.compile(r"(/(?!.*:.*@)[^?#;]*)?")  # a path with something like an account does not match
 _VALUES = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|cred|auth)[^=&;#]*=([^&;#]+)", re.IGNORECASE)
-_SHORTEST = 3  # what is shorter would be found everywhere
+_SHORTEST = 3  # a shorter part would match too much other text
 _LEFT_OUT = "the frames in between held secrets and are left out"
 
 
 class Secret:
-    """Holds a secret; prints as stars, compares in constant time, cannot be pickled.
+    """A secret string: masked in its repr, compared in constant time, and not picklable.
 
-    Only `reveal` gives the text, so that each place that uses a secret can be found by that word.
+    Only `reveal` returns the text, so that a search for that name finds each use of a secret.
     """
 
     __slots__ = ("_text",)
@@ -37,13 +37,13 @@ class Secret:
 
     @classmethod
     def of(cls, value: Secret | str) -> Self:
-        """Return the value sealed; one that is of this class already is returned as it is."""
+        """Return the value as an instance of this class; an instance is returned unchanged."""
         if isinstance(value, cls):
             return value
         return cls(value.reveal() if isinstance(value, Secret) else value)
 
     def reveal(self) -> str:
-        """Return the text itself."""
+        """Return the secret text."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -63,21 +63,21 @@ class Secret:
     __str__ = __repr__
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Refuse: a secret in a task queue or a cache has left the process."""
-        raise TypeError("a Secret is not pickled: let the other process read its own settings")
+        """Raise: a pickled secret could leave the process through a task queue or a cache."""
+        raise TypeError("a Secret cannot be pickled: let the other process read its own settings")
 
 
 class SecretURL(Secret):
-    """The URL of a store, which may hold a password.
+    """The URL of a store, which may contain a password.
 
-    It prints itself where it is a path alone, and otherwise only its scheme.
+    Its `str` is the whole URL if that is only a path, and otherwise only the scheme.
     """
 
     __slots__ = ()
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing in it can be a secret: a path without account and parameters, or a scheme alone."""
+        """Whether it cannot contain a secret: a path without account and parameters, or only a scheme."""
         scheme, mark, rest = self._text.partition("://")
         return bool(mark) and _SCHEME.fullmatch(scheme) is not None and _PATH.fullmatch(rest) is not None
 
@@ -91,7 +91,7 @@ class SecretURL(Secret):
         return f"SecretURL({str(self)!r})"
 
     def scrub(self, text: str) -> str:
-        """Return a text in which the URL and its parts that may be secret show as stars."""
+        """Return a text with the URL, and its parts that may be secret, masked."""
         if self.is_plain:
             return text
         text = text.replace(self._text, str(self))
@@ -107,16 +107,16 @@ class SecretURL(Secret):
 
 
 def without_frames(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function whose frames hold secrets in clear, and return what it returns.
+    """Call a function whose frames hold secrets in plain text, and return its result.
 
     Args:
-        work: The function. Its frames, those below it and the errors that its error was made from are kept out of the
-            traceback; a note on the error says where it was raised.
-        args: What it is called with.
-        kwargs: The same, by name.
+        work: The function. Its frames, the frames below it, and the cause and context of its error are removed from the
+            error. A note on the error names the place where it was raised.
+        args: The positional arguments of the function.
+        kwargs: The keyword arguments of the function.
 
     Raises:
-        BaseException: What the function raised, without the frames that it came through.
+        BaseException: The error of the function, without its frames.
     """
     try:
         return work(*args, **kwargs)
@@ -130,7 +130,7 @@ def without_frames(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def _place_of(error: BaseException) -> str:
-    trace = error.__traceback__ and error.__traceback__.tb_next  # the first is the one above
+    trace = error.__traceback__ and error.__traceback__.tb_next  # the first frame is that of without_frames
     if trace is None:
         return ""
     while trace.tb_next is not None:

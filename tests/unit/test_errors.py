@@ -196,14 +196,14 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
         ),
         (
             ChangeNotFound(name="C9"),
-            "no change has the id, subject or sn 'C9'; `itsm-workflow list` shows all",
+            "no change has the id, subject or sn 'C9'; `itsm-workflow list` lists all changes",
             {"name": "C9", "workflow": ""},
         ),
         (
             ChangeNotFound(name="C9", workflow="release"),
             (
-                "no change has the id, subject or sn 'C9'; one of workflow release has it: name the application of "
-                "that workflow (--app)"
+                "no change has the id, subject or sn 'C9'; a change of workflow release has it: name the application "
+                "of that workflow (--app)"
             ),
             {"name": "C9", "workflow": "release"},
         ),
@@ -214,7 +214,7 @@ def test_a_refused_trigger_where_nothing_is_allowed_says_so() -> None:
         ),
         (
             StorageConflict(change_id="C1", kind="version"),
-            "the write of change C1 lost a race on its version: reload it and try again",
+            "change C1 was not written: it lost a race on its version; reload it and try again",
             {"change_id": "C1", "kind": "version", "holder": ""},
         ),
         (

@@ -125,17 +125,17 @@ def test_the_defaults_fit_the_default_deadline() -> None:
     [
         (
             {"send_lease": dt.timedelta(seconds=24.9)},
-            "Policy.send_lease is 24.9 s, and must be at least that call and Policy.send_margin, 5 s, together: 25 s",
+            "Policy.send_lease is 24.9 s, but must be at least that call and Policy.send_margin, 5 s, together: 25 s",
         ),
         (
             {"send_margin": dt.timedelta(seconds=5.1)},
-            "Policy.send_lease is 25 s, and must be at least that call and Policy.send_margin, 5.1 s, together: 25.1 s",
+            "Policy.send_lease is 25 s, but must be at least that call and Policy.send_margin, 5.1 s, together: 25.1 s",
         ),
-        ({"read_lease": DEADLINE}, "Policy.read_lease is 20 s, and must be longer than that call"),
+        ({"read_lease": DEADLINE}, "Policy.read_lease is 20 s, but must be longer than that call"),
         (
             {"lookups": seconds(0, 104.9)},
             (
-                "the last of Policy.lookups is 104.9 s, and with Policy.resends, 1, must be at least "
+                "the last of Policy.lookups is 104.9 s, but with Policy.resends, 1, must be at least "
                 "Policy.send_lease, 25 s, that call and Policy.late_arrival, 60 s, together: 105 s"
             ),
         ),

@@ -70,7 +70,7 @@ def test_a_secret_does_not_leave_its_process(leak: object) -> None:
 
 def test_a_refused_pickle_says_what_to_do() -> None:
     """The other process has settings of its own."""
-    with pytest.raises(TypeError, match="a Secret is not pickled: let the other process read its own settings"):
+    with pytest.raises(TypeError, match="a Secret cannot be pickled: let the other process read its own settings"):
         pickle.dumps(Secret(CANARY))
 
 

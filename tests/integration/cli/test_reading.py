@@ -123,7 +123,7 @@ def test_a_change_goes_by_id_subject_or_sn(office: Office) -> None:
     done = office.run("show", "collector-41")
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines() == [
-        "itsm-workflow: no change has the id, subject or sn 'collector-41'; `itsm-workflow list` shows all"
+        "itsm-workflow: no change has the id, subject or sn 'collector-41'; `itsm-workflow list` lists all changes"
     ]
 
 
@@ -224,7 +224,7 @@ def test_a_change_of_another_workflow_is_said_to_be_one(office: Office) -> None:
     assert (done.code, done.out, done.err) == (0, "", f"no change matches\n{said}")
     done = office.run("show", "r-1")
     assert (done.code, done.out) == (1, "")
-    assert "one of workflow release has it: name the application of that workflow (--app)" in done.err
+    assert "a change of workflow release has it: name the application of that workflow (--app)" in done.err
 
 
 def test_a_pass_says_that_another_workflows_changes_are_left(office: Office) -> None:

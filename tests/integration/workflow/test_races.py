@@ -52,7 +52,7 @@ def test_an_act_that_loses_every_race_is_told(act: Callable[[Workflow, ChangeReq
     """Nothing was stored or sent; the error names the change."""
     desk, workflow, draft = drafted()
     desk.race_always(draft.id)
-    with pytest.raises(StorageConflict, match=f"change {draft.id} lost a race on its version"):
+    with pytest.raises(StorageConflict, match=f"change {draft.id} was not written: it lost a race on its version"):
         act(workflow, draft)
 
     assert (workflow.get(draft.id), desk.ledger.tickets()) == (draft, ())

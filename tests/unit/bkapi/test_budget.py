@@ -57,7 +57,7 @@ class Time:
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), True, "9", None])
 def test_a_budget_is_a_number_of_seconds(seconds: Any) -> None:  # noqa: ANN401 - wrong on purpose
     """Named where it is given."""
-    with pytest.raises(ValueError, match="a budget is a number of seconds above 0"):
+    with pytest.raises(ValueError, match="a budget must be a number of seconds above 0"):
         Budget(seconds)
 
 

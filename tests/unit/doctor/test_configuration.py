@@ -124,7 +124,7 @@ def test_a_deadline_for_which_the_default_policy_has_no_room(deadline: str, leve
 
     assert finding.level is level
     if level is Level.WARNING:
-        assert "Policy.send_lease is 30 s, and must be at least" in finding.seen
+        assert "Policy.send_lease is 30 s, but must be at least" in finding.seen
         assert finding.advice.startswith("lower BKAPP_ITSM_DEADLINE, or give the workflow a policy")
 
 

@@ -282,7 +282,7 @@ def test_a_delivery_that_loses_every_race_is_made_again_under_its_id() -> None:
     work = Work()
     desk, workflow, change = working(work)
     work.meanwhile = lambda: desk.race_always(change.id)
-    with pytest.raises(StorageConflict, match=f"change {change.id} lost a race on its version"):
+    with pytest.raises(StorageConflict, match=f"change {change.id} was not written: it lost a race on its version"):
         workflow.settle(change.id)
     desk.store.before, work.meanwhile = (lambda _: None), int
 

@@ -72,7 +72,7 @@ def test_a_change_of_another_workflow_is_told_of() -> None:
     change = workflow.apply(subject=SUBJECT, **ASKED)
     other = desk.workflow(definition=attrs.evolve(COLLECTOR_CHANGE, name="another"))
 
-    with pytest.raises(ChangeNotFound, match="one of workflow collector"):
+    with pytest.raises(ChangeNotFound, match="a change of workflow collector"):
         other.resolve(change.id)
 
 
