@@ -428,7 +428,7 @@ def test_processes_wait_for_different_times_before_they_look_again(monkeypatch: 
 
     monkeypatch.setattr(threading, "Event", Event)
     monkeypatch.setattr(_opening, "_has_exclusive_access", lambda _: len(waits) > 20)
-    monkeypatch.setattr(Companions, "beside", lambda _: type("None", (), {"complete": False}))
+    monkeypatch.setattr(Companions, "at", lambda _: type("None", (), {"complete": False}))
     for number in range(17):
         monkeypatch.setattr(os, "getpid", lambda number=number: number)
         waits.clear()
