@@ -33,7 +33,7 @@ class LintReport:
         table: The target states by trigger and state; ``=`` if the change stays, and nothing if the trigger is refused.
             Every trigger has a value for every state.
         findings: The problems, certain ones first.
-        tried: How often a guard was called.
+        tried: The number of calls of guards.
     """
 
     workflow: str

@@ -30,7 +30,7 @@ class Stranded:
         id: The change's id.
         subject: Its subject.
         state: Its stored state.
-        reason: Why the change is stuck, in one sentence.
+        reason: The reason why the change is stuck, in one sentence.
     """
 
     id: str

@@ -55,7 +55,7 @@ class Trials:
 
     Attributes:
         situations: The sorts of changes that were met, by state.
-        tried: How often a guard was called.
+        tried: The number of calls of guards.
     """
 
     def __init__(self, definition: WorkflowDefinition) -> None:

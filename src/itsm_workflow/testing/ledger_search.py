@@ -63,7 +63,7 @@ class LedgerSearch:
     def _check_that_keys_show(self) -> None:
         if not self._keeps_tag and not self._settings.key_in_title:
             raise GatewayProtocolError(
-                "the gateway ignores the search for a tag, and titles do not carry the key", endpoint="get_tickets"
+                "the gateway ignores the search for a tag, and titles carry no key", endpoint="get_tickets"
             )
 
     def _shows_key(self, ticket: Ticket, sent: SentTicket) -> bool:
