@@ -377,8 +377,7 @@ class Executor:
     def _read(self, change: ChangeRequest) -> ReadAnswer:
         if change.ticket is None:
             return ReadAnswer(snapshot=None)
-        wrong_gateway = self.wrong_gateway_error(change.ticket)
-        if wrong_gateway is not None:
+        if (wrong_gateway := self.wrong_gateway_error(change.ticket)) is not None:
             self._observers.on_trouble(change.id, wrong_gateway)
             return ReadAnswer(snapshot=None)
         field, skew = self._journal.definition.approval.decision_field, self._journal.policy.clock_skew
