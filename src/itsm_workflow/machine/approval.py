@@ -220,15 +220,15 @@ def approval_workflow(
     """
     first = next(iter(states)) if initial is None else initial
     rows = (*approval_table(states, first, roles), *transitions)
-    left = {source for row in rows if row.dest is not None for source in row.sources if source is not row.dest}
-    rules: dict[enum.StrEnum, DueRule] = {state: waits_for_a_person for state in states if state in left}
+    sources = {source for row in rows if row.dest is not None for source in row.sources if source is not row.dest}
+    rules: dict[enum.StrEnum, DueRule] = {state: waits_for_a_person for state in states if state in sources}
     rules |= {roles.asking: due.asking_due, roles.waiting: due.waiting_due, roles.undelivered: due.undelivered_due}
     return WorkflowDefinition(
         name=name,
         version=version,
         states=states,
         initial=first,
-        final=frozenset(states) - left,
+        final=frozenset(states) - sources,
         roles=roles,
         transitions=rows,
         approval=approval,

@@ -142,11 +142,11 @@ class ApprovalPolicy:
         return Verdict.APPROVED
 
 
-def _unproven(snapshot: Snapshot, said: str, missing: str) -> Doubt:
+def _unproven(snapshot: Snapshot, ending: str, missing: str) -> Doubt:
     if snapshot.ambiguous:
         several = "several tickets carry its number, so only its result rows can be read"
-        return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail=f"{said}, and {several}")
-    return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"{said}, and {snapshot.inconclusive or missing}")
+        return Doubt(reason=AttentionReason.AMBIGUOUS_SN, detail=f"{ending}, and {several}")
+    return Doubt(reason=AttentionReason.INCONCLUSIVE, detail=f"{ending}, and {snapshot.inconclusive or missing}")
 
 
 def _approvers(snapshot: Snapshot) -> set[str]:

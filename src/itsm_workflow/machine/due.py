@@ -43,8 +43,8 @@ def next_due(
     """
     moments = [sweep_due(change, now, policy, looked=looked)]
     if change.state not in definition.final:
-        moment = _ruled(definition, change, now, policy, looked, failed)
-        if moment is not None and looked and not _is_asked_on(definition, change, policy):
+        moment = _due_by_rule(definition, change, now, policy, looked, failed)
+        if moment is not None and looked and not _leads_to_a_call(definition, change, policy):
             # A rule of the host may return a time in the past. A change that is always due would block the others.
             moment = max(moment, now + min(policy.soon, policy.poll))
         moments.append(moment)
@@ -55,7 +55,7 @@ def next_due(
     return min(known) if known else None
 
 
-def _ruled(  # noqa: PLR0917 - private, called once with the caller's own arguments
+def _due_by_rule(  # noqa: PLR0917 - private, called once with the caller's own arguments
     definition: WorkflowDefinition,
     change: ChangeRequest,
     now: dt.datetime,
@@ -97,7 +97,7 @@ def _asks_gateway(definition: WorkflowDefinition, change: ChangeRequest) -> bool
     return change.state in {definition.roles.asking, definition.roles.waiting, definition.roles.undelivered}
 
 
-def _is_asked_on(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
+def _leads_to_a_call(definition: WorkflowDefinition, change: ChangeRequest, policy: Policy) -> bool:
     """Return whether a look may lead to an immediate send or to the next look-up of the schedule."""
     if change.state != definition.roles.asking:
         return False
@@ -168,8 +168,8 @@ def withdrawal_due(change: ChangeRequest, planned: dt.datetime, policy: Policy) 
     return max(planned, change.ticket.recorded_at + policy.withdraw_age)
 
 
-def rest_due(
-    definition: WorkflowDefinition, change: ChangeRequest, due_at: dt.datetime, policy: Policy, left: Collection[str]
+def due_without_effects(
+    definition: WorkflowDefinition, change: ChangeRequest, due_at: dt.datetime, policy: Policy, skipped: Collection[str]
 ) -> dt.datetime | None:
     """Return when a change is due apart from some effects that are due and that this worker does not deliver.
 
@@ -181,21 +181,22 @@ def rest_due(
         change: The change.
         due_at: The stored due time.
         policy: The timings in force.
-        left: The ids of these effects, at least one.
+        skipped: The ids of these effects, at least one.
     """
-    known = (effect_due(change, effect, policy) for effect in change.effects if effect.id in left)
+    known = (effect_due(change, effect, policy) for effect in change.effects if effect.id in skipped)
     if due_at < min(moment for moment in known if moment is not None):
         return due_at  # before all of these effects: the change is due for another reason
-    rest = attrs.evolve(change, effects=tuple(effect for effect in change.effects if effect.id not in left))
+    remaining = attrs.evolve(change, effects=tuple(effect for effect in change.effects if effect.id not in skipped))
     looked = change.updated_at <= due_at
     # The worker that stored the due time has already reported a rule that fails.
-    return next_due(definition, rest, due_at, policy, looked=looked, failed=lambda _error: None)
+    return next_due(definition, remaining, due_at, policy, looked=looked, failed=lambda _error: None)
 
 
 def effects_due(change: ChangeRequest, now: dt.datetime, policy: Policy, *, looked: bool) -> dt.datetime | None:
     """Return when the next effect is due, or None; the effects of a change are delivered one at a time.
 
-    After a look, the result is at least the current time, so that the time of the look is stored, see `rest_due`.
+    After a look, the result is at least the current time, so that it stores the time of the look, see
+    `due_without_effects`.
     """
     moments = [effect_due(change, effect, policy) for effect in change.effects]
     known = [moment for moment in moments if moment is not None]

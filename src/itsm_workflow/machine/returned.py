@@ -29,16 +29,16 @@ _OF_LIBRARY = tuple(field.name for field in attrs.fields(ChangeRequest) if field
 _LIBRARY = {updates.__name__, withdrawal.__name__}
 
 
-def checked_reason(workflow: str, row: Transition, said: object) -> str | None:
+def checked_reason(workflow: str, row: Transition, result: object) -> str | None:
     """Return the result of a guard, checked.
 
     Raises:
         DefinitionError: The result is neither None nor a reason.
     """
-    if said is None or (isinstance(said, str) and said):
-        return said
+    if result is None or (isinstance(result, str) and result):
+        return result
     raise DefinitionError(
-        f"workflow {workflow}: the guard of trigger {row.trigger} returned {_shown(said)}: return None to allow the "
+        f"workflow {workflow}: the guard of trigger {row.trigger} returned {_shown(result)}: return None to allow the "
         "transition, or the reason to refuse it, as text"
     )
 

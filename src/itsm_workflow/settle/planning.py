@@ -9,7 +9,7 @@ import attrs
 from itsm_workflow.change import WITHDRAW, AttentionReason, EffectStatus, Phase
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import Trigger
-from itsm_workflow.machine.due import effect_due, rest_due, ticket_is_swept
+from itsm_workflow.machine.due import due_without_effects, effect_due, ticket_is_swept
 from itsm_workflow.settle.questions import Deliver, Lookup, Plan, Read, Send, Step, Sweep
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plan(
         if change.attention is None and (unknown := _unknown_too_long(change, left, now, policy)) is not None:
             return Plan(question=None, claim=(unknown,))
         if due_at is not None:
-            rest = rest_due(definition, change, due_at, policy, {one.id for one in left})
+            rest = due_without_effects(definition, change, due_at, policy, {one.id for one in left})
             if rest is None or rest > now:
                 return None
     roles = definition.roles

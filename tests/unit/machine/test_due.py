@@ -12,7 +12,7 @@ from itsm_workflow.change import WITHDRAW, AttentionReason, ChangeRequest, Effec
 from itsm_workflow.errors import DefinitionError
 from itsm_workflow.machine import evidence as ev
 from itsm_workflow.machine.approval import COLLECTOR_CHANGE, Trigger
-from itsm_workflow.machine.due import asking_due, next_due, rest_due, ticket_is_swept
+from itsm_workflow.machine.due import asking_due, due_without_effects, next_due, ticket_is_swept
 from itsm_workflow.machine.withdrawal import next_try
 from tests.support import examples as x
 
@@ -194,7 +194,7 @@ def test_the_rest_of_a_change_is_due_as_if_the_effect_was_not(
     change: ChangeRequest, due_at: float, wanted: float | None
 ) -> None:
     """When it is stored to be due says when it was looked at last."""
-    found = rest_due(COLLECTOR_CHANGE, change, x.later(due_at), x.POLICY, {"E1"})
+    found = due_without_effects(COLLECTOR_CHANGE, change, x.later(due_at), x.POLICY, {"E1"})
     assert found == (None if wanted is None else x.later(wanted))
 
 
