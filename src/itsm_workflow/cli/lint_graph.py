@@ -62,7 +62,7 @@ def lint_graph(definition: str | None, against: SecretURL | None, *, strict: boo
 
 
 def plain_report(report: LintReport) -> dict[str, object]:
-    """Return a report as a JSON object; its keys are documented and stay."""
+    """Return a report as a JSON object; its keys are documented and stable."""
     return {
         "workflow": report.workflow,
         "version": report.version,

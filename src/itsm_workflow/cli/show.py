@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 live_option = click.option(
     "--live", "is_live", is_flag=True, help="Ask the gateway for the ticket's present status; the answer is not stored."
 )
-json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+json_option = click.option("--json", "in_json", is_flag=True, help="Print JSON; its keys are documented and stable.")
 
 
 @attrs.frozen(kw_only=True)

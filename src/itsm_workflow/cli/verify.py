@@ -47,7 +47,7 @@ def verify(depth: int | None, ticks: int, faults: int, acts: int, *, in_json: bo
 
 
 def plain_exploration(bounds: Bounds, found: Exploration) -> dict[str, object]:
-    """Return the result as a JSON object; its keys are documented and stay."""
+    """Return the result as a JSON object; its keys are documented and stable."""
     return {
         "bounds": {name: getattr(bounds, name) for name in ("ticks", "faults", "acts", "workers")},
         "states": found.states,

@@ -21,7 +21,7 @@ _LONGEST = 60
 
 
 def change_view(definition: WorkflowDefinition, change: ChangeRequest) -> dict[str, object]:
-    """Return a change as a JSON object; its keys are documented and stay."""
+    """Return a change as a JSON object; its keys are documented and stable."""
     ticket, attempt = change.ticket, change.attempt
     return {
         "id": change.id,
