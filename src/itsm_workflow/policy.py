@@ -143,7 +143,7 @@ class Policy:
             )
 
     def misfits(self, deadline: dt.timedelta) -> list[str]:
-        """Return the timings that are too short for the deadline of a gateway call; empty if there are none."""
+        """Return the timings that are too short for the deadline of a gateway call; empty if none is."""
         found = []
         needed = deadline + self.send_margin
         if self.send_lease < needed:

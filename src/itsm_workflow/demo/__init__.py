@@ -50,11 +50,11 @@ _SETBACKS = (
 
 @attrs.frozen(kw_only=True)
 class Ending:
-    """How one change ended.
+    """The end of one change.
 
     Attributes:
         change: The change as it was stored in the end; None if it was never stored.
-        problem: The difference from what the scenario expects; empty if there is none.
+        problem: The difference from what the scenario expects; empty if it ended as expected.
         seconds: The time it took.
     """
 

@@ -113,7 +113,7 @@ def wrong_declarations(kind: type) -> list[str]:
 
 
 def wrong_json(value: object) -> list[str]:
-    """Return the parts of a value that have no JSON form, as ``path must be …``; empty if there are none."""
+    """Return the parts of a value that have no JSON form, as ``path must be …``; empty if every part has one."""
     return _listed(_json(value))
 
 

@@ -175,7 +175,7 @@ class Decisions(Records):
     def abandon(self, change_id: str, *, actor: str, reason: str = "") -> ChangeRequest:
         """Abandon a draft, a submission that was never sent or whose ticket was not found, or an unproven approval.
 
-        A change with attention ``not_started`` can be abandoned, too. The ticket is looked at once more before that,
+        A change with attention ``not_started`` can be abandoned, too. The ticket is read again before that,
         since its flow may have begun, and is withdrawn as soon as the ticket system allows it.
 
         Raises:

@@ -66,7 +66,7 @@ def checked_seeds(seeds: Iterable[int]) -> Iterator[int]:
 
     Raises:
         TypeError: They are not an iterable of whole numbers.
-        ValueError: There are none.
+        ValueError: No seed is given.
     """
     if isinstance(seeds, int | str):
         raise TypeError(f"seeds: must be several, such as range(5) or [{seeds!r}], not {seeds!r}")

@@ -24,7 +24,7 @@ class Trouble(enum.StrEnum):
     UNREACHABLE = "unreachable"
     """The request is not sent."""
     LOST_REQUEST = "lost_request"
-    """The request is sent and never arrives, and the caller cannot tell."""
+    """The request is sent and never arrives, and the caller cannot know."""
     LOST_ANSWER = "lost_answer"
     """The call is carried out, but its answer is lost."""
     REFUSED = "refused"
