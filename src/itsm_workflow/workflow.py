@@ -66,9 +66,9 @@ class Workflow(Decisions):
         effects: The effects to deliver after a state is entered, by state. If the definition names its effects, these
             are the functions that this process has for some or all of them; otherwise they are the workflow's effects.
             A due effect without a function in this process is left to another process.
+        policy: All timings.
         form_check: The host's own check of each form, such as `CollectorForm.check`. Its problems are reported
             together with those that the gateway would reject.
-        policy: All timings.
         settings: The callback address and the prefix of keys; by default the gateway's own settings.
         callbacks: Whether to ask for callbacks. Without them, only `reconcile` finds out the decisions.
         after_callback: When to look at the change of a callback: in a ``background`` thread, ``inline`` before the
@@ -85,8 +85,8 @@ class Workflow(Decisions):
         gateway: TicketGateway,
         definition: WorkflowDefinition = COLLECTOR_CHANGE,
         effects: Mapping[str, Sequence[Effect]] | None = None,
-        form_check: FormCheck | None = None,
         policy: Policy | None = None,
+        form_check: FormCheck | None = None,
         settings: Settings | None = None,
         callbacks: bool = True,
         after_callback: AfterCallback | Callable[[str], object] = "background",
