@@ -73,7 +73,7 @@ def _move_nothing(path: Path) -> None:
 PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "the lock beside the log": ("cannot lock {}/store.jsonl.lock: Input/output error", _hold_beside),
     "the lock of the log": ("cannot lock {}/store.jsonl: Bad file", lambda path: try_lock(_NOBODYS, path)),
-    "the lock of a directory": ("cannot lock {}/store.jsonl/gone: something on the way", _hold_directory),
+    "the lock of a directory": ("cannot lock {}/store.jsonl/gone: a part of its path is a file", _hold_directory),
     "opening": ("cannot open {}/gone: ", lambda path: _log.Log.open(path.with_name("gone"))),
     "the size": ("cannot read {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).size()),
     "reading": ("cannot read {}/store.jsonl: Input/output error", lambda path: _pulled_out(path).read(0)),

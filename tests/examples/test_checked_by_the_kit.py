@@ -210,8 +210,13 @@ class StagesWalk(WorkflowMachine.for_definition(stages.TWO_STAGE_CHANGE)):  # ty
 def test_walks_of_the_two_stages_keep_their_invariants() -> None:
     """Whatever is reported in whatever order; the walks get to every end."""
     StagesWalk.met.clear()
-    run_state_machine_as_test(StagesWalk, settings=hypothesis.settings(WALKS, max_examples=400))
-    assert {state.value for state in stages.State} <= StagesWalk.met
+    every = {state.value for state in stages.State}
+    for seed in range(8):  # what is drawn depends on the modules that are loaded, too
+        walks = hypothesis.settings(WALKS, max_examples=200, derandomize=False)
+        run_state_machine_as_test(hypothesis.seed(seed)(StagesWalk), settings=walks)
+        if every <= StagesWalk.met:
+            break
+    assert every <= StagesWalk.met
 
 
 # ---------------------------------------------------------------- simulated days

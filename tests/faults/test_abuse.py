@@ -277,7 +277,7 @@ def test_x4_effect_that_kills_its_process_is_parked(faults: Faults) -> None:
             assert (stored.state, effect.status) == (State.APPROVED, EffectStatus.PARKED)
             assert stored.attention is not None
             assert stored.attention.reason is AttentionReason.EFFECT_PARKED
-            assert "ended its process" in stored.attention.facts["error"]
+            assert "crashed its process" in stored.attention.facts["error"]
             assert after.reconcile().due == 0
             world.workflow().retry_effect(change.id, effect.id, actor="ops")
             world.check()
@@ -531,6 +531,6 @@ def test_x7_applicants_own_ticket_under_the_key_is_never_bound(faults: Faults) -
             assert (after.state, after.ticket, len(world.ledger.tickets())) == (State.APPLYING, None, 1)
             assert after.attention is not None
             assert after.attention.reason is AttentionReason.MISMATCH
-            with pytest.raises(TransitionRefused, match="not what was sent"):
+            with pytest.raises(TransitionRefused, match="differs from what was sent"):
                 workflow.record_ticket(change.id, sn=hers.sn, actor="ops")
     faults.note(", ".join(f"{count} {part}" for part, count in sorted(told.items())))
