@@ -185,7 +185,7 @@ def test_s5_sqlite_file_is_damaged(faults: Faults, folder: Path) -> None:
             assert listed != [], "an empty store was put in its place"
             for name, one in found.items():
                 assert isinstance(one, StorageError) or one == truth[name], f"{name} was read as it never was"
-    faults.note(f"{told} of {faults.ran} were told of; all else was read as it is")
+    faults.note(f"{told} of {faults.ran} were reported; all else was read as it is")
 
 
 KINDS = ("link", "dangling link", "fifo", "folder", "hard link", "socket", "device")
@@ -335,7 +335,7 @@ def test_s2_file_may_not_grow(faults: Faults, folder: Path, kind: str) -> None:
             world.store.close()
             world.open()
             world.come_to_rest()
-    faults.note(f"{kind}, no file beyond a size: {surfaced} of {faults.ran} were told of")
+    faults.note(f"{kind}, no file beyond a size: {surfaced} of {faults.ran} were reported")
 
 
 SMALL = {"json": 200 * 1024, "sqlite": 2**21}
@@ -364,7 +364,8 @@ def test_s2_disk_is_full(faults: Faults, folder: Path, kind: str) -> None:
                 world.come_to_rest()
             for path in disk.iterdir():
                 path.unlink()
-    faults.note(f"{kind}, {SMALL[kind] >> 10} KiB: {surfaced} of {faults.ran} applies and {refused} lists were told of")
+    reported = f"{surfaced} of {faults.ran} applies and {refused} lists were reported"
+    faults.note(f"{kind}, {SMALL[kind] >> 10} KiB: {reported}")
 
 
 def file_old(world: MortalWorld) -> None:
